@@ -1,0 +1,3 @@
+// Package sock opens, inherits and passes listening sockets, and turns
+// datagram sockets and single connections into listeners.
+package sock
