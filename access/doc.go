@@ -1,0 +1,2 @@
+// Package access says who a client is and decides who may connect.
+package access

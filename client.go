@@ -1,0 +1,199 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"netserver/proto"
+)
+
+// live takes a client through its stages, from the given one to the last. It
+// is the whole story of a client; what each stage does stands in the methods
+// that enter names.
+//
+// A client whose Transport shakes hands comes here on a pooled goroutine and
+// goes on, after the handshake, on one of its own.
+func (c *Conn) live(from Stage) {
+	done := false
+	defer func() {
+		if !done { // the Handler called runtime.Goexit
+			c.fail(c.stage, errors.New("the handler ended its goroutine"))
+			c.finish()
+		}
+	}()
+	for stage := from; stage < StageClose; stage++ {
+		if stage == StageAccess && from == StageAccept && !c.l.plain {
+			done = true
+			go c.live(StageAccess)
+			return
+		}
+		c.stage = stage
+		if err := c.enter(stage); err != nil {
+			c.fail(stage, err)
+			break
+		}
+	}
+	c.finish()
+	done = true
+}
+
+// enter runs one stage. A panic in it becomes the client's error.
+func (c *Conn) enter(stage Stage) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	switch stage {
+	case StageAccept:
+		return c.accepted()
+	case StageAdmit:
+		return c.admit()
+	case StageHandshake:
+		return c.handshake()
+	case StageAccess:
+		return c.allow()
+	case StageHandler:
+		return c.handle()
+	default:
+		return fmt.Errorf("no such stage: %v", stage)
+	}
+}
+
+// accepted gives the program a look at the client before anything else.
+func (c *Conn) accepted() error {
+	if f := c.run.srv.Hooks.Accepted; f != nil {
+		ctx := f(c.ctx, c)
+		if ctx == nil {
+			return errors.New("Hooks.Accepted returned a nil context")
+		}
+		c.ctx = ctx
+	}
+	return nil
+}
+
+// admit applies what can be decided before any byte is read.
+func (c *Conn) admit() error { return nil }
+
+// handshake makes the connection usable, within an absolute deadline.
+func (c *Conn) handshake() error {
+	if c.l.transport == nil {
+		return nil
+	}
+	limit := c.run.cfg.handshakeTimeout()
+	if !c.l.plain && limit > 0 {
+		c.raw.SetDeadline(c.begin.Add(limit))
+	}
+	nc, err := c.l.transport.Ready(c.ctx, c.raw)
+	if err != nil {
+		if isTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
+			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
+		}
+		return err
+	}
+	if !c.l.plain && limit > 0 {
+		c.raw.SetDeadline(time.Time{})
+	}
+	c.become(nc)
+	return nil
+}
+
+// allow applies what can be decided only after the handshake.
+func (c *Conn) allow() error {
+	if f := c.run.srv.Hooks.Allow; f != nil {
+		if err := f(c.ctx, c); err != nil {
+			return fmt.Errorf("%w: %w", ErrDenied, err)
+		}
+	}
+	return nil
+}
+
+// handle gives the client to the Handler when there is a place for it.
+func (c *Conn) handle() error {
+	if err := c.run.gate.enter(c); err != nil {
+		return err
+	}
+	c.placed = true
+	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
+		c.logConnect()
+	}
+	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF {
+		return err
+	}
+	return nil
+}
+
+// fail notes why the client ends.
+func (c *Conn) fail(stage Stage, err error) {
+	if cause := c.cause(); cause != nil && !errors.Is(err, cause) {
+		err = cause // what it met was the consequence of being cut
+	}
+	c.err = &Error{Stage: stage, Port: c.l.spec, Peer: c.RemoteAddr(), Err: err}
+}
+
+// finish closes the client, frees its places and writes its record. Hooks that
+// panic here must not keep a place taken.
+func (c *Conn) finish() {
+	c.hook(c.beforeClose)
+	c.close()
+	if c.placed {
+		c.run.gate.leave()
+	}
+	if c.l.datagram != nil {
+		<-c.l.datagram
+	}
+	c.run.gate.closed()
+	if c.run.starved.Load() && c.run.starved.CompareAndSwap(true, false) {
+		select {
+		case c.run.freed <- struct{}{}:
+		default:
+		}
+	}
+	r := c.record()
+	c.hook(func() { c.run.logRecord(c.ctx, r) })
+	if f := c.run.srv.Hooks.Closed; f != nil {
+		c.hook(func() { f(c, r) })
+	}
+	c.cancel(context.Canceled)
+	c.run.clients.remove(c)
+}
+
+func (c *Conn) beforeClose() {
+	h := &c.run.srv.Hooks
+	switch {
+	case c.stage == StageHandler && c.placed && h.Handled != nil:
+		h.Handled(c.ctx, c, c.handlerErr())
+	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
+		h.Denied(c.ctx, c, c.err)
+	}
+}
+
+func (c *Conn) handlerErr() error {
+	if c.err == nil {
+		return nil
+	}
+	return c.err.Err
+}
+
+// hook runs f; a panic in it is logged and goes no further.
+func (c *Conn) hook(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.run.log.Error("panic in a hook", "client", c.id, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
+// become makes nc, which Ready returned, what the Handler reads and writes.
+func (c *Conn) become(nc net.Conn) {
+	c.nc = nc
+	c.wait, _ = nc.(proto.Waiter)
+	c.initRaw()
+}

@@ -1,0 +1,317 @@
+package netserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"netserver/access"
+	"netserver/port"
+	"netserver/proto"
+)
+
+// A Conn is one client: a byte stream, or one datagram and the way back to its
+// sender. It has all methods of net.Conn and keeps their rules: one goroutine
+// may read while others write, and deadlines and Close may come from anywhere.
+// Its line methods (ReadLine, ReadUntil, Peek, Buffered) belong to the reading
+// goroutine.
+//
+// The engine closes a Conn when its Handler returns.
+type Conn struct {
+	nc   net.Conn     // what Ready returned; raw until then
+	raw  net.Conn     // what Accept returned
+	wait proto.Waiter // nc, if it can wait without a buffer
+	rc   syscall.RawConn
+
+	run    *run
+	l      *listening
+	id     uint64
+	begin  time.Time
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	stage  Stage // the one last entered; written by the client's goroutine
+	err    *Error
+	placed bool          // holds a place in the Handler
+	turn   chan struct{} // closed when the gate gives us a place
+	notes  []slog.Attr
+
+	cutBy    atomic.Pointer[error]
+	isClosed atomic.Bool
+	sawEOF   atomic.Bool
+	in, out  atomic.Uint64
+	limits   limits
+	line     lineBuffer
+}
+
+func newConn(r *run, l *listening, nc net.Conn) *Conn {
+	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now()}
+	c.limits.init(&r.cfg, c.begin, l.datagram != nil)
+	return c
+}
+
+// ID numbers the clients of a Serve from 1. It is in every record of this
+// client.
+func (c *Conn) ID() uint64 { return c.id }
+
+// Port returns the port that the client came in by.
+func (c *Conn) Port() port.Spec { return c.l.spec }
+
+// Peer returns what is known of the client.
+func (c *Conn) Peer() access.Peer { return access.PeerOf(c.nc.RemoteAddr()) }
+
+// TLS returns the state of the client's TLS connection, or nil if it has none.
+func (c *Conn) TLS() *tls.ConnectionState {
+	if t, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		s := t.ConnectionState()
+		return &s
+	}
+	return nil
+}
+
+// Datagram reports whether the client is one datagram. Then Read returns the
+// packet and after it io.EOF, and each Write sends one packet back.
+func (c *Conn) Datagram() bool { return c.l.datagram != nil }
+
+// Draining returns a channel that is closed when the server stops taking
+// clients. A handler with long-lived clients should then end soon; after
+// Config.Grace its context ends and the connection is closed.
+func (c *Conn) Draining() <-chan struct{} { return c.run.draining }
+
+// NetConn returns what the Transport made of the accepted connection: a
+// *net.TCPConn or *net.UnixConn on a plain port. It is there for socket options
+// and for handing the socket on. Bytes that pass it beside c are not counted,
+// and limits of c do not see them; bytes that c has Buffered are missing.
+func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// Logger returns the server's logger with the client's number and port.
+func (c *Conn) Logger() *slog.Logger {
+	return c.run.log.With("client", c.id, "port", c.l.spec.Label())
+}
+
+// Note adds attributes to the client's record. It must be called by the
+// Handler's goroutine.
+func (c *Conn) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
+
+// LocalAddr returns the server's address.
+func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+
+// RemoteAddr returns the client's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+
+// Read reads from the client: first what Peek or a line read has buffered.
+// After the client's end it returns io.EOF. ErrIdle and ErrMaxLife tell of the
+// server's limits.
+func (c *Conn) Read(b []byte) (int, error) {
+	if c.line.len() > 0 {
+		return c.line.take(b), nil
+	}
+	return c.read(b)
+}
+
+func (c *Conn) read(b []byte) (int, error) {
+	for {
+		c.limits.armRead(c.nc)
+		n, err := c.nc.Read(b)
+		if n > 0 {
+			c.gotBytes(n)
+		}
+		if err == nil || !c.again(err) {
+			return n, c.readErr(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+func (c *Conn) gotBytes(n int) {
+	c.in.Add(uint64(n))
+	c.limits.active()
+}
+
+// again reports whether err is a deadline of ours that came too early,
+// because bytes have passed since it was set.
+func (c *Conn) again(err error) bool {
+	return c.limits.any() && isTimeout(err) && c.limits.expired() == nil
+}
+
+// readErr says what a failed Read means.
+func (c *Conn) readErr(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case err == io.EOF:
+		c.sawEOF.Store(true)
+		return err
+	case isTimeout(err):
+		if why := c.limits.expired(); why != nil {
+			return why
+		}
+	}
+	return c.orCause(err)
+}
+
+// maxWrite bounds one write to the connection, so that a client that takes
+// bytes slowly but steadily is not taken for one that takes none.
+const maxWrite = 64 << 10
+
+// Write writes b to the client: all of it, or an error. A datagram client gets
+// b as one packet. ErrWriteStalled tells that the client took no bytes for
+// Config.WriteTimeout; the connection is of no use after that.
+func (c *Conn) Write(b []byte) (n int, err error) {
+	if c.l.datagram != nil {
+		n, err = c.nc.Write(b)
+		c.out.Add(uint64(n))
+		return n, c.orCause(err)
+	}
+	for {
+		part := b[n:min(len(b), n+maxWrite)]
+		c.limits.armWrite(c.nc)
+		m, err := c.nc.Write(part)
+		n += m
+		if m > 0 {
+			c.out.Add(uint64(m))
+			c.limits.active()
+		}
+		if err != nil && !(m > 0 && c.resumable(err)) {
+			return n, c.writeErr(err)
+		}
+		if n == len(b) {
+			return n, nil
+		}
+	}
+}
+
+// resumable reports whether a write that timed out after some bytes may go on.
+// A tls.Conn is of no use after a timed-out write.
+func (c *Conn) resumable(err error) bool {
+	return isTimeout(err) && c.nc == c.raw && c.limits.expiredWrite() == nil
+}
+
+func (c *Conn) writeErr(err error) error {
+	if isTimeout(err) {
+		if why := c.limits.expiredWrite(); why != nil {
+			return why
+		}
+		if !c.limits.userWritePassed() {
+			return ErrWriteStalled
+		}
+	}
+	return c.orCause(err)
+}
+
+// CloseWrite tells the client that nothing more will come, and leaves it free
+// to send: close_notify on TLS, a FIN on TCP. It returns an error that wraps
+// errors.ErrUnsupported where the connection cannot do that.
+func (c *Conn) CloseWrite() error {
+	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		c.limits.armWrite(c.nc)
+		return c.orCause(w.CloseWrite())
+	}
+	return errors.ErrUnsupported
+}
+
+// Close closes the connection. Handlers need not call it; the engine does.
+func (c *Conn) Close() error {
+	if c.isClosed.Swap(true) {
+		return net.ErrClosed
+	}
+	return c.nc.Close()
+}
+
+// SetDeadline sets the read and write deadlines, as net.Conn tells. The
+// server's own limits stay in force; the nearest counts.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetReadDeadline sets the read deadline, as net.Conn tells.
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.limits.setRead(c.nc, t) }
+
+// SetWriteDeadline sets the write deadline, as net.Conn tells. After a write
+// to a TLS client has timed out the connection is of no use.
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.limits.setWrite(c.nc, t) }
+
+// cut ends the client from outside its goroutine.
+func (c *Conn) cut(why error) {
+	if !c.cutBy.CompareAndSwap(nil, &why) {
+		return
+	}
+	c.cancel(why)
+	c.raw.Close()
+}
+
+// cause returns why the client was cut, or nil.
+func (c *Conn) cause() error {
+	if p := c.cutBy.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// orCause returns why the client was cut, which err is then a consequence of,
+// or else err.
+func (c *Conn) orCause(err error) error {
+	if err == nil {
+		return nil
+	}
+	if why := c.cause(); why != nil {
+		return why
+	}
+	return err
+}
+
+// lingerTime and lingerBytes bound what is read and thrown away of a client
+// that still sends when its Handler is done.
+const (
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)
+
+// close closes the connection so that what was written to it arrives. A TCP
+// socket closed with unread input sends a reset, and that makes the client's
+// system throw away what it has not read yet; so such input is read first,
+// for a bounded time.
+func (c *Conn) close() {
+	c.line.release()
+	if c.isClosed.Load() {
+		c.raw.Close() // a handler that closed nc may have left a layer below
+		return
+	}
+	c.limits.off(c.nc)
+	if c.cause() == nil && !c.sawEOF.Load() && c.hasInput() && c.stage >= StageAccess {
+		c.linger()
+	}
+	c.isClosed.Store(true)
+	c.nc.Close()
+	if c.nc != c.raw {
+		c.raw.Close()
+	}
+}
+
+func (c *Conn) linger() {
+	w, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok {
+		return
+	}
+	c.raw.SetDeadline(time.Now().Add(lingerTime))
+	if w.CloseWrite() != nil {
+		return
+	}
+	buf := getBuffer()
+	defer putBuffer(buf)
+	for left := lingerBytes; left > 0; {
+		n, err := c.raw.Read(*buf)
+		left -= n
+		if err != nil {
+			return
+		}
+	}
+}

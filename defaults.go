@@ -1,0 +1,64 @@
+package netserver
+
+import (
+	"time"
+
+	"netserver/port"
+)
+
+// The accessors below turn zero into the stated default and negative into
+// none. Nothing else does.
+
+const (
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultWriteTimeout     = 60 * time.Second
+	defaultGrace            = 30 * time.Second
+	defaultMaxDatagrams     = 1024
+	defaultMaxLine          = 64 << 10
+)
+
+func (c *Config) ports() []port.Spec {
+	if len(c.Ports) == 0 {
+		return []port.Spec{{Host: "*", Port: "20203", Proto: "tcp", IPv: "*"}}
+	}
+	return c.Ports
+}
+
+func (c *Config) handshakeTimeout() time.Duration {
+	return duration(c.HandshakeTimeout, defaultHandshakeTimeout)
+}
+func (c *Config) idleTimeout() time.Duration  { return duration(c.IdleTimeout, 0) }
+func (c *Config) writeTimeout() time.Duration { return duration(c.WriteTimeout, defaultWriteTimeout) }
+func (c *Config) maxLife() time.Duration      { return duration(c.MaxLife, 0) }
+func (c *Config) grace() time.Duration        { return duration(c.Grace, defaultGrace) }
+func (c *Config) maxConns() int               { return max(c.MaxConns, 0) }
+func (c *Config) maxServing() int             { return max(c.MaxServing, 0) }
+
+func (c *Config) maxDatagrams() int {
+	switch {
+	case c.MaxDatagrams == 0:
+		return defaultMaxDatagrams
+	case c.MaxDatagrams < 0:
+		// None would be a goroutine count that clients control.
+		return 1 << 20
+	}
+	return c.MaxDatagrams
+}
+
+func (c *Config) maxLine() int {
+	if c.MaxLine <= 0 {
+		return defaultMaxLine
+	}
+	return c.MaxLine
+}
+
+// duration returns def for zero, 0 (none) for a negative d, and else d.
+func duration(d, def time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return def
+	case d < 0:
+		return 0
+	}
+	return d
+}

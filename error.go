@@ -1,0 +1,83 @@
+package netserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"netserver/port"
+)
+
+// What callers may test for with errors.Is.
+var (
+	// ErrCut ends clients that were still being served when the server
+	// stopped, and the Serve that cut them.
+	ErrCut = errors.New("cut: the server stopped")
+	// ErrIdle ends a client that sent and took nothing for Config.IdleTimeout.
+	ErrIdle = errors.New("idle for too long")
+	// ErrMaxLife ends a client that was connected for Config.MaxLife.
+	ErrMaxLife = errors.New("connected for too long")
+	// ErrWriteStalled ends a client that took no bytes for Config.WriteTimeout.
+	ErrWriteStalled = errors.New("client took no bytes for too long")
+	// ErrHandshakeTimeout ends a client that did not finish its handshake
+	// within Config.HandshakeTimeout.
+	ErrHandshakeTimeout = errors.New("handshake not finished in time")
+	// ErrLineTooLong is returned by reads that found no delimiter within
+	// their limit. The bytes stay unread.
+	ErrLineTooLong = errors.New("line too long")
+	// ErrDenied is wrapped by the error of a client that a rule or
+	// Hooks.Allow refused.
+	ErrDenied = errors.New("denied")
+	// ErrServerClosed is returned by Serve when the Server was closed already.
+	ErrServerClosed = errors.New("server closed")
+)
+
+// An Error says at which stage, on which port and for which peer something
+// failed.
+type Error struct {
+	Stage Stage
+	Port  port.Spec
+	Peer  net.Addr // nil before there is a client
+	Err   error
+}
+
+// Error returns one line: port, peer, stage, cause.
+func (e *Error) Error() string {
+	s := "port " + e.Port.Label()
+	if e.Peer != nil && e.Peer.String() != "" {
+		s += ": peer " + e.Peer.String()
+	}
+	return s + ": " + e.Stage.String() + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// A PanicError is the error of a Handler or hook that panicked.
+type PanicError struct {
+	Value any    // what was passed to panic
+	Stack []byte // the goroutine's stack at the panic
+}
+
+// Error returns the panic's value. The stack is logged apart from it.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// isTimeout reports whether err is an expired deadline.
+func isTimeout(err error) bool {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	var ne net.Error
+	return errors.As(err, &ne) && ne.Timeout()
+}
+
+// isGone reports whether err only says that the client has left: what every
+// long-lived server sees all day and nobody has to act on.
+func isGone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}

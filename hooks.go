@@ -1,0 +1,28 @@
+package netserver
+
+import (
+	"context"
+	"net"
+)
+
+// Hooks are functions that the engine calls at fixed points of a client's
+// life, in the client's goroutine and in the order of the fields. Nil ones are
+// skipped. Hooks of different clients run at the same time. A hook that panics
+// ends its client alone.
+type Hooks struct {
+	// Bound runs once for all listeners, after Listen opened them.
+	Bound func(ls []net.Listener)
+	// Accepted runs first, before any rule and any byte. What it returns is
+	// the client's context from then on; it must derive from ctx.
+	Accepted func(ctx context.Context, c *Conn) context.Context
+	// Allow runs after the handshake and all rules. An error denies the client.
+	Allow func(ctx context.Context, c *Conn) error
+	// Denied runs for a client that a rule, a limit or Allow refused, before
+	// it is closed. why.Stage tells whether c can be written to: at
+	// StageAccess it can, at StageAdmit there was no handshake yet.
+	Denied func(ctx context.Context, c *Conn, why *Error)
+	// Handled runs when the Handler is done, with its error and c still open.
+	Handled func(ctx context.Context, c *Conn, err error)
+	// Closed runs last, after c was closed, with the record that was logged.
+	Closed func(c *Conn, r Record)
+}

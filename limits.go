@@ -1,0 +1,162 @@
+package netserver
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// limits holds what ends a client's waiting: the deadlines its Handler set, its
+// idle limit, its write limit and its life. The nearest counts.
+//
+// Setting a deadline for every read and write would cost a timer each. Instead
+// one that is armed already stays while it is early enough, and when it fires
+// early the read asks expired and goes on.
+type limits struct {
+	idle, write time.Duration
+	end         time.Time // zero is never
+
+	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
+
+	mu                  sync.Mutex
+	userRead, userWrite time.Time
+	armedRead, armedOut time.Time
+}
+
+func (l *limits) init(cfg *Config, begin time.Time, datagram bool) {
+	if datagram {
+		return // a datagram waits for nothing
+	}
+	l.idle, l.write = cfg.idleTimeout(), cfg.writeTimeout()
+	if life := cfg.maxLife(); life > 0 {
+		l.end = begin.Add(life)
+	}
+	if l.idle > 0 {
+		l.last.Store(begin.UnixNano())
+	}
+}
+
+// any reports whether reads have limits beside the Handler's deadlines.
+func (l *limits) any() bool { return l.idle > 0 || !l.end.IsZero() }
+
+// active notes that bytes have passed.
+func (l *limits) active() {
+	if l.idle > 0 {
+		l.last.Store(time.Now().UnixNano())
+	}
+}
+
+// expired returns the limit that has passed by now, if one has.
+func (l *limits) expired() error {
+	now := time.Now()
+	l.mu.Lock()
+	user := l.userRead
+	l.mu.Unlock()
+	switch {
+	case !user.IsZero() && !now.Before(user):
+		return os.ErrDeadlineExceeded
+	case !l.end.IsZero() && !now.Before(l.end):
+		return ErrMaxLife
+	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
+		return ErrIdle
+	}
+	return nil
+}
+
+// expiredWrite returns the limit other than the write limit that has passed.
+func (l *limits) expiredWrite() error {
+	if l.userWritePassed() {
+		return os.ErrDeadlineExceeded
+	}
+	if !l.end.IsZero() && !time.Now().Before(l.end) {
+		return ErrMaxLife
+	}
+	return nil
+}
+
+func (l *limits) userWritePassed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.userWrite.IsZero() && !time.Now().Before(l.userWrite)
+}
+
+// armRead makes sure that a Read of nc will not wait past the nearest limit.
+func (l *limits) armRead(nc net.Conn) {
+	if !l.any() {
+		return // the Handler's own deadline is set on nc already
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	want := nearest(l.userRead, l.end)
+	if l.idle > 0 {
+		want = nearest(want, time.Unix(0, l.last.Load()).Add(l.idle))
+		if min := now.Add(time.Millisecond); want.Before(min) && nearest(l.userRead, l.end).After(min) {
+			want = min
+		}
+	}
+	if l.armedRead.After(now) && !l.armedRead.After(want) {
+		return
+	}
+	l.armedRead = want
+	nc.SetReadDeadline(want)
+}
+
+// armWrite makes sure that a Write to nc will not wait past the nearest limit:
+// for the write limit, between once and one and a half times its length.
+func (l *limits) armWrite(nc net.Conn) {
+	if l.write == 0 && l.end.IsZero() {
+		return
+	}
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	want := nearest(l.userWrite, l.end)
+	if l.write > 0 {
+		if l.armedOut.Sub(now) >= l.write && (want.IsZero() || !l.armedOut.After(want)) {
+			return
+		}
+		want = nearest(want, now.Add(l.write+l.write/2))
+	} else if l.armedOut.Equal(want) {
+		return
+	}
+	l.armedOut = want
+	nc.SetWriteDeadline(want)
+}
+
+func (l *limits) setRead(nc net.Conn, t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.userRead = t
+	l.armedRead = nearest(t, l.end)
+	if l.idle > 0 {
+		l.armedRead = nearest(l.armedRead, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	return nc.SetReadDeadline(l.armedRead)
+}
+
+func (l *limits) setWrite(nc net.Conn, t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.userWrite = t
+	l.armedOut = nearest(t, l.end)
+	if l.write > 0 {
+		l.armedOut = nearest(l.armedOut, time.Now().Add(l.write+l.write/2))
+	}
+	return nc.SetWriteDeadline(l.armedOut)
+}
+
+// off takes all deadlines away.
+func (l *limits) off(nc net.Conn) {
+	nc.SetDeadline(time.Time{})
+}
+
+// nearest returns the earlier of two deadlines, of which zero is none.
+func nearest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,69 @@
+//go:build unix
+
+package netserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+)
+
+// initRaw prepares waiting without a buffer on a plain socket.
+func (c *Conn) initRaw() {
+	c.rc = nil
+	switch nc := c.nc.(type) {
+	case *net.TCPConn:
+		c.rc, _ = nc.SyscallConn()
+	case *net.UnixConn:
+		c.rc, _ = nc.SyscallConn()
+	}
+}
+
+// readRaw reads into the line buffer, which is empty. It takes a buffer only
+// once the kernel has bytes: a Read would hold one while it waits.
+func (c *Conn) readRaw(limit int) (n int, err error) {
+	werr := c.rc.Read(func(fd uintptr) bool {
+		for {
+			n, err = syscall.Read(int(fd), c.line.space(limit))
+			if err != syscall.EINTR {
+				break
+			}
+		}
+		if err == syscall.EAGAIN {
+			c.line.release()
+			return false
+		}
+		return true
+	})
+	switch {
+	case werr != nil:
+		return 0, werr
+	case err != nil:
+		return 0, &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(),
+			Addr: c.nc.RemoteAddr(), Err: os.NewSyscallError("read", err)}
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// hasInput reports whether the kernel holds bytes of the client that nobody
+// has read.
+func (c *Conn) hasInput() bool {
+	t, ok := c.raw.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	rc, err := t.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var n int
+	err = rc.Control(func(fd uintptr) {
+		var b [1]byte
+		n, _, err = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	})
+	return n > 0 && !errors.Is(err, syscall.EAGAIN)
+}

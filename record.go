@@ -1,0 +1,164 @@
+package netserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"netserver/access"
+	"netserver/port"
+)
+
+// LevelNotice is the level between warning and info: Net::Server's log level
+// 2. Failed clients are logged at it, served ones at slog.LevelInfo.
+const LevelNotice = slog.Level(2)
+
+// A Record is what is known of a client at its end: one log line.
+type Record struct {
+	ID      uint64
+	Port    port.Spec
+	Peer    net.Addr
+	Stage   Stage         // the last one reached
+	Begin   time.Time     // when it was accepted
+	Time    time.Duration // from then to the end
+	In, Out uint64        // bytes that the Handler read and wrote
+	TLS     *tls.ConnectionState
+	Notes   []slog.Attr // what the Handler added with Conn.Note
+	Err     error       // an *Error, or nil
+}
+
+func (c *Conn) record() Record {
+	r := Record{
+		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage,
+		Begin: c.begin, Time: time.Since(c.begin),
+		In: c.in.Load(), Out: c.out.Load(), TLS: c.TLS(), Notes: c.notes,
+	}
+	if c.err != nil { // a nil *Error in an error would not be nil
+		r.Err = c.err
+	}
+	return r
+}
+
+// Attrs returns the record as attributes, in the order in which they are
+// logged.
+func (r Record) Attrs() []slog.Attr {
+	a := make([]slog.Attr, 0, 12+len(r.Notes))
+	a = append(a, slog.Uint64("client", r.ID), slog.String("port", r.Port.Label()))
+	if r.Peer != nil && r.Peer.String() != "" {
+		a = append(a, slog.String("peer", r.Peer.String()))
+	}
+	a = append(a, slog.String("stage", r.Stage.String()))
+	if t := r.TLS; t != nil && t.HandshakeComplete {
+		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", tls.CipherSuiteName(t.CipherSuite)))
+		if t.ServerName != "" {
+			a = append(a, slog.String("sni", t.ServerName))
+		}
+		if t.DidResume {
+			a = append(a, slog.Bool("resumed", true))
+		}
+	}
+	a = append(a, slog.Uint64("in", r.In), slog.Uint64("out", r.Out),
+		slog.Duration("time", r.Time.Round(time.Microsecond)))
+	a = append(a, r.Notes...)
+	var e *Error
+	if errors.As(r.Err, &e) {
+		a = append(a, slog.String("err", e.Err.Error()))
+		var p *PanicError
+		if errors.As(e.Err, &p) {
+			a = append(a, slog.String("stack", string(p.Stack)))
+		}
+	}
+	return a
+}
+
+func (r *run) logRecord(ctx context.Context, rec Record) {
+	level := slog.LevelInfo
+	msg := "served"
+	if rec.Err != nil {
+		level, msg = LevelNotice, "failed"
+		var p *PanicError
+		switch {
+		case errors.As(rec.Err, &p):
+			level, msg = slog.LevelError, "panicked"
+		case errors.Is(rec.Err, ErrDenied):
+			msg = "denied"
+		case rec.Stage == StageHandler && isGone(rec.Err):
+			level, msg = slog.LevelInfo, "left"
+		}
+	}
+	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.noise.allow() {
+		return
+	}
+	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
+}
+
+// logConnect writes Net::Server's line for a client that is about to be served.
+func (c *Conn) logConnect() {
+	proto := strings.ToUpper(c.l.spec.Proto)
+	var line string
+	if peer := c.Peer(); peer.IP.IsValid() {
+		local := access.PeerOf(c.LocalAddr())
+		line = fmt.Sprintf("CONNECT %s Peer: \"[%s]:%d\" Local: \"[%s]:%d\"", proto, peer.IP, peer.Port, local.IP, local.Port)
+	} else {
+		line = fmt.Sprintf("CONNECT %s Socket: %q", proto, c.LocalAddr().String())
+	}
+	c.run.log.LogAttrs(c.ctx, slog.LevelInfo, line, slog.Uint64("client", c.id))
+}
+
+// noisePerSecond is how many failed clients are logged one by one in a second;
+// the rest are counted. What strangers send must not fill a disk.
+const noisePerSecond = 50
+
+// noise bounds the log lines that strangers can cause.
+type noise struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	since   time.Time
+	logged  int
+	skipped int
+	timer   *time.Timer
+}
+
+// allow reports whether one more failure may be logged now.
+func (n *noise) allow() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if now := time.Now(); now.Sub(n.since) >= time.Second {
+		n.summary()
+		n.since, n.logged = now, 0
+	}
+	if n.logged < noisePerSecond {
+		n.logged++
+		return true
+	}
+	n.skipped++
+	if n.timer == nil {
+		n.timer = time.AfterFunc(time.Second, n.flush)
+	}
+	return false
+}
+
+// flush logs how many were skipped.
+func (n *noise) flush() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.summary()
+}
+
+func (n *noise) summary() {
+	if n.timer != nil {
+		n.timer.Stop()
+		n.timer = nil
+	}
+	if n.skipped > 0 {
+		n.log.Log(context.Background(), LevelNotice, "more clients failed than are logged one by one", "skipped", n.skipped)
+		n.skipped = 0
+	}
+}

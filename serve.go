@@ -1,0 +1,271 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"netserver/port"
+	"netserver/proto"
+)
+
+// cutWait is how long Serve waits, after cutting the clients, for handlers
+// that do not return although their context ended and their connection is
+// closed.
+const cutWait = 10 * time.Second
+
+// A run is one call of Serve.
+type run struct {
+	srv  *Server
+	cfg  Config // a copy, so that no caller can change it under us
+	log  *slog.Logger
+	ls   []*listening
+	gate *gate
+
+	lastID   atomic.Uint64
+	clients  clients
+	pool     pool
+	noise    noise
+	draining chan struct{} // closed when the server stops taking clients
+	now      chan struct{} // closed by stopNow
+	nowOnce  sync.Once
+	starved  atomic.Bool   // an accept loop is out of descriptors
+	freed    chan struct{} // a client has been closed while starved
+}
+
+// A listening is one listener being served.
+type listening struct {
+	net.Listener
+	spec      port.Spec
+	transport proto.Transport
+	plain     bool          // Ready does not wait
+	datagram  chan struct{} // for datagram ports: a slot for each one being served
+}
+
+func newRun(s *Server, ls []net.Listener) *run {
+	r := &run{
+		srv:      s,
+		cfg:      s.Config,
+		log:      s.log(),
+		draining: make(chan struct{}),
+		now:      make(chan struct{}),
+		freed:    make(chan struct{}, 1),
+	}
+	r.noise.log = r.log
+	for _, l := range ls {
+		r.ls = append(r.ls, r.listening(l))
+	}
+	r.gate = newGate(r.cfg.maxConns(), r.cfg.maxServing(), r.ls)
+	return r
+}
+
+func (r *run) listening(l net.Listener) *listening {
+	v := &listening{Listener: l, plain: true}
+	if o, ok := l.(*listener); ok {
+		v.spec, v.transport = o.spec, o.transport
+		p, ok := o.transport.(proto.Plain)
+		v.plain = ok && p.Plain()
+	} else {
+		v.spec = specOf(l.Addr())
+	}
+	if isDatagramListener(l) {
+		v.datagram = make(chan struct{}, r.cfg.maxDatagrams())
+	}
+	return v
+}
+
+// serve accepts until ctx is done, the listeners have ended or the server was
+// closed, and then sees the clients off.
+func (r *run) serve(ctx context.Context) error {
+	r.clients.init(ctx)
+	r.pool.init()
+	var loops sync.WaitGroup
+	for _, l := range r.ls {
+		loops.Go(func() { r.acceptLoop(l) })
+	}
+	ended := make(chan struct{})
+	go waitThenClose(&loops, ended)
+
+	select {
+	case <-ctx.Done():
+	case <-r.now:
+	case <-ended:
+		// The listeners are gone but the clients may stay.
+		r.awaitClients(ctx.Done(), r.now, nil)
+	}
+	close(r.draining)
+	for _, l := range r.ls {
+		l.Close()
+	}
+	<-ended
+	err := r.drain()
+	r.clients.release()
+	r.pool.stop()
+	r.noise.flush()
+	return err
+}
+
+// drain waits for the clients, up to the grace period, and cuts the rest.
+func (r *run) drain() error {
+	grace := r.cfg.grace()
+	if grace > 0 {
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		if r.awaitClients(nil, r.now, t.C) {
+			return nil
+		}
+	}
+	n := r.clients.cut()
+	if n == 0 && r.awaitClients(nil, nil, nil) {
+		return nil
+	}
+	t := time.NewTimer(cutWait)
+	defer t.Stop()
+	if !r.awaitClients(nil, nil, t.C) {
+		return fmt.Errorf("%w: %d clients, and %d handlers have not returned %v later",
+			ErrCut, n, r.clients.count(), cutWait)
+	}
+	return fmt.Errorf("%w: %d clients", ErrCut, n)
+}
+
+// awaitClients waits until the last client is gone and then returns true. It
+// returns false when one of the channels has something earlier; nil channels
+// never do.
+func (r *run) awaitClients(stop, now <-chan struct{}, t <-chan time.Time) bool {
+	gone := r.clients.gone()
+	select {
+	case <-gone:
+		return true
+	case <-stop:
+	case <-now:
+	case <-t:
+	}
+	return false
+}
+
+func (r *run) stopNow() { r.nowOnce.Do(func() { close(r.now) }) }
+
+func waitThenClose(wg *sync.WaitGroup, c chan struct{}) {
+	wg.Wait()
+	close(c)
+}
+
+// acceptLoop takes clients from one listener. It does nothing that can wait
+// for a client, and ends only when the listener has.
+func (r *run) acceptLoop(l *listening) {
+	b := backoff{run: r, port: l.spec}
+	for r.gate.wait(l, r.draining) {
+		if l.datagram != nil {
+			select {
+			case l.datagram <- struct{}{}:
+			case <-r.draining:
+				return
+			}
+		}
+		nc, err := l.Accept()
+		if err == nil {
+			b.reset()
+			r.start(l, nc)
+			continue
+		}
+		if l.datagram != nil {
+			<-l.datagram
+		}
+		if r.isDraining() || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+			return
+		}
+		if isTimeout(err) {
+			continue // the gate interrupted us
+		}
+		if !b.wait(err) {
+			return
+		}
+	}
+}
+
+// start counts a client and sends it on its way.
+func (r *run) start(l *listening, nc net.Conn) {
+	c := newConn(r, l, nc)
+	r.gate.opened()
+	r.clients.add(c)
+	if l.plain {
+		go c.live(StageAccept)
+		return
+	}
+	r.pool.run(c)
+}
+
+func (r *run) isDraining() bool {
+	select {
+	case <-r.draining:
+		return true
+	default:
+		return false
+	}
+}
+
+// A backoff slows an accept loop down while the system refuses, and logs that
+// at most once a second.
+type backoff struct {
+	run    *run
+	port   port.Spec
+	delay  time.Duration
+	logged time.Time
+	errors int
+}
+
+const maxBackoff = time.Second
+
+func (b *backoff) reset() {
+	if b.delay == 0 {
+		return
+	}
+	b.run.log.Log(context.Background(), LevelNotice, "accepting again",
+		"port", b.port.Label(), "failed", b.errors)
+	b.delay, b.errors, b.logged = 0, 0, time.Time{}
+}
+
+// wait pauses after err, a little longer each time. It returns false when the
+// server drains.
+func (b *backoff) wait(err error) bool {
+	if errors.Is(err, syscall.ECONNABORTED) {
+		return true // that client left before we came: nobody's fault
+	}
+	b.errors++
+	if now := time.Now(); now.Sub(b.logged) >= time.Second {
+		b.logged = now
+		b.run.log.Log(context.Background(), slog.LevelError,
+			"cannot accept; clients wait in the backlog: "+acceptAdvice(err),
+			"port", b.port.Label(), "err", err, "failed", b.errors,
+			"clients", b.run.clients.count())
+	}
+	b.delay = min(max(2*b.delay, 5*time.Millisecond), maxBackoff)
+	b.run.starved.Store(true)
+	t := time.NewTimer(b.delay)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-b.run.freed: // a descriptor came back: try at once
+	case <-b.run.draining:
+		return false
+	}
+	return true
+}
+
+func acceptAdvice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EMFILE):
+		return "the process is out of descriptors (raise its limit, ulimit -n, or set max_connections)"
+	case errors.Is(err, syscall.ENFILE):
+		return "the system is out of descriptors (raise fs.file-max)"
+	default:
+		return "the system refuses"
+	}
+}

@@ -1,0 +1,104 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+
+	"netserver/proto"
+)
+
+// A Server serves the clients of any number of ports. A zero Server with a
+// Handler is usable. Its fields must not change while Serve runs.
+type Server struct {
+	Handler   Handler                   // required
+	Config    Config                    // values; a zero field means the default named there
+	Hooks     Hooks                     // functions; nil ones are skipped
+	Protocols map[string]proto.Protocol // added to the built-in ones, or replacing them
+	Log       *slog.Logger              // slog.Default() if nil
+
+	mu     sync.Mutex
+	runs   map[*run]struct{}
+	closed bool
+}
+
+// ListenAndServe opens the configured ports and serves their clients until
+// ctx is done.
+func (s *Server) ListenAndServe(ctx context.Context) error {
+	ls, err := s.Listen(ctx)
+	if err != nil {
+		return err
+	}
+	return s.Serve(ctx, ls...)
+}
+
+// Serve serves the clients of ls until ctx is done or all listeners have
+// ended. Then it stops accepting, lets clients finish for Config.Grace and
+// cuts the rest. It closes ls, and returns when all clients are gone: nil
+// after a clean end, or an error that wraps ErrCut and tells how many were
+// cut.
+//
+// A listener that did not come from Listen is served plain. Serve may run
+// several times at once, each with its own listeners; the limits of Config
+// hold for each of them.
+func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
+	if s.Handler == nil {
+		closeAll(ls)
+		return errors.New("netserver: Server has no Handler")
+	}
+	r := newRun(s, ls)
+	if !s.track(r) {
+		closeAll(ls)
+		return ErrServerClosed
+	}
+	defer s.untrack(r)
+	return r.serve(ctx)
+}
+
+// Close stops the server at once: nothing more is accepted, every client is
+// cut, and a running Serve returns when their handlers have. It does not wait
+// for that. For a graceful stop end the context of Serve instead; Close may
+// follow to cut it short.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for r := range s.runs {
+		r.stopNow()
+	}
+	return nil
+}
+
+func (s *Server) track(r *run) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.runs == nil {
+		s.runs = make(map[*run]struct{})
+	}
+	s.runs[r] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.runs, r)
+}
+
+func (s *Server) log() *slog.Logger {
+	if s.Log == nil {
+		return slog.Default()
+	}
+	return s.Log
+}
+
+func closeAll(ls []net.Listener) {
+	for _, l := range ls {
+		l.Close()
+	}
+}

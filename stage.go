@@ -1,0 +1,39 @@
+package netserver
+
+// A Stage is a part of a client's life. Errors, hooks, log records and
+// counters all name the same stages.
+type Stage int
+
+// The stages, in the order in which a client passes through them.
+const (
+	StageListen    Stage = iota // a port is opened
+	StageAccept                 // a connection or datagram is taken from the kernel
+	StageAdmit                  // limits and address rules, before any byte is read
+	StageHandshake              // the Transport makes the connection usable
+	StageAccess                 // rules that need the handshake, then Hooks.Allow
+	StageHandler                // the Handler serves the client
+	StageClose                  // the client is closed and its record written
+)
+
+// String returns the stage's name: "listen", "accept", "admit", "handshake",
+// "access", "handler" or "close".
+func (s Stage) String() string {
+	switch s {
+	case StageListen:
+		return "listen"
+	case StageAccept:
+		return "accept"
+	case StageAdmit:
+		return "admit"
+	case StageHandshake:
+		return "handshake"
+	case StageAccess:
+		return "access"
+	case StageHandler:
+		return "handler"
+	case StageClose:
+		return "close"
+	default:
+		return "unknown"
+	}
+}
