@@ -1,0 +1,202 @@
+package certfile
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Pair is a certificate chain, leaf first, with the leaf's private key.
+type Pair struct {
+	Chain []*x509.Certificate
+	Key   crypto.Signer
+}
+
+// TLS returns the pair in crypto/tls's form.
+func (p *Pair) TLS() *tls.Certificate {
+	c := &tls.Certificate{PrivateKey: p.Key, Leaf: p.Chain[0]}
+	for _, x := range p.Chain {
+		c.Certificate = append(c.Certificate, x.Raw)
+	}
+	return c
+}
+
+// Load reads and checks a certificate file and its key file. With an empty
+// keyFile the certificate file holds the key too. Errors are *Error.
+func Load(certFile, keyFile string) (*Pair, error) {
+	certData, err := Read(RoleCert, certFile)
+	if err != nil {
+		return nil, err
+	}
+	var keyData []byte
+	if keyFile != "" && keyFile != certFile {
+		if keyData, err = Read(RoleKey, keyFile); err != nil {
+			return nil, err
+		}
+	}
+	return Parse(certFile, certData, keyFile, keyData)
+}
+
+// Parse is Load for contents that have been read already; the names are used
+// in errors only. keyData is nil if the certificate's data holds the key.
+func Parse(certFile string, certData []byte, keyFile string, keyData []byte) (*Pair, error) {
+	p, b, err := parseCert(certFile, certData)
+	if err != nil {
+		return nil, err
+	}
+	role, file := RoleKey, keyFile
+	if keyData == nil {
+		role, file = RoleCert, certFile
+		if len(b.keys) == 0 {
+			return nil, bad(RoleCert, certFile, "holds no private key; add it to the file or name its file with SSL_key_file")
+		}
+	} else {
+		b = splitPEM(keyData)
+	}
+	if p.Key, err = parseKey(role, file, b, keyData); err != nil {
+		return nil, err
+	}
+	if !matches(p.Chain[0], p.Key) {
+		if keyData == nil {
+			return nil, bad(RoleCert, certFile, "holds a private key that does not match its first certificate (%s); the server's own certificate comes first", Name(p.Chain[0]))
+		}
+		return nil, bad(RoleKey, keyFile, "does not match the certificate %s (%s)", certFile, Name(p.Chain[0]))
+	}
+	if reason := checkChain(p.Chain); reason != "" {
+		return nil, bad(RoleCert, certFile, "%s", reason)
+	}
+	return p, nil
+}
+
+func parseCert(file string, data []byte) (*Pair, blocks, error) {
+	b := splitPEM(data)
+	if len(b.certs) == 0 {
+		switch {
+		case len(b.keys) > 0:
+			return nil, b, bad(RoleCert, file, "holds a private key but no certificate; were SSL_cert_file and SSL_key_file swapped?")
+		case len(b.other) > 0:
+			return nil, b, bad(RoleCert, file, "holds no certificate but: %s", b.other[0])
+		case looksPEM(data):
+			return nil, b, bad(RoleCert, file, "is damaged or cut short: no complete PEM block in it")
+		}
+		return nil, b, bad(RoleCert, file, "holds no PEM certificate")
+	}
+	chain, err := parseChain(file, b.certs)
+	if err != nil {
+		return nil, b, err
+	}
+	return &Pair{Chain: chain}, b, nil
+}
+
+func parseKey(role Role, file string, b blocks, data []byte) (crypto.Signer, error) {
+	if len(b.keys) == 0 {
+		switch {
+		case len(b.certs) > 0:
+			return nil, bad(role, file, "holds a certificate but no private key")
+		case len(b.other) > 0:
+			return nil, bad(role, file, "holds no private key but: %s", b.other[0])
+		case looksPEM(data):
+			return nil, bad(role, file, "is damaged or cut short: no complete PEM block in it")
+		}
+		return nil, bad(role, file, "holds no PEM private key")
+	}
+	if encryptedPEM(b.keys[0]) {
+		return nil, bad(role, file, "holds an encrypted private key, which is not handled yet; decrypt it with: openssl pkey -in FILE -out NEW")
+	}
+	k, reason := parseKeyDER(b.keys[0].Bytes)
+	if reason != "" {
+		return nil, bad(role, file, "%s", reason)
+	}
+	return k, nil
+}
+
+func matches(leaf *x509.Certificate, key crypto.Signer) bool {
+	switch pub := leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return pub.Equal(key.Public())
+	case *ecdsa.PublicKey:
+		return pub.Equal(key.Public())
+	case ed25519.PublicKey:
+		return pub.Equal(key.Public())
+	}
+	return false
+}
+
+// checkChain returns why a server must not show chain, or "".
+func checkChain(chain []*x509.Certificate) string {
+	leaf := chain[0]
+	if k, ok := leaf.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
+		return fmt.Sprintf("has a weak key: RSA with %d bits; make one with 2048 or more, or ECDSA P-256", k.N.BitLen())
+	}
+	if len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 &&
+		!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) &&
+		!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
+		return "is not made for servers: its extended key usage lacks serverAuth"
+	}
+	if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment|x509.KeyUsageKeyAgreement) == 0 {
+		return "is not made for servers: its key usage allows neither signatures nor key exchange"
+	}
+	for i, c := range chain[1:] {
+		if !issuesOne(c, chain[:i+1]) {
+			return fmt.Sprintf("has its chain out of order: certificate %d (%s) did not issue any certificate before it; put each certificate after the one it issued", i+2, Name(c))
+		}
+	}
+	return ""
+}
+
+// issuesOne tells whether ca issued one of before. TLS 1.3 allows several
+// issuers of one certificate (cross-signing), so the last one is not enough.
+func issuesOne(ca *x509.Certificate, before []*x509.Certificate) bool {
+	for _, c := range before {
+		if string(c.RawIssuer) != string(ca.RawSubject) {
+			continue
+		}
+		err := c.CheckSignatureFrom(ca)
+		var old x509.InsecureAlgorithmError
+		if err == nil || errors.As(err, &old) { // a SHA-1 signature cannot be checked; the names have to do
+			return true
+		}
+	}
+	return false
+}
+
+// Dates returns why a certificate of chain is not valid at now, or "".
+func Dates(chain []*x509.Certificate, now time.Time) string {
+	for i, c := range chain {
+		who := "its certificate"
+		if i > 0 {
+			who = "the certificate of its issuer " + Name(c)
+		}
+		if now.After(c.NotAfter) {
+			return fmt.Sprintf("has expired: %s ended on %s", who, c.NotAfter.UTC().Format(time.DateTime))
+		}
+		if now.Before(c.NotBefore) {
+			return fmt.Sprintf("is not valid yet: %s starts on %s (is the clock right?)", who, c.NotBefore.UTC().Format(time.DateTime))
+		}
+	}
+	return ""
+}
+
+// Name returns a short name for messages: the common name, else the first
+// alternative name, else the subject.
+func Name(c *x509.Certificate) string {
+	switch {
+	case c.Subject.CommonName != "":
+		return "CN=" + c.Subject.CommonName
+	case len(c.DNSNames) > 0:
+		return c.DNSNames[0]
+	case len(c.URIs) > 0:
+		return c.URIs[0].String()
+	}
+	if s := c.Subject.String(); s != "" {
+		return s
+	}
+	return "serial " + c.SerialNumber.Text(16)
+}

@@ -1,0 +1,96 @@
+package certfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// MaxSize is the largest file, in bytes, that Read accepts. The largest files
+// in practice are revocation lists.
+const MaxSize = 64 << 20
+
+// A Role tells which of the two files an Error is about.
+type Role int
+
+const (
+	RoleCert Role = iota // the certificate file
+	RoleKey              // the private key file
+)
+
+// An Error is a file that cannot be used. Reason follows the file's name.
+type Error struct {
+	Role   Role
+	File   string
+	Reason string
+	Err    error // the cause, or nil
+}
+
+func (e *Error) Error() string { return e.File + " " + e.Reason }
+
+// Unwrap returns the cause, such as fs.ErrNotExist.
+func (e *Error) Unwrap() error { return e.Err }
+
+func bad(role Role, file, format string, args ...any) *Error {
+	return &Error{Role: role, File: file, Reason: fmt.Sprintf(format, args...)}
+}
+
+// Read reads a whole regular file of at most MaxSize bytes that is not empty.
+// Anything else is an *Error.
+func Read(role Role, file string) ([]byte, error) {
+	data, err := read(file)
+	if err != nil {
+		err.Role = role
+		return nil, err
+	}
+	return data, nil
+}
+
+func read(file string) ([]byte, *Error) {
+	// A look before opening: opening a named pipe would wait for its writer.
+	fi, err := os.Stat(file)
+	if err != nil {
+		return nil, osError(file, err)
+	}
+	if fi.IsDir() {
+		return nil, &Error{File: file, Reason: "is a directory; name a file in it"}
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, &Error{File: file, Reason: "is not a regular file"}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, osError(file, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	if err != nil {
+		return nil, osError(file, err)
+	}
+	if len(data) > MaxSize {
+		return nil, &Error{File: file, Reason: fmt.Sprintf("is larger than %d MiB", MaxSize>>20)}
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, &Error{File: file, Reason: "is empty"}
+	}
+	return data, nil
+}
+
+func osError(file string, err error) *Error {
+	e := &Error{File: file, Err: err}
+	var pe *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		e.Reason = "does not exist; give the path of a file"
+	case errors.Is(err, fs.ErrPermission):
+		e.Reason = "cannot be read: permission denied; let the user that starts the server read it"
+	case errors.As(err, &pe):
+		e.Reason = "cannot be read: " + pe.Err.Error()
+	default:
+		e.Reason = "cannot be read: " + err.Error()
+	}
+	return e
+}
