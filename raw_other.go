@@ -4,7 +4,8 @@ package netserver
 
 func (c *Conn) initRaw() {}
 
-func (c *Conn) readRaw(limit int) (int, error) { return c.nc.Read(c.line.space(limit)) }
+// readRaw is not reached: initRaw sets no raw connection here.
+func (c *Conn) readRaw(take func() []byte, _ func()) (int, error) { return c.nc.Read(take()) }
 
-// hasInput cannot be asked here without waiting: assume there is some.
+// hasInput cannot be asked here without waiting: assume there is none.
 func (c *Conn) hasInput() bool { return false }

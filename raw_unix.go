@@ -21,18 +21,19 @@ func (c *Conn) initRaw() {
 	}
 }
 
-// readRaw reads into the line buffer, which is empty. It takes a buffer only
-// once the kernel has bytes: a Read would hold one while it waits.
-func (c *Conn) readRaw(limit int) (n int, err error) {
+// readRaw reads into a buffer that it takes only once the kernel has bytes: a
+// Read would hold one while it waits. With nothing to read it gives the buffer
+// back before it waits.
+func (c *Conn) readRaw(take func() []byte, release func()) (n int, err error) {
 	werr := c.rc.Read(func(fd uintptr) bool {
 		for {
-			n, err = syscall.Read(int(fd), c.line.space(limit))
+			n, err = syscall.Read(int(fd), take())
 			if err != syscall.EINTR {
 				break
 			}
 		}
 		if err == syscall.EAGAIN {
-			c.line.release()
+			release()
 			return false
 		}
 		return true

@@ -191,7 +191,7 @@ func orNoProgress(err error) error {
 // readAhead reads into the line buffer once.
 func (c *Conn) readAhead(limit int) (int, error) {
 	if c.rc != nil && c.line.b == nil {
-		return c.readRaw(limit)
+		return c.readRaw(func() []byte { return c.line.space(limit) }, c.line.release)
 	}
 	if c.wait != nil && c.line.b == nil {
 		if err := c.wait.WaitRead(); err != nil {

@@ -1,0 +1,135 @@
+package proto
+
+import (
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// aheadSize is the size of a read buffer below TLS: some full records, so that
+// a busy connection needs fewer system calls than crypto/tls alone, which
+// reads a record in one or two.
+const aheadSize = 40 << 10
+
+var aheadBuffers = sync.Pool{New: func() any { b := make([]byte, aheadSize); return &b }}
+
+// ahead reads ahead for a tls.Conn, and hands it no byte of the next record
+// before it asks. So between records crypto/tls holds nothing, which it does
+// not tell otherwise, and the connection can wait for input on its socket,
+// without a buffer. Only one goroutine may read.
+type ahead struct {
+	net.Conn
+	rc   syscall.RawConn
+	buf  *[]byte // from aheadBuffers while r < w
+	r, w int
+	err  error // what the socket said after the bytes in buf
+
+	header [5]byte // of the record being handed out
+	have   int     // bytes of it so far
+	left   int     // bytes of the record's body to come
+
+	fill func(fd uintptr) bool // reads from the socket; made once
+	n    int                   // its results
+	ferr error
+}
+
+func newAhead(nc net.Conn) *ahead {
+	a := &ahead{Conn: nc}
+	a.initFill()
+	return a
+}
+
+// Read hands out buffered bytes, up to the end of a record.
+func (a *ahead) Read(b []byte) (int, error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if a.r == a.w {
+		if err := a.more(); err != nil {
+			return 0, err
+		}
+	}
+	n := a.measure((*a.buf)[a.r:min(a.w, a.r+len(b))])
+	copy(b, (*a.buf)[a.r:a.r+n])
+	a.r += n
+	if a.r == a.w {
+		a.release()
+	}
+	return n, nil
+}
+
+// measure returns how many bytes of p belong to the record being handed out,
+// and notes them.
+func (a *ahead) measure(p []byte) (n int) {
+	if a.left == 0 {
+		n = copy(a.header[a.have:], p)
+		a.have += n
+		if a.have < len(a.header) {
+			return n
+		}
+		a.have = 0
+		a.left = int(a.header[3])<<8 | int(a.header[4])
+		p = p[n:]
+	}
+	m := min(len(p), a.left)
+	a.left -= m
+	return n + m
+}
+
+// atBoundary reports whether crypto/tls has been given whole records only.
+func (a *ahead) atBoundary() bool { return a.left == 0 && a.have == 0 }
+
+// wait returns when Read has something to say. Errors other than a passed
+// deadline are left to Read.
+func (a *ahead) wait() error {
+	if a.r < a.w || a.err != nil || !a.atBoundary() {
+		return nil
+	}
+	err := a.more()
+	if err == nil || a.err != nil {
+		return nil
+	}
+	return err
+}
+
+// more waits for bytes and reads them. An end or failure of the socket is kept
+// for later calls; a passed deadline is not.
+func (a *ahead) more() error {
+	if a.err != nil {
+		return a.err
+	}
+	n, err := a.readSocket()
+	if n > 0 {
+		a.r, a.w = 0, n
+		return nil
+	}
+	a.release()
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+		a.err = err
+	}
+	return err
+}
+
+// readPlain reads without the poller's help: it holds a buffer while it waits.
+func (a *ahead) readPlain() (int, error) {
+	a.take()
+	return a.Conn.Read(*a.buf)
+}
+
+func (a *ahead) take() {
+	if a.buf == nil {
+		a.buf = aheadBuffers.Get().(*[]byte)
+	}
+}
+
+func (a *ahead) release() {
+	if a.buf != nil {
+		aheadBuffers.Put(a.buf)
+		a.buf = nil
+	}
+	a.r, a.w = 0, 0
+}
