@@ -2,10 +2,18 @@ package netserver
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"maps"
 	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
 
 	"netserver/port"
 	"netserver/proto"
+	"netserver/tlsparams"
 )
 
 // A listener is a net.Listener that Listen opened, with what its port speaks.
@@ -15,40 +23,119 @@ type listener struct {
 	transport proto.Transport
 }
 
-// Listen opens every configured port: all of them or none.
-func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
-	var ls []net.Listener
-	for _, p := range s.Config.ports() {
-		network, addr := "tcp", net.JoinHostPort(p.Host, p.Port)
-		if p.Proto == "unix" {
-			network, addr = "unix", p.Port
+// Transports makes what each configured port speaks, and with that checks the
+// ports' parameters: certificates, for instance, are loaded and checked. It
+// opens nothing. The error joins one for each port that is wrong.
+func (s *Server) Transports() ([]proto.Transport, error) {
+	ps := s.Config.ports()
+	protocols, err := s.protocols(ps)
+	if err != nil {
+		return nil, err
+	}
+	ts := make([]proto.Transport, len(ps))
+	var errs []error
+	for i, p := range ps {
+		f := lookup(protocols, p.Kind())
+		if f == nil {
+			errs = append(errs, fmt.Errorf("port %s: no protocol is called %q; there are %s",
+				p.Label(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
+			continue
 		}
-		l, err := net.Listen(network, addr)
-		if err != nil {
-			closeAll(ls)
+		if ts[i], err = f(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return ts, nil
+}
+
+// protocols returns the protocols that ports may name: the built-in ones, and
+// the Server's own over them.
+func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
+	m := proto.Builtin()
+	t := proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps)}
+	if t.Loopback && t.Params.CertFile == "" {
+		var err error
+		if t.SelfSigned, err = tlsparams.SelfSigned(time.Now()); err != nil {
 			return nil, err
 		}
-		ls = append(ls, &listener{Listener: l, spec: p, transport: plain{}})
+	}
+	m["ssl"] = t.Protocol
+	for name, p := range s.Protocols {
+		m[name] = p
+	}
+	return m, nil
+}
+
+// lookup finds a protocol by its name, or else by its name in any case.
+func lookup(m map[string]proto.Protocol, name string) proto.Protocol {
+	if p, ok := m[name]; ok {
+		return p
+	}
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if strings.EqualFold(k, name) {
+			return m[k]
+		}
+	}
+	return nil
+}
+
+// tlsOnLoopback reports whether every TLS port is bound to a loopback address.
+func tlsOnLoopback(ps []port.Spec) bool {
+	for _, p := range ps {
+		if p.Kind() != "ssl" {
+			continue
+		}
+		if a, err := netip.ParseAddr(p.Host); p.Host != "localhost" && (err != nil || !a.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// Listen opens every configured port: all of them or none. The caller closes
+// the listeners, unless it passes them to Serve.
+func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
+	ts, err := s.Transports()
+	if err != nil {
+		return nil, err
+	}
+	var ls []net.Listener
+	for i, p := range s.Config.ports() {
+		lc := net.ListenConfig{KeepAlive: -1}
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(p.Host, p.Port))
+		if err != nil {
+			return nil, err
+		}
+		ls = append(ls, NewListener(l, p, ts[i]))
 	}
 	return ls, nil
 }
 
-type plain struct{}
+// NewListener makes Serve speak t with the clients of l, which was opened by
+// other means than Listen: inherited, for instance. p names the port in
+// errors and records.
+func NewListener(l net.Listener, p port.Spec, t proto.Transport) net.Listener {
+	return &listener{Listener: l, spec: p, transport: t}
+}
 
-func (plain) Network() string { return "tcp" }
-func (plain) Plain() bool     { return true }
-func (plain) Ready(_ context.Context, nc net.Conn) (net.Conn, error) {
-	return nc, nil
+// SetDeadline sets the deadline of Accept where the listener below has one.
+func (l *listener) SetDeadline(t time.Time) error {
+	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+		return d.SetDeadline(t)
+	}
+	return errors.ErrUnsupported
+}
+
+// specOf describes a port that did not come from Listen.
+func specOf(a net.Addr) port.Spec {
+	host, p, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return port.Spec{Host: "*", Port: a.String(), Proto: a.Network(), IPv: "*"}
+	}
+	return port.Spec{Host: host, Port: p, Proto: a.Network(), IPv: "*"}
 }
 
 func isDatagramListener(l net.Listener) bool { return false }
-
-func specOf(a net.Addr) port.Spec {
-	switch a := a.(type) {
-	case *net.TCPAddr:
-		host, p, _ := net.SplitHostPort(a.String())
-		return port.Spec{Host: host, Port: p, Proto: a.Network()}
-	default:
-		return port.Spec{Port: a.String(), Proto: a.Network()}
-	}
-}
