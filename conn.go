@@ -92,7 +92,7 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // Logger returns the server's logger with the client's number and port.
 func (c *Conn) Logger() *slog.Logger {
-	return c.run.log.With("client", c.id, "port", c.l.spec.Label())
+	return c.run.log.With("client", c.id, "port", c.l.spec.Short())
 }
 
 // Note adds attributes to the client's record. It must be called by the

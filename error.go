@@ -46,7 +46,7 @@ type Error struct {
 
 // Error returns one line: port, peer, stage, cause.
 func (e *Error) Error() string {
-	s := "port " + e.Port.Label()
+	s := "port " + e.Port.Short()
 	if e.Peer != nil && e.Peer.String() != "" {
 		s += ": peer " + e.Peer.String()
 	}

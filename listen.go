@@ -38,7 +38,7 @@ func (s *Server) Transports() ([]proto.Transport, error) {
 		f := lookup(protocols, p.Kind())
 		if f == nil {
 			errs = append(errs, fmt.Errorf("port %s: no protocol is called %q; there are %s",
-				p.Label(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
+				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
 			continue
 		}
 		if ts[i], err = f(p); err != nil {

@@ -49,7 +49,7 @@ func (c *Conn) record() Record {
 // logged.
 func (r Record) Attrs() []slog.Attr {
 	a := make([]slog.Attr, 0, 12+len(r.Notes))
-	a = append(a, slog.Uint64("client", r.ID), slog.String("port", r.Port.Label()))
+	a = append(a, slog.Uint64("client", r.ID), slog.String("port", r.Port.Short()))
 	if r.Peer != nil && r.Peer.String() != "" {
 		a = append(a, slog.String("peer", r.Peer.String()))
 	}

@@ -228,7 +228,7 @@ func (b *backoff) reset() {
 		return
 	}
 	b.run.log.Log(context.Background(), LevelNotice, "accepting again",
-		"port", b.port.Label(), "failed", b.errors)
+		"port", b.port.Short(), "failed", b.errors)
 	b.delay, b.errors, b.logged = 0, 0, time.Time{}
 }
 
@@ -243,7 +243,7 @@ func (b *backoff) wait(err error) bool {
 		b.logged = now
 		b.run.log.Log(context.Background(), slog.LevelError,
 			"cannot accept; clients wait in the backlog: "+acceptAdvice(err),
-			"port", b.port.Label(), "err", err, "failed", b.errors,
+			"port", b.port.Short(), "err", err, "failed", b.errors,
 			"clients", b.run.clients.count())
 	}
 	b.delay = min(max(2*b.delay, 5*time.Millisecond), maxBackoff)

@@ -34,7 +34,7 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 		return nil, err
 	}
 	src, err := params.Open(tlsparams.Env{
-		Where:      "port " + p.Label(),
+		Where:      "port " + p.Short(),
 		Loopback:   t.Loopback,
 		SelfSigned: t.SelfSigned,
 	})

@@ -1,0 +1,31 @@
+package port
+
+import (
+	"fmt"
+
+	"netserver/conf"
+)
+
+// An Error is what is wrong with one entry. Its text begins with the words
+// that Net::Server has for the case, names the bad part, says what to write
+// instead and ends with the origin in parentheses, if that is known.
+type Error struct {
+	Origin conf.Origin
+	Err    error
+}
+
+// Error returns the text.
+func (e *Error) Error() string {
+	if e.Origin == (conf.Origin{}) {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + " (" + e.Origin.String() + ")"
+}
+
+// Unwrap returns the text without the origin, which wraps the resolver's error
+// if there was one.
+func (e *Error) Unwrap() error { return e.Err }
+
+func failf(o conf.Origin, format string, args ...any) error {
+	return &Error{Origin: o, Err: fmt.Errorf(format, args...)}
+}

@@ -1,0 +1,5 @@
+//go:build !unix && !windows
+
+package port
+
+func dualStack() bool { return false }
