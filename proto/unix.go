@@ -1,8 +1,8 @@
 package proto
 
 import (
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -16,33 +16,47 @@ const keyUnixType = "unix_type"
 // unix_type=SOCK_DGRAM a datagram socket. Its other parameters are unix_mode,
 // unix_owner and unix_group, and listen or udp_recv_len.
 func UNIX(p port.Spec) (Transport, error) {
-	network := "unix"
-	if vals := p.Params[keyUnixType]; len(vals) > 0 {
-		last := vals[len(vals)-1]
-		dgram, err := isDgram(last.Text)
-		if err != nil {
-			return nil, fmt.Errorf("port %s: %s: %q %w (%s)", name(p), keyUnixType, last.Text, err, last.Origin)
-		}
-		if dgram {
-			network = "unixgram"
-		}
+	dgram, err := isDgram(p, false)
+	if err != nil {
+		return nil, err
 	}
-	return newPlain(p, network, keyUnixType)
+	if dgram {
+		return newPlain(p, "unixgram", keyUnixType)
+	}
+	return newPlain(p, "unix", keyUnixType)
 }
 
 // UNIXDgram is the Protocol of a unixdgram port, where each datagram is a
 // client. Its parameters are unix_mode, unix_owner, unix_group and
 // udp_recv_len.
-func UNIXDgram(p port.Spec) (Transport, error) { return newPlain(p, "unixgram") }
+func UNIXDgram(p port.Spec) (Transport, error) {
+	dgram, err := isDgram(p, true)
+	if err != nil {
+		return nil, err
+	}
+	if !dgram {
+		return nil, &ParamError{Spec: p, Problems: []string{
+			fmt.Sprintf("port %s: %s is a stream, but the port is for datagrams: write /unix", name(p), keyUnixType),
+		}}
+	}
+	return newPlain(p, "unixgram", keyUnixType)
+}
 
 // isDgram reads unix_type: SOCK_STREAM or SOCK_DGRAM in any case, or the
-// system's number.
-func isDgram(s string) (bool, error) {
-	switch s = strings.ToUpper(strings.TrimSpace(s)); s {
-	case "SOCK_DGRAM", fmt.Sprint(syscall.SOCK_DGRAM):
+// system's number. It returns unset if p does not have it.
+func isDgram(p port.Spec, unset bool) (bool, error) {
+	vals := p.Params[keyUnixType]
+	if len(vals) == 0 {
+		return unset, nil
+	}
+	last := vals[len(vals)-1]
+	switch strings.ToUpper(strings.TrimSpace(last.Text)) {
+	case "SOCK_DGRAM", strconv.Itoa(syscall.SOCK_DGRAM):
 		return true, nil
-	case "SOCK_STREAM", fmt.Sprint(syscall.SOCK_STREAM):
+	case "SOCK_STREAM", strconv.Itoa(syscall.SOCK_STREAM):
 		return false, nil
 	}
-	return false, errors.New("is not a type of UNIX socket: must be SOCK_STREAM or SOCK_DGRAM")
+	return false, &ParamError{Spec: p, Problems: []string{
+		fmt.Sprintf("port %s: %s: %q is not SOCK_STREAM or SOCK_DGRAM (%s)", name(p), keyUnixType, last.Text, last.Origin),
+	}}
 }

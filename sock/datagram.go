@@ -3,7 +3,6 @@ package sock
 import (
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -34,7 +33,6 @@ type packetSocket interface {
 	LocalAddr() net.Addr
 	SetReadDeadline(time.Time) error
 	SyscallConn() (syscall.RawConn, error)
-	File() (*os.File, error)
 	Close() error
 }
 

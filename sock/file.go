@@ -12,15 +12,16 @@ import (
 )
 
 // File returns a copy of the descriptor of a listener of this package, to
-// hand to another process. The caller closes it; l is not affected. A process
+// hand to another process, for instance in exec.Cmd's ExtraFiles. The caller
+// closes it; l is not affected. A process
 // that gives a UNIX socket away also calls SetUnlinkOnClose(false), or the
 // file goes when it closes its own listener.
 func File(l net.Listener) (*os.File, error) {
 	switch l := l.(type) {
 	case *StreamListener:
-		return l.sock.File()
+		return copyFile(l.sock, l.Addr().String())
 	case *DatagramListener:
-		return l.sock.File()
+		return copyFile(l.sock, l.Addr().String())
 	}
 	return nil, fmt.Errorf("sock: a %T has no descriptor to hand over", l)
 }

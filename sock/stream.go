@@ -2,7 +2,6 @@ package sock
 
 import (
 	"net"
-	"os"
 	"syscall"
 	"time"
 )
@@ -12,7 +11,6 @@ type streamSocket interface {
 	net.Listener
 	syscall.Conn
 	SetDeadline(time.Time) error
-	File() (*os.File, error)
 }
 
 // A StreamListener accepts the connections of a tcp or unix port. Listen,

@@ -11,6 +11,9 @@ import (
 // maxUnixPath is the length in bytes of the longest socket path.
 const maxUnixPath = 107
 
+// dupOver makes to a copy of from, closed on exec.
+func dupOver(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
+
 // closeMode makes bind(2) create the file with no permission for anyone:
 // Linux takes the mode from the socket. setAccess opens it afterwards.
 func closeMode(fd int) { _ = unix.Fchmod(fd, 0) } // if it fails, the umask decides as without it

@@ -12,6 +12,15 @@ import (
 // maxUnixPath is the length in bytes of the longest socket path.
 const maxUnixPath = 103
 
+// dupOver makes to a copy of from, closed on exec.
+func dupOver(from, to int) error {
+	if err := unix.Dup2(from, to); err != nil {
+		return err
+	}
+	unix.CloseOnExec(to)
+	return nil
+}
+
 // closeMode does nothing: these systems have no way to choose the mode at
 // bind(2) but the umask, which is the whole process's. A datagram socket thus
 // has the umask's permissions until setAccess, some microseconds later.

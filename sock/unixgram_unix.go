@@ -59,6 +59,11 @@ const (
 // wait in package net: that holds the socket's write lock, so one client that
 // never reads would silence the answers to all others, and the poller cannot
 // tell when one of many receivers has room again.
+//
+// What this cannot help: the kernel does not limit the queue of a client that
+// connected its own socket to this one, so a client that does so and never
+// reads fills the send buffer that all answers share. The file's mode decides
+// who can.
 func (s *unixgramSocket) send(c *DatagramConn, p []byte) error {
 	if c.back.unix == nil {
 		return ErrNoReturnAddress
