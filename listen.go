@@ -13,6 +13,7 @@ import (
 
 	"netserver/port"
 	"netserver/proto"
+	"netserver/sock"
 	"netserver/tlsparams"
 )
 
@@ -95,23 +96,46 @@ func tlsOnLoopback(ps []port.Spec) bool {
 	return true
 }
 
-// Listen opens every configured port: all of them or none. The caller closes
-// the listeners, unless it passes them to Serve.
+// Listen opens every configured port: all of them or none. The error joins one
+// for each port that could not be opened. The caller closes the listeners,
+// unless it passes them to Serve.
 func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
+	ps := s.Config.ports()
 	ts, err := s.Transports()
 	if err != nil {
 		return nil, err
 	}
-	var ls []net.Listener
-	for i, p := range s.Config.ports() {
-		lc := net.ListenConfig{KeepAlive: -1}
-		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort(p.Host, p.Port))
-		if err != nil {
-			return nil, err
+	reqs, err := s.requests(ps, ts)
+	if err != nil {
+		return nil, err
+	}
+	opened, err := sock.ListenAll(ctx, reqs)
+	if err != nil {
+		return nil, err
+	}
+	ls := make([]net.Listener, len(opened))
+	for i, l := range opened {
+		p := ps[i]
+		if b, ok := l.(interface{ Spec() port.Spec }); ok {
+			p = b.Spec() // with the number that port 0 became
 		}
-		ls = append(ls, NewListener(l, p, ts[i]))
+		ls[i] = NewListener(l, p, ts[i])
 	}
 	return ls, nil
+}
+
+// requests says which sockets the ports need.
+func (s *Server) requests(ps []port.Spec, ts []proto.Transport) ([]sock.Request, error) {
+	reqs := make([]sock.Request, len(ps))
+	var errs []error
+	for i, p := range ps {
+		o, err := s.Config.Sock.With(p.Params)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
+		}
+		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
+	}
+	return reqs, errors.Join(errs...)
 }
 
 // NewListener makes Serve speak t with the clients of l, which was opened by
@@ -138,4 +162,13 @@ func specOf(a net.Addr) port.Spec {
 	return port.Spec{Host: host, Port: p, Proto: a.Network(), IPv: "*"}
 }
 
-func isDatagramListener(l net.Listener) bool { return false }
+// Spec returns the port, with the number it is really bound to.
+func (l *listener) Spec() port.Spec { return l.spec }
+
+// below returns the listener that sock opened, if there is one.
+func below(l net.Listener) net.Listener {
+	if o, ok := l.(*listener); ok {
+		return o.Listener
+	}
+	return l
+}

@@ -13,6 +13,7 @@ import (
 
 	"netserver/access"
 	"netserver/port"
+	"netserver/sock"
 )
 
 // LevelNotice is the level between warning and info: Net::Server's log level
@@ -109,6 +110,14 @@ func (c *Conn) logConnect() {
 		line = fmt.Sprintf("CONNECT %s Socket: %q", proto, c.LocalAddr().String())
 	}
 	c.run.log.LogAttrs(c.ctx, slog.LevelInfo, line, slog.Uint64("client", c.id))
+}
+
+// logOversize tells of datagrams that were longer than udp_recv_len and
+// therefore not served.
+func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, size int) {
+	r.log.LogAttrs(context.Background(), LevelNotice, "datagram longer than udp_recv_len; not served",
+		slog.String("port", p.Short()), slog.String("peer", from.String()),
+		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
 }
 
 // noisePerSecond is how many failed clients are logged one by one in a second;

@@ -14,6 +14,7 @@ import (
 
 	"netserver/port"
 	"netserver/proto"
+	"netserver/sock"
 )
 
 // cutWait is how long Serve waits, after cutting the clients, for handlers
@@ -75,8 +76,9 @@ func (r *run) listening(l net.Listener) *listening {
 	} else {
 		v.spec = specOf(l.Addr())
 	}
-	if isDatagramListener(l) {
+	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.datagram = make(chan struct{}, r.cfg.maxDatagrams())
+		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
 	return v
 }

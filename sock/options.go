@@ -1,0 +1,108 @@
+package sock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"time"
+)
+
+// Options says how sockets are opened. It holds values only; the zero value
+// means the stated defaults.
+type Options struct {
+	// Backlog is how many connections may wait to be accepted on a stream
+	// socket. 0 means the most that the system allows (SOMAXCONN), which also
+	// caps larger values. Key: listen.
+	Backlog int
+
+	// ReusePort sets SO_REUSEPORT: several sockets, of other processes of the
+	// same user too, share the port. Key: reuse_port.
+	ReusePort bool
+
+	// UnixMode is the permission of a UNIX socket's file. It is in force
+	// before the first client can connect. 0 leaves it to the umask.
+	// Key: unix_mode, in octal.
+	UnixMode fs.FileMode
+
+	// UnixOwner and UnixGroup are the names or numbers of the user and the
+	// group that own a UNIX socket's file. "" leaves them as the system sets
+	// them. Keys: unix_owner, unix_group.
+	UnixOwner, UnixGroup string
+
+	// UDPRecvLen is the length in bytes of the longest datagram that is
+	// served, udp or unixgram. Longer ones are counted and reported (see
+	// DatagramListener), not cut. 0 means 4096; the most is 65535.
+	// Key: udp_recv_len.
+	UDPRecvLen int
+
+	// UDPBroadcast lets a UDP socket send to broadcast addresses.
+	// Key: udp_broadcast.
+	UDPBroadcast bool
+
+	// KeepAlive is how long an accepted TCP connection may be silent before
+	// the kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
+	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s; off.
+	KeepAlive time.Duration
+}
+
+const (
+	defaultUDPRecvLen = 4096
+	maxUDPRecvLen     = 65535
+
+	defaultKeepAlive = 15 * time.Second
+	maxKeepAlive     = 32767 * time.Second // the kernel's own limit
+	keepAliveGap     = 15 * time.Second
+	keepAliveCount   = 9
+
+	// askBacklog is what a backlog of 0 asks for. Every supported system cuts
+	// it to its own limit.
+	askBacklog = 65535
+)
+
+func (o Options) udpRecvLen() int {
+	if o.UDPRecvLen == 0 {
+		return defaultUDPRecvLen
+	}
+	return o.UDPRecvLen
+}
+
+func (o Options) backlog() int {
+	if o.Backlog == 0 {
+		return askBacklog
+	}
+	return o.Backlog
+}
+
+// keepAlive returns the keep-alive settings of accepted connections, which
+// are Go's own where KeepAlive is 0.
+func (o Options) keepAlive() net.KeepAliveConfig {
+	if o.KeepAlive < 0 {
+		return net.KeepAliveConfig{}
+	}
+	idle := o.KeepAlive
+	if idle == 0 {
+		idle = defaultKeepAlive
+	}
+	idle = (idle + time.Second - 1).Truncate(time.Second) // the kernel counts seconds
+	return net.KeepAliveConfig{Enable: true, Idle: idle, Interval: keepAliveGap, Count: keepAliveCount}
+}
+
+// check reports values that cannot be, and those that this system cannot do.
+func (o Options) check() error {
+	var errs []error
+	if o.Backlog < 0 {
+		errs = append(errs, fmt.Errorf("listen: %d is below 0", o.Backlog))
+	}
+	if o.UDPRecvLen < 0 || o.UDPRecvLen > maxUDPRecvLen {
+		errs = append(errs, fmt.Errorf("udp_recv_len: %d is not between 1 and %d", o.UDPRecvLen, maxUDPRecvLen))
+	}
+	if o.UnixMode&^fs.ModePerm != 0 {
+		errs = append(errs, fmt.Errorf("unix_mode: %#o is not between 0001 and 0777", uint32(o.UnixMode)))
+	}
+	if o.KeepAlive > maxKeepAlive {
+		errs = append(errs, fmt.Errorf("tcp_keepalive: %v is above %v", o.KeepAlive, maxKeepAlive))
+	}
+	errs = append(errs, o.unsupported())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package sock
+
+import "net"
+
+const orCapability = ""
+
+// inheritTCP sets on a listening socket what accepted ones inherit. What they
+// do is not certain outside Linux, so it sets nothing: package net sets the
+// options on each accepted connection.
+func inheritTCP(fd uintptr, o Options) error { return nil }
+
+// acceptedKeepAlive tells package net what to set on accepted connections.
+func acceptedKeepAlive(lc *net.ListenConfig, o Options) {
+	lc.KeepAlive = -1
+	lc.KeepAliveConfig = o.keepAlive()
+}
