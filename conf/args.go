@@ -195,7 +195,10 @@ func (r *argReader) stray(types []string) {
 	text := r.args[r.next]
 	key, kind := Nearest(text, r.set.names()), Nearest(text, types)
 	hint := "a program to run follows --"
-	switch {
+	a, _ := splitArg(text)
+	switch d := r.set.index[a.key]; {
+	case d != nil: // with several words for a value in one argument
+		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
 	case r.next == 0 && kind != "":
 		hint = didYouMean(kind)
 	case key != "":

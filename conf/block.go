@@ -20,6 +20,9 @@ var errNotPerPort = errors.New("it cannot be set for one port")
 func (r *resolver) checkBlocks(l Layer) []Block {
 	blocks := make([]Block, 0, len(l.Blocks))
 	for _, b := range l.Blocks {
+		if r.problems.full() {
+			break
+		}
 		if b.entries == nil {
 			b.entries = entriesOf(l.Source, b.Values)
 		}

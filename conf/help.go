@@ -180,7 +180,7 @@ func (d *def) row(b *bytes.Buffer) {
 		def = "`" + def + "`"
 	}
 	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n",
-		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort), cell(d.Help))
+		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), cell(d.Help))
 }
 
 func yes(b bool) string {

@@ -9,7 +9,7 @@ import (
 // A Key is one option: its name, what help says of it, and how often and
 // where it may be given. Only Name is required.
 type Key struct {
-	Name    string // letters, digits and underscores, as in Net::Server
+	Name    string // letters, digits and underscores, as in Net::Server; no underscore first
 	Group   string // the heading it stands under in help
 	Arg     string // what help calls the value: N, PATH; "VALUE" if empty
 	Default string // used if no source names the key and the variable holds nothing; one line per value of a list
@@ -46,11 +46,14 @@ type def struct {
 // allowed only where k.Refuse is set. Define panics if the name is malformed
 // or taken: two parts of a program claim one key, which no user can mend.
 func (s *Set) Define(k Key, b Binder) {
-	if !isWord(k.Name) {
+	if !isWord(k.Name) || k.Name[0] == '_' {
 		panic(fmt.Sprintf("conf: %q cannot be the name of a key", k.Name))
 	}
-	if s.index[k.Name] != nil {
-		panic(fmt.Sprintf("conf: key %s is defined twice", k.Name))
+	for _, d := range s.defs {
+		// The environment makes no difference between cases.
+		if strings.EqualFold(d.Name, k.Name) {
+			panic(fmt.Sprintf("conf: key %s is defined twice", k.Name))
+		}
 	}
 	if b == nil && k.Refuse == "" {
 		panic(fmt.Sprintf("conf: key %s is bound to nothing", k.Name))

@@ -24,6 +24,9 @@ func (s *Set) ReadLines(file string, data []byte) Layer {
 	l := Layer{Source: SourceFile}
 	at := Origin{Source: SourceFile, File: file}
 	for raw := range bytes.Lines(withoutBOM(data)) {
+		if l.Problems.full() {
+			break // this is no conf file
+		}
 		at.Line++
 		line := bytes.TrimRight(raw, "\r\n")
 		if len(line) > maxLine || bytes.IndexByte(line, 0) >= 0 {
@@ -95,12 +98,12 @@ func (s *Set) badLine(line string, at Origin) *Problem {
 		}
 		return p
 	}
-	p := &Problem{Origin: at, Err: fmt.Errorf("%s is not KEY VALUE", quote(line))}
 	if i := strings.IndexAny(word, "=:"+blanks); i >= 0 {
-		word = word[:i]
+		word = word[:i] // what follows may be a password
 	}
-	if near := Nearest(word, s.names()); near != "" {
-		p.Hint = didYouMean(near)
+	return &Problem{
+		Origin: at,
+		Err:    fmt.Errorf("the line that begins with %s is not KEY VALUE", quote(word)),
+		Hint:   didYouMean(Nearest(word, s.names())),
 	}
-	return p
 }

@@ -291,7 +291,12 @@ func (r *tomlReader) syntax() {
 			at.Line = r.line(offset)
 		}
 	}
-	r.problem("", at, err)
+	r.problem("", at, notTOML(err))
+}
+
+// notTOML words an error of the parser or of the decoder.
+func notTOML(err error) error {
+	return fmt.Errorf("this is not TOML: %s", strings.TrimPrefix(err.Error(), "toml: "))
 }
 
 // decode lets the full decoder look at the file, since it knows rules that the
@@ -302,12 +307,11 @@ func (r *tomlReader) decode() {
 	if err == nil {
 		return
 	}
-	p := &Problem{Origin: Origin{Source: SourceFile, File: r.file}, Err: err}
+	at := Origin{Source: SourceFile, File: r.file}
 	if de, ok := errors.AsType[*toml.DecodeError](err); ok {
-		p.Origin.Line, _ = de.Position()
-		p.Err = errors.New(strings.TrimPrefix(de.Error(), "toml: "))
+		at.Line, _ = de.Position()
 	}
-	r.layer.Problems.add(p)
+	r.problem("", at, notTOML(err))
 }
 
 func (r *tomlReader) problem(key string, at Origin, err error) {
