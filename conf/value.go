@@ -1,12 +1,16 @@
 package conf
 
-import "fmt"
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+)
 
 // An Origin tells where a value came from. The zero Origin is a default.
 type Origin struct {
 	Source Source
-	File   string // for SourceFile: the path as it was given
-	Line   int    // for SourceFile: counted from 1; for SourceArgs: the argument's position, from 1
+	File   string // for SourceFile: the path as it was given; for SourceEnv: the variable's name
+	Line   int    // for SourceFile: counted from 1; for SourceArgs and SourceRun: the argument's position, from 1
 }
 
 // A Source is a kind of place that values come from, weakest first, so that
@@ -41,11 +45,44 @@ func (o Origin) String() string {
 	}
 }
 
+// Place names the origin as error messages do, which is closer than String:
+// "argument 3" for the command line, "environment variable NAME", and FILE
+// alone when no line is known. It is "" for a default.
+func (o Origin) Place() string {
+	switch {
+	case o.Source == SourceFile && o.Line == 0:
+		return o.File
+	case o.Source == SourceArgs && o.Line > 0:
+		return fmt.Sprintf("argument %d", o.Line)
+	case o.Source == SourceRun && o.Line > 0:
+		return fmt.Sprintf("run arguments, item %d", o.Line)
+	case o.Source == SourceEnv && o.File != "":
+		return "environment variable " + o.File
+	case o.Source == SourceDefault:
+		return ""
+	}
+	return o.String()
+}
+
+// toml reports whether the origin is a TOML file. There false and 1_000 are
+// values with one meaning, which Net::Server never read otherwise.
+func (o Origin) toml() bool { return o.Source == SourceFile && isTOML(o.File) }
+
+// isTOML reports whether a conf file is read as TOML.
+func isTOML(path string) bool { return strings.EqualFold(filepath.Ext(path), ".toml") }
+
 // A Value is one text given for a key, with the place it was given at.
 type Value struct {
 	Name   string // for a key that holds a map (SNI name to file, say): the entry's name; else ""
 	Text   string
 	Origin Origin
+}
+
+// Errorf returns a Problem with this value: its text is made as by
+// fmt.Errorf and its place is the value's. The text should say what is wrong
+// with the value; the key's name is added by the Set.
+func (v Value) Errorf(format string, args ...any) *Problem {
+	return &Problem{Origin: v.Origin, Err: fmt.Errorf(format, args...)}
 }
 
 // Values holds what was given for each key, in the order in which it was

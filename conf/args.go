@@ -1,0 +1,249 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Args is a command line that ReadArgs has read.
+type Args struct {
+	Type    string   // the TYPE word it began with, as the caller spells it, or ""
+	Layer   Layer    // the keys, known and unknown, and what was wrong
+	Program []string // what followed --; nil if there was no --
+	Help    bool     // --help or -h was there
+	Version bool     // --version, -v or -V was there
+}
+
+// ReadArgs reads the command line of the program itself, without its name:
+//
+//	[TYPE] [--key value | --key=value | key=value | key value]... [-- PROGRAM [ARG]...]
+//
+// A first argument that is one of types, in any case, is the TYPE. What is
+// neither key nor value is a problem. What follows -- is not looked at.
+func (s *Set) ReadArgs(argv []string, types ...string) Args {
+	a := Args{Layer: Layer{Source: SourceArgs}}
+	r := argReader{set: s, src: SourceArgs, command: true, args: argv}
+	if len(argv) > 0 {
+		if i := slices.IndexFunc(types, func(t string) bool { return strings.EqualFold(t, argv[0]) }); i >= 0 {
+			a.Type = types[i]
+			r.next = 1
+		}
+	}
+	for r.next < len(argv) {
+		if argv[r.next] == "--" {
+			a.Program = append([]string{}, argv[r.next+1:]...)
+			if len(a.Program) == 0 {
+				r.problem(errors.New("no program follows --"), "")
+			}
+			break
+		}
+		if help, version := s.isFlag(argv[r.next]); help || version {
+			a.Help, a.Version = a.Help || help, a.Version || version
+			r.next++
+			continue
+		}
+		if !r.known() && !r.unknown() {
+			r.stray(types)
+		}
+	}
+	a.Layer.Entries, a.Layer.Problems = r.entries, r.problems
+	return a
+}
+
+// TakeArgs takes the known keys out of a list of arguments, a command line
+// (SourceArgs) or what a program gives to Run (SourceRun), and returns the
+// rest untouched, for a program that has options of its own. As in
+// Net::Server only the unknown argument itself is left over, so that the one
+// after it may be taken for a key; and -- ends nothing.
+func (s *Set) TakeArgs(src Source, args []string) (Layer, []string) {
+	r := argReader{set: s, src: src, args: args}
+	var rest []string
+	for r.next < len(args) {
+		if !r.known() {
+			rest = append(rest, args[r.next])
+			r.next++
+		}
+	}
+	return Layer{Source: src, Entries: r.entries, Problems: r.problems}, rest
+}
+
+// An argReader walks over arguments.
+type argReader struct {
+	set      *Set
+	src      Source
+	command  bool // it is the command's own line, where -- ends the keys
+	args     []string
+	next     int // index of the argument to look at
+	entries  []Entry
+	problems Problems
+}
+
+// An arg is an argument taken apart.
+type arg struct {
+	key      string
+	text     string // the value, if hasValue
+	hasValue bool   // there is a value in the argument itself
+	dashed   bool   // it begins with --
+}
+
+// splitArg takes [--]KEY, [--]KEY=VALUE or "[--]KEY VALUE" (a value without
+// blanks, in one argument) apart, and reports whether it has one of these
+// forms.
+func splitArg(s string) (arg, bool) {
+	rest, dashed := strings.CutPrefix(s, "--")
+	a := arg{key: rest, dashed: dashed}
+	if i := strings.IndexAny(rest, "= "); i >= 0 {
+		a.key, a.text, a.hasValue = rest[:i], rest[i+1:], true
+		if rest[i] == ' ' && (a.text == "" || strings.ContainsAny(a.text, blanks)) {
+			return a, false
+		}
+	}
+	return a, isWord(a.key)
+}
+
+// known takes the next argument, and its value, if it is a known key.
+func (r *argReader) known() bool {
+	a, ok := splitArg(r.args[r.next])
+	d := r.set.index[a.key]
+	if !ok || d == nil {
+		return false
+	}
+	at := r.origin()
+	r.next++
+	switch {
+	case a.hasValue:
+	case r.next < len(r.args) && r.isValue(d, r.args[r.next]):
+		a.text = r.args[r.next]
+		r.next++
+	case d.Bool:
+		a.text = "1"
+	case d.Refuse != "":
+		// The Problem will be that the key was given at all.
+	default:
+		// Net::Server would take 1, which makes a user, a port or a file name
+		// out of an option that was left unfinished.
+		r.problems.add(&Problem{
+			Key: a.key, Origin: at, Err: errors.New("it needs a value"),
+			Hint: fmt.Sprintf("write --%s=%s", a.key, d.arg()),
+		})
+		return true
+	}
+	r.add(a.key, a.text, at)
+	return true
+}
+
+// isValue reports whether text, which follows d, is its value.
+func (r *argReader) isValue(d *def, text string) bool {
+	if len(text) > 2 && strings.HasPrefix(text, "--") && isWordByte(text[2]) {
+		return false
+	}
+	if r.command && text == "--" {
+		return false
+	}
+	if !d.Bool {
+		return true
+	}
+	// A boolean needs no value, so that what looks like the next key is one.
+	a, ok := splitArg(text)
+	if ok && r.set.index[a.key] != nil {
+		return false
+	}
+	help, version := r.set.isFlag(text)
+	return !help && !version && text != "--"
+}
+
+// unknown takes the next argument, and what would be its value, if it can
+// only be a key that nobody defined: it begins with a dash, or is KEY=VALUE.
+func (r *argReader) unknown() bool {
+	text, at := r.args[r.next], r.origin()
+	a, ok := splitArg(text)
+	oneDash := !a.dashed && len(text) > 1 && text[0] == '-'
+	if !oneDash && (a.key == "" || strings.ContainsAny(text, blanks) || !a.dashed && !a.hasValue) && !(ok && a.hasValue) {
+		return false
+	}
+	if oneDash {
+		r.problem(fmt.Errorf("unknown argument %s", quote(text)), r.twoDashes(a.key))
+	}
+	r.next++
+	if !a.hasValue && r.next < len(r.args) && r.isStray(r.args[r.next]) {
+		a.text = r.args[r.next]
+		r.next++
+	}
+	if !oneDash {
+		r.add(a.key, a.text, at)
+	}
+	return true
+}
+
+// twoDashes is the hint for a key that was written with one dash.
+func (r *argReader) twoDashes(name string) string {
+	name = strings.TrimLeft(name, "-")
+	if near := Nearest(name, r.set.names()); near != "" {
+		name = near
+	}
+	if !isWord(name) || '0' <= name[0] && name[0] <= '9' {
+		return "keys begin with two dashes"
+	}
+	return "keys begin with two dashes: write --" + name
+}
+
+// stray takes arguments that are no keys at all, and makes one problem of a
+// whole run of them.
+func (r *argReader) stray(types []string) {
+	text := r.args[r.next]
+	key, kind := Nearest(text, r.set.names()), Nearest(text, types)
+	hint := "a program to run follows --"
+	a, _ := splitArg(text)
+	switch d := r.set.index[a.key]; {
+	case d != nil: // with several words for a value in one argument
+		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
+	case r.next == 0 && kind != "":
+		hint = didYouMean(kind)
+	case key != "":
+		hint = didYouMean(key)
+	case kind != "":
+		hint = fmt.Sprintf("the type of server comes first: %s", kind)
+	}
+	r.problem(fmt.Errorf("unknown argument %s", quote(text)), hint)
+	for r.next++; r.next < len(r.args) && r.isStray(r.args[r.next]); r.next++ {
+	}
+}
+
+// isStray reports whether text neither names a key nor begins with a dash.
+func (r *argReader) isStray(text string) bool {
+	a, ok := splitArg(text)
+	return !strings.HasPrefix(text, "-") && !(ok && (a.hasValue || r.set.index[a.key] != nil))
+}
+
+func (r *argReader) add(key, text string, at Origin) {
+	r.entries = append(r.entries, Entry{Key: key, Origin: at, Values: []Value{{Text: text, Origin: at}}})
+}
+
+func (r *argReader) problem(err error, hint string) {
+	r.problems.add(&Problem{Origin: r.origin(), Err: err, Hint: hint})
+}
+
+// origin is the place of the argument to look at.
+func (r *argReader) origin() Origin { return Origin{Source: r.src, Line: r.next + 1} }
+
+// isFlag reports whether arg asks for help or for the version, unless keys of
+// those names are defined.
+func (s *Set) isFlag(arg string) (help, version bool) {
+	switch arg {
+	case "--help", "-h":
+		return s.index["help"] == nil, false
+	case "--version", "-v", "-V":
+		return false, s.index["version"] == nil
+	}
+	return false, false
+}
+
+// arg is what help calls the value of the key.
+func (d *def) arg() string {
+	if d.Arg == "" {
+		return "VALUE"
+	}
+	return d.Arg
+}

@@ -1,0 +1,212 @@
+package conf
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A Binder stores the values of one key in a variable.
+type Binder interface {
+	// Set stores vals, in the order they were given. A key that is neither
+	// List nor Map gets exactly one value, or none when the variable is to be
+	// set back to its zero value. The error says what is wrong with the value;
+	// Value.Errorf makes one that knows the place, and Problems holds several.
+	Set(vals []Value) error
+	// Texts returns what the variable holds, as one would write it for Set;
+	// nil if it holds its zero value or cannot tell.
+	Texts() []string
+}
+
+// A boolBinder is a Binder for a key that may stand without a value.
+type boolBinder interface{ IsBool() bool }
+
+// String binds a text. The empty text can be given.
+func String(p *string) Binder { return stringBinder{p} }
+
+type stringBinder struct{ p *string }
+
+func (b stringBinder) Set(vals []Value) error {
+	*b.p = last(vals).Text
+	return nil
+}
+
+func (b stringBinder) Texts() []string { return nonEmpty(*b.p) }
+
+// Strings binds a list of texts.
+func Strings(p *[]string) Binder { return stringsBinder{p} }
+
+type stringsBinder struct{ p *[]string }
+
+func (b stringsBinder) Set(vals []Value) error {
+	*b.p = texts(vals)
+	return nil
+}
+
+func (b stringsBinder) Texts() []string { return slices.Clone(*b.p) }
+
+// Raw binds the values as they were given, with their names and places, for a
+// part that reads them itself.
+func Raw(p *[]Value) Binder { return rawBinder{p} }
+
+type rawBinder struct{ p *[]Value }
+
+func (b rawBinder) Set(vals []Value) error {
+	*b.p = slices.Clone(vals)
+	return nil
+}
+
+func (b rawBinder) Texts() []string { return texts(*b.p) }
+
+// Func calls f with the values, for what no other binder does. f is called by
+// each Resolve that finds the key, and with no values by one that no longer
+// does.
+func Func(f func([]Value) error) Binder { return funcBinder(f) }
+
+type funcBinder func([]Value) error
+
+func (f funcBinder) Set(vals []Value) error { return f(vals) }
+func (f funcBinder) Texts() []string        { return nil }
+
+// Choice binds one of the allowed words. Case makes no difference; the
+// variable gets the word as it stands in allowed.
+func Choice(p *string, allowed ...string) Binder { return choiceBinder{p, allowed} }
+
+type choiceBinder struct {
+	p       *string
+	allowed []string
+}
+
+func (b choiceBinder) Set(vals []Value) error {
+	if len(vals) == 0 {
+		*b.p = ""
+		return nil
+	}
+	v := last(vals)
+	for _, a := range b.allowed {
+		if strings.EqualFold(a, v.Text) {
+			*b.p = a
+			return nil
+		}
+	}
+	p := v.Errorf("%s is not one of %s", quote(v.Text), strings.Join(b.allowed, ", "))
+	p.Hint = didYouMean(Nearest(v.Text, b.allowed))
+	return p
+}
+
+func (b choiceBinder) Texts() []string { return nonEmpty(*b.p) }
+
+// Bool binds a boolean, as ParseBool reads it. The key may be given without a
+// value, which means true.
+func Bool(p *bool) Binder { return boolVar{p} }
+
+type boolVar struct{ p *bool }
+
+func (b boolVar) Set(vals []Value) error {
+	on, err := ParseBool(last(vals))
+	if err != nil {
+		return err
+	}
+	*b.p = on
+	return nil
+}
+
+func (b boolVar) Texts() []string {
+	if *b.p {
+		return []string{"1"}
+	}
+	return nil
+}
+
+func (b boolVar) IsBool() bool { return true }
+
+// numberRE is what Perl would call a number that is written out.
+var numberRE = regexp.MustCompile(`^-?(\d+(\.\d*)?|\.\d+)$`)
+
+// ParseBool reads a boolean: the empty text and 0 are false; 1, yes, true, on
+// and other numbers are true. For Net::Server every other text is true as
+// well, off and false included, and so are 00 and 0.0; as that is hardly ever
+// what was meant, they are errors. In a TOML file false is false.
+func ParseBool(v Value) (bool, error) {
+	word := strings.ToLower(v.Text)
+	switch word {
+	case "", "0":
+		return false, nil
+	case "1", "yes", "true", "on":
+		return true, nil
+	case "false":
+		if v.Origin.toml() {
+			return false, nil
+		}
+	}
+	if numberRE.MatchString(word) && strings.ContainsAny(word, "123456789") {
+		return true, nil
+	}
+	return false, v.Errorf("%s would be true to Net::Server, as is every text but 0: write 0 or 1", quote(v.Text))
+}
+
+// UnknownKeys binds how Resolve treats unknown keys: the word refuse or warn.
+// The variable is the Unknown field of the Set itself:
+//
+//	s.Define(conf.Key{Name: "unknown_keys"}, conf.UnknownKeys(&s.Unknown))
+func UnknownKeys(p *Unknown) Binder { return unknownBinder{p} }
+
+type unknownBinder struct{ p *Unknown }
+
+func (b unknownBinder) Set(vals []Value) error {
+	if len(vals) == 0 {
+		*b.p = RefuseUnknown
+		return nil
+	}
+	var word string
+	if err := Choice(&word, "refuse", "warn").Set(vals); err != nil {
+		return err
+	}
+	*b.p = RefuseUnknown
+	if word == "warn" {
+		*b.p = WarnUnknown
+	}
+	return nil
+}
+
+func (b unknownBinder) Texts() []string {
+	if *b.p == WarnUnknown {
+		return []string{"warn"}
+	}
+	return nil
+}
+
+// last returns the last of vals, or the zero Value.
+func last(vals []Value) Value {
+	if len(vals) == 0 {
+		return Value{}
+	}
+	return vals[len(vals)-1]
+}
+
+func texts(vals []Value) []string {
+	if len(vals) == 0 {
+		return nil
+	}
+	t := make([]string, len(vals))
+	for i, v := range vals {
+		t[i] = v.Text
+	}
+	return t
+}
+
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// didYouMean words a suggestion; it is "" if there is none.
+func didYouMean(name string) string {
+	if name == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %s?", name)
+}

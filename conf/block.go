@@ -1,0 +1,93 @@
+package conf
+
+import (
+	"errors"
+	"slices"
+)
+
+// portKey is the key that names the ports; [[listen]] blocks are values of it.
+const portKey = "port"
+
+// placeKeys say where a port is and may stand in every [[listen]] block.
+var placeKeys = [...]string{portKey, "host", "proto", "ipv"}
+
+// errNotPerPort is what a key that holds for the whole server cannot be.
+var errNotPerPort = errors.New("it cannot be set for one port")
+
+// checkBlocks fills in the values of a layer's blocks and reports what is
+// wrong with them. Keys in a block are always checked, whatever becomes of
+// unknown keys elsewhere: a block belongs to nobody else.
+func (r *resolver) checkBlocks(l Layer) []Block {
+	blocks := make([]Block, 0, len(l.Blocks))
+	for _, b := range l.Blocks {
+		if r.problems.full() {
+			break
+		}
+		if b.entries == nil {
+			b.entries = entriesOf(l.Source, b.Values)
+		}
+		vals, err := r.set.blockValues(b)
+		r.problems.add(err)
+		blocks = append(blocks, Block{Origin: b.Origin, Values: vals})
+	}
+	return blocks
+}
+
+// blockValues turns the entries of a block into values.
+func (s *Set) blockValues(b Block) (Values, error) {
+	var problems Problems
+	vals := make(Values)
+	given := make(map[string]bool)
+	for _, e := range b.entries {
+		given[e.Key] = true
+		d, err := s.blockKey(e)
+		if err == nil {
+			vals[e.Key], err = d.collapse([]Entry{e})
+		}
+		problems.add(err)
+	}
+	if !given[portKey] || len(vals[portKey]) == 0 && len(problems) == 0 {
+		problems.add(&Problem{
+			Origin: b.Origin,
+			Err:    errors.New("the [[listen]] block has no port"),
+			Hint:   `add port = "443/ssl", for example`,
+		})
+	}
+	return vals, problems.err()
+}
+
+// blockKey returns the key of an entry in a block, if it may stand there.
+func (s *Set) blockKey(e Entry) (*def, error) {
+	d := s.index[e.Key]
+	switch {
+	case d != nil && d.Refuse != "":
+		return nil, d.refused(e)
+	case slices.Contains(placeKeys[:], e.Key):
+		// Several ports in one block are as good as one; the port's own reader
+		// pairs them with the hosts.
+		return &def{Key: Key{Name: e.Key, List: true}}, nil
+	case d == nil:
+		p := s.unknownKey(e)
+		if near := Nearest(e.Key, s.blockNames()); near != "" {
+			p.Hint = didYouMean(near)
+		}
+		return nil, p
+	case !d.PerPort:
+		return nil, &Problem{
+			Key: d.Name, Origin: e.Origin, Err: errNotPerPort,
+			Hint: "write it above the first [[listen]], where it holds for all ports",
+		}
+	}
+	return d, nil
+}
+
+// blockNames returns the keys that may stand in a block.
+func (s *Set) blockNames() []string {
+	names := slices.Clone(placeKeys[:])
+	for _, d := range s.defs {
+		if d.PerPort && d.Refuse == "" {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,196 @@
+package conf
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Measures of the help text, in columns.
+const (
+	helpWidth  = 80 // of a line
+	helpIndent = 2  // before a key
+	helpColumn = 30 // where the description begins, at most
+)
+
+// Help writes the keys that can be given, grouped, groups and keys in the
+// order of their definition, in lines of 80 columns. If groups are named,
+// only those are written, in that order.
+func (s *Set) Help(w io.Writer, groups ...string) error {
+	if len(groups) == 0 {
+		groups = s.Groups()
+	}
+	column := 0
+	for _, d := range s.defs {
+		if d.Refuse == "" {
+			column = max(column, helpIndent+utf8.RuneCountInString(d.usage())+2)
+		}
+	}
+	column = min(column, helpColumn)
+	var b bytes.Buffer
+	for _, g := range groups {
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		if g != "" {
+			fmt.Fprintf(&b, "%s\n", g)
+		}
+		for _, d := range s.defs {
+			if d.Group == g && d.Refuse == "" {
+				d.help(&b, column)
+			}
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// Groups returns the groups that have a key to be given, in the order of
+// their definition.
+func (s *Set) Groups() []string {
+	var groups []string
+	for _, d := range s.defs {
+		if d.Refuse == "" && !slices.Contains(groups, d.Group) {
+			groups = append(groups, d.Group)
+		}
+	}
+	return groups
+}
+
+// usage is how the key is written: --port SPEC.
+func (d *def) usage() string {
+	if d.Bool && d.Arg == "" {
+		return "--" + d.Name
+	}
+	return "--" + d.Name + " " + d.arg()
+}
+
+// help writes one key.
+func (d *def) help(b *bytes.Buffer, column int) {
+	text := d.Help
+	if notes := d.notes(); notes != "" {
+		text = strings.TrimSpace(text + " (" + notes + ")")
+	}
+	usage := strings.Repeat(" ", helpIndent) + d.usage()
+	lines := wrap(text, helpWidth-column)
+	if len(lines) == 0 {
+		fmt.Fprintf(b, "%s\n", usage)
+		return
+	}
+	pad := strings.Repeat(" ", column)
+	if n := utf8.RuneCountInString(usage); n+2 > column {
+		fmt.Fprintf(b, "%s\n", usage)
+	} else {
+		fmt.Fprintf(b, "%s%s%s\n", usage, strings.Repeat(" ", column-n), lines[0])
+		lines = lines[1:]
+	}
+	for _, line := range lines {
+		fmt.Fprintf(b, "%s%s\n", pad, line)
+	}
+}
+
+// notes is what help adds to the description in parentheses.
+func (d *def) notes() string {
+	var notes []string
+	if d.List {
+		notes = append(notes, "may repeat")
+	}
+	if def := d.shownDefault(); def != "" {
+		notes = append(notes, "default "+def)
+	}
+	return strings.Join(notes, "; ")
+}
+
+// shownDefault is the default as help shows it.
+func (d *def) shownDefault() string {
+	vals := d.fallback()
+	switch {
+	case len(vals) == 0:
+		return ""
+	case d.Secret:
+		return masked
+	}
+	return strings.Join(texts(vals), ", ")
+}
+
+// wrap breaks text into lines of at most width columns, at blanks. A word
+// that is longer gets a line of its own.
+func wrap(text string, width int) []string {
+	var lines []string
+	var line string
+	for _, word := range strings.Fields(text) {
+		switch {
+		case line == "":
+			line = word
+		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Markdown writes the keys as tables, a heading and a table for each group,
+// and at the end those that are known and not available, with the reason.
+func (s *Set) Markdown(w io.Writer) error {
+	var b bytes.Buffer
+	for _, g := range s.Groups() {
+		if g != "" {
+			fmt.Fprintf(&b, "## %s\n\n", g)
+		}
+		b.WriteString("| key | value | default | repeats | per port | meaning |\n|---|---|---|---|---|---|\n")
+		for _, d := range s.defs {
+			if d.Group == g && d.Refuse == "" {
+				d.row(&b)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	if i := slices.IndexFunc(s.defs, func(d *def) bool { return d.Refuse != "" }); i >= 0 {
+		b.WriteString("## Known, and not available\n\n| key | reason |\n|---|---|\n")
+		for _, d := range s.defs {
+			if d.Refuse != "" {
+				fmt.Fprintf(&b, "| `%s` | %s |\n", d.Name, cell(d.Refuse))
+			}
+		}
+	}
+	_, err := w.Write(append(bytes.TrimRight(b.Bytes(), "\n"), '\n'))
+	return err
+}
+
+// row writes one line of the table.
+func (d *def) row(b *bytes.Buffer) {
+	value := d.arg()
+	switch {
+	case d.Bool && d.Arg == "":
+		value = "0 or 1"
+	case d.Map:
+		value += ", or by name"
+	}
+	def := d.shownDefault()
+	if def != "" {
+		def = "`" + def + "`"
+	}
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n",
+		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), cell(d.Help))
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return ""
+}
+
+// cell makes text fit into one cell of a table.
+func cell(text string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
+}

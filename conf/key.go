@@ -1,0 +1,183 @@
+package conf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Key is one option: its name, what help says of it, and how often and
+// where it may be given. Only Name is required.
+type Key struct {
+	Name    string // letters, digits and underscores, as in Net::Server; no underscore first
+	Group   string // the heading it stands under in help
+	Arg     string // what help calls the value: N, PATH; "VALUE" if empty
+	Default string // used if no source names the key and the variable holds nothing; one line per value of a list
+	Help    string // what it does, in a sentence or two
+	List    bool   // may be given several times
+	Map     bool   // may hold entries by name, as a TOML table gives them
+	Bool    bool   // may be given without a value, which means 1; set by Define for the Bool binder
+	PerPort bool   // may also stand in a [[listen]] block
+	Secret  bool   // its value is never printed
+	Refuse  string // why the key cannot be given (yet); "" if it can
+}
+
+// A Set is the keys that a program knows, each bound to a variable. The zero
+// Set is empty and ready to use. It may be used by one goroutine at a time;
+// the variables are written by Resolve and Apply only.
+type Set struct {
+	// Unknown says what Resolve does with keys that nobody defined.
+	Unknown Unknown
+
+	defs  []*def
+	index map[string]*def
+}
+
+// A def is a Key with what it is bound to.
+type def struct {
+	Key
+	bind    Binder
+	initial []string // what the variable held when the key was defined
+	bound   bool     // a Resolve or Apply has written the variable
+}
+
+// Define adds a key and binds it to a variable. What the variable holds now
+// is the key's default; if that is nothing, k.Default is. A nil Binder is
+// allowed only where k.Refuse is set. Define panics if the name is malformed
+// or taken: two parts of a program claim one key, which no user can mend.
+func (s *Set) Define(k Key, b Binder) {
+	if !isWord(k.Name) || k.Name[0] == '_' {
+		panic(fmt.Sprintf("conf: %q cannot be the name of a key", k.Name))
+	}
+	for _, d := range s.defs {
+		// The environment makes no difference between cases.
+		if strings.EqualFold(d.Name, k.Name) {
+			panic(fmt.Sprintf("conf: key %s is defined twice", k.Name))
+		}
+	}
+	if b == nil && k.Refuse == "" {
+		panic(fmt.Sprintf("conf: key %s is bound to nothing", k.Name))
+	}
+	d := &def{Key: k, bind: b}
+	if b != nil {
+		d.initial = b.Texts()
+		if _, ok := b.(boolBinder); ok {
+			d.Bool = true
+		}
+	}
+	if s.index == nil {
+		s.index = make(map[string]*def)
+	}
+	s.index[k.Name] = d
+	s.defs = append(s.defs, d)
+}
+
+// Lookup returns the key called name, and whether there is one.
+func (s *Set) Lookup(name string) (Key, bool) {
+	if d := s.index[name]; d != nil {
+		return d.Key, true
+	}
+	return Key{}, false
+}
+
+// Keys returns all keys in the order of their definition.
+func (s *Set) Keys() []Key {
+	keys := make([]Key, len(s.defs))
+	for i, d := range s.defs {
+		keys[i] = d.Key
+	}
+	return keys
+}
+
+// names returns the keys that can be given, for Nearest.
+func (s *Set) names() []string {
+	var names []string
+	for _, d := range s.defs {
+		if d.Refuse == "" {
+			names = append(names, d.Name)
+		}
+	}
+	return names
+}
+
+// fallback is what the key holds if no source names it.
+func (d *def) fallback() []Value {
+	texts := d.initial
+	switch {
+	case len(texts) > 0 || d.Default == "":
+	case d.List:
+		texts = strings.Split(d.Default, "\n")
+	default:
+		texts = []string{d.Default}
+	}
+	vals := make([]Value, len(texts))
+	for i, t := range texts {
+		vals[i] = Value{Text: t}
+	}
+	return vals
+}
+
+// set stores vals in the key's variable.
+func (d *def) set(vals []Value) error {
+	d.bound = true
+	err := d.bind.Set(vals)
+	if err == nil {
+		return nil
+	}
+	var all Problems
+	all.add(err)
+	for i, e := range all {
+		all[i] = d.problem(e, vals)
+	}
+	return all
+}
+
+// problem makes a Problem of what a Binder returned: it adds the key, and
+// the place if the Binder left it out, and hides secrets.
+func (d *def) problem(err error, vals []Value) *Problem {
+	p := &Problem{Err: err}
+	if given, ok := err.(*Problem); ok {
+		c := *given
+		p = &c
+	}
+	if p.Key == "" {
+		p.Key = d.Name
+	}
+	if p.Origin == (Origin{}) && len(vals) > 0 {
+		p.Origin = vals[len(vals)-1].Origin
+	}
+	if d.Secret {
+		p.Err, p.Hint = hide(p.Err, vals), ""
+	}
+	return p
+}
+
+// hide returns err, or, if its text shows one of the values, an error that
+// says only that the value is bad.
+func hide(err error, vals []Value) error {
+	text := err.Error()
+	shows := func(v Value) bool {
+		return v.Text != "" && (strings.Contains(text, v.Text) || strings.Contains(text, quote(v.Text)))
+	}
+	if slices.ContainsFunc(vals, shows) {
+		return fmt.Errorf("%s is not a valid value", masked)
+	}
+	return err
+}
+
+// masked stands for the value of a secret key.
+const masked = "********"
+
+// isWord reports whether s is one or more of what Perl calls word characters.
+func isWord(s string) bool {
+	for i := range len(s) {
+		if !isWordByte(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isWordByte(c byte) bool {
+	return c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}

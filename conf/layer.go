@@ -1,0 +1,107 @@
+package conf
+
+import (
+	"maps"
+	"slices"
+)
+
+// A Layer is one source of configuration: what it gives for which key, in
+// order, and what was wrong with it. Readers make layers; so does LayerOf.
+type Layer struct {
+	Source   Source
+	Entries  []Entry
+	Blocks   []Block  // the [[listen]] blocks of a TOML file
+	Problems Problems // faults found in reading; Resolve reports them with its own
+}
+
+// An Entry is one mention of a key: a line, an argument, a TOML array or
+// table.
+type Entry struct {
+	Key    string // as written, known or not
+	Origin Origin
+	Values []Value // usually one; none for an empty TOML array
+
+	// fault is what is wrong with the form of the entry. It is reported only
+	// if the key is known: the entry may belong to somebody else.
+	fault *Problem
+}
+
+// A Block is one [[listen]] block of a TOML file: a port with the values that
+// are given for it alone.
+type Block struct {
+	Origin Origin
+	Values Values // port, host, proto, ipv and keys marked PerPort; filled in by Resolve
+
+	entries []Entry // as the reader found them; nil in a block made by hand
+}
+
+// LayerOf makes a layer of values that a program has: fixed in code
+// (SourceCode), or arguments of daemon.Run (SourceRun). Values without an
+// origin get that of the layer; the others keep theirs.
+func LayerOf(src Source, v Values) Layer {
+	return Layer{Source: src, Entries: entriesOf(src, v)}
+}
+
+// entriesOf makes one entry for each key, in alphabetical order, since a map
+// has none.
+func entriesOf(src Source, v Values) []Entry {
+	var entries []Entry
+	for _, key := range slices.Sorted(maps.Keys(v)) {
+		e := Entry{Key: key, Origin: Origin{Source: src}, Values: slices.Clone(v[key])}
+		for i := range e.Values {
+			if e.Values[i].Origin == (Origin{}) {
+				e.Values[i].Origin = Origin{Source: src}
+			}
+		}
+		if len(e.Values) > 0 {
+			e.Origin = e.Values[0].Origin
+		}
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// byStrength returns the layers, strongest source first. Of two layers of one
+// source, the one that was given first is the stronger.
+func byStrength(layers []Layer) []Layer {
+	layers = slices.Clone(layers)
+	slices.SortStableFunc(layers, func(a, b Layer) int { return int(b.Source - a.Source) })
+	return layers
+}
+
+// Find returns the values that the strongest of the layers gives for key,
+// before anything is resolved or checked. A program uses it for keys that
+// decide what is read next.
+func Find(key string, layers ...Layer) []Value {
+	for _, l := range byStrength(layers) {
+		var vals []Value
+		for _, e := range l.Entries {
+			if e.Key == key {
+				vals = append(vals, e.Values...)
+			}
+		}
+		if vals != nil {
+			return vals
+		}
+	}
+	return nil
+}
+
+// confFile is the key that names the conf file.
+const confFile = "conf_file"
+
+// WithConfFile returns the layers and, if they name a conf_file (or the key
+// has a default), the layer of that file. A conf_file that is empty names
+// none.
+func (s *Set) WithConfFile(layers []Layer) []Layer {
+	vals := Find(confFile, layers...)
+	if d := s.index[confFile]; d != nil && vals == nil {
+		vals = d.fallback()
+	}
+	named := last(vals)
+	if named.Text == "" {
+		return layers
+	}
+	l := s.ReadFile(named.Text)
+	return append(slices.Clone(layers), l)
+}

@@ -1,0 +1,257 @@
+package conf
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Unknown says what Resolve does with keys that nobody defined.
+type Unknown int
+
+const (
+	RefuseUnknown Unknown = iota // each is a problem
+	WarnUnknown                  // each is a warning and left over
+	KeepUnknown                  // they are left over
+)
+
+// Resolve lets the strongest layer that names a key set all of it, stores the
+// values in the variables that the keys are bound to, and returns what holds
+// and where it came from. The strength of a layer is its Source; of two layers
+// of one source the first is the stronger. Lists append within a layer and do
+// not merge across layers; of several single values in a layer the last holds.
+// [[listen]] blocks count as values of the key port.
+//
+// The error is nil or Problems with all that is wrong. The variables may have
+// been written in part then. A later Resolve, with another conf file say,
+// starts from the defaults again.
+func (s *Set) Resolve(layers ...Layer) (*Result, error) {
+	r := resolver{set: s, taken: make(map[string][]Entry)}
+	for _, l := range byStrength(layers) {
+		r.layer(l)
+	}
+	res := &Result{Blocks: r.blocks, vals: make(map[string][]Value), origin: make(map[string]Origin)}
+	for _, d := range s.defs {
+		if d.Refuse != "" {
+			continue
+		}
+		res.keys = append(res.keys, d.Key)
+		if vals := r.bind(d); vals != nil {
+			res.vals[d.Name] = vals
+			res.origin[d.Name] = origin(r.taken[d.Name], vals)
+		}
+	}
+	// Only now is it known how unknown keys are to be treated: the Unknown
+	// field may have been bound to a key itself.
+	r.unknownKeys(res)
+	if err := r.problems.err(); err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// Apply stores values in the variables of their keys and leaves all other
+// variables alone. It is how the values of a Block reach a copy of a
+// configuration: define the keys again, bound to the copy, and apply them.
+// The error is nil or Problems; the variables may have been written in part.
+func (s *Set) Apply(v Values) error {
+	var problems Problems
+	given := make(map[string]Entry)
+	for _, e := range entriesOf(SourceCode, v) {
+		switch d := s.index[e.Key]; {
+		case d == nil:
+			problems.add(s.unknownKey(e))
+		case d.Refuse != "":
+			problems.add(d.refused(e))
+		default:
+			given[e.Key] = e
+		}
+	}
+	for _, d := range s.defs {
+		e, ok := given[d.Name]
+		if !ok {
+			continue
+		}
+		vals, err := d.collapse([]Entry{e})
+		if err == nil {
+			err = d.set(vals)
+		}
+		problems.add(err)
+	}
+	return problems.err()
+}
+
+// A resolver is one Resolve under way.
+type resolver struct {
+	set      *Set
+	taken    map[string][]Entry // key to the entries of the strongest layer that names it
+	blocks   []Block
+	unknown  []Entry
+	problems Problems
+}
+
+// layer takes from l what no stronger layer has named.
+func (r *resolver) layer(l Layer) {
+	r.problems = append(r.problems, l.Problems...)
+	_, portTaken := r.taken[portKey]
+	named := make(map[string][]Entry)
+	for _, e := range l.Entries {
+		d := r.set.index[e.Key]
+		switch {
+		case d == nil:
+			r.unknown = append(r.unknown, e)
+		case d.Refuse != "":
+			r.problems.add(d.refused(e))
+		default:
+			named[e.Key] = append(named[e.Key], e)
+		}
+	}
+	for key, entries := range named {
+		if _, ok := r.taken[key]; !ok {
+			r.taken[key] = entries
+		}
+	}
+	if len(l.Blocks) == 0 {
+		return
+	}
+	blocks := r.checkBlocks(l)
+	if !portTaken {
+		r.blocks = blocks
+		if _, ok := r.taken[portKey]; !ok {
+			r.taken[portKey] = nil // no entries, but no default either
+		}
+	}
+}
+
+// bind stores the value of one key and returns it; nil if there is none.
+func (r *resolver) bind(d *def) []Value {
+	entries, ok := r.taken[d.Name]
+	if !ok {
+		vals := d.fallback()
+		// A variable that nobody has written still holds its initial value.
+		if d.bound || len(d.initial) == 0 && len(vals) > 0 {
+			r.problems.add(d.set(vals))
+			d.bound = false
+		}
+		if len(vals) == 0 {
+			return nil
+		}
+		return vals
+	}
+	vals, err := d.collapse(entries)
+	if err == nil {
+		err = d.set(vals)
+	}
+	r.problems.add(err)
+	if len(entries) == 0 {
+		return nil
+	}
+	return vals
+}
+
+// collapse makes one list of values of what a layer gives for the key, and
+// refuses forms that the key cannot take. The result is not nil.
+func (d *def) collapse(entries []Entry) ([]Value, error) {
+	var problems Problems
+	vals := []Value{}
+	for _, e := range entries {
+		if p := d.misfit(e); p != nil {
+			problems.add(p)
+			continue
+		}
+		if !d.List {
+			// Within a layer the last one holds, for each name if it is a map.
+			vals = slices.DeleteFunc(vals, func(v Value) bool {
+				return !d.Map || slices.ContainsFunc(e.Values, func(w Value) bool { return v.Name == w.Name })
+			})
+		}
+		vals = append(vals, e.Values...)
+	}
+	return vals, problems.err()
+}
+
+// origin is where the values of a key came from: the place of the first one,
+// or, for an empty list, that of its entry.
+func origin(entries []Entry, vals []Value) Origin {
+	switch {
+	case len(vals) > 0:
+		return vals[0].Origin
+	case len(entries) > 0:
+		return entries[0].Origin
+	}
+	return Origin{}
+}
+
+// misfit returns what is wrong with the form of an entry for this key, or nil.
+func (d *def) misfit(e Entry) *Problem {
+	p := &Problem{Key: d.Name, Origin: e.Origin}
+	named := slices.IndexFunc(e.Values, func(v Value) bool { return v.Name != "" })
+	switch {
+	case e.fault != nil:
+		p.Origin, p.Err = e.fault.Origin, e.fault.Err
+	case named >= 0 && !d.Map:
+		p.Err = fmt.Errorf("it cannot hold a table (%s = ...)", quoteName(e.Values[named].Name))
+		p.Hint = "give it one value"
+		if d.List {
+			p.Hint = "give it a value or an array of values"
+		}
+	case !d.List && !d.Map && len(e.Values) != 1:
+		p.Err = fmt.Errorf("it takes one value, and %d are given", len(e.Values))
+	default:
+		return nil
+	}
+	return p
+}
+
+// refused is the Problem of giving a key that is not available.
+func (d *def) refused(e Entry) *Problem {
+	return &Problem{Key: d.Name, Origin: e.Origin, Err: fmt.Errorf("%w: %s", ErrRefused, d.Refuse)}
+}
+
+// unknownKeys deals with the keys that nobody defined.
+func (r *resolver) unknownKeys(res *Result) {
+	var problems Problems
+	for _, e := range r.unknown {
+		if r.set.Unknown == KeepUnknown || problems.full() {
+			break
+		}
+		problems.add(r.set.unknownKey(e))
+	}
+	switch r.set.Unknown {
+	case RefuseUnknown:
+		r.problems = append(r.problems, problems...)
+	default:
+		res.Warnings, res.Leftover = problems, r.unknown
+	}
+}
+
+// unknownKey is the Problem of an entry whose key nobody defined, with the
+// key that was probably meant.
+func (s *Set) unknownKey(e Entry) *Problem {
+	name, near := e.Key, Nearest(e.Key, s.names())
+	if e.Origin.Source == SourceEnv {
+		name = e.Origin.File
+		if near != "" {
+			near = envName(near)
+		}
+	}
+	p := &Problem{
+		Origin: e.Origin,
+		Err:    fmt.Errorf("%w %s", ErrUnknownKey, quote(name)),
+		Hint:   didYouMean(near),
+	}
+	for _, v := range e.Values {
+		if _, ok := s.index[v.Name]; ok && v.Name != "" {
+			p.Hint = fmt.Sprintf("keys are not grouped in tables: write %s above the first table", v.Name)
+			break
+		}
+	}
+	return p
+}
+
+// quoteName returns the name of a table entry for a message.
+func quoteName(name string) string {
+	if isWord(name) && len(name) <= maxQuoted {
+		return name
+	}
+	return quote(name)
+}

@@ -1,0 +1,91 @@
+package conf
+
+import "slices"
+
+// A Result is a resolved configuration. It does not change any more and can
+// be read by any number of goroutines.
+type Result struct {
+	Leftover []Entry // what nobody defined, if Set.Unknown lets it pass
+	Warnings []error // one per unknown key, for WarnUnknown
+	Blocks   []Block // the [[listen]] blocks that hold, in order
+
+	keys   []Key // those that can be given, in the order of definition
+	vals   map[string][]Value
+	origin map[string]Origin // of the keys in vals
+}
+
+// Get returns the values that hold for key, the default included; nil if it
+// has none. The caller must not change them.
+func (r *Result) Get(key string) []Value { return r.vals[key] }
+
+// Given returns the values that some source gave, without the defaults, as a
+// copy. LayerOf makes a layer of it, for a process that is to have the same
+// configuration.
+func (r *Result) Given() Values {
+	v := make(Values)
+	for key, vals := range r.vals {
+		if r.origin[key].Source != SourceDefault {
+			v[key] = slices.Clone(vals)
+		}
+	}
+	return v
+}
+
+// Options returns the configuration as --check prints it: for each key that
+// was given or has a default its text, as it was written; a []string for a
+// list; a map from name to either for a key that was given by name. The values
+// of secret keys are masked.
+func (r *Result) Options() map[string]any {
+	options := make(map[string]any)
+	for _, k := range r.keys {
+		if vals, ok := r.vals[k.Name]; ok {
+			options[k.Name] = k.option(vals)
+		}
+	}
+	return options
+}
+
+// Origins returns for each key that Options returns where its value came
+// from, as Origin.String words it; for a list, where the first one came from.
+func (r *Result) Origins() map[string]string {
+	origins := make(map[string]string)
+	for key, o := range r.origin {
+		origins[key] = o.String()
+	}
+	return origins
+}
+
+// option returns vals in the form that Options documents.
+func (k Key) option(vals []Value) any {
+	named := slices.ContainsFunc(vals, func(v Value) bool { return v.Name != "" })
+	if !named {
+		return k.plain(vals)
+	}
+	byName := make(map[string][]Value)
+	for _, v := range vals {
+		byName[v.Name] = append(byName[v.Name], v)
+	}
+	m := make(map[string]any)
+	for name, vals := range byName {
+		m[name] = k.plain(vals)
+	}
+	return m
+}
+
+// plain returns vals as a []string for a list, else as a string.
+func (k Key) plain(vals []Value) any {
+	list := make([]string, len(vals))
+	for i, v := range vals {
+		list[i] = v.Text
+		if k.Secret && v.Text != "" {
+			list[i] = masked
+		}
+	}
+	switch {
+	case k.List:
+		return list
+	case len(list) > 0:
+		return list[len(list)-1]
+	}
+	return ""
+}

@@ -1,0 +1,356 @@
+package conf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// ReadTOML reads a conf file in the TOML form: keys at the top level, arrays
+// for lists, a table as the value of a key that holds entries by name, and one
+// [[listen]] block per port. Numbers and booleans keep the text they are
+// written with. file is the name for messages.
+func (s *Set) ReadTOML(file string, data []byte) Layer {
+	data = withoutBOM(data)
+	r := tomlReader{
+		layer: Layer{Source: SourceFile},
+		file:  file,
+		data:  data,
+	}
+	r.top = newScope()
+	r.scope = r.top
+	r.parser.Reset(data)
+	for r.parser.NextExpression() {
+		r.expression(r.parser.Expression())
+	}
+	r.layer.Entries = r.top.list()
+	for _, b := range r.blocks {
+		r.layer.Blocks = append(r.layer.Blocks, Block{Origin: b.origin, entries: b.list()})
+	}
+	r.checkListen()
+	r.syntax()
+	return r.layer
+}
+
+// listenKey is the backlog as a key, and the name of the blocks as a table.
+const listenKey = "listen"
+
+var errNested = errors.New("tables cannot be nested")
+
+// A tomlReader turns TOML expressions into entries.
+type tomlReader struct {
+	layer  Layer
+	file   string
+	data   []byte
+	parser unstable.Parser
+	lines  []int // offset of each line's end, made when first needed
+
+	top    *tomlScope   // the top level
+	blocks []*tomlScope // one per [[listen]]
+	scope  *tomlScope   // where the current header put us: top or the last block
+	table  *tomlEntry   // the key whose table the header opened, or nil
+	dead   bool         // the header was faulty: what follows it is skipped
+}
+
+// A tomlScope is the top level or one block.
+type tomlScope struct {
+	origin  Origin
+	entries []*tomlEntry
+	byKey   map[string]*tomlEntry
+}
+
+// A tomlEntry is an Entry with what is needed to find duplicates.
+type tomlEntry struct {
+	Entry
+	table bool            // it holds values by name
+	open  bool            // it is a table to which lines may still add
+	names map[string]bool // of a table
+}
+
+func newScope() *tomlScope {
+	return &tomlScope{byKey: make(map[string]*tomlEntry)}
+}
+
+func (s *tomlScope) list() []Entry {
+	entries := make([]Entry, len(s.entries))
+	for i, e := range s.entries {
+		entries[i] = e.Entry
+	}
+	return entries
+}
+
+// add returns the entry for key, which it makes if need be.
+func (s *tomlScope) add(key string, at Origin) (e *tomlEntry, isNew bool) {
+	if e := s.byKey[key]; e != nil {
+		return e, false
+	}
+	e = &tomlEntry{Entry: Entry{Key: key, Origin: at}, names: make(map[string]bool)}
+	s.byKey[key] = e
+	s.entries = append(s.entries, e)
+	return e, true
+}
+
+// expression takes one line, or header, of the file.
+func (r *tomlReader) expression(node *unstable.Node) {
+	switch {
+	case node.Kind != unstable.KeyValue:
+		r.header(node)
+	case r.dead:
+	case r.table != nil:
+		path, at := r.path(node)
+		r.named(r.table, path, at, node.Value())
+	default:
+		r.keyValue(r.scope, node)
+	}
+}
+
+// header takes a [table] or [[block]].
+func (r *tomlReader) header(node *unstable.Node) {
+	path, at := r.path(node)
+	r.table, r.dead = nil, false
+	r.scope = r.top
+	if path[0] == listenKey {
+		switch {
+		case len(path) == 1 && node.Kind == unstable.ArrayTable:
+			r.scope = r.newBlock(at)
+			return
+		case len(path) > 1 && len(r.blocks) > 0:
+			// [listen.SSL_cert_file] belongs to the block above it.
+			r.scope, path = r.blocks[len(r.blocks)-1], path[1:]
+		}
+	}
+	e, isNew := r.scope.add(path[0], at)
+	var fault error
+	switch {
+	case len(path) > 1:
+		fault = errNested
+	case node.Kind == unstable.ArrayTable:
+		fault = errors.New("only [[listen]] can be repeated as a table")
+	case r.scope == r.top && path[0] == listenKey:
+		fault = errors.New("what is given for one port stands in a [[listen]] block, with two brackets")
+	case isNew:
+		e.table = true
+		r.table = e
+		return
+	}
+	r.dead = true
+	switch {
+	case fault != nil:
+		e.fault = &Problem{Origin: at, Err: fault}
+	case e.fault == nil:
+		r.twice(e, at)
+	}
+}
+
+// keyValue adds what a key of a scope is given, in any of its forms.
+func (r *tomlReader) keyValue(scope *tomlScope, node *unstable.Node) {
+	path, at := r.path(node)
+	top := scope == r.top
+	switch {
+	case top && path[0] == confFile:
+		r.problem(confFile, at, errNotFollowed)
+		return
+	case top && path[0] == listenKey && len(path) == 1 && r.inlineBlocks(node.Value()):
+		return
+	}
+	e, isNew := scope.add(path[0], at)
+	value := node.Value()
+	switch {
+	case len(path) > 1 && (isNew || e.open):
+		e.table, e.open = true, true
+		r.named(e, path[1:], at, value)
+	case !isNew:
+		r.twice(e, at)
+	case value.Kind == unstable.InlineTable:
+		e.table = true
+		for it := value.Children(); it.Next(); {
+			path, at := r.path(it.Node())
+			r.named(e, path, at, it.Node().Value())
+		}
+	default:
+		e.Values, e.fault = r.texts("", at, value)
+	}
+}
+
+// named adds a value by name to the table that a key holds.
+func (r *tomlReader) named(e *tomlEntry, path []string, at Origin, value *unstable.Node) {
+	switch {
+	case len(path) > 1 || value.Kind == unstable.InlineTable:
+		e.fault = &Problem{Origin: at, Err: errNested}
+	case e.names[path[0]]:
+		r.problem(quoteName(e.Key), at, fmt.Errorf("%s is given twice in the table", quoteName(path[0])))
+	default:
+		e.names[path[0]] = true
+		vals, fault := r.texts(path[0], at, value)
+		e.Values = append(e.Values, vals...)
+		if fault != nil {
+			e.fault = fault
+		}
+	}
+}
+
+// texts returns the values of a scalar or of an array of scalars.
+func (r *tomlReader) texts(name string, at Origin, node *unstable.Node) ([]Value, *Problem) {
+	if node.Kind != unstable.Array {
+		text, err := scalar(node)
+		if err != nil {
+			return nil, &Problem{Origin: at, Err: err}
+		}
+		return []Value{{Name: name, Text: text, Origin: at}}, nil
+	}
+	var vals []Value
+	var fault *Problem
+	for it := node.Children(); it.Next(); {
+		if raw := it.Node().Raw; raw.Length > 0 { // arrays in arrays have none
+			at = r.at(raw)
+		}
+		text, err := scalar(it.Node())
+		if err != nil {
+			fault = &Problem{Origin: at, Err: err}
+			continue
+		}
+		vals = append(vals, Value{Name: name, Text: text, Origin: at})
+	}
+	return vals, fault
+}
+
+// scalar returns the text of a value: of a string what it holds, of numbers
+// and booleans what is written.
+func scalar(node *unstable.Node) (string, error) {
+	switch node.Kind {
+	case unstable.String:
+		if bytes.IndexByte(node.Data, 0) >= 0 {
+			return "", errors.New("a value cannot hold a NUL character")
+		}
+		return string(node.Data), nil
+	case unstable.Bool, unstable.Integer, unstable.Float:
+		return string(node.Data), nil
+	case unstable.Array:
+		return "", errors.New("arrays cannot be nested")
+	case unstable.InlineTable:
+		return "", errors.New("a table cannot stand in an array")
+	}
+	return "", errors.New("a date or time is no value here; write it in quotes if it is meant as text")
+}
+
+// inlineBlocks takes listen = [{port = ...}, ...], another way to write
+// blocks, and reports whether that is what node is.
+func (r *tomlReader) inlineBlocks(node *unstable.Node) bool {
+	if node.Kind != unstable.Array || node.Child() == nil {
+		return false
+	}
+	for it := node.Children(); it.Next(); {
+		if it.Node().Kind != unstable.InlineTable {
+			return false
+		}
+	}
+	for it := node.Children(); it.Next(); {
+		block := r.newBlock(r.at(it.Node().Raw))
+		for kv := it.Node().Children(); kv.Next(); {
+			r.keyValue(block, kv.Node())
+		}
+	}
+	return true
+}
+
+func (r *tomlReader) newBlock(at Origin) *tomlScope {
+	b := newScope()
+	b.origin = at
+	r.blocks = append(r.blocks, b)
+	return b
+}
+
+// checkListen reports a file that uses listen both as a key and as blocks.
+func (r *tomlReader) checkListen() {
+	if e := r.top.byKey[listenKey]; e != nil && e.fault == nil && len(r.blocks) > 0 {
+		r.problem(listenKey, e.Origin, fmt.Errorf(
+			"it is given as a value and as [[listen]] blocks (line %d); in a file with blocks each has its own",
+			r.blocks[0].origin.Line))
+	}
+}
+
+// syntax reports where the language's rules are broken. The parser stops at
+// the first such place; what it has taken before is reported by the others.
+func (r *tomlReader) syntax() {
+	err := r.parser.Error()
+	if err == nil {
+		if len(r.layer.Problems) == 0 {
+			r.decode()
+		}
+		return
+	}
+	at := Origin{Source: SourceFile, File: r.file}
+	if pe, ok := errors.AsType[*unstable.ParserError](err); ok {
+		// The highlight is a part of the data, up to the same end.
+		if offset := cap(r.data) - cap(pe.Highlight); offset >= 0 && offset < len(r.data) {
+			at.Line = r.line(offset)
+		}
+	}
+	r.problem("", at, notTOML(err))
+}
+
+// notTOML words an error of the parser or of the decoder.
+func notTOML(err error) error {
+	return fmt.Errorf("this is not TOML: %s", strings.TrimPrefix(err.Error(), "toml: "))
+}
+
+// decode lets the full decoder look at the file, since it knows rules that the
+// parser leaves to others: the range of a number, for example.
+func (r *tomlReader) decode() {
+	var all map[string]any
+	err := toml.Unmarshal(r.data, &all)
+	if err == nil {
+		return
+	}
+	at := Origin{Source: SourceFile, File: r.file}
+	if de, ok := errors.AsType[*toml.DecodeError](err); ok {
+		at.Line, _ = de.Position()
+	}
+	r.problem("", at, notTOML(err))
+}
+
+func (r *tomlReader) problem(key string, at Origin, err error) {
+	r.layer.Problems.add(&Problem{Key: key, Origin: at, Err: err})
+}
+
+// twice reports a key that the language allows once.
+func (r *tomlReader) twice(e *tomlEntry, at Origin) {
+	r.problem(quoteName(e.Key), at, fmt.Errorf("it is given twice, first on line %d", e.Origin.Line))
+}
+
+// path returns the parts of the key of an expression, and its place.
+func (r *tomlReader) path(node *unstable.Node) ([]string, Origin) {
+	var parts []string
+	var at Origin
+	for it := node.Key(); it.Next(); {
+		if parts == nil {
+			at = r.at(it.Node().Raw)
+		}
+		parts = append(parts, string(it.Node().Data))
+	}
+	return parts, at
+}
+
+func (r *tomlReader) at(raw unstable.Range) Origin {
+	return Origin{Source: SourceFile, File: r.file, Line: r.line(int(raw.Offset))}
+}
+
+// line returns the number of the line that holds the byte at offset. The
+// parser can tell as well, but counts from the beginning of the file each time.
+func (r *tomlReader) line(offset int) int {
+	if r.lines == nil {
+		r.lines = []int{}
+		for i, c := range r.data {
+			if c == '\n' {
+				r.lines = append(r.lines, i)
+			}
+		}
+	}
+	i, _ := slices.BinarySearch(r.lines, offset)
+	return i + 1
+}
