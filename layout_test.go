@@ -1,0 +1,257 @@
+package netserver_test
+
+import (
+	"bytes"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// layout lists the folders bottom up: a folder may import only folders that
+// stand above it in this list, and itself. Folders on one line stand side by
+// side and import none of each other; handler/* is each folder below handler.
+// CONTRIBUTING.md says what lives where.
+var layout = [][]string{
+	{"conf"},
+	{"port"},
+	{"access"},
+	{"tlsparams"},
+	{"admit"},
+	{"sock"},
+	{"proc"},
+	{"logs"},
+	{"proto"},
+	{"."},
+	{"handler/*"},
+	{"netservertest"},
+	{"daemon"},
+	{"cmd/netserver"},
+	{"bench", "docs", "examples"},
+}
+
+// testHelp is for tests and measurements only, whatever level they stand on.
+const testHelp = "netservertest"
+
+const maxFileLines = 600 // of a file that is no test
+
+// A source is what the layout rules look at in one Go file.
+type source struct {
+	file    string // slash-separated, below the module's root
+	imports []string
+}
+
+// folder returns the folder of the layout that a file or a package below the
+// module's root belongs to, and its level; the level is -1 if there is none.
+func folder(dir string) (string, int) {
+	for level, names := range layout {
+		for _, name := range names {
+			if parent, ok := strings.CutSuffix(name, "/*"); ok {
+				if rest, ok := strings.CutPrefix(dir, parent+"/"); ok {
+					first, _, _ := strings.Cut(rest, "/")
+					return parent + "/" + first, level
+				}
+			} else if dir == name || name != "." && strings.HasPrefix(dir, name+"/") {
+				return name, level
+			}
+		}
+	}
+	return dir, -1
+}
+
+// checkImports returns what breaks the layout, one text a breach.
+func checkImports(files []source) []string {
+	var bad []string
+	for _, f := range files {
+		from, level := folder(path.Dir(f.file))
+		if level < 0 {
+			bad = append(bad, fmt.Sprintf("%s: the folder %s is not in the layout: add it to the list in layout_test.go, at the level where it belongs, and to CONTRIBUTING.md", f.file, from))
+			continue
+		}
+		test := strings.HasSuffix(f.file, "_test.go") || slices.Contains(layout[len(layout)-1], from)
+		for _, imp := range f.imports {
+			dir, ours := moduleDir(imp)
+			if !ours {
+				continue
+			}
+			to, below := folder(dir)
+			switch {
+			case to == from || below < 0: // an unknown folder is reported for its own files
+			case to == testHelp:
+				if !test {
+					bad = append(bad, fmt.Sprintf("%s imports %s, which is for tests", f.file, imp))
+				}
+			case below >= level:
+				bad = append(bad, fmt.Sprintf("%s imports %s, but %s does not stand above %s in the layout", f.file, imp, to, from))
+			}
+		}
+	}
+	return bad
+}
+
+// moduleDir returns the folder of an imported package of this module.
+func moduleDir(imp string) (string, bool) {
+	if imp == "netserver" {
+		return ".", true
+	}
+	return strings.CutPrefix(imp, "netserver/")
+}
+
+// goFiles returns every Go file of the module, for whatever system.
+func goFiles(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := d.Name()
+		if d.IsDir() && p != "." && (name == "testdata" || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_")) {
+			return fs.SkipDir
+		}
+		if !d.IsDir() && strings.HasSuffix(name, ".go") {
+			files = append(files, filepath.ToSlash(p))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 10 {
+		t.Fatalf("found only %d Go files", len(files))
+	}
+	return files
+}
+
+func TestLayoutImportsGoDownward(t *testing.T) {
+	var files []source
+	for _, name := range goFiles(t) {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := source{file: name}
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.imports = append(s.imports, imp)
+		}
+		files = append(files, s)
+	}
+	for _, bad := range checkImports(files) {
+		t.Error(bad)
+	}
+}
+
+func TestLayoutRulesCatchBreaches(t *testing.T) {
+	for _, tt := range []struct {
+		file, imp string
+		want      string // a part of the complaint; none if empty
+	}{
+		{"conf/key.go", "strings", ""},
+		{"port/parse.go", "netserver/conf", ""},
+		{"conf/key.go", "netserver/port", "port does not stand above conf"},
+		{"proto/tls.go", "netserver", ". does not stand above proto"},
+		{"serve.go", "netserver/handler/echo", "handler/echo does not stand above ."},
+		{"serve.go", "netserver/proto", ""},
+		{"handler/echo/echo.go", "netserver", ""},
+		{"handler/echo/raw/raw.go", "netserver/handler/echo", ""},
+		{"handler/echo/echo.go", "netserver/handler/proxy", "handler/proxy does not stand above handler/echo"},
+		{"handler/echo/echo_test.go", "netserver/handler/proxy", "does not stand above"},
+		{"daemon/run.go", "netserver/handler/echo", ""},
+		{"daemon/run.go", "netserver/cmd/netserver", "does not stand above"},
+		{"daemon/run.go", "netserver/netservertest", "for tests"},
+		{"daemon/run_test.go", "netserver/netservertest", ""},
+		{"conf/key_test.go", "netserver/netservertest", ""},
+		{"conf/key_test.go", "netserver/daemon", "does not stand above"},
+		{"bench/load/main.go", "netserver/netservertest", ""},
+		{"bench/load/main.go", "netserver/examples/echo", "does not stand above"},
+		{"examples/echo/main.go", "netserver/daemon", ""},
+		{"util/util.go", "strings", "not in the layout"},
+		{"cmd/other/main.go", "netserver", "not in the layout"},
+		{"confused/x.go", "netserver", "not in the layout"},
+	} {
+		bad := strings.Join(checkImports([]source{{tt.file, []string{tt.imp}}}), "; ")
+		if tt.want == "" && bad != "" || !strings.Contains(bad, tt.want) {
+			t.Errorf("%s importing %s: got %q, want %q", tt.file, tt.imp, bad, tt.want)
+		}
+	}
+}
+
+func TestEveryFolderHasADoc(t *testing.T) {
+	documented := map[string]bool{}
+	for _, name := range goFiles(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Dir(name)
+		documented[dir] = documented[dir] || f.Doc != nil && strings.TrimSpace(f.Doc.Text()) != ""
+	}
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("%s has no package comment: write its paragraph in doc.go", dir)
+		}
+	}
+}
+
+func TestFilesStaySmall(t *testing.T) {
+	for _, name := range goFiles(t) {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(b, []byte("\n")); n > maxFileLines {
+			t.Errorf("%s has %d lines; above %d it should become two files", name, n, maxFileLines)
+		}
+	}
+}
+
+// machinePath matches a path that exists on one developer's machine only.
+var machinePath = regexp.MustCompile(`(?:^|[^\w/.~-])(/(?:ro` + `ot|wo` + `rk)/[\w.]|/(?:ho` + `me|Us` + `ers)/\w+/)`)
+
+func TestNoMachinePaths(t *testing.T) {
+	for text, want := range map[string]bool{
+		"see /ho" + "me/jo/x": true, "/wo" + "rk/x": true, "\"/ro" + "ot/key.pem\"": true,
+		"https://example.org/wo" + "rk/x": false, "/var/log/x": false, "./ro" + "ot/x": false,
+	} {
+		if machinePath.MatchString(text) != want {
+			t.Errorf("%q: matched %v", text, !want)
+		}
+	}
+	if _, err := os.Stat(".git"); err != nil {
+		t.Skip("not a git checkout")
+	}
+	out, err := exec.Command("git", "ls-files", "-z").Output()
+	if err != nil {
+		t.Skip("no list of tracked files:", err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // removed but not committed, or a link
+		}
+		for i, line := range bytes.Split(b, []byte("\n")) {
+			if m := machinePath.FindSubmatch(line); m != nil {
+				t.Errorf("%s:%d: %s is a path of one machine", name, i+1, m[1])
+			}
+		}
+	}
+}

@@ -1,0 +1,288 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+)
+
+// An Async is an io.Writer that never waits for the one below it. Write puts a
+// record into a queue of bounded size; one goroutine takes records out and
+// writes them. While the log's disk is full, or nobody reads the pipe that it
+// goes to, records are lost but clients are served; when writing works again,
+// a record says how many were lost.
+//
+// Make one with NewAsync. Its methods may be used concurrently.
+type Async struct {
+	size int
+	wake chan struct{} // has something when the queue is no longer empty
+	done chan struct{} // closed when the goroutine has ended
+
+	mu      sync.Mutex
+	queue   []byte // whole records
+	lost    uint64 // records that did not fit since the queue was last taken
+	total   uint64 // records lost ever
+	busy    bool   // the queue is not empty, or is being written
+	closed  bool
+	waiting []chan struct{} // closed when busy ends
+}
+
+// A Format makes a handler that writes to w: NewLine or NewJSON.
+type Format func(w io.Writer, o Options) slog.Handler
+
+// defaultQueue is the size of a queue in bytes: some ten thousand lines.
+const defaultQueue = 1 << 20
+
+// maxBatch bounds one write of several records. Linux keeps writes of up to so
+// many bytes (PIPE_BUF) whole when several processes share a pipe.
+const maxBatch = 4096
+
+// NewAsync returns a queue of size bytes before w, and starts its goroutine;
+// 0 or less is 1 MiB. Each Write must be one whole record with its newline, as
+// the handlers of this package make them; w gets one or several at once, in
+// order. The format is that of the report of lost records; nil means NewLine.
+//
+// Close ends the goroutine. It does not close w.
+func NewAsync(w io.Writer, size int, format Format) *Async {
+	if size <= 0 {
+		size = defaultQueue
+	}
+	if format == nil {
+		format = NewLine
+	}
+	a := &Async{size: size, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	d := &drainer{a: a, w: w}
+	d.report = format(&d.note, Options{Level: slog.LevelDebug})
+	go d.run()
+	return a
+}
+
+// Write queues one record. It never waits and always takes the whole record:
+// one that finds the queue full is counted as lost. It returns os.ErrClosed
+// after Close.
+func (a *Async) Write(record []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		a.total++
+		return 0, os.ErrClosed
+	}
+	if len(a.queue)+len(record) > a.size {
+		a.lost++
+		a.total++
+		return len(record), nil
+	}
+	a.queue = append(a.queue, record...)
+	if !a.busy {
+		a.busy = true
+		a.wake <- struct{}{} // has room: it is empty unless busy
+	}
+	return len(record), nil
+}
+
+// Lost returns how many records have been lost so far.
+func (a *Async) Lost() uint64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.total
+}
+
+// Flush waits until all records queued so far have been written or lost, or
+// until ctx is done; then its error says how many bytes still wait.
+func (a *Async) Flush(ctx context.Context) error {
+	a.mu.Lock()
+	if !a.busy {
+		a.mu.Unlock()
+		return nil
+	}
+	written := make(chan struct{})
+	a.waiting = append(a.waiting, written)
+	a.mu.Unlock()
+	select {
+	case <-written:
+		return nil
+	case <-ctx.Done():
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fmt.Errorf("log not written, %d bytes wait: %w", len(a.queue), ctx.Err())
+}
+
+// Close refuses further records, writes the queued ones until ctx is done, and
+// ends the goroutine. If ctx is done first it returns Flush's error, and the
+// goroutine ends when the write that it hangs in does. Only the first call
+// does anything.
+func (a *Async) Close(ctx context.Context) error {
+	a.mu.Lock()
+	if a.closed {
+		a.mu.Unlock()
+		return nil
+	}
+	a.closed = true
+	a.mu.Unlock()
+
+	err := a.Flush(ctx)
+	if err != nil {
+		a.mu.Lock()
+		a.total += countRecords(a.queue)
+		a.queue = nil
+		a.mu.Unlock()
+	}
+	close(a.wake) // nobody sends any more: Write looks at closed first
+	if err == nil {
+		<-a.done
+	}
+	return err
+}
+
+// take swaps the queue against spare and returns what was queued, with the
+// number of records that found no room after it. It returns false when nothing
+// is queued, and tells those who wait for that.
+func (a *Async) take(spare []byte) (records []byte, lost uint64, ok bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 {
+		a.busy = false
+		for _, c := range a.waiting {
+			close(c)
+		}
+		a.waiting = nil
+		return nil, 0, false
+	}
+	records, lost = a.queue, a.lost
+	a.queue, a.lost = spare, 0
+	return records, lost, true
+}
+
+// addTotal counts records that could not be written.
+func (a *Async) addTotal(n uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.total += n
+}
+
+// A drainer is the state of an Async's goroutine.
+type drainer struct {
+	a      *Async
+	w      io.Writer
+	report slog.Handler // writes into note
+	note   bytes.Buffer
+
+	lost uint64 // records lost and not reported yet
+	err  error  // why writing failed last, until reported; nil if the queue was full
+	torn bool   // what was written last ends within a line
+}
+
+// run writes what is queued until Close.
+func (d *drainer) run() {
+	defer close(d.a.done)
+	var spare []byte
+	for range d.a.wake {
+		for {
+			records, lost, ok := d.a.take(spare)
+			if !ok {
+				break
+			}
+			d.drain(records)
+			d.lost += lost
+			d.reportLost()
+			spare = records[:0]
+		}
+	}
+}
+
+// drain writes records a few at a time. After a failure the rest of them is
+// lost too: one attempt for each time the queue was filled is enough.
+func (d *drainer) drain(records []byte) {
+	if !d.reportLost() {
+		d.lose(records, nil)
+		return
+	}
+	for len(records) > 0 {
+		n, err := d.write(records[:batchLen(records)])
+		records = records[n:]
+		if err != nil {
+			d.lose(records, err)
+			return
+		}
+	}
+}
+
+// reportLost writes how many records were lost, if any were. It returns false
+// if that could not be written.
+func (d *drainer) reportLost() bool {
+	if d.lost == 0 {
+		return true
+	}
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were lost", 0)
+	r.AddAttrs(slog.Uint64("lost", d.lost))
+	if d.err != nil {
+		r.AddAttrs(slog.String("err", d.err.Error()))
+	} else {
+		r.AddAttrs(slog.String("err", "written faster than the log takes them"))
+	}
+	d.note.Reset()
+	d.report.Handle(context.Background(), r)
+	if _, err := d.write(d.note.Bytes()); err != nil {
+		d.err = err
+		return false
+	}
+	d.lost, d.err = 0, nil
+	return true
+}
+
+// write hands whole records to the writer below and returns how many bytes of
+// them it took.
+func (d *drainer) write(records []byte) (int, error) {
+	if d.torn {
+		// Or the next record would go on where the torn one broke off.
+		if _, err := d.w.Write(newline); err != nil {
+			return 0, err
+		}
+		d.torn = false
+	}
+	n, err := d.w.Write(records)
+	n = min(max(n, 0), len(records))
+	if err == nil && n < len(records) {
+		err = io.ErrShortWrite
+	}
+	if n > 0 {
+		d.torn = records[n-1] != '\n'
+	}
+	return n, err
+}
+
+// lose counts records as lost, for the reason err.
+func (d *drainer) lose(records []byte, err error) {
+	if err != nil {
+		d.err = err
+	}
+	if n := countRecords(records); n > 0 {
+		d.lost += n
+		d.a.addTotal(n)
+	}
+}
+
+var newline = []byte{'\n'}
+
+func countRecords(b []byte) uint64 { return uint64(bytes.Count(b, newline)) }
+
+// batchLen returns how much of records to write at once: as many as fit into
+// maxBatch, at least one.
+func batchLen(records []byte) int {
+	if len(records) <= maxBatch {
+		return len(records)
+	}
+	if i := bytes.LastIndexByte(records[:maxBatch], '\n'); i >= 0 {
+		return i + 1
+	}
+	if i := bytes.IndexByte(records[maxBatch:], '\n'); i >= 0 {
+		return maxBatch + i + 1
+	}
+	return len(records)
+}

@@ -1,0 +1,76 @@
+package logs
+
+const hexDigits = "0123456789ABCDEF"
+
+// printable reports whether c stands in a log line as it is.
+func printable(c byte) bool { return c >= ' ' && c <= '~' }
+
+// appendEscaped adds s with each byte that is not printable ASCII as %HH.
+func appendEscaped(b []byte, s string) []byte {
+	s = s[:min(len(s), maxRecord)] // the line is cut there anyway
+	from := 0
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; !printable(c) {
+			b = append(b, s[from:i]...)
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+			from = i + 1
+		}
+	}
+	return append(b, s[from:]...)
+}
+
+// appendText adds a key or a value: escaped, and in quotes where its end would
+// not be seen without them.
+func appendText(b []byte, s string) []byte {
+	s = s[:min(len(s), maxRecord)]
+	if plainText(s) {
+		return append(b, s...)
+	}
+	if !needsQuotes(s) {
+		return appendEscaped(b, s)
+	}
+	b = append(b, '"')
+	from := 0
+	for i := 0; i < len(s); i++ {
+		if s[i] == '"' || s[i] == '\\' {
+			b = appendEscaped(b, s[from:i])
+			b = append(b, '\\')
+			from = i
+		}
+	}
+	b = appendEscaped(b, s[from:])
+	return append(b, '"')
+}
+
+// plainText reports whether s needs neither quotes nor escapes.
+func plainText(s string) bool {
+	if s == "" {
+		return false
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c > '~' || c == '"' || c == '=' {
+			return false
+		}
+	}
+	return true
+}
+
+func needsQuotes(s string) bool {
+	if s == "" {
+		return true
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c == ' ' || c == '"' || c == '=' {
+			return true
+		}
+	}
+	return false
+}
+
+// cutNewline drops one newline at the end of s, as Net::Server does.
+func cutNewline(s string) string {
+	if n := len(s); n > 0 && s[n-1] == '\n' {
+		return s[:n-1]
+	}
+	return s
+}

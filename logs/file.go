@@ -1,0 +1,145 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+)
+
+// A File is a log file that can be opened again by its name, so that whoever
+// moved it away gets the old lines and the new file the further ones. Make one
+// with OpenFile. Its methods may be used concurrently.
+type File struct {
+	path  string // absolute: a server that changes its directory reopens the same file
+	fixed bool   // standard output or error: not ours to close
+
+	mu sync.Mutex // one Reopen or Close at a time
+	f  atomic.Pointer[os.File]
+}
+
+// OpenFile opens the log file at path for appending and creates it, with mode
+// 0640 less the umask, if there is none. It refuses what is no log: a
+// directory, a socket, a block device, a named pipe that nobody reads (it does
+// not wait for a reader). The names /dev/stdout and /dev/stderr mean the
+// streams that the process has, whatever they are connected to.
+func OpenFile(path string) (*File, error) {
+	if path == "" {
+		return nil, errors.New("log file: no name given")
+	}
+	if std := standardStream(path); std != nil {
+		l := &File{path: path, fixed: true}
+		l.f.Store(std)
+		return l, nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("log file %s: %w", path, err)
+	}
+	l := &File{path: abs}
+	f, err := openLog(abs)
+	if err != nil {
+		return nil, err
+	}
+	l.f.Store(f)
+	return l, nil
+}
+
+// Name returns the file's path, made absolute.
+func (l *File) Name() string { return l.path }
+
+// Write appends b in one system call where the system allows it. It returns
+// os.ErrClosed after Close.
+func (l *File) Write(b []byte) (int, error) {
+	for {
+		f := l.f.Load()
+		if f == nil {
+			return 0, fmt.Errorf("log file %s: %w", l.path, os.ErrClosed)
+		}
+		n, err := f.Write(b)
+		if n == 0 && errors.Is(err, os.ErrClosed) && l.f.Load() != f {
+			continue // Reopen came between
+		}
+		return n, err
+	}
+}
+
+// Reopen opens the path again and writes there from then on; a Write that runs
+// meanwhile goes to one of the two files, whole. If the path cannot be opened
+// the file in use is kept, and the error says why.
+func (l *File) Reopen() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.f.Load() == nil {
+		return fmt.Errorf("log file %s: %w", l.path, os.ErrClosed)
+	}
+	if l.fixed {
+		return nil
+	}
+	f, err := openLog(l.path)
+	if err != nil {
+		return fmt.Errorf("%w; the one in use stays open", err)
+	}
+	return l.f.Swap(f).Close()
+}
+
+// Close closes the file, but not the process's standard streams.
+func (l *File) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.f.Swap(nil)
+	if f == nil || l.fixed {
+		return nil
+	}
+	return f.Close()
+}
+
+// openLog opens path for appending if it is something to log to.
+func openLog(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openNoWait, 0o640)
+	if err != nil {
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // it repeats the path
+		}
+		if noReader(err, path) {
+			return nil, fmt.Errorf("log file %s: a named pipe that nobody reads, or a socket: %w", path, err)
+		}
+		return nil, fmt.Errorf("log file %s: %w", path, err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = checkKind(info.Mode())
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("log file %s: %w", path, err)
+	}
+	return f, nil
+}
+
+// checkKind refuses what was opened but is no log.
+func checkKind(m fs.FileMode) error {
+	switch {
+	case m.IsRegular(), m&fs.ModeNamedPipe != 0, m&fs.ModeCharDevice != 0:
+		return nil
+	case m.IsDir():
+		return errors.New("is a directory")
+	default:
+		return fmt.Errorf("is neither a file nor a named pipe nor a terminal (%s)", m)
+	}
+}
+
+func standardStream(path string) *os.File {
+	switch path {
+	case "/dev/stdout":
+		return os.Stdout
+	case "/dev/stderr":
+		return os.Stderr
+	default:
+		return nil
+	}
+}
