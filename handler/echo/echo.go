@@ -1,0 +1,164 @@
+package echo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"netserver"
+)
+
+const (
+	defaultName    = "netserver"
+	defaultTimeout = 30 * time.Second
+)
+
+// A Handler echoes. The zero Handler is Net::Server's default echo server. Its
+// fields must not change while it serves; it may serve any number of clients
+// at once.
+type Handler struct {
+	// Raw gives bytes back unchanged, without a greeting or commands, and a
+	// datagram as it came: RFC 862. The fields below then mean nothing.
+	Raw bool
+	// Name stands where Net::Server prints its class, as in
+	// `Welcome to "NAME" (PID)`. Default "netserver".
+	Name string
+	// Timeout is how long a client may take for a line, greeting to line end
+	// or line end to line end. After it the client reads "Timed Out." and is
+	// closed. Default 30 s; negative means none.
+	Timeout time.Duration
+	// AllowControl lets every client use exit, get and dump. By default only
+	// clients of loopback addresses and UNIX sockets may. A program on this
+	// machine that forwards strangers' connections makes them look local.
+	AllowControl bool
+	// Exit ends the server: it is what the line "exit" calls. It must not
+	// wait for the client. If nil, "exit" ends the client alone.
+	Exit func()
+	// Properties returns what get and dump show besides the client's own
+	// addresses. It must leave secrets out. If nil, there is nothing else.
+	// It may be called by several clients at once.
+	Properties func() map[string]string
+}
+
+func (h *Handler) name() string {
+	if h.Name == "" {
+		return defaultName
+	}
+	return h.Name
+}
+
+func (h *Handler) timeout() time.Duration {
+	switch {
+	case h.Timeout == 0:
+		return defaultTimeout
+	case h.Timeout < 0:
+		return 0
+	}
+	return h.Timeout
+}
+
+// Serve echoes until the client ends, sends quit, or is too slow.
+func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
+	switch {
+	case c.Datagram():
+		return h.datagram(c)
+	case h.Raw:
+		return raw(c)
+	}
+	return h.lines(c)
+}
+
+// lines is Net::Server's process_request.
+func (h *Handler) lines(c *netserver.Conn) error {
+	prefix := h.name() + ":" + strconv.Itoa(os.Getpid()) + ": You said \""
+	if _, err := fmt.Fprintf(c, "Welcome to \"%s\" (%d)\r\n", h.name(), os.Getpid()); err != nil {
+		return err
+	}
+	for {
+		if d := h.timeout(); d > 0 {
+			if err := c.SetReadDeadline(time.Now().Add(d)); err != nil {
+				return err
+			}
+		}
+		line, err := c.ReadLine()
+		if err != nil {
+			return h.readFailed(c, err)
+		}
+		if end, err := h.answer(c, prefix, bytes.TrimRight(line, "\r\n")); end || err != nil {
+			return err
+		}
+	}
+}
+
+// readFailed tells the client why it is closed, where that helps, and returns
+// what goes into its record.
+func (h *Handler) readFailed(c *netserver.Conn, err error) error {
+	switch {
+	case errors.Is(err, netserver.ErrLineTooLong):
+		c.Write([]byte("Line Too Long.\r\n"))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		if _, werr := c.Write([]byte("Timed Out.\r\n")); werr != nil {
+			return werr
+		}
+		return fmt.Errorf("no line within %v: %w", h.timeout(), err)
+	}
+	return err
+}
+
+// answer echoes line and does what it says. The echo and a command's answer
+// leave in one write.
+func (h *Handler) answer(c *netserver.Conn, prefix string, line []byte) (end bool, err error) {
+	out := outputs.Get().(*bytes.Buffer)
+	defer release(out)
+	out.WriteString(prefix)
+	out.Write(line)
+	out.WriteString("\"\r\n")
+	cmd, name := parse(line)
+	switch {
+	case cmd == cmdQuit:
+		end = true
+	case cmd != cmdNone && !h.mayControl(c):
+		cmd = cmdNone
+	case cmd == cmdExit:
+		end = true
+	case cmd == cmdGet:
+		fmt.Fprintf(out, "%s: %s\r\n", name, h.properties(c)[name])
+	case cmd == cmdDump:
+		h.dump(out, c)
+	}
+	if _, err := c.Write(out.Bytes()); err != nil {
+		return true, err
+	}
+	if cmd == cmdExit && h.Exit != nil {
+		c.Logger().Warn("a client ends the server: it sent exit", "peer", c.Peer().String())
+		h.Exit()
+	}
+	return end, nil
+}
+
+// outputs holds buffers for answers. A client that waits has none.
+var outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+func release(b *bytes.Buffer) {
+	if b.Cap() > 16<<10 {
+		return // one long line must not keep its memory for ever
+	}
+	b.Reset()
+	outputs.Put(b)
+}
+
+// isLocal reports whether the client is on this machine, as far as its address
+// tells.
+func isLocal(c *netserver.Conn) bool {
+	if ip := c.Peer().IP; ip.IsValid() {
+		return ip.IsLoopback()
+	}
+	_, ok := c.LocalAddr().(*net.UnixAddr)
+	return ok
+}
