@@ -162,8 +162,29 @@ func specOf(a net.Addr) port.Spec {
 	return port.Spec{Host: host, Port: p, Proto: a.Network(), IPv: "*"}
 }
 
+// TransportsOf returns what the ports of listeners from Listen or NewListener
+// speak; nil for others.
+func TransportsOf(ls []net.Listener) []proto.Transport {
+	ts := make([]proto.Transport, len(ls))
+	for i, l := range ls {
+		if o, ok := l.(*listener); ok {
+			ts[i] = o.transport
+		}
+	}
+	return ts
+}
+
 // Spec returns the port, with the number it is really bound to.
 func (l *listener) Spec() port.Spec { return l.spec }
+
+// Asked returns the port as it was configured: with 0 or a service's name
+// where Spec has the number.
+func (l *listener) Asked() port.Spec {
+	if a, ok := l.Listener.(interface{ Asked() port.Spec }); ok {
+		return a.Asked()
+	}
+	return l.spec
+}
 
 // below returns the listener that sock opened, if there is one.
 func below(l net.Listener) net.Listener {

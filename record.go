@@ -89,6 +89,8 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			level, msg = slog.LevelError, "panicked"
 		case errors.Is(rec.Err, ErrDenied):
 			msg = "denied"
+		case errors.Is(rec.Err, ErrCut):
+			msg = "cut"
 		case rec.Stage == StageHandler && isGone(rec.Err):
 			level, msg = slog.LevelInfo, "left"
 		}

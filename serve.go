@@ -131,10 +131,10 @@ func (r *run) drain() error {
 	t := time.NewTimer(cutWait)
 	defer t.Stop()
 	if !r.awaitClients(nil, nil, t.C) {
-		return fmt.Errorf("%w: %d clients, and %d handlers have not returned %v later",
-			ErrCut, n, r.clients.count(), cutWait)
+		return fmt.Errorf("%w (clients: %d; handlers that have not returned %v later: %d)",
+			ErrCut, n, cutWait, r.clients.count())
 	}
-	return fmt.Errorf("%w: %d clients", ErrCut, n)
+	return fmt.Errorf("%w (clients: %d)", ErrCut, n)
 }
 
 // awaitClients waits until the last client is gone and then returns true. It

@@ -1,0 +1,14 @@
+// Command netserver listens on any number of TLS, TCP, UDP and UNIX ports and
+// gives every client to a program, a backend or its own echo. See netserver
+// --help.
+package main
+
+import (
+	"os"
+
+	"netserver/daemon"
+)
+
+func main() {
+	os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+}

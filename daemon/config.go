@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"netserver"
+	"netserver/conf"
+)
+
+// Config is what a program has beside its Server: type, logs and, for the
+// command, which of the ready handlers serves the clients. It holds values
+// only; zero is the stated default.
+type Config struct {
+	Type      string // Fork (the default) or Single
+	LogLevel  int    // 0 to 4; default 2
+	LogFile   string // default standard error
+	LogFormat string // line (the default) or json
+
+	Program []string // what stood behind --: the program that serves each client
+	Handler HandlerConfig
+
+	Server netserver.Config
+
+	check    bool
+	confFile string
+	ports    portKeys
+}
+
+// HandlerConfig chooses among the ready handlers and sets them up.
+type HandlerConfig struct {
+	ProxyTo        string        // host:port or a socket's path
+	ConnectTimeout time.Duration // of ProxyTo
+	Echo           string        // lines (the default) or raw
+	EchoControl    bool          // exit, get and dump for every client, not only local ones
+	EchoTimeout    time.Duration // without a line
+	ExecStderr     string        // log (the default), client or inherit
+	ExecKillAfter  time.Duration // between TERM and KILL
+}
+
+// portKeys are the keys that make ports together.
+type portKeys struct {
+	ports, hosts, protos, ipvs []conf.Value
+}
+
+const (
+	groupServer  = "server"
+	groupPorts   = "ports"
+	groupHandler = "handlers"
+)
+
+// types are the server types that can be run, and below the ones to come.
+var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "MultiType"}
+
+// Define names the fields of c, those of its Server among them, as keys of s.
+func (c *Config) Define(s *conf.Set) {
+	c.definePorts(s)
+	c.defineServer(s)
+	c.defineHandler(s)
+	c.Server.Define(s)
+	defineUnbuilt(s)
+}
+
+func (c *Config) definePorts(s *conf.Set) {
+	define := func(name, arg, help string, p *[]conf.Value) {
+		s.Define(conf.Key{Name: name, Group: groupPorts, Arg: arg, List: true, Help: help}, conf.Raw(p))
+	}
+	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix); default 20203", &c.ports.ports)
+	define("host", "HOST", "address or name to listen on, for ports that name none; the n-th goes with the n-th port (default *, all)", &c.ports.hosts)
+	define("proto", "PROTO", "tcp, udp, ssl, unix or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
+	define("ipv", "4|6|*", "IP version, for ports that name none (default *, both)", &c.ports.ipvs)
+}
+
+func (c *Config) defineServer(s *conf.Set) {
+	define := func(k conf.Key, b conf.Binder) {
+		k.Group = groupServer
+		s.Define(k, b)
+	}
+	define(conf.Key{Name: "server_type", Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other"},
+		conf.Func(c.setType))
+	define(conf.Key{Name: "conf_file", Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
+	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
+		conf.UnknownKeys(&s.Unknown))
+	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 errors, 1 warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
+	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to (default: standard error)"}, conf.String(&c.LogFile))
+	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
+	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check))
+}
+
+func (c *Config) setType(vals []conf.Value) error {
+	c.Type = ""
+	for _, v := range vals {
+		name, err := typeNamed(v)
+		if err != nil {
+			return err
+		}
+		c.Type = name
+	}
+	return nil
+}
+
+func (c *Config) defineHandler(s *conf.Set) {
+	h := &c.Handler
+	define := func(name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupHandler, Arg: arg, Default: def, Help: help}, b)
+	}
+	define("proxy_to", "TARGET", "", "connect each client to host:port or to a UNIX socket's path", conf.String(&h.ProxyTo))
+	define("proxy_connect_timeout", "SECONDS", "5", "for the connection to proxy_to", conf.Seconds(&h.ConnectTimeout, time.Millisecond, time.Hour))
+	define("echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
+	define("echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
+	define("exec_stderr", "log|client|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "inherit"))
+	define("exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+}
+
+// label names the program in the log, as Net::Server does.
+func (c *Config) label() string { return fmt.Sprintf("netserver (type %s)", c.Type) }

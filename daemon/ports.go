@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"maps"
+	"strings"
+
+	"netserver/conf"
+	"netserver/port"
+)
+
+// resolvePorts makes the ports of c from the keys and from the [[listen]]
+// blocks of a TOML file. It returns lines for the log on how they were
+// understood.
+func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map[string]string) ([]string, error) {
+	in := port.Input{
+		Ports:  port.Texts(c.ports.ports),
+		Hosts:  c.ports.hosts,
+		Protos: c.ports.protos,
+		IPvs:   c.ports.ipvs,
+		// Net::Server's own variables, for those who have them set.
+		EnvIPv: environ["IPV"],
+		NoIPv6: environ["NO_IPV6"] != "" && environ["NO_IPV6"] != "0",
+	}
+	for _, b := range res.Blocks {
+		in.Ports = append(in.Ports, blockEntries(b)...)
+	}
+	specs, notes, err := port.Resolve(ctx, in, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.Server.Ports = specs
+	lines := make([]string, len(notes))
+	for i, n := range notes {
+		lines[i] = n.Text
+	}
+	return lines, nil
+}
+
+// blockEntries makes an entry of each port that a block names; they share its
+// other keys.
+func blockEntries(b conf.Block) []port.Entry {
+	var entries []port.Entry
+	for _, p := range b.Values["port"] {
+		m := maps.Clone(b.Values)
+		m["port"] = []conf.Value{p}
+		entries = append(entries, port.Entry{Map: m, Origin: b.Origin})
+	}
+	return entries
+}
+
+// variables makes a map of an environment, as os.Environ returns it.
+func variables(environ []string) map[string]string {
+	m := make(map[string]string, len(environ))
+	for _, v := range environ {
+		if name, value, ok := strings.Cut(v, "="); ok {
+			m[name] = value
+		}
+	}
+	return m
+}

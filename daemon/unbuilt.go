@@ -1,0 +1,56 @@
+package daemon
+
+import (
+	"fmt"
+	"strings"
+
+	"netserver/conf"
+)
+
+// typeNamed returns the server type that v names, in any case, or why it
+// cannot be run.
+func typeNamed(v conf.Value) (string, error) {
+	name := strings.TrimPrefix(v.Text, "Net::Server::")
+	for _, t := range types {
+		if !strings.EqualFold(t, name) {
+			continue
+		}
+		if t == "Fork" || t == "Single" {
+			return t, nil
+		}
+		return "", v.Errorf("type %s is not built yet; there are Fork and Single", t)
+	}
+	p := v.Errorf("there is no type %q", v.Text)
+	if near := conf.Nearest(name, types); near != "" {
+		p.Hint = fmt.Sprintf("did you mean %s?", near)
+	}
+	return "", p
+}
+
+// defineUnbuilt names the original's keys that netserver does not have yet or
+// will not have, so that giving one says so.
+func defineUnbuilt(s *conf.Set) {
+	const soon = "it is not built yet"
+	for _, k := range []struct{ why, names string }{
+		{soon, "user group chroot background setsid pid_file"},
+		{soon, "min_servers min_spare_servers max_spare_servers spare_servers max_requests clients_per_server"},
+		{soon, "check_for_dead check_for_waiting check_for_spawn min_child_ttl child_communication"},
+		{soon, "max_dequeue check_for_dequeue dequeue_command"},
+		{soon, "sig_passthrough leave_children_open_on_hup no_close_by_child"},
+		{soon, "allow deny cidr_allow cidr_deny reverse_lookups double_reverse_lookups"},
+		{soon, "syslog_logsock syslog_ident syslog_logopt syslog_facility"},
+		{soon, "timeout_header max_header_size server_revision default_content_type allow_body_on_all_statuses"},
+		{soon, "access_log_file access_log_format enable_dispatch app"},
+		{"accepting is not serialized here: every worker waits on the socket itself, and the kernel wakes one", "serialize lock_file"},
+		{"there is one socket class", "ipv6_package"},
+		{"a Go program sets Server.Log; the command has log_file and log_format", "log_function log4perl_conf log4perl_logger log4perl_poll"},
+		{"a Go handler writes to its Conn, and a program's own stdin and stdout are the client", "no_client_stdout tie_client_stdout tied_stdin_callback tied_stdout_callback"},
+		{"a Go program reads Hooks.Closed", "access_log_function"},
+		{"write the port as PATH|unix or PATH|unixdgram", "unix_type unix_path"},
+		{"datagrams are received whole; no flag is left to set", "udp_recv_flags"},
+	} {
+		for name := range strings.FieldsSeq(k.names) {
+			s.Define(conf.Key{Name: name, Refuse: k.why}, nil)
+		}
+	}
+}

@@ -1,0 +1,110 @@
+package netserver
+
+import (
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"netserver/conf"
+	"netserver/tlsparams"
+)
+
+// The groups that keys stand under in help.
+const (
+	groupLimits  = "limits"
+	groupSockets = "sockets"
+	groupTLS     = "TLS"
+)
+
+const maxDuration = 100 * 365 * 24 * time.Hour
+
+// Define names the fields of c as keys of s, so that command line, environment
+// and files can set them. c must be kept until s has been resolved. Ports are
+// not among them: they come from several keys together, and package port reads
+// those.
+func (c *Config) Define(s *conf.Set) {
+	c.defineLimits(s)
+	c.defineSockets(s)
+	c.defineTLS(s)
+}
+
+func (c *Config) defineLimits(s *conf.Set) {
+	number := func(name, help string, p *int) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "N", Help: help}, conf.Int(p, -1, math.MaxInt32))
+	}
+	seconds := func(name, def, help string, p *time.Duration) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "SECONDS", Default: def, Help: help},
+			zeroIsNone{conf.Seconds(p, -1*time.Second, maxDuration), p})
+	}
+	number("max_connections", "clients connected at once, in any stage; further ones wait in the backlog (default: as many as there are descriptors)", &c.MaxConns)
+	number("max_servers", "clients served at once; clients still in their handshake do not count", &c.MaxServing)
+	number("max_datagrams", "datagrams served at once; further ones wait in the socket (default 1024)", &c.MaxDatagrams)
+	number("max_line", "bytes of the longest line that is read, with its end (default 65536)", &c.MaxLine)
+	seconds("timeout_handshake", "10", "from accept to the end of the handshake, whatever arrives in between; 0 is no limit", &c.HandshakeTimeout)
+	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
+	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
+	seconds("timeout_life", "", "that a client may stay (default: no limit)", &c.MaxLife)
+	seconds("grace", "30", "that clients may go on when the server drains; 0 cuts them at once", &c.Grace)
+}
+
+// zeroIsNone binds a time for which 0 means none when it is written down. In a
+// Config 0 is the default, and none is negative.
+type zeroIsNone struct {
+	conf.Binder
+	p *time.Duration
+}
+
+// Set stores the time.
+func (z zeroIsNone) Set(vals []conf.Value) error {
+	if err := z.Binder.Set(vals); err != nil {
+		return err
+	}
+	if len(vals) > 0 && *z.p == 0 {
+		*z.p = -1
+	}
+	return nil
+}
+
+func (c *Config) defineSockets(s *conf.Set) {
+	define := func(name, arg, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupSockets, Arg: arg, Help: help, PerPort: true}, b)
+	}
+	o := &c.Sock
+	define("listen", "N", "connections that may wait to be accepted (default: the system's limit)", conf.Int(&o.Backlog, 0, math.MaxInt32))
+	define("reuse_port", "0|1", "share the ports with other processes of the same user (SO_REUSEPORT)", conf.Bool(&o.ReusePort))
+	define("tcp_keepalive", "SECONDS", "silence after which the kernel probes a connection (default 15); -1 never", conf.Seconds(&o.KeepAlive, -1*time.Second, 32767*time.Second))
+	define("unix_mode", "MODE", "permissions of UNIX sockets, octal (default: by the umask)", conf.FileMode(&o.UnixMode))
+	define("unix_owner", "USER", "owner of UNIX sockets, name or number", conf.String(&o.UnixOwner))
+	define("unix_group", "GROUP", "group of UNIX sockets, name or number", conf.String(&o.UnixGroup))
+	define("udp_recv_len", "BYTES", "longest datagram that is served (default 4096); longer ones are counted and logged", conf.Int(&o.UDPRecvLen, 1, 65535))
+	define("udp_broadcast", "0|1", "let UDP ports answer to broadcast addresses", conf.Bool(&o.UDPBroadcast))
+}
+
+func (c *Config) defineTLS(s *conf.Set) {
+	for _, k := range tlsparams.Keys() {
+		s.Define(conf.Key{
+			Name: k.Name, Group: groupTLS, Arg: k.Arg, Help: k.Help,
+			List: k.List, Map: k.Map, Secret: k.Secret, PerPort: true,
+		}, conf.Func(func(v []conf.Value) error { return c.setTLS(k.Name, v) }))
+	}
+	refused := tlsparams.Refused()
+	for _, name := range slices.Sorted(maps.Keys(refused)) {
+		s.Define(conf.Key{Name: name, Refuse: refused[name]}, nil)
+	}
+}
+
+// setTLS hands one key to the TLS parameters.
+func (c *Config) setTLS(name string, v []conf.Value) error {
+	p, err := c.TLS.With(conf.Values{name: v})
+	if err == nil {
+		c.TLS = p
+		return nil
+	}
+	var e *tlsparams.Error
+	if errors.As(err, &e) {
+		return &conf.Problem{Key: e.Key, Origin: e.Origin, Err: errors.New(e.Reason)}
+	}
+	return err
+}
