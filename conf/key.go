@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -139,6 +140,9 @@ func (d *def) problem(err error, vals []Value) *Problem {
 	if given, ok := err.(*Problem); ok {
 		c := *given
 		p = &c
+	}
+	if p.Err == nil {
+		p.Err = errors.New("it is not valid")
 	}
 	if p.Key == "" {
 		p.Key = d.Name
