@@ -52,7 +52,7 @@ type Conn struct {
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
 	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now()}
-	c.limits.init(&r.cfg, c.begin, l.datagram != nil)
+	c.limits.init(&r.cfg, c.begin, l)
 	return c
 }
 
@@ -203,6 +203,9 @@ func (c *Conn) writeErr(err error) error {
 		if !c.limits.userWritePassed() {
 			return ErrWriteStalled
 		}
+	}
+	if c.l.stall && errors.Is(err, syscall.ETIMEDOUT) {
+		return ErrWriteStalled
 	}
 	return c.orCause(err)
 }

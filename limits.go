@@ -25,11 +25,14 @@ type limits struct {
 	armedRead, armedOut time.Time
 }
 
-func (l *limits) init(cfg *Config, begin time.Time, datagram bool) {
-	if datagram {
+func (l *limits) init(cfg *Config, begin time.Time, on *listening) {
+	if on.datagram != nil {
 		return // a datagram waits for nothing
 	}
-	l.idle, l.write = cfg.idleTimeout(), cfg.writeTimeout()
+	l.idle = cfg.idleTimeout()
+	if !on.stall {
+		l.write = cfg.writeTimeout()
+	}
 	if life := cfg.maxLife(); life > 0 {
 		l.end = begin.Add(life)
 	}

@@ -133,6 +133,7 @@ func (s *Server) requests(ps []port.Spec, ts []proto.Transport) ([]sock.Request,
 		if err != nil {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
+		o.SendTimeout = s.Config.writeTimeout()
 		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
 	}
 	return reqs, errors.Join(errs...)

@@ -47,6 +47,7 @@ type listening struct {
 	spec      port.Spec
 	transport proto.Transport
 	plain     bool          // Ready does not wait
+	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
 }
 
@@ -75,6 +76,9 @@ func (r *run) listening(l net.Listener) *listening {
 		v.plain = ok && p.Plain()
 	} else {
 		v.spec = specOf(l.Addr())
+	}
+	if t, ok := below(l).(*sock.StreamListener); ok {
+		v.stall = t.SendTimeout() > 0
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.datagram = make(chan struct{}, r.cfg.maxDatagrams())

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,11 +141,18 @@ func (d *def) problem(err error, vals []Value) *Problem {
 		c := *given
 		p = &c
 	}
+	if p.Err == nil {
+		p.Err = errors.New("it is not valid")
+	}
 	if p.Key == "" {
 		p.Key = d.Name
 	}
-	if p.Origin == (Origin{}) && len(vals) > 0 {
-		p.Origin = vals[len(vals)-1].Origin
+	if p.Origin == (Origin{}) {
+		p.Origin = last(vals).Origin
+		text := p.Err.Error()
+		if i := slices.IndexFunc(vals, func(v Value) bool { return v.Origin.endsText(text) }); i >= 0 {
+			p.Origin = vals[i].Origin
+		}
 	}
 	if d.Secret {
 		p.Err, p.Hint = hide(p.Err, vals), ""

@@ -25,16 +25,20 @@ type Problem struct {
 }
 
 // Error returns one line: "KEY: what is wrong (place); what to do". Characters
-// that do not print are escaped, because keys and values come from outside.
+// that do not print are escaped, because keys and values come from outside. What
+// Err says itself, the key at its beginning or the place at its end, is not
+// said twice.
 func (p *Problem) Error() string {
 	var b strings.Builder
-	if p.Key != "" {
+	text := ""
+	if p.Err != nil {
+		text = p.Err.Error()
+	}
+	if p.Key != "" && !strings.HasPrefix(text, p.Key+" ") && !strings.HasPrefix(text, p.Key+":") {
 		b.WriteString(p.Key + ": ")
 	}
-	if p.Err != nil {
-		b.WriteString(p.Err.Error())
-	}
-	if place := p.Origin.Place(); place != "" {
+	b.WriteString(text)
+	if place := p.Origin.Place(); place != "" && !p.Origin.endsText(text) {
 		b.WriteString(" (" + place + ")")
 	}
 	if p.Hint != "" {

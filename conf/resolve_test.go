@@ -272,6 +272,23 @@ max: "x" is not a whole number (f.toml:5)`
 	}
 }
 
+// TestErrorsOfOthers checks that an error which names its key and place, as
+// those of the packages above do, does not say them twice.
+func TestErrorsOfOthers(t *testing.T) {
+	var s Set
+	s.Define(Key{Name: "port", List: true}, Func(func(vals []Value) error {
+		return fmt.Errorf("port %s is no port (%s)", vals[0].Text, vals[0].Origin)
+	}))
+	_, err := s.Resolve(layer(SourceFile, "port", "x", "port", "y"))
+	if err == nil || err.Error() != "port x is no port (f.conf:1)" {
+		t.Error(err)
+	}
+	_, err = s.Resolve(layer(SourceArgs, "port", "x", "port", "y"))
+	if err == nil || err.Error() != "port x is no port (command line)" {
+		t.Error(err)
+	}
+}
+
 func TestSecretsAreMasked(t *testing.T) {
 	_, s := newDemo()
 	r, err := s.Resolve(layer(SourceFile, "pass", "sesame"))

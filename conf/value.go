@@ -64,6 +64,12 @@ func (o Origin) Place() string {
 	return o.String()
 }
 
+// endsText reports whether a message ends with the origin in parentheses.
+func (o Origin) endsText(text string) bool {
+	return o != (Origin{}) &&
+		(strings.HasSuffix(text, "("+o.String()+")") || strings.HasSuffix(text, "("+o.Place()+")"))
+}
+
 // toml reports whether the origin is a TOML file. There false and 1_000 are
 // values with one meaning, which Net::Server never read otherwise.
 func (o Origin) toml() bool { return o.Source == SourceFile && isTOML(o.File) }

@@ -76,6 +76,10 @@ func streamFromFile(f *os.File, network string, p port.Spec, o Options) (net.Lis
 		l.file = inheritedFile(nl.Addr())
 		return l, nil
 	}
+	if err := onSocket(l.sock, func(fd uintptr) error { return inheritTCP(fd, o) }); err != nil {
+		return nil, errors.Join(err, nl.Close())
+	}
+	l.sendTimeout = sendTimeout(o)
 	// Of an inherited listener, package net sets its own keep-alive on each
 	// accepted connection; nothing can tell it not to. Another one is set
 	// over that.

@@ -44,6 +44,13 @@ type Options struct {
 	// the kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
 	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s; off.
 	KeepAlive time.Duration
+
+	// SendTimeout ends an accepted TCP connection whose peer has taken no
+	// bytes for so long although some wait for it (TCP_USER_TIMEOUT; see
+	// tcp(7)). Then writes fail with ETIMEDOUT. 0 or less is no limit. Only
+	// Linux has it; StreamListener.SendTimeout tells. It has no key: the
+	// engine sets it.
+	SendTimeout time.Duration
 }
 
 const (

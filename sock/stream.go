@@ -20,7 +20,13 @@ type StreamListener struct {
 	named
 	file      *socketFile          // nil unless unix
 	keepAlive *net.KeepAliveConfig // set on each accepted connection, unless nil
+
+	sendTimeout time.Duration
 }
+
+// SendTimeout returns the Options.SendTimeout that the kernel keeps for the
+// accepted connections; 0 is none.
+func (l *StreamListener) SendTimeout() time.Duration { return l.sendTimeout }
 
 // Accept waits for a connection and returns it as a *net.TCPConn or
 // *net.UnixConn. After Close the error is net.ErrClosed, and after a deadline

@@ -1,6 +1,7 @@
 package sock
 
 import (
+	"math"
 	"net"
 	"time"
 
@@ -15,6 +16,12 @@ const orCapability = " or CAP_NET_BIND_SERVICE"
 func inheritTCP(fd uintptr, o Options) error {
 	if err := setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1, "TCP_NODELAY"); err != nil {
 		return err
+	}
+	if o.SendTimeout > 0 {
+		ms := int(min(o.SendTimeout.Milliseconds(), math.MaxInt32))
+		if err := setOption(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms, "TCP_USER_TIMEOUT"); err != nil {
+			return err
+		}
 	}
 	ka := o.keepAlive()
 	if !ka.Enable {
@@ -39,3 +46,6 @@ func inheritTCP(fd uintptr, o Options) error {
 // acceptedKeepAlive tells package net what to set on accepted connections:
 // nothing, since they inherit it.
 func acceptedKeepAlive(lc *net.ListenConfig, _ Options) { lc.KeepAlive = -1 }
+
+// sendTimeout returns the SendTimeout that is in force with o.
+func sendTimeout(o Options) time.Duration { return max(o.SendTimeout, 0) }

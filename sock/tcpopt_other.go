@@ -2,7 +2,10 @@
 
 package sock
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 const orCapability = ""
 
@@ -16,3 +19,6 @@ func acceptedKeepAlive(lc *net.ListenConfig, o Options) {
 	lc.KeepAlive = -1
 	lc.KeepAliveConfig = o.keepAlive()
 }
+
+// sendTimeout returns the SendTimeout that is in force: none here.
+func sendTimeout(Options) time.Duration { return 0 }
