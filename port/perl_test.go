@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write DIFFERENCES.md, and the recording
 
 // recording is the file with the answers of one version of Net::Server: a
 // line for each case. To record another version than the installed one:
-// PERL5LIB=DIRECTORY go test -run TestPerl -update ./port
+// PERL5LIB=DIRECTORY go test ./port -run TestPerl -update
 func recording(version string) string {
 	return filepath.Join("testdata", "recorded-"+version+".jsonl")
 }

@@ -40,6 +40,9 @@ func TestPairing(t *testing.T) {
 		{kase{Ports: list{"20203", "20203"}, Hosts: "localhost", IPvs: list{"4", "6"}}, "localhost, 20203, tcp, 4 + localhost, 20203, tcp, 6"},
 		{kase{Ports: "20203", IPvs: list{"4", "6"}}, "*, 20203, tcp, 4"},
 		{kase{Ports: list{"1", "2"}, Protos: list{"udp"}, IPvs: "4"}, "*, 1, udp, 4 + *, 2, udp, 4"},
+		{kase{Ports: list{hash{"port": list{"1", "2/udp", "3"}, "host": list{"127.0.0.1", "127.0.0.2"}, "listen": "7"}, "4"}, Hosts: list{"a", "b", "c", "127.0.0.4"}, IPvs: "4"},
+			"127.0.0.1, 1, tcp, 4 {listen=7} + 127.0.0.2, 2, udp, 4 {listen=7} + 127.0.0.2, 3, tcp, 4 {listen=7} + 127.0.0.4, 4, tcp, 4"},
+		{kase{Ports: list{hash{"port": "1", "ipv": list{"IPv4", "IPv6"}}}}, "*, 1, tcp, 6 + *, 1, tcp, 4"},
 		{kase{Ports: list{"0", "0"}, IPvs: "4"}, "*, 0, tcp, 4 + *, 0, tcp, 4"},
 	} {
 		if got := tc.kase.ask().String(); got != tc.want {
@@ -83,13 +86,15 @@ func TestErrors(t *testing.T) {
 		"port": {{Text: "443", Origin: line(10)}},
 		"host": {{Text: "bad host!", Origin: line(11)}},
 	}
-	twice := conf.Values{"port": {{Text: "443", Origin: line(14)}, {Text: "444", Origin: line(15)}}}
+	hosts := conf.Values{"port": {{Text: "443"}}, "host": {{Text: "::1", Origin: line(14)}, {Text: "127.0.0.1", Origin: line(15)}}}
+	families := conf.Values{"port": {{Text: "1"}, {Text: "2"}}, "ipv": {{Text: "4"}, {Text: "6"}}}
 	in := Input{
 		Ports: []Entry{
 			entry("localhost/20203", 1), entry("127.0.0.1/20203/tcp", 2), entry("20203-20205", 3), entry("20203/tcp/udp", 4),
 			entry("127.0.0.1:65536", 5), entry("443", 6), entry("443/ssl", 7), entry("443/IPv5", 8), entry("ok.test:443/IPv4", 9),
 			{Map: listen, Origin: line(10)}, {Map: conf.Values{"proto": {{Text: "ssl"}}}, Origin: line(12)},
-			entry("/run/"+strings.Repeat("x", maxPath)+"|unix", 13), {Map: twice, Origin: line(14)}, entry("nosuch.test:1", 16),
+			entry("/run/"+strings.Repeat("x", maxPath)+"|unix", 13), {Map: hosts, Origin: line(13)}, entry("nosuch.test:1", 16),
+			{Map: families, Origin: line(17)},
 		},
 		Hosts:  []conf.Value{{}, {}, {}, {}, {}, {Text: "a b", Origin: line(20)}, {}},
 		Protos: []conf.Value{{}, {}, {}, {}, {}, {}, {}, {}, {Text: "tcp udp", Origin: line(22)}, {}},
@@ -100,6 +105,8 @@ func TestErrors(t *testing.T) {
 		t.Fatalf("got %v, %v", rows, err)
 	}
 	want := []string{
+		`Found multiple values on the configuration item "host" which expects only one value for each port: 2 for 1; give further ones an entry each (server.conf:14)`,
+		`Found multiple values on the configuration item "ipv" which expects only one value for several ports: write "IPv4 IPv6" for both, or give each port an entry (server.conf:17)`,
 		"Could not determine port number from host [*]:localhost/20203: a slash does not separate host and port; write localhost:20203 (server.conf:1)",
 		"Could not determine port number from host [*]:127.0.0.1/20203: a slash does not separate host and port; write 127.0.0.1:20203 (server.conf:2)",
 		"Could not determine port number from host [*]:20203-20205: write every port of a range by itself (server.conf:3)",
@@ -112,14 +119,13 @@ func TestErrors(t *testing.T) {
 		`Could not determine host from "bad host!": write a name, an address, an IPv6 address in brackets, or * (server.conf:11)`,
 		"Missing port in hashref passed in port argument: give the entry a port, a number or a service name (server.conf:12)",
 		fmt.Sprintf("Insecure filename: socket path %q has %d bytes; the system takes %d (server.conf:13)", "/run/"+strings.Repeat("x", maxPath), maxPath+5, maxPath),
-		`Found multiple values on the configuration item "port" which expects only one value: 2 (server.conf:14)`,
 		"Unresolveable [nosuch.test]:1: lookup nosuch.test: no such host (server.conf:16)",
 	}
 	if got := strings.Split(err.Error(), "\n"); !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	var first *Error
-	if !errors.As(err, &first) || first.Origin.Line != 1 {
+	if !errors.As(err, &first) || first.Origin != line(14) {
 		t.Errorf("no *Error in %v", err)
 	}
 }
