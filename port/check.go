@@ -13,7 +13,7 @@ var (
 	reHostText = regexp.MustCompile(`^(?:[\w/.\-:]+(?:%[\w.\-]+)?|\*?)$`)
 	reClass    = regexp.MustCompile(`^\w+(?:::\w+)*$`)
 	reNotClass = regexp.MustCompile(`(?i)^(?:(?:ip)?v[46*]+|IPv\d.*|\d+|sock_stream|sock_dgram|.*::\d.*)$`)
-	reService  = regexp.MustCompile(`^\w(?:[\w.+-]*\w)?$`)
+	reService  = regexp.MustCompile(`^\w+(?:-\w+)*$`)
 	reRange    = regexp.MustCompile(`^\d+\s*(?:-|\.\.)\s*\d+$`)
 	reDigits   = regexp.MustCompile(`^\d+$`)
 	reIPvNoise = regexp.MustCompile(`(?i)(?:ip)?v|[,|\s\v:/]`)
@@ -167,10 +167,10 @@ func checkPath(s Spec, o conf.Origin) error {
 // checkUnixType accepts the two kinds of UNIX socket, in any case or as
 // numbers, for protocols that can have them.
 func checkUnixType(v conf.Value, s Spec) error {
-	switch kind := canonical(s.Proto); {
-	case kind == TCP || kind == UDP || kind == SSL:
+	switch {
+	case !s.IsUnix():
 		return failf(v.Origin, "Invalid type for UNIX socket (%s): %s is not a UNIX socket; write PATH|%s|unix", v.Text, s.Proto, v.Text)
-	case kind == UnixDgram && !isDgram(v.Text):
+	case canonical(s.Proto) == UnixDgram && !isDgram(v.Text):
 		return failf(v.Origin, "Invalid type for UNIX socket (%s): unixdgram means SOCK_DGRAM; write unix", v.Text)
 	case isDgram(v.Text) || strings.EqualFold(v.Text, sockStream) || v.Text == "1":
 		return nil

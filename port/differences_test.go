@@ -111,7 +111,7 @@ var differences = []difference{
 	},
 	{
 		does: "A socket path must be one that the system can bind, and must not end in what reads as another part of the text.", kinds: "refused",
-		perl:    `^[^,]*, .{108,}` + anUnixRow + `|^[^,]*, ([:,|/ ]|.*[:,|/]|\*|0|[\[\]*]*)` + anUnixRow,
+		perl:    `^[^,]*, .{104,}` + anUnixRow + `|^[^,]*, ([:,|/ ]|.*[:,|/]|\*|0|[\[\]*]*)` + anUnixRow,
 		example: `"0" proto="unix"`,
 		reason:  "Net::Server fails when it opens the port, or opens a file named 0.",
 	},
@@ -271,7 +271,7 @@ Every case of the differential test gives the same rows and notes as
 Net::Server, or is refused by both, or shows one of these deliberate
 differences. Error texts begin alike, but then name the bad part and what to
 write instead. This page is made from the test's table and recordings: run
-` + "`go test -run TestDifferences -update ./port`" + ` after a change.
+` + "`go test ./port -run TestDifferences -update`" + ` after a change.
 
 An example is the text of the port, then defaults; a list stands in [], a map
 in {}. Results are host, port, protocol, ipv.
@@ -315,7 +315,7 @@ func TestDifferences(t *testing.T) {
 		}
 	}
 	if is, err := os.ReadFile(file); err != nil || string(is) != want {
-		t.Errorf("%s is not current (%v); run go test -run TestDifferences -update ./port", file, err)
+		t.Errorf("%s is not current (%v); run go test ./port -run TestDifferences -update", file, err)
 	}
 }
 

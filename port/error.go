@@ -16,10 +16,10 @@ type Error struct {
 
 // Error returns the text.
 func (e *Error) Error() string {
-	if e.Origin == (conf.Origin{}) {
-		return e.Err.Error()
+	if place := e.Origin.Place(); place != "" {
+		return e.Err.Error() + " (" + place + ")"
 	}
-	return e.Err.Error() + " (" + e.Origin.String() + ")"
+	return e.Err.Error()
 }
 
 // Unwrap returns the text without the origin, which wraps the resolver's error

@@ -156,7 +156,8 @@ func (s Spec) AddrPorts(ctx context.Context, r Resolver) ([]netip.AddrPort, erro
 	}
 	var out []netip.AddrPort
 	for _, a := range addrs {
-		if s.IPv == "4" && !a.Is4() || s.IPv == "6" && (a.Is4() || a.Is4In6()) {
+		a = a.Unmap() // no system binds the IPv6 form of an IPv4 address
+		if s.IPv == "4" && !a.Is4() || s.IPv == "6" && !a.Is6() {
 			continue
 		}
 		out = append(out, netip.AddrPortFrom(a, uint16(n)))

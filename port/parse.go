@@ -50,11 +50,6 @@ func parseEntry(e Entry, d defaults) ([]Spec, error) {
 // parseMap reads an entry that names its parts by keys. Its port may still be
 // a whole specification, unless it is a socket path.
 func parseMap(e Entry, d defaults) ([]Spec, error) {
-	for _, key := range []string{"port", "host", "proto"} {
-		if n := len(e.Map[key]); n > 1 {
-			return nil, failf(originOf(e.Map, key, e.Origin), "Found multiple values on the configuration item %q which expects only one value: %d", key, n)
-		}
-	}
 	given := parts{
 		host:     strings.Trim(e.Map.Get("host"), blanks),
 		port:     strings.Trim(e.Map.Get("port"), blanks),
@@ -158,7 +153,7 @@ func finish(p parts, m conf.Values, d defaults, o conf.Origin) ([]Spec, error) {
 		conf.Value{Text: hostIPv, Origin: host.Origin},
 		conf.Value{Text: p.ipv, Origin: originOf(m, "port", o)},
 		d.ipv,
-		conf.Value{Text: d.envIPv, Origin: conf.Origin{Source: conf.SourceEnv}},
+		conf.Value{Text: d.envIPv, Origin: conf.Origin{Source: conf.SourceEnv, File: "IPV"}},
 	))
 }
 

@@ -15,7 +15,8 @@ import (
 var update = flag.Bool("update", false, "write DIFFERENCES.md, and the recording for the Net::Server that perl finds")
 
 // recording is the file with the answers of one version of Net::Server: a
-// header line and a line for each case.
+// line for each case. To record another version than the installed one:
+// PERL5LIB=DIRECTORY go test ./port -run TestPerl -update
 func recording(version string) string {
 	return filepath.Join("testdata", "recorded-"+version+".jsonl")
 }

@@ -32,9 +32,11 @@ type Input struct {
 	NoIPv6 bool
 }
 
-// An Entry is one port as it was given: a text, or the keys of a [[listen]]
+// An Entry is a port as it was given: a text, or the keys of a [[listen]]
 // block, of which port, host, proto and ipv make the specification and all
-// others go to Params.
+// others go to Params. A block may hold several ports, each with the host and
+// proto at its position or the last of them; a list of ipv for one port means
+// all of them.
 type Entry struct {
 	Text   string
 	Map    conf.Values // used instead of Text if not nil
@@ -79,7 +81,7 @@ func Resolve(ctx context.Context, in Input, r Resolver) ([]Spec, []Note, error) 
 		}
 		entries = []Entry{{Text: port}}
 	}
-	var errs []error
+	entries, errs := flatten(entries)
 	for i, e := range entries {
 		err := run.add(e, defaults{
 			host:     at(in.Hosts, i),
