@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -39,6 +40,9 @@ func TestMain(m *testing.M) {
 	}
 	fds, goroutines := countFDs(), runtime.NumGoroutine()
 	code := m.Run()
+	if fuzz := flag.Lookup("test.fuzz"); fuzz != nil && fuzz.Value.String() != "" {
+		os.Exit(code) // the fuzzing engine keeps goroutines of its own
+	}
 	if code == 0 && !settles(func() bool { return countFDs() <= fds && runtime.NumGoroutine() <= goroutines }) {
 		fmt.Printf("FAIL: leak: descriptors %d before and %d after, goroutines %d and %d\n",
 			fds, countFDs(), goroutines, runtime.NumGoroutine())
@@ -157,6 +161,17 @@ func needIPv6(t testing.TB) {
 		t.Fatalf("no IPv6 here: %v", err)
 	}
 	t.Skipf("no IPv6 here: %v", err)
+}
+
+// needPeer skips the test where a program is missing.
+func needPeer(t testing.TB, name string) {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
 }
 
 // wantError checks that err is there, contains each text and is one line.

@@ -42,7 +42,8 @@ type Options struct {
 
 	// KeepAlive is how long an accepted TCP connection may be silent before
 	// the kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
-	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s; off.
+	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s;
+	// none.
 	KeepAlive time.Duration
 
 	// SendTimeout ends an accepted TCP connection whose peer has taken no

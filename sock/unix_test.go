@@ -281,6 +281,24 @@ func TestSetAccessSparesAnotherFile(t *testing.T) {
 	}
 }
 
+// A second name means that the socket may be another one, linked here.
+func TestSetAccessSparesLinkedSocket(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux can look at the file itself")
+	}
+	dir := t.TempDir()
+	open(t, "unix", unixSpec(dir+"/docker.sock"), Options{UnixMode: 0o600})
+	must(t, os.Link(dir+"/docker.sock", dir+"/s"))
+	info, err := os.Lstat(dir + "/s")
+	must(t, err)
+	wantError(t, setAccess(dir+"/s", info, -1, -1, 0o666), "another file took the place of")
+	info, err = os.Lstat(dir + "/docker.sock")
+	must(t, err)
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v", info.Mode())
+	}
+}
+
 func TestUnixCloseKeepsAnothersFile(t *testing.T) {
 	eachUnix(t, func(t *testing.T, network, path string) {
 		first := open(t, network, unixSpec(path), Options{})
