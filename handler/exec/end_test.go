@@ -1,0 +1,366 @@
+//go:build unix
+
+package exec_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"netserver"
+	"netserver/handler/exec"
+)
+
+// alive reports whether process pid runs, and is not a zombie.
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if os.IsNotExist(err) || errors.Is(err, syscall.ESRCH) {
+		if _, err := os.Stat("/proc/self"); err != nil {
+			return syscall.Kill(pid, 0) == nil
+		}
+		return false
+	}
+	return !bytes.Contains(b, []byte(") Z "))
+}
+
+func pidOf(t *testing.T, r netserver.Record) int {
+	t.Helper()
+	for _, a := range r.Notes {
+		if a.Key == "pid" {
+			return int(a.Value.Int64())
+		}
+	}
+	t.Fatalf("no pid in %q", notes(r))
+	return 0
+}
+
+// killGroup ends what a program has left running.
+func killGroup(t *testing.T, r netserver.Record) { syscall.Kill(-pidOf(t, r), syscall.SIGKILL) }
+
+// reset ends a client's connection with a RST.
+func reset(t *testing.T, c net.Conn) {
+	t.Helper()
+	if tc, ok := c.(interface{ NetConn() net.Conn }); ok {
+		c = tc.NetConn()
+	}
+	if err := c.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+}
+
+// readPid reads the number that a program has printed in a line.
+func readPid(t *testing.T, r io.Reader) (pid int) {
+	t.Helper()
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err == nil {
+		fields := strings.Fields(line)
+		pid, err = strconv.Atoi(fields[len(fields)-1])
+	}
+	if err != nil {
+		t.Fatalf("%q: %v", line, err)
+	}
+	return pid
+}
+
+var tcpKinds = map[string]struct {
+	proto string
+	pipes bool
+}{"tcp": {"tcp", false}, "tcp by pipes": {"tcp", true}, "tls": {"tls", false}}
+
+// A reset ends a program that neither reads nor writes, whatever the client
+// has sent before: nothing, its end, or more than anybody takes.
+func TestResetEndsTheProgram(t *testing.T) {
+	before := map[string]func(c client){
+		"silent":  func(c client) {},
+		"ended":   func(c client) { c.CloseWrite() },
+		"pushing": func(c client) { fill(c) },
+	}
+	for name, kind := range tcpKinds {
+		for what, act := range before {
+			t.Run(name+" "+what, func(t *testing.T) {
+				h := sh(`trap 'exit 9' TERM; echo $$; while :; do sleep 0.05; done`)
+				h.Pipes = kind.pipes
+				s := serve(t, h)
+				c := s.dial(kind.proto)
+				pid := readPid(t, c)
+				act(c)
+				reset(t, c)
+				r := s.record()
+				if !errors.Is(r.Err, syscall.ECONNRESET) || !strings.Contains(notes(r), "exit=9") {
+					t.Fatalf("record: %v; %s", r.Err, notes(r))
+				}
+				if alive(pid) {
+					t.Fatal("the program goes on")
+				}
+			})
+		}
+	}
+}
+
+// fill sends until nobody takes any more.
+func fill(c net.Conn) {
+	b := make([]byte, 64<<10)
+	for {
+		c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+	}
+}
+
+func TestStubbornProgramIsKilled(t *testing.T) {
+	for name, kind := range tcpKinds {
+		t.Run(name, func(t *testing.T) {
+			h := helper(t, "stubborn")
+			h.Pipes = kind.pipes
+			h.KillGrace = 200 * time.Millisecond
+			s := serve(t, h)
+			c := s.dial(kind.proto)
+			pid := readPid(t, c)
+			begin := time.Now()
+			reset(t, c)
+			r := s.record()
+			if !strings.Contains(notes(r), "signal=SIGKILL") || alive(pid) {
+				t.Fatalf("record: %v; %s", r.Err, notes(r))
+			}
+			if d := time.Since(begin); d < h.KillGrace {
+				t.Fatalf("killed after %v already", d)
+			}
+		})
+	}
+}
+
+// A child of the program that ignores TERM goes with the program.
+func TestGroupIsKilled(t *testing.T) {
+	h := sh(`(trap '' TERM; echo child; while :; do sleep 0.05; done) & echo $! ; wait`)
+	h.KillGrace = 300 * time.Millisecond
+	for _, proto := range []string{"tcp", "tls"} {
+		s := serve(t, h)
+		c := s.dial(proto)
+		r := bufio.NewReader(c)
+		var pid int
+		for range 2 {
+			line, err := r.ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := strconv.Atoi(strings.TrimSpace(line)); err == nil {
+				pid = n
+			}
+		}
+		reset(t, c)
+		s.record()
+		eventually(t, "the child ends", func() bool { return !alive(pid) })
+	}
+}
+
+// The server's end of patience ends programs, over every protocol.
+func TestCutEndsTheProgram(t *testing.T) {
+	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		h := sh(`trap 'echo goodbye; exit 4' TERM; echo $$; while :; do sleep 0.05; done`)
+		h.Pipes = pipes
+		s := serve(t, h, func(s *netserver.Server) { s.Config.Grace = -1 })
+		c := s.dial(proto)
+		pid := readPid(t, c)
+		if err := s.stop(); !errors.Is(err, netserver.ErrCut) {
+			t.Fatal(err)
+		}
+		if r := s.record(); !errors.Is(r.Err, netserver.ErrCut) || alive(pid) {
+			t.Fatalf("record: %v; %s", r.Err, notes(r))
+		}
+		if rest, _ := io.ReadAll(c); proto != "tls" && !pipes && string(rest) != "goodbye\n" {
+			t.Fatalf("with its socket, the program could say %q only", rest)
+		}
+	})
+}
+
+// The idle limit ends the program where the server sees the bytes.
+func TestIdleClientEndsTheProgram(t *testing.T) {
+	s := serve(t, sh("exec cat"), func(s *netserver.Server) { s.Config.IdleTimeout = 100 * time.Millisecond })
+	s.dial("tls")
+	if r := s.record(); !errors.Is(r.Err, netserver.ErrIdle) {
+		t.Fatal(r.Err)
+	}
+}
+
+// A client that takes nothing must not keep a program that was ended.
+func TestStalledReaderIsCut(t *testing.T) {
+	s := serve(t, sh("exec cat /dev/zero"), func(s *netserver.Server) { s.Config.WriteTimeout = 200 * time.Millisecond })
+	s.dial("tls")
+	if r := s.record(); !errors.Is(r.Err, netserver.ErrWriteStalled) {
+		t.Fatal(r.Err)
+	}
+}
+
+// SIGPIPE is not ignored in programs: yes ends when its client leaves. Nothing
+// else is ignored or blocked either.
+func TestSignalsAreDefault(t *testing.T) {
+	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		h := sh("yes; exit 5")
+		h.Pipes = pipes
+		s := serve(t, h)
+		c := s.dial(proto)
+		io.ReadFull(c, make([]byte, 1000))
+		c.Close()
+		if r := s.record(); r.Err == nil {
+			t.Fatalf("record: %s", notes(r))
+		}
+	})
+	h := helper(t, "signals")
+	h.Path, h.Args = "cat", []string{"/proc/self/status"}
+	s := serve(t, h)
+	out := s.run("tcp", "")
+	for _, name := range []string{"SigBlk:", "SigIgn:"} {
+		_, after, ok := strings.Cut(out, name)
+		if mask, _, _ := strings.Cut(after, "\n"); ok && strings.Trim(mask, " \t0") != "" {
+			t.Errorf("%s %s", name, mask)
+		}
+	}
+}
+
+func TestYesIsALeavingClient(t *testing.T) {
+	s := serve(t, &exec.Handler{Path: "yes"})
+	c := s.dial("tcp")
+	io.ReadFull(c, make([]byte, 1000))
+	c.Close()
+	r := s.record()
+	if !errors.Is(r.Err, syscall.EPIPE) && !errors.Is(r.Err, syscall.ECONNRESET) {
+		t.Fatalf("record: %v; %s", r.Err, notes(r))
+	}
+	if !strings.Contains(s.log.String(), "msg=left") {
+		t.Fatal(s.log.String())
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, c := range []struct{ script, note, err string }{
+		{"exit 0", "exit=0", ""},
+		{"exit 3", "exit=3", "program exited with status 3"},
+		{"kill -SEGV $$", "signal=SIGSEGV", "program ended by SIGSEGV"},
+	} {
+		for _, proto := range []string{"tcp", "tls", "unix"} {
+			s := serve(t, sh(c.script))
+			s.run(proto, "")
+			r := s.record()
+			got := ""
+			var e *exec.ExitError
+			if errors.As(r.Err, &e) {
+				got = e.Error()
+			}
+			if got != c.err || !strings.Contains(notes(r), c.note) {
+				t.Errorf("%s over %s: %v; %s", c.script, proto, r.Err, notes(r))
+			}
+		}
+	}
+}
+
+// What a program leaves running may write for WaitDelay and not longer.
+func TestLeftoversDoNotHoldTheClient(t *testing.T) {
+	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		h := sh(`(sleep 0.1; echo late; exec sleep 1000) & echo early`)
+		h.Pipes = pipes
+		h.WaitDelay = 500 * time.Millisecond
+		s := serve(t, h)
+		c := s.dial(proto)
+		got, err := io.ReadAll(c)
+		if string(got) != "early\nlate\n" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		r := s.record()
+		if syscall.Kill(-pidOf(t, r), 0) != nil {
+			t.Error("what was left running was killed")
+		}
+		killGroup(t, r)
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+	})
+}
+
+// A job in the background that lets go of its descriptors holds nobody.
+func TestBackgroundJobHoldsNobody(t *testing.T) {
+	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		h := sh(`sleep 1000 <&- >&- 2>&- & echo done`)
+		h.Pipes = pipes
+		h.WaitDelay = time.Hour
+		s := serve(t, h)
+		if got, err := io.ReadAll(s.dial(proto)); string(got) != "done\n" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		killGroup(t, s.record())
+	})
+}
+
+// Threads end while programs run: none of them may take a program along.
+func TestProgramSurvivesThreads(t *testing.T) {
+	s := serve(t, sh("echo ready; exec cat"))
+	c := s.dial("tls")
+	r := bufio.NewReader(c)
+	if line, err := r.ReadString('\n'); line != "ready\n" {
+		t.Fatal(err)
+	}
+	for range 200 {
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			runtime.LockOSThread() // and so the thread ends with us
+			time.Sleep(time.Microsecond)
+		}()
+		<-done
+	}
+	fmt.Fprintln(c, "still there?")
+	if line, err := r.ReadString('\n'); line != "still there?\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	c.Close()
+	s.record()
+}
+
+// helperServer serves with a program until it is killed.
+func helperServer() {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(l.Addr())
+	h := &exec.Handler{Path: "sh", Args: []string{"-c", `echo $$; exec sleep 1000`}, Pipes: true}
+	(&netserver.Server{Handler: h}).Serve(context.Background(), l)
+}
+
+// A server that is killed leaves no program behind.
+func TestKilledServerLeavesNoOrphans(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends programs with their server")
+	}
+	cmd, out := startHelper(t, "server")
+	var pids []int
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		c, err := net.Dial("tcp", strings.TrimSpace(addr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		pids = append(pids, readPid(t, c))
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for _, pid := range pids {
+		eventually(t, fmt.Sprintf("process %d ends", pid), func() bool { return !alive(pid) })
+	}
+}

@@ -1,0 +1,192 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A Handler runs a program for each client. Its fields must not change once it
+// is in use. Many clients may be served at the same time, each by a program of
+// its own; how many is for the server's limits to say.
+type Handler struct {
+	// Path is the program: a path, or a name that is looked up in $PATH, once,
+	// by Check. Required.
+	Path string
+	// Args are the program's arguments, without its own name. They are passed
+	// as they are; no shell reads them.
+	Args []string
+	// Dir is the program's working directory; default the server's.
+	Dir string
+	// Env are further environment variables, KEY=VALUE, which replace the
+	// server's own. Those that are set for each client cannot be given.
+	Env []string
+	// Stderr is where the program's standard error goes; default the log.
+	Stderr Stderr
+	// KillGrace is the time between TERM and KILL for a program whose client
+	// is gone. Default 5 s; negative kills at once. It must be less than 10 s,
+	// since a server that stops waits no longer for its handlers.
+	KillGrace time.Duration
+	// WaitDelay is how long, after the program's exit, what it left running
+	// may go on writing to the client. Default 5 s; negative is no time. What
+	// the program itself has written is always delivered.
+	WaitDelay time.Duration
+	// Pipes joins plain TCP and UNIX clients by pipes too, instead of handing
+	// the program their socket: the server's limits then see their bytes, but
+	// getpeername fails.
+	Pipes bool
+
+	once     sync.Once
+	resolved command
+	err      error
+	threads  parent
+	lines    rate // of all clients' standard error in the log
+}
+
+// A Stderr is where a program's standard error goes.
+type Stderr string
+
+const (
+	StderrLog     Stderr = "log"     // a line each, at most 1024 bytes and 20 in a second for a client; the zero Stderr too
+	StderrClient  Stderr = "client"  // to the client, mixed with the standard output
+	StderrDrop    Stderr = "drop"    // nowhere
+	StderrInherit Stderr = "inherit" // the server's own standard error
+)
+
+// maxKillGrace keeps KillGrace below the time for which a server that stops
+// waits for its handlers.
+const maxKillGrace = 10 * time.Second
+
+func (h *Handler) killGrace() time.Duration { return duration(h.KillGrace, 5*time.Second) }
+func (h *Handler) waitDelay() time.Duration { return duration(h.WaitDelay, 5*time.Second) }
+
+// duration returns def for zero, 0 for a negative d, and else d.
+func duration(d, def time.Duration) time.Duration {
+	switch {
+	case d == 0:
+		return def
+	case d < 0:
+		return 0
+	}
+	return d
+}
+
+// A command is what to run: a Handler with everything looked up.
+type command struct {
+	path string // absolute
+	argv []string
+	dir  string
+	env  []string // for all clients
+}
+
+// Check looks the program up and checks all fields. Call it at start, so that a
+// program that does not exist stops the start and not the first client. The
+// error joins one for each thing that is wrong. What Check has looked up stays;
+// later calls return the same error.
+func (h *Handler) Check() error {
+	h.once.Do(h.resolve)
+	return h.err
+}
+
+func (h *Handler) resolve() {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("exec: "+format, args...)) }
+	c := &h.resolved
+	var err error
+	if c.path, err = lookup(h.Path); err != nil {
+		bad("%w", err)
+	}
+	c.argv = append([]string{h.Path}, h.Args...)
+	for i, a := range h.Args {
+		if strings.IndexByte(a, 0) >= 0 {
+			bad("%s: argument %d has a NUL byte in it", h.Path, i+1)
+		}
+	}
+	if h.Dir != "" {
+		if c.dir, err = directory(h.Dir); err != nil {
+			bad("working directory %w", err)
+		}
+	}
+	for _, kv := range h.Env {
+		if err := checkEnv(kv); err != nil {
+			bad("environment: %w", err)
+		}
+	}
+	c.env = baseEnv(os.Environ(), h.Env)
+	switch h.Stderr {
+	case "", StderrLog, StderrClient, StderrDrop, StderrInherit:
+	default:
+		bad("standard error cannot go to %q, only to log, client, drop or inherit", h.Stderr)
+	}
+	if h.KillGrace >= maxKillGrace {
+		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
+	}
+	h.lines.init(handlerLines, handlerLines)
+	h.err = errors.Join(errs...)
+}
+
+// lookup finds a program by its path, or by its name in $PATH.
+func lookup(name string) (string, error) {
+	if name == "" {
+		return "", errors.New("no program is given")
+	}
+	path, err := osexec.LookPath(name)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	var oe *osexec.Error
+	var pe *fs.PathError
+	switch {
+	case err == nil:
+		return path, nil
+	case errors.Is(err, osexec.ErrNotFound):
+		return "", fmt.Errorf("%s: not found in $PATH", name)
+	case errors.Is(err, osexec.ErrDot):
+		return "", fmt.Errorf("%s: $PATH finds it in the current directory only; give its path, ./%s", name, name)
+	case errors.As(err, &pe):
+		err = pe.Err
+	case errors.As(err, &oe):
+		err = oe.Err
+	}
+	return "", fmt.Errorf("%s: %w", name, err)
+}
+
+// directory returns the absolute path of an existing directory.
+func directory(dir string) (string, error) {
+	fi, err := os.Stat(dir)
+	var pe *fs.PathError
+	switch {
+	case errors.As(err, &pe):
+		return "", fmt.Errorf("%s: %w", dir, pe.Err)
+	case err != nil:
+		return "", err
+	case !fi.IsDir():
+		return "", fmt.Errorf("%s: %w", dir, syscall.ENOTDIR)
+	}
+	return filepath.Abs(dir)
+}
+
+// An ExitError tells that the program ended with a status other than 0, or by a
+// signal that the server did not send.
+type ExitError struct {
+	Status int    // what it passed to exit, or -1 if it was ended by a signal
+	Signal string // SIGSEGV, say, or ""
+}
+
+// Error says how the program ended.
+func (e *ExitError) Error() string {
+	switch {
+	case e.Signal != "":
+		return "program ended by " + e.Signal
+	case e.Status < 0:
+		return "program ended, with a status that another part of the server took"
+	}
+	return fmt.Sprintf("program exited with status %d", e.Status)
+}

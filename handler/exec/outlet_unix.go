@@ -1,0 +1,69 @@
+//go:build unix
+
+package exec
+
+import (
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// An outlet is our end of a pipe that a program writes to.
+type outlet struct {
+	f  *os.File
+	rc syscall.RawConn
+}
+
+func newOutlet(f *os.File) (*outlet, error) {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &outlet{f: f, rc: rc}, nil
+}
+
+func (o *outlet) close() {
+	if o != nil {
+		o.f.Close()
+	}
+}
+
+// stopWaiting makes copyTo return when what is there in d from now is handed
+// over.
+func (o *outlet) stopWaiting(d time.Duration) {
+	if o != nil {
+		o.f.SetReadDeadline(time.Now().Add(d))
+	}
+}
+
+func (o *outlet) clearDeadline() { o.f.SetReadDeadline(time.Time{}) }
+
+// read returns bytes in a buffer that the caller gives back, or an error and no
+// buffer. Without wait it returns io.EOF when there are none now.
+func (o *outlet) read(wait bool) (buf *[]byte, n int, err error) {
+	werr := o.rc.Read(func(fd uintptr) bool {
+		buf = buffers.Get().(*[]byte)
+		for {
+			n, err = syscall.Read(int(fd), *buf)
+			if err != syscall.EINTR {
+				break
+			}
+		}
+		if n > 0 {
+			return true
+		}
+		buffers.Put(buf)
+		buf = nil
+		return err != syscall.EAGAIN || !wait
+	})
+	switch {
+	case n > 0:
+		return buf, n, nil
+	case werr != nil:
+		return nil, 0, werr
+	case err == nil || err == syscall.EAGAIN:
+		return nil, 0, io.EOF
+	}
+	return nil, 0, err
+}

@@ -1,0 +1,104 @@
+package exec
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is what Linux knows of a program beside its number.
+type process struct {
+	pidfd int // -1 if the kernel has none
+}
+
+// attr asks for a process group, for KILL when the server dies, and for a
+// descriptor that becomes readable at the program's end.
+func (s *process) attr() *syscall.SysProcAttr {
+	s.pidfd = -1
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd}
+}
+
+// reap waits for the program's end and takes its status. Up to then its number
+// is its own, so that no signal can reach another.
+func (p *program) reap() (syscall.WaitStatus, error) {
+	if p.sys.pidfd < 0 || !p.sys.poll() {
+		var info unix.Siginfo
+		for unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.reaped = true
+	return p.wait4()
+}
+
+// poll waits for the program's end without a thread: a thousand programs would
+// need a thousand.
+func (s *process) poll() bool {
+	unix.SetNonblock(s.pidfd, true)
+	f := os.NewFile(uintptr(s.pidfd), "pidfd")
+	defer f.Close()
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ended := false
+	rc.Read(func(fd uintptr) bool {
+		var info unix.Siginfo
+		for {
+			err = unix.Waitid(unix.P_PIDFD, int(fd), &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+			if err != unix.EINTR {
+				break
+			}
+		}
+		ended = err == nil && info.Signo != 0
+		return ended || err != nil && err != unix.EAGAIN
+	})
+	return ended
+}
+
+// A parent starts programs from one operating system thread that lives as long
+// as the programs do. For Linux the parent whose death kills a program is that
+// thread, and the threads on which goroutines run end whenever one of them
+// ends that is locked to its thread.
+type parent struct {
+	mu       sync.Mutex
+	programs int
+	work     chan func() // nil while there are no programs
+}
+
+// do runs f on the thread. done must follow, when f has started no program or
+// the program was reaped.
+func (p *parent) do(f func()) {
+	p.mu.Lock()
+	p.programs++
+	if p.work == nil {
+		p.work = make(chan func())
+		go runLocked(p.work)
+	}
+	work := p.work
+	p.mu.Unlock()
+	ran := make(chan struct{})
+	work <- func() { f(); close(ran) }
+	<-ran
+}
+
+func (p *parent) done() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.programs--; p.programs == 0 {
+		close(p.work)
+		p.work = nil
+	}
+}
+
+func runLocked(work <-chan func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread() // else the thread would end
+	for f := range work {
+		f()
+	}
+}

@@ -1,0 +1,52 @@
+//go:build !unix
+
+package exec
+
+import (
+	"context"
+	"fmt"
+	"os"
+)
+
+// A process is what the system knows of a program beside its number.
+type process struct{ *os.Process }
+
+// A parent starts programs.
+type parent struct{}
+
+// startPipes runs cmd with files as its standard input, output and error.
+func (h *Handler) startPipes(cmd *command, env []string, files [3]*os.File) (*program, error) {
+	proc, err := os.StartProcess(cmd.path, cmd.argv, &os.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:]})
+	if err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", cmd.path, err)
+	}
+	p := &program{pid: proc.Pid, exited: make(chan struct{}), sys: process{proc}}
+	go p.await()
+	return p, nil
+}
+
+func (p *program) await() {
+	state, err := p.sys.Wait()
+	p.exit.status = -1
+	if err == nil {
+		p.exit.status = state.ExitCode()
+	}
+	close(p.exited)
+}
+
+// terminate does nothing: the end of its input has to tell the program.
+func (p *program) terminate() {}
+
+// kill ends the program. What it started goes on.
+func (p *program) kill() { p.sys.Kill() }
+
+func (p *program) groupAlive() bool { return false }
+
+// wholeSocket returns nil: a program cannot have the client's socket here.
+func (s *session) wholeSocket() stream { return nil }
+
+func (s *session) serveSocket(context.Context, stream) error { panic("there is no whole socket") }
+
+func (s *session) watch(stream) {}
+
+func isReset(stream) bool { return false }

@@ -1,0 +1,105 @@
+//go:build unix
+
+package exec
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// start runs cmd with files as descriptors 0 to 2. They must be in blocking
+// mode, for that is what programs expect; they stay the caller's.
+func (h *Handler) start(cmd *command, env []string, files [3]uintptr) (*program, error) {
+	p := &program{exited: make(chan struct{})}
+	attr := &syscall.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:], Sys: p.sys.attr()}
+	var err error
+	h.threads.do(func() {
+		p.pid, _, err = syscall.StartProcess(cmd.path, cmd.argv, attr)
+	})
+	if err != nil {
+		h.threads.done()
+		return nil, fmt.Errorf("cannot start %s: %w", cmd.path, cmd.explain(err))
+	}
+	go p.await(&h.threads)
+	return p, nil
+}
+
+// explain tells what is missing when it is not the program itself.
+func (cmd *command) explain(err error) error {
+	if err != syscall.ENOENT {
+		return err
+	}
+	if _, serr := os.Stat(cmd.dir); cmd.dir != "" && serr != nil {
+		return fmt.Errorf("its working directory %s: %w", cmd.dir, err)
+	}
+	if _, serr := os.Stat(cmd.path); serr == nil {
+		return fmt.Errorf("the interpreter that its first line names: %w", err)
+	}
+	return err
+}
+
+// startPipes runs cmd with the ends of pipes, or whatever files, as its
+// descriptors.
+func (h *Handler) startPipes(cmd *command, env []string, files [3]*os.File) (*program, error) {
+	var fds [3]uintptr
+	for i, f := range files {
+		fds[i] = f.Fd() // which makes it blocking
+	}
+	return h.start(cmd, env, fds)
+}
+
+// await reaps the program.
+func (p *program) await(threads *parent) {
+	ws, err := p.reap()
+	threads.done()
+	switch {
+	case err != nil: // somebody else in this process took the status
+		p.exit.status = -1
+	case ws.Signaled():
+		p.exit = exit{status: -1, signal: unix.SignalName(ws.Signal())}
+	default:
+		p.exit.status = ws.ExitStatus()
+	}
+	close(p.exited)
+}
+
+// wait4 waits for the program and takes its status.
+func (p *program) wait4() (ws syscall.WaitStatus, err error) {
+	for {
+		if _, err = syscall.Wait4(p.pid, &ws, 0, nil); err != syscall.EINTR {
+			return ws, err
+		}
+	}
+}
+
+// terminate asks the program and its group to end. CONT lets those that are
+// stopped do so.
+func (p *program) terminate() {
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
+}
+
+func (p *program) kill() { p.signal(syscall.SIGKILL) }
+
+// signal reaches the group, and the program if it has moved to another. When
+// the program is reaped, the group must just have been seen alive: a number is
+// not given to another process while a group has it, and takes far longer than
+// groupProbe to come round again.
+func (p *program) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	syscall.Kill(-p.pid, sig)
+	if !p.reaped {
+		syscall.Kill(p.pid, sig)
+	}
+}
+
+// groupAlive reports whether a process of the program's group is left.
+func (p *program) groupAlive() bool { return syscall.Kill(-p.pid, 0) != syscall.ESRCH }
+
+// leftByPipe reports whether the program was ended by writing to a client that
+// was gone.
+func (e exit) leftByPipe() bool { return e.signal == "SIGPIPE" }

@@ -1,0 +1,279 @@
+package exec
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"netserver"
+)
+
+// A stream is a TCP or UNIX stream socket.
+type stream interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
+// Serve runs the program for c and returns when it has ended: nil if it exited
+// with status 0, an *ExitError if not, or why the client went away before.
+func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
+	if err := h.Check(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := handshake(ctx, c); err != nil {
+		return err
+	}
+	s := &session{h: h, c: c, gone: make(chan error, 1)}
+	if h.Stderr == "" || h.Stderr == StderrLog {
+		s.log = newLineLog(c, &h.lines)
+	}
+	if sock := s.wholeSocket(); sock != nil {
+		return s.serveSocket(ctx, sock)
+	}
+	return s.servePipes(ctx)
+}
+
+// handshakeTimeout bounds a handshake that the engine has not made.
+const handshakeTimeout = 10 * time.Second
+
+// handshake shakes hands with a client whose connection does so at its first
+// byte, as those of tls.NewListener do: a program is for clients that have.
+func handshake(ctx context.Context, c *netserver.Conn) error {
+	hc, ok := c.NetConn().(interface{ HandshakeContext(context.Context) error })
+	if state := c.TLS(); !ok || state == nil || state.HandshakeComplete {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+	defer cancel()
+	if err := hc.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	return nil
+}
+
+// A session is one client with its program.
+type session struct {
+	h   *Handler
+	c   *netserver.Conn
+	p   *program
+	log *lineLog // nil unless standard error goes to the log
+	pipes
+
+	gone  chan error // why the client went away: the first reason
+	tasks sync.WaitGroup
+
+	mu      sync.Mutex
+	stopped bool // nobody may wait for the client any more
+}
+
+// leave tells that the client went away.
+func (s *session) leave(why error) {
+	select {
+	case s.gone <- why:
+	default:
+	}
+}
+
+// servePipes joins the client and the program by pipes.
+func (s *session) servePipes(ctx context.Context) error {
+	ours, theirs, err := openPipes(s.h.Stderr)
+	if err != nil {
+		return fmt.Errorf("cannot make pipes for the program: %w", err)
+	}
+	s.pipes = ours
+	s.p, err = s.h.startPipes(&s.h.resolved, s.h.resolved.environ(s.c), theirs)
+	closeAll(theirs[:]...)
+	if err != nil {
+		s.pipes.close()
+		return err
+	}
+	outDone := make(chan struct{})
+	s.tasks.Go(s.input)
+	s.tasks.Go(func() { s.output(outDone) })
+	s.tasks.Go(s.logErrors)
+
+	gone := s.await(ctx, s.p.exited)
+	if gone == nil {
+		s.stdout.stopWaiting(s.h.waitDelay())
+		s.stderr.stopWaiting(s.h.waitDelay())
+		gone = s.await(ctx, outDone)
+	}
+	s.stdin.Close()
+	if gone != nil {
+		s.stdout.close()
+		s.p.end(s.h.killGrace())
+		s.stderr.stopWaiting(0)
+	}
+	return s.finish(gone)
+}
+
+// await waits until done is closed, and then returns nil, or until the client
+// must go or went away, and returns why.
+func (s *session) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case why := <-s.gone:
+		return why
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// finish ends what still works for the client and writes down how the program
+// ended.
+func (s *session) finish(gone error) error {
+	s.stop(gone != nil)
+	s.tasks.Wait()
+	s.c.SetDeadline(time.Time{})
+	s.pipes.close()
+	s.c.Note(slog.Int("pid", s.p.pid), s.p.exit.attr())
+	if n := s.log.dropped(); n > 0 {
+		s.c.Note(slog.Int("stderr_dropped", n))
+	}
+	if gone != nil {
+		return gone
+	}
+	return s.p.exit.err()
+}
+
+// stop makes those return that wait for the client to send, or also to take,
+// bytes.
+func (s *session) stop(writing bool) {
+	past := time.Unix(1, 0)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stopped = true
+	s.c.SetReadDeadline(past)
+	if writing {
+		s.c.SetWriteDeadline(past)
+	}
+}
+
+// input copies what the client sends to the program, whose input ends with the
+// client's. Then it goes on watching for the client to go away.
+func (s *session) input() {
+	_, err := s.c.WriteTo(stdin{s.pipes.stdin, streamSocket(s.c.NetConn())})
+	s.pipes.stdin.Close()
+	var notRead *stdinError
+	switch {
+	case err == nil:
+	case !errors.As(err, &notRead):
+		s.leave(err)
+		return
+	case errors.Is(err, errReset):
+		s.leave(errReset)
+		return
+	}
+	if sock := streamSocket(s.c.NetConn()); sock != nil && s.mayWatch(sock) {
+		s.watch(sock)
+	}
+}
+
+// mayWatch prepares for watch, unless nobody may wait any more.
+func (s *session) mayWatch(sock stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.stopped {
+		sock.SetReadDeadline(time.Time{}) // one for reading may be set
+	}
+	return !s.stopped
+}
+
+// output copies what the program writes to the client, and then closes done.
+func (s *session) output(done chan<- struct{}) {
+	var err error
+	if s.c.Datagram() {
+		err = s.answer()
+	} else {
+		err = s.stdout.copyTo(s.send)
+		if err == nil {
+			err = s.c.CloseWrite()
+		}
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = nil
+		}
+	}
+	if err != nil {
+		s.leave(err)
+		return
+	}
+	close(done)
+}
+
+func (s *session) send(b []byte) error {
+	_, err := s.c.Write(b)
+	return err
+}
+
+// logErrors logs what the program writes to its standard error.
+func (s *session) logErrors() {
+	if s.stderr != nil {
+		s.stderr.copyTo(s.log.write)
+		s.log.flush()
+	}
+}
+
+// maxPacket is what one UDP packet over IPv4 can hold.
+const maxPacket = 65507
+
+// answer sends all that the program writes as one packet.
+func (s *session) answer() error {
+	var packet []byte
+	err := s.stdout.copyTo(func(b []byte) error {
+		if len(packet)+len(b) > maxPacket {
+			return fmt.Errorf("the program's answer is longer than %d bytes, which is what one packet can hold", maxPacket)
+		}
+		packet = append(packet, b...)
+		return nil
+	})
+	if err != nil || len(packet) == 0 {
+		return err
+	}
+	return s.send(packet)
+}
+
+// stallCheck is how often we look whether the client is still there while its
+// program takes no input.
+const stallCheck = time.Second
+
+// stdin is a program's input.
+type stdin struct {
+	f    *os.File
+	sock stream // the client's, or nil
+}
+
+// A stdinError tells that the program takes no input any more.
+type stdinError struct{ error }
+
+func (e *stdinError) Unwrap() error { return e.error }
+
+// Write waits as long as the program wants, but not for a client that is gone.
+func (w stdin) Write(b []byte) (n int, err error) {
+	for {
+		w.f.SetWriteDeadline(time.Now().Add(stallCheck))
+		m, err := w.f.Write(b[n:])
+		n += m
+		switch {
+		case err == nil:
+			return n, nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return n, &stdinError{err}
+		case w.sock != nil && isReset(w.sock):
+			return n, &stdinError{errReset}
+		}
+	}
+}
+
+// errReset tells of a client that ended the connection while nobody read it.
+var errReset = fmt.Errorf("the client left: %w", syscall.ECONNRESET)

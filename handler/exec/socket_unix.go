@@ -1,0 +1,135 @@
+//go:build unix
+
+package exec
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// wholeSocket returns the client's socket if a program can have it: it carries
+// the client's bytes as they are, and none has been taken from it.
+func (s *session) wholeSocket() stream {
+	if s.h.Pipes || s.c.Datagram() || s.c.Buffered() > 0 {
+		return nil
+	}
+	switch nc := s.c.NetConn().(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return streamSocket(nc)
+	}
+	return nil
+}
+
+// serveSocket gives the program the client's socket.
+func (s *session) serveSocket(ctx context.Context, sock stream) error {
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if err := s.startSocket(rc); err != nil {
+		return err
+	}
+	s.c.Note(slog.Bool("socket", true))
+	logged := make(chan struct{})
+	sock.SetDeadline(time.Time{})
+	s.tasks.Go(func() { s.watch(sock) })
+	s.tasks.Go(func() { s.logErrors(); close(logged) })
+
+	gone := s.await(ctx, s.p.exited)
+	if gone == nil && s.stderr != nil {
+		s.stderr.stopWaiting(s.h.waitDelay())
+		gone = s.await(ctx, logged)
+	}
+	if gone != nil {
+		s.p.end(s.h.killGrace())
+		s.stderr.stopWaiting(0)
+	}
+	setBlocking(rc, false)
+	s.c.CloseWrite() // what the program left running may hold the socket
+	if gone == nil && s.p.exit.leftByPipe() {
+		gone = fmt.Errorf("the client left while the program wrote: %w", syscall.EPIPE)
+	}
+	return s.finish(gone)
+}
+
+// startSocket starts the program with the socket as its descriptors.
+func (s *session) startSocket(rc syscall.RawConn) error {
+	var stderr *os.File
+	var err error
+	if s.h.Stderr != StderrClient {
+		if s.stderr, stderr, err = openStderr(s.h.Stderr, nil); err != nil {
+			return fmt.Errorf("cannot open the program's standard error: %w", err)
+		}
+		defer closeAll(stderr)
+	}
+	env := s.h.resolved.environ(s.c)
+	setBlocking(rc, true)
+	cerr := rc.Control(func(fd uintptr) {
+		files := [3]uintptr{fd, fd, fd}
+		if stderr != nil {
+			files[2] = stderr.Fd()
+		}
+		s.p, err = s.h.start(&s.h.resolved, env, files)
+	})
+	if err == nil {
+		err = cerr
+	}
+	if err != nil {
+		s.pipes.close()
+		setBlocking(rc, false)
+	}
+	return err
+}
+
+// setBlocking changes the mode of a socket, which all processes that have it
+// share. A program expects the blocking one; ours would wait for ever in it.
+func setBlocking(rc syscall.RawConn, blocking bool) {
+	rc.Control(func(fd uintptr) { syscall.SetNonblock(int(fd), !blocking) })
+}
+
+// watch returns when the client has reset the connection, which it reports, or
+// when nobody may wait any more. It reads nothing. A client that has only
+// closed its side is no news: it may be waiting for the answer.
+func (s *session) watch(sock stream) {
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return
+	}
+	reset := false
+	rc.Read(func(fd uintptr) bool {
+		reset = failed(fd)
+		return reset
+	})
+	if reset {
+		s.leave(errReset)
+	}
+}
+
+// isReset reports whether the client has reset the connection.
+func isReset(sock stream) (reset bool) {
+	rc, err := sock.SyscallConn()
+	if err != nil {
+		return false
+	}
+	rc.Control(func(fd uintptr) { reset = failed(fd) })
+	return reset
+}
+
+// failed reports whether a socket is in error. It leaves the error there, for
+// the program to see.
+func failed(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if err != unix.EINTR {
+			return n > 0 && fds[0].Revents&(unix.POLLERR|unix.POLLNVAL) != 0
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package exec
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"netserver"
+)
+
+// What clients can make programs write to the log is bounded: the length of a
+// line, the lines a second of a client, and those of all clients of a Handler.
+const (
+	maxLine      = 1024
+	clientLines  = 20
+	handlerLines = 200
+)
+
+// A rate allows so many events a second, and a burst of as many.
+type rate struct {
+	mu     sync.Mutex
+	perSec float64
+	burst  float64
+	left   float64
+	last   time.Time
+}
+
+func (r *rate) init(perSec, burst float64) {
+	r.perSec, r.burst, r.left, r.last = perSec, burst, burst, time.Now()
+}
+
+func (r *rate) allow() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	r.left = min(r.burst, r.left+now.Sub(r.last).Seconds()*r.perSec)
+	r.last = now
+	if r.left < 1 {
+		return false
+	}
+	r.left--
+	return true
+}
+
+// A lineLog logs what a program writes to its standard error, line by line.
+type lineLog struct {
+	log   *slog.Logger
+	rates [2]*rate
+
+	line []byte // the start of a line whose end has not come
+	long bool   // the line is longer than maxLine; the rest is skipped
+	lost int    // lines that the rates did not allow
+}
+
+func newLineLog(c *netserver.Conn, all *rate) *lineLog {
+	own := new(rate)
+	own.init(clientLines, clientLines)
+	return &lineLog{log: c.Logger(), rates: [2]*rate{own, all}}
+}
+
+// write takes the next bytes of the standard error. It never fails.
+func (l *lineLog) write(b []byte) error {
+	for len(b) > 0 {
+		line, rest, whole := cutLine(b)
+		room := maxLine - len(l.line)
+		if len(line) > room {
+			line, l.long = line[:room], true
+		}
+		l.line = append(l.line, line...)
+		if whole {
+			l.end()
+		}
+		b = rest
+	}
+	return nil
+}
+
+func cutLine(b []byte) (line, rest []byte, whole bool) {
+	for i, c := range b {
+		if c == '\n' {
+			return b[:i], b[i+1:], true
+		}
+	}
+	return b, nil, false
+}
+
+// flush logs a last line that has no end.
+func (l *lineLog) flush() {
+	if len(l.line) > 0 {
+		l.end()
+	}
+}
+
+// end logs the line that is complete.
+func (l *lineLog) end() {
+	line, long := l.line, l.long
+	l.line, l.long = l.line[:0], false
+	if !l.rates[0].allow() || !l.rates[1].allow() {
+		l.lost++
+		return
+	}
+	text := clean(line)
+	if long {
+		text += "..."
+	}
+	l.log.LogAttrs(context.Background(), netserver.LevelNotice, "stderr", slog.String("line", text))
+}
+
+// dropped returns how many lines were not logged. It may be called when write
+// and flush are done.
+func (l *lineLog) dropped() int {
+	if l == nil {
+		return 0
+	}
+	return l.lost
+}
+
+// clean makes a line of a program safe for a terminal, since its client may
+// have a say in it: what cannot be printed is written as \xNN.
+func clean(b []byte) string {
+	b = trimCR(b)
+	var s strings.Builder
+	s.Grow(len(b))
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r == '\t' || r != utf8.RuneError && unicode.IsPrint(r):
+			s.Write(b[:n])
+		default:
+			for _, c := range b[:n] {
+				fmt.Fprintf(&s, `\x%02x`, c)
+			}
+		}
+		b = b[n:]
+	}
+	return s.String()
+}
+
+func trimCR(b []byte) []byte {
+	if n := len(b); n > 0 && b[n-1] == '\r' {
+		return b[:n-1]
+	}
+	return b
+}
