@@ -1,0 +1,5 @@
+package proxy_test
+
+import "runtime"
+
+const canWatch = runtime.GOOS == "linux"

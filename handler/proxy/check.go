@@ -1,0 +1,99 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// Check reports what is wrong with h before any client comes. ports are the
+// addresses of the server's own listeners: a target that is one of them would
+// make each client a chain of clients without end. A host name as target is
+// not looked up for that, but for localhost. A backend that does not answer is
+// no error.
+func (h *Handler) Check(ports ...net.Addr) error {
+	t, err := parseTarget(h.Target)
+	if err != nil {
+		return err
+	}
+	for _, p := range ports {
+		if err := t.checkPort(p); err != nil {
+			return fmt.Errorf("proxy_to %s: %w", t.text, err)
+		}
+	}
+	return nil
+}
+
+func (t target) checkPort(p net.Addr) error {
+	switch p := p.(type) {
+	case *net.TCPAddr:
+		if t.network == "tcp" && t.is(p.AddrPort(), "tcp") {
+			return fmt.Errorf("the target is port %v of this server itself", p)
+		}
+	case *net.UDPAddr:
+		if t.network == "unix" {
+			return fmt.Errorf("datagrams of port %v/udp cannot go to a socket path; set host:port", p)
+		}
+		if t.is(p.AddrPort(), "udp") {
+			return fmt.Errorf("the target is port %v/udp of this server itself", p)
+		}
+	case *net.UnixAddr:
+		switch {
+		case p.Net == "unixgram" && t.network == "unix":
+			return fmt.Errorf("datagrams of %s cannot go to a socket path; set host:port", p.Name)
+		case p.Net == "unix" && t.network == "unix" && sameSocket(t.address, p.Name):
+			return fmt.Errorf("the target is socket %s of this server itself", p.Name)
+		}
+	}
+	return nil
+}
+
+// is reports whether t is a port that the process itself listens on at own.
+func (t target) is(own netip.AddrPort, network string) bool {
+	if n, err := net.LookupPort(network, t.port); err != nil || n != int(own.Port()) {
+		return false
+	}
+	ip, err := netip.ParseAddr(t.host)
+	switch {
+	case t.host == "localhost":
+		return own.Addr().IsUnspecified() || own.Addr().IsLoopback()
+	case err != nil:
+		return false // a name
+	}
+	ip, listen := ip.Unmap(), own.Addr().Unmap()
+	if ip == listen {
+		return true
+	}
+	if !listen.IsUnspecified() {
+		// Connecting to the wildcard reaches the loopback address.
+		return ip.IsUnspecified() && listen.IsLoopback()
+	}
+	if listen.Is4() && ip.Is6() {
+		return false
+	}
+	return ip.IsUnspecified() || ip.IsLoopback() || isOwn(ip)
+}
+
+// isOwn reports whether an interface of this machine has the address ip.
+func isOwn(ip netip.Addr) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().Unmap() == ip.WithZone("") {
+			return true
+		}
+	}
+	return false
+}
+
+func sameSocket(a, b string) bool {
+	if a == b {
+		return true
+	}
+	ai, aerr := os.Stat(a)
+	bi, berr := os.Stat(b)
+	return aerr == nil && berr == nil && os.SameFile(ai, bi)
+}

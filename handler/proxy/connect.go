@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"netserver"
+)
+
+// connect opens the client's connection to the backend.
+func (h *Handler) connect(ctx context.Context, c *netserver.Conn, t target) (net.Conn, error) {
+	begin := time.Now()
+	d := net.Dialer{Timeout: h.connectTimeout()}
+	b, err := d.DialContext(ctx, t.network, t.address)
+	if err != nil && t.network == "unix" && errors.Is(err, syscall.EAGAIN) {
+		b, err = h.queue(ctx, t, begin)
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, t.failed(connectReason(err, h.connectTimeout()))
+	}
+	c.Note(slog.String("backend", b.RemoteAddr().String()),
+		slog.Duration("connect", time.Since(begin).Round(time.Microsecond)))
+	return b, nil
+}
+
+// queue connects to a UNIX socket whose backlog is full. Where TCP would wait
+// for its turn, the system says EAGAIN at once, and nothing tells when to try
+// again.
+func (h *Handler) queue(ctx context.Context, t target, begin time.Time) (net.Conn, error) {
+	if d := h.connectTimeout(); d > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, begin.Add(d))
+		defer cancel()
+	}
+	var d net.Dialer
+	for delay := time.Millisecond; ; delay = min(2*delay, 100*time.Millisecond) {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+			return nil, os.ErrDeadlineExceeded
+		}
+		b, err := d.DialContext(ctx, t.network, t.address)
+		if err == nil || !errors.Is(err, syscall.EAGAIN) {
+			return b, err
+		}
+	}
+}
+
+// failed says which backend err is about.
+func (t target) failed(err error) error {
+	return fmt.Errorf("proxy_to %s: %w", t.text, err)
+}
+
+// connectReason is what the operator needs to know of a failed connect: not
+// the addresses and system calls around it.
+func connectReason(err error, limit time.Duration) error {
+	var errno syscall.Errno
+	var dns *net.DNSError
+	var ne net.Error
+	switch {
+	case errors.As(err, &dns):
+		return dns
+	case errors.As(err, &errno):
+		return errno
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return fmt.Errorf("no connection within %v: %w", limit, os.ErrDeadlineExceeded)
+	}
+	return err
+}

@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"netserver"
+)
+
+// maxDatagram is more than any UDP datagram holds.
+const maxDatagram = 64 << 10
+
+var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); return &b }}
+
+// datagram passes one datagram on and its answers back. Each has a socket of
+// its own towards the backend, so that answers need no matching.
+func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, t target) error {
+	if t.network != "tcp" {
+		return t.failed(errors.New("datagrams cannot go to a socket path; set host:port"))
+	}
+	buf := datagrams.Get().(*[]byte)
+	defer datagrams.Put(buf)
+	n, err := readPacket(c, *buf)
+	if err != nil {
+		return err
+	}
+	d := net.Dialer{Timeout: h.connectTimeout()}
+	b, err := d.DialContext(ctx, "udp", t.address)
+	if err != nil {
+		return t.failed(connectReason(err, h.connectTimeout()))
+	}
+	defer b.Close()
+	stop := context.AfterFunc(ctx, func() { b.Close() })
+	defer stop()
+	c.Note(slog.String("backend", b.RemoteAddr().String()))
+	if _, err := b.Write((*buf)[:n]); err != nil {
+		return t.failed(reason(err))
+	}
+	return h.answersBack(ctx, c, b, t, *buf)
+}
+
+// answersBack gives the backend's answers to the client.
+func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn, t target, buf []byte) error {
+	b.SetReadDeadline(time.Now().Add(h.answerTimeout()))
+	for got := range h.answers() {
+		n, err := b.Read(buf)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, os.ErrDeadlineExceeded) && got > 0:
+			return nil // there were fewer, which is not ours to judge
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return t.failed(fmt.Errorf("no answer within %v: %w", h.answerTimeout(), err))
+		default:
+			return t.failed(errnoOf(err))
+		}
+		if _, err := c.Write(buf[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readPacket reads the client's datagram into b.
+func readPacket(c *netserver.Conn, b []byte) (n int, err error) {
+	for {
+		m, err := c.Read(b[n:])
+		n += m
+		switch {
+		case err == io.EOF:
+			return n, nil
+		case err != nil:
+			return n, err
+		case n == len(b):
+			return n, io.ErrShortBuffer
+		}
+	}
+}
+
+// errnoOf returns the system's part of err, or err.
+func errnoOf(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

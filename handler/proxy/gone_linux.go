@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// waitGone waits until the peer of nc, which has ended its direction, has left
+// altogether, and returns true: a UNIX peer that closed its socket, a TCP peer
+// that sent a reset, if only in answer to a keep-alive probe. It returns false
+// once nc has a read deadline in the past. stopped, asked once that can be set,
+// tells that it was set before.
+func waitGone(nc net.Conn, stopped func() bool) (gone bool) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	nc.SetReadDeadline(time.Time{}) // an idle limit's, from the copying
+	if stopped() {
+		return false
+	}
+	rc.Read(func(fd uintptr) bool {
+		gone = hasLeft(int(fd))
+		return gone
+	})
+	return gone
+}
+
+func hasLeft(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd)}}
+	n, err := unix.Poll(p, 0)
+	return n > 0 && err == nil && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+}
+
+// isClosed reports whether nc is a TCP connection that is at its very end, by a
+// reset or because both directions have ended.
+func isClosed(nc net.Conn) (closed bool) {
+	control(nc, func(fd int) { closed = inStateClose(fd) })
+	return closed
+}
+
+func inStateClose(fd int) bool {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	return err == nil && info.State == unix.BPF_TCP_CLOSE
+}
+
+// awaitSent waits until the peer of nc, if that is a TCP connection, has taken
+// what was written to it, or cannot any more, but no longer than limit.
+func awaitSent(nc net.Conn, limit time.Duration) {
+	end := time.Now().Add(limit)
+	for delay := time.Millisecond; time.Now().Before(end); delay = min(2*delay, 50*time.Millisecond) {
+		waiting := 0
+		control(nc, func(fd int) {
+			if !inStateClose(fd) {
+				waiting, _ = unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+			}
+		})
+		if waiting == 0 {
+			return
+		}
+		time.Sleep(delay)
+	}
+}
+
+// control gives f the descriptor of nc, if it is an open TCP connection.
+func control(nc net.Conn, f func(fd int)) {
+	t, ok := nc.(*net.TCPConn)
+	if !ok {
+		return
+	}
+	if rc, err := t.SyscallConn(); err == nil {
+		rc.Control(func(fd uintptr) { f(int(fd)) })
+	}
+}

@@ -1,0 +1,249 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"netserver"
+)
+
+// A joint is a client and its backend connection.
+type joint struct {
+	c        *netserver.Conn
+	t        target
+	client   net.Conn // the socket below c
+	backend  net.Conn
+	up, down half
+	ended    atomic.Int32 // halves whose copy is done
+	over     atomic.Bool  // both were ended; what they meet now is the consequence
+
+	mu  sync.Mutex
+	err error // the first that happened
+}
+
+// A half is one direction of a joint.
+type half struct {
+	src, dst net.Conn // sockets
+	copy     func() (int64, error)
+	finish   func() error // tells dst that nothing more comes
+	blame    func(error) error
+	copied   chan struct{} // closed when copy has returned
+	err      error         // what it returned; to be read after copied
+}
+
+// join copies between c and b, and closes b.
+func join(ctx context.Context, c *netserver.Conn, b net.Conn, t target) error {
+	j := &joint{c: c, t: t, client: socketOf(c.NetConn()), backend: b}
+	j.up = half{
+		src: j.client, dst: b, copied: make(chan struct{}),
+		copy:   func() (int64, error) { return io.Copy(b, c) },
+		finish: func() error { return closeWrite(b) },
+		blame:  j.blameUp,
+	}
+	j.down = half{
+		src: b, dst: j.client, copied: make(chan struct{}),
+		// io.Copy would prefer b's WriteTo, which finds its way here too.
+		copy:   func() (int64, error) { return c.ReadFrom(b) },
+		finish: c.CloseWrite,
+		blame:  j.blameDown,
+	}
+	stop := context.AfterFunc(ctx, func() { j.breakOff(context.Cause(ctx)) })
+	defer stop()
+	done := make(chan struct{})
+	go j.runUp(done)
+	j.run(&j.down, &j.up)
+	<-done
+	b.Close()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+func (j *joint) runUp(done chan<- struct{}) {
+	defer close(done)
+	j.run(&j.up, &j.down)
+}
+
+// run sees one direction to its end. back is the other one.
+func (j *joint) run(h, back *half) {
+	_, err := h.copy()
+	h.err = err
+	close(h.copied)
+	if !j.over.Load() {
+		j.judge(h, back)
+	}
+	if j.ended.Add(1) == 2 {
+		h.tell(j)
+		j.wake()
+		return
+	}
+	h.tell(j)
+	// The other direction goes on, for as long as src is there to take it.
+	if waitGone(h.src, j.bothEnded) && !j.bothEnded() {
+		if h == &j.up {
+			j.note(errLeft)
+		}
+		j.release()
+	}
+}
+
+// judge decides whether the end of h is one that lets the other direction go
+// on.
+func (j *joint) judge(h, back *half) {
+	switch {
+	case h.err == nil:
+	case takesNoMore(h.err):
+		// What dst has said before may still be on its way to src.
+		j.note(h.blame(h.err))
+		return
+	default:
+		j.breakOff(h.blame(h.err))
+		return
+	}
+	if j.hiddenReset(h, back) {
+		j.breakOff(back.blame(back.err))
+	}
+}
+
+// errLeft is what the record says of a client that was gone before its answer.
+var errLeft = fmt.Errorf("the client left before the backend was done: %w", io.ErrUnexpectedEOF)
+
+// tell passes the end of the direction on. If dst is broken, the other
+// direction meets that as well.
+func (h *half) tell(j *joint) {
+	if j.over.Load() {
+		return
+	}
+	switch err := h.finish(); {
+	case errors.Is(err, errors.ErrUnsupported):
+		j.release() // there is no half-close: both directions end
+	case errors.Is(err, netserver.ErrWriteStalled):
+		j.breakOff(err)
+	}
+}
+
+func (j *joint) bothEnded() bool { return j.ended.Load() == 2 }
+
+// takesNoMore reports whether err tells that the destination receives no
+// longer, and no more than that.
+func takesNoMore(err error) bool {
+	return errors.Is(err, syscall.EPIPE) || isOp(err, "write") && errors.Is(err, syscall.ECONNRESET)
+}
+
+// resetWait bounds the wait for the other direction's verdict in hiddenReset.
+const resetWait = time.Second
+
+// hiddenReset reports whether the end of h is a reset in disguise. The system
+// tells of a reset once: if back met it, writing to h's source, then reading
+// there looks like the end of file, and half an answer would pass for a whole
+// one.
+func (j *joint) hiddenReset(h, back *half) bool {
+	select {
+	case <-back.copied:
+		return errors.Is(back.err, syscall.ECONNRESET)
+	default:
+	}
+	if !isClosed(h.src) {
+		return false
+	}
+	t := time.NewTimer(resetWait) // back may be about to tell
+	defer t.Stop()
+	select {
+	case <-back.copied:
+		return errors.Is(back.err, syscall.ECONNRESET)
+	case <-t.C:
+		return false
+	}
+}
+
+// note keeps the first error.
+func (j *joint) note(err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.err == nil {
+		j.err = err
+	}
+}
+
+// sentWait bounds the wait for a client to get what the backend said before it
+// broke off: a reset throws away what has not been sent.
+const sentWait = time.Second
+
+// breakOff ends both directions at once, because of err. Neither side must
+// take that for an ordinary end. A reset tells TLS clients too: not all of them
+// mind a missing close_notify.
+func (j *joint) breakOff(err error) {
+	j.note(err)
+	if errors.Is(err, netserver.ErrIdle) {
+		j.release() // here it is one: both sides were silent
+		return
+	}
+	j.over.Store(true)
+	reset(j.backend)
+	awaitSent(j.client, sentWait)
+	reset(j.client)
+}
+
+// release ends both directions and leaves c to the engine, which closes it so
+// that what was written arrives.
+func (j *joint) release() {
+	j.over.Store(true)
+	j.c.SetDeadline(longAgo)
+	j.backend.Close()
+}
+
+// wake ends the waiting for a side to leave.
+func (j *joint) wake() {
+	j.client.SetReadDeadline(longAgo)
+	j.backend.SetReadDeadline(longAgo)
+}
+
+var longAgo = time.Unix(1, 0)
+
+// blameUp says whose fault an error of the direction to the backend is.
+func (j *joint) blameUp(err error) error {
+	if isOp(err, "write") {
+		return j.backendFailed("sending to it", err)
+	}
+	return err
+}
+
+// blameDown says whose fault an error of the direction to the client is.
+func (j *joint) blameDown(err error) error {
+	if isOp(err, "read") {
+		return j.backendFailed("reading from it", err)
+	}
+	return err
+}
+
+// backendFailed does not wrap err: the engine would take a wrapped reset for
+// one of the client's.
+func (j *joint) backendFailed(doing string, err error) error {
+	return fmt.Errorf("proxy_to %s: %s: %v", j.t.text, doing, reason(err))
+}
+
+// isOp reports whether the socket operation that failed was op.
+func isOp(err error, op string) bool {
+	var oe *net.OpError
+	return errors.As(err, &oe) && oe.Op == op
+}
+
+// reason is the inner part of a socket's error.
+func reason(err error) error {
+	var errno syscall.Errno
+	var ne net.Error
+	switch {
+	case errors.As(err, &errno):
+		return errno
+	case errors.As(err, &ne) && ne.Timeout():
+		return errors.New("it took no bytes for too long")
+	}
+	return err
+}
