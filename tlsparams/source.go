@@ -83,7 +83,7 @@ func (s *Source) certificate(p *Params, env *Env) (*tls.Certificate, error) {
 		}
 		return s.self.tls, nil
 	}
-	pair, err := certfile.Load(p.CertFile, p.KeyFile)
+	pair, err := (&certfile.Loader{}).Load(p.CertFile, p.KeyFile)
 	if err != nil {
 		return nil, p.fileError(env.Where, err)
 	}
