@@ -7,4 +7,7 @@ require (
 	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
 
-require golang.org/x/crypto v0.57.0 // indirect
+require (
+	golang.org/x/crypto v0.57.0
+	golang.org/x/sys v0.48.0 // indirect
+)
