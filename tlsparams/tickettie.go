@@ -48,8 +48,7 @@ func (s *Source) tieTickets(c *tls.Config, st *site) {
 		if plain == nil {
 			return nil, nil
 		}
-		defer clear(plain)
-		ss, err := tls.ParseSessionState(plain)
+		ss, err := tls.ParseSessionState(plain) // keeps parts of plain
 		if err != nil {
 			return nil, nil // from another Go version: a full handshake
 		}
