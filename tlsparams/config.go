@@ -1,61 +1,149 @@
 package tlsparams
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"maps"
+	"sync"
+	"sync/atomic"
+
+	"netserver/tlsparams/sni"
+)
 
 // choice is what has to be settled for each client because a tls.Config cannot
-// express it: the protocol by the client's preference, and the version where
-// the allowed ones have a hole.
+// express it.
 type choice struct {
-	alpn    string
-	version uint16 // 0: between the set's ends
+	site    *site
+	alpn    string // the protocol, by the client's preference
+	version uint16 // where the allowed versions have a hole; 0: between the ends
+	suite   uint16 // where the order of suites is ours to imitate; 0: crypto/tls's choice
 }
 
-// variants holds a ready *tls.Config for each choice, so that no handshake
-// makes one.
-type variants map[choice]*tls.Config
+// A generation is everything that handshakes see, made at one time. Only its
+// slots' certificates and its variants change.
+type generation struct {
+	src         *Source
+	certs       sni.Table[*host]
+	sites       sni.Table[*site]
+	bySite      map[string]*site
+	versions    versions
+	curves      []tls.CurveID
+	alpn        []string
+	clientOrder bool
 
-func newConfig(cert *tls.Certificate, vs versions, alpn []string) *tls.Config {
-	base := &tls.Config{
-		Certificates: []tls.Certificate{*cert},
-		MinVersion:   vs.min(),
-		MaxVersion:   vs.max(),
+	base     *tls.Config
+	baseFor  choice
+	mu       sync.Mutex // for adding variants
+	variants atomic.Pointer[map[choice]*tls.Config]
+}
+
+// newGeneration makes a generation of what has been loaded.
+func (s *Source) newGeneration(certs sni.Table[*host], sites map[string]*site) *generation {
+	g := &generation{src: s, certs: certs, bySite: sites, versions: s.versions, curves: s.curves,
+		alpn: s.p.ALPN, clientOrder: s.p.ClientOrder}
+	for pattern, st := range sites {
+		g.sites.Set(pattern, st)
 	}
-	if len(alpn) == 0 && !vs.hole() {
-		return base
+	g.baseFor = choice{site: sites[""]}
+	g.base = g.make(g.baseFor)
+	g.base.GetConfigForClient = g.forClient
+	if h := s.env.Hooks.Config; h != nil {
+		h(g.base)
 	}
-	only := []uint16{0}
-	if vs.hole() {
-		only = nil
-		for v := vs.min(); v <= vs.max(); v++ {
-			if vs.has(v) {
-				only = append(only, v)
-			}
+	g.variants.Store(&map[choice]*tls.Config{})
+	return g
+}
+
+// forClient is the base's GetConfigForClient.
+func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	st, _ := g.sites.Find(hello.ServerName)
+	ch := choice{site: st, alpn: pickALPN(g.alpn, hello.SupportedProtos)}
+	version := g.versions.best(hello.SupportedVersions)
+	if g.versions.hole() {
+		// A client with none in common gets one that it does not speak, and
+		// so the right alert; base would let it use the hole.
+		if ch.version = version; version == 0 {
+			ch.version = g.versions.max()
 		}
 	}
-	all := make(variants)
-	for _, v := range only {
-		for _, proto := range append([]string{""}, alpn...) {
-			c := base.Clone()
-			if proto != "" {
-				c.NextProtos = []string{proto}
-			}
-			if v != 0 {
-				c.MinVersion, c.MaxVersion = v, v
-			}
-			all[choice{proto, v}] = c
-		}
+	if st.suites != nil && version != 0 && version <= tls.VersionTLS12 {
+		ch.suite = g.pickSuite(st, hello, version)
 	}
-	hole := vs.hole()
-	base.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-		ch := choice{alpn: pickALPN(alpn, hello.SupportedProtos)}
-		if hole {
-			// A client with none in common gets one that it does not speak,
-			// and so the right alert; base would let it use the hole.
-			if ch.version = vs.best(hello.SupportedVersions); ch.version == 0 {
-				ch.version = vs.max()
-			}
-		}
-		return all[ch], nil
+	if ch == g.baseFor {
+		return nil, nil
 	}
-	return base
+	if c := (*g.variants.Load())[ch]; c != nil {
+		return c, nil
+	}
+	return g.addVariant(ch), nil
+}
+
+// addVariant makes the configuration for a choice. There are no more of them
+// than the parameters have protocols, versions, suites and names.
+func (g *generation) addVariant(ch choice) *tls.Config {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	old := *g.variants.Load()
+	if c := old[ch]; c != nil {
+		return c
+	}
+	c := g.make(ch)
+	if h := g.src.env.Hooks.Config; h != nil {
+		h(c)
+	}
+	all := maps.Clone(old)
+	all[ch] = c
+	g.variants.Store(&all)
+	return c
+}
+
+func (g *generation) make(ch choice) *tls.Config {
+	st := ch.site
+	c := &tls.Config{
+		GetCertificate:   g.certificate,
+		MinVersion:       g.versions.min(),
+		MaxVersion:       g.versions.max(),
+		CurvePreferences: g.curves,
+		CipherSuites:     st.listed,
+		Time:             g.src.env.Now,
+	}
+	if ch.alpn != "" {
+		c.NextProtos = []string{ch.alpn}
+	}
+	if ch.version != 0 {
+		c.MinVersion, c.MaxVersion = ch.version, ch.version
+	}
+	if ch.suite != 0 {
+		c.CipherSuites = []uint16{ch.suite}
+	}
+	g.clients(c, st)
+	g.src.tieTickets(c, st)
+	return c
+}
+
+// clients sets how certificates are asked for. crypto/tls never judges them
+// itself: it would do so on full handshakes only, and pins, callbacks and
+// other names than the anchors' could not have their say.
+func (g *generation) clients(c *tls.Config, st *site) {
+	switch st.mode() {
+	case VerifyOptional:
+		c.ClientAuth = tls.RequestClientCert
+	case VerifyRequired:
+		c.ClientAuth = tls.RequireAnyClientCert
+	default:
+		return
+	}
+	c.ClientCAs = st.names
+	c.VerifyConnection = func(cs tls.ConnectionState) error {
+		_, err := st.rule.Judge(&cs, g.src.env.now())
+		return err
+	}
+}
+
+// certificate is GetCertificate: nil without an error sends unrecognized_name.
+func (g *generation) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	h, ok := g.certs.Find(hello.ServerName)
+	if !ok {
+		return nil, nil
+	}
+	return h.pick(hello, g.clientOrder), nil
 }

@@ -64,23 +64,6 @@ func keyTable() map[string]keyDef {
 	return m
 }
 
-func handledKeys() []keyDef {
-	return []keyDef{
-		{KeyInfo: KeyInfo{Name: "SSL_cert_file", Arg: "FILE",
-			Help: "certificate and its chain in PEM, the server's own first; self-signed makes one in memory"},
-			set: setText(func(p *Params) *string { return &p.CertFile })},
-		{KeyInfo: KeyInfo{Name: "SSL_key_file", Arg: "FILE",
-			Help: "private key in PEM; without it the certificate file holds the key"},
-			set: setText(func(p *Params) *string { return &p.KeyFile })},
-		{KeyInfo: KeyInfo{Name: "SSL_version", Arg: "VERSIONS",
-			Help: "TLS versions, such as TLSv1_3 or SSLv23:!TLSv1:!TLSv1_1 (default: 1.2 and 1.3)"},
-			set: setVersion},
-		{KeyInfo: KeyInfo{Name: "SSL_alpn_protocols", Arg: "NAMES", List: true,
-			Help: "application protocols to agree on; the client's first choice among them wins"},
-			set: setALPN},
-	}
-}
-
 // unknownKey says that name is no key, with the nearest one that is.
 func unknownKey(name string, known map[string]keyDef) string {
 	best, dist := "", 1+len(name)/3

@@ -3,21 +3,47 @@ package tlsparams
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"netserver/conf"
 )
 
 // Params holds the SSL_ parameters of a port, or of all ports that do not give
-// their own. It holds values only; a zero field means the default. Params is
-// copied freely and is not changed by its methods.
+// their own. It holds values only, functions are in Hooks; a zero field means
+// the default. Params is copied freely and is not changed by its methods.
 type Params struct {
-	CertFile string   // SSL_cert_file: PEM, the server's certificate first; or "self-signed"
-	KeyFile  string   // SSL_key_file; "" means that CertFile holds the key
-	Version  string   // SSL_version, such as "TLSv1_3" or "SSLv23:!TLSv1:!TLSv1_1"; "" means TLS 1.2 and 1.3
-	ALPN     []string // SSL_alpn_protocols; the client's first choice among them wins
+	CertFile  string            // SSL_cert_file: PEM, DER or PKCS#12, the server's certificate first; or "self-signed"
+	KeyFile   string            // SSL_key_file; "" means that CertFile holds the key
+	CertFiles map[string]string // SSL_cert_file per SNI name, "*.name" or "name%ecc" (a further key type)
+	KeyFiles  map[string]string // SSL_key_file for those
+	CertDir   string            // SSL_cert_dir: every certificate in it serves the names it is made for
+
+	PasswdFile    string // SSL_passwd_file: its first line is the password of encrypted keys
+	PasswdCommand string // SSL_passwd_command: a program and its arguments, no shell; prints the password
+
+	Version      string            // SSL_version, such as "TLSv1_3" or "SSLv23:!TLSv1:!TLSv1_1"; "" means TLS 1.2 and 1.3
+	CipherList   string            // SSL_cipher_list for TLS 1.2 and older; "" means crypto/tls's
+	CipherLists  map[string]string // SSL_cipher_list per SNI name
+	Ciphersuites string            // SSL_ciphersuites for TLS 1.3: must name all three
+	Curves       string            // SSL_ecdh_curve, such as "X25519MLKEM768:X25519:P-256"; "" and "auto" mean crypto/tls's
+	ClientOrder  bool              // SSL_honor_cipher_order 0: the client's order of suites decides
+	ALPN         []string          // SSL_alpn_protocols; the client's first choice among them wins
+
+	Client                    // who may come in by certificate
+	Clients map[string]Client // the same per SNI name; what is not set there is as in Client
+
+	SessionIDContext string        // SSL_session_id_context: ports and machines with the same one and the same keys share tickets; "" means the port
+	TicketKeyFiles   []string      // SSL_ticket_key_file; none: keys of its own
+	TicketLife       time.Duration // SSL_ticket_life: how long a ticket resumes; 0 means a day, negative none
+	StapleFile       string        // SSL_ocsp_staple_file: OCSP response in DER for the default certificate
+	Staple           bool          // SSL_ocsp_staple: fetch and refresh OCSP responses for the certificates
+
+	StartPlain bool // SSL_startHandshake 0: the handler starts TLS later
+	MaxLine    int  // SSL_max_getline_length: longest line in bytes; 0 means the engine's limit
 
 	origins map[string]conf.Origin // of values that With took from texts
 }
@@ -35,6 +61,7 @@ func (p Params) With(v conf.Values) (Params, error) {
 	if p.origins == nil {
 		p.origins = make(map[string]conf.Origin)
 	}
+	p.Clients = maps.Clone(p.Clients)
 	known := keyTable()
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(v)) {
@@ -66,6 +93,12 @@ func (p Params) With(v conf.Values) (Params, error) {
 	return p, errors.Join(errs...)
 }
 
+// LogValue names the keys that were given by text, and no values: some are
+// commands with arguments, and files tell where secrets are.
+func (p Params) LogValue() slog.Value {
+	return slog.StringValue("SSL parameters: " + strings.Join(slices.Sorted(maps.Keys(p.origins)), " "))
+}
+
 // fail makes an *Error about a parameter of p.
 func (p *Params) fail(where, key, value, reason string, cause error) *Error {
 	return &Error{Where: where, Key: key, Value: value, Reason: reason, Origin: p.origins[key], Err: cause}
@@ -73,45 +106,16 @@ func (p *Params) fail(where, key, value, reason string, cause error) *Error {
 
 // assign checks that the values fit the kind of key and hands them on.
 func (k *keyDef) assign(p *Params, vals []conf.Value) string {
-	if !k.Map {
-		for _, v := range vals {
-			if v.Name != "" {
-				return fmt.Sprintf("takes no names, but has a value for %q", v.Name)
-			}
+	for _, v := range vals {
+		if v.Name == "" {
+			continue
+		}
+		if !k.Map {
+			return fmt.Sprintf("takes no names, but has a value for %q", v.Name)
+		}
+		if reason := checkName(v.Name, k.Name); reason != "" {
+			return reason
 		}
 	}
 	return k.set(p, vals)
-}
-
-func setText(field func(*Params) *string) func(*Params, []conf.Value) string {
-	return func(p *Params, vals []conf.Value) string {
-		*field(p) = strings.TrimSpace(vals[len(vals)-1].Text)
-		return ""
-	}
-}
-
-// setWords takes lists: several values, or one with commas or blanks.
-func setWords(field func(*Params) *[]string) func(*Params, []conf.Value) string {
-	return func(p *Params, vals []conf.Value) string {
-		var words []string
-		for _, v := range vals {
-			words = append(words, strings.FieldsFunc(v.Text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })...)
-		}
-		*field(p) = words
-		return ""
-	}
-}
-
-func setVersion(p *Params, vals []conf.Value) string {
-	text := strings.TrimSpace(vals[len(vals)-1].Text)
-	if _, reason := parseVersions(text); reason != "" {
-		return reason
-	}
-	p.Version = text
-	return ""
-}
-
-func setALPN(p *Params, vals []conf.Value) string {
-	setWords(func(p *Params) *[]string { return &p.ALPN })(p, vals)
-	return checkALPN(p.ALPN)
 }

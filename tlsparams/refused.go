@@ -4,35 +4,19 @@ package tlsparams
 // reason and the nearest thing that works. The text follows the key's name.
 func refusedKeys() map[string]string {
 	const (
-		notYet     = "is not handled yet"
+		code       = "is a function and can be given in code only, as Hooks."
 		clientOnly = "is for TLS clients and means nothing on a server; remove it"
 		noCache    = "is not possible with Go's crypto/tls, which has no session cache; tickets resume sessions instead; remove it"
 		noDH       = "is not possible with Go's crypto/tls, which has no finite-field DH suites; ECDHE works without a file, groups are set with SSL_ecdh_curve"
 	)
 	return map[string]string{
-		"SSL_cipher_list":        notYet,
-		"SSL_ciphersuites":       notYet,
-		"SSL_honor_cipher_order": notYet,
-		"SSL_ecdh_curve":         notYet,
-		"SSL_verify_mode":        notYet,
-		"SSL_verify_callback":    notYet,
-		"SSL_ca_file":            notYet,
-		"SSL_ca_path":            notYet,
-		"SSL_client_ca_file":     notYet,
-		"SSL_fingerprint":        notYet,
-		"SSL_force_fingerprint":  notYet,
-		"SSL_check_crl":          notYet,
-		"SSL_crl_file":           notYet,
-		"SSL_ticket_keycb":       notYet,
-		"SSL_session_id_context": notYet,
-		"SSL_passwd_cb":          notYet,
-		"SSL_startHandshake":     notYet,
-		"SSL_use_cert":           notYet,
-		"SSL_server":             notYet,
-
-		"SSL_mode_release_buffers": notYet,
-		"SSL_max_getline_length":   notYet,
-
+		"SSL_verify_callback":     code + "Verify",
+		"SSL_ticket_keycb":        code + "TicketKey; name a file with SSL_ticket_key_file",
+		"SSL_passwd_cb":           code + "Password; name a file with SSL_passwd_file or a program with SSL_passwd_command",
+		"SSL_passwd":              "is no parameter, as passwords do not belong on command lines; name a file with SSL_passwd_file or a program with SSL_passwd_command",
+		"SSL_create_ctx_callback": code + "Config",
+		"SSL_error_trap":          "is a function and can be given in code only",
+		"SSL_error_callback":      "is a function and can be given in code only",
 		"SSL_cert":                "holds objects and can be given in code only; name a file with SSL_cert_file",
 		"SSL_key":                 "holds an object and can be given in code only; name a file with SSL_key_file",
 		"SSL_ca":                  "holds objects and can be given in code only; name a file with SSL_ca_file",
@@ -45,9 +29,6 @@ func refusedKeys() map[string]string {
 		"SSL_session_key":         noCache,
 		"SSL_psk":                 "is not possible with Go's crypto/tls, which has no pre-shared keys; ask for client certificates with SSL_verify_mode",
 		"SSL_reuse_ctx":           "shares a context between sockets, which code does here by using one Source for several ports",
-		"SSL_create_ctx_callback": "is a function and can be given in code only",
-		"SSL_error_trap":          "is a function and can be given in code only",
-		"SSL_error_callback":      "is a function and can be given in code only",
 		"SSL_on_peer_shutdown":    "is a function; a handler sees the peer's close_notify as io.EOF",
 		"SSL_keepSocketOnError":   "keeps a socket open for code to use after a failed handshake, which only code can do",
 		"SSL_usebio":              "is a detail of Perl's TLS over TLS; remove it",

@@ -1,34 +1,42 @@
 package tlsparams
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"netserver/tlsparams/certfile"
+	"netserver/tlsparams/revoke"
+	"netserver/tlsparams/sni"
+	"netserver/tlsparams/tickets"
+	"netserver/tlsparams/trust"
 )
 
-// Env is what a Source needs to know beside the parameters. The zero Env works.
-type Env struct {
-	Where      string           // the port, for messages: "port 443/ssl"
-	Loopback   bool             // every TLS port is bound to loopback: a self-signed certificate will do
-	SelfSigned *Certificate     // the one to use where one is wanted; nil makes a new one
-	Now        func() time.Time // time.Now if nil
-}
-
-func (e *Env) now() time.Time {
-	if e.Now != nil {
-		return e.Now()
-	}
-	return time.Now()
-}
-
-// A Source gives the *tls.Config of one port. It is safe for concurrent use.
+// A Source gives the *tls.Config of one port, keeps it up to date while Run
+// runs, and judges clients by their certificates. It is safe for concurrent
+// use.
 type Source struct {
-	cfg      atomic.Pointer[tls.Config]
+	p        Params
+	env      Env
+	versions versions
+	curves   []tls.CurveID
 	self     *Certificate
+	tickets  *tickets.Keeper
+	share    sharer
+	cur      atomic.Pointer[generation]
+
+	mu       sync.Mutex // held while files are read again
+	named    []*slot
+	fromDir  []*slot
 	warnings []string
+	ocsp     map[string]*revoke.OCSP
+	trustErr string // why newer trust files do not count, or ""
+
+	changedMu sync.Mutex
+	changed   chan struct{}
 }
 
 // Source loads and checks everything that p names. where is the port, for
@@ -38,81 +46,168 @@ func (p Params) Source(where string, loopback bool) (*Source, error) {
 	return p.Open(Env{Where: where, Loopback: loopback})
 }
 
-// Open loads and checks everything that p names. The error is an *Error, or
-// joins several.
+// Open loads and checks everything that p names. The error joins an *Error for
+// each thing that is wrong. A Source needs no closing; one that nothing refers
+// to is gone.
 func (p Params) Open(env Env) (*Source, error) {
-	s := &Source{}
-	vs, reason := parseVersions(p.Version)
-	if reason != "" {
-		return nil, p.fail(env.Where, "SSL_version", p.Version, reason, nil)
-	}
-	if vs&oldVersions != 0 {
-		s.warnings = append(s.warnings, p.fail(env.Where, "SSL_version", p.Version,
-			"allows TLS 1.0 or 1.1, which are obsolete and insecure", nil).Error())
-	}
-	if reason := checkALPN(p.ALPN); reason != "" {
-		return nil, p.fail(env.Where, "SSL_alpn_protocols", "", reason, nil)
-	}
-	cert, err := s.certificate(&p, &env)
-	if err != nil {
+	s := &Source{p: p, env: env, changed: make(chan struct{})}
+	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey, Secret: env.TicketSecret}
+	if err := errors.Join(s.checkProtocol(), s.checkTickets()); err != nil {
 		return nil, err
 	}
-	s.cfg.Store(newConfig(cert, vs, p.ALPN))
+	certErr := s.loadCerts()
+	sites, warnings, err := s.loadSites(nil)
+	s.warnings = append(s.warnings, warnings...)
+	if err := errors.Join(certErr, err, s.loadTicketKeys(), s.loadStapleFile()); err != nil {
+		return nil, err
+	}
+	table, warnings := s.table()
+	s.warnings = append(s.warnings, warnings...)
+	s.checkDates()
+	s.checkUse(sites, &table)
+	s.cur.Store(s.newGeneration(table, sites))
 	return s, nil
 }
 
-// certificate finds the certificate of a port: from files, or self-signed.
-func (s *Source) certificate(p *Params, env *Env) (*tls.Certificate, error) {
-	if p.CertFile == "" && p.KeyFile != "" {
-		return nil, p.fail(env.Where, "SSL_key_file", p.KeyFile, "is given without SSL_cert_file", nil)
-	}
-	if p.CertFile == ForceSelfSigned && p.KeyFile != "" {
-		return nil, p.fail(env.Where, "SSL_key_file", p.KeyFile, "is given, but SSL_cert_file is self-signed, which makes its own key", nil)
-	}
-	if p.CertFile == "" && !env.Loopback {
-		return nil, p.fail(env.Where, "SSL_cert_file", "",
-			"is missing: a TLS port needs a certificate; give SSL_cert_file (and SSL_key_file), or SSL_cert_file=self-signed for one made in memory that clients cannot verify", nil)
-	}
-	if p.CertFile == "" || p.CertFile == ForceSelfSigned {
-		s.self = env.SelfSigned
-		if s.self == nil {
-			var err error
-			if s.self, err = SelfSigned(env.now()); err != nil {
-				return nil, err
-			}
+// checkProtocol checks versions, suites, groups and protocols.
+func (s *Source) checkProtocol() error {
+	p := &s.p
+	var errs []error
+	fail := func(key, value, reason string) {
+		if reason != "" {
+			errs = append(errs, p.fail(s.env.Where, key, value, reason, nil))
 		}
-		return s.self.tls, nil
 	}
-	pair, err := certfile.Load(p.CertFile, p.KeyFile)
-	if err != nil {
-		return nil, p.fileError(env.Where, err)
+	var reason string
+	s.versions, reason = parseVersions(p.Version)
+	fail("SSL_version", p.Version, reason)
+	s.curves, reason = parseCurves(p.Curves)
+	fail("SSL_ecdh_curve", p.Curves, reason)
+	fail("SSL_alpn_protocols", "", checkALPN(p.ALPN))
+	if p.Ciphersuites != "" {
+		fail("SSL_ciphersuites", p.Ciphersuites, checkCiphersuites(p.Ciphersuites))
 	}
-	if reason := certfile.Dates(pair.Chain, env.now()); reason != "" {
-		s.warnings = append(s.warnings, p.fail(env.Where, "SSL_cert_file", p.CertFile, reason, nil).Error())
+	if len(errs) > 0 {
+		return errors.Join(errs...)
 	}
-	return pair.TLS(), nil
+	if s.versions&oldVersions != 0 {
+		s.warn("SSL_version", p.Version, "allows TLS 1.0 or 1.1, which are obsolete and insecure")
+	}
+	if onlyTLS13(s.curves) && s.versions&^bit(tls.VersionTLS13) != 0 {
+		s.warn("SSL_ecdh_curve", p.Curves, "holds only groups of TLS 1.3: clients of TLS 1.2 and older cannot come in")
+	}
+	return nil
 }
 
-// fileError names the parameter that brought the file.
-func (p *Params) fileError(where string, err error) error {
-	var fe *certfile.Error
-	if !errors.As(err, &fe) {
-		return err
+// checkDates warns of certificates out of their time.
+func (s *Source) checkDates() {
+	for _, sl := range s.slots() {
+		if reason := certfile.Dates(oldChain(sl.cur.Load()), s.env.now()); reason != "" && sl.files.Cert != "" {
+			s.warn(sl.key, sl.files.Cert, reason)
+		}
 	}
-	key := "SSL_cert_file"
-	if fe.Role == certfile.RoleKey {
-		key = "SSL_key_file"
+}
+
+// checkUse warns of suites that fit no certificate.
+func (s *Source) checkUse(sites map[string]*site, table *sni.Table[*host]) {
+	for _, st := range sites {
+		if st.listed == nil || s.versions&^bit(tls.VersionTLS13) == 0 {
+			continue
+		}
+		h, ok := table.At(st.pattern)
+		if !ok {
+			continue
+		}
+		fits := slices.ContainsFunc(st.suites, func(i suiteInfo) bool {
+			return slices.ContainsFunc(h.slots, func(sl *slot) bool { return isECDSA(sl.cur.Load()) == i.ecdsa })
+		})
+		if !fits {
+			s.warn("SSL_cipher_list", "", "holds no suite for the kind of key of the certificate: clients of TLS 1.2 and older cannot come in under "+st.describe())
+		}
 	}
-	return p.fail(where, key, fe.File, fe.Reason, err)
+}
+
+func (s *Source) warn(key, value, reason string) {
+	s.warnings = append(s.warnings, s.p.fail(s.env.Where, key, value, reason, nil).Error())
+}
+
+func (s *Source) slots() []*slot { return append(slices.Clone(s.named), s.fromDir...) }
+
+func (s *Source) ocspChecker(hard bool, responder string) (*revoke.OCSP, error) {
+	if responder != "" {
+		if err := revoke.CheckResponder(responder); err != nil {
+			return nil, err
+		}
+	}
+	key := responder
+	if hard {
+		key = "hard " + responder
+	}
+	if o := s.ocsp[key]; o != nil {
+		return o, nil // its answers are still good
+	}
+	if s.ocsp == nil {
+		s.ocsp = make(map[string]*revoke.OCSP)
+	}
+	o := &revoke.OCSP{Hard: hard, Responder: responder, Client: s.env.HTTP}
+	s.ocsp[key] = o
+	return o, nil
 }
 
 // Config returns the configuration for the next handshake. It costs one atomic
 // load; ask again for each handshake, as a reload swaps it. It must not be
 // changed.
-func (s *Source) Config() *tls.Config { return s.cfg.Load() }
+func (s *Source) Config() *tls.Config { return s.cur.Load().base }
+
+// Params returns what the Source was made from.
+func (s *Source) Params() Params { return s.p }
 
 // SelfSigned returns the certificate made in memory, or nil if files are used.
 func (s *Source) SelfSigned() *Certificate { return s.self }
 
-// Warnings returns what is allowed but deserves a line in the log.
-func (s *Source) Warnings() []string { return s.warnings }
+// Warnings returns what was found at start that is allowed but deserves a line
+// in the log.
+func (s *Source) Warnings() []string { return slices.Clone(s.warnings) }
+
+// Status tells what each certificate is doing.
+func (s *Source) Status() []CertStatus {
+	s.mu.Lock()
+	slots := s.slots()
+	s.mu.Unlock()
+	out := make([]CertStatus, len(slots))
+	for i, sl := range slots {
+		out[i] = sl.status()
+	}
+	return out
+}
+
+// A Verdict is why a client may come in, and until when that holds.
+type Verdict = trust.Verdict
+
+// Judge decides by the rules of this moment whether the client of a finished
+// handshake may come in, or stay. Handshakes are judged by themselves; call it
+// for open connections when Changed tells, and at the time in the verdict that
+// was returned before. The error, a *trust.Denied, states the reason. It may
+// ask an OCSP responder, which takes until ctx ends at most.
+func (s *Source) Judge(ctx context.Context, state *tls.ConnectionState) (Verdict, error) {
+	if err := ctx.Err(); err != nil {
+		return Verdict{}, err
+	}
+	st, _ := s.cur.Load().sites.Find(state.ServerName)
+	return st.rule.Judge(state, s.env.now())
+}
+
+// Changed returns a channel that is closed when who may come in has changed
+// since the call. Ask again before judging, so that no change is missed.
+func (s *Source) Changed() <-chan struct{} {
+	s.changedMu.Lock()
+	defer s.changedMu.Unlock()
+	return s.changed
+}
+
+func (s *Source) announce() {
+	s.changedMu.Lock()
+	defer s.changedMu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

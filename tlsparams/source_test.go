@@ -61,7 +61,7 @@ func TestBrokenFiles(t *testing.T) {
 		{"missing key", goodCert, dir + "/none", "SSL_key_file " + dir + "/none does not exist"},
 		{"directory", dir, "", "is a directory"},
 		{"empty", writeFile(t, dir, "empty"), "", "is empty"},
-		{"garbage", writeFile(t, dir, "garbage", []byte("hello, world\n")), "", "holds no PEM certificate"},
+		{"garbage", writeFile(t, dir, "garbage", []byte("hello, world\n")), "", "holds no certificate in PEM, DER or PKCS#12 form"},
 		{"truncated", writeFile(t, dir, "cut", certPEM(leaf)[:300]), goodKey, "is damaged or cut short"},
 		{"truncated key", goodCert, writeFile(t, dir, "cut.key", keyPEM(t, key)[:100]), "is damaged or cut short"},
 		{"no key", goodCert, "", "holds no private key"},

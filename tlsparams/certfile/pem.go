@@ -85,8 +85,3 @@ func asSigner(k any) (crypto.Signer, string) {
 	}
 	return nil, "holds a private key of a kind that TLS does not use here; RSA, ECDSA (P-256, P-384, P-521) and Ed25519 keys work"
 }
-
-func encryptedPEM(b *pem.Block) bool {
-	return b.Type == "ENCRYPTED PRIVATE KEY" || b.Headers["DEK-Info"] != "" ||
-		strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED")
-}

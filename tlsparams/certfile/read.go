@@ -56,7 +56,7 @@ func read(file string) ([]byte, *Error) {
 		return nil, osError(file, err)
 	}
 	if fi.IsDir() {
-		return nil, &Error{File: file, Reason: "is a directory; name a file in it"}
+		return nil, &Error{File: file, Reason: "is a directory; name a file in it, or serve all of it with SSL_cert_dir"}
 	}
 	if !fi.Mode().IsRegular() {
 		return nil, &Error{File: file, Reason: "is not a regular file"}

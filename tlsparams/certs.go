@@ -1,0 +1,271 @@
+package tlsparams
+
+import (
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"netserver/tlsparams/certfile"
+	"netserver/tlsparams/sni"
+)
+
+// A host is what one name serves: a certificate for each key type, those that
+// are cheaper to sign with first.
+type host struct{ slots []*slot }
+
+// pick returns the first certificate that the client can take, or the last.
+func (h *host) pick(hello *tls.ClientHelloInfo, clientOrder bool) *tls.Certificate {
+	if len(h.slots) == 1 {
+		return h.slots[0].cur.Load()
+	}
+	if clientOrder {
+		if c := h.bySignature(hello); c != nil {
+			return c
+		}
+	}
+	var c *tls.Certificate
+	for _, s := range h.slots {
+		if c = s.cur.Load(); supports(hello, c) {
+			return c
+		}
+	}
+	return c
+}
+
+// bySignature returns the certificate for the first signature scheme in the
+// client's order that one can make.
+func (h *host) bySignature(hello *tls.ClientHelloInfo) *tls.Certificate {
+	one := *hello
+	one.ServerName = ""
+	for i := range hello.SignatureSchemes {
+		one.SignatureSchemes = hello.SignatureSchemes[i : i+1]
+		for _, s := range h.slots {
+			if c := s.cur.Load(); one.SupportsCertificate(c) == nil {
+				return c
+			}
+		}
+	}
+	return nil
+}
+
+func (h *host) add(s *slot) {
+	h.slots = append(h.slots, s)
+	slices.SortStableFunc(h.slots, func(a, b *slot) int { return rank(a) - rank(b) })
+}
+
+func rank(s *slot) int {
+	if _, ok := s.cur.Load().Leaf.PublicKey.(*rsa.PublicKey); ok {
+		return 1
+	}
+	return 0
+}
+
+// hasType tells whether the host has a certificate of the slot's key type.
+func (h *host) hasType(s *slot) bool {
+	for _, o := range h.slots {
+		if rank(o) == rank(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// loadCerts loads everything that the parameters name and fills s.named,
+// s.fromDir and the table.
+func (s *Source) loadCerts() error {
+	p := &s.p
+	if reason := p.certConflict(); reason != nil {
+		reason.Where = s.env.Where
+		return reason
+	}
+	var errs []error
+	add := func(name string, sl *slot, err error) {
+		if err != nil {
+			errs = append(errs, err)
+			return
+		}
+		sl.name = name
+		s.named = append(s.named, sl)
+	}
+	if err := s.defaultCert(add); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.CertFiles)) {
+		sl, err := s.fileSlot("SSL_cert_file", certfile.Files{Cert: p.CertFiles[name], Key: p.KeyFiles[name]})
+		add(name, sl, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.env.Certificates)) {
+		sl, err := s.codeSlot(name, s.env.Certificates[name])
+		add(name, sl, err)
+	}
+	if p.CertDir != "" {
+		found, err := certfile.Scan(p.CertDir)
+		if err != nil {
+			errs = append(errs, s.fileError("SSL_cert_dir", err))
+		}
+		for _, f := range found {
+			sl, err := s.fileSlot("SSL_cert_dir", f)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			s.fromDir = append(s.fromDir, sl)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// defaultCert loads the certificate for all names, if there is to be one.
+func (s *Source) defaultCert(add func(string, *slot, error)) error {
+	p := &s.p
+	_, code := s.env.Certificates[""]
+	others := len(p.CertFiles) > 0 || p.CertDir != "" || len(s.env.Certificates) > 0
+	switch {
+	case p.CertFile == "" && !others && !s.env.Loopback:
+		return p.fail(s.env.Where, "SSL_cert_file", "",
+			"is missing: a TLS port needs a certificate; give SSL_cert_file (and SSL_key_file), or SSL_cert_file=self-signed for one made in memory that clients cannot verify", nil)
+	case p.CertFile == ForceSelfSigned || p.CertFile == "" && !others:
+		s.self = s.env.SelfSigned
+		if s.self == nil {
+			var err error
+			if s.self, err = SelfSigned(s.env.now()); err != nil {
+				return err
+			}
+		}
+		sl := &slot{key: "SSL_cert_file", since: s.env.now()}
+		sl.cur.Store(s.self.tls)
+		add("", sl, nil)
+	case p.CertFile != "" && !code:
+		sl, err := s.fileSlot("SSL_cert_file", certfile.Files{Cert: p.CertFile, Key: p.KeyFile})
+		add("", sl, err)
+	}
+	return nil
+}
+
+// certConflict finds parameters about certificates that exclude each other.
+func (p *Params) certConflict() *Error {
+	if p.CertFile == "" && p.KeyFile != "" {
+		return p.fail("", "SSL_key_file", p.KeyFile, "is given without SSL_cert_file", nil)
+	}
+	if p.CertFile == ForceSelfSigned && p.KeyFile != "" {
+		return p.fail("", "SSL_key_file", p.KeyFile, "is given, but SSL_cert_file is self-signed, which makes its own key", nil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.KeyFiles)) {
+		if p.CertFiles[name] == "" {
+			return p.fail("", "SSL_key_file", p.KeyFiles[name], fmt.Sprintf("is given for the name %q, which has no SSL_cert_file", name), nil)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.CertFiles)) {
+		main, _, further := strings.Cut(name, "%")
+		if reason := checkName(name, "SSL_cert_file"); reason != "" {
+			return p.fail("", "SSL_cert_file", "", reason, nil)
+		}
+		if further && p.CertFiles[main] == "" && (main != "" || p.CertFile == "") {
+			return p.fail("", "SSL_cert_file", p.CertFiles[name], fmt.Sprintf("is a further key type for %q, which has no SSL_cert_file of its own", main), nil)
+		}
+	}
+	return nil
+}
+
+func (s *Source) fileSlot(key string, f certfile.Files) (*slot, error) {
+	sl := &slot{key: key, files: f}
+	if _, err := sl.load(s.loader(), &s.share, s.env.now(), true); err != nil {
+		return nil, s.fileError(key, err)
+	}
+	return sl, nil
+}
+
+func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
+	if c == nil || len(c.Certificate) == 0 || c.PrivateKey == nil {
+		return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q has no certificate or no key", name), nil)
+	}
+	own := *c
+	if own.Leaf == nil {
+		leaf, err := x509.ParseCertificate(c.Certificate[0])
+		if err != nil {
+			return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q is damaged: %v", name, err), err)
+		}
+		own.Leaf = leaf
+	}
+	sl := &slot{key: "SSL_cert", since: s.env.now()}
+	sl.cur.Store(&own)
+	return sl, nil
+}
+
+func (s *Source) loader() *certfile.Loader {
+	return &certfile.Loader{ReadFile: s.env.ReadFile, Password: s.p.passwords(&s.env)}
+}
+
+// fileError names the parameter that brought the file.
+func (s *Source) fileError(key string, err error) error {
+	var fe *certfile.Error
+	if !errors.As(err, &fe) {
+		return err
+	}
+	if fe.Role == certfile.RoleKey && key == "SSL_cert_file" {
+		key = "SSL_key_file"
+	}
+	return s.p.fail(s.env.Where, key, fe.File, fe.Reason, err)
+}
+
+// table arranges the slots by name: those given for a name, then those of the
+// directory by the names that they are made for.
+func (s *Source) table() (sni.Table[*host], []string) {
+	var t sni.Table[*host]
+	var warnings []string
+	explicit := make(map[string]bool)
+	for _, sl := range s.named {
+		name, _, _ := strings.Cut(sl.name, "%")
+		h, ok := t.At(name)
+		if !ok {
+			h = &host{}
+			t.Set(name, h)
+		}
+		h.add(sl)
+		explicit[sni.Normal(name)] = true
+		if reason := coverage(sl.cur.Load().Leaf, name); reason != "" {
+			warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert, reason, nil).Error())
+		}
+	}
+	for _, sl := range s.fromDir {
+		for _, name := range namesOf(sl.cur.Load().Leaf) {
+			h, ok := t.At(name)
+			switch {
+			case explicit[sni.Normal(name)]:
+			case !ok:
+				h = &host{}
+				h.add(sl)
+				t.Set(name, h)
+			case h.hasType(sl):
+				warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert,
+					fmt.Sprintf("is not served for %q: %s comes first", name, h.slots[0].files.Cert), nil).Error())
+			default:
+				h.add(sl)
+			}
+		}
+	}
+	return t, warnings
+}
+
+// coverage tells why clients that ask for name will not accept leaf, or "".
+func coverage(leaf *x509.Certificate, name string) string {
+	if name == "" || strings.HasPrefix(name, "*.") && slices.Contains(leaf.DNSNames, name) || leaf.VerifyHostname(name) == nil {
+		return ""
+	}
+	return fmt.Sprintf("is given for the name %q, but is not made for it", name)
+}
+
+func namesOf(leaf *x509.Certificate) []string {
+	names := leaf.DNSNames
+	if len(names) == 0 && leaf.Subject.CommonName != "" {
+		names = []string{leaf.Subject.CommonName}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" || sni.Check(n) != "" })
+}
+
+func oldChain(c *tls.Certificate) []*x509.Certificate { return []*x509.Certificate{c.Leaf} }

@@ -1,0 +1,3 @@
+// Package cipherlist reads OpenSSL's cipher strings, as SSL_cipher_list holds
+// them, and gives the suites of crypto/tls that they select, in their order.
+package cipherlist

@@ -1,0 +1,56 @@
+package tlsparams
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// Env is what a Source needs beside the parameters. The zero Env works.
+type Env struct {
+	Where        string                            // the port, for messages: "port 443/ssl"
+	Loopback     bool                              // every TLS port is bound to loopback: a self-signed certificate will do
+	SelfSigned   *Certificate                      // the one to use where one is wanted; nil makes a new one
+	Certificates map[string]*tls.Certificate       // SSL_cert and SSL_key: certificates from code, named as Params.CertFiles; "" is the default
+	ClientCAs    *x509.CertPool                    // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
+	TicketSecret []byte                            // shared by the processes of one server: ticket keys are made from it; nil: each process its own
+	ReadFile     func(file string) ([]byte, error) // instead of reading from disk, for processes that may not
+	HTTP         *http.Client                      // for OCSP; nil: a client that waits 5 seconds at most
+	Log          *slog.Logger                      // for what happens while Run follows the files; nil: nothing is logged
+	Now          func() time.Time                  // time.Now if nil
+	Hooks        Hooks                             // functions; nil ones are skipped
+}
+
+// Hooks are the parameters that are functions. They are called concurrently.
+type Hooks struct {
+	// Password returns the password for an encrypted file (SSL_passwd_cb). It
+	// goes before SSL_passwd_file and SSL_passwd_command. The result is
+	// overwritten after use.
+	Password func(file string) ([]byte, error)
+	// Verify gets the verdict on a client's chain and pins, nil for good, and
+	// replaces it with its own (SSL_verify_callback). Allow lists come after.
+	Verify func(state *tls.ConnectionState, chains [][]*x509.Certificate, verdict error) error
+	// TicketKey finds ticket keys (SSL_ticket_keycb): without a name it
+	// returns the current key, 32 bytes, and its name, 16 bytes; with one,
+	// the key of that name, nil if there is none, and the current one's name.
+	TicketKey func(name []byte) (key, current []byte, err error)
+	// Config may change each configuration before it is used
+	// (SSL_create_ctx_callback).
+	Config func(*tls.Config)
+}
+
+func (e *Env) now() time.Time {
+	if e.Now != nil {
+		return e.Now()
+	}
+	return time.Now()
+}
+
+func (e *Env) log() *slog.Logger {
+	if e.Log != nil {
+		return e.Log
+	}
+	return slog.New(slog.DiscardHandler)
+}

@@ -1,0 +1,156 @@
+package tlsparams
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"netserver/tlsparams/certfile"
+)
+
+// A slot is one certificate with its key, wherever it is served. Its files
+// are read again by themselves; cur is what handshakes see.
+type slot struct {
+	key   string         // the parameter that named it
+	name  string         // the SNI name it was given for, or ""
+	files certfile.Files // empty for one from memory
+	cur   atomic.Pointer[tls.Certificate]
+
+	mu       sync.Mutex
+	digest   [32]byte // of the files' contents
+	since    time.Time
+	err      string // why the newest contents are not served, or ""
+	errAt    time.Time
+	lastWarn int // days before the end that were last warned about
+}
+
+// A CertStatus tells what one certificate is doing.
+type CertStatus struct {
+	Parameter   string // that named it, such as "SSL_cert_file"
+	Name        string // the SNI name it was given for, or ""
+	CertFile    string // "" for one made in memory
+	KeyFile     string
+	Subject     string
+	Fingerprint string
+	ServedSince time.Time
+	Expires     time.Time
+	LastError   string    // why newer contents of the files are not served; "" if they are
+	LastErrorAt time.Time // zero without LastError
+}
+
+func (s *slot) status() CertStatus {
+	c := s.cur.Load()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return CertStatus{Parameter: s.key, Name: s.name, CertFile: s.files.Cert, KeyFile: s.files.Key,
+		Subject: certfile.Name(c.Leaf), Fingerprint: fingerprint(c.Certificate[0]),
+		ServedSince: s.since, Expires: c.Leaf.NotAfter, LastError: s.err, LastErrorAt: s.errAt}
+}
+
+// snapshot is the contents of a pair of files, read at one time.
+type snapshot struct {
+	cert, key []byte
+	digest    [32]byte
+}
+
+// take reads both files and, as they may be replaced in between, the first
+// once more.
+func take(l *certfile.Loader, f certfile.Files) (*snapshot, error) {
+	for range 3 {
+		s, err := takeOnce(l, f)
+		if err != nil || f.Key == "" || f.Key == f.Cert {
+			return s, err
+		}
+		again, err := l.Read(certfile.RoleCert, f.Cert)
+		if err != nil {
+			return nil, err
+		}
+		if string(again) == string(s.cert) {
+			return s, nil
+		}
+	}
+	return takeOnce(l, f)
+}
+
+func takeOnce(l *certfile.Loader, f certfile.Files) (*snapshot, error) {
+	s := &snapshot{}
+	var err error
+	if s.cert, err = l.Read(certfile.RoleCert, f.Cert); err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	h.Write(s.cert)
+	if f.Key != "" && f.Key != f.Cert {
+		if s.key, err = l.Read(certfile.RoleKey, f.Key); err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(s.key)
+		h.Write(sum[:])
+	}
+	h.Sum(s.digest[:0])
+	return s, nil
+}
+
+// load reads the slot's files and serves what they hold. Without force it
+// keeps what is served if the contents are the same, or are past their time
+// while what is served is not. changed tells whether another is served now.
+func (s *slot) load(l *certfile.Loader, share *sharer, now time.Time, first bool) (changed bool, err error) {
+	snap, err := take(l, s.files)
+	if err != nil {
+		return false, err
+	}
+	defer clear(snap.key)
+	s.mu.Lock()
+	same := !first && snap.digest == s.digest
+	s.mu.Unlock()
+	if same {
+		return false, nil
+	}
+	pair, err := l.Parse(s.files.Cert, snap.cert, s.files.Key, snap.key)
+	if err != nil {
+		return false, err
+	}
+	c := pair.TLS()
+	if old := s.cur.Load(); old != nil {
+		reason := certfile.Dates(pair.Chain, now)
+		if reason != "" && certfile.Dates(oldChain(old), now) == "" {
+			return false, &certfile.Error{File: s.files.Cert, Reason: reason}
+		}
+		if string(old.Certificate[0]) == string(c.Certificate[0]) {
+			c.OCSPStaple = old.OCSPStaple
+		}
+	}
+	share.chain(c)
+	s.cur.Store(c)
+	s.mu.Lock()
+	s.digest, s.since, s.lastWarn = snap.digest, now, 0
+	s.mu.Unlock()
+	return true, nil
+}
+
+// sharer keeps one copy of each authority's certificate: ten thousand
+// certificates of one authority would each carry theirs.
+type sharer struct {
+	mu   sync.Mutex
+	ders map[[32]byte][]byte
+}
+
+func (s *sharer) chain(c *tls.Certificate) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ders == nil {
+		s.ders = make(map[[32]byte][]byte)
+	}
+	for i := 1; i < len(c.Certificate); i++ {
+		key := sha256.Sum256(c.Certificate[i])
+		if d, ok := s.ders[key]; ok {
+			c.Certificate[i] = d
+		} else {
+			s.ders[key] = c.Certificate[i]
+		}
+	}
+	// The leaf's own copy is part of Leaf, which parsing made of it.
+	c.Certificate[0] = c.Leaf.Raw
+}

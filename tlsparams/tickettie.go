@@ -1,0 +1,104 @@
+package tlsparams
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"errors"
+
+	"netserver/tlsparams/certfile"
+	"netserver/tlsparams/sni"
+	"netserver/tlsparams/tickets"
+	"netserver/tlsparams/trust"
+)
+
+// binding is what a ticket is tied to: the port (or what joins several), the
+// name that the client asked for, and who may come in under it.
+func (s *Source) binding(st *site, serverName string) []byte {
+	h := sha256.New()
+	context := "context " + s.p.SessionIDContext
+	if s.p.SessionIDContext == "" {
+		context = "port " + s.env.Where
+	}
+	for _, part := range []string{context, sni.Normal(serverName)} {
+		sum := sha256.Sum256([]byte(part))
+		h.Write(sum[:])
+	}
+	h.Write(st.digest[:])
+	return h.Sum(nil)
+}
+
+// tieTickets makes c's tickets open only where they were issued. When an
+// authority, list, pin or allow list changes, the site's digest does, and all
+// its tickets lead to full handshakes.
+func (s *Source) tieTickets(c *tls.Config, st *site) {
+	if s.p.TicketLife < 0 {
+		c.SessionTicketsDisabled = true
+		return
+	}
+	c.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		plain, err := ss.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		defer clear(plain)
+		return s.tickets.Seal(plain, s.binding(st, cs.ServerName), s.env.now())
+	}
+	c.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		plain := s.tickets.Open(ticket, s.binding(st, cs.ServerName), s.env.now())
+		if plain == nil {
+			return nil, nil
+		}
+		ss, err := tls.ParseSessionState(plain) // keeps parts of plain
+		if err != nil {
+			return nil, nil // from another Go version: a full handshake
+		}
+		return ss, nil
+	}
+}
+
+// loadTicketKeys reads the key files; the first key of the first one seals.
+func (s *Source) loadTicketKeys() error {
+	if len(s.p.TicketKeyFiles) == 0 {
+		return nil
+	}
+	var all [][]byte
+	for _, f := range s.p.TicketKeyFiles {
+		data, err := s.loader().Read(certfile.RoleKey, f)
+		if err != nil {
+			return s.fileError("SSL_ticket_key_file", err)
+		}
+		keys, err := tickets.ParseKeys(data)
+		clear(data)
+		if err != nil {
+			return s.p.fail(s.env.Where, "SSL_ticket_key_file", f, err.Error(), nil)
+		}
+		all = append(all, keys...)
+	}
+	defer func() {
+		for _, k := range all {
+			clear(k)
+		}
+	}()
+	return s.tickets.SetKeys(all)
+}
+
+// mode returns the site's mode with defaults resolved.
+func (st *site) mode() VerifyMode {
+	switch st.rule.Mode {
+	case trust.Optional:
+		return VerifyOptional
+	case trust.Required:
+		return VerifyRequired
+	}
+	return VerifyNone
+}
+
+func (s *Source) checkTickets() error {
+	if s.p.TicketLife < 0 && (len(s.p.TicketKeyFiles) > 0 || s.env.Hooks.TicketKey != nil) {
+		return errors.Join(s.p.fail(s.env.Where, "SSL_ticket_life", "", "is 0, so that there are no tickets, but keys for them are given", nil))
+	}
+	if len(s.p.TicketKeyFiles) > 0 && s.env.Hooks.TicketKey != nil {
+		return s.p.fail(s.env.Where, "SSL_ticket_key_file", "", "is given beside a SSL_ticket_keycb; only one can provide the keys", nil)
+	}
+	return nil
+}

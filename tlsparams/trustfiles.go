@@ -1,0 +1,158 @@
+package tlsparams
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"netserver/tlsparams/certfile"
+)
+
+// A trustFile is one to read: must is set for those named by themselves, and
+// not for those found in a directory, which may hold other things.
+type trustFile struct {
+	key, path string
+	must      bool
+}
+
+// read reads a file of the trust parameters; the site is made again when it
+// changes.
+func (b *siteBuilder) read(key, path string) ([]byte, bool) {
+	b.follow(path)
+	data, err := b.src.loader().Read(certfile.RoleCert, path)
+	if err != nil {
+		b.errs = append(b.errs, b.src.fileError(key, err))
+		return nil, false
+	}
+	return data, true
+}
+
+func (b *siteBuilder) follow(path string) {
+	if !slices.Contains(b.site.files, path) {
+		b.site.files = append(b.site.files, path)
+	}
+}
+
+// hashName is how openssl rehash names certificates and lists.
+var hashName = regexp.MustCompile(`^[0-9a-f]{8}\.(r?)[0-9]+$`)
+
+// inDirs lists the files of directories that may hold certificates, or lists.
+func (b *siteBuilder) inDirs(key string, dirs []string, lists bool) []trustFile {
+	var out []trustFile
+	for _, dir := range dirs {
+		b.follow(dir)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			_, err = certfile.Scan(dir) // for the wording
+			b.errs = append(b.errs, b.src.fileError(key, err))
+			continue
+		}
+		for _, e := range entries {
+			name := e.Name()
+			path := filepath.Join(dir, name)
+			if fi, err := os.Stat(path); err != nil || fi.IsDir() || strings.HasPrefix(name, ".") {
+				continue
+			}
+			ext := strings.ToLower(filepath.Ext(name))
+			m := hashName.FindStringSubmatch(name)
+			switch {
+			case m != nil && (m[1] == "r") == lists,
+				lists && (ext == ".crl" || ext == ".pem"),
+				!lists && m == nil && slices.Contains([]string{".pem", ".crt", ".cer"}, ext):
+				// A file made for lists that cannot be read as one is an error:
+				// someone's revocation would be lost.
+				out = append(out, trustFile{key, path, lists && (m != nil || ext == ".crl")})
+			}
+		}
+	}
+	return out
+}
+
+func (b *siteBuilder) crlFiles() []trustFile {
+	var out []trustFile
+	for _, f := range b.c.CRLFiles {
+		out = append(out, trustFile{"SSL_crl_file", f, true})
+	}
+	out = append(out, b.inDirs("SSL_crl_path", b.c.CRLPath, true)...)
+	return append(out, b.inDirs("SSL_ca_path", b.c.CAPath, true)...)
+}
+
+// roots reads the anchors and what is named to clients.
+func (b *siteBuilder) roots() {
+	st := b.site
+	files := b.inDirs("SSL_ca_path", b.c.CAPath, false)
+	for _, f := range b.c.CAFiles {
+		files = append(files, trustFile{"SSL_ca_file", f, true})
+	}
+	if len(b.c.CAFiles)+len(b.c.CAPath) > 0 {
+		pool, n := b.pool(files)
+		if n == 0 && len(b.errs) == 0 {
+			b.fail("SSL_ca_path", strings.Join(b.c.CAPath, string(os.PathListSeparator)), "holds no certificate", nil)
+		}
+		st.rule.Roots, st.names = pool, pool
+	} else if b.src.env.ClientCAs != nil {
+		st.rule.Roots, st.names = b.src.env.ClientCAs, b.src.env.ClientCAs
+	} else if !b.c.ForceFingerprint && !b.c.anyAllow() {
+		b.warn("SSL_verify_mode", "", "asks for client certificates, and each that an authority of the system has signed is accepted; name yours with SSL_ca_file")
+	}
+	if b.c.ClientCAFile != "" {
+		st.names, _ = b.pool([]trustFile{{"SSL_client_ca_file", b.c.ClientCAFile, true}})
+	}
+}
+
+func (b *siteBuilder) pool(files []trustFile) (*x509.CertPool, int) {
+	pool, n := x509.NewCertPool(), 0
+	for _, f := range files {
+		data, ok := b.read(f.key, f.path)
+		if !ok {
+			continue
+		}
+		b.note(f.key, data)
+		certs, err := parseCAs(data)
+		if err != nil && f.must {
+			b.fail(f.key, f.path, "holds a damaged certificate: "+err.Error(), err)
+			continue
+		}
+		if len(certs) == 0 && f.must {
+			b.fail(f.key, f.path, "holds no certificate", nil)
+		}
+		for _, c := range certs {
+			pool.AddCert(c)
+			n++
+		}
+	}
+	return pool, n
+}
+
+// parseCAs reads certificates in PEM, or one in DER.
+func parseCAs(data []byte) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	rest := data
+	for {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if !strings.HasSuffix(block.Type, "CERTIFICATE") {
+			continue
+		}
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	if len(certs) == 0 && !bytes.Contains(data, []byte("-----BEGIN ")) {
+		c, err := x509.ParseCertificate(data)
+		if err != nil {
+			return nil, err
+		}
+		certs = append(certs, c)
+	}
+	return certs, nil
+}
