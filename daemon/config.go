@@ -31,11 +31,14 @@ type Config struct {
 type HandlerConfig struct {
 	ProxyTo        string        // host:port or a socket's path
 	ConnectTimeout time.Duration // of ProxyTo
+	AnswerTimeout  time.Duration // of ProxyTo, for datagrams
+	Answers        int           // of ProxyTo to each datagram
 	Echo           string        // lines (the default) or raw
 	EchoControl    bool          // exit, get and dump for every client, not only local ones
 	EchoTimeout    time.Duration // without a line
 	ExecStderr     string        // log (the default), client or inherit
 	ExecKillAfter  time.Duration // between TERM and KILL
+	ExecPipes      bool          // join plain clients by pipes, not by their socket
 }
 
 // portKeys are the keys that make ports together.
@@ -106,9 +109,12 @@ func (c *Config) defineHandler(s *conf.Set) {
 	}
 	define("proxy_to", "TARGET", "", "connect each client to host:port or to a UNIX socket's path", conf.String(&h.ProxyTo))
 	define("proxy_connect_timeout", "SECONDS", "5", "for the connection to proxy_to", conf.Seconds(&h.ConnectTimeout, time.Millisecond, time.Hour))
+	define("proxy_answer_timeout", "SECONDS", "2", "for proxy_to's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
+	define("proxy_answers", "N", "1", "datagrams that proxy_to answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
 	define("echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
 	define("echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
-	define("exec_stderr", "log|client|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "inherit"))
+	define("exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	define("exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
 	define("exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 

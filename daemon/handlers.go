@@ -8,7 +8,13 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/echo"
+	"netserver/handler/exec"
+	"netserver/handler/proxy"
 )
+
+// maxPrograms is how many programs may run at once where max_servers is not
+// given: Net::Server's own default for its children.
+const maxPrograms = 256
 
 // handler makes the handler that the configuration asks for: a program, a
 // proxy, or else an echo.
@@ -17,9 +23,18 @@ func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error
 	case len(c.Program) > 0 && h.ProxyTo != "":
 		return nil, errors.New("proxy_to and a program after -- are both given: a client can be served by one of them")
 	case len(c.Program) > 0:
-		return nil, errors.New("programs are not built yet")
+		if c.Server.MaxServing == 0 {
+			c.Server.MaxServing = maxPrograms
+		}
+		e := &exec.Handler{
+			Path: c.Program[0], Args: c.Program[1:],
+			Stderr: exec.Stderr(h.ExecStderr), KillGrace: h.ExecKillAfter,
+			Pipes: h.ExecPipes,
+		}
+		return e, e.Check()
 	case h.ProxyTo != "":
-		return nil, errors.New("proxy_to is not built yet")
+		x := &proxy.Handler{Target: h.ProxyTo, ConnectTimeout: h.ConnectTimeout, AnswerTimeout: h.AnswerTimeout, Answers: h.Answers}
+		return x, x.Check()
 	default:
 		return &echo.Handler{
 			Raw:          h.Echo == "raw",

@@ -79,6 +79,13 @@ func (p *program) run(stderr io.Writer) int {
 		logBound(log, l)
 	}
 	logTLS(log, netserver.TransportsOf(ls))
+	if err := p.checkTarget(ls); err != nil {
+		for _, l := range ls {
+			l.Close()
+		}
+		log.Error(err.Error())
+		return exitUsage
+	}
 	done := make(chan struct{})
 	defer close(done)
 	go p.obey(log, signals, done)
@@ -92,6 +99,19 @@ func (p *program) run(stderr io.Writer) int {
 		notice(log, err.Error())
 	}
 	return exitDone
+}
+
+// checkTarget refuses a proxy whose backend is a port of its own.
+func (p *program) checkTarget(ls []net.Listener) error {
+	h, ok := p.server.Handler.(interface{ Check(...net.Addr) error })
+	if !ok {
+		return nil
+	}
+	addrs := make([]net.Addr, len(ls))
+	for i, l := range ls {
+		addrs[i] = l.Addr()
+	}
+	return h.Check(addrs...)
 }
 
 // exit ends the server as TERM does; the line "exit" of the echo calls it.
