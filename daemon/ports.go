@@ -22,6 +22,9 @@ func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map
 		EnvIPv: environ["IPV"],
 		NoIPv6: environ["NO_IPV6"] != "" && environ["NO_IPV6"] != "0",
 	}
+	if n := len(c.ports.unixTypes); n > 0 {
+		in.UnixType = c.ports.unixTypes[n-1]
+	}
 	for _, b := range res.Blocks {
 		in.Ports = append(in.Ports, blockEntries(b)...)
 	}

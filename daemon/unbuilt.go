@@ -46,7 +46,7 @@ func defineUnbuilt(s *conf.Set) {
 		{"a Go program sets Server.Log; the command has log_file and log_format", "log_function log4perl_conf log4perl_logger log4perl_poll"},
 		{"a Go handler writes to its Conn, and a program's own stdin and stdout are the client", "no_client_stdout tie_client_stdout tied_stdin_callback tied_stdout_callback"},
 		{"a Go program reads Hooks.Closed", "access_log_function"},
-		{"write the port as PATH|unix or PATH|unixdgram", "unix_type unix_path"},
+		{"write the port as PATH|unix or PATH|unixdgram", "unix_path"},
 		{"datagrams are received whole; no flag is left to set", "udp_recv_flags"},
 	} {
 		for name := range strings.FieldsSeq(k.names) {
