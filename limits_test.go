@@ -178,13 +178,13 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 		c := l.dial()
 		n := 0
 		for n < 1<<20 {
-			m, err := c.Read(make([]byte, 16<<10))
+			m, err := c.Read(make([]byte, 8<<10))
 			if err != nil {
 				t.Error(err)
 				break
 			}
 			n += m
-			time.Sleep(2 * time.Second)
+			time.Sleep(4 * time.Second)
 		}
 	})
 	if r := oneRecord(t, recs); r.Err != nil || r.Out != 1<<20 {
