@@ -1,0 +1,270 @@
+package netservertest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/logs"
+	"netserver/port"
+	"netserver/proto"
+)
+
+// Protos returns the protocols that Start listens on by itself: those of tcp,
+// ssl, udp, unix and unixdgram that are built in and that the system has.
+func Protos() []string {
+	builtin := proto.Builtin()
+	var have []string
+	for _, name := range []string{"tcp", "ssl", "udp", "unix", "unixdgram"} {
+		if runtime.GOOS == "windows" && name == "unixdgram" {
+			continue
+		}
+		if _, ok := builtin[name]; ok || name == "ssl" {
+			have = append(have, name)
+		}
+	}
+	return have
+}
+
+// Streams returns those of Protos whose clients are connections.
+func Streams() []string {
+	return slices.DeleteFunc(Protos(), func(name string) bool { return name == "udp" || name == "unixdgram" })
+}
+
+// A Running is a server that Start started.
+type Running struct {
+	ports  []port.Spec
+	ls     []net.Listener
+	ca     *Authority
+	dir    string // for sockets; short, as their paths must be
+	cancel context.CancelFunc
+	done   chan struct{} // closed when Serve has returned
+	err    error         // what it returned
+
+	mu      sync.Mutex
+	log     bytes.Buffer
+	records []netserver.Record
+	more    chan struct{} // closed at the next record
+	clients int           // sockets that clients were bound to
+}
+
+// Start serves s on loopback until the test ends, and then fails the test if
+// Serve does not return. Unless s.Config.Ports says otherwise it listens on a
+// free port for each of the protocols, or of Protos if none are named; a
+// protocol of s.Protocols can be named too, and its port is a TCP one. TLS
+// ports show a certificate of CA unless they or s.Config.TLS have one.
+//
+// Start sets s.Config.Ports, s.Hooks.Closed (the old one is still called) and,
+// if it is nil, s.Log; the log is shown when the test fails.
+func Start(t testing.TB, s *netserver.Server, protos ...string) *Running {
+	t.Helper()
+	r := &Running{ca: CA(t), dir: socketDir(t), done: make(chan struct{}), more: make(chan struct{})}
+	if len(s.Config.Ports) == 0 {
+		if len(protos) == 0 {
+			protos = Protos()
+		}
+		for _, p := range protos {
+			s.Config.Ports = append(s.Config.Ports, r.spec(p))
+		}
+	}
+	if s.Config.TLS.CertFile == "" {
+		r.certify(t, s.Config.Ports)
+	}
+	r.ports = s.Config.Ports
+	r.watch(s)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	ls, err := s.Listen(ctx)
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	r.ls = ls
+	go r.serve(ctx, s)
+	t.Cleanup(func() { r.end(t, s) })
+	if len(r.ls) != len(r.ports) {
+		t.Fatalf("netservertest: %d ports became %d listeners; name addresses, not names", len(r.ports), len(r.ls))
+	}
+	return r
+}
+
+// socketDir returns a directory that lives as long as the test. Its path is
+// short, as a socket's path has at most 107 bytes.
+func socketDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+// spec returns a free port for a protocol.
+func (r *Running) spec(name string) port.Spec {
+	if name == "unix" || name == "unixdgram" {
+		return port.Spec{Host: "*", Port: filepath.Join(r.dir, name), Proto: name, IPv: "*"}
+	}
+	return port.Spec{Host: "127.0.0.1", Port: "0", Proto: name, IPv: "4"}
+}
+
+// certify gives the TLS ports that have no certificate one of the CA.
+func (r *Running) certify(t testing.TB, ports []port.Spec) {
+	t.Helper()
+	var pair Pair
+	for i := range ports {
+		p := &ports[i]
+		if p.Kind() != "ssl" || p.Params.Get("SSL_cert_file") != "" {
+			continue
+		}
+		if pair.CertFile == "" {
+			pair = r.ca.Issue(t, Leaf{})
+		}
+		params := make(conf.Values)
+		for k, v := range p.Params {
+			params[k] = v
+		}
+		params.Set("SSL_cert_file", pair.CertFile)
+		params.Set("SSL_key_file", pair.KeyFile)
+		p.Params = params
+	}
+}
+
+// watch notes what s logs and which clients it has served.
+func (r *Running) watch(s *netserver.Server) {
+	if s.Log == nil {
+		s.Log = slog.New(logs.NewLine(logWriter{r}, logs.Options{Level: slog.LevelDebug}))
+	}
+	closed := s.Hooks.Closed
+	s.Hooks.Closed = func(c *netserver.Conn, rec netserver.Record) {
+		if closed != nil {
+			closed(c, rec)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.records = append(r.records, rec)
+		close(r.more)
+		r.more = make(chan struct{})
+	}
+}
+
+type logWriter struct{ r *Running }
+
+func (w logWriter) Write(b []byte) (int, error) {
+	w.r.mu.Lock()
+	defer w.r.mu.Unlock()
+	return w.r.log.Write(b)
+}
+
+func (r *Running) serve(ctx context.Context, s *netserver.Server) {
+	defer close(r.done)
+	r.err = s.Serve(ctx, r.ls...)
+}
+
+// end stops the server for good.
+func (r *Running) end(t testing.TB, s *netserver.Server) {
+	t.Helper()
+	s.Close()
+	if _, err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		t.Logf("the server's log:\n%s", r.log.Bytes())
+	}
+}
+
+// Stop stops the server as the end of its context does: it drains. It returns
+// what Serve returned, and fails the test if that takes longer than the grace
+// period and half a minute. It may be called again.
+func (r *Running) Stop(t testing.TB) error {
+	t.Helper()
+	served, err := r.stop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return served
+}
+
+// Drain tells the server to stop, as Stop does, and does not wait for it.
+func (r *Running) Drain() { r.cancel() }
+
+func (r *Running) stop() (served, err error) {
+	r.cancel()
+	limit := 80 * time.Second // the engine waits up to 30 s for clients, and 10 for handlers
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return r.err, nil
+	case <-timer.C:
+		var dump strings.Builder
+		_ = pprof.Lookup("goroutine").WriteTo(&dump, 1)
+		return nil, fmt.Errorf("netservertest: Serve has not returned %v after it was told to:\n%s", limit, dump.String())
+	}
+}
+
+// Log returns what the server has logged so far, if it logs to Start's log.
+func (r *Running) Log() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.String()
+}
+
+// Records waits until n clients have been closed, and returns the records of
+// all that have, in order. It fails the test after half a minute.
+func (r *Running) Records(t testing.TB, n int) []netserver.Record {
+	t.Helper()
+	timer := time.NewTimer(patience(t))
+	defer timer.Stop()
+	for {
+		r.mu.Lock()
+		recs, more := slices.Clone(r.records), r.more
+		r.mu.Unlock()
+		if len(recs) >= n {
+			return recs
+		}
+		select {
+		case <-more:
+		case <-timer.C:
+			t.Fatalf("netservertest: %d clients have been closed within %v, not %d", len(recs), patience(t), n)
+		}
+	}
+}
+
+// index returns the number of the first port with a protocol.
+func (r *Running) index(name string) (int, error) {
+	for i, p := range r.ports {
+		if p.Proto == name || p.Kind() == name {
+			return i, nil
+		}
+	}
+	return 0, errors.New("netservertest: the server has no port with the protocol " + name)
+}
+
+// Addr returns the address of the first port with a protocol. It fails the
+// test if there is none.
+func (r *Running) Addr(t testing.TB, name string) net.Addr {
+	t.Helper()
+	i, err := r.index(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.ls[i].Addr()
+}
