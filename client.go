@@ -145,9 +145,7 @@ func (c *Conn) finish() {
 	if c.placed {
 		c.run.gate.leave()
 	}
-	if c.l.datagram != nil {
-		<-c.l.datagram
-	}
+	c.l.datagramDone()
 	c.run.gate.closed()
 	if c.run.starved.Load() && c.run.starved.CompareAndSwap(true, false) {
 		select {

@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -170,8 +171,19 @@ func (g *gate) interrupt() {
 	}
 }
 
-func setAcceptDeadline(l *listening, t time.Time) {
+func setAcceptDeadline(l *listening, t time.Time) error {
 	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
-		d.SetDeadline(t)
+		return d.SetDeadline(t)
 	}
+	return errors.ErrUnsupported
+}
+
+// hasRoom reports whether one more client may be accepted now.
+func (g *gate) hasRoom() bool {
+	if !g.limited() {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return !g.full()
 }

@@ -107,15 +107,30 @@ func (r *run) serve(ctx context.Context) error {
 		r.awaitClients(ctx.Done(), r.now, nil)
 	}
 	close(r.draining)
-	for _, l := range r.ls {
-		l.Close()
-	}
+	r.interruptAccept()
 	<-ended
+	closeListening(r.ls)
 	err := r.drain()
 	r.clients.release()
 	r.pool.stop()
 	r.noise.flush()
 	return err
+}
+
+// interruptAccept makes the accept loops return from Accept: to take what is
+// in the backlog and end, or to end at once if the server was closed.
+func (r *run) interruptAccept() {
+	for _, l := range r.ls {
+		if r.isNow() || setAcceptDeadline(l, time.Now().Add(backlogPause)) != nil {
+			l.Close()
+		}
+	}
+}
+
+func closeListening(ls []*listening) {
+	for _, l := range ls {
+		l.Close()
+	}
 }
 
 // drain waits for the clients, up to the grace period, and cuts the rest.
@@ -158,6 +173,15 @@ func (r *run) awaitClients(stop, now <-chan struct{}, t <-chan time.Time) bool {
 
 func (r *run) stopNow() { r.nowOnce.Do(func() { close(r.now) }) }
 
+func (r *run) isNow() bool {
+	select {
+	case <-r.now:
+		return true
+	default:
+		return false
+	}
+}
+
 func waitThenClose(wg *sync.WaitGroup, c chan struct{}) {
 	wg.Wait()
 	close(c)
@@ -166,6 +190,7 @@ func waitThenClose(wg *sync.WaitGroup, c chan struct{}) {
 // acceptLoop takes clients from one listener. It does nothing that can wait
 // for a client, and ends only when the listener has.
 func (r *run) acceptLoop(l *listening) {
+	defer r.acceptBacklog(l)
 	b := backoff{run: r, port: l.spec}
 	for r.gate.wait(l, r.draining) {
 		if l.datagram != nil {
@@ -181,9 +206,7 @@ func (r *run) acceptLoop(l *listening) {
 			r.start(l, nc)
 			continue
 		}
-		if l.datagram != nil {
-			<-l.datagram
-		}
+		l.datagramDone()
 		if r.isDraining() || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 			return
 		}
@@ -193,6 +216,54 @@ func (r *run) acceptLoop(l *listening) {
 		if !b.wait(err) {
 			return
 		}
+	}
+}
+
+// backlogPause is how long a draining accept loop waits for one more client,
+// and backlogTime how long it goes on while they come.
+const (
+	backlogPause = 10 * time.Millisecond
+	backlogTime  = 500 * time.Millisecond
+)
+
+// acceptBacklog takes the clients that have connected but were not accepted
+// when the drain began. Their connect has succeeded, and closing the listener
+// would reset them. (datagrams: they were sent, and are in the socket.)
+func (r *run) acceptBacklog(l *listening) {
+	if !r.isDraining() {
+		return // the listener has ended by itself
+	}
+	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && r.gate.hasRoom(); {
+		if setAcceptDeadline(l, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
+			return
+		}
+		nc, err := l.Accept()
+		if err != nil {
+			l.datagramDone()
+			return
+		}
+		r.start(l, nc)
+	}
+}
+
+// tryDatagram takes a place for a datagram, if there is one; on stream ports
+// there always is.
+func (l *listening) tryDatagram() bool {
+	if l.datagram == nil {
+		return true
+	}
+	select {
+	case l.datagram <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// datagramDone gives the place back.
+func (l *listening) datagramDone() {
+	if l.datagram != nil {
+		<-l.datagram
 	}
 }
 
