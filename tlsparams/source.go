@@ -33,6 +33,7 @@ type Source struct {
 	fromDir  []*slot
 	warnings []string
 	ocsp     map[string]*revoke.OCSP
+	final    bool   // errors count; see reload
 	trustErr string // why newer trust files do not count, or ""
 
 	changedMu sync.Mutex
@@ -64,6 +65,7 @@ func (p Params) Open(env Env) (*Source, error) {
 	table, warnings := s.table()
 	s.warnings = append(s.warnings, warnings...)
 	s.checkDates()
+	s.warnMustStaple()
 	s.checkUse(sites, &table)
 	s.cur.Store(s.newGeneration(table, sites))
 	return s, nil
