@@ -152,8 +152,12 @@ func (s *Source) rescan(errs *[]error) bool {
 // holds others.
 func (s *Source) dropVanished(found []certfile.Files) bool {
 	n := len(s.fromDir)
+	there := make(map[certfile.Files]bool, len(found))
+	for _, f := range found {
+		there[f] = true
+	}
 	s.fromDir = slices.DeleteFunc(s.fromDir, func(sl *slot) bool {
-		gone := !slices.Contains(found, sl.files)
+		gone := !there[sl.files]
 		if gone {
 			s.env.log().Info("certificate removed", "port", s.env.Where, "file", sl.files.Cert)
 		}
