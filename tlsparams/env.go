@@ -18,6 +18,7 @@ type Env struct {
 	TicketSecret []byte                            // shared by the processes of one server: ticket keys are made from it; nil: each process its own
 	ReadFile     func(file string) ([]byte, error) // instead of reading from disk, for processes that may not
 	HTTP         *http.Client                      // for OCSP; nil: a client that waits 5 seconds at most
+	Poll         time.Duration                     // how often Run looks at each file, beside following them; 0: 30 s, negative: never
 	Log          *slog.Logger                      // for what happens while Run follows the files; nil: nothing is logged
 	Now          func() time.Time                  // time.Now if nil
 	Hooks        Hooks                             // functions; nil ones are skipped

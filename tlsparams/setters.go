@@ -189,8 +189,6 @@ func last(list []string) (string, string) { return list[len(list)-1], "" }
 
 func lines(list []string) ([]string, string) { return list, "" }
 
-func wordList(list []string) ([]string, string) { return words(list), "" }
-
 // paths splits at the system's list separator, as SSL_ca_path takes several.
 func paths(list []string) ([]string, string) {
 	var out []string

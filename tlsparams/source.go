@@ -33,6 +33,7 @@ type Source struct {
 	fromDir  []*slot
 	warnings []string
 	ocsp     map[string]*revoke.OCSP
+	final    bool   // errors count; see reload
 	trustErr string // why newer trust files do not count, or ""
 
 	changedMu sync.Mutex
@@ -64,6 +65,8 @@ func (p Params) Open(env Env) (*Source, error) {
 	table, warnings := s.table()
 	s.warnings = append(s.warnings, warnings...)
 	s.checkDates()
+	s.warnMustStaple()
+	s.checkModes()
 	s.checkUse(sites, &table)
 	s.cur.Store(s.newGeneration(table, sites))
 	return s, nil
@@ -105,6 +108,28 @@ func (s *Source) checkDates() {
 		if reason := certfile.Dates(oldChain(sl.cur.Load()), s.env.now()); reason != "" && sl.files.Cert != "" {
 			s.warn(sl.key, sl.files.Cert, reason)
 		}
+	}
+}
+
+// checkModes warns of secrets that every user of the system can read.
+func (s *Source) checkModes() {
+	open := func(key, file string) {
+		if file != "" && s.env.ReadFile == nil && othersCanRead(file) {
+			s.warn(key, file, "holds secrets and can be read by every user; take the right away: chmod o-r")
+		}
+	}
+	for _, sl := range s.slots() {
+		key, file := sl.key, sl.files.Key
+		if file == "" {
+			file = sl.files.Cert
+		} else if key == "SSL_cert_file" {
+			key = "SSL_key_file"
+		}
+		open(key, file)
+	}
+	open("SSL_passwd_file", s.p.PasswdFile)
+	for _, f := range s.p.TicketKeyFiles {
+		open("SSL_ticket_key_file", f)
 	}
 }
 

@@ -21,6 +21,10 @@ func Scan(dir string) ([]Files, error) {
 	if err != nil {
 		return nil, osError(dir, err)
 	}
+	names := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		names[e.Name()] = true
+	}
 	var list []Files
 	for _, e := range entries {
 		name := e.Name()
@@ -28,21 +32,21 @@ func Scan(dir string) ([]Files, error) {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		fi, err := os.Stat(path) // follows symbolic links
+		isDir, err := isDirectory(path, e)
 		if err != nil {
 			return nil, osError(path, err)
 		}
-		if fi.IsDir() {
+		if isDir {
 			list = append(list, scanSub(path)...)
 			continue
 		}
-		ext := strings.ToLower(filepath.Ext(name))
-		if !slices.Contains([]string{".pem", ".crt", ".cer", ".der", ".p12", ".pfx"}, ext) {
+		ext := filepath.Ext(name)
+		if !slices.Contains([]string{".pem", ".crt", ".cer", ".der", ".p12", ".pfx"}, strings.ToLower(ext)) {
 			continue
 		}
 		f := Files{Cert: path}
-		if key := strings.TrimSuffix(path, filepath.Ext(path)) + ".key"; exists(key) {
-			f.Key = key
+		if key := strings.TrimSuffix(name, ext) + ".key"; names[key] {
+			f.Key = filepath.Join(dir, key)
 		}
 		list = append(list, f)
 	}
@@ -60,6 +64,19 @@ func scanSub(dir string) []Files {
 		}
 	}
 	return nil
+}
+
+// isDirectory follows symbolic links, and asks the system only about those:
+// there may be ten thousand entries.
+func isDirectory(path string, e os.DirEntry) (bool, error) {
+	if e.Type()&os.ModeSymlink == 0 {
+		return e.IsDir(), nil
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	return fi.IsDir(), nil
 }
 
 func exists(path string) bool {

@@ -18,8 +18,6 @@ type blocks struct {
 	other []string     // types of the blocks that are neither
 }
 
-func (b *blocks) empty() bool { return len(b.certs) == 0 && len(b.keys) == 0 && len(b.other) == 0 }
-
 // splitPEM sorts the blocks of a PEM text. It has no blocks if data is not PEM.
 func splitPEM(data []byte) (b blocks) {
 	for {

@@ -80,6 +80,9 @@ func parseList(file string, der []byte) (*list, error) {
 	if err != nil {
 		return nil, fmt.Errorf("holds no revocation list, or a damaged one: %w", err)
 	}
+	if len(crl.Raw) != len(der) {
+		return nil, fmt.Errorf("holds something after the revocation list of %s", crl.Issuer)
+	}
 	l := &list{
 		file: file, issuer: string(crl.RawIssuer), name: crl.Issuer.String(), keyID: string(crl.AuthorityKeyId),
 		number: crl.Number, this: crl.ThisUpdate, next: crl.NextUpdate,

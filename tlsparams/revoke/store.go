@@ -109,11 +109,11 @@ func (s *Lists) one(c, issuer *x509.Certificate, now time.Time) (time.Time, erro
 		return time.Time{}, fmt.Errorf("no revocation list of %s is there for %s; add one to SSL_crl_file or SSL_crl_path%s",
 			certfile.Name(issuer), trust.Subject(c), wrong)
 	}
-	serial := string(c.SerialNumber.Bytes()) // does not escape: the map lookups copy nothing
-	reason, listed := base.serials[serial]
+	serial := c.SerialNumber.Bytes()
+	reason, listed := base.serials[string(serial)]
 	by := base
 	if d := s.newestDelta(base, c, issuer, now); d != nil {
-		if r, ok := d.serials[serial]; ok {
+		if r, ok := d.serials[string(serial)]; ok {
 			reason, listed, by = r, true, d
 		}
 	}

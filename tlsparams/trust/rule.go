@@ -70,7 +70,7 @@ type Rule struct {
 
 // maxVerified bounds the memory for chains that need not be built again. Only
 // certificates of trusted authorities get in.
-const maxVerified = 4096
+const maxVerified = 1024
 
 // Judge decides about a connection after its handshake, or later.
 func (r *Rule) Judge(state *tls.ConnectionState, now time.Time) (Verdict, error) {

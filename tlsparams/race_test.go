@@ -1,0 +1,5 @@
+//go:build race
+
+package tlsparams
+
+const raceEnabled = true

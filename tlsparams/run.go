@@ -1,0 +1,136 @@
+package tlsparams
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"netserver/tlsparams/certfile"
+	"netserver/tlsparams/watch"
+)
+
+const (
+	retryAfter = time.Second // before files that cannot be used are called bad: the other half of a pair may be under way
+	warnEvery  = time.Hour
+)
+
+// Run follows the files of the parameters, fetches OCSP staples if
+// SSL_ocsp_staple asks for them and warns of certificates that end soon, until
+// ctx ends. Without Run a Source serves what it has. Run it once.
+func (s *Source) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.follow(ctx) })
+	wg.Go(func() { s.warnOfEnds(ctx) })
+	if s.p.Staple {
+		wg.Go(func() { s.refreshStaples(ctx) })
+	}
+	wg.Wait()
+}
+
+// follow reloads what changes. What fails is tried once more after a while,
+// before the error is published.
+func (s *Source) follow(ctx context.Context) {
+	retry := make(chan []string)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	w := &watch.Watcher{Poll: s.env.Poll,
+		Failed: func(dir string, err error) {
+			s.env.log().Warn("files cannot be followed at once, only looked at now and then", "port", s.env.Where, "directory", dir, "error", err)
+		},
+		Ready: func() { s.reload(false, nil) },
+	}
+	wg.Go(func() { s.retryLoop(ctx, retry) })
+	w.Run(ctx, s.Files, func(paths []string) {
+		if s.reload(false, paths) == nil {
+			return
+		}
+		select {
+		case retry <- paths:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// retryLoop collects paths that failed and reloads them when they have had
+// time to become whole.
+func (s *Source) retryLoop(ctx context.Context, in <-chan []string) {
+	var paths []string
+	timer := time.NewTimer(retryAfter)
+	timer.Stop()
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-in:
+			paths = append(paths, p...)
+			timer.Reset(retryAfter)
+		case <-timer.C:
+			s.reload(true, paths)
+			paths = nil
+		}
+	}
+}
+
+// warnOfEnds warns 30, 7 and 1 days before a certificate ends, and after.
+func (s *Source) warnOfEnds(ctx context.Context) {
+	tick := time.NewTicker(warnEvery)
+	defer tick.Stop()
+	for {
+		for _, line := range s.endings() {
+			s.env.log().Warn(line, "port", s.env.Where)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// endings returns a line for each certificate and list that has come nearer to
+// its end than it was warned of before.
+func (s *Source) endings() []string {
+	now := s.env.now()
+	s.mu.Lock()
+	slots := s.slots()
+	s.mu.Unlock()
+	var out []string
+	for _, sl := range slots {
+		leaf := sl.cur.Load().Leaf
+		left := leaf.NotAfter.Sub(now)
+		step := 0
+		for _, days := range []int{30, 7, 1} {
+			if left <= time.Duration(days)*24*time.Hour {
+				step = days
+			}
+		}
+		if left <= 0 {
+			step = -1
+		}
+		sl.mu.Lock()
+		news := step != 0 && step != sl.lastWarn
+		sl.lastWarn = step
+		sl.mu.Unlock()
+		switch {
+		case news && step < 0:
+			out = append(out, fmt.Sprintf("the certificate %s %s has expired on %s", certfile.Name(leaf), sl.files.Cert, leaf.NotAfter.UTC().Format(time.DateTime)))
+		case news:
+			out = append(out, fmt.Sprintf("the certificate %s %s ends within %d days, on %s", certfile.Name(leaf), sl.files.Cert, step, leaf.NotAfter.UTC().Format(time.DateTime)))
+		}
+	}
+	return append(out, s.endingLists(now)...)
+}
+
+// endingLists warns of revocation lists that end within a day: then, with
+// SSL_crl_policy closed, nobody can come in any more.
+func (s *Source) endingLists(now time.Time) []string {
+	var out []string
+	for _, st := range s.cur.Load().bySite {
+		if st.lists != nil {
+			out = append(out, st.lists.Stale(now, 24*time.Hour)...)
+		}
+	}
+	return out
+}

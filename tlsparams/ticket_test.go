@@ -1,0 +1,99 @@
+package tlsparams
+
+import (
+	"crypto/tls"
+	"encoding/base64"
+	"os"
+	"testing"
+)
+
+// TestTicketsAreTied has a client take a ticket under one configuration to
+// another one; only where nothing that matters differs does it resume.
+func TestTicketsAreTied(t *testing.T) {
+	dir := t.TempDir()
+	key := writeFile(t, dir, "keys", []byte(base64.StdEncoding.EncodeToString(make([]byte, 48))))
+	ca := newCA(t, "ca")
+	caFile := "SSL_ca_file=" + writeFile(t, dir, "ca.pem", certPEM(ca.cert))
+	ca2File := "SSL_ca_file=" + writeFile(t, dir, "ca2.pem", certPEM(ca.cert, newCA(t, "more").cert))
+	ann := ca.person(t, "ann", nil)
+	keys := "SSL_ticket_key_file=" + key
+	other := Env{Loopback: true, Where: "port 444/ssl"}
+	for name, c := range map[string]struct {
+		from, to []string
+		toEnv    Env
+		sni      string
+		resumes  bool
+	}{
+		"same":             {[]string{keys}, []string{keys}, loopback, "localhost", true},
+		"other port":       {[]string{keys}, []string{keys}, other, "localhost", false},
+		"joined ports":     {[]string{keys, "SSL_session_id_context=x"}, []string{keys, "SSL_session_id_context=x"}, other, "localhost", true},
+		"other name":       {[]string{keys}, []string{keys}, loopback, "elsewhere", false},
+		"own keys":         {nil, nil, loopback, "localhost", false},
+		"now required":     {[]string{keys}, []string{keys, "SSL_verify_mode=3", caFile}, loopback, "localhost", false},
+		"same rules":       {[]string{keys, "SSL_verify_mode=3", caFile}, []string{keys, "SSL_verify_mode=3", caFile}, loopback, "localhost", true},
+		"more authorities": {[]string{keys, "SSL_verify_mode=3", caFile}, []string{keys, "SSL_verify_mode=3", ca2File}, loopback, "localhost", false},
+		"other allow list": {[]string{keys, "SSL_verify_mode=3", caFile}, []string{keys, "SSL_verify_mode=3", caFile, "SSL_allow_cn=ann"}, loopback, "localhost", false},
+		"no tickets":       {[]string{"SSL_ticket_life=0"}, []string{"SSL_ticket_life=0"}, loopback, "localhost", false},
+	} {
+		from, to := open(t, loopback, c.from...), open(t, c.toEnv, c.to...)
+		if name == "same" {
+			to = from
+		}
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			cfg := ann.config()
+			cfg.MinVersion, cfg.MaxVersion = version, version
+			// One entry for all names, so that the client tries its ticket anywhere.
+			cfg.ClientSessionCache = oneTicket{&[1]*tls.ClientSessionState{}}
+			if _, _, err := shake(t, from, cfg); err != nil {
+				t.Fatal(name, err)
+			}
+			cfg.ServerName = c.sni
+			srv, _, err := shake(t, to, cfg)
+			if err != nil || srv.DidResume != c.resumes {
+				t.Errorf("%s, TLS %x: resumed %v, %v", name, version, srv.DidResume, err)
+			}
+		}
+	}
+}
+
+type oneTicket struct{ at *[1]*tls.ClientSessionState }
+
+func (o oneTicket) Get(string) (*tls.ClientSessionState, bool) { return o.at[0], o.at[0] != nil }
+func (o oneTicket) Put(_ string, s *tls.ClientSessionState)    { o.at[0] = s }
+
+func TestTicketKeysAreReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	line := func(b byte) []byte {
+		k := make([]byte, 48)
+		k[0] = b
+		return []byte(base64.StdEncoding.EncodeToString(k) + "\n")
+	}
+	file := writeFile(t, dir, "keys", line(1))
+	s := open(t, loopback, "SSL_ticket_key_file="+file)
+	cfg := anyClient()
+	cfg.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	resumed := func() bool {
+		srv, _, err := shake(t, s, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return srv.DidResume
+	}
+	resumed()
+	for _, c := range []struct {
+		keys [][]byte
+		want bool
+	}{{[][]byte{line(1)}, true}, {[][]byte{line(2), line(1)}, true}, {[][]byte{line(2)}, true}, {[][]byte{line(3)}, false}} {
+		writeFile(t, dir, "keys", c.keys...)
+		if err := s.Reload(file); err != nil {
+			t.Fatal(err)
+		}
+		if got := resumed(); got != c.want {
+			t.Errorf("%d keys: resumed %v", len(c.keys), got)
+		}
+	}
+	os.WriteFile(file, []byte("broken"), 0o600)
+	if err := s.Reload(file); err == nil || !resumed() {
+		t.Error("a broken key file takes the keys away:", err)
+	}
+}

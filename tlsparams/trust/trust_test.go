@@ -1,0 +1,119 @@
+package trust
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestPins(t *testing.T) {
+	c := &x509.Certificate{Raw: []byte("certificate"), RawSubjectPublicKeyInfo: []byte("key")}
+	of := Fingerprint(c, false)
+	hexPart := strings.TrimPrefix(of, "sha256$")
+	var colons []string
+	for i := 0; i < len(hexPart); i += 2 {
+		colons = append(colons, strings.ToUpper(hexPart[i:i+2]))
+	}
+	for _, good := range []string{of, hexPart, strings.Join(colons, ":"), "SHA256$" + hexPart, Fingerprint(c, true)} {
+		p, err := ParsePin(good)
+		if err != nil || !p.Matches(c) || p.Weak() {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	p, _ := ParsePin("sha256$pub$" + hexPart)
+	if p.Matches(c) {
+		t.Error("a certificate's digest passes for its key's")
+	}
+	if p, err := ParsePin(strings.Repeat("a", 32)); err != nil || !p.Weak() {
+		t.Error("md5:", err)
+	}
+	for _, bad := range []string{"", "$", "pub$", "xyz", "sha256$abcd", "sha3$" + hexPart, "a$b$c$" + hexPart, strings.Repeat("a", 34), hexPart + "$pub"} {
+		if _, err := ParsePin(bad); err == nil {
+			t.Errorf("%q passes", bad)
+		}
+	}
+}
+
+func FuzzPins(f *testing.F) {
+	f.Add("sha256$pub$" + strings.Repeat("ab", 32))
+	f.Add("AA:BB")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := ParsePin(s)
+		if err != nil {
+			return
+		}
+		if q, err := ParsePin(p.String()); err != nil || q != p {
+			t.Fatalf("%q does not come back: %v", p, err)
+		}
+		p.Matches(&x509.Certificate{})
+	})
+}
+
+func TestAllowLists(t *testing.T) {
+	u := func(s string) []*url.URL { x, err := url.Parse(s); _ = err; return []*url.URL{x} }
+	for _, c := range []struct {
+		kind    Kind
+		entry   string
+		cert    x509.Certificate
+		matches bool
+	}{
+		{KindCN, "ann", x509.Certificate{Subject: pkix.Name{CommonName: "ann"}}, true},
+		{KindCN, "ann", x509.Certificate{Subject: pkix.Name{CommonName: "Ann"}}, false},
+		{KindCN, "ann", x509.Certificate{DNSNames: []string{"ann"}}, false},
+		{KindOU, "ops", x509.Certificate{Subject: pkix.Name{OrganizationalUnit: []string{"x", "ops"}}}, true},
+		{KindDNS, "a.example", x509.Certificate{DNSNames: []string{"A.example"}}, true},
+		{KindDNS, "*.example", x509.Certificate{DNSNames: []string{"a.example"}}, true},
+		{KindDNS, "*.example", x509.Certificate{DNSNames: []string{"b.a.example"}}, false},
+		{KindDNS, "*.example", x509.Certificate{DNSNames: []string{"example", ".example", "*.example"}}, false},
+		{KindDNS, "*.example", x509.Certificate{Subject: pkix.Name{CommonName: "a.example"}}, false},
+		{KindEmail, "ann@x", x509.Certificate{EmailAddresses: []string{"ann@X"}}, true},
+		{KindEmail, "ann@x", x509.Certificate{EmailAddresses: []string{"Ann@x"}}, false},
+		{KindEmail, "@x", x509.Certificate{EmailAddresses: []string{"ann@y@x"}}, true},
+		{KindEmail, "@x", x509.Certificate{EmailAddresses: []string{"ann@sub.x", "ann@x.y", "@x"}}, false},
+		{KindIP, "10.0.0.0/8", x509.Certificate{IPAddresses: []net.IP{net.ParseIP("10.9.8.7")}}, true},
+		{KindIP, "10.0.0.1", x509.Certificate{IPAddresses: []net.IP{net.ParseIP("10.0.0.2")}}, false},
+		{KindIP, "2001:db8::/32", x509.Certificate{IPAddresses: []net.IP{net.ParseIP("2001:db8::1")}}, true},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://a/b/c")}, true},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://A/b/c")}, true},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://a/b/c/d")}, false},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://a/b/")}, false},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://a/b/..")}, false},
+		{KindURI, "spiffe://a/b/*", x509.Certificate{URIs: u("spiffe://a/b/c%2Fd")}, true},
+		{KindURI, "spiffe://a/b/*/d", x509.Certificate{URIs: u("spiffe://a/b/c%2Fd")}, false},
+		{KindURI, "spiffe://a/b", x509.Certificate{URIs: u("spiffe://a/b?x")}, false},
+		{KindURI, "spiffe://a/b", x509.Certificate{URIs: u("spiffe://u@a/b")}, false},
+		{KindURI, "spiffe://a/b", x509.Certificate{URIs: u("spiffe://a.b/b")}, false},
+		{KindURI, "spiffe://a/**", x509.Certificate{URIs: u("spiffe://a/b/c")}, true},
+		{KindURI, "spiffe://a/**", x509.Certificate{URIs: u("spiffe://a")}, false},
+		{KindURI, "spiffe://a/**", x509.Certificate{URIs: u("spiffe://a/")}, false},
+		{KindURI, "spiffe://a/b/**", x509.Certificate{URIs: u("spiffe://a/bc")}, false},
+		{KindURI, "https://a/b", x509.Certificate{URIs: u("spiffe://a/b")}, false},
+	} {
+		var a Allow
+		if err := a.Add(c.kind, c.entry); err != nil {
+			t.Fatal(c.entry, err)
+		}
+		if _, ok := a.Match(&c.cert); ok != c.matches {
+			t.Errorf("%s %s: %v for %v %v %v %v", c.kind, c.entry, ok, c.cert.DNSNames, c.cert.EmailAddresses, c.cert.IPAddresses, c.cert.URIs)
+		}
+	}
+}
+
+func FuzzURIs(f *testing.F) {
+	f.Add("spiffe://a/*/c/**", "spiffe://a/b/c/d")
+	f.Fuzz(func(t *testing.T, entry, uri string) {
+		u, err := url.Parse(uri)
+		if err != nil {
+			return
+		}
+		var a Allow
+		if a.Add(KindURI, entry) == nil {
+			if _, ok := a.Match(&x509.Certificate{URIs: []*url.URL{u}}); ok && !strings.EqualFold(u.Host, strings.Split(strings.SplitN(entry, "://", 2)[1], "/")[0]) {
+				t.Fatalf("%q lets %q in", entry, uri)
+			}
+		}
+	})
+}
