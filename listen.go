@@ -56,8 +56,8 @@ func (s *Server) Transports() ([]proto.Transport, error) {
 // the Server's own over them.
 func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
 	m := proto.Builtin()
-	t := proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps)}
-	if t.Loopback && t.Params.CertFile == "" {
+	t := proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: s.TLS.SelfSigned, Env: s.TLS}
+	if t.Loopback && t.Params.CertFile == "" && t.SelfSigned == nil {
 		var err error
 		if t.SelfSigned, err = tlsparams.SelfSigned(time.Now()); err != nil {
 			return nil, err
@@ -105,7 +105,7 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	reqs, err := s.requests(ps, ts)
+	reqs, err := s.Requests(ts)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,11 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	return ls, nil
 }
 
-// requests says which sockets the ports need.
-func (s *Server) requests(ps []port.Spec, ts []proto.Transport) ([]sock.Request, error) {
+// Requests says which sockets the configured ports need, for a program that
+// opens or inherits them by itself; NewListener makes what Serve takes of
+// them. ts are the ports' Transports, in order.
+func (s *Server) Requests(ts []proto.Transport) ([]sock.Request, error) {
+	ps := s.Config.ports()
 	reqs := make([]sock.Request, len(ps))
 	var errs []error
 	for i, p := range ps {

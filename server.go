@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"netserver/proto"
+	"netserver/tlsparams"
 )
 
 // A Server serves the clients of any number of ports. A zero Server with a
@@ -18,6 +19,10 @@ type Server struct {
 	Hooks     Hooks                     // functions; nil ones are skipped
 	Protocols map[string]proto.Protocol // added to the built-in ones, or replacing them
 	Log       *slog.Logger              // slog.Default() if nil
+	// TLS is what TLS ports have beside their parameters: certificates and
+	// functions from code, and where files are read. Where and Loopback are
+	// filled in for each port.
+	TLS tlsparams.Env
 
 	mu     sync.Mutex
 	runs   map[*run]struct{}

@@ -24,6 +24,9 @@ type TLS struct {
 	// SelfSigned is that certificate, shared by the ports; nil makes one for
 	// each.
 	SelfSigned *tlsparams.Certificate
+	// Env is what the ports need beside that; its fields that say the same as
+	// those above are not looked at.
+	Env tlsparams.Env
 }
 
 // Protocol makes the Transport of one TLS port. It loads and checks the files
@@ -33,11 +36,9 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := params.Open(tlsparams.Env{
-		Where:      "port " + p.Short(),
-		Loopback:   t.Loopback,
-		SelfSigned: t.SelfSigned,
-	})
+	env := t.Env
+	env.Where, env.Loopback, env.SelfSigned = "port "+p.Short(), t.Loopback, t.SelfSigned
+	src, err := params.Open(env)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,10 @@ type Certificate struct {
 	tls *tls.Certificate
 }
 
+// CertificateOf makes a Certificate of what TLS returned, in another process for
+// instance. c.Leaf must be set.
+func CertificateOf(c *tls.Certificate) *Certificate { return &Certificate{tls: c} }
+
 // Fingerprint returns "sha256$HEX" of the certificate, the form that
 // SSL_fingerprint takes.
 func (c *Certificate) Fingerprint() string { return fingerprint(c.tls.Certificate[0]) }
