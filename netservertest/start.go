@@ -55,11 +55,12 @@ type Running struct {
 	done   chan struct{} // closed when Serve has returned
 	err    error         // what it returned
 
-	mu      sync.Mutex
-	log     bytes.Buffer
-	records []netserver.Record
-	more    chan struct{} // closed at the next record
-	clients int           // sockets that clients were bound to
+	mu       sync.Mutex
+	log      bytes.Buffer
+	accepted int
+	records  []netserver.Record
+	more     chan struct{} // closed when accepted or records grow
+	clients  int           // sockets that clients were bound to
 }
 
 // Start serves s on loopback until the test ends, and then fails the test if
@@ -68,8 +69,9 @@ type Running struct {
 // protocol of s.Protocols can be named too, and its port is a TCP one. TLS
 // ports show a certificate of CA unless they or s.Config.TLS have one.
 //
-// Start sets s.Config.Ports, s.Hooks.Closed (the old one is still called) and,
-// if it is nil, s.Log; the log is shown when the test fails.
+// Start sets s.Config.Ports, s.Hooks.Accepted and s.Hooks.Closed (the old ones
+// are still called) and, if it is nil, s.Log; the log is shown when the test
+// fails.
 func Start(t testing.TB, s *netserver.Server, protos ...string) *Running {
 	t.Helper()
 	r := &Running{ca: CA(t), dir: socketDir(t), done: make(chan struct{}), more: make(chan struct{})}
@@ -150,17 +152,29 @@ func (r *Running) watch(s *netserver.Server) {
 	if s.Log == nil {
 		s.Log = slog.New(logs.NewLine(logWriter{r}, logs.Options{Level: slog.LevelDebug}))
 	}
-	closed := s.Hooks.Closed
+	accepted, closed := s.Hooks.Accepted, s.Hooks.Closed
+	s.Hooks.Accepted = func(ctx context.Context, c *netserver.Conn) context.Context {
+		r.note(func() { r.accepted++ })
+		if accepted == nil {
+			return ctx
+		}
+		return accepted(ctx, c)
+	}
 	s.Hooks.Closed = func(c *netserver.Conn, rec netserver.Record) {
 		if closed != nil {
 			closed(c, rec)
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.records = append(r.records, rec)
-		close(r.more)
-		r.more = make(chan struct{})
+		r.note(func() { r.records = append(r.records, rec) })
 	}
+}
+
+// note changes r and wakes those who wait for that.
+func (r *Running) note(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+	close(r.more)
+	r.more = make(chan struct{})
 }
 
 type logWriter struct{ r *Running }
@@ -227,23 +241,41 @@ func (r *Running) Log() string {
 	return r.log.String()
 }
 
+// Accepted waits until the server has accepted n clients or more. It fails the
+// test when that takes half a minute. A client that has connected need not be
+// accepted yet, and a server that stops then never will.
+func (r *Running) Accepted(t testing.TB, n int) {
+	t.Helper()
+	r.await(t, "accepted", n, func() int { return r.accepted })
+}
+
 // Records waits until n clients have been closed, and returns the records of
-// all that have, in order. It fails the test after half a minute.
+// all that have, in order. It fails the test when that takes half a minute.
 func (r *Running) Records(t testing.TB, n int) []netserver.Record {
 	t.Helper()
-	timer := time.NewTimer(patience(t))
+	r.await(t, "closed", n, func() int { return len(r.records) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.records)
+}
+
+// await waits until count, which is called with r.mu held, is n or more.
+func (r *Running) await(t testing.TB, what string, n int, count func() int) {
+	t.Helper()
+	limit := patience(t)
+	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	for {
 		r.mu.Lock()
-		recs, more := slices.Clone(r.records), r.more
+		have, more := count(), r.more
 		r.mu.Unlock()
-		if len(recs) >= n {
-			return recs
+		if have >= n {
+			return
 		}
 		select {
 		case <-more:
 		case <-timer.C:
-			t.Fatalf("netservertest: %d clients have been closed within %v, not %d", len(recs), patience(t), n)
+			t.Fatalf("netservertest: %d clients were %s within %v, not %d", have, what, limit, n)
 		}
 	}
 }
