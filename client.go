@@ -106,6 +106,11 @@ func (c *Conn) handshake() error {
 
 // allow applies what can be decided only after the handshake.
 func (c *Conn) allow() error {
+	if j, ok := c.l.transport.(proto.Judge); ok && c.nc != c.raw {
+		if err := c.judge(c.ctx, j); err != nil {
+			return err
+		}
+	}
 	if f := c.run.srv.Hooks.Allow; f != nil {
 		if err := f(c.ctx, c); err != nil {
 			return fmt.Errorf("%w: %w", ErrDenied, err)
@@ -169,6 +174,9 @@ func (c *Conn) beforeClose() {
 		h.Handled(c.ctx, c, c.handlerErr())
 	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)
+	case c.err != nil && c.stage == StageHandshake && h.HandshakeFailed != nil && c.cause() == nil:
+		c.raw.SetDeadline(time.Now().Add(lingerTime))
+		h.HandshakeFailed(c.ctx, c, c.err)
 	}
 }
 

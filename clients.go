@@ -64,6 +64,21 @@ func (cs *clients) gone() <-chan struct{} {
 	return c
 }
 
+// on returns the clients of a port.
+func (cs *clients) on(l *listening) (all []*Conn) {
+	for i := range cs.shards {
+		s := &cs.shards[i]
+		s.mu.Lock()
+		for c := range s.set {
+			if c.l == l {
+				all = append(all, c)
+			}
+		}
+		s.mu.Unlock()
+	}
+	return all
+}
+
 // cut ends every client and returns how many there were.
 func (cs *clients) cut() (n int) {
 	for i := range cs.shards {

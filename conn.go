@@ -43,6 +43,7 @@ type Conn struct {
 	notes  []slog.Attr
 
 	cutBy    atomic.Pointer[error]
+	verdict  atomic.Pointer[verdict] // of the Transport's Judge, if it has one
 	isClosed atomic.Bool
 	sawEOF   atomic.Bool
 	in, out  atomic.Uint64

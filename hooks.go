@@ -15,6 +15,11 @@ type Hooks struct {
 	// Accepted runs first, before any rule and any byte. What it returns is
 	// the client's context from then on; it must derive from ctx.
 	Accepted func(ctx context.Context, c *Conn) context.Context
+	// HandshakeFailed runs for a client whose handshake failed, with c still
+	// open and plain, for two seconds at most: an HTTP client on a TLS port
+	// can be told where to go, say (Net::Server's SSL_error_trap). What the
+	// client has sent is gone, but for what err tells of it.
+	HandshakeFailed func(ctx context.Context, c *Conn, err *Error)
 	// Allow runs after the handshake and all rules. An error denies the client.
 	Allow func(ctx context.Context, c *Conn) error
 	// Denied runs for a client that a rule, a limit or Allow refused, before

@@ -156,6 +156,16 @@ func (l *limits) off(nc net.Conn) {
 	nc.SetDeadline(time.Time{})
 }
 
+// again sets the Handler's deadlines on nc, which has taken the place of
+// another connection; the server's own are set as they are needed.
+func (l *limits) again(nc net.Conn) {
+	l.mu.Lock()
+	read, write := l.userRead, l.userWrite
+	l.mu.Unlock()
+	l.setRead(nc, read)
+	l.setWrite(nc, write)
+}
+
 // nearest returns the earlier of two deadlines, of which zero is none.
 func nearest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {

@@ -49,14 +49,43 @@ func (s *Server) Transports() ([]proto.Transport, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	return ts, nil
+	return ts, s.startable(ps, ts)
+}
+
+// startable lets the clients of plain stream ports start TLS, if there is a
+// certificate for that.
+func (s *Server) startable(ps []port.Spec, ts []proto.Transport) error {
+	p := s.Config.TLS
+	if p.CertFile == "" && p.CertDir == "" && len(p.CertFiles) == 0 && len(s.TLS.Certificates) == 0 {
+		return nil
+	}
+	var t proto.Transport
+	for i, spec := range ps {
+		if k := spec.Kind(); k != port.TCP && k != port.Unix {
+			continue
+		}
+		if t == nil {
+			var err error
+			on := port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"}
+			if t, err = s.tls(ps).Protocol(on); err != nil {
+				return err
+			}
+		}
+		ts[i] = proto.Startable{Transport: ts[i], TLS: t.(*proto.TLSTransport)}
+	}
+	return nil
+}
+
+// tls returns what ssl ports stand for.
+func (s *Server) tls(ps []port.Spec) proto.TLS {
+	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: s.TLS.SelfSigned, Env: s.TLS}
 }
 
 // protocols returns the protocols that ports may name: the built-in ones, and
 // the Server's own over them.
 func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
 	m := proto.Builtin()
-	t := proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: s.TLS.SelfSigned, Env: s.TLS}
+	t := s.tls(ps)
 	if t.Loopback && t.Params.CertFile == "" && t.SelfSigned == nil {
 		var err error
 		if t.SelfSigned, err = tlsparams.SelfSigned(time.Now()); err != nil {

@@ -30,6 +30,7 @@ type Record struct {
 	Time    time.Duration // from then to the end
 	In, Out uint64        // bytes that the Handler read and wrote
 	TLS     *tls.ConnectionState
+	Verdict string      // why a client with a certificate could come in
 	Notes   []slog.Attr // what the Handler added with Conn.Note
 	Err     error       // an *Error, or nil
 }
@@ -39,6 +40,9 @@ func (c *Conn) record() Record {
 		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage,
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.in.Load(), Out: c.out.Load(), TLS: c.TLS(), Notes: c.notes,
+	}
+	if v := c.verdict.Load(); v != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		r.Verdict = v.reason
 	}
 	if c.err != nil { // a nil *Error in an error would not be nil
 		r.Err = c.err
@@ -59,6 +63,9 @@ func (r Record) Attrs() []slog.Attr {
 		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", tls.CipherSuiteName(t.CipherSuite)))
 		if t.ServerName != "" {
 			a = append(a, slog.String("sni", t.ServerName))
+		}
+		if len(t.PeerCertificates) > 0 {
+			a = append(a, slog.String("certificate", t.PeerCertificates[0].Subject.String()), slog.String("verdict", r.Verdict))
 		}
 		if t.DidResume {
 			a = append(a, slog.Bool("resumed", true))

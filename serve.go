@@ -46,6 +46,7 @@ type listening struct {
 	net.Listener
 	spec      port.Spec
 	transport proto.Transport
+	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
 	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
@@ -69,7 +70,7 @@ func newRun(s *Server, ls []net.Listener) *run {
 }
 
 func (r *run) listening(l net.Listener) *listening {
-	v := &listening{Listener: l, plain: true}
+	v := &listening{Listener: l, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
 	if o, ok := l.(*listener); ok {
 		v.spec, v.transport = o.spec, o.transport
 		p, ok := o.transport.(proto.Plain)
@@ -92,7 +93,11 @@ func (r *run) listening(l net.Listener) *listening {
 func (r *run) serve(ctx context.Context) error {
 	r.clients.init(ctx)
 	r.pool.init()
-	var loops sync.WaitGroup
+	var loops, helpers sync.WaitGroup
+	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
+	r.startHelpers(helpersCtx, &helpers)
+	defer helpers.Wait()
+	defer stopHelpers()
 	for _, l := range r.ls {
 		loops.Go(func() { r.acceptLoop(l) })
 	}
@@ -115,6 +120,27 @@ func (r *run) serve(ctx context.Context) error {
 	r.pool.stop()
 	r.noise.flush()
 	return err
+}
+
+// startHelpers starts what the ports' Transports do beside serving clients.
+// Ports that share a Transport share its work.
+func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
+	running := make(map[any]bool)
+	for _, l := range r.ls {
+		if w, ok := l.transport.(proto.Runner); ok {
+			key := any(w)
+			if st, ok := l.transport.(proto.Startable); ok {
+				key = st.TLS
+			}
+			if !running[key] {
+				running[key] = true
+				wg.Go(func() { w.Run(ctx) })
+			}
+		}
+		if j, ok := l.transport.(proto.Judge); ok {
+			wg.Go(func() { r.judgeLoop(ctx, l, j) })
+		}
+	}
 }
 
 // interruptAccept makes the accept loops return from Accept: to take what is

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -56,9 +57,41 @@ func (t *TLSTransport) Network() string { return "tcp" }
 // Source returns where the port's certificates and rules come from.
 func (t *TLSTransport) Source() *tlsparams.Source { return t.src }
 
-// Ready shakes hands. The connection it returns is a *TLSConn. A client that
-// speaks no TLS gives an error that wraps ErrNotTLS.
+// Plain reports whether clients begin without TLS, as SSL_startHandshake 0
+// asks for; the handler then starts it.
+func (t *TLSTransport) Plain() bool { return t.src.Params().StartPlain }
+
+// Run follows the port's files until ctx ends.
+func (t *TLSTransport) Run(ctx context.Context) { t.src.Run(ctx) }
+
+// Changed returns a channel that is closed when clients that are here may have
+// to be judged again.
+func (t *TLSTransport) Changed() <-chan struct{} { return t.src.Changed() }
+
+// Judge decides by the rules of this moment whether the client of nc may stay.
+// It returns when to ask again (zero is never) and the reason.
+func (t *TLSTransport) Judge(ctx context.Context, nc net.Conn) (until time.Time, reason string, err error) {
+	c, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	if !ok {
+		return time.Time{}, "", nil // a client that has not started TLS
+	}
+	state := c.ConnectionState()
+	v, err := t.src.Judge(ctx, &state)
+	return v.Until, v.Reason, err
+}
+
+// Ready shakes hands, unless clients begin without TLS. The connection it
+// returns is a *TLSConn then. A client that speaks no TLS gives an error that
+// wraps ErrNotTLS.
 func (t *TLSTransport) Ready(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	if t.Plain() {
+		return nc, nil
+	}
+	return t.Start(ctx, nc)
+}
+
+// Start shakes hands on a connection that was plain so far.
+func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error) {
 	a := newAhead(nc)
 	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a}
 	// HandshakeContext would start a goroutine for each handshake.
@@ -144,3 +177,28 @@ func (c *TLSConn) WaitRead() error {
 
 // NetConn returns the connection below TLS, as accepted.
 func (c *TLSConn) NetConn() net.Conn { return c.ahead.Conn }
+
+// Stop ends TLS and gives back the plain connection, with what the client has
+// sent on it already: it sends close_notify and reads, up to the read deadline,
+// until the client's arrives. What the client still sends under TLS meanwhile
+// is thrown away.
+func (c *TLSConn) Stop() (nc net.Conn, sent []byte, err error) {
+	if err := c.CloseWrite(); err != nil {
+		return nil, nil, err
+	}
+	buf := make([]byte, 4096)
+	for err == nil {
+		_, err = c.Read(buf)
+	}
+	if err != io.EOF {
+		return nil, nil, err
+	}
+	if c.ahead.err != nil {
+		return nil, nil, c.ahead.err // the connection has ended, and not TLS alone
+	}
+	if c.ahead.r < c.ahead.w {
+		sent = bytes.Clone((*c.ahead.buf)[c.ahead.r:c.ahead.w])
+	}
+	c.ahead.release()
+	return c.ahead.Conn, sent, nil
+}

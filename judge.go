@@ -1,0 +1,113 @@
+package netserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"netserver/proto"
+)
+
+// judgeTime bounds one judgement of one client, which may ask a responder.
+const judgeTime = 10 * time.Second
+
+// judge asks the Transport whether the client may come in, after its
+// handshake, and when to ask again.
+func (c *Conn) judge(ctx context.Context, j proto.Judge) error {
+	ctx, cancel := context.WithTimeout(ctx, judgeTime)
+	defer cancel()
+	until, reason, err := j.Judge(ctx, c.nc)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrDenied, err)
+	}
+	c.verdict.Store(&verdict{until: until, reason: reason})
+	c.l.sooner(until)
+	return nil
+}
+
+// A verdict is why a client may be here, and until when that holds.
+type verdict struct {
+	until  time.Time
+	reason string
+}
+
+// A recheck says when the next verdict on a client of a port ends.
+type recheck struct {
+	at   atomic.Int64  // Unix nanoseconds; 0 is never
+	wake chan struct{} // has something when at became earlier
+}
+
+// sooner makes the port's judge look at its clients at until, if it would
+// look later.
+func (l *listening) sooner(until time.Time) {
+	if until.IsZero() {
+		return
+	}
+	n := until.UnixNano()
+	for {
+		at := l.recheck.at.Load()
+		if at != 0 && at <= n {
+			return
+		}
+		if l.recheck.at.CompareAndSwap(at, n) {
+			break
+		}
+	}
+	select {
+	case l.recheck.wake <- struct{}{}:
+	default:
+	}
+}
+
+// judgeLoop judges the open clients of a port again whenever their Transport
+// tells that the rules have changed, and when a verdict ends: a client does
+// not stay because it came in time.
+func (r *run) judgeLoop(ctx context.Context, l *listening, j proto.Judge) {
+	changed := j.Changed()
+	for {
+		var timer <-chan time.Time
+		if at := l.recheck.at.Load(); at != 0 {
+			t := time.NewTimer(time.Until(time.Unix(0, at)))
+			defer t.Stop()
+			timer = t.C
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.recheck.wake:
+			continue
+		case <-changed:
+			changed = j.Changed()
+			r.judgeAll(ctx, l, j, time.Time{})
+		case now := <-timer:
+			l.recheck.at.Store(0)
+			r.judgeAll(ctx, l, j, now)
+		}
+	}
+}
+
+// judgeAll judges the clients of a port: all, or, if ended is not zero, those
+// whose verdict has ended by then.
+func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended time.Time) {
+	cut := 0
+	for _, c := range r.clients.on(l) {
+		v := c.verdict.Load()
+		if v == nil {
+			continue // still in its handshake, which is judged by itself
+		}
+		if !ended.IsZero() && (v.until.IsZero() || v.until.After(ended)) {
+			l.sooner(v.until)
+			continue
+		}
+		if err := c.judge(ctx, j); err != nil && ctx.Err() == nil {
+			c.cut(err)
+			cut++
+		}
+	}
+	if cut > 0 {
+		r.log.LogAttrs(ctx, LevelNotice, "the rules for client certificates have changed or a certificate has ended: clients cut",
+			slog.String("port", l.spec.Short()), slog.Int("clients", cut))
+	}
+}

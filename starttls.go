@@ -1,0 +1,99 @@
+package netserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"netserver/proto"
+)
+
+// ErrPlaintextBeforeTLS is returned by StartTLS when the client has sent more
+// in plain text than the Handler has read. A command that was slipped in there
+// must not be taken for one that came under TLS (CVE-2011-0411).
+var ErrPlaintextBeforeTLS = errors.New("the client sent plain text beyond the command that starts TLS")
+
+// StartTLS makes the connection a TLS one, with the port's parameters, as the
+// STARTTLS of many protocols does. The Handler sends its agreement first. The
+// handshake must end within Config.HandshakeTimeout and before ctx does. After
+// an error the connection is of no use.
+//
+// It can be called on TLS ports with SSL_startHandshake 0, and on plain stream
+// ports of a Server whose Config.TLS names a certificate. It must be called by the goroutine that reads, while no
+// other writes.
+func (c *Conn) StartTLS(ctx context.Context) error {
+	t, err := c.startTransport()
+	if err != nil {
+		return err
+	}
+	if c.line.len() > 0 {
+		return ErrPlaintextBeforeTLS
+	}
+	c.line.release()
+	limit := c.run.cfg.handshakeTimeout()
+	begin := time.Now()
+	c.limits.off(c.nc)
+	if limit > 0 {
+		c.raw.SetDeadline(begin.Add(limit))
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
+	nc, err := t.Start(ctx, c.raw)
+	if err != nil {
+		if isTimeout(err) && limit > 0 && time.Since(begin) >= limit {
+			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
+		}
+		return c.orCause(err)
+	}
+	c.raw.SetDeadline(time.Time{})
+	c.become(nc)
+	c.limits.again(nc)
+	return c.judge(c.ctx, t)
+}
+
+// StopTLS ends TLS and goes on in plain text: it sends close_notify and waits
+// for the client's, up to Config.HandshakeTimeout. It returns
+// errors.ErrUnsupported on a connection without TLS. After another error the
+// connection is of no use. The rules for StartTLS's goroutine hold.
+func (c *Conn) StopTLS() error {
+	t, ok := c.nc.(*proto.TLSConn)
+	if !ok {
+		return fmt.Errorf("StopTLS: no TLS here: %w", errors.ErrUnsupported)
+	}
+	c.line.release()
+	c.limits.off(c.nc)
+	if limit := c.run.cfg.handshakeTimeout(); limit > 0 {
+		c.raw.SetDeadline(time.Now().Add(limit))
+	}
+	nc, sent, err := t.Stop()
+	if err != nil {
+		return c.orCause(err)
+	}
+	c.raw.SetDeadline(time.Time{})
+	c.become(nc)
+	c.limits.again(nc)
+	c.line.b, c.line.w = sent, len(sent)
+	return nil
+}
+
+// A starter is a Transport that can start on a connection that is in use.
+type starter interface {
+	proto.Judge
+	Start(ctx context.Context, nc net.Conn) (*proto.TLSConn, error)
+}
+
+func (c *Conn) startTransport() (starter, error) {
+	switch {
+	case c.l.datagram != nil:
+		return nil, fmt.Errorf("StartTLS on a datagram: %w", errors.ErrUnsupported)
+	case c.nc != c.raw:
+		return nil, errors.New("StartTLS: the connection is not plain")
+	}
+	if t, ok := c.l.transport.(starter); ok {
+		return t, nil
+	}
+	return nil, fmt.Errorf("StartTLS on port %s: no certificate; give SSL_cert_file, or make the port an ssl one with SSL_startHandshake 0", c.l.spec.Short())
+}
