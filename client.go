@@ -86,7 +86,7 @@ func (c *Conn) handshake() error {
 	if c.l.transport == nil {
 		return nil
 	}
-	limit := c.run.cfg.handshakeTimeout()
+	limit := c.l.cfg.handshakeTimeout()
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
 	}

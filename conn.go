@@ -53,7 +53,7 @@ type Conn struct {
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
 	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now()}
-	c.limits.init(&r.cfg, c.begin, l)
+	c.limits.init(&l.cfg, c.begin, l)
 	return c
 }
 
@@ -284,13 +284,14 @@ const (
 // system throw away what it has not read yet; so such input is read first,
 // for a bounded time.
 func (c *Conn) close() {
+	unread := c.line.len() > 0
 	c.line.release()
 	if c.isClosed.Load() {
 		c.raw.Close() // a handler that closed nc may have left a layer below
 		return
 	}
 	c.limits.off(c.nc)
-	if c.cause() == nil && !c.sawEOF.Load() && c.hasInput() && c.stage >= StageAccess {
+	if c.cause() == nil && !c.sawEOF.Load() && c.stage >= StageAccess && (unread || c.hasInput()) {
 		c.linger()
 	}
 	c.isClosed.Store(true)

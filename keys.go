@@ -2,12 +2,14 @@ package netserver
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"time"
 
 	"netserver/conf"
+	"netserver/port"
 	"netserver/tlsparams"
 )
 
@@ -34,19 +36,52 @@ func (c *Config) defineLimits(s *conf.Set) {
 	number := func(name, help string, p *int) {
 		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "N", Help: help}, conf.Int(p, -1, math.MaxInt32))
 	}
-	seconds := func(name, def, help string, p *time.Duration) {
-		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "SECONDS", Default: def, Help: help},
-			zeroIsNone{conf.Seconds(p, -1*time.Second, maxDuration), p})
-	}
 	number("max_connections", "clients connected at once, in any stage; further ones wait in the backlog (default: as many as there are descriptors)", &c.MaxConns)
 	number("max_servers", "clients served at once; clients still in their handshake do not count", &c.MaxServing)
-	number("max_datagrams", "datagrams served at once; further ones wait in the socket (default 1024)", &c.MaxDatagrams)
+	c.definePortLimits(s)
+	s.Define(conf.Key{Name: "grace", Group: groupLimits, Arg: "SECONDS", Default: "30",
+		Help: "that clients may go on when the server drains; 0 cuts them at once"},
+		zeroIsNone{conf.Seconds(&c.Grace, -1*time.Second, maxDuration), &c.Grace})
+}
+
+// definePortLimits names the limits that a port can have for itself.
+func (c *Config) definePortLimits(s *conf.Set) {
+	number := func(name, help string, p *int) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "N", Help: help, PerPort: true}, conf.Int(p, 1, math.MaxInt32))
+	}
+	seconds := func(name, def, help string, p *time.Duration) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "SECONDS", Default: def, Help: help, PerPort: true},
+			zeroIsNone{conf.Seconds(p, -1*time.Second, maxDuration), p})
+	}
+	number("max_datagrams", "datagrams served at once on a port; further ones wait in the socket (default 1024)", &c.MaxDatagrams)
 	number("max_line", "bytes of the longest line that is read, with its end (default 65536)", &c.MaxLine)
 	seconds("timeout_handshake", "10", "from accept to the end of the handshake, whatever arrives in between; 0 is no limit", &c.HandshakeTimeout)
 	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
 	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
 	seconds("timeout_life", "", "that a client may stay (default: no limit)", &c.MaxLife)
-	seconds("grace", "30", "that clients may go on when the server drains; 0 cuts them at once", &c.Grace)
+}
+
+// forPort returns the configuration with a port's own limits over it, and the
+// port's other parameters.
+func (c Config) forPort(p port.Spec) (Config, port.Spec, error) {
+	if len(p.Params) == 0 {
+		return c, p, nil
+	}
+	var s conf.Set
+	c.definePortLimits(&s)
+	limits, rest := make(conf.Values), make(conf.Values)
+	for key, v := range p.Params {
+		if _, ok := s.Lookup(key); ok {
+			limits[key] = v
+		} else {
+			rest[key] = v
+		}
+	}
+	p.Params = rest
+	if err := s.Apply(limits); err != nil {
+		return c, p, fmt.Errorf("port %s: %w", p.Short(), err)
+	}
+	return c, p, nil
 }
 
 // zeroIsNone binds a time for which 0 means none when it is written down. In a

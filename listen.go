@@ -42,6 +42,11 @@ func (s *Server) Transports() ([]proto.Transport, error) {
 				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
 			continue
 		}
+		_, p, err := s.Config.forPort(p)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
 		if ts[i], err = f(p); err != nil {
 			errs = append(errs, err)
 		}
@@ -161,11 +166,13 @@ func (s *Server) Requests(ts []proto.Transport) ([]sock.Request, error) {
 	reqs := make([]sock.Request, len(ps))
 	var errs []error
 	for i, p := range ps {
-		o, err := s.Config.Sock.With(p.Params)
+		cfg, p, err := s.Config.forPort(p)
+		errs = append(errs, err)
+		o, err := cfg.Sock.With(p.Params)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
-		o.SendTimeout = s.Config.writeTimeout()
+		o.SendTimeout = cfg.writeTimeout()
 		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
 	}
 	return reqs, errors.Join(errs...)

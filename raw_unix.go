@@ -50,9 +50,12 @@ func (c *Conn) readRaw(take func() []byte, release func()) (n int, err error) {
 	return n, nil
 }
 
-// hasInput reports whether the kernel holds bytes of the client that nobody
-// has read.
+// hasInput reports whether the Transport or the kernel holds bytes of the
+// client that nobody has read.
 func (c *Conn) hasInput() bool {
+	if u, ok := c.nc.(interface{ Unread() bool }); ok && u.Unread() {
+		return true
+	}
 	t, ok := c.raw.(*net.TCPConn)
 	if !ok {
 		return false

@@ -15,6 +15,7 @@ import (
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
+	"netserver/tlsparams"
 )
 
 // cutWait is how long Serve waits, after cutting the clients, for handlers
@@ -45,6 +46,7 @@ type run struct {
 type listening struct {
 	net.Listener
 	spec      port.Spec
+	cfg       Config // with the port's own limits
 	transport proto.Transport
 	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
@@ -70,11 +72,18 @@ func newRun(s *Server, ls []net.Listener) *run {
 }
 
 func (r *run) listening(l net.Listener) *listening {
-	v := &listening{Listener: l, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
+	v := &listening{Listener: l, cfg: r.cfg, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
 	if o, ok := l.(*listener); ok {
 		v.spec, v.transport = o.spec, o.transport
 		p, ok := o.transport.(proto.Plain)
 		v.plain = ok && p.Plain()
+		// What is wrong with them has stopped Listen already.
+		v.cfg, _, _ = r.cfg.forPort(o.spec)
+		if t, ok := o.transport.(interface{ Source() *tlsparams.Source }); ok {
+			if n := t.Source().Params().MaxLine; n > 0 {
+				v.cfg.MaxLine = n
+			}
+		}
 	} else {
 		v.spec = specOf(l.Addr())
 	}
@@ -82,7 +91,7 @@ func (r *run) listening(l net.Listener) *listening {
 		v.stall = t.SendTimeout() > 0
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
-		v.datagram = make(chan struct{}, r.cfg.maxDatagrams())
+		v.datagram = make(chan struct{}, v.cfg.maxDatagrams())
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
 	return v

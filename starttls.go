@@ -32,7 +32,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 		return ErrPlaintextBeforeTLS
 	}
 	c.line.release()
-	limit := c.run.cfg.handshakeTimeout()
+	limit := c.l.cfg.handshakeTimeout()
 	begin := time.Now()
 	c.limits.off(c.nc)
 	if limit > 0 {
@@ -65,7 +65,7 @@ func (c *Conn) StopTLS() error {
 	}
 	c.line.release()
 	c.limits.off(c.nc)
-	if limit := c.run.cfg.handshakeTimeout(); limit > 0 {
+	if limit := c.l.cfg.handshakeTimeout(); limit > 0 {
 		c.raw.SetDeadline(time.Now().Add(limit))
 	}
 	nc, sent, err := t.Stop()

@@ -175,6 +175,10 @@ func (c *TLSConn) WaitRead() error {
 	return c.ahead.wait()
 }
 
+// Unread reports whether bytes of the client have been read from the socket
+// that no Read has returned. It must not be called while a Read runs.
+func (c *TLSConn) Unread() bool { return c.more || c.ahead.r < c.ahead.w }
+
 // NetConn returns the connection below TLS, as accepted.
 func (c *TLSConn) NetConn() net.Conn { return c.ahead.Conn }
 
