@@ -285,3 +285,24 @@ func BenchmarkCompileNetworks(b *testing.B) {
 		}
 	}
 }
+
+func TestManyNetworksAreFast(t *testing.T) {
+	rules, ips := manyNetworks(100_000, false)
+	var spans []span
+	for i, text := range rules {
+		s, err := parseCIDR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.rule = int32(i)
+		spans = append(spans, s)
+	}
+	few := append([]span(nil), spans[:1000]...)
+	n := newNetworks(append([]span(nil), spans...))
+	i := 0
+	find := fastest(func() { n.find(ips[i%len(ips)]); i++ })
+	scan := fastest(func() { naive(few, ips[i%len(ips)]); i++ })
+	if find > scan/2 {
+		t.Errorf("a look-up among 100,000 networks takes %v, trying 1,000 one by one %v", find, scan)
+	}
+}

@@ -16,6 +16,9 @@ type Peer struct {
 	Port uint16
 	// Host is the client's name, if one was looked up and found.
 	Host string
+	// Mapped is set for an IPv4 client on an IPv6 socket, whose address the
+	// system writes with ::ffff: before it.
+	Mapped bool
 	// Unix is set for clients of UNIX sockets, which no address rule
 	// concerns.
 	Unix bool
@@ -39,7 +42,15 @@ func PeerOf(a net.Addr) Peer {
 	default:
 		return Peer{Unix: strings.HasPrefix(a.Network(), "unix")}
 	}
-	return Peer{IP: ap.Addr().Unmap(), Port: ap.Port()}
+	return Peer{IP: ap.Addr().Unmap(), Port: ap.Port(), Mapped: ap.Addr().Is4In6()}
+}
+
+// seen returns the address as the system wrote it.
+func (p Peer) seen() netip.Addr {
+	if p.Mapped && p.IP.Is4() {
+		return netip.AddrFrom16(p.IP.As16())
+	}
+	return p.IP
 }
 
 // String prints the peer as Net::Server's log does, [address]:port, or

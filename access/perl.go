@@ -37,7 +37,6 @@ var groups = []struct{ begin, what, advice string }{
 	{"?{", "code", spellOut},
 	{"?&", "a recursion", spellOut},
 	{"?R", "a recursion", spellOut},
-	{"?+", "a recursion", spellOut},
 	{"?P>", "a recursion", spellOut},
 	{"?P=", "a backreference", spellOut},
 	{"?'", "a quoted group name", "write (?: instead, or (?<name>"},
@@ -78,6 +77,7 @@ var escapes = map[byte]struct{ what, advice string }{
 var (
 	quantifier   = regexp.MustCompile(`^\{\s*(\d+\s*(,\s*\d*)?|,\s*\d+)\s*\}`)
 	goQuantifier = regexp.MustCompile(`^\{\d+(,\d*)?\}`)
+	numbered     = regexp.MustCompile(`^\?[+-]?\d+`)
 	flagGroup    = regexp.MustCompile(`^\?[A-Za-z-]*[:)]`)
 )
 
@@ -173,8 +173,8 @@ func group(s string) *perlError {
 			return &perlError{"(" + g.begin, g.what, g.advice}
 		}
 	}
-	if len(s) > 2 && s[1] == '?' && (s[2] >= '0' && s[2] <= '9' || s[2] == '-' && len(s) > 3 && s[3] >= '0' && s[3] <= '9') {
-		return &perlError{s[:3], "a recursion", spellOut}
+	if n := numbered.FindString(s[1:]); n != "" {
+		return &perlError{"(" + n, "a recursion", spellOut}
 	}
 	for _, flag := range flagGroup.FindString(s[1:]) {
 		switch flag {

@@ -41,7 +41,7 @@ func (t *table) judge(q *query) Verdict {
 	var log string
 	if t.double.on && known {
 		var outcome int
-		if outcome, log = t.double.check(orNone(q.peer.IP), q.names); outcome >= 0 {
+		if outcome, log = t.double.check(orNone(q.peer.seen()), q.names); outcome >= 0 {
 			v := denied(keyDouble, t.doubleRules[outcome])
 			v.Log = log
 			return v
