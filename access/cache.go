@@ -7,12 +7,26 @@ import (
 )
 
 // A cache keeps what was found, the results used last if there are too many.
-// It is guarded by Lookups.mu. Networks whose name server does not answer are
-// kept apart, so that a flood of addresses does not make them forgotten.
+// It is guarded by Lookups.mu. How quick a network's name server is, is kept
+// apart, so that a flood of addresses does not make it forgotten.
 type cache struct {
 	results lru[question, Names]
-	slow    lru[netip.Prefix, struct{}]
+	speeds  lru[netip.Prefix, speed]
 }
+
+// A speed tells how the last look-up for a network went.
+type speed uint8
+
+const (
+	unknown speed = iota
+	quick         // answered, if only that there is no name
+	slow          // did not answer within LookupConfig.patience
+)
+
+// speedTTL is how long a speed is remembered. A slow network is tried again
+// all the time, as long as there are places to spare, so this need not be
+// short.
+const speedTTL = time.Hour
 
 func (c *cache) get(q question, now time.Time) (Names, bool) { return c.results.get(q, now) }
 
@@ -24,13 +38,13 @@ func (c *cache) put(q question, n Names, now time.Time, cfg LookupConfig) {
 	c.results.put(q, n, now, ttl, cfg.cacheSize())
 }
 
-func (c *cache) isSlow(p netip.Prefix, now time.Time) bool {
-	_, ok := c.slow.get(p, now)
-	return ok
+func (c *cache) speed(p netip.Prefix, now time.Time) speed {
+	v, _ := c.speeds.get(p, now)
+	return v
 }
 
-func (c *cache) putSlow(p netip.Prefix, now time.Time, cfg LookupConfig) {
-	c.slow.put(p, struct{}{}, now, cfg.failTTL(), cfg.cacheSize())
+func (c *cache) putSpeed(p netip.Prefix, v speed, now time.Time, cfg LookupConfig) {
+	c.speeds.put(p, v, now, speedTTL, max(cfg.cacheSize(), 1000))
 }
 
 // An lru is a map of bounded size whose entries expire.

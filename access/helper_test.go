@@ -21,3 +21,14 @@ func fastest(f func()) time.Duration {
 	}
 	return best
 }
+
+// fastest3 is fastest for what takes long.
+func fastest3(f func()) time.Duration {
+	best := time.Duration(1<<63 - 1)
+	for range 3 {
+		begin := time.Now()
+		f()
+		best = min(best, time.Since(begin))
+	}
+	return best
+}

@@ -31,16 +31,17 @@ type LookupConfig struct {
 	// TTL is how long what was found is used again. Default 5 min; negative
 	// never.
 	TTL time.Duration
-	// FailTTL is how long a look-up that found nothing is not repeated, and
-	// for how long a network whose name server did not answer comes last.
+	// FailTTL is how long a look-up that found nothing is not repeated.
 	// Default 30 s; negative never.
 	FailTTL time.Duration
 	// CacheSize is how many results are kept, the ones used last. Default
 	// 10,000; negative none.
 	CacheSize int
-	// MaxRunning is how many look-ups run at once. Default 64; it cannot be
-	// none. One network (an IPv4 /24, an IPv6 /48) has an eighth of them at
-	// most, and free places go first to the networks that have the fewest.
+	// MaxRunning is how many look-ups run at once, each with up to two
+	// descriptors. Default 128; it cannot be none. One network (an IPv4 /24,
+	// an IPv6 /48) has an eighth of them at most, free places go first to the
+	// networks that have the fewest, and those whose name server is slow have
+	// at most half of all.
 	MaxRunning int
 }
 
@@ -99,10 +100,11 @@ type flight struct {
 	names  Names
 
 	// Guarded by Lookups.mu:
-	waiting int                // clients
-	queued  *list.Element      // its place in turns, nil when it runs
-	cancel  context.CancelFunc // ends it; nil until it runs
-	started time.Time
+	waiting  int                // clients
+	queued   *list.Element      // its place in turns, nil when it runs
+	cancel   context.CancelFunc // ends it; nil until it runs
+	overtime *time.Timer        // calls Lookups.late
+	cut      bool               // it was ended because too many are late
 }
 
 // Find looks up the name of ip, and with double the addresses of that name. It
@@ -148,7 +150,7 @@ func (l *Lookups) enqueue(q question) *flight {
 	}
 	l.flights[q] = f
 	l.turns.max = l.Config.maxRunning()
-	l.turns.add(f, l.cache.isSlow(f.source, time.Now()))
+	l.turns.add(f, l.cache.speed(f.source, time.Now()))
 	return f
 }
 
@@ -167,7 +169,8 @@ func sourceOf(ip netip.Addr) netip.Prefix {
 func (l *Lookups) dispatch() {
 	for f := l.turns.next(); f != nil; f = l.turns.next() {
 		ctx, cancel := context.WithTimeout(context.Background(), l.Config.timeout())
-		f.cancel, f.started = cancel, time.Now()
+		f.cancel = cancel
+		f.overtime = time.AfterFunc(l.Config.patience(), func() { l.late(f) })
 		go l.fly(ctx, f)
 	}
 }
@@ -175,21 +178,41 @@ func (l *Lookups) dispatch() {
 // fly answers one question.
 func (l *Lookups) fly(ctx context.Context, f *flight) {
 	names := l.resolve(ctx, f.question)
-	timedOut := ctx.Err() == context.DeadlineExceeded
 	f.cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if timedOut {
-		l.cache.putSlow(f.source, now, l.Config)
+	if f.overtime.Stop() && (f.waiting > 0) {
+		l.cache.putSpeed(f.source, quick, now, l.Config)
 	}
-	l.turns.done(f, l.cache.isSlow(f.source, now))
+	l.turns.done(f, l.cache.speed(f.source, now))
+	if f.cut {
+		names = Names{Err: ErrLookupTimeout}
+	}
 	if l.flights[f.question] == f { // else everybody has left
 		delete(l.flights, f.question)
 		l.cache.put(f.question, names, now, l.Config)
 	}
 	f.names = names
 	close(f.done)
+	l.dispatch()
+}
+
+// late is called when a look-up takes long. Its network then gives its places
+// back to those that are quick; if too many are late already, it ends.
+func (l *Lookups) late(f *flight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	select {
+	case <-f.done:
+		return
+	default:
+	}
+	l.cache.putSpeed(f.source, slow, time.Now(), l.Config)
+	if l.turns.late(f) {
+		f.cut = true
+		f.cancel()
+	}
 	l.dispatch()
 }
 
@@ -212,11 +235,10 @@ func (l *Lookups) leave(f *flight, n Names) Names {
 		return n
 	}
 	f.cancel()
-	if now := time.Now(); now.Sub(f.started) >= l.Config.timeout()/2 {
+	if n.Err == ErrLookupTimeout && l.cache.speed(f.source, time.Now()) == slow {
 		// Who comes back at once must not wait again. What has only waited
 		// for its turn is not to blame.
-		l.cache.put(f.question, Names{Err: ErrLookupTimeout}, now, l.Config)
-		l.cache.putSlow(f.source, now, l.Config)
+		l.cache.put(f.question, n, time.Now(), l.Config)
 	}
 	return n
 }
@@ -280,6 +302,11 @@ func (c LookupConfig) timeout() time.Duration {
 	return c.Timeout
 }
 
+// patience is how long a look-up may take before its network counts as slow.
+func (c LookupConfig) patience() time.Duration {
+	return min(500*time.Millisecond, c.timeout()/2)
+}
+
 func (c LookupConfig) ttl() time.Duration {
 	if c.TTL == 0 {
 		return 5 * time.Minute
@@ -303,7 +330,7 @@ func (c LookupConfig) cacheSize() int {
 
 func (c LookupConfig) maxRunning() int {
 	if c.MaxRunning <= 0 {
-		return 64
+		return 128
 	}
 	return c.MaxRunning
 }

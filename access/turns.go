@@ -9,17 +9,24 @@ import (
 // late could otherwise hold every place and leave all others without names:
 // whoever is in charge of a network is in charge of that server too.
 //
-// The next place goes to the network with the fewest look-ups running, and
-// among those to the one that has waited longest. Networks that were slow
-// lately come after all others, one at a time each, and never have more than
-// half of the places. It is guarded by Lookups.mu.
+// The next place goes to the network with the fewest look-ups running; among
+// those to one whose server is known to be quick, and among those to the one
+// that has waited longest. Slow networks come after all others, one look-up at
+// a time each, and never have more than half of the places: a look-up that
+// becomes late there is ended. So a flood from any number of networks with
+// dead servers costs the others half of the places, and each new network holds
+// one of the other half for LookupConfig.patience at most.
+//
+// It is guarded by Lookups.mu.
 type turns struct {
 	max         int // look-ups at once
 	running     int
 	slowRunning int
 	sources     map[netip.Prefix]*source
-	// ready[n] are the networks that wait with n look-ups running, the
-	// longest wait in front; the last list is that of the slow ones.
+	// ready are the networks that wait, in the order in which they are
+	// served: for each number of running look-ups the quick ones, then the
+	// unknown ones; the last list is that of the slow ones. In each list the
+	// longest wait is in front.
 	ready []list.List
 }
 
@@ -28,7 +35,7 @@ type source struct {
 	prefix  netip.Prefix
 	queue   list.List // of *flight
 	running int
-	slow    bool
+	speed   speed
 	in      *list.List    // the list of turns.ready it is in, or nil
 	at      *list.Element // its place there
 }
@@ -37,12 +44,13 @@ type source struct {
 const share = 8
 
 func (t *turns) perSource() int { return max(t.max/share, 1) }
+func (t *turns) maxSlow() int   { return max(t.max/2, 1) }
 
 // add appends a look-up to the queue of its network.
-func (t *turns) add(f *flight, slow bool) {
+func (t *turns) add(f *flight, v speed) {
 	if t.sources == nil {
 		t.sources = make(map[netip.Prefix]*source)
-		t.ready = make([]list.List, t.perSource()+1)
+		t.ready = make([]list.List, 2*t.perSource()+1)
 	}
 	s := t.sources[f.source]
 	if s == nil {
@@ -50,28 +58,18 @@ func (t *turns) add(f *flight, slow bool) {
 		t.sources[f.source] = s
 	}
 	f.queued = s.queue.PushBack(f)
-	t.place(s, slow)
+	t.place(s, v)
 }
 
-// place puts a source into the list it belongs to.
-func (t *turns) place(s *source, slow bool) {
-	if slow != s.slow {
-		if n := s.running; slow {
-			t.slowRunning += n
-		} else {
-			t.slowRunning -= n
-		}
-		s.slow = slow
+// place notes the speed of a source and puts it into the list it belongs to.
+func (t *turns) place(s *source, v speed) {
+	if s.speed == slow {
+		t.slowRunning -= s.running
 	}
-	var want *list.List
-	switch {
-	case s.queue.Len() == 0:
-	case s.slow && s.running == 0:
-		want = &t.ready[len(t.ready)-1]
-	case !s.slow && s.running < len(t.ready)-1:
-		want = &t.ready[s.running]
+	if s.speed = v; v == slow {
+		t.slowRunning += s.running
 	}
-	if want != s.in {
+	if want := t.list(s); want != s.in {
 		if s.in != nil {
 			s.in.Remove(s.at)
 		}
@@ -82,6 +80,22 @@ func (t *turns) place(s *source, slow bool) {
 	}
 	if s.queue.Len() == 0 && s.running == 0 {
 		delete(t.sources, s.prefix)
+	}
+}
+
+// list returns the list of ready that a source belongs to, or nil.
+func (t *turns) list(s *source) *list.List {
+	switch {
+	case s.queue.Len() == 0:
+		return nil
+	case s.speed == slow && s.running == 0:
+		return &t.ready[len(t.ready)-1]
+	case s.speed == slow || s.running >= t.perSource():
+		return nil
+	case s.speed == quick:
+		return &t.ready[2*s.running]
+	default:
+		return &t.ready[2*s.running+1]
 	}
 }
 
@@ -97,36 +111,43 @@ func (t *turns) next() *flight {
 			continue
 		}
 		s := front.Value.(*source)
-		if s.slow && t.slowRunning >= max(t.max/2, 1) {
+		if s.speed == slow && t.slowRunning >= t.maxSlow() {
 			return nil
 		}
 		f := s.queue.Remove(s.queue.Front()).(*flight)
 		f.queued = nil
 		t.count(s, 1)
-		t.place(s, s.slow)
+		t.place(s, s.speed)
 		return f
 	}
 	return nil
 }
 
+// late notes that f, which runs, takes long. It reports whether there are too
+// many of that kind.
+func (t *turns) late(f *flight) bool {
+	t.place(t.sources[f.source], slow)
+	return t.slowRunning > t.maxSlow()
+}
+
 // done gives back the place that next gave to f.
-func (t *turns) done(f *flight, slow bool) {
+func (t *turns) done(f *flight, v speed) {
 	s := t.sources[f.source]
 	t.count(s, -1)
-	t.place(s, slow)
+	t.place(s, v)
 }
 
 // drop takes a look-up out of its queue.
 func (t *turns) drop(f *flight) {
 	s := t.sources[f.source]
 	s.queue.Remove(f.queued)
-	t.place(s, s.slow)
+	t.place(s, s.speed)
 }
 
 func (t *turns) count(s *source, n int) {
 	s.running += n
 	t.running += n
-	if s.slow {
+	if s.speed == slow {
 		t.slowRunning += n
 	}
 }
