@@ -267,6 +267,8 @@ func TestLookupsAreBounded(t *testing.T) {
 			go l.Find(t.Context(), ip4(10, 0, i%4, i/4%256), i%2 == 0)
 		}
 		time.Sleep(2 * time.Minute)
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		if r.most > 16 || r.mostPer > 2 {
 			t.Errorf("%d look-ups at once, %d for one network", r.most, r.mostPer)
 		}

@@ -186,8 +186,8 @@ func TestPatternCannotBreakOut(t *testing.T) {
 }
 
 func TestManyPatternsAreFast(t *testing.T) {
-	exprs := make([]string, 0, 300_000)
-	for i := range 100_000 {
+	exprs := make([]string, 0, 120_000)
+	for i := range 40_000 {
 		exprs = append(exprs, fmt.Sprintf(`.*\.host%d\.example`, i), fmt.Sprintf(`10\.%d\.%d\..*`, i>>8, i&255), fmt.Sprintf(`n%d\.example`, i))
 	}
 	p := compile(t, Rules{Deny: Texts(exprs...), Allow: Texts(".*"), ReverseLookups: Texts("1")})
@@ -196,9 +196,9 @@ func TestManyPatternsAreFast(t *testing.T) {
 	few := fastest(func() { one.Decide(peer, Names{Host: "a.host7.example"}) })
 	many := fastest(func() { p.Decide(peer, Names{Host: "a.host7.example"}) })
 	if many > 50*few {
-		t.Errorf("300,000 expressions take %v, 3 take %v", many, few)
+		t.Errorf("120,000 expressions take %v, 3 take %v", many, few)
 	}
-	if v := p.Decide(ipPeer("9.9.9.9"), Names{Host: "a.host99999.example"}); v.Rule != `deny .*\.host99999\.example (code)` {
+	if v := p.Decide(ipPeer("9.9.9.9"), Names{Host: "a.host39999.example"}); v.Rule != `deny .*\.host39999\.example (code)` {
 		t.Error(v.Rule)
 	}
 }
