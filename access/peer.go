@@ -3,10 +3,11 @@ package access
 import (
 	"net"
 	"net/netip"
+	"strings"
 )
 
 // A Peer is who is at the other end of a connection, as far as it is known.
-// The zero Peer is nobody known: a UNIX client, say.
+// The zero Peer is nobody known: a pipe, say.
 type Peer struct {
 	// IP is the client's address, without the ::ffff: of an IPv4 client on
 	// a dual-stack socket. It is the zero Addr for UNIX clients.
@@ -15,6 +16,15 @@ type Peer struct {
 	Port uint16
 	// Host is the client's name, if one was looked up and found.
 	Host string
+	// Mapped is set for an IPv4 client on an IPv6 socket, whose address the
+	// system writes with ::ffff: before it.
+	Mapped bool
+	// Unix is set for clients of UNIX sockets, which no address rule
+	// concerns.
+	Unix bool
+	// Cred is who a UNIX client is, nil if that is not known. CredOf finds
+	// it.
+	Cred *Cred
 }
 
 // PeerOf returns the Peer with the address of a.
@@ -27,10 +37,20 @@ func PeerOf(a net.Addr) Peer {
 		ap = a.AddrPort()
 	case interface{ AddrPort() netip.AddrPort }:
 		ap = a.AddrPort()
-	default:
+	case nil:
 		return Peer{}
+	default:
+		return Peer{Unix: strings.HasPrefix(a.Network(), "unix")}
 	}
-	return Peer{IP: ap.Addr().Unmap(), Port: ap.Port()}
+	return Peer{IP: ap.Addr().Unmap(), Port: ap.Port(), Mapped: ap.Addr().Is4In6()}
+}
+
+// seen returns the address as the system wrote it.
+func (p Peer) seen() netip.Addr {
+	if p.Mapped && p.IP.Is4() {
+		return netip.AddrFrom16(p.IP.As16())
+	}
+	return p.IP
 }
 
 // String prints the peer as Net::Server's log does, [address]:port, or

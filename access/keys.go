@@ -1,0 +1,87 @@
+package access
+
+import (
+	"slices"
+
+	"netserver/conf"
+)
+
+// A KeyInfo describes one configuration key of this package.
+type KeyInfo struct {
+	Name string // as in Net::Server, or new in its manner
+	Arg  string // what help calls the value
+	Help string // what it does
+	List bool   // may be given several times
+
+	field func(*Rules) *[]conf.Value
+}
+
+// Keys returns the keys that fill a Rules, in the order in which help should
+// list them. Rules.Set takes their values.
+func Keys() []KeyInfo {
+	const re, net, file = "REGEX", "NETWORK", "FILE"
+	return []KeyInfo{
+		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true,
+			func(r *Rules) *[]conf.Value { return &r.Allow }},
+		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; goes before every allow", true,
+			func(r *Rules) *[]conf.Value { return &r.Deny }},
+		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true,
+			func(r *Rules) *[]conf.Value { return &r.CIDRAllow }},
+		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; goes before every allow", true,
+			func(r *Rules) *[]conf.Value { return &r.CIDRDeny }},
+		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true,
+			func(r *Rules) *[]conf.Value { return &r.AllowFile }},
+		{keyDenyFile, file, "more deny rules, one a line; the file is followed", true,
+			func(r *Rules) *[]conf.Value { return &r.DenyFile }},
+		{keyCIDRAllowFile, file, "more cidr_allow rules, one a line; the file is followed", true,
+			func(r *Rules) *[]conf.Value { return &r.CIDRAllowFile }},
+		{keyCIDRDenyFile, file, "more cidr_deny rules, one a line; the file is followed", true,
+			func(r *Rules) *[]conf.Value { return &r.CIDRDenyFile }},
+		{keyReverse, "MODE", "look up clients' names: 1, or double and a mode of double_reverse_lookups", false,
+			func(r *Rules) *[]conf.Value { return &r.ReverseLookups }},
+		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false,
+			func(r *Rules) *[]conf.Value { return &r.DoubleReverseLookups }},
+		{keyUnixUser, "USER", "admit these users to UNIX sockets and nobody else but unix_allow_group", true,
+			func(r *Rules) *[]conf.Value { return &r.UnixAllowUser }},
+		{keyUnixGroup, "GROUP", "admit members of these groups to UNIX sockets and nobody else but unix_allow_user", true,
+			func(r *Rules) *[]conf.Value { return &r.UnixAllowGroup }},
+		{keyShadow, "KEY", "only log what this key's rules would refuse; all for every key of this list", true,
+			func(r *Rules) *[]conf.Value { return &r.Shadow }},
+	}
+}
+
+// Set gives the key called name its values and reports whether there is such
+// a key. Wrong values are Compile's to report.
+func (r *Rules) Set(name string, vals []conf.Value) bool {
+	for _, k := range Keys() {
+		if k.Name == name {
+			*k.field(r) = slices.Clone(vals)
+			return true
+		}
+	}
+	return false
+}
+
+// Texts makes values of texts that stand in a program.
+func Texts(texts ...string) []conf.Value {
+	v := make(conf.Values)
+	v.Set("", texts...)
+	return v[""]
+}
+
+// The names of the keys.
+const (
+	keyAllow         = "allow"
+	keyDeny          = "deny"
+	keyCIDRAllow     = "cidr_allow"
+	keyCIDRDeny      = "cidr_deny"
+	keyAllowFile     = "allow_file"
+	keyDenyFile      = "deny_file"
+	keyCIDRAllowFile = "cidr_allow_file"
+	keyCIDRDenyFile  = "cidr_deny_file"
+	keyReverse       = "reverse_lookups"
+	keyDouble        = "double_reverse_lookups"
+	keyUnixUser      = "unix_allow_user"
+	keyUnixGroup     = "unix_allow_group"
+	keyShadow        = "access_shadow"
+)

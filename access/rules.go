@@ -1,0 +1,118 @@
+package access
+
+import (
+	"fmt"
+	"strings"
+
+	"netserver/conf"
+)
+
+// Rules are the access rules as they were written. The zero Rules admit
+// everybody. They are values only; Compile checks them and makes a Policy.
+//
+// If none of the four lists and their files is given, every address is
+// admitted. If any is, what no rule admits is refused; so deny or cidr_deny
+// alone refuse everybody, as in Net::Server. A file that holds no rule is
+// still given.
+type Rules struct {
+	// Allow and Deny are regular expressions, which must match the whole
+	// address or, with reverse lookups, the whole name. Case matters.
+	Allow, Deny []conf.Value
+	// CIDRAllow and CIDRDeny are networks: ADDRESS/BITS, FIRST-LAST or
+	// ADDRESS, of IPv4 or IPv6. The address may have bits set beyond BITS.
+	CIDRAllow, CIDRDeny []conf.Value
+	// AllowFile to CIDRDenyFile are paths of files with a rule on each line,
+	// added to the lists above. See Store for how they are followed.
+	AllowFile, DenyFile, CIDRAllowFile, CIDRDenyFile []conf.Value
+	// ReverseLookups is one value, the last if several are given: empty or 0
+	// for no lookups, 1 for a client's name, or double (or 2) followed by a
+	// mode of DoubleReverseLookups.
+	ReverseLookups []conf.Value
+	// DoubleReverseLookups is one value: empty or 0; or 1, or text with the
+	// words detail, autofail and debug, to refuse clients whose name does
+	// not resolve to their address. It turns ReverseLookups on.
+	DoubleReverseLookups []conf.Value
+	// UnixAllowUser and UnixAllowGroup are names or numbers. If either is
+	// given, UNIX clients of no such user or group are refused; else all
+	// UNIX clients are admitted. No other rule concerns them.
+	UnixAllowUser, UnixAllowGroup []conf.Value
+	// Shadow names keys whose rules are tried out: they do not count in the
+	// decision, but a client that they would have refused is marked as
+	// Shadowed. The word all, or 1, names every key that can refuse.
+	Shadow []conf.Value
+}
+
+// last returns the value of a key that holds one.
+func last(vals []conf.Value) conf.Value {
+	if len(vals) == 0 {
+		return conf.Value{}
+	}
+	return vals[len(vals)-1]
+}
+
+// place returns " (origin)", or "" if the origin is a default.
+func place(o conf.Origin) string {
+	if o == (conf.Origin{}) {
+		return ""
+	}
+	return " (" + o.String() + ")"
+}
+
+// maxQuoted is how much of a value an error shows, in bytes.
+const maxQuoted = 80
+
+func quote(s string) string {
+	if len(s) > maxQuoted {
+		return fmt.Sprintf("%q...", s[:maxQuoted])
+	}
+	return fmt.Sprintf("%q", s)
+}
+
+// maxProblems bounds how many faults one Compile lists, so that a file of
+// garbage does not become a log of garbage.
+const maxProblems = 50
+
+// problems collects faults.
+type problems struct {
+	errs []error
+	more int
+}
+
+func (p *problems) add(err error) {
+	if err == nil {
+		return
+	}
+	if len(p.errs) >= maxProblems {
+		p.more++
+		return
+	}
+	p.errs = append(p.errs, err)
+}
+
+// err returns one error with a line for each fault, or nil.
+func (p *problems) err() error {
+	if len(p.errs) == 0 {
+		return nil
+	}
+	errs := p.errs
+	if p.more > 0 {
+		errs = append(errs[:len(errs):len(errs)], fmt.Errorf("and %d more faults in the access rules", p.more))
+	}
+	return Problems(errs)
+}
+
+// Problems is every fault that Compile found, in the order of the keys and of
+// their values.
+type Problems []error
+
+// Error returns one line per fault, without a newline at the end.
+func (p Problems) Error() string {
+	lines := make([]string, len(p))
+	for i, err := range p {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns the faults, for errors.Is and errors.As.
+func (p Problems) Unwrap() []error { return p }
