@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -24,11 +25,15 @@ type File struct {
 // OpenFile opens the log file at path for appending and creates it, with mode
 // 0640 less the umask, if there is none. It refuses what is no log: a
 // directory, a socket, a block device, a named pipe that nobody reads (it does
-// not wait for a reader). The names /dev/stdout and /dev/stderr mean the
-// streams that the process has, whatever they are connected to.
+// not wait for a reader), and the name of a Net::Server logging class. The
+// names /dev/stdout and /dev/stderr mean the streams that the process has,
+// whatever they are connected to.
 func OpenFile(path string) (*File, error) {
 	if path == "" {
 		return nil, errors.New("log file: no name given")
+	}
+	if isClass(path) {
+		return nil, fmt.Errorf("log file %s: this names a logging class of Net::Server, and there are none here yet; give a path (./%s for a file of that name)", path, path)
 	}
 	if std := standardStream(path); std != nil {
 		l := &File{path: path, fixed: true}
@@ -131,6 +136,12 @@ func checkKind(m fs.FileMode) error {
 	default:
 		return fmt.Errorf("is neither a file nor a named pipe nor a terminal (%s)", m)
 	}
+}
+
+// isClass reports whether a conf file for Net::Server means a class by name,
+// such as Sys::Syslog, and not a file.
+func isClass(name string) bool {
+	return strings.Contains(name, "::") && !strings.ContainsAny(name, `/\`)
 }
 
 func standardStream(path string) *os.File {

@@ -101,6 +101,7 @@ func TestFileRefuses(t *testing.T) {
 		"Directory": dir,
 		"NoParent":  filepath.Join(dir, "none", "x"),
 		"NoName":    "",
+		"Class":     "Sys::Syslog",
 	} {
 		f, err := OpenFile(path)
 		if err == nil {
