@@ -203,6 +203,19 @@ func TestVerifyHookHasTheLastWordOnChains(t *testing.T) {
 	}
 }
 
+// TestSuitesOfANameKeepItsRules: a name that has suites of its own is still
+// under the wildcard's rules.
+func TestSuitesOfANameKeepItsRules(t *testing.T) {
+	s := open(t, loopback, "SSL_verify_mode[*.example]=3", "SSL_cipher_list[a.example]=ALL", "SSL_verify_mode[b.example]=0")
+	for name, want := range map[string]bool{"a.example": false, "c.example": false, "b.example": true, "": true} {
+		cfg := anyClient()
+		cfg.ServerName = name
+		if _, _, err := shake(t, s, cfg); (err == nil) != want {
+			t.Errorf("%q without a certificate: %v", name, err)
+		}
+	}
+}
+
 func TestReasonsAreStated(t *testing.T) {
 	dir := t.TempDir()
 	ca := newCA(t, "ca")

@@ -38,10 +38,8 @@ func (s *Source) follow(ctx context.Context) {
 		Failed: func(dir string, err error) {
 			s.env.log().Warn("files cannot be followed at once, only looked at now and then", "port", s.env.Where, "directory", dir, "error", err)
 		},
-		Ready: func() { s.reload(false, nil) },
 	}
-	wg.Go(func() { s.retryLoop(ctx, retry) })
-	w.Run(ctx, s.Files, func(paths []string) {
+	load := func(paths []string) {
 		if s.reload(false, paths) == nil {
 			return
 		}
@@ -49,7 +47,10 @@ func (s *Source) follow(ctx context.Context) {
 		case retry <- paths:
 		case <-ctx.Done():
 		}
-	})
+	}
+	w.Ready = func() { load(s.Files()) } // for what has changed since Open
+	wg.Go(func() { s.retryLoop(ctx, retry) })
+	w.Run(ctx, s.Files, load)
 }
 
 // retryLoop collects paths that failed and reloads them when they have had

@@ -25,14 +25,17 @@ type authority struct {
 
 var now = time.Unix(1_700_000_000, 0)
 
-func newAuthority(t testing.TB, name string) *authority {
+func newAuthority(t testing.TB, name string) *authority { return authorityWith(t, name, nil) }
+
+// authorityWith makes an authority with a key id of its own choice.
+func authorityWith(t testing.TB, name string, keyID []byte) *authority {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := &authority{key: key}
-	a.cert = a.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1), IsCA: true,
+	a.cert = a.issue(t, &x509.Certificate{Subject: pkix.Name{CommonName: name}, SerialNumber: big.NewInt(1), IsCA: true, SubjectKeyId: keyID,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCRLSign | x509.KeyUsageCertSign})
 	return a
 }
@@ -199,6 +202,10 @@ func TestSignatures(t *testing.T) {
 	}
 	if got := verdict(lists(t, &Lists{}, forger.list(t, x509.RevocationList{})), a.leaf(t, 7), a.cert); got != "no answer" {
 		t.Error("a forged list counts:", got)
+	}
+	forger = authorityWith(t, "ca", a.cert.SubjectKeyId)
+	if got := verdict(lists(t, &Lists{}, forger.list(t, x509.RevocationList{})), a.leaf(t, 7), a.cert); got != "no answer" {
+		t.Error("a list that is forged with the same key id counts:", got)
 	}
 }
 

@@ -88,6 +88,17 @@ func TestSwappedLinks(t *testing.T) {
 	})
 }
 
+func TestTargetsOfLinks(t *testing.T) {
+	real := filepath.Join(t.TempDir(), "real")
+	write(t, real, "1")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(real, link); err != nil {
+		t.Skip(err)
+	}
+	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, link)
+	until(t, ch, link, func(n int) { write(t, real, string(make([]byte, n+2))) })
+}
+
 func TestQuietFilesAreNotTold(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
