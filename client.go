@@ -79,7 +79,7 @@ func (c *Conn) accepted() error {
 }
 
 // admit applies what can be decided before any byte is read.
-func (c *Conn) admit() error { return nil }
+func (c *Conn) admit() error { return c.checkAddress() }
 
 // handshake makes the connection usable, within an absolute deadline.
 func (c *Conn) handshake() error {
@@ -110,6 +110,9 @@ func (c *Conn) allow() error {
 		if err := c.judge(c.ctx, j); err != nil {
 			return err
 		}
+	}
+	if err := c.checkName(); err != nil {
+		return err
 	}
 	if f := c.run.srv.Hooks.Allow; f != nil {
 		if err := f(c.ctx, c); err != nil {

@@ -3,6 +3,7 @@ package netserver
 import (
 	"time"
 
+	"netserver/access"
 	"netserver/port"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -18,6 +19,9 @@ type Config struct {
 	Sock sock.Options
 	// TLS are the TLS parameters of ports without their own.
 	TLS tlsparams.Params
+
+	// Access says who may connect; default everybody.
+	Access access.Rules
 
 	// MaxConns is how many clients may be connected at once, in any stage;
 	// further ones wait in the backlog. Default: no limit but the process's

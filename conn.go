@@ -32,6 +32,7 @@ type Conn struct {
 	run    *run
 	l      *listening
 	id     uint64
+	peer   access.Peer
 	begin  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -53,6 +54,10 @@ type Conn struct {
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
 	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now()}
+	c.peer = access.PeerOf(nc.RemoteAddr())
+	if l.spec.IsUnix() {
+		c.peer.Unix = true
+	}
 	c.limits.init(&l.cfg, c.begin, l)
 	return c
 }
@@ -64,8 +69,9 @@ func (c *Conn) ID() uint64 { return c.id }
 // Port returns the port that the client came in by.
 func (c *Conn) Port() port.Spec { return c.l.spec }
 
-// Peer returns what is known of the client.
-func (c *Conn) Peer() access.Peer { return access.PeerOf(c.nc.RemoteAddr()) }
+// Peer returns what is known of the client: its address, and its name from
+// StageAccess on if names are looked up.
+func (c *Conn) Peer() access.Peer { return c.peer }
 
 // TLS returns the state of the client's TLS connection, or nil if it has none.
 func (c *Conn) TLS() *tls.ConnectionState {

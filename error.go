@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"netserver/access"
 	"netserver/port"
 )
 
@@ -30,7 +31,7 @@ var (
 	ErrLineTooLong = errors.New("line too long")
 	// ErrDenied is wrapped by the error of a client that a rule or
 	// Hooks.Allow refused.
-	ErrDenied = errors.New("denied")
+	ErrDenied = access.ErrDenied
 	// ErrServerClosed is returned by Serve when the Server was closed already.
 	ErrServerClosed = errors.New("server closed")
 )

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/access"
 	"netserver/conf"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -16,6 +17,7 @@ import (
 // The groups that keys stand under in help.
 const (
 	groupLimits  = "limits"
+	groupAccess  = "access"
 	groupSockets = "sockets"
 	groupTLS     = "TLS"
 )
@@ -29,7 +31,15 @@ const maxDuration = 100 * 365 * 24 * time.Hour
 func (c *Config) Define(s *conf.Set) {
 	c.defineLimits(s)
 	c.defineSockets(s)
+	c.defineAccess(s)
 	c.defineTLS(s)
+}
+
+func (c *Config) defineAccess(s *conf.Set) {
+	for _, k := range access.Keys() {
+		s.Define(conf.Key{Name: k.Name, Group: groupAccess, Arg: k.Arg, Help: k.Help, List: k.List},
+			conf.Func(func(v []conf.Value) error { c.Access.Set(k.Name, v); return nil }))
+	}
 }
 
 func (c *Config) defineLimits(s *conf.Set) {

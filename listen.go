@@ -25,9 +25,19 @@ type listener struct {
 }
 
 // Transports makes what each configured port speaks, and with that checks the
-// ports' parameters: certificates, for instance, are loaded and checked. It
-// opens nothing. The error joins one for each port that is wrong.
+// ports' parameters: certificates, for instance, are loaded and checked. The
+// access rules are checked too. It opens nothing. The error joins one for each
+// port or rule that is wrong.
 func (s *Server) Transports() ([]proto.Transport, error) {
+	_, rulesErr := s.Config.Access.Compile()
+	ts, err := s.transports()
+	if err := errors.Join(rulesErr, err); err != nil {
+		return nil, err
+	}
+	return ts, nil
+}
+
+func (s *Server) transports() ([]proto.Transport, error) {
 	ps := s.Config.ports()
 	protocols, err := s.protocols(ps)
 	if err != nil {

@@ -25,11 +25,12 @@ const cutWait = 10 * time.Second
 
 // A run is one call of Serve.
 type run struct {
-	srv  *Server
-	cfg  Config // a copy, so that no caller can change it under us
-	log  *slog.Logger
-	ls   []*listening
-	gate *gate
+	srv   *Server
+	cfg   Config // a copy, so that no caller can change it under us
+	log   *slog.Logger
+	ls    []*listening
+	gate  *gate
+	rules rules
 
 	lastID   atomic.Uint64
 	clients  clients
@@ -54,11 +55,12 @@ type listening struct {
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
 }
 
-func newRun(s *Server, ls []net.Listener) *run {
+func newRun(s *Server, rules rules, ls []net.Listener) *run {
 	r := &run{
 		srv:      s,
 		cfg:      s.Config,
 		log:      s.log(),
+		rules:    rules,
 		draining: make(chan struct{}),
 		now:      make(chan struct{}),
 		freed:    make(chan struct{}, 1),
@@ -134,6 +136,7 @@ func (r *run) serve(ctx context.Context) error {
 // startHelpers starts what the ports' Transports do beside serving clients.
 // Ports that share a Transport share its work.
 func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
+	r.followRules(ctx, wg)
 	running := make(map[any]bool)
 	for _, l := range r.ls {
 		if w, ok := l.transport.(proto.Runner); ok {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 
+	"netserver/access"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
@@ -23,6 +24,9 @@ type Server struct {
 	// functions from code, and where files are read. Where and Loopback are
 	// filled in for each port.
 	TLS tlsparams.Env
+
+	// Resolver looks up clients' names; net.DefaultResolver if nil.
+	Resolver access.Resolver
 
 	mu     sync.Mutex
 	runs   map[*run]struct{}
@@ -53,7 +57,12 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		closeAll(ls)
 		return errors.New("netserver: Server has no Handler")
 	}
-	r := newRun(s, ls)
+	rules, err := s.compileRules()
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	r := newRun(s, rules, ls)
 	if !s.track(r) {
 		closeAll(ls)
 		return ErrServerClosed

@@ -1,18 +1,28 @@
 package daemon
 
 import (
+	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
+	"os"
 
+	"netserver/access"
 	"netserver/conf"
+	"netserver/tlsparams"
 )
 
 // checked is what --check prints.
 type checked struct {
-	ServerType string            `json:"server_type"`
-	Listeners  []checkedListener `json:"listeners"`
-	Options    map[string]any    `json:"options"`
-	Origin     map[string]string `json:"origin"`
+	ServerType string              `json:"server_type"`
+	Listeners  []checkedListener   `json:"listeners"`
+	Options    map[string]any      `json:"options"`
+	Origin     map[string]string   `json:"origin"`
+	Access     *access.Explanation `json:"access,omitempty"`
+	TLS        []checkedTLS        `json:"tls,omitempty"`
 }
 
 type checkedListener struct {
@@ -22,8 +32,18 @@ type checkedListener struct {
 	IPv   string `json:"ipv"`
 }
 
-// printCheck prints the resolved configuration as one JSON object.
-func (p *program) printCheck(w io.Writer, res *conf.Result) error {
+// checkedTLS is what a TLS port does with the client of --cert and --sni.
+type checkedTLS struct {
+	Port        string `json:"port"`
+	Certificate string `json:"certificate"` // that is served
+	Rule        string `json:"rule"`        // that judges the client's
+	Allowed     bool   `json:"allowed"`
+	Reason      string `json:"reason"`
+}
+
+// printCheck prints the resolved configuration as one JSON object, and what
+// would happen to the client that --check was asked about.
+func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) error {
 	out := checked{
 		ServerType: p.conf.Type,
 		Listeners:  []checkedListener{},
@@ -33,8 +53,84 @@ func (p *program) printCheck(w io.Writer, res *conf.Result) error {
 	for _, s := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{s.Host, s.Port, s.Proto, s.IPv})
 	}
+	var errs []error
+	ask := p.conf.check
+	if ask.peer != "" {
+		e, err := p.explainPeer(ctx)
+		out.Access = e
+		errs = append(errs, err)
+	} else if ask.host != "" {
+		errs = append(errs, errors.New("peer_host: it goes with --peer ADDRESS"))
+	}
+	if ask.cert != "" || ask.sni != "" {
+		var err error
+		out.TLS, err = p.explainTLS()
+		errs = append(errs, err)
+	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(out)
+	return errors.Join(append(errs, e.Encode(out))...)
+}
+
+func (p *program) explainPeer(ctx context.Context) (*access.Explanation, error) {
+	policy, err := p.conf.Server.Access.Compile()
+	if err != nil {
+		return nil, nil // reported with the rest of the configuration
+	}
+	e, err := access.Explain(ctx, policy, &access.Lookups{}, p.conf.check.peer, p.conf.check.host)
+	if err != nil {
+		return nil, fmt.Errorf("peer: %w", err)
+	}
+	return &e, nil
+}
+
+func (p *program) explainTLS() ([]checkedTLS, error) {
+	chain, err := readChain(p.conf.check.cert)
+	if err != nil {
+		return nil, err
+	}
+	var all []checkedTLS
+	for i, t := range p.transports {
+		src, ok := t.(interface{ Source() *tlsparams.Source })
+		if !ok {
+			continue
+		}
+		e := src.Source().Explain(p.conf.check.sni, chain)
+		all = append(all, checkedTLS{
+			Port: p.conf.Server.Ports[i].Short(), Certificate: e.Certificate,
+			Rule: e.Rule, Allowed: e.Allowed, Reason: e.Reason,
+		})
+	}
+	return all, nil
+}
+
+// readChain reads the certificates of a PEM file; none if the name is empty.
+func readChain(file string) ([]*x509.Certificate, error) {
+	if file == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("cert: %w", err)
+	}
+	var chain []*x509.Certificate
+	for {
+		var b *pem.Block
+		if b, data = pem.Decode(data); b == nil {
+			break
+		}
+		if b.Type != "CERTIFICATE" {
+			continue
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("cert %s: %w", file, err)
+		}
+		chain = append(chain, c)
+	}
+	if len(chain) == 0 {
+		return nil, fmt.Errorf("cert %s: there is no PEM certificate in it", file)
+	}
+	return chain, nil
 }

@@ -43,8 +43,8 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "netserver: warning: %v\n", w)
 	}
 	p, err := c.prepare(context.Background(), res, environ)
-	if c.check {
-		if cerr := p.printCheck(stdout, res); cerr != nil {
+	if c.check.on {
+		if cerr := p.printCheck(context.Background(), stdout, res); cerr != nil {
 			err = errors.Join(err, cerr)
 		}
 		if err == nil {

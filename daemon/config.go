@@ -22,7 +22,7 @@ type Config struct {
 
 	Server netserver.Config
 
-	check    bool
+	check    checkKeys
 	confFile string
 	ports    portKeys
 }
@@ -39,6 +39,12 @@ type HandlerConfig struct {
 	ExecStderr     string        // log (the default), client or inherit
 	ExecKillAfter  time.Duration // between TERM and KILL
 	ExecPipes      bool          // join plain clients by pipes, not by their socket
+}
+
+// checkKeys are what --check is asked.
+type checkKeys struct {
+	on                    bool
+	peer, host, cert, sni string
 }
 
 // portKeys are the keys that make ports together.
@@ -88,7 +94,11 @@ func (c *Config) defineServer(s *conf.Set) {
 	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 errors, 1 warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
 	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to (default: standard error)"}, conf.String(&c.LogFile))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
-	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check))
+	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
+	define(conf.Key{Name: "peer", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule"}, conf.String(&c.check.peer))
+	define(conf.Key{Name: "peer_host", Arg: "NAME", Help: "with --check --peer: the client's name, instead of looking it up"}, conf.String(&c.check.host))
+	define(conf.Key{Name: "cert", Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain"}, conf.String(&c.check.cert))
+	define(conf.Key{Name: "sni", Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.String(&c.check.sni))
 }
 
 func (c *Config) setType(vals []conf.Value) error {

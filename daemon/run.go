@@ -22,10 +22,11 @@ import (
 
 // A program is a Server that is ready to be run.
 type program struct {
-	conf   *Config
-	server *netserver.Server
-	notes  []string // lines for the log that the configuration caused
-	stop   context.CancelFunc
+	conf       *Config
+	server     *netserver.Server
+	transports []proto.Transport // of the ports; nil if they are wrong
+	notes      []string          // lines for the log that the configuration caused
+	stop       context.CancelFunc
 }
 
 // prepare makes everything that can be made before a port is opened, and
@@ -43,7 +44,7 @@ func (c *Config) prepare(ctx context.Context, res *conf.Result, environ []string
 	p.server.Handler = h
 	p.server.Config = c.Server
 	if len(c.Server.Ports) > 0 {
-		_, err = p.server.Transports()
+		p.transports, err = p.server.Transports()
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)

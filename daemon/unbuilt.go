@@ -37,7 +37,6 @@ func defineUnbuilt(s *conf.Set) {
 		{soon, "check_for_dead check_for_waiting check_for_spawn min_child_ttl child_communication"},
 		{soon, "max_dequeue check_for_dequeue dequeue_command"},
 		{soon, "sig_passthrough leave_children_open_on_hup no_close_by_child"},
-		{soon, "allow deny cidr_allow cidr_deny reverse_lookups double_reverse_lookups"},
 		{soon, "syslog_logsock syslog_ident syslog_logopt syslog_facility"},
 		{soon, "timeout_header max_header_size server_revision default_content_type allow_body_on_all_statuses"},
 		{soon, "access_log_file access_log_format enable_dispatch app"},

@@ -1,0 +1,81 @@
+package netserver
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"syscall"
+
+	"netserver/access"
+)
+
+// rules are the access rules of a run.
+type rules struct {
+	store   *access.Store // nil if there are none
+	lookups *access.Lookups
+}
+
+// compileRules reads the rules, and says at start what is wrong with them.
+func (s *Server) compileRules() (rules, error) {
+	store, err := access.NewStore(s.Config.Access)
+	if err != nil {
+		return rules{}, err
+	}
+	return rules{store: store, lookups: &access.Lookups{Resolver: s.Resolver}}, nil
+}
+
+// follow takes over new rule files, until ctx ends.
+func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
+	for _, w := range r.rules.store.Policy().Warnings() {
+		r.log.Warn(w)
+	}
+	wg.Go(func() {
+		r.rules.store.Follow(ctx, func(err error) {
+			if err != nil {
+				r.log.Error("access rules: the old ones stay in force", "err", err)
+				return
+			}
+			r.log.Log(ctx, LevelNotice, "access rules: the files have changed; the new rules are in force")
+		})
+	})
+}
+
+// checkAddress decides what the address alone decides, before any byte.
+func (c *Conn) checkAddress() error {
+	p := c.run.rules.store.Policy()
+	if c.peer.Unix {
+		if s, ok := c.raw.(syscall.Conn); ok {
+			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
+		}
+	}
+	v := p.Early(c.peer)
+	c.noteVerdict(v)
+	if v.Final {
+		return v.Err()
+	}
+	return nil
+}
+
+// checkName decides what needs the client's name, which it looks up.
+func (c *Conn) checkName() error {
+	p := c.run.rules.store.Policy()
+	if !p.NeedsNames() {
+		return nil
+	}
+	peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
+	c.peer.Host = peer.Host
+	c.noteVerdict(v)
+	if v.Log != "" {
+		c.run.log.LogAttrs(c.ctx, slog.LevelInfo, v.Log, slog.Uint64("client", c.id))
+	}
+	return v.Err()
+}
+
+// noteVerdict logs a client that is let through although a rule in shadow
+// mode would refuse it.
+func (c *Conn) noteVerdict(v access.Verdict) {
+	if v.Shadowed && c.run.noise.allow() {
+		c.run.log.LogAttrs(c.ctx, LevelNotice, "would refuse", slog.Uint64("client", c.id),
+			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))
+	}
+}
