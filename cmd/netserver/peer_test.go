@@ -167,3 +167,13 @@ func dialTLS(t testing.TB, address string) *tls.Conn {
 	}
 	return c
 }
+
+// readAll returns what the server sends until it ends the connection.
+func readAll(t testing.TB, c net.Conn) string {
+	t.Helper()
+	b, err := io.ReadAll(c)
+	if err != nil {
+		t.Errorf("after %q: %v", b, err)
+	}
+	return string(b)
+}
