@@ -164,6 +164,9 @@ func environment() []string {
 			env = append(env, v)
 		}
 	}
+	if raceEnabled { // the detector's wait at the end of a process is a second
+		env = append(env, "GORACE=atexit_sleep_ms=20")
+	}
 	return env
 }
 
