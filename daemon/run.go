@@ -52,6 +52,7 @@ func (c *Config) prepare(ctx context.Context, res *conf.Result, environ []string
 
 // run opens the ports and serves until a signal ends it.
 func (p *program) run(stderr io.Writer) int {
+	defer outlivePipes()()
 	log, closeLog, err := p.openLog(stderr)
 	if err != nil {
 		return fail(stderr, err)

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 
@@ -25,4 +26,14 @@ func signalName(s os.Signal) string {
 		return strings.TrimPrefix(unix.SignalName(n), "SIG")
 	}
 	return s.String()
+}
+
+// outlivePipes lets the program go on when the reader of its standard error or
+// output goes away: writes then fail, but the program is not ended by SIGPIPE.
+// The signal is taken rather than ignored, because programs that are started
+// inherit what is ignored. It returns a function that undoes that.
+func outlivePipes() (undo func()) {
+	c := make(chan os.Signal, 1) // nobody receives; what does not fit is dropped
+	signal.Notify(c, syscall.SIGPIPE)
+	return func() { signal.Stop(c) }
 }
