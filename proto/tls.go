@@ -87,7 +87,11 @@ func (t *TLSTransport) Ready(ctx context.Context, nc net.Conn) (net.Conn, error)
 	if t.Plain() {
 		return nc, nil
 	}
-	return t.Start(ctx, nc)
+	c, err := t.Start(ctx, nc)
+	if err != nil {
+		return nil, err // and not a *TLSConn that is nil
+	}
+	return c, nil
 }
 
 // Start shakes hands on a connection that was plain so far.
