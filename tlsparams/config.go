@@ -77,8 +77,13 @@ func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 	return g.addVariant(ch), nil
 }
 
-// addVariant makes the configuration for a choice. There are no more of them
-// than the parameters have protocols, versions, suites and names.
+// maxVariants bounds the configurations that are kept. There are no more
+// choices than the parameters have protocols times versions times suites times
+// names, but clients could bring all of them about, and each costs a copy of
+// the map.
+const maxVariants = 1024
+
+// addVariant makes the configuration for a choice, and keeps it.
 func (g *generation) addVariant(ch choice) *tls.Config {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -89,6 +94,9 @@ func (g *generation) addVariant(ch choice) *tls.Config {
 	c := g.make(ch)
 	if h := g.src.env.Hooks.Config; h != nil {
 		h(c)
+	}
+	if len(old) >= maxVariants {
+		return c
 	}
 	all := maps.Clone(old)
 	all[ch] = c

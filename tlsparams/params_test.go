@@ -3,6 +3,7 @@ package tlsparams
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -193,6 +194,24 @@ func TestServerOrderOfSuites(t *testing.T) {
 		if !strings.Contains(got, c.want) {
 			t.Errorf("%v: %s, want %s", c.args, got, c.want)
 		}
+	}
+}
+
+// TestVariantsAreBounded has clients bring about more choices than are kept.
+func TestVariantsAreBounded(t *testing.T) {
+	var args []string
+	for i := range maxVariants + 100 {
+		args = append(args, fmt.Sprintf("SSL_cipher_list[n%d.example]=ALL", i))
+	}
+	s := open(t, loopback, args...)
+	for i := range maxVariants + 100 {
+		c, err := s.Config().GetConfigForClient(&tls.ClientHelloInfo{ServerName: fmt.Sprintf("n%d.example", i), SupportedVersions: []uint16{tls.VersionTLS13}})
+		if err != nil || c == nil || c.CipherSuites == nil {
+			t.Fatal(i, c, err)
+		}
+	}
+	if n := len(*s.cur.Load().variants.Load()); n != maxVariants {
+		t.Errorf("%d are kept", n)
 	}
 }
 

@@ -112,6 +112,9 @@ func outcome(out string) string {
 // TestLikeTheOriginal gives the same parameters to IO::Socket::SSL and to a
 // Source and lets the same clients come; they have to see the same.
 func TestLikeTheOriginal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts two dozen servers")
+	}
 	peer(t, "openssl")
 	if exec.Command(peer(t, "perl"), "-MIO::Socket::SSL", "-e1").Run() != nil {
 		peer(t, "perl module IO::Socket::SSL")
