@@ -98,7 +98,7 @@ func credOf(name string) (*Cred, error) {
 				return &Cred{UID: n, GID: ^uint32(0)}, nil // a user without an entry
 			}
 		} else {
-			return nil, fmt.Errorf(`No such user "%s": peer unix:%s`, name, name)
+			return nil, fmt.Errorf("peer unix:%s: no such user", name)
 		}
 	}
 	uid, ok1 := number(u.Uid)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func (r *fakeResolver) LookupAddr(ctx context.Context, addr string) ([]string, e
 }
 
 func (r *fakeResolver) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
-	if network != "ip" || !strings.HasSuffix(host, ".") {
+	if network != "ip" || strings.Contains(host, ".") && !strings.HasSuffix(host, ".") {
 		return nil, fmt.Errorf("asked for %s of %s", network, host)
 	}
 	if a := r.addrs[host]; a != nil {
@@ -123,6 +124,21 @@ func (l *Lookups) settled(t *testing.T) {
 		if n := l.turns.ready[i].Len(); n != 0 {
 			t.Errorf("%d sources wait with %d running", n, i)
 		}
+	}
+}
+
+// TestLocalhost asks the system, as far as it can be relied on.
+func TestLocalhost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	names, err := net.DefaultResolver.LookupAddr(ctx, "127.0.0.1")
+	if err != nil || names[0] != "localhost" {
+		t.Skipf("127.0.0.1 is %v here (%v)", names, err)
+	}
+	p := compile(t, Rules{DoubleReverseLookups: Texts("debug")})
+	peer, v := p.Check(ctx, new(Lookups), ipPeer("127.0.0.1"))
+	if !v.Allowed || peer.Host != "localhost" {
+		t.Errorf("%+v %+v", peer, v)
 	}
 }
 

@@ -122,7 +122,7 @@ func TestExplainUnix(t *testing.T) {
 	if e, err := Explain(t.Context(), p, nil, "unix:"+me.Username, ""); err != nil || !e.Allowed {
 		t.Errorf("%+v, %v", e, err)
 	}
-	if _, err := Explain(t.Context(), p, nil, "unix:no-such-user", ""); err == nil || !strings.Contains(err.Error(), "No such user") {
+	if _, err := Explain(t.Context(), p, nil, "unix:no-such-user", ""); err == nil || !strings.Contains(err.Error(), "no such user") {
 		t.Error(err)
 	}
 }
