@@ -83,7 +83,7 @@ func parsePeer(s string) (Peer, error) {
 	}
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	if err != nil {
-		return Peer{}, fmt.Errorf("peer %s is not an address: write 192.0.2.1, 2001:db8::1, %s, unix or unix:USER",
+		return Peer{}, fmt.Errorf("%s is not an address: write 192.0.2.1, 2001:db8::1, %s, unix or unix:USER",
 			quote(s), net.JoinHostPort("2001:db8::1", "443"))
 	}
 	return Peer{IP: ip.Unmap()}, nil
@@ -98,18 +98,18 @@ func credOf(name string) (*Cred, error) {
 				return &Cred{UID: n, GID: ^uint32(0)}, nil // a user without an entry
 			}
 		} else {
-			return nil, fmt.Errorf(`No such user "%s": peer unix:%s`, name, name)
+			return nil, fmt.Errorf("unix:%s: no such user", name)
 		}
 	}
 	uid, ok1 := number(u.Uid)
 	gid, ok2 := number(u.Gid)
 	if !ok1 || !ok2 {
-		return nil, fmt.Errorf("peer unix:%s: %w", name, ErrNoCred)
+		return nil, fmt.Errorf("unix:%s: %w", name, ErrNoCred)
 	}
 	c := &Cred{UID: uid, GID: gid}
 	ids, err := u.GroupIds()
 	if err != nil {
-		return nil, fmt.Errorf("peer unix:%s: groups: %w", name, err)
+		return nil, fmt.Errorf("unix:%s: groups: %w", name, err)
 	}
 	for _, id := range ids {
 		if g, ok := number(id); ok {

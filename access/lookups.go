@@ -18,8 +18,8 @@ type Resolver interface {
 	// LookupAddr returns the names of an address, with or without a final
 	// dot.
 	LookupAddr(ctx context.Context, addr string) ([]string, error)
-	// LookupNetIP returns the addresses of host, which ends with a dot.
-	// network is "ip".
+	// LookupNetIP returns the addresses of host, which ends with a dot unless
+	// it is a single label. network is "ip".
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
@@ -258,10 +258,8 @@ func (l *Lookups) resolve(ctx context.Context, q question) Names {
 	}
 	n := Names{Host: host}
 	if q.double {
-		// The final dot keeps the resolver from trying the search list,
-		// where the name could mean somebody else.
 		var addrs []netip.Addr
-		addrs, n.Err = r.LookupNetIP(ctx, "ip", host+".")
+		addrs, n.Err = r.LookupNetIP(ctx, "ip", absolute(host))
 		n.Addrs = keepAddrs(addrs, q.ip)
 	}
 	return n
@@ -275,6 +273,16 @@ func firstName(found []string) string {
 		}
 	}
 	return ""
+}
+
+// absolute adds the final dot that keeps a resolver from trying the search
+// list, where the name could mean somebody else. Go finds names without any
+// dot, such as localhost, in the hosts file only as they are.
+func absolute(host string) string {
+	if strings.Contains(host, ".") {
+		return host + "."
+	}
+	return host
 }
 
 // keepAddrs copies addrs, or as many as are kept, with own among them if it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func (r *fakeResolver) LookupAddr(ctx context.Context, addr string) ([]string, e
 }
 
 func (r *fakeResolver) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
-	if network != "ip" || !strings.HasSuffix(host, ".") {
+	if network != "ip" || strings.Contains(host, ".") && !strings.HasSuffix(host, ".") {
 		return nil, fmt.Errorf("asked for %s of %s", network, host)
 	}
 	if a := r.addrs[host]; a != nil {
@@ -126,6 +127,21 @@ func (l *Lookups) settled(t *testing.T) {
 	}
 }
 
+// TestLocalhost asks the system, as far as it can be relied on.
+func TestLocalhost(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	names, err := net.DefaultResolver.LookupAddr(ctx, "127.0.0.1")
+	if err != nil || names[0] != "localhost" {
+		t.Skipf("127.0.0.1 is %v here (%v)", names, err)
+	}
+	p := compile(t, Rules{DoubleReverseLookups: Texts("debug")})
+	peer, v := p.Check(ctx, new(Lookups), ipPeer("127.0.0.1"))
+	if !v.Allowed || peer.Host != "localhost" {
+		t.Errorf("%+v %+v", peer, v)
+	}
+}
+
 func TestManyAddrsOfOneName(t *testing.T) {
 	own := ip4(10, 0, 0, 1)
 	var many []netip.Addr
@@ -171,9 +187,10 @@ func TestCacheAndExpiry(t *testing.T) {
 }
 
 func TestCacheIsBounded(t *testing.T) {
-	l := &Lookups{Resolver: &fakeResolver{}, Config: LookupConfig{CacheSize: 100}}
+	r := &fakeResolver{}
+	l := &Lookups{Resolver: r, Config: LookupConfig{CacheSize: 100}}
 	for i := range 1000 {
-		l.Find(t.Context(), ip4(10, 0, i>>8, i&255), false)
+		l.Find(t.Context(), ip4(10, 1, i>>8, i&255), false)
 		l.Find(t.Context(), ip4(10, 0, 0, 0), false) // used all the time, so it stays
 	}
 	l.mu.Lock()
@@ -181,8 +198,8 @@ func TestCacheIsBounded(t *testing.T) {
 	if n := len(l.cache.results.entries); n != 100 || l.cache.results.order.Len() != n {
 		t.Errorf("%d results are kept", n)
 	}
-	if _, ok := l.cache.get(question{ip4(10, 0, 0, 0), false}, time.Now()); !ok {
-		t.Error("what was used last is gone")
+	if n := r.calls.Load(); n != 1001 {
+		t.Errorf("%d calls: what is used all the time was forgotten", n)
 	}
 }
 
@@ -350,4 +367,31 @@ func TestCheckLooksUpOnlyWhereNeeded(t *testing.T) {
 	check(Rules{ReverseLookups: Texts("1")}, ipPeer("10.0.0.1"), true, "a.example", 1) // wanted for the handler
 	check(Rules{ReverseLookups: Texts("1")}, Peer{Unix: true}, true, "", 0)
 	check(Rules{ReverseLookups: Texts("1"), Deny: Texts("b.*"), CIDRAllow: Texts("10.0.0.0/8")}, ipPeer("10.0.0.2"), false, "b.example", 1)
+}
+
+func TestTurnsInOrder(t *testing.T) {
+	ts := turns{max: 16}
+	add := func(d int, v speed) *flight {
+		f := &flight{source: sourceOf(ip4(10, 0, d, 1))}
+		ts.add(f, v)
+		return f
+	}
+	slow1, unknown1, unknown2, quick1, unknown1b, quick1b := add(1, slow), add(2, unknown), add(3, unknown), add(4, quick), add(2, unknown), add(4, quick)
+	slow1b, slow2 := add(1, slow), add(5, slow)
+	for i, want := range []*flight{quick1, unknown1, unknown2, quick1b, unknown1b, slow1, slow2, nil} {
+		if got := ts.next(); got != want {
+			t.Fatalf("turn %d goes to %+v", i, got)
+		}
+	}
+	// A slow network has its next turn when the one before is done.
+	ts.done(slow1, slow)
+	if got := ts.next(); got != slow1b {
+		t.Errorf("%+v", got)
+	}
+	if ts.slowRunning != 2 || ts.running != 7 {
+		t.Errorf("%d of %d are slow", ts.slowRunning, ts.running)
+	}
+	if ts.late(quick1); ts.slowRunning != 4 { // with quick1b, of the same network
+		t.Errorf("%d are slow", ts.slowRunning)
+	}
 }

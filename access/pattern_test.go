@@ -22,7 +22,7 @@ func matchesWhole(t testing.TB, expr, text string) bool {
 
 var texts1 = []string{
 	"10.0.0.1", "10.0.0.11", "110.0.0.1", "127.0.0.1", "::1", "2001:db8::1", "fe80::1%eth0", "10.example", "a.example.com",
-	"example.com", "aexample.com", "A.EXAMPLE.COM", "x", "10", "1", "",
+	"example.com", "aexample.com", "A.EXAMPLE.COM", "x", "10", "1", "11", "10.1", "10..1", "",
 }
 
 func TestPatternShapes(t *testing.T) {
@@ -39,6 +39,7 @@ func TestPatternShapes(t *testing.T) {
 		{`10\..*`, true, "10.", "", true},
 		{`.*\.example\.com`, true, "", ".example.com", true},
 		{`10\..*\.1`, true, "10.", ".1", true},
+		{`1.*1`, true, "1", "1", true},
 		{`(10)\.(.*)`, true, "10.", "", true},
 		{`.*`, true, "", "", true},
 		{`10.0.0.1`, false, "10", "1", true},

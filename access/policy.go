@@ -50,6 +50,12 @@ func (p *Policy) Check(ctx context.Context, l *Lookups, peer Peer) (Peer, Verdic
 // NeedsNames reports whether clients' names are looked up at all.
 func (p *Policy) NeedsNames() bool { return p.names }
 
+// NeedsCred reports whether Peer.Cred counts, so that CredOf has to be asked
+// for UNIX clients before Early.
+func (p *Policy) NeedsCred() bool {
+	return p.enforced.unix != nil || p.full != nil && p.full.unix != nil
+}
+
 // Warnings returns what is allowed but hardly meant, a line each, for the log
 // at start.
 func (p *Policy) Warnings() []string { return p.warnings }

@@ -345,3 +345,24 @@ func TestEarlyDoesNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+func TestDoubleLookupComparesAddresses(t *testing.T) {
+	p := compile(t, Rules{DoubleReverseLookups: Texts("1")})
+	for _, c := range []struct {
+		peer, found string
+		want        bool
+	}{
+		{"10.0.0.1", "10.0.0.1", true},
+		{"10.0.0.1", "::ffff:10.0.0.1", true},
+		{"::ffff:10.0.0.1", "10.0.0.1", true},
+		{"fe80::1%eth0", "fe80::1", true},
+		{"fe80::1", "fe80::1%eth0", true},
+		{"10.0.0.1", "10.0.0.2", false},
+		{"10.0.0.1", "::a00:1", false},
+	} {
+		v := p.Decide(ipPeer(c.peer), Names{Host: "a.example", Addrs: []netip.Addr{netip.MustParseAddr(c.found)}})
+		if v.Allowed != c.want {
+			t.Errorf("%s, found %s: %+v", c.peer, c.found, v)
+		}
+	}
+}

@@ -5,10 +5,10 @@ import "math/bits"
 // A trie finds the last boundary that is not after an address. It is a
 // level-compressed trie over the sorted boundaries: a node skips the bits that
 // its boundaries have in common and branches over as many bits at once as
-// gives about one boundary to a branch. With 100,000 random networks a look-up
-// misses the cache about twice; binary search and a trie with a fixed stride
-// of 8 bits miss it, or mispredict a branch, at nearly every step and were
-// measured to need three to six times as long.
+// gives about one boundary to a branch. Among 100,000 random networks a look-up
+// takes 29 ns for IPv4 and 50 for IPv6; in the same run a trie with a fixed
+// stride of 8 bits (gaissmai/bart v0.30.0) took 112 and 64, and it needs up to
+// 254 entries for a rule that is a range.
 type trie struct {
 	list  []boundary
 	nodes []trieNode

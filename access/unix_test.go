@@ -77,6 +77,9 @@ func TestUnixRules(t *testing.T) {
 		{&Cred{UID: ^uint32(0), GID: ^uint32(0)}, ""},
 		{nil, ""},
 	} {
+		if !p.NeedsCred() {
+			t.Fatal("the client's identity is not asked for")
+		}
 		v := p.Early(Peer{Unix: true, Cred: c.cred})
 		if !v.Final || v.Allowed != (c.rule != "") || v.Allowed && v.Rule != c.rule {
 			t.Errorf("%+v: %+v", c.cred, v)
@@ -84,6 +87,9 @@ func TestUnixRules(t *testing.T) {
 	}
 	if v := compile(t, Rules{Deny: Texts(".*")}).Early(Peer{Unix: true}); !v.Allowed || v.Rule != "UNIX socket" {
 		t.Errorf("without rules: %+v", v)
+	}
+	if compile(t, Rules{Deny: Texts(".*")}).NeedsCred() {
+		t.Error("the client's identity is asked for in vain")
 	}
 	p = compile(t, Rules{UnixAllowUser: Texts("0"), UnixAllowGroup: Texts("77"), Shadow: Texts("unix_allow_user", "unix_allow_group")})
 	if v := p.Early(Peer{Unix: true, Cred: &Cred{UID: 5}}); !v.Allowed || !v.Shadowed {
@@ -116,7 +122,7 @@ func TestExplainUnix(t *testing.T) {
 	if e, err := Explain(t.Context(), p, nil, "unix:"+me.Username, ""); err != nil || !e.Allowed {
 		t.Errorf("%+v, %v", e, err)
 	}
-	if _, err := Explain(t.Context(), p, nil, "unix:no-such-user", ""); err == nil || !strings.Contains(err.Error(), "No such user") {
+	if _, err := Explain(t.Context(), p, nil, "unix:no-such-user", ""); err == nil || !strings.Contains(err.Error(), "no such user") {
 		t.Error(err)
 	}
 }
