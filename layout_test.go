@@ -224,6 +224,34 @@ func TestFilesStaySmall(t *testing.T) {
 	}
 }
 
+// Each module that go.mod asks for itself has its reason in CONTRIBUTING.md.
+func TestDependenciesHaveReasons(t *testing.T) {
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for _, m := range regexp.MustCompile(`(?m)^\| (\S+\.\S+/\S+) \|`).FindAllSubmatch(text, -1) {
+		listed = append(listed, string(m[1]))
+	}
+	direct := regexp.MustCompile(`(?m)^(?:tool|require|\t)\s*(\S+\.\S+/\S+)(?: v\S+)?$`)
+	found := 0
+	for _, m := range direct.FindAllSubmatch(mod, -1) { // lines with // indirect do not match
+		found++
+		name := string(m[1])
+		if !slices.ContainsFunc(listed, func(l string) bool { return name == l || strings.HasPrefix(name, l+"/") }) {
+			t.Errorf("go.mod asks for %s: say why in CONTRIBUTING.md's list of dependencies", name)
+		}
+	}
+	if found != len(listed) {
+		t.Errorf("CONTRIBUTING.md lists %d dependencies, go.mod has %d", len(listed), found)
+	}
+}
+
 // machinePath matches a path that exists on one developer's machine only.
 var machinePath = regexp.MustCompile(`(?:^|[^\w/.~-])(/(?:ro` + `ot|wo` + `rk)/[\w.]|/(?:ho` + `me|Us` + `ers)/\w+/)`)
 

@@ -158,7 +158,7 @@ func await(t *testing.T, raw net.Conn, got <-chan readied) readied {
 	defer timer.Stop()
 	select {
 	case r := <-got:
-		if r.nc != nil {
+		if r.err == nil {
 			t.Cleanup(func() { r.nc.Close() })
 		}
 		return r
