@@ -55,7 +55,7 @@ func TestBadCertificates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, cut, string(whole[:len(whole)/2]))
+	write(t, cut, string(whole[:len(whole)/4]))
 	none := filepath.Join(dir, "none")
 	q := regexp.QuoteMeta
 	for _, tt := range []struct{ name, cert, key, want string }{

@@ -9,12 +9,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // withDescriptors starts the command with at most n descriptors.
 func withDescriptors(t *testing.T, n int, args ...string) *server {
 	t.Helper()
-	need(t, "sh")
+	netservertest.Peer(t, "sh")
 	cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, n), binary}, args...)...)
 	cmd.Env = environment()
 	return startCmd(t, cmd)

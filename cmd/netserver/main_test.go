@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+
+	"netserver/netservertest"
 )
 
 // binary is the command, built from this checkout; TestMain sets it. It has
@@ -32,7 +34,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return m.Run()
+	return netservertest.Main(m)
 }
 
 func build(to string) error {

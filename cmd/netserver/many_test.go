@@ -13,7 +13,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +22,7 @@ import (
 
 	"netserver"
 	"netserver/handler/echo"
+	"netserver/netservertest"
 	"netserver/port"
 )
 
@@ -241,12 +241,11 @@ func TestTwoThousandClients(t *testing.T) {
 	}
 }
 
-// The same within this process, where goroutines and descriptors can be
-// counted.
+// The same within this process, where goroutines and descriptors are counted
+// before and after.
 func TestTwoThousandClientsLeaveNothing(t *testing.T) {
 	n := manyClients(t, 2)
-	runtime.GC()
-	goroutines, descriptors := runtime.NumGoroutine(), countDescriptors(t)
+	netservertest.CheckLeaks(t)
 	dir := t.TempDir()
 	p := &allPorts{dir: dir, unixPath: filepath.Join(dir, "s"), unixgramAt: filepath.Join(dir, "d")}
 	s := &netserver.Server{Handler: &echo.Handler{}, Log: slog.New(slog.DiscardHandler)}
@@ -271,7 +270,7 @@ func TestTwoThousandClientsLeaveNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, ls...) }()
-	clients := p.exercise(t, n)
+	p.exercise(t, n)
 	cancel()
 	if err := <-served; !errors.Is(err, netserver.ErrCut) {
 		t.Errorf("Serve returned %v", err)
@@ -279,38 +278,9 @@ func TestTwoThousandClientsLeaveNothing(t *testing.T) {
 	if got := closed.Load(); got < int64(n) {
 		t.Errorf("%d records of at least %d clients", got, n)
 	}
-	for _, c := range clients {
-		c.Close()
-	}
-	awaitCount(t, "goroutines", goroutines, runtime.NumGoroutine)
-	awaitCount(t, "descriptors", descriptors, func() int { return countDescriptors(t) })
 	for _, path := range []string{p.unixPath, p.unixgramAt} {
 		if _, err := os.Stat(path); err == nil {
 			t.Errorf("%s was left behind", path)
-		}
-	}
-}
-
-// countDescriptors returns how many descriptors this process has, or 0 where
-// the system does not tell.
-func countDescriptors(t *testing.T) int {
-	t.Helper()
-	for _, dir := range []string{"/proc/self/fd", "/dev/fd"} {
-		if names, err := os.ReadDir(dir); err == nil {
-			return len(names)
-		}
-	}
-	return 0
-}
-
-// awaitCount waits until get is down to want.
-func awaitCount(t *testing.T, what string, want int, get func() int) {
-	t.Helper()
-	for end := time.Now().Add(patience); get() > want; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			stacks := make([]byte, 1<<16)
-			stacks = stacks[:runtime.Stack(stacks, true)]
-			t.Fatalf("%d %s, %d before\n%s", get(), what, want, stacks)
 		}
 	}
 }

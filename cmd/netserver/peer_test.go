@@ -1,52 +1,17 @@
 package main_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
-
-// need skips the test where a program is missing; under CI it fails.
-func need(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, name := range programs {
-		if _, err := exec.LookPath(name); err != nil {
-			missing(t, name)
-		}
-	}
-}
-
-// needPerl is need for perl with the given modules.
-func needPerl(t testing.TB, modules ...string) {
-	t.Helper()
-	need(t, "perl")
-	for _, m := range modules {
-		if exec.Command("perl", "-M"+m, "-e", "1").Run() != nil {
-			missing(t, "the Perl module "+m)
-		}
-	}
-}
-
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s is missing, and CI=true", what)
-	}
-	t.Skipf("%s is missing", what)
-}
 
 // A peer is a client program, driven like a person at a terminal would.
 type peer struct{ *process }
@@ -54,8 +19,7 @@ type peer struct{ *process }
 // run starts a client program.
 func run(t testing.TB, name string, args ...string) *peer {
 	t.Helper()
-	need(t, name)
-	cmd := exec.Command(name, args...)
+	cmd := exec.Command(netservertest.Peer(t, name), args...)
 	cmd.Env = environment()
 	return &peer{launch(t, name, cmd)}
 }
@@ -99,45 +63,16 @@ func (p *peer) echoes() {
 	p.hear(`: You said "quit"`)
 }
 
-// certificate makes a self-signed certificate for 127.0.0.1 and localhost,
-// which clients can verify with its own file as the authority.
+// certificate issues one for localhost, which clients can verify with
+// authority.
 func certificate(t testing.TB) (certFile, keyFile string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber:          big.NewInt(time.Now().UnixNano()),
-		Subject:               pkix.Name{CommonName: "localhost"},
-		NotBefore:             time.Now().Add(-time.Hour),
-		NotAfter:              time.Now().Add(24 * time.Hour),
-		DNSNames:              []string{"localhost"},
-		IPAddresses:           []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	writePEM(t, certFile, "CERTIFICATE", cert)
-	writePEM(t, keyFile, "PRIVATE KEY", private)
-	return certFile, keyFile
+	p := netservertest.CA(t).Issue(t, netservertest.Leaf{})
+	return p.CertFile, p.KeyFile
 }
 
-func writePEM(t testing.TB, file, kind string, der []byte) {
-	t.Helper()
-	write(t, file, string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})))
-}
+// authority is the file of the authority that issued certificate.
+func authority(t testing.TB) string { return netservertest.CA(t).File(t) }
 
 func write(t testing.TB, file, text string) {
 	t.Helper()

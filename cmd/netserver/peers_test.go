@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"netserver/netservertest"
 )
 
 // Each test here is one client program talking to the running command.
@@ -18,11 +20,11 @@ func echoServer(t *testing.T, proto string, args ...string) *server {
 }
 
 // tlsServer is echoServer with a certificate that clients can verify with the
-// returned file.
+// returned file, its authority.
 func tlsServer(t *testing.T, args ...string) (s *server, ca string) {
 	t.Helper()
 	cert, key := certificate(t)
-	return echoServer(t, "ssl", append(args, "--SSL_cert_file", cert, "--SSL_key_file", key)...), cert
+	return echoServer(t, "ssl", append(args, "--SSL_cert_file", cert, "--SSL_key_file", key)...), authority(t)
 }
 
 func TestPeerOpenSSL(t *testing.T) {
@@ -48,7 +50,7 @@ func TestPeerGnuTLS(t *testing.T) {
 }
 
 func TestPeerPerlSSL(t *testing.T) {
-	needPerl(t, "IO::Socket::SSL")
+	netservertest.PerlModule(t, "IO::Socket::SSL")
 	s, ca := tlsServer(t)
 	const script = `
 		use strict; use IO::Socket::SSL; $| = 1;
@@ -167,7 +169,7 @@ func TestPeerSocatUNIXDatagram(t *testing.T) {
 }
 
 func TestPeerPerlTCP(t *testing.T) {
-	needPerl(t, "IO::Socket::INET")
+	netservertest.PerlModule(t, "IO::Socket::INET")
 	s := echoServer(t, "tcp")
 	const script = `
 		use strict; use IO::Socket::INET; $| = 1;

@@ -12,11 +12,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // The five kinds of port in one process, all with the one echo.
 func TestFivePortsAtOnce(t *testing.T) {
-	needPerl(t, "IO::Socket::SSL")
+	netservertest.PerlModule(t, "IO::Socket::SSL")
 	dir := t.TempDir()
 	stream, dgram := filepath.Join(dir, "ns.sock"), filepath.Join(dir, "nsd.sock")
 	s := start(t, "--port", "0/tcp", "--port", "0/ssl", "--port", "0/udp",
@@ -114,7 +116,7 @@ func TestProgramWithHalfClose(t *testing.T) {
 // client's address from REMOTE_HOST, which it keeps as its sockaddr; the
 // socket itself tells the same by getpeername.
 func TestProgramPerlINET(t *testing.T) {
-	needPerl(t, "Net::Server::INET")
+	netservertest.PerlModule(t, "Net::Server::INET")
 	script := filepath.Join(t.TempDir(), "inet.pl")
 	write(t, script, `#!/usr/bin/perl
 package Greeter;
@@ -146,7 +148,8 @@ Greeter->run;
 // redis starts Debian's redis-server for the test, with nothing on disk, and
 // returns its port.
 func redis(t *testing.T) string {
-	need(t, "redis-server", "redis-cli", "redis-benchmark")
+	netservertest.Peer(t, "redis-cli")
+	netservertest.Peer(t, "redis-benchmark")
 	for range 5 {
 		port := freePort(t)
 		p := run(t, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
@@ -182,17 +185,18 @@ func freePort(t testing.TB) string {
 func TestProxyToRedis(t *testing.T) {
 	backend := redis(t)
 	cert, key := certificate(t)
+	ca := authority(t)
 	s := start(t, "--host", "127.0.0.1", "--port", "0/ssl", "--SSL_cert_file", cert, "--SSL_key_file", key,
 		"--proxy_to", "127.0.0.1:"+backend)
 	cli := func(args ...string) string {
 		t.Helper()
-		return run(t, "redis-cli", append([]string{"--tls", "--cacert", cert, "-h", "127.0.0.1", "-p", s.port(0)}, args...)...).all()
+		return run(t, "redis-cli", append([]string{"--tls", "--cacert", ca, "-h", "127.0.0.1", "-p", s.port(0)}, args...)...).all()
 	}
 	if out := cli("PING"); out != "PONG\n" {
 		t.Errorf("PING: %q", out)
 	}
 	big := strings.Repeat("0123456789abcdef", 64<<10)
-	p := run(t, "redis-cli", "--tls", "--cacert", cert, "-h", "127.0.0.1", "-p", s.port(0), "-x", "SET", "big")
+	p := run(t, "redis-cli", "--tls", "--cacert", ca, "-h", "127.0.0.1", "-p", s.port(0), "-x", "SET", "big")
 	p.say(big)
 	if out := p.all(); out != "OK\n" {
 		t.Errorf("SET: %q", out)
@@ -200,7 +204,7 @@ func TestProxyToRedis(t *testing.T) {
 	if out := cli("GET", "big"); out != big+"\n" {
 		t.Errorf("a value of %d bytes came back with %d", len(big), len(out)-1)
 	}
-	out := run(t, "redis-benchmark", "--tls", "--cacert", cert, "-h", "127.0.0.1", "-p", s.port(0),
+	out := run(t, "redis-benchmark", "--tls", "--cacert", ca, "-h", "127.0.0.1", "-p", s.port(0),
 		"-n", "2000", "-c", "20", "-q", "-t", "ping_mbulk,set,lrange_100").all()
 	if n := strings.Count(out, "requests per second"); n < 3 {
 		t.Errorf("redis-benchmark printed:\n%s", out)
