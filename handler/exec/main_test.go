@@ -1,3 +1,5 @@
+//go:build unix
+
 package exec_test
 
 import (
@@ -25,7 +27,6 @@ var helpers = map[string]func(){
 	"peername": helperPeerName,
 	"fds":      helperFDs,
 	"stubborn": helperStubborn,
-	"signals":  helperSignals,
 	"server":   helperServer,
 	"crlf":     helperStderr,
 }
@@ -118,16 +119,6 @@ func helperStubborn() {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGPIPE)
 	fmt.Println("ready", os.Getpid())
 	select {}
-}
-
-// helperSignals prints the signals that are ignored or blocked.
-func helperSignals() {
-	b, _ := os.ReadFile("/proc/self/status")
-	for _, l := range strings.Split(string(b), "\n") {
-		if strings.HasPrefix(l, "SigIgn") || strings.HasPrefix(l, "SigBlk") {
-			fmt.Println(l)
-		}
-	}
 }
 
 // helperStderr writes awkward lines to its standard error.

@@ -69,8 +69,9 @@ type session struct {
 	log *lineLog // nil unless standard error goes to the log
 	pipes
 
-	gone  chan error // why the client went away: the first reason
-	tasks sync.WaitGroup
+	gone   chan error    // why the client went away: the first reason
+	logged chan struct{} // closed when nobody can write to stderr; nil without it
+	tasks  sync.WaitGroup
 
 	mu      sync.Mutex
 	stopped bool // nobody may wait for the client any more
@@ -100,7 +101,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	outDone := make(chan struct{})
 	s.tasks.Go(s.input)
 	s.tasks.Go(func() { s.output(outDone) })
-	s.tasks.Go(s.logErrors)
+	s.startLog()
 
 	gone := s.await(ctx, s.p.exited)
 	if gone == nil {
@@ -111,7 +112,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	s.stdin.Close()
 	if gone != nil {
 		s.stdout.close()
-		s.p.end(s.h.killGrace())
+		s.p.end(s.h.killGrace(), s.logged)
 		s.stderr.stopWaiting(0)
 	}
 	return s.finish(gone)
@@ -216,12 +217,18 @@ func (s *session) send(b []byte) error {
 	return err
 }
 
-// logErrors logs what the program writes to its standard error.
-func (s *session) logErrors() {
+// startLog logs what the program writes to its standard error.
+func (s *session) startLog() {
 	if s.stderr != nil {
-		s.stderr.copyTo(s.log.write)
-		s.log.flush()
+		s.logged = make(chan struct{})
+		s.tasks.Go(s.logErrors)
 	}
+}
+
+func (s *session) logErrors() {
+	s.stderr.copyTo(s.log.write)
+	s.log.flush()
+	close(s.logged)
 }
 
 // maxPacket is what one UDP packet over IPv4 can hold.
