@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
-	"sort"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,10 +24,9 @@ const helperVar = "EXEC_TEST_HELPER"
 
 var helpers = map[string]func(){
 	"peername": helperPeerName,
-	"fds":      helperFDs,
 	"stubborn": helperStubborn,
 	"server":   helperServer,
-	"crlf":     helperStderr,
+	"stderr":   helperStderr,
 }
 
 func TestMain(m *testing.M) {
@@ -92,26 +90,6 @@ func helperPeerName() {
 		}
 		fmt.Fprintln(os.Stdout, c.RemoteAddr().Network(), c.RemoteAddr())
 	}
-}
-
-// helperFDs prints its descriptors as it found them, says that it did, and
-// waits for the client's end.
-func helperFDs() {
-	var fds []string
-	d, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range d {
-		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		switch {
-		case err != nil, // the directory itself
-			strings.HasPrefix(to, "/proc/"), strings.HasPrefix(to, "anon_inode:"),
-			to == "/sys/fs/cgroup/cpu.max": // the Go runtime's
-		default:
-			fds = append(fds, e.Name())
-		}
-	}
-	sort.Strings(fds)
-	fmt.Println(strings.Join(fds, " "))
-	io.Copy(io.Discard, os.Stdin)
 }
 
 // helperStubborn ignores TERM and the client.

@@ -33,7 +33,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err := handshake(ctx, c); err != nil {
 		return err
 	}
-	s := &session{h: h, c: c, gone: make(chan error, 1)}
+	s := &session{h: h, c: c, gone: make(chan error, 1), quit: make(chan struct{})}
 	if h.Stderr == "" || h.Stderr == StderrLog {
 		s.log = newLineLog(c, &h.lines)
 	}
@@ -73,8 +73,8 @@ type session struct {
 	logged chan struct{} // closed when nobody can write to stderr; nil without it
 	tasks  sync.WaitGroup
 
-	mu      sync.Mutex
-	stopped bool // nobody may wait for the client any more
+	mu   sync.Mutex
+	quit chan struct{} // closed, under mu, when nobody may wait for the client any more
 }
 
 // leave tells that the client went away.
@@ -154,7 +154,7 @@ func (s *session) stop(writing bool) {
 	past := time.Unix(1, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
+	close(s.quit)
 	s.c.SetReadDeadline(past)
 	if writing {
 		s.c.SetWriteDeadline(past)
@@ -185,10 +185,13 @@ func (s *session) input() {
 func (s *session) mayWatch(sock stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopped {
+	select {
+	case <-s.quit:
+		return false
+	default:
 		sock.SetReadDeadline(time.Time{}) // one for reading may be set
+		return true
 	}
-	return !s.stopped
 }
 
 // output copies what the program writes to the client, and then closes done.
