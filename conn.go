@@ -51,6 +51,9 @@ type Conn struct {
 	in, out  atomic.Uint64
 	limits   limits
 	line     lineBuffer
+	rawLine  *rawReader // reads into line, on plain sockets
+	rawChunk *rawReader // reads into chunk
+	chunk    *[]byte
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
