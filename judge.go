@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,22 +15,41 @@ import (
 // judgeTime bounds one judgement of one client, which may ask a responder.
 const judgeTime = 10 * time.Second
 
+// judgesAtOnce bounds how many clients of a port are judged again at one time:
+// one that waits for a responder must not keep the others, who may have been
+// revoked, and one responder must not be asked more than it can answer.
+const judgesAtOnce = 32
+
 // judge asks the Transport whether the client may come in, after its
 // handshake, and when to ask again.
 func (c *Conn) judge(ctx context.Context, j proto.Judge) error {
+	return c.judgeConn(ctx, j, c.nc)
+}
+
+func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, judgeTime)
 	defer cancel()
-	until, reason, err := j.Judge(ctx, c.nc)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrDenied, err)
+	for {
+		changed := j.Changed()
+		until, reason, err := j.Judge(ctx, nc)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDenied, err)
+		}
+		c.verdict.Store(&verdict{nc: nc, until: until, reason: reason})
+		c.l.sooner(until)
+		select {
+		case <-changed:
+			// judgeAll may have passed a client without a verdict by, and
+			// this one may be by the rules of before.
+		default:
+			return nil
+		}
 	}
-	c.verdict.Store(&verdict{until: until, reason: reason})
-	c.l.sooner(until)
-	return nil
 }
 
 // A verdict is why a client may be here, and until when that holds.
 type verdict struct {
+	nc     net.Conn // that was judged: by now the client may have ended TLS
 	until  time.Time
 	reason string
 }
@@ -91,7 +112,9 @@ func (r *run) judgeLoop(ctx context.Context, l *listening, j proto.Judge) {
 // judgeAll judges the clients of a port: all, or, if ended is not zero, those
 // whose verdict has ended by then.
 func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended time.Time) {
-	cut := 0
+	var cut atomic.Int64
+	var wg sync.WaitGroup
+	places := make(chan struct{}, judgesAtOnce)
 	for _, c := range r.clients.on(l) {
 		v := c.verdict.Load()
 		if v == nil {
@@ -101,12 +124,17 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 			l.sooner(v.until)
 			continue
 		}
-		if err := c.judge(ctx, j); err != nil && ctx.Err() == nil {
-			c.cut(err)
-			cut++
-		}
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			if err := c.judgeConn(ctx, j, v.nc); err != nil && ctx.Err() == nil {
+				c.cut(err)
+				cut.Add(1)
+			}
+		})
 	}
-	if cut > 0 {
+	wg.Wait()
+	if cut := int(cut.Load()); cut > 0 {
 		r.log.LogAttrs(ctx, LevelNotice, "the rules for client certificates have changed or a certificate has ended: clients cut",
 			slog.String("port", l.spec.Short()), slog.Int("clients", cut))
 	}

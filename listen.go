@@ -93,7 +93,11 @@ func (s *Server) startable(ps []port.Spec, ts []proto.Transport) error {
 
 // tls returns what ssl ports stand for.
 func (s *Server) tls(ps []port.Spec) proto.TLS {
-	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: s.TLS.SelfSigned, Env: s.TLS}
+	env := s.TLS
+	if env.Log == nil {
+		env.Log = s.log()
+	}
+	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: env.SelfSigned, Env: env, EnvFor: s.TLSFor}
 }
 
 // protocols returns the protocols that ports may name: the built-in ones, and

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,9 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/conf"
 	"netserver/netservertest"
+	"netserver/port"
 	"netserver/tlsparams"
 )
 
@@ -195,5 +198,41 @@ func TestLiveRevocation(t *testing.T) {
 			t.Errorf("let in again, resumed: %v", again.ConnectionState().DidResume)
 		}
 		again.Close()
+	}
+}
+
+// Ports can have certificates and functions of their own from code, and their
+// clients' verified chains are where Go programs look for them.
+func TestTLSFor(t *testing.T) {
+	ca := netservertest.NewCA(t, "client CA")
+	s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
+		st := c.TLS()
+		_, err := fmt.Fprintf(c, "%s %d", st.PeerCertificates[0].Subject.CommonName, len(st.VerifiedChains))
+		return err
+	})}
+	s.Config.TLS.VerifyMode = tlsparams.VerifyRequired
+	s.TLS.ClientCAs = ca.Pool()
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4"}, {Host: "127.0.0.1", Port: "0", Proto: "ssleay", IPv: "4", Params: conf.Values{}}}
+	s.Config.Ports[1].Params.Set("SSL_alpn_protocols", "second")
+	s.TLSFor = func(p port.Spec, env *tlsparams.Env) {
+		if p.Params.Get("SSL_alpn_protocols") == "second" {
+			env.ClientCAs = netservertest.NewCA(t, "another CA").Pool()
+			env.Hooks.Verify = func(*tls.ConnectionState, [][]*x509.Certificate, error) error { return nil }
+		}
+	}
+	r := netservertest.Start(t, s)
+	for proto, want := range map[string]string{"ssl": "ann 1", "ssleay": "ann 0"} {
+		cfg := r.ClientTLS()
+		pair := ca.Issue(t, netservertest.Leaf{Name: "ann", Client: true})
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair.TLS, nil }
+		c, err := tls.Dial("tcp", r.Addr(t, proto).String(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+		if b, err := io.ReadAll(c); string(b) != want || err != nil {
+			t.Errorf("port %s: %q, %v; want %q", proto, b, err, want)
+		}
 	}
 }

@@ -218,7 +218,7 @@ func (r *argReader) isStray(text string) bool {
 }
 
 func (r *argReader) add(key, text string, at Origin) {
-	r.entries = append(r.entries, Entry{Key: key, Origin: at, Values: []Value{{Text: text, Origin: at}}})
+	r.entries = append(r.entries, Entry{Key: key, Origin: at, Values: []Value{r.set.value(key, text, at)}})
 }
 
 func (r *argReader) problem(err error, hint string) {

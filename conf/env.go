@@ -43,7 +43,7 @@ func (s *Set) ReadEnv(environ []string) Layer {
 		seen[key] = name
 		e := Entry{Key: key, Origin: at}
 		for _, t := range envTexts(d, text) {
-			e.Values = append(e.Values, Value{Text: t, Origin: at})
+			e.Values = append(e.Values, s.value(key, t, at))
 		}
 		l.Entries = append(l.Entries, e)
 	}

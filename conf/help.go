@@ -173,7 +173,7 @@ func (d *def) row(b *bytes.Buffer) {
 	case d.Bool && d.Arg == "":
 		value = "0 or 1"
 	case d.Map:
-		value += ", or by name"
+		value += " or NAME=" + value
 	}
 	def := d.shownDefault()
 	if def != "" {

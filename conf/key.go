@@ -16,7 +16,7 @@ type Key struct {
 	Default string // used if no source names the key and the variable holds nothing; one line per value of a list
 	Help    string // what it does, in a sentence or two
 	List    bool   // may be given several times
-	Map     bool   // may hold entries by name, as a TOML table gives them
+	Map     bool   // may hold entries by name: a TOML table, or NAME=VALUE in other sources, where a NAME has a dot
 	Bool    bool   // may be given without a value, which means 1; set by Define for the Bool binder
 	PerPort bool   // may also stand in a [[listen]] block
 	Secret  bool   // its value is never printed

@@ -17,6 +17,7 @@ const blanks = " \t\n\v\f\r"
 //	key value
 //	--key = value
 //	key: value
+//	key name=value    (for a key that can hold values by name)
 //
 // Everything after the separator is the value, quotes included, without
 // blanks at its end. file is the name for messages.
@@ -44,7 +45,7 @@ func (s *Set) ReadLines(file string, data []byte) Layer {
 		case key == confFile:
 			l.Problems.add(&Problem{Key: confFile, Origin: at, Err: errNotFollowed})
 		default:
-			l.Entries = append(l.Entries, Entry{Key: key, Origin: at, Values: []Value{{Text: value, Origin: at}}})
+			l.Entries = append(l.Entries, Entry{Key: key, Origin: at, Values: []Value{s.value(key, value, at)}})
 		}
 	}
 	return l

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"netserver/port"
@@ -28,6 +30,8 @@ type TLS struct {
 	// Env is what the ports need beside that; its fields that say the same as
 	// those above are not looked at.
 	Env tlsparams.Env
+	// EnvFor, if set, changes a copy of Env for the port p.
+	EnvFor func(p port.Spec, env *tlsparams.Env)
 }
 
 // Protocol makes the Transport of one TLS port. It loads and checks the files
@@ -39,6 +43,11 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 	}
 	env := t.Env
 	env.Where, env.Loopback, env.SelfSigned = "port "+p.Short(), t.Loopback, t.SelfSigned
+	if t.EnvFor != nil {
+		where := env.Where
+		t.EnvFor(p, &env)
+		env.Where, env.Loopback = where, t.Loopback
+	}
 	src, err := params.Open(env)
 	if err != nil {
 		return nil, err
@@ -77,6 +86,9 @@ func (t *TLSTransport) Judge(ctx context.Context, nc net.Conn) (until time.Time,
 	}
 	state := c.ConnectionState()
 	v, err := t.src.Judge(ctx, &state)
+	if tc, ok := nc.(*TLSConn); ok && err == nil {
+		tc.chains.Store(&v.Chains)
+	}
 	return v.Until, v.Reason, err
 }
 
@@ -154,6 +166,18 @@ type TLSConn struct {
 	*tls.Conn
 	ahead *ahead
 	more  bool // the last Read may have left decrypted bytes
+
+	chains atomic.Pointer[[][]*x509.Certificate] // by the last Judge
+}
+
+// ConnectionState returns what the handshake agreed on. VerifiedChains are
+// those of the last Judge: crypto/tls itself verifies no client.
+func (c *TLSConn) ConnectionState() tls.ConnectionState {
+	s := c.Conn.ConnectionState()
+	if chains := c.chains.Load(); chains != nil {
+		s.VerifiedChains = *chains
+	}
+	return s
 }
 
 // Read reads decrypted bytes, as tls.Conn does. It waits in a shallow stack

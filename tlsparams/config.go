@@ -1,6 +1,7 @@
 package tlsparams
 
 import (
+	"context"
 	"crypto/tls"
 	"maps"
 	"sync"
@@ -142,7 +143,7 @@ func (g *generation) clients(c *tls.Config, st *site) {
 	}
 	c.ClientCAs = st.names
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		_, err := st.rule.Judge(&cs, g.src.env.now())
+		_, err := st.rule.Judge(context.Background(), &cs, g.src.env.now())
 		return err
 	}
 }

@@ -1,10 +1,12 @@
 package tlsparams
 
 import (
+	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -168,5 +170,38 @@ func TestStaplesAreKept(t *testing.T) {
 	}
 	if step(30*time.Minute).OCSPStaple != nil {
 		t.Error("kept beyond its end")
+	}
+}
+
+// A responder that does not answer holds up neither the end of the server nor
+// another question.
+func TestJudgeEndsWithItsContext(t *testing.T) {
+	ca := newCA(t, "ca")
+	env := loopback
+	env.ClientCAs = x509.NewCertPool()
+	env.ClientCAs.AddCert(ca.cert)
+	release, arrived := make(chan struct{}), make(chan struct{}, 8)
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-release
+	}))
+	defer srv.Close()
+	defer close(release)
+	state := &tls.ConnectionState{PeerCertificates: []*x509.Certificate{ca.person(t, "ann", nil).cert}}
+	for mode, allowed := range map[string]bool{"soft": true, "hard": false} {
+		s := open(t, env, "SSL_verify_mode=3", "SSL_ocsp_check="+mode, "SSL_ocsp_responder="+srv.URL)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { <-arrived; cancel() }()
+		for range 2 { // the one that asks, and one that waits for its answer
+			_, err := s.Judge(ctx, state)
+			if denied := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded); denied == allowed {
+				t.Errorf("%s: %v", mode, err)
+			}
+			if ctx.Err() == nil {
+				t.Fatalf("%s: judged without an answer, before the context ended", mode)
+			}
+			ctx, cancel = context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+		}
 	}
 }

@@ -219,7 +219,7 @@ func (s *Source) Judge(ctx context.Context, state *tls.ConnectionState) (Verdict
 		return Verdict{}, err
 	}
 	st, _ := s.cur.Load().sites.Find(state.ServerName)
-	return st.rule.Judge(state, s.env.now())
+	return st.rule.Judge(ctx, state, s.env.now())
 }
 
 // Changed returns a channel that is closed when who may come in has changed

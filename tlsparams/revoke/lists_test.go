@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -107,7 +108,7 @@ func lists(t testing.TB, l *Lists, ders ...[]byte) *Lists {
 }
 
 func verdict(l *Lists, chain ...*x509.Certificate) string {
-	_, err := l.Check(chain, now)
+	_, err := l.Check(context.Background(), chain, now)
 	switch {
 	case err == nil:
 		return "good"
@@ -232,7 +233,7 @@ func FuzzLists(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := &Lists{}
 		if n, err := l.Add("f", [32]byte{}, data); err == nil && n > 0 {
-			l.Check([]*x509.Certificate{leaf, a.cert}, now)
+			l.Check(context.Background(), []*x509.Certificate{leaf, a.cert}, now)
 			l.Stale(now, time.Hour)
 		}
 	})
@@ -260,11 +261,11 @@ func BenchmarkCheck100000(b *testing.B) {
 	a := newAuthority(b, "ca")
 	l := lists(b, &Lists{}, bigList(b, a, 100000))
 	chain := []*x509.Certificate{a.leaf(b, 5), a.cert}
-	if _, err := l.Check(chain, now); err != nil {
+	if _, err := l.Check(context.Background(), chain, now); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Check(chain, now)
+		l.Check(context.Background(), chain, now)
 	}
 }

@@ -49,13 +49,14 @@ type answer struct {
 	err     error
 }
 
-// Check implements trust.Checker for the leaf. It may take seconds.
-func (o *OCSP) Check(chain []*x509.Certificate, now time.Time) (time.Time, error) {
+// Check implements trust.Checker for the leaf. It may take seconds; when
+// ctx ends first, that is no answer, and the question goes on for others.
+func (o *OCSP) Check(ctx context.Context, chain []*x509.Certificate, now time.Time) (time.Time, error) {
 	if len(chain) < 2 {
 		return time.Time{}, nil
 	}
 	leaf, issuer := chain[0], chain[1]
-	a := o.get(leaf, issuer, now)
+	a := o.get(ctx, leaf, issuer, now)
 	switch {
 	case a.revoked:
 		return time.Time{}, fmt.Errorf("%s is %w by its OCSP responder", trust.Subject(leaf), trust.ErrRevoked)
@@ -67,7 +68,7 @@ func (o *OCSP) Check(chain []*x509.Certificate, now time.Time) (time.Time, error
 
 // get returns the answer that is kept, waits for one that is under way, or
 // asks.
-func (o *OCSP) get(leaf, issuer *x509.Certificate, now time.Time) *answer {
+func (o *OCSP) get(ctx context.Context, leaf, issuer *x509.Certificate, now time.Time) *answer {
 	h := sha256.New()
 	h.Write(issuer.Raw)
 	h.Write(leaf.Raw)
@@ -83,8 +84,7 @@ func (o *OCSP) get(leaf, issuer *x509.Certificate, now time.Time) *answer {
 			}
 		default:
 			o.mu.Unlock()
-			<-a.done // ends within ocspTime
-			return a
+			return a.await(ctx, now)
 		}
 	}
 	if o.busy >= ocspMaxBusy {
@@ -98,12 +98,27 @@ func (o *OCSP) get(leaf, issuer *x509.Certificate, now time.Time) *answer {
 	o.cache[key] = a
 	o.busy++
 	o.mu.Unlock()
+	go o.answer(a, leaf, issuer, now)
+	return a.await(ctx, now)
+}
+
+// await waits for an answer that is under way, which ends within ocspTime.
+func (a *answer) await(ctx context.Context, now time.Time) *answer {
+	select {
+	case <-a.done:
+		return a
+	case <-ctx.Done():
+		return &answer{err: context.Cause(ctx), until: now.Add(ocspFailKeep)}
+	}
+}
+
+// answer asks, and tells those who wait.
+func (o *OCSP) answer(a *answer, leaf, issuer *x509.Certificate, now time.Time) {
 	o.ask(a, leaf, issuer, now)
 	o.mu.Lock()
 	o.busy--
 	o.mu.Unlock()
 	close(a.done)
-	return a
 }
 
 func (o *OCSP) ask(a *answer, leaf, issuer *x509.Certificate, now time.Time) {

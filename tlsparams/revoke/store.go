@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"math/big"
@@ -81,7 +82,7 @@ func (s *Lists) Stale(now time.Time, ahead time.Duration) []string {
 }
 
 // Check implements trust.Checker.
-func (s *Lists) Check(chain []*x509.Certificate, now time.Time) (until time.Time, err error) {
+func (s *Lists) Check(_ context.Context, chain []*x509.Certificate, now time.Time) (until time.Time, err error) {
 	// The anchor, last, is trusted as it is. A leaf that is itself an anchor
 	// has no issuer here who could revoke it.
 	for i := 0; i+1 < len(chain); i++ {

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -26,8 +27,8 @@ type Checker interface {
 	// Check looks at chain, leaf first, the anchor last. It returns how long
 	// the answer holds (zero: no end), ErrRevoked wrapped in an error that
 	// says which certificate and by what, or another error if it cannot
-	// tell. It is called concurrently.
-	Check(chain []*x509.Certificate, now time.Time) (until time.Time, err error)
+	// tell. It is called concurrently, and waits until ctx ends at most.
+	Check(ctx context.Context, chain []*x509.Certificate, now time.Time) (until time.Time, err error)
 }
 
 // ErrRevoked is wrapped by a Checker's error about a revoked certificate.
@@ -47,7 +48,7 @@ func (d *Denied) Unwrap() error { return d.Err }
 // A Verdict is why a client may come in.
 type Verdict struct {
 	Reason string                // such as "allowed by cn ops"
-	Chains [][]*x509.Certificate // verified, leaf first; none if a pin or the code decided
+	Chains [][]*x509.Certificate // verified and not revoked, leaf first; the leaf alone if a pin decided, none if the code did
 	Until  time.Time             // when to judge again: a certificate or list ends; zero: never
 }
 
@@ -73,7 +74,8 @@ type Rule struct {
 const maxVerified = 1024
 
 // Judge decides about a connection after its handshake, or later.
-func (r *Rule) Judge(state *tls.ConnectionState, now time.Time) (Verdict, error) {
+// Checkers wait until ctx ends at most.
+func (r *Rule) Judge(ctx context.Context, state *tls.ConnectionState, now time.Time) (Verdict, error) {
 	if r.Mode == None {
 		return Verdict{Reason: "no certificate asked"}, nil
 	}
@@ -84,11 +86,14 @@ func (r *Rule) Judge(state *tls.ConnectionState, now time.Time) (Verdict, error)
 		}
 		return Verdict{Reason: "no certificate shown"}, nil
 	}
-	v, err := r.chain(certs, now)
+	v, err := r.chain(ctx, certs, now)
 	pinned := r.pinned(certs[0])
 	switch {
 	case pinned != "" && !errors.Is(err, ErrRevoked):
-		v.Reason, err = "pinned by "+pinned, nil
+		v.Reason = "pinned by " + pinned
+		if err != nil {
+			v.Chains, err = [][]*x509.Certificate{certs[:1]}, nil
+		}
 	case pinned == "" && r.ForcePin:
 		err = &Denied{Reason: Subject(certs[0]) + " matches no SSL_fingerprint"}
 	}
@@ -121,16 +126,16 @@ func (r *Rule) pinned(leaf *x509.Certificate) string {
 }
 
 // chain verifies what the client sent and asks the checkers.
-func (r *Rule) chain(certs []*x509.Certificate, now time.Time) (Verdict, error) {
+func (r *Rule) chain(ctx context.Context, certs []*x509.Certificate, now time.Time) (Verdict, error) {
 	chains, err := r.build(certs, now)
 	if err != nil {
 		return Verdict{}, &Denied{Reason: verifyReason(certs[0], err, now), Err: err}
 	}
 	var last error
 	for _, chain := range chains {
-		until, err := r.check(chain, now)
+		until, err := r.check(ctx, chain, now)
 		if err == nil {
-			return Verdict{Reason: "signed by " + certfile.Name(chain[len(chain)-1]), Chains: chains, Until: until}, nil
+			return Verdict{Reason: "signed by " + certfile.Name(chain[len(chain)-1]), Chains: [][]*x509.Certificate{chain}, Until: until}, nil
 		}
 		if last == nil || errors.Is(err, ErrRevoked) {
 			last = err
@@ -139,13 +144,13 @@ func (r *Rule) chain(certs []*x509.Certificate, now time.Time) (Verdict, error) 
 	return Verdict{}, &Denied{Reason: last.Error(), Err: last}
 }
 
-func (r *Rule) check(chain []*x509.Certificate, now time.Time) (time.Time, error) {
+func (r *Rule) check(ctx context.Context, chain []*x509.Certificate, now time.Time) (time.Time, error) {
 	var until time.Time
 	for _, c := range chain {
 		until = earlier(until, c.NotAfter)
 	}
 	for _, ch := range r.Checkers {
-		u, err := ch.Check(chain, now)
+		u, err := ch.Check(ctx, chain, now)
 		if err != nil {
 			return time.Time{}, err
 		}
