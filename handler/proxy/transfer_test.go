@@ -77,7 +77,6 @@ func TestBulkBothWays(t *testing.T) {
 // side sends.
 func TestBackpressure(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
 		const clients = 10
 		l := listen(t, backend)
 		f := serve(t, client, &proxy.Handler{Target: targetOf(l)}, netserver.Config{})
