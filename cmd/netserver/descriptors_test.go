@@ -78,6 +78,7 @@ func split(clients []*speaker) (in, out []*speaker) {
 // Without a descriptor to spare no program can be started: its client sees the
 // end, the log says why, and when others have left it works again.
 func TestDescriptorsExhaustedForPrograms(t *testing.T) {
+	netservertest.Peer(t, "cat")
 	s := withDescriptors(t, 24, "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
 	exhausted := func() bool { return strings.Contains(s.log.String(), "too many open files") }
 	var clients []*speaker
