@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -312,28 +313,41 @@ func TestBackgroundJobHoldsNobody(t *testing.T) {
 }
 
 // Threads end while programs run: none of them may take a program along.
-func TestProgramSurvivesThreads(t *testing.T) {
+func TestProgramsSurviveThreads(t *testing.T) {
 	s := serve(t, sh("echo ready; exec cat"))
-	c := s.dial("tls")
-	r := bufio.NewReader(c)
-	if line, err := r.ReadString('\n'); line != "ready\n" {
-		t.Fatal(err)
+	readers := make(map[client]*bufio.Reader)
+	for range 20 {
+		c := s.dial("tls")
+		readers[c] = bufio.NewReader(c)
 	}
-	for range 200 {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
+	for _, r := range readers {
+		if line, err := r.ReadString('\n'); line != "ready\n" {
+			t.Fatal(err)
+		}
+	}
+	// As many at once as need every thread there is, and so those that
+	// started programs, if they are not kept.
+	release := make(chan struct{})
+	var locked, ended sync.WaitGroup
+	for range 100 {
+		locked.Add(1)
+		ended.Go(func() {
 			runtime.LockOSThread() // and so the thread ends with us
-			time.Sleep(time.Microsecond)
-		}()
-		<-done
+			locked.Done()
+			<-release
+		})
 	}
-	fmt.Fprintln(c, "still there?")
-	if line, err := r.ReadString('\n'); line != "still there?\n" {
-		t.Fatalf("%q, %v", line, err)
+	locked.Wait()
+	close(release)
+	ended.Wait()
+	for c, r := range readers {
+		fmt.Fprintln(c, "still there?")
+		if line, err := r.ReadString('\n'); line != "still there?\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+		c.Close()
+		s.record()
 	}
-	c.Close()
-	s.record()
 }
 
 // helperServer serves with a program until it is killed.

@@ -27,6 +27,7 @@ var helpers = map[string]func(){
 	"stubborn": helperStubborn,
 	"server":   helperServer,
 	"stderr":   helperStderr,
+	"fill":     helperFill,
 }
 
 func TestMain(m *testing.M) {
@@ -102,6 +103,27 @@ func helperStubborn() {
 // helperStderr writes awkward lines to its standard error.
 func helperStderr() {
 	fmt.Fprintf(os.Stderr, "one\r\n\x1b[31mtwo\xff\n%s\nlast", strings.Repeat("x", 5000))
+}
+
+// helperFill writes until nobody takes any more, tells how much it was, and
+// exits while a child of its own keeps the pipe open.
+func helperFill() {
+	syscall.SetNonblock(1, true)
+	b := bytes.Repeat([]byte("x"), 1000)
+	total := 0
+	for last := time.Now(); time.Since(last) < 500*time.Millisecond; {
+		n, err := syscall.Write(1, b)
+		if err != nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		total += n
+		last = time.Now()
+	}
+	fmt.Fprintln(os.Stderr, "wrote", total, os.Getpid())
+	child := osexec.Command("sleep", "1000")
+	child.Stdout = os.NewFile(1, "stdout")
+	child.Start()
 }
 
 // startHelper runs the test binary as a helper of its own.
