@@ -167,6 +167,40 @@ func TestGroupIsKilled(t *testing.T) {
 	}
 }
 
+// What is left of the group is killed at once when nobody has the standard
+// error any more: most often it is dead, and init has not noticed yet.
+func TestStragglersWithoutStderr(t *testing.T) {
+	for _, proto := range []string{"tcp", "tls"} {
+		h := sh(`(trap '' TERM; exec 2>&-; echo $$; while :; do sleep 0.05; done) & wait`)
+		h.KillGrace = 9 * time.Second
+		s := serve(t, h)
+		c := s.dial(proto)
+		group := readPid(t, c)
+		begin := time.Now()
+		reset(t, c)
+		s.record()
+		if d := time.Since(begin); d > h.KillGrace/2 {
+			t.Errorf("%s: it took %v", proto, d)
+		}
+		eventually(t, "the group ends", func() bool { return groupDead(group) })
+	}
+}
+
+// groupDead reports whether no process of a group runs, zombies aside.
+func groupDead(group int) bool {
+	d, _ := os.ReadDir("/proc")
+	for _, e := range d {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if g, err := syscall.Getpgid(pid); err == nil && g == group && alive(pid) {
+			return false
+		}
+	}
+	return true
+}
+
 // The server's end of patience ends programs, over every protocol.
 func TestCutEndsTheProgram(t *testing.T) {
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {

@@ -10,12 +10,12 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"runtime"
-	"runtime/pprof"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // helperVar names the helper that the test binary is when a test runs it as
@@ -35,40 +35,12 @@ func TestMain(m *testing.M) {
 		helpers[name]()
 		os.Exit(0)
 	}
-	goroutines, files := runtime.NumGoroutine(), openFiles()
-	code := m.Run()
-	if code == 0 {
-		code = leaks(goroutines, files)
+	code := netservertest.Main(m)
+	if left := children(); code == 0 && len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "children left over:", left)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-// leaks waits until goroutines, descriptors and children are as few as they
-// were before the tests, and complains if that does not come.
-func leaks(goroutines, files int) int {
-	var what string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		switch {
-		case runtime.NumGoroutine() > goroutines:
-			var b bytes.Buffer
-			pprof.Lookup("goroutine").WriteTo(&b, 1)
-			what = "goroutines:\n" + b.String()
-		case openFiles() > files+2: // the poller's own, made at first use
-			what = fmt.Sprintf("descriptors: %d, and %d before", openFiles(), files)
-		case len(children()) > 0:
-			what = fmt.Sprintf("children: %v", children())
-		default:
-			return 0
-		}
-	}
-	fmt.Fprintln(os.Stderr, "left over:", what)
-	return 1
-}
-
-// openFiles counts the descriptors of this process, where the system tells.
-func openFiles() int {
-	d, _ := os.ReadDir("/proc/self/fd")
-	return len(d)
 }
 
 // children returns the processes that this one has started and not reaped.
