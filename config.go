@@ -22,6 +22,8 @@ type Config struct {
 
 	// Access says who may connect; default everybody.
 	Access access.Rules
+	// Lookups bounds the look-ups of clients' names.
+	Lookups access.LookupConfig
 
 	// MaxConns is how many clients may be connected at once, in any stage;
 	// further ones wait in the backlog. Default: no limit but the process's

@@ -37,11 +37,12 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	stage  Stage // the one last entered; written by the client's goroutine
-	err    *Error
-	placed bool          // holds a place in the Handler
-	turn   chan struct{} // closed when the gate gives us a place
-	notes  []slog.Attr
+	stage    Stage // the one last entered; written by the client's goroutine
+	err      *Error
+	shadowed bool          // a rule in shadow mode would refuse it, and that is logged
+	placed   bool          // holds a place in the Handler
+	turn     chan struct{} // closed when the gate gives us a place
+	notes    []slog.Attr
 
 	cutBy    atomic.Pointer[error]
 	verdict  atomic.Pointer[verdict] // of the Transport's Judge, if it has one
@@ -50,6 +51,9 @@ type Conn struct {
 	in, out  atomic.Uint64
 	limits   limits
 	line     lineBuffer
+	rawLine  *rawReader // reads into line, on plain sockets
+	rawChunk *rawReader // reads into chunk
+	chunk    *[]byte
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {

@@ -98,14 +98,11 @@ func (c *Conn) readChunk() (buf *[]byte, n int, err error) {
 		c.limits.armRead(c.nc)
 		switch {
 		case c.rc != nil:
-			n, err = c.readRaw(
-				func() []byte {
-					if buf == nil {
-						buf = copyBuffers.Get().(*[]byte)
-					}
-					return *buf
-				},
-				func() { copyBuffers.Put(buf); buf = nil })
+			if c.rawChunk == nil {
+				c.rawChunk = newRawReader(c.takeChunk, c.releaseChunk)
+			}
+			n, err = c.rawChunk.read(c)
+			buf, c.chunk = c.chunk, nil
 		case c.wait != nil:
 			if err = c.wait.WaitRead(); err == nil {
 				buf = copyBuffers.Get().(*[]byte)
@@ -127,6 +124,19 @@ func (c *Conn) readChunk() (buf *[]byte, n int, err error) {
 			return nil, 0, c.readErr(orNoProgress(err))
 		}
 	}
+}
+
+// takeChunk and releaseChunk hold the buffer that rawChunk reads into.
+func (c *Conn) takeChunk() []byte {
+	if c.chunk == nil {
+		c.chunk = copyBuffers.Get().(*[]byte)
+	}
+	return *c.chunk
+}
+
+func (c *Conn) releaseChunk() {
+	copyBuffers.Put(c.chunk)
+	c.chunk = nil
 }
 
 // ReadFrom copies r to the client until its end; io.Copy(c, r) uses it.

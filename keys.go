@@ -40,6 +40,15 @@ func (c *Config) defineAccess(s *conf.Set) {
 		s.Define(conf.Key{Name: k.Name, Group: groupAccess, Arg: k.Arg, Help: k.Help, List: k.List},
 			conf.Func(func(v []conf.Value) error { c.Access.Set(k.Name, v); return nil }))
 	}
+	l := &c.Lookups
+	define := func(name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupAccess, Arg: arg, Default: def, Help: help}, b)
+	}
+	define("lookup_timeout", "SECONDS", "5", "that a client waits for its name; then it has none", conf.Seconds(&l.Timeout, time.Millisecond, time.Minute))
+	define("lookup_ttl", "SECONDS", "300", "that a name is used again; 0 never", zeroIsNone{conf.Seconds(&l.TTL, -1*time.Second, maxDuration), &l.TTL})
+	define("lookup_fail_ttl", "SECONDS", "30", "that a look-up that found nothing is not repeated; 0 repeats it", zeroIsNone{conf.Seconds(&l.FailTTL, -1*time.Second, maxDuration), &l.FailTTL})
+	define("lookup_cache", "N", "10000", "names that are kept; none keeps no names", conf.Int(&l.CacheSize, -1, 1<<24))
+	define("lookup_concurrency", "N", "128", "look-ups at once; one network has an eighth of them at most", conf.Int(&l.MaxRunning, 1, 1<<16))
 }
 
 func (c *Config) defineLimits(s *conf.Set) {

@@ -4,8 +4,12 @@ package netserver
 
 func (c *Conn) initRaw() {}
 
-// readRaw is not reached: initRaw sets no raw connection here.
-func (c *Conn) readRaw(take func() []byte, _ func()) (int, error) { return c.nc.Read(take()) }
+// A rawReader is not used: initRaw sets no raw connection here.
+type rawReader struct{ take func() []byte }
+
+func newRawReader(take func() []byte, _ func()) *rawReader { return &rawReader{take} }
+
+func (r *rawReader) read(c *Conn) (int, error) { return c.nc.Read(r.take()) }
 
 // hasInput cannot be asked here without waiting: assume there is none.
 func (c *Conn) hasInput() bool { return false }

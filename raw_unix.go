@@ -21,33 +21,51 @@ func (c *Conn) initRaw() {
 	}
 }
 
-// readRaw reads into a buffer that it takes only once the kernel has bytes: a
-// Read would hold one while it waits. With nothing to read it gives the buffer
-// back before it waits.
-func (c *Conn) readRaw(take func() []byte, release func()) (n int, err error) {
-	werr := c.rc.Read(func(fd uintptr) bool {
-		for {
-			n, err = syscall.Read(int(fd), take())
-			if err != syscall.EINTR {
-				break
-			}
+// A rawReader reads from a plain socket into a buffer that it takes only once
+// the kernel has bytes: a Read would hold one while it waits. With nothing to
+// read it gives the buffer back before it waits. It is made once for a
+// connection, so that a read allocates nothing.
+type rawReader struct {
+	take    func() []byte
+	release func()
+	try     func(fd uintptr) bool
+	n       int
+	err     error
+}
+
+func newRawReader(take func() []byte, release func()) *rawReader {
+	r := &rawReader{take: take, release: release}
+	r.try = r.tryOnce
+	return r
+}
+
+func (r *rawReader) tryOnce(fd uintptr) bool {
+	b := r.take()
+	for {
+		r.n, r.err = syscall.Read(int(fd), b)
+		if r.err != syscall.EINTR {
+			break
 		}
-		if err == syscall.EAGAIN {
-			release()
-			return false
-		}
-		return true
-	})
+	}
+	if r.err == syscall.EAGAIN {
+		r.release()
+		return false
+	}
+	return true
+}
+
+func (r *rawReader) read(c *Conn) (int, error) {
+	err := c.rc.Read(r.try)
 	switch {
-	case werr != nil:
-		return 0, werr
 	case err != nil:
+		return 0, err
+	case r.err != nil:
 		return 0, &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(),
-			Addr: c.nc.RemoteAddr(), Err: os.NewSyscallError("read", err)}
-	case n == 0:
+			Addr: c.nc.RemoteAddr(), Err: os.NewSyscallError("read", r.err)}
+	case r.n == 0:
 		return 0, io.EOF
 	}
-	return n, nil
+	return r.n, nil
 }
 
 // hasInput reports whether the Transport or the kernel holds bytes of the

@@ -191,7 +191,10 @@ func orNoProgress(err error) error {
 // readAhead reads into the line buffer once.
 func (c *Conn) readAhead(limit int) (int, error) {
 	if c.rc != nil && c.line.b == nil {
-		return c.readRaw(func() []byte { return c.line.space(limit) }, c.line.release)
+		if c.rawLine == nil {
+			c.rawLine = newRawReader(func() []byte { return c.line.space(0) }, c.line.release)
+		}
+		return c.rawLine.read(c)
 	}
 	if c.wait != nil && c.line.b == nil {
 		if err := c.wait.WaitRead(); err != nil {

@@ -21,7 +21,7 @@ func (s *Server) compileRules() (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	return rules{store: store, lookups: &access.Lookups{Resolver: s.Resolver}}, nil
+	return rules{store: store, lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Lookups}}, nil
 }
 
 // follow takes over new rule files, until ctx ends.
@@ -32,7 +32,7 @@ func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
 	wg.Go(func() {
 		r.rules.store.Follow(ctx, func(err error) {
 			if err != nil {
-				r.log.Error("access rules: the old ones stay in force", "err", err)
+				r.log.Error(err.Error())
 				return
 			}
 			r.log.Log(ctx, LevelNotice, "access rules: the files have changed; the new rules are in force")
@@ -43,7 +43,7 @@ func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
 // checkAddress decides what the address alone decides, before any byte.
 func (c *Conn) checkAddress() error {
 	p := c.run.rules.store.Policy()
-	if c.peer.Unix {
+	if c.peer.Unix && p.NeedsCred() {
 		if s, ok := c.raw.(syscall.Conn); ok {
 			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
 		}
@@ -71,10 +71,14 @@ func (c *Conn) checkName() error {
 	return v.Err()
 }
 
-// noteVerdict logs a client that is let through although a rule in shadow
-// mode would refuse it.
+// noteVerdict logs, once, a client that is let through although a rule in
+// shadow mode would refuse it.
 func (c *Conn) noteVerdict(v access.Verdict) {
-	if v.Shadowed && c.run.noise.allow() {
+	if !v.Shadowed || c.shadowed {
+		return
+	}
+	c.shadowed = true
+	if c.run.noise.allow() {
 		c.run.log.LogAttrs(c.ctx, LevelNotice, "would refuse", slog.Uint64("client", c.id),
 			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))
 	}

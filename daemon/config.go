@@ -91,7 +91,7 @@ func (c *Config) defineServer(s *conf.Set) {
 	define(conf.Key{Name: "conf_file", Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
 		conf.UnknownKeys(&s.Unknown))
-	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 errors, 1 warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
+	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
 	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to (default: standard error)"}, conf.String(&c.LogFile))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))

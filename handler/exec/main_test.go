@@ -1,3 +1,5 @@
+//go:build unix
+
 package exec_test
 
 import (
@@ -10,7 +12,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/pprof"
-	"sort"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,11 +24,9 @@ const helperVar = "EXEC_TEST_HELPER"
 
 var helpers = map[string]func(){
 	"peername": helperPeerName,
-	"fds":      helperFDs,
 	"stubborn": helperStubborn,
-	"signals":  helperSignals,
 	"server":   helperServer,
-	"crlf":     helperStderr,
+	"stderr":   helperStderr,
 }
 
 func TestMain(m *testing.M) {
@@ -93,41 +92,11 @@ func helperPeerName() {
 	}
 }
 
-// helperFDs prints its descriptors as it found them, says that it did, and
-// waits for the client's end.
-func helperFDs() {
-	var fds []string
-	d, _ := os.ReadDir("/proc/self/fd")
-	for _, e := range d {
-		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		switch {
-		case err != nil, // the directory itself
-			strings.HasPrefix(to, "/proc/"), strings.HasPrefix(to, "anon_inode:"),
-			to == "/sys/fs/cgroup/cpu.max": // the Go runtime's
-		default:
-			fds = append(fds, e.Name())
-		}
-	}
-	sort.Strings(fds)
-	fmt.Println(strings.Join(fds, " "))
-	io.Copy(io.Discard, os.Stdin)
-}
-
 // helperStubborn ignores TERM and the client.
 func helperStubborn() {
 	signal.Ignore(syscall.SIGTERM, syscall.SIGPIPE)
 	fmt.Println("ready", os.Getpid())
 	select {}
-}
-
-// helperSignals prints the signals that are ignored or blocked.
-func helperSignals() {
-	b, _ := os.ReadFile("/proc/self/status")
-	for _, l := range strings.Split(string(b), "\n") {
-		if strings.HasPrefix(l, "SigIgn") || strings.HasPrefix(l, "SigBlk") {
-			fmt.Println(l)
-		}
-	}
 }
 
 // helperStderr writes awkward lines to its standard error.

@@ -45,12 +45,16 @@ const groupProbe = 20 * time.Millisecond
 
 // end makes the program end, and with it its process group: at once if it
 // obeys, and after grace if not. It returns when the program is reaped.
-func (p *program) end(grace time.Duration) {
+//
+// released is closed when nobody has the program's standard error any more, or
+// is nil. What is left of the group then is most often dead, and only waits for
+// the system's init to reap it, which may take seconds.
+func (p *program) end(grace time.Duration, released <-chan struct{}) {
 	if grace > 0 {
 		p.terminate()
 		t := time.NewTimer(grace)
 		defer t.Stop()
-		if p.awaitGroup(t.C) {
+		if p.awaitGroup(t.C, released) {
 			return
 		}
 	}
@@ -59,8 +63,8 @@ func (p *program) end(grace time.Duration) {
 }
 
 // awaitGroup returns true when the program and its group have ended, and false
-// when t has something earlier.
-func (p *program) awaitGroup(t <-chan time.Time) bool {
+// when t has something earlier or the program has ended and released is closed.
+func (p *program) awaitGroup(t <-chan time.Time, released <-chan struct{}) bool {
 	select {
 	case <-p.exited:
 	case <-t:
@@ -74,6 +78,8 @@ func (p *program) awaitGroup(t <-chan time.Time) bool {
 	for p.groupAlive() {
 		select {
 		case <-probe.C:
+		case <-released:
+			return false
 		case <-t:
 			return false
 		}

@@ -97,9 +97,14 @@ func (p *program) signal(sig syscall.Signal) {
 	}
 }
 
-// groupAlive reports whether a process of the program's group is left.
-func (p *program) groupAlive() bool { return syscall.Kill(-p.pid, 0) != syscall.ESRCH }
-
-// leftByPipe reports whether the program was ended by writing to a client that
-// was gone.
-func (e exit) leftByPipe() bool { return e.signal == "SIGPIPE" }
+// groupAlive reports whether a process of the program's group is left, the
+// program being reaped. Where we are init, as in a container, we reap those of
+// the group first.
+func (p *program) groupAlive() bool {
+	for {
+		pid, err := syscall.Wait4(-p.pid, nil, syscall.WNOHANG, nil)
+		if err != syscall.EINTR && pid <= 0 {
+			return syscall.Kill(-p.pid, 0) != syscall.ESRCH
+		}
+	}
+}

@@ -33,7 +33,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err := handshake(ctx, c); err != nil {
 		return err
 	}
-	s := &session{h: h, c: c, gone: make(chan error, 1)}
+	s := &session{h: h, c: c, gone: make(chan error, 1), quit: make(chan struct{})}
 	if h.Stderr == "" || h.Stderr == StderrLog {
 		s.log = newLineLog(c, &h.lines)
 	}
@@ -69,11 +69,12 @@ type session struct {
 	log *lineLog // nil unless standard error goes to the log
 	pipes
 
-	gone  chan error // why the client went away: the first reason
-	tasks sync.WaitGroup
+	gone   chan error    // why the client went away: the first reason
+	logged chan struct{} // closed when nobody can write to stderr; nil without it
+	tasks  sync.WaitGroup
 
-	mu      sync.Mutex
-	stopped bool // nobody may wait for the client any more
+	mu   sync.Mutex
+	quit chan struct{} // closed, under mu, when nobody may wait for the client any more
 }
 
 // leave tells that the client went away.
@@ -100,7 +101,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	outDone := make(chan struct{})
 	s.tasks.Go(s.input)
 	s.tasks.Go(func() { s.output(outDone) })
-	s.tasks.Go(s.logErrors)
+	s.startLog()
 
 	gone := s.await(ctx, s.p.exited)
 	if gone == nil {
@@ -111,7 +112,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	s.stdin.Close()
 	if gone != nil {
 		s.stdout.close()
-		s.p.end(s.h.killGrace())
+		s.p.end(s.h.killGrace(), s.logged)
 		s.stderr.stopWaiting(0)
 	}
 	return s.finish(gone)
@@ -153,7 +154,7 @@ func (s *session) stop(writing bool) {
 	past := time.Unix(1, 0)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopped = true
+	close(s.quit)
 	s.c.SetReadDeadline(past)
 	if writing {
 		s.c.SetWriteDeadline(past)
@@ -184,10 +185,13 @@ func (s *session) input() {
 func (s *session) mayWatch(sock stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.stopped {
+	select {
+	case <-s.quit:
+		return false
+	default:
 		sock.SetReadDeadline(time.Time{}) // one for reading may be set
+		return true
 	}
-	return !s.stopped
 }
 
 // output copies what the program writes to the client, and then closes done.
@@ -216,12 +220,18 @@ func (s *session) send(b []byte) error {
 	return err
 }
 
-// logErrors logs what the program writes to its standard error.
-func (s *session) logErrors() {
+// startLog logs what the program writes to its standard error.
+func (s *session) startLog() {
 	if s.stderr != nil {
-		s.stderr.copyTo(s.log.write)
-		s.log.flush()
+		s.logged = make(chan struct{})
+		s.tasks.Go(s.logErrors)
 	}
+}
+
+func (s *session) logErrors() {
+	s.stderr.copyTo(s.log.write)
+	s.log.flush()
+	close(s.logged)
 }
 
 // maxPacket is what one UDP packet over IPv4 can hold.

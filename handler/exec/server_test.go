@@ -1,3 +1,5 @@
+//go:build unix
+
 package exec_test
 
 import (
@@ -60,10 +62,31 @@ func (l *logBuffer) String() string {
 // serve starts h on a TCP, a TLS and a UNIX port.
 func serve(t testing.TB, h *exec.Handler, change ...func(*netserver.Server)) *server {
 	t.Helper()
+	s := newServer(t, newPKI(t))
+	s.start(h, change,
+		s.listen("tcp", "tcp", "127.0.0.1:0"),
+		netserver.NewListener(s.listen("tls", "tcp", "127.0.0.1:0"), port.Spec{Proto: "ssl"}, tlsTransport{s.pki.server}),
+		s.listen("unix", "unix", filepath.Join(shortDir(t), "s")))
+	return s
+}
+
+// serveOn starts h on listeners of the test's own. The caller fills in addr.
+func serveOn(t testing.TB, h *exec.Handler, p *pki, ls ...net.Listener) *server {
+	t.Helper()
+	s := newServer(t, p)
+	s.start(h, nil, ls...)
+	return s
+}
+
+func newServer(t testing.TB, p *pki) *server {
+	return &server{t: t, addr: make(map[string]net.Addr), recs: make(chan netserver.Record, 1000), log: new(logBuffer), pki: p}
+}
+
+func (s *server) start(h *exec.Handler, change []func(*netserver.Server), ls ...net.Listener) {
+	s.t.Helper()
 	if err := h.Check(); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	s := &server{t: t, addr: make(map[string]net.Addr), recs: make(chan netserver.Record, 1000), log: new(logBuffer), pki: newPKI(t)}
 	srv := &netserver.Server{
 		Handler: h,
 		Log:     slog.New(slog.NewTextHandler(s.log, nil)),
@@ -72,17 +95,11 @@ func serve(t testing.TB, h *exec.Handler, change ...func(*netserver.Server)) *se
 	for _, f := range change {
 		f(srv)
 	}
-	ls := []net.Listener{
-		s.listen("tcp", "tcp", "127.0.0.1:0"),
-		netserver.NewListener(s.listen("tls", "tcp", "127.0.0.1:0"), port.Spec{Proto: "ssl"}, tlsTransport{s.pki.server}),
-		s.listen("unix", "unix", filepath.Join(shortDir(t), "s")),
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ctx, ls...) }()
 	s.stop = sync.OnceValue(func() error { cancel(); return <-done })
-	t.Cleanup(func() { srv.Close(); s.stop() })
-	return s
+	s.t.Cleanup(func() { srv.Close(); s.stop() })
 }
 
 // shortDir is a directory with a path short enough for sockets.
@@ -198,7 +215,7 @@ func helper(t testing.TB, name string) *exec.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &exec.Handler{Path: self, Env: []string{helperVar + "=" + name}}
+	return &exec.Handler{Path: self, Env: []string{helperVar + "=" + name, "GORACE=atexit_sleep_ms=0"}}
 }
 
 // sh returns a Handler that runs a shell script.

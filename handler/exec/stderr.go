@@ -49,18 +49,24 @@ func (r *rate) allow() bool {
 
 // A lineLog logs what a program writes to its standard error, line by line.
 type lineLog struct {
-	log   *slog.Logger
-	rates [2]*rate
+	emit  func(line string)
+	allow func() bool
 
 	line []byte // the start of a line whose end has not come
 	long bool   // the line is longer than maxLine; the rest is skipped
-	lost int    // lines that the rates did not allow
+	lost int    // lines that were not allowed
 }
 
 func newLineLog(c *netserver.Conn, all *rate) *lineLog {
-	own := new(rate)
+	var own rate
 	own.init(clientLines, clientLines)
-	return &lineLog{log: c.Logger(), rates: [2]*rate{own, all}}
+	log := c.Logger()
+	return &lineLog{
+		emit: func(line string) {
+			log.LogAttrs(context.Background(), netserver.LevelNotice, "stderr", slog.String("line", line))
+		},
+		allow: func() bool { return own.allow() && all.allow() },
+	}
 }
 
 // write takes the next bytes of the standard error. It never fails.
@@ -100,7 +106,7 @@ func (l *lineLog) flush() {
 func (l *lineLog) end() {
 	line, long := l.line, l.long
 	l.line, l.long = l.line[:0], false
-	if !l.rates[0].allow() || !l.rates[1].allow() {
+	if !l.allow() {
 		l.lost++
 		return
 	}
@@ -108,7 +114,7 @@ func (l *lineLog) end() {
 	if long {
 		text += "..."
 	}
-	l.log.LogAttrs(context.Background(), netserver.LevelNotice, "stderr", slog.String("line", text))
+	l.emit(text)
 }
 
 // dropped returns how many lines were not logged. It may be called when write

@@ -1,6 +1,9 @@
+//go:build unix
+
 package exec_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -88,6 +91,26 @@ func TestInputEndsBeforeTheProgram(t *testing.T) {
 	if string(got) != "closed\ndone\n" {
 		t.Fatalf("%q, %v", got, err)
 	}
+}
+
+// A program that exits with input unread ends the client too, though the client
+// goes on, and what it wrote arrives.
+func TestUnreadInputHoldsNobody(t *testing.T) {
+	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		h := sh(`read x; echo enough`)
+		h.Pipes = pipes
+		s := serve(t, h)
+		c := s.dial(proto)
+		if _, err := c.Write(bytes.Repeat([]byte("more\n"), 1000)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := bufio.NewReader(c).ReadString('\n'); got != "enough\n" || err != nil {
+			t.Fatalf("%q, %v", got, err)
+		}
+		if r := s.record(); r.Err != nil || !strings.Contains(notes(r), "exit=0") {
+			t.Fatalf("record: %v; %s", r.Err, notes(r))
+		}
+	})
 }
 
 type zeros struct{}

@@ -72,7 +72,15 @@ func connectReason(err error, limit time.Duration) error {
 	case errors.As(err, &errno):
 		return errno
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
-		return fmt.Errorf("no connection within %v: %w", limit, os.ErrDeadlineExceeded)
+		return lateError("no connection within " + limit.String())
 	}
 	return err
 }
+
+// A lateError says what did not happen in time. It wraps
+// os.ErrDeadlineExceeded without its words.
+type lateError string
+
+func (e lateError) Error() string { return string(e) }
+
+func (lateError) Unwrap() error { return os.ErrDeadlineExceeded }

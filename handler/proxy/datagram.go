@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -59,7 +58,7 @@ func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn
 		case errors.Is(err, os.ErrDeadlineExceeded) && got > 0:
 			return nil // there were fewer, which is not ours to judge
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return t.failed(fmt.Errorf("no answer within %v: %w", h.answerTimeout(), err))
+			return t.failed(lateError("no answer within " + h.answerTimeout().String()))
 		default:
 			return t.failed(errnoOf(err))
 		}

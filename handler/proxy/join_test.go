@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"netserver"
 )
@@ -94,13 +93,7 @@ func TestBackendCloses(t *testing.T) {
 // breakOff makes c end as a crashed peer's connection does.
 func breakOff(t *testing.T, c net.Conn) {
 	t.Helper()
-	for {
-		u, ok := c.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		c = u.NetConn()
-	}
+	c = below(c)
 	must(t, c.(*net.TCPConn).SetLinger(0))
 	c.Close()
 }
@@ -139,8 +132,7 @@ func TestBackendReset(t *testing.T) {
 				wantBroken(t, c)
 			}
 			r := f.record(t)
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "proxy_to "+b.LocalAddr().String()) ||
-				!strings.Contains(r.Err.Error(), "connection reset by peer") {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "connection reset by peer") {
 				t.Errorf("record: %v", r.Err)
 			}
 		})
@@ -192,8 +184,7 @@ func resetUnderLoad(t *testing.T, from, to stream) {
 func TestTruncatedTLSClient(t *testing.T) {
 	f, c, b := pair(t, "tls", "tcp", netserver.Config{})
 	send(t, c, "the last words")
-	raw := c.(interface{ NetConn() net.Conn }).NetConn()
-	must(t, raw.(*net.TCPConn).CloseWrite())
+	must(t, below(c).(*net.TCPConn).CloseWrite())
 	want(t, b, "the last words")
 	wantEOF(t, b)
 	b.Close()
@@ -282,7 +273,7 @@ func TestDrain(t *testing.T) {
 		if err != nil {
 			break
 		}
-		nc.Close()
+		breakOff(t, nc) // in mid-handshake, so that it gets no backend
 	}
 	send(t, c, "still here")
 	want(t, b, "still here")
@@ -290,53 +281,4 @@ func TestDrain(t *testing.T) {
 	wantEOF(t, b)
 	b.Close()
 	must(t, <-stopped)
-}
-
-func TestIdleLimit(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: 150 * time.Millisecond})
-		send(t, c, "x")
-		want(t, b, "x")
-		wantEOF(t, c)
-		wantEOF(t, b)
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {
-			t.Errorf("record: %v", r.Err)
-		}
-	})
-}
-
-// Bytes in one direction alone keep a client from being idle.
-func TestOneWayIsNotIdle(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
-		const idle = time.Second
-		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: idle})
-		for _, way := range [][2]net.Conn{{b, c}, {c, b}} {
-			last := time.Now()
-			for begin := last; time.Since(begin) < 5*idle/2; time.Sleep(idle / 50) {
-				if time.Since(last) > idle/2 {
-					t.Skip("this machine is too busy to tell")
-				}
-				last = time.Now()
-				send(t, way[0], "tick")
-				want(t, way[1], "tick")
-			}
-		}
-		must(t, c.CloseWrite())
-		must(t, b.CloseWrite())
-		if r := f.record(t); r.Err != nil {
-			t.Errorf("record: %v", r.Err)
-		}
-	})
-}
-
-func TestMaxLife(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{MaxLife: 100 * time.Millisecond})
-		send(t, c, "x")
-		want(t, b, "x")
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrMaxLife) {
-			t.Errorf("record: %v", r.Err)
-		}
-	})
 }

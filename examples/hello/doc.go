@@ -1,0 +1,3 @@
+// Command hello greets clients over TCP and TLS. It is the example of the
+// README.
+package main

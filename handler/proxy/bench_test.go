@@ -1,0 +1,57 @@
+package proxy_test
+
+import (
+	"fmt"
+	"io"
+	"testing"
+
+	"netserver"
+)
+
+// BenchmarkThroughput sends from the client to the backend through the proxy.
+func BenchmarkThroughput(b *testing.B) {
+	for _, client := range []string{"tcp", "tls", "unix"} {
+		for _, backend := range []string{"tcp", "unix"} {
+			for _, way := range []string{"up", "down"} {
+				b.Run(fmt.Sprintf("%s to %s/%s", client, backend, way), func(b *testing.B) {
+					const chunk = 1 << 20
+					_, from, to := pair(b, client, backend, netserver.Config{})
+					if way == "down" {
+						from, to = to, from
+					}
+					b.SetBytes(chunk)
+					b.ReportAllocs()
+					before := cpuTime()
+					done := make(chan error, 1)
+					go push(from, io.LimitReader(zeros{}, int64(b.N)*chunk), done)
+					if _, err := io.Copy(io.Discard, struct{ io.Reader }{to}); err != nil {
+						b.Fatal(err)
+					}
+					must(b, <-done)
+					// The ends of the benchmark are in it too.
+					b.ReportMetric((cpuTime()-before).Seconds()*1024/float64(b.N), "cpu-s/GiB")
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkRoundTrip sends one byte there and one back.
+func BenchmarkRoundTrip(b *testing.B) {
+	for _, client := range []string{"tcp", "tls"} {
+		b.Run(client, func(b *testing.B) {
+			_, c, s := pair(b, client, "tcp", netserver.Config{})
+			go io.Copy(struct{ io.Writer }{s}, struct{ io.Reader }{s})
+			x := []byte("x")
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.Write(x); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.ReadFull(c, x); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

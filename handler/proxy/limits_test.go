@@ -1,0 +1,110 @@
+package proxy_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"netserver"
+)
+
+func TestClientThatNeverReads(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		f, _, b := pair(t, client, backend, netserver.Config{WriteTimeout: 300 * time.Millisecond})
+		if _, err := io.Copy(b, zeros{}); err == nil {
+			t.Error("the backend could send without end")
+		}
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrWriteStalled) {
+			t.Errorf("record: %v", r.Err)
+		}
+	})
+}
+
+// A side that reads slowly but steadily is not stalled.
+func TestSlowReader(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		for _, way := range []string{"up", "down"} {
+			t.Run(way, func(t *testing.T) {
+				t.Parallel()
+				const limit = 600 * time.Millisecond
+				f, from, to := pair(t, client, backend, netserver.Config{WriteTimeout: limit})
+				if way == "down" {
+					from, to = to, from
+				}
+				go io.Copy(from, zeros{})
+				buf := make([]byte, 128<<10)
+				last := time.Now()
+				for begin := last; time.Since(begin) < 3*limit/2; time.Sleep(limit / 20) {
+					if time.Since(last) > limit/2 {
+						t.Skip("this machine is too busy to tell")
+					}
+					last = time.Now()
+					if _, err := io.ReadFull(to, buf); err != nil {
+						t.Fatalf("%v; record: %v", err, f.record(t).Err)
+					}
+				}
+			})
+		}
+	})
+}
+
+func TestIdleLimit(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: 150 * time.Millisecond})
+		send(t, c, "x")
+		want(t, b, "x")
+		wantEOF(t, c)
+		wantEOF(t, b)
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {
+			t.Errorf("record: %v", r.Err)
+		}
+	})
+}
+
+// Bytes in one direction alone keep a client from being idle.
+func TestOneWayIsNotIdle(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		const idle = 600 * time.Millisecond
+		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: idle})
+		for _, way := range [][2]net.Conn{{b, c}, {c, b}} {
+			last := time.Now()
+			for begin := last; time.Since(begin) < 3*idle/2; time.Sleep(idle / 50) {
+				if time.Since(last) > idle/2 {
+					t.Skip("this machine is too busy to tell")
+				}
+				last = time.Now()
+				send(t, way[0], "tick")
+				want(t, way[1], "tick")
+			}
+		}
+		must(t, c.CloseWrite())
+		must(t, b.CloseWrite())
+		if r := f.record(t); r.Err != nil {
+			t.Errorf("record: %v", r.Err)
+		}
+	})
+}
+
+func TestMaxLife(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		f, c, b := pair(t, client, backend, netserver.Config{MaxLife: 200 * time.Millisecond})
+		go io.Copy(b, b)
+		for { // busy all the time
+			if _, err := c.Write([]byte("x")); err != nil {
+				break
+			}
+			if _, err := c.Read(make([]byte, 1)); err != nil {
+				break
+			}
+		}
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrMaxLife) {
+			t.Errorf("record: %v", r.Err)
+		}
+	})
+}
