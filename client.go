@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/proto"
+	"netserver/tlsparams"
 )
 
 // live takes a client through its stages, from the given one to the last. It
@@ -94,6 +95,9 @@ func (c *Conn) handshake() error {
 	if err != nil {
 		if isTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
 			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
+		}
+		if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
+			return fmt.Errorf("%w: %w", ErrDenied, d)
 		}
 		return err
 	}

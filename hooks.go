@@ -24,7 +24,8 @@ type Hooks struct {
 	Allow func(ctx context.Context, c *Conn) error
 	// Denied runs for a client that a rule, a limit or Allow refused, before
 	// it is closed. why.Stage tells whether c can be written to: at
-	// StageAccess it can, at StageAdmit there was no handshake yet.
+	// StageAccess it can, at StageAdmit there was no handshake yet, and at
+	// StageHandshake that was refused for the client's certificate.
 	Denied func(ctx context.Context, c *Conn, why *Error)
 	// Handled runs when the Handler is done, with its error and c still open.
 	Handled func(ctx context.Context, c *Conn, err error)

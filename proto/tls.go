@@ -154,6 +154,8 @@ func looksLike(b [5]byte) string {
 		return "SSH"
 	case string(b[:5]) == "PROXY":
 		return "a PROXY header"
+	case b[0] == 21 && b[1] == 3:
+		return "a TLS alert where a ClientHello belongs"
 	case b[0]&0x80 != 0 && b[2] == 1:
 		return "an SSLv2 hello"
 	default:

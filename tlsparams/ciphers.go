@@ -20,11 +20,15 @@ func checkCiphersuites(text string) string {
 	return ""
 }
 
-// goSuites returns the suites that crypto/tls has by default before TLS 1.3.
-func goSuites() []uint16 {
+// defaultSuites returns the suites before TLS 1.3 where no SSL_cipher_list
+// names others: those with forward secrecy, and of them those that encrypt and
+// authenticate in one. The others, in CBC mode, have a history of attacks
+// (Lucky 13), and only TLS 1.0 and 1.1 have nothing better.
+func defaultSuites(v versions) []uint16 {
 	var ids []uint16
 	for _, s := range tls.CipherSuites() {
-		if s.SupportedVersions[0] != tls.VersionTLS13 {
+		aead := strings.Contains(s.Name, "_GCM_") || strings.Contains(s.Name, "_POLY1305")
+		if s.SupportedVersions[0] != tls.VersionTLS13 && (aead || v&oldVersions != 0) {
 			ids = append(ids, s.ID)
 		}
 	}

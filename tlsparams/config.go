@@ -28,6 +28,7 @@ type generation struct {
 	bySite      map[string]*site
 	versions    versions
 	curves      []tls.CurveID
+	suites      []uint16 // without SSL_cipher_list
 	alpn        []string
 	clientOrder bool
 
@@ -39,7 +40,7 @@ type generation struct {
 
 // newGeneration makes a generation of what has been loaded.
 func (s *Source) newGeneration(certs sni.Table[*host], sites map[string]*site) *generation {
-	g := &generation{src: s, certs: certs, bySite: sites, versions: s.versions, curves: s.curves,
+	g := &generation{src: s, certs: certs, bySite: sites, versions: s.versions, curves: s.curves, suites: defaultSuites(s.versions),
 		alpn: s.p.ALPN, clientOrder: s.p.ClientOrder}
 	for pattern, st := range sites {
 		g.sites.Set(pattern, st)
@@ -112,11 +113,14 @@ func (g *generation) make(ch choice) *tls.Config {
 		MinVersion:       g.versions.min(),
 		MaxVersion:       g.versions.max(),
 		CurvePreferences: g.curves,
-		CipherSuites:     st.listed,
+		CipherSuites:     g.suites,
 		Time:             g.src.env.Now,
 	}
 	if ch.alpn != "" {
 		c.NextProtos = []string{ch.alpn}
+	}
+	if st.listed != nil {
+		c.CipherSuites = st.listed
 	}
 	if ch.version != 0 {
 		c.MinVersion, c.MaxVersion = ch.version, ch.version

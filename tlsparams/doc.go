@@ -13,8 +13,9 @@
 //   - A TLS port without a certificate is an error, where the original opens it
 //     and fails every client; so is every parameter that would have no effect.
 //   - An empty SSL_version is the default, TLS 1.2 and 1.3, not any version.
-//   - Without SSL_cipher_list, suites and their order are crypto/tls's, which
-//     has no RSA key exchange by default.
+//   - Without SSL_cipher_list, the suites before TLS 1.3 are ECDHE with
+//     AES-GCM or ChaCha20, in crypto/tls's order; where SSL_version allows TLS
+//     1.0 or 1.1, AES-CBC too.
 //   - SSL_ciphersuites has to name all three suites of TLS 1.3: crypto/tls
 //     cannot leave one out.
 //   - SNI names may be wildcards, *.example.com, and rules for clients may be

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,9 @@ func (e *Env) now() time.Time {
 	}
 	return time.Now()
 }
+
+// port is Where without its first word, for log attributes.
+func (e *Env) port() string { return strings.TrimPrefix(e.Where, "port ") }
 
 func (e *Env) log() *slog.Logger {
 	if e.Log != nil {

@@ -45,7 +45,7 @@ func protocolKeys() []keyDef {
 	return []keyDef{
 		def("SSL_version", "VERSIONS", "TLS versions, such as TLSv1_3 or SSLv23:!TLSv1:!TLSv1_1 (default: 1.2 and 1.3)",
 			setChecked(func(p *Params) *string { return &p.Version }, func(t string) string { _, r := parseVersions(t); return r })),
-		def("SSL_cipher_list", "LIST", "suites for TLS 1.2 and older, as OpenSSL's cipher strings",
+		def("SSL_cipher_list", "LIST", "suites for TLS 1.2 and older, as OpenSSL's cipher strings (default: ECDHE with AES-GCM or ChaCha20)",
 			setNamed(func(p *Params) *string { return &p.CipherList }, func(p *Params) *map[string]string { return &p.CipherLists })).perSNI(),
 		def("SSL_ciphersuites", "LIST", "suites for TLS 1.3; crypto/tls always has all three, so a list must name them",
 			setChecked(func(p *Params) *string { return &p.Ciphersuites }, checkCiphersuites)),

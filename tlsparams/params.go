@@ -26,7 +26,7 @@ type Params struct {
 	PasswdCommand string // SSL_passwd_command: a program and its arguments, no shell; prints the password
 
 	Version      string            // SSL_version, such as "TLSv1_3" or "SSLv23:!TLSv1:!TLSv1_1"; "" means TLS 1.2 and 1.3
-	CipherList   string            // SSL_cipher_list for TLS 1.2 and older; "" means crypto/tls's
+	CipherList   string            // SSL_cipher_list for TLS 1.2 and older; "" means ECDHE with AES-GCM or ChaCha20, with TLS 1.0 or 1.1 also AES-CBC
 	CipherLists  map[string]string // SSL_cipher_list per SNI name
 	Ciphersuites string            // SSL_ciphersuites for TLS 1.3: must name all three
 	Curves       string            // SSL_ecdh_curve, such as "X25519MLKEM768:X25519:P-256"; "" and "auto" mean crypto/tls's

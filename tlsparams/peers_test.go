@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto"
+	"crypto/ecdsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -168,6 +169,7 @@ func TestLikeTheOriginal(t *testing.T) {
 		{map[string]any{"SSL_verify_mode": 3, "SSL_ca_file": caFile}, certs},
 		{map[string]any{"SSL_verify_mode": 3, "SSL_ca_file": caFile, "SSL_check_crl": 1, "SSL_crl_file": crl}, certs},
 		{map[string]any{"SSL_verify_mode": 3, "SSL_ca_file": caFile, "SSL_fingerprint": "sha256$" + hexOf(bob.cert.Raw)}, annFirst},
+		{map[string]any{"SSL_verify_mode": 3, "SSL_ca_file": caFile, "SSL_fingerprint": "sha256$pub$" + hexOf(bareKey(t, bob.cert))}, annFirst},
 		{map[string]any{"SSL_alpn_protocols": []string{"aa", "bb"}}, alpn},
 		{map[string]any{"SSL_cert_file": map[string]string{"one.example": one, "two.example": two}}, names},
 		{map[string]any{"SSL_cert_file": map[string]string{"one.example": one, "": two}}, names},
@@ -210,6 +212,16 @@ func TestLikeTheOriginal(t *testing.T) {
 		}
 	}
 	t.Logf("%d outcomes compared", compared)
+}
+
+// bareKey is what IO::Socket::SSL takes the digest of for a public key.
+func bareKey(t *testing.T, c *x509.Certificate) []byte {
+	t.Helper()
+	b, err := c.PublicKey.(*ecdsa.PublicKey).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func newKeyOf(p person) crypto.Signer {

@@ -83,7 +83,7 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 			continue
 		}
 		after := sl.cur.Load()
-		s.env.log().Info("certificate replaced", "port", s.env.Where, "file", sl.files.Cert,
+		s.env.log().Info("certificate replaced", "port", s.env.port(), "file", sl.files.Cert,
 			"subject", certfile.Name(after.Leaf), "expires", after.Leaf.NotAfter, "fingerprint", fingerprint(after.Leaf.Raw))
 		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" && !slices.Equal(namesOf(before.Leaf), namesOf(after.Leaf)) {
 			rearrange = true
@@ -104,7 +104,7 @@ func (s *Source) record(sl *slot, err error) {
 		return
 	}
 	if sl.err != err.Error() {
-		s.env.log().Error("new certificate refused, the old one stays", "port", s.env.Where,
+		s.env.log().Error("new certificate refused, the old one stays", "port", s.env.port(),
 			"error", err, "serving", certfile.Name(sl.cur.Load().Leaf), "expires", sl.cur.Load().Leaf.NotAfter)
 	}
 	sl.err, sl.errAt = err.Error(), s.env.now()
@@ -137,12 +137,12 @@ func (s *Source) rescan(errs *[]error) bool {
 		sl, err := s.fileSlot("SSL_cert_dir", f)
 		if err != nil {
 			*errs = append(*errs, err)
-			s.logFinal("new certificate refused", "port", s.env.Where, "error", err)
+			s.logFinal("new certificate refused", "port", s.env.port(), "error", err)
 			continue
 		}
 		sl.since = s.env.now()
 		s.fromDir = append(s.fromDir, sl)
-		s.env.log().Info("certificate added", "port", s.env.Where, "file", f.Cert, "subject", certfile.Name(sl.cur.Load().Leaf))
+		s.env.log().Info("certificate added", "port", s.env.port(), "file", f.Cert, "subject", certfile.Name(sl.cur.Load().Leaf))
 		grown = true
 	}
 	return s.dropVanished(found) || grown
@@ -159,7 +159,7 @@ func (s *Source) dropVanished(found []certfile.Files) bool {
 	s.fromDir = slices.DeleteFunc(s.fromDir, func(sl *slot) bool {
 		gone := !there[sl.files]
 		if gone {
-			s.env.log().Info("certificate removed", "port", s.env.Where, "file", sl.files.Cert)
+			s.env.log().Info("certificate removed", "port", s.env.port(), "file", sl.files.Cert)
 		}
 		return gone
 	})
@@ -181,7 +181,7 @@ func (s *Source) reloadTrust(touched func(string) bool, errs *[]error) map[strin
 	if err != nil {
 		*errs = append(*errs, err)
 		if s.final && s.trustErr != err.Error() {
-			s.logFinal("new trust files refused, the old ones stay", "port", s.env.Where, "error", err)
+			s.logFinal("new trust files refused, the old ones stay", "port", s.env.port(), "error", err)
 		}
 		if s.final {
 			s.trustErr = err.Error()
@@ -191,7 +191,7 @@ func (s *Source) reloadTrust(touched func(string) bool, errs *[]error) map[strin
 	s.trustErr = ""
 	for pattern, st := range sites {
 		if st.digest != g.bySite[pattern].digest {
-			s.env.log().Info("trust files replaced", "port", s.env.Where, "for", st.describe())
+			s.env.log().Info("trust files replaced", "port", s.env.port(), "for", st.describe())
 			return sites
 		}
 	}

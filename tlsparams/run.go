@@ -36,7 +36,7 @@ func (s *Source) follow(ctx context.Context) {
 	defer wg.Wait()
 	w := &watch.Watcher{Poll: s.env.Poll,
 		Failed: func(dir string, err error) {
-			s.env.log().Warn("files cannot be followed at once, only looked at now and then", "port", s.env.Where, "directory", dir, "error", err)
+			s.env.log().Warn("files cannot be followed at once, only looked at now and then", "port", s.env.port(), "directory", dir, "error", err)
 		},
 	}
 	load := func(paths []string) {
@@ -80,7 +80,7 @@ func (s *Source) warnOfEnds(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		for _, line := range s.endings() {
-			s.env.log().Warn(line, "port", s.env.Where)
+			s.env.log().Warn(line, "port", s.env.port())
 		}
 		select {
 		case <-ctx.Done():

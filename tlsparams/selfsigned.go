@@ -13,6 +13,8 @@ import (
 	"math/big"
 	"net"
 	"time"
+
+	"netserver/tlsparams/trust"
 )
 
 // A Certificate is one that the server shows, with its key. It is not changed
@@ -34,6 +36,14 @@ func (c *Certificate) Leaf() *x509.Certificate { return c.tls.Leaf }
 
 // TLS returns the certificate in crypto/tls's form. It must not be changed.
 func (c *Certificate) TLS() *tls.Certificate { return c.tls }
+
+// Fingerprint returns "sha256$HEX" of a certificate, the form that
+// SSL_fingerprint takes.
+func Fingerprint(c *x509.Certificate) string { return trust.Fingerprint(c, false) }
+
+// KeyFingerprint returns "sha256$pub$HEX" of a certificate's public key
+// (SubjectPublicKeyInfo), which stays when the certificate is renewed.
+func KeyFingerprint(c *x509.Certificate) string { return trust.Fingerprint(c, true) }
 
 func fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)

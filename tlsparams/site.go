@@ -179,7 +179,7 @@ func (b *siteBuilder) suites() {
 	case st.listed != nil:
 		st.suites = infoOf(st.listed)
 	case p.ClientOrder:
-		st.suites = infoOf(goSuites())
+		st.suites = infoOf(defaultSuites(b.src.versions))
 	}
 }
 

@@ -209,10 +209,14 @@ func (s *Source) Status() []CertStatus {
 // A Verdict is why a client may come in, and until when that holds.
 type Verdict = trust.Verdict
 
+// Denied is the error that says why a client may not come in by its
+// certificate.
+type Denied = trust.Denied
+
 // Judge decides by the rules of this moment whether the client of a finished
 // handshake may come in, or stay. Handshakes are judged by themselves; call it
 // for open connections when Changed tells, and at the time in the verdict that
-// was returned before. The error, a *trust.Denied, states the reason. It may
+// was returned before. The error, a *Denied, states the reason. It may
 // ask an OCSP responder, which takes until ctx ends at most.
 func (s *Source) Judge(ctx context.Context, state *tls.ConnectionState) (Verdict, error) {
 	if err := ctx.Err(); err != nil {

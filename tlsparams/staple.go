@@ -146,7 +146,7 @@ func (s *Source) stapleOne(ctx context.Context, sl *slot, plan map[*slot]*due) {
 	der, resp, err := s.fetchStaple(ctx, c)
 	if err != nil {
 		if !d.failed {
-			s.env.log().Warn("no new OCSP response", "port", s.env.Where, "certificate", certfile.Name(c.Leaf), "error", err, "served_until", d.ends)
+			s.env.log().Warn("no new OCSP response", "port", s.env.port(), "certificate", certfile.Name(c.Leaf), "error", err, "served_until", d.ends)
 		}
 		d.failed, d.at = true, now.Add(jitter(stapleRetry))
 		return

@@ -8,9 +8,11 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/hex"
 	"encoding/pem"
 	"math/big"
 	"net"
@@ -37,10 +39,7 @@ type identity struct {
 // with DNSNames of a server, valid today.
 func issue(t testing.TB, a *netservertest.Authority, file string, tmpl x509.Certificate) identity {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := newKey(t)
 	tmpl.SerialNumber = big.NewInt(time.Now().UnixNano())
 	tmpl.NotBefore = time.Now().Add(-time.Hour)
 	if tmpl.NotAfter.IsZero() {
@@ -61,6 +60,21 @@ func issue(t testing.TB, a *netservertest.Authority, file string, tmpl x509.Cert
 	id := identity{cert: cert, key: key, file: file, tls: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
 	write(t, file, pemOf(der)+keyPEM(t, key))
 	return id
+}
+
+func newKey(t testing.TB) crypto.Signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// fingerprint is the SHA-256 of the certificate, in hex.
+func fingerprint(id identity) string {
+	sum := sha256.Sum256(id.cert.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 func pemOf(der []byte) string {

@@ -5,7 +5,6 @@ package main_test
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -137,8 +136,8 @@ func TestEveryParameter(t *testing.T) {
 	b.fill(t)
 	responder := httptest.NewServer(answerOCSP(t, b.ca, ocsp.Revoked))
 	defer responder.Close()
-	sum, spki := sha256.Sum256(b.bob.cert.Raw), sha256.Sum256(b.ann.cert.RawSubjectPublicKeyInfo)
-	r := strings.NewReplacer("BOBPRINT", hex.EncodeToString(sum[:]), "ANNSPKI", base64.StdEncoding.EncodeToString(spki[:]), "RESPONDER", responder.URL)
+	spki := sha256.Sum256(b.ann.cert.RawSubjectPublicKeyInfo)
+	r := strings.NewReplacer("BOBPRINT", fingerprint(b.bob), "ANNSPKI", base64.StdEncoding.EncodeToString(spki[:]), "RESPONDER", responder.URL)
 	seen := map[string]bool{}
 	for _, c := range paramCases {
 		seen[c.key] = true

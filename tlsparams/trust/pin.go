@@ -6,6 +6,8 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -70,17 +72,30 @@ func newHash(algo string) hash.Hash {
 // Weak tells whether certificates that match could be forged.
 func (p Pin) Weak() bool { return p.algo == "md5" || p.algo == "sha1" }
 
-// Matches tells whether the pin is c's.
+// Matches tells whether the pin is c's. Of a public key there are two digests
+// in use, and a pin may be either: that of the whole SubjectPublicKeyInfo (RFC
+// 7469), and that of the key in it alone, which IO::Socket::SSL prints.
 func (p Pin) Matches(c *x509.Certificate) bool {
+	if !p.pub {
+		return p.digests(c.Raw)
+	}
+	if p.digests(c.RawSubjectPublicKeyInfo) {
+		return true
+	}
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	rest, err := asn1.Unmarshal(c.RawSubjectPublicKeyInfo, &info)
+	return err == nil && len(rest) == 0 && p.digests(info.Key.Bytes)
+}
+
+func (p Pin) digests(data []byte) bool {
 	h := newHash(p.algo)
 	if h == nil {
 		return false
 	}
-	if p.pub {
-		h.Write(c.RawSubjectPublicKeyInfo)
-	} else {
-		h.Write(c.Raw)
-	}
+	h.Write(data)
 	return string(h.Sum(nil)) == p.sum
 }
 
