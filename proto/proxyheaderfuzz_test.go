@@ -45,7 +45,7 @@ func headerLength(b []byte) int {
 	case bytes.HasPrefix(b, []byte(proxyV2Sign)) && len(b) >= proxyV2Head:
 		return proxyV2Head + int(binary.BigEndian.Uint16(b[14:]))
 	}
-	return len(proxyV2Sign) + 4
+	return proxyV2Head
 }
 
 // again reads with a look before.

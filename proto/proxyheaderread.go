@@ -20,22 +20,28 @@ var ErrNoProxyHeader = errors.New("the client began with something else")
 // before it.
 func ReadProxyHeader(nc net.Conn) (*ProxyHeader, error) {
 	head := make([]byte, proxyV2Head)
-	// The shortest header of all has 15 bytes, so reading its signature takes
-	// nothing that follows it.
-	n, err := readSignature(nc, head[:len(proxyV2Sign)])
-	if err != nil {
+	n, err := readSignature(nc, head)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if head[0] == proxyV1Sign[0] {
+	case head[0] == proxyV1Sign[0]:
 		return readProxyV1(nc, head[:n])
+	}
+	if _, err := readFull(nc, head[n:]); err != nil {
+		return nil, err
 	}
 	return readProxyV2(nc, head)
 }
 
-// readSignature reads up to len(b) bytes, until they have a whole signature.
+// readSignature reads up to len(b) bytes, until they have a whole signature:
+// that of version 1 alone, or that of version 2 with what follows it for sure.
 func readSignature(nc net.Conn, b []byte) (n int, err error) {
 	for {
-		m, err := nc.Read(b[n:])
+		end := len(b)
+		if n < len(proxyV1Sign) {
+			end = len(proxyV1Sign)
+		}
+		m, err := nc.Read(b[n:end])
 		n += m
 		match := matchProxy(b[:n])
 		switch {
@@ -52,9 +58,6 @@ func readSignature(nc net.Conn, b []byte) (n int, err error) {
 }
 
 func readProxyV2(nc net.Conn, head []byte) (*ProxyHeader, error) {
-	if _, err := readFull(nc, head[len(proxyV2Sign):]); err != nil {
-		return nil, err
-	}
 	v, err := parseProxyV2Head(head)
 	if err != nil {
 		return nil, fmt.Errorf("version 2: %w", err)
