@@ -64,8 +64,8 @@ func (r Record) Attrs() []slog.Attr {
 	}
 	if r.Via != nil {
 		via := r.Via.String()
-		if via == "" {
-			via = r.Via.Network() // a UNIX client without a name
+		if u, ok := r.Via.(*net.UnixAddr); ok {
+			via = u.Net // such a client has no name, as a rule
 		}
 		a = append(a, slog.String("via", via))
 	}
