@@ -28,7 +28,7 @@ func TestOverTLS(t *testing.T) {
 	t.Run("lines", func(t *testing.T) {
 		a, _ := servePort(t, &echo.Handler{}, p)
 		c := dialTLS(t, a)
-		io.WriteString(c, "hello\r\nlast\n")
+		io.WriteString(c, "hello\r\nlast")
 		c.CloseWrite()
 		got, err := io.ReadAll(c)
 		if want := expect("netserver", "hello", "last"); string(got) != want || err != nil {
