@@ -96,6 +96,7 @@ func (c *Conn) admit() error { return c.checkAddress() }
 // handshake makes the connection usable, within an absolute deadline.
 func (c *Conn) handshake() error {
 	if c.l.transport == nil {
+		c.become(c.raw)
 		return nil
 	}
 	limit := c.l.cfg.handshakeTimeout()

@@ -54,8 +54,6 @@ type Conn struct {
 	limits   limits
 	line     lineBuffer
 	rawLine  *rawReader // reads into line, on plain sockets
-	rawChunk *rawReader // reads into chunk
-	chunk    *[]byte
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {

@@ -54,14 +54,14 @@ func (r *rawReader) tryOnce(fd uintptr) bool {
 	return true
 }
 
-func (r *rawReader) read(c *Conn) (int, error) {
-	err := c.rc.Read(r.try)
+// read reads from nc, whose raw connection is rc.
+func (r *rawReader) read(rc syscall.RawConn, nc net.Conn) (int, error) {
+	err := rc.Read(r.try)
 	switch {
 	case err != nil:
 		return 0, err
 	case r.err != nil:
-		return 0, &net.OpError{Op: "read", Net: c.nc.LocalAddr().Network(), Source: c.nc.LocalAddr(),
-			Addr: c.nc.RemoteAddr(), Err: os.NewSyscallError("read", r.err)}
+		return 0, opError("read", nc, os.NewSyscallError("read", r.err))
 	case r.n == 0:
 		return 0, io.EOF
 	}

@@ -194,7 +194,7 @@ func (c *Conn) readAhead(limit int) (int, error) {
 		if c.rawLine == nil {
 			c.rawLine = newRawReader(func() []byte { return c.line.space(0) }, c.line.release)
 		}
-		return c.rawLine.read(c)
+		return c.rawLine.read(c.rc, c.nc)
 	}
 	if c.wait != nil && c.line.b == nil {
 		if err := c.wait.WaitRead(); err != nil {

@@ -168,6 +168,7 @@ type TLSConn struct {
 	*tls.Conn
 	ahead *ahead
 	more  bool // the last Read may have left decrypted bytes
+	over  bool // Read has failed or met the client's end, and will again
 
 	chains atomic.Pointer[[][]*x509.Certificate] // by the last Judge
 }
@@ -185,21 +186,22 @@ func (c *TLSConn) ConnectionState() tls.ConnectionState {
 // Read reads decrypted bytes, as tls.Conn does. It waits in a shallow stack
 // and without a buffer.
 func (c *TLSConn) Read(b []byte) (int, error) {
-	if !c.more {
-		if err := c.ahead.wait(); err != nil {
-			return 0, err
-		}
+	if err := c.WaitRead(); err != nil {
+		return 0, err
 	}
 	n, err := c.Conn.Read(b)
 	// crypto/tls does not tell what it holds, but a Read that did not fill
 	// b has emptied it.
 	c.more = err == nil && n == len(b)
+	if ne, ok := err.(net.Error); err != nil && !(ok && ne.Timeout()) {
+		c.over = true
+	}
 	return n, err
 }
 
 // WaitRead waits until a Read would not wait, or may not.
 func (c *TLSConn) WaitRead() error {
-	if c.more {
+	if c.more || c.over {
 		return nil
 	}
 	return c.ahead.wait()

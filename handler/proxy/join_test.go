@@ -132,7 +132,8 @@ func TestBackendReset(t *testing.T) {
 				wantBroken(t, c)
 			}
 			r := f.record(t)
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "connection reset by peer") {
+			want := "proxy_to " + b.LocalAddr().String() + ": reading from it: connection reset by peer"
+			if r.Err == nil || !strings.Contains(r.Err.Error(), want) {
 				t.Errorf("record: %v", r.Err)
 			}
 		})

@@ -1,0 +1,320 @@
+package netserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"netserver/proto"
+)
+
+// A source is the reading end of a copy: a client of ours, or what a Handler
+// reads for one.
+type source struct {
+	client *Conn     // one of these two
+	r      io.Reader //
+
+	conn   net.Conn        // r, or the client's, if it is one
+	rc     syscall.RawConn // of conn, if that is a plain stream socket
+	limits *limits         // of the client at the other end
+	armed  time.Time       // conn's read deadline, if r is the source
+	chunks chunkReader
+}
+
+func sourceOf(r io.Reader, to *Conn) *source {
+	if c, ok := r.(*Conn); ok {
+		return &source{client: c}
+	}
+	s := &source{r: r, limits: &to.limits}
+	s.conn, _ = r.(net.Conn)
+	s.rc = rawOf(r)
+	return s
+}
+
+// init makes s ready, once it does not move any more.
+func (s *source) init() {
+	r := s.r
+	wait, _ := r.(proto.Waiter)
+	if c := s.client; c != nil {
+		r, s.conn, s.rc, wait = c.nc, c.nc, c.rc, c.wait
+	}
+	s.chunks.init(r, s.conn, s.rc, wait)
+}
+
+// chunk waits for bytes and returns them in a buffer from copyBuffers, which
+// the caller gives back, or an error and no buffer. It may return both.
+func (s *source) chunk() (buf *[]byte, n int, err error) {
+	for {
+		s.arm()
+		buf, n, err = s.chunks.read()
+		if n > 0 {
+			s.got(n)
+		}
+		if err == nil && n == 0 {
+			err = io.ErrNoProgress
+		}
+		if err == nil || !s.again(err) {
+			return buf, n, s.failure(err)
+		}
+		if n > 0 {
+			return buf, n, nil
+		}
+	}
+}
+
+// arm makes sure that reading does not wait past the nearest limit.
+func (s *source) arm() {
+	switch {
+	case s.client != nil:
+		s.client.limits.armRead(s.conn)
+	case s.conn != nil && s.limits.any():
+		now := time.Now()
+		want := s.limits.next(now)
+		if s.armed.After(now) && !s.armed.After(want) {
+			return // it may be early; again sees to that
+		}
+		s.armed = want
+		s.conn.SetReadDeadline(want)
+	}
+}
+
+func (s *source) disarm() {
+	if !s.armed.IsZero() {
+		s.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// got notes that bytes have come.
+func (s *source) got(n int) {
+	if s.client != nil {
+		s.client.gotBytes(n)
+	}
+}
+
+// again reports whether err is a deadline of ours that was set too early.
+func (s *source) again(err error) bool {
+	if s.client != nil {
+		return s.client.again(err)
+	}
+	return !s.armed.IsZero() && isTimeout(err) && s.limits.passed() == nil
+}
+
+// failure says what a failed read means.
+func (s *source) failure(err error) error {
+	if s.client != nil {
+		return s.client.readErr(err)
+	}
+	if !s.armed.IsZero() && isTimeout(err) {
+		if why := s.limits.passed(); why != nil {
+			return why
+		}
+	}
+	return err
+}
+
+// A sink is the writing end of a copy: a client of ours, or what a Handler
+// writes to for one.
+type sink struct {
+	client *Conn     // one of these two
+	w      io.Writer //
+
+	conn   net.Conn        // w, if it is one
+	rc     syscall.RawConn // if the sink is a plain stream socket
+	limits *limits         // of the client at the other end
+	stall  time.Duration   // how long conn may take no bytes; 0 is no limit
+	armed  time.Time       // conn's write deadline
+	since  time.Time       // when conn last took bytes, or was first asked to
+}
+
+func sinkOf(w io.Writer, from *Conn) *sink {
+	if c, ok := w.(*Conn); ok {
+		return &sink{client: c, rc: c.rc}
+	}
+	s := &sink{w: w, limits: &from.limits, stall: from.run.cfg.writeTimeout()}
+	s.conn, _ = w.(net.Conn)
+	s.rc = rawOf(w)
+	return s
+}
+
+// write writes all of b, or returns an error.
+func (s *sink) write(b []byte) (n int, err error) {
+	if s.client != nil {
+		return s.client.Write(b)
+	}
+	if s.conn == nil {
+		n, err = s.w.Write(b)
+		if err == nil && n < len(b) {
+			err = io.ErrShortWrite
+		}
+		return n, err
+	}
+	s.begin()
+	for {
+		s.arm()
+		m, err := s.conn.Write(b[n:])
+		n += m
+		if m > 0 {
+			s.took(m)
+		}
+		if err == nil && n < len(b) {
+			err = io.ErrShortWrite
+		}
+		if err == nil || !s.again(err) {
+			return n, s.failure(err)
+		}
+	}
+}
+
+// begin is called before the first arm for some bytes.
+func (s *sink) begin() {
+	if s.conn != nil {
+		s.since = time.Now()
+	}
+}
+
+// arm makes sure that writing does not wait past the nearest limit.
+func (s *sink) arm() {
+	switch {
+	case s.client != nil:
+		s.client.limits.armWrite(s.client.nc)
+	case s.conn != nil && (s.stall > 0 || s.limits.any()):
+		now := time.Now()
+		want := s.limits.next(now)
+		if s.stall > 0 {
+			want = nearest(want, s.since.Add(s.stall))
+		}
+		if s.rc != nil && s.armed.After(now) && !s.armed.After(want) {
+			return // it may be early; again sees to that
+		}
+		s.armed = want
+		s.conn.SetWriteDeadline(want)
+	}
+}
+
+func (s *sink) disarm() {
+	if !s.armed.IsZero() {
+		s.conn.SetWriteDeadline(time.Time{})
+	}
+}
+
+// took notes that bytes have gone.
+func (s *sink) took(n int) {
+	if c := s.client; c != nil {
+		c.out.Add(uint64(n))
+		c.limits.active()
+		return
+	}
+	s.since = time.Now()
+	s.limits.active()
+}
+
+// again reports whether err is a deadline of ours that was set too early. Only
+// a plain socket is of use after that.
+func (s *sink) again(err error) bool {
+	switch {
+	case s.rc == nil || !isTimeout(err):
+		return false
+	case s.client != nil:
+		return false // armWrite sets none too early
+	}
+	return !s.armed.IsZero() && s.limits.passed() == nil && !s.stalled()
+}
+
+func (s *sink) stalled() bool {
+	return s.stall > 0 && time.Since(s.since) >= s.stall
+}
+
+// failure says what a failed write means.
+func (s *sink) failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case s.client != nil:
+		return s.client.writeErr(err)
+	case !s.armed.IsZero() && isTimeout(err):
+		if why := s.limits.passed(); why != nil {
+			return why
+		}
+		return opError("write", s.conn, os.ErrDeadlineExceeded)
+	}
+	return err
+}
+
+// next returns when the idle limit or the life ends, if nothing passes; zero
+// if never. It is a moment after now at least, so that waiting for it waits.
+func (l *limits) next(now time.Time) time.Time {
+	t := l.end
+	if l.idle > 0 {
+		t = nearest(t, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	if soon := now.Add(time.Millisecond); !t.IsZero() && t.Before(soon) {
+		t = soon
+	}
+	return t
+}
+
+// passed returns the idle limit or the end of life, if that is over.
+func (l *limits) passed() error {
+	now := time.Now()
+	switch {
+	case !l.end.IsZero() && !now.Before(l.end):
+		return ErrMaxLife
+	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
+		return ErrIdle
+	}
+	return nil
+}
+
+// rawOf returns the raw connection of v if it is a plain stream socket.
+func rawOf(v any) syscall.RawConn {
+	switch c := v.(type) {
+	case *net.TCPConn, tcpInDisguise:
+	case *net.UnixConn:
+		if c.LocalAddr().Network() != "unix" {
+			return nil
+		}
+	default:
+		return nil
+	}
+	rc, err := v.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return rc
+}
+
+// tcpInDisguise is what a type that embeds *net.TCPConn has and others lack:
+// (*net.TCPConn).WriteTo passes itself on so, hiding its WriteTo.
+type tcpInDisguise interface {
+	net.Conn
+	syscall.Conn
+	SetNoDelay(bool) error
+	SetLinger(int) error
+}
+
+// opError dresses err up as package net does.
+func opError(op string, nc net.Conn, err error) error {
+	return &net.OpError{Op: op, Net: nc.LocalAddr().Network(), Source: nc.LocalAddr(), Addr: nc.RemoteAddr(), Err: err}
+}
+
+// errNoSplice tells that the rest must be copied by hand.
+var errNoSplice = errors.New("no splice")
+
+// netConn returns the connection to write to.
+func (s *sink) netConn() net.Conn {
+	if s.client != nil {
+		return s.client.nc
+	}
+	return s.conn
+}
+
+// mayGoOn reports whether a write that timed out after some bytes may go on.
+func (s *sink) mayGoOn() bool {
+	if s.client != nil {
+		return s.client.limits.expiredWrite() == nil
+	}
+	return s.limits.passed() == nil
+}
