@@ -86,7 +86,7 @@ func parseSender(text string) (netip.Prefix, error) {
 	case err != nil || !p.IsValid():
 		return p, fmt.Errorf("%q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
 	case p.Addr().Is4In6():
-		return p, fmt.Errorf("%q: write the IPv4 network without ::ffff:", text)
+		return p, fmt.Errorf("%q: write the IPv4 network without the prefix ::ffff:0:0/96", text)
 	case p != p.Masked():
 		return p, fmt.Errorf("%q has bits set behind the first %d: write %v or %v", text, p.Bits(), p.Addr(), p.Masked())
 	}
