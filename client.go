@@ -19,7 +19,9 @@ import (
 // that enter names.
 //
 // A client whose Transport shakes hands comes here on a pooled goroutine and
-// goes on, after the handshake, on one of its own.
+// goes on, after the handshake, on one of its own. If it begins with a PROXY
+// header it waits for that on a goroutine of its own too, before it gets the
+// pooled one.
 func (c *Conn) live(from Stage) {
 	done := false
 	defer func() {
@@ -29,7 +31,13 @@ func (c *Conn) live(from Stage) {
 		}
 	}()
 	for stage := from; stage < StageClose; stage++ {
-		if stage == StageAccess && from == StageAccept && !c.l.plain {
+		if stage == StageAdmit && from < StageAdmit && c.l.header != nil && !c.l.plain {
+			done = true
+			c.from = StageAdmit
+			c.run.pool.run(c)
+			return
+		}
+		if stage == StageAccess && from < StageAccess && !c.l.plain {
 			done = true
 			go c.live(StageAccess)
 			return
@@ -54,6 +62,8 @@ func (c *Conn) enter(stage Stage) (err error) {
 	switch stage {
 	case StageAccept:
 		return c.accepted()
+	case StageHeader:
+		return c.header()
 	case StageAdmit:
 		return c.admit()
 	case StageHandshake:
@@ -79,7 +89,8 @@ func (c *Conn) accepted() error {
 	return nil
 }
 
-// admit applies what can be decided before any byte is read.
+// admit applies what the address alone decides, before any byte of the client
+// is read.
 func (c *Conn) admit() error { return c.checkAddress() }
 
 // handshake makes the connection usable, within an absolute deadline.

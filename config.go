@@ -25,6 +25,19 @@ type Config struct {
 	// Lookups bounds the look-ups of clients' names.
 	Lookups access.LookupConfig
 
+	// ProxyProtocol says whether clients of stream ports begin with a PROXY
+	// header (versions 1 and 2), which tells whom a proxy forwards: ProxyOff,
+	// the default; ProxyRequire; or ProxyAccept, where a client without one
+	// is served as it is. Whoever is silent for ProxyHeaderTimeout is one.
+	ProxyProtocol string
+	// ProxyProtocolFrom are the senders whose headers are believed: ADDRESS,
+	// ADDRESS/BITS, or unix for all clients of UNIX sockets. Headers of others
+	// are refused, and so is ProxyProtocol without any.
+	ProxyProtocolFrom []string
+	// ProxyHeaderTimeout is the time from accept to the end of the header,
+	// whatever arrives in between. Default 3 s.
+	ProxyHeaderTimeout time.Duration
+
 	// MaxConns is how many clients may be connected at once, in any stage;
 	// further ones wait in the backlog. Default: no limit but the process's
 	// descriptors.

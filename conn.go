@@ -37,6 +37,7 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	from     Stage // where a pooled goroutine goes on
 	stage    Stage // the one last entered; written by the client's goroutine
 	err      *Error
 	shadowed bool          // a rule in shadow mode would refuse it, and that is logged
@@ -45,7 +46,8 @@ type Conn struct {
 	notes    []slog.Attr
 
 	cutBy    atomic.Pointer[error]
-	verdict  atomic.Pointer[verdict] // of the Transport's Judge, if it has one
+	proxied  atomic.Pointer[proto.ProxyHeader] // what the connection began with, if it did
+	verdict  atomic.Pointer[verdict]           // of the Transport's Judge, if it has one
 	isClosed atomic.Bool
 	sawEOF   atomic.Bool
 	in, out  atomic.Uint64
@@ -57,7 +59,7 @@ type Conn struct {
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
-	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now()}
+	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now(), from: StageAccept}
 	c.peer = access.PeerOf(nc.RemoteAddr())
 	if l.spec.IsUnix() {
 		c.peer.Unix = true
@@ -73,8 +75,9 @@ func (c *Conn) ID() uint64 { return c.id }
 // Port returns the port that the client came in by.
 func (c *Conn) Port() port.Spec { return c.l.spec }
 
-// Peer returns what is known of the client: its address, and its name from
-// StageAccess on if names are looked up.
+// Peer returns what is known of the client: its address, which is that of its
+// PROXY header from StageHeader on, and its name from StageAccess on if names
+// are looked up.
 func (c *Conn) Peer() access.Peer { return c.peer }
 
 // TLS returns the state of the client's TLS connection, or nil if it has none.
@@ -110,11 +113,23 @@ func (c *Conn) Logger() *slog.Logger {
 // Handler's goroutine.
 func (c *Conn) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
 
-// LocalAddr returns the server's address.
-func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
+// LocalAddr returns the server's address: with a PROXY header the one that the
+// client connected to, at the sender of the header. NetConn's is the real one.
+func (c *Conn) LocalAddr() net.Addr {
+	if h := c.forwarded(); h != nil {
+		return h.Destination
+	}
+	return c.nc.LocalAddr()
+}
 
-// RemoteAddr returns the client's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// RemoteAddr returns the client's address: with a PROXY header the one that
+// stands there. NetConn's is the real one.
+func (c *Conn) RemoteAddr() net.Addr {
+	if h := c.forwarded(); h != nil {
+		return h.Source
+	}
+	return c.nc.RemoteAddr()
+}
 
 // Read reads from the client: first what Peek or a line read has buffered.
 // After the client's end it returns io.EOF. ErrIdle and ErrMaxLife tell of the

@@ -10,6 +10,7 @@ import (
 // none. Nothing else does.
 
 const (
+	defaultProxyTimeout     = 3 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultWriteTimeout     = 60 * time.Second
 	defaultGrace            = 30 * time.Second
@@ -26,6 +27,9 @@ func (c *Config) ports() []port.Spec {
 
 func (c *Config) handshakeTimeout() time.Duration {
 	return duration(c.HandshakeTimeout, defaultHandshakeTimeout)
+}
+func (c *Config) proxyHeaderTimeout() time.Duration {
+	return duration(c.ProxyHeaderTimeout, defaultProxyTimeout)
 }
 func (c *Config) idleTimeout() time.Duration  { return duration(c.IdleTimeout, 0) }
 func (c *Config) writeTimeout() time.Duration { return duration(c.WriteTimeout, defaultWriteTimeout) }

@@ -26,6 +26,10 @@ var (
 	// ErrHandshakeTimeout ends a client that did not finish its handshake
 	// within Config.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("handshake not finished in time")
+	// ErrProxyHeader ends a client whose PROXY header is missing, malformed,
+	// not finished within Config.ProxyHeaderTimeout or from a sender that is
+	// not in Config.ProxyProtocolFrom. The last wraps ErrDenied too.
+	ErrProxyHeader = errors.New("PROXY header")
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.
 	ErrLineTooLong = errors.New("line too long")

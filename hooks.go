@@ -13,7 +13,8 @@ type Hooks struct {
 	// Bound runs once for all listeners, after Listen opened them.
 	Bound func(ls []net.Listener)
 	// Accepted runs first, before any rule and any byte. What it returns is
-	// the client's context from then on; it must derive from ctx.
+	// the client's context from then on; it must derive from ctx. A client
+	// that will name itself in a PROXY header still has its sender's address.
 	Accepted func(ctx context.Context, c *Conn) context.Context
 	// HandshakeFailed runs for a client whose handshake failed, with c still
 	// open and plain, for two seconds at most: an HTTP client on a TLS port
@@ -24,8 +25,8 @@ type Hooks struct {
 	Allow func(ctx context.Context, c *Conn) error
 	// Denied runs for a client that a rule, a limit or Allow refused, before
 	// it is closed. why.Stage tells whether c can be written to: at
-	// StageAccess it can, at StageAdmit there was no handshake yet, and at
-	// StageHandshake that was refused for the client's certificate.
+	// StageAccess it can, at StageHeader and StageAdmit there was no handshake
+	// yet, and at StageHandshake that was refused for the client's certificate.
 	Denied func(ctx context.Context, c *Conn, why *Error)
 	// Handled runs when the Handler is done, with its error and c still open.
 	Handled func(ctx context.Context, c *Conn, err error)

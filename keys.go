@@ -32,7 +32,25 @@ func (c *Config) Define(s *conf.Set) {
 	c.defineLimits(s)
 	c.defineSockets(s)
 	c.defineAccess(s)
+	c.defineProxyHeader(s)
 	c.defineTLS(s)
+}
+
+// defineProxyHeader names what a port does about PROXY headers.
+func (c *Config) defineProxyHeader(s *conf.Set) {
+	define := func(k conf.Key, b conf.Binder) {
+		k.Group, k.PerPort = groupAccess, true
+		s.Define(k, b)
+	}
+	define(conf.Key{Name: keyProxyProtocol, Arg: "off|require|accept", Default: ProxyOff,
+		Help: "whether clients of stream ports begin with a PROXY header (v1, v2), whose address counts from then on; accept: they may"},
+		conf.Choice(&c.ProxyProtocol, ProxyOff, ProxyRequire, ProxyAccept))
+	define(conf.Key{Name: keyProxyFrom, Arg: "NETWORK", List: true,
+		Help: "whose PROXY headers are believed: ADDRESS, ADDRESS/BITS, or unix for UNIX sockets; others are refused"},
+		senders{&c.ProxyProtocolFrom})
+	define(conf.Key{Name: "timeout_proxy_header", Arg: "SECONDS", Default: "3",
+		Help: "from accept to the end of the PROXY header, whatever arrives in between; 0 is no limit"},
+		zeroIsNone{conf.Seconds(&c.ProxyHeaderTimeout, -1*time.Second, maxDuration), &c.ProxyHeaderTimeout})
 }
 
 func (c *Config) defineAccess(s *conf.Set) {
@@ -88,6 +106,7 @@ func (c Config) forPort(p port.Spec) (Config, port.Spec, error) {
 	}
 	var s conf.Set
 	c.definePortLimits(&s)
+	c.defineProxyHeader(&s)
 	limits, rest := make(conf.Values), make(conf.Values)
 	for key, v := range p.Params {
 		if _, ok := s.Lookup(key); ok {

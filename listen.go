@@ -52,13 +52,17 @@ func (s *Server) transports() ([]proto.Transport, error) {
 				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
 			continue
 		}
-		_, p, err := s.Config.forPort(p)
+		cfg, p, err := s.Config.forPort(p)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
 		if ts[i], err = f(p); err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if _, err := cfg.headerRule(isStream(ts[i])); err != nil {
+			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
 	}
 	if len(errs) > 0 {

@@ -32,7 +32,7 @@ func (p *pool) run(c *Conn) {
 
 func (p *pool) worker(c *Conn) {
 	for {
-		c.live(StageAccept)
+		c.live(c.from)
 		if p.idle.Add(1) > p.max {
 			p.idle.Add(-1)
 			return

@@ -25,6 +25,7 @@ type Record struct {
 	ID      uint64
 	Port    port.Spec
 	Peer    net.Addr
+	Via     net.Addr      // who sent the PROXY header that names Peer; nil without one
 	Stage   Stage         // the last one reached
 	Begin   time.Time     // when it was accepted
 	Time    time.Duration // from then to the end
@@ -41,6 +42,9 @@ func (c *Conn) record() Record {
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.in.Load(), Out: c.out.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
+	if c.forwarded() != nil {
+		r.Via = c.nc.RemoteAddr()
+	}
 	if v := c.verdict.Load(); v != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		r.Verdict = v.reason
 	}
@@ -53,10 +57,17 @@ func (c *Conn) record() Record {
 // Attrs returns the record as attributes, in the order in which they are
 // logged.
 func (r Record) Attrs() []slog.Attr {
-	a := make([]slog.Attr, 0, 12+len(r.Notes))
+	a := make([]slog.Attr, 0, 13+len(r.Notes))
 	a = append(a, slog.Uint64("client", r.ID), slog.String("port", r.Port.Short()))
 	if r.Peer != nil && r.Peer.String() != "" {
 		a = append(a, slog.String("peer", r.Peer.String()))
+	}
+	if r.Via != nil {
+		via := r.Via.String()
+		if u, ok := r.Via.(*net.UnixAddr); ok {
+			via = u.Net // such a client has no name, as a rule
+		}
+		a = append(a, slog.String("via", via))
 	}
 	a = append(a, slog.String("stage", r.Stage.String()))
 	if t := r.TLS; t != nil && t.HandshakeComplete {

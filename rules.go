@@ -43,7 +43,7 @@ func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
 // checkAddress decides what the address alone decides, before any byte.
 func (c *Conn) checkAddress() error {
 	p := c.run.rules.store.Policy()
-	if c.peer.Unix && p.NeedsCred() {
+	if c.peer.Unix && c.forwarded() == nil && p.NeedsCred() {
 		if s, ok := c.raw.(syscall.Conn); ok {
 			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
 		}

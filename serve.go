@@ -49,13 +49,14 @@ type listening struct {
 	spec      port.Spec
 	cfg       Config // with the port's own limits
 	transport proto.Transport
+	header    *headerRule   // for PROXY headers, if its clients begin with them
 	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
 	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
 }
 
-func newRun(s *Server, rules rules, ls []net.Listener) *run {
+func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *run {
 	r := &run{
 		srv:      s,
 		cfg:      s.Config,
@@ -66,8 +67,10 @@ func newRun(s *Server, rules rules, ls []net.Listener) *run {
 		freed:    make(chan struct{}, 1),
 	}
 	r.noise.log = r.log
-	for _, l := range ls {
-		r.ls = append(r.ls, r.listening(l))
+	for i, l := range ls {
+		v := r.listening(l)
+		v.header = headers[i]
+		r.ls = append(r.ls, v)
 	}
 	r.gate = newGate(r.cfg.maxConns(), r.cfg.maxServing(), r.ls)
 	return r
@@ -307,10 +310,13 @@ func (l *listening) datagramDone() {
 
 // start counts a client and sends it on its way.
 func (r *run) start(l *listening, nc net.Conn) {
+	if l.header != nil && l.header.optional {
+		nc = proto.Peekable(nc)
+	}
 	c := newConn(r, l, nc)
 	r.gate.opened()
 	r.clients.add(c)
-	if l.plain {
+	if l.plain || l.header != nil {
 		go c.live(StageAccept)
 		return
 	}

@@ -68,7 +68,12 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		closeAll(ls)
 		return err
 	}
-	r := newRun(s, rules, ls)
+	headers, err := s.proxyHeaderRules(ls)
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	r := newRun(s, rules, headers, ls)
 	if !s.track(r) {
 		closeAll(ls)
 		return ErrServerClosed

@@ -8,21 +8,24 @@ type Stage int
 const (
 	StageListen    Stage = iota // a port is opened
 	StageAccept                 // a connection or datagram is taken from the kernel
-	StageAdmit                  // limits and address rules, before any byte is read
+	StageHeader                 // the PROXY header is read, where the port has them
+	StageAdmit                  // limits and address rules, before any byte of the client is read
 	StageHandshake              // the Transport makes the connection usable
 	StageAccess                 // rules that need the handshake, then Hooks.Allow
 	StageHandler                // the Handler serves the client
 	StageClose                  // the client is closed and its record written
 )
 
-// String returns the stage's name: "listen", "accept", "admit", "handshake",
-// "access", "handler" or "close".
+// String returns the stage's name: "listen", "accept", "header", "admit",
+// "handshake", "access", "handler" or "close".
 func (s Stage) String() string {
 	switch s {
 	case StageListen:
 		return "listen"
 	case StageAccept:
 		return "accept"
+	case StageHeader:
+		return "header"
 	case StageAdmit:
 		return "admit"
 	case StageHandshake:

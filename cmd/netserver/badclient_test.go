@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/rand"
 	"crypto/tls"
@@ -18,6 +19,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // A bystander is a client that was there before the trouble and must not feel
@@ -369,5 +372,48 @@ func TestOversizeDatagram(t *testing.T) {
 		c.Write(bytes.Repeat([]byte("x"), 5000))
 		time.Sleep(10 * time.Millisecond)
 	}
+	s.stop()
+}
+
+// A program whose client takes nothing must not stay for ever.
+func TestProgramWhoseClientNeverReads(t *testing.T) {
+	for _, proto := range []string{"tcp", "ssl"} {
+		t.Run(proto, func(t *testing.T) {
+			netservertest.Peer(t, "sh")
+			netservertest.Peer(t, "yes")
+			s := start(t, "--host", "127.0.0.1", "--port", "0/"+proto, "--timeout_write", "1", "--log_level", "3", "--",
+				"sh", "-c", `echo "pid $$"; exec yes "a line that nobody reads"`)
+			var c net.Conn
+			if proto == "ssl" {
+				c = dialTLS(t, s.addr(0))
+			} else {
+				c = dial(t, "tcp", s.addr(0))
+			}
+			line, err := bufio.NewReaderSize(c, 16).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			pid, err := strconv.Atoi(strings.TrimSpace(strings.TrimPrefix(line, "pid ")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			awaitGone(t, pid)
+			s.awaitLog(`(left|failed) client=1 port=\S+/` + proto + ` .* pid=\d+`)
+			s.stop()
+		})
+	}
+}
+
+func TestBackendIsDown(t *testing.T) {
+	nowhere := "127.0.0.1:" + freePort(t)
+	s := start(t, "--host", "127.0.0.1", "--port", "0/tcp", "--port", "0/ssl", "--proxy_to", nowhere)
+	for i, c := range []net.Conn{dial(t, "tcp", s.addr(0)), dialTLS(t, s.addr(1))} {
+		sp := newSpeaker(t, c)
+		sp.Write([]byte("hello"))
+		if text := sp.ends(); text != "" {
+			t.Errorf("client %d got %q", i, text)
+		}
+	}
+	s.awaitLogs(`failed .* stage=handler .*err="?proxy_to `+regexp.QuoteMeta(nowhere)+`: connection refused`, 2)
 	s.stop()
 }

@@ -68,13 +68,11 @@ func TestFivePortsAtOnce(t *testing.T) {
 }
 
 func TestNoArgumentsIsTheEchoOn20203(t *testing.T) {
-	l, err := net.Listen("tcp", ":20203")
-	if err != nil {
+	s := start(t)
+	bound := s.awaitLog(`(in use)|Binding to TCP port 20203 on host \S+ with IPv`)
+	if bound[1] != "" {
 		t.Skip("port 20203 is taken")
 	}
-	l.Close()
-	s := start(t)
-	s.awaitLog(`Binding to TCP port 20203 on host \S+ with IPv`)
 	p := run(t, "socat", "-", "TCP:127.0.0.1:20203")
 	p.echoes()
 	p.all()
@@ -82,6 +80,7 @@ func TestNoArgumentsIsTheEchoOn20203(t *testing.T) {
 }
 
 func TestProgramCatOverTLS(t *testing.T) {
+	netservertest.Peer(t, "cat")
 	s := start(t, "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
 	p := run(t, "openssl", "s_client", "-quiet", "-no_ign_eof", "-connect", s.addr(0))
 	for i := range 3 {
@@ -103,6 +102,7 @@ func TestProgramShellOverTLS(t *testing.T) {
 }
 
 func TestProgramWithHalfClose(t *testing.T) {
+	netservertest.Peer(t, "sort")
 	s := start(t, "--host", "127.0.0.1", "--port", "0", "--", "sort")
 	p := run(t, "nc", "-N", "127.0.0.1", s.port(0))
 	p.say("pear\napple\n")
@@ -169,19 +169,6 @@ func redis(t *testing.T) string {
 	return ""
 }
 
-// freePort returns a port that nothing listens on, for programs that cannot
-// choose one themselves.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 func TestProxyToRedis(t *testing.T) {
 	backend := redis(t)
 	cert, key := certificate(t)
@@ -209,6 +196,31 @@ func TestProxyToRedis(t *testing.T) {
 	if n := strings.Count(out, "requests per second"); n < 3 {
 		t.Errorf("redis-benchmark printed:\n%s", out)
 	}
+	s.stop()
+}
+
+// A certificate that is renewed on disk is shown to new clients; the old ones
+// stay.
+func TestRenewedCertificateWithoutRestart(t *testing.T) {
+	cert, key := certificate(t)
+	s := echoServer(t, "ssl", "--SSL_cert_file", cert, "--SSL_key_file", key)
+	first := dialTLS(t, s.addr(0))
+	old := newSpeaker(t, first)
+	old.hears("Welcome to")
+	before := first.ConnectionState().PeerCertificates[0]
+	newCert, newKey := certificate(t)
+	for from, to := range map[string]string{newKey: key, newCert: cert} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	netservertest.Eventually(t, "the new certificate is shown", func() bool {
+		c := dialTLS(t, s.addr(0))
+		defer c.Close()
+		return !c.ConnectionState().PeerCertificates[0].Equal(before)
+	})
+	old.says("still here\n")
+	old.hears(`You said "still here"`)
 	s.stop()
 }
 

@@ -36,8 +36,9 @@ func perlServer(t *testing.T, extra string) (addr net.Addr, gone <-chan struct{}
 	probe.Close()
 	script := fmt.Sprintf(`BEGIN { *CORE::GLOBAL::alarm = sub (;$) { CORE::alarm($_[0] ? 1 : 0) } }
 		use Net::Server::Fork;
-		Net::Server::Fork->run(host => '127.0.0.1', port => %d, log_level => 0 %s)`,
-		addr.(*net.TCPAddr).Port, extra)
+		my %%more = (%s);
+		Net::Server::Fork->run(host => '127.0.0.1', log_level => 0, port => [%d, @{$more{port} || []}])`,
+		extra, addr.(*net.TCPAddr).Port)
 	cmd := exec.Command("perl", "-e", script)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -94,6 +95,24 @@ func TestSameAsNetServer(t *testing.T) {
 		"get x exit\nstill\n", "get - quit\nmore\n",
 	} {
 		want, got := normal(talk(t, perl, text)), normal(talk(t, l.Addr(), text))
+		if got != want {
+			t.Errorf("to %q\ngot  %q\nwant %q", text, got, want)
+		}
+	}
+}
+
+func TestSameDatagramsAsNetServer(t *testing.T) {
+	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	perl := probe.LocalAddr()
+	probe.Close()
+	// The TCP port tells when it listens.
+	perlServer(t, fmt.Sprintf("port => ['%d/udp']", perl.(*net.UDPAddr).Port))
+	ours, _ := serveDatagrams(t, &echo.Handler{}, "udp")
+	for _, text := range datagramTexts {
+		want, got := ask(t, dialDatagrams(t, perl), text), ask(t, dialDatagrams(t, ours), text)
 		if got != want {
 			t.Errorf("to %q\ngot  %q\nwant %q", text, got, want)
 		}

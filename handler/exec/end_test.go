@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -166,6 +167,40 @@ func TestGroupIsKilled(t *testing.T) {
 	}
 }
 
+// What is left of the group is killed at once when nobody has the standard
+// error any more: most often it is dead, and init has not noticed yet.
+func TestStragglersWithoutStderr(t *testing.T) {
+	for _, proto := range []string{"tcp", "tls"} {
+		h := sh(`(trap '' TERM; exec 2>&-; echo $$; while :; do sleep 0.05; done) & wait`)
+		h.KillGrace = 9 * time.Second
+		s := serve(t, h)
+		c := s.dial(proto)
+		group := readPid(t, c)
+		begin := time.Now()
+		reset(t, c)
+		s.record()
+		if d := time.Since(begin); d > h.KillGrace/2 {
+			t.Errorf("%s: it took %v", proto, d)
+		}
+		eventually(t, "the group ends", func() bool { return groupDead(group) })
+	}
+}
+
+// groupDead reports whether no process of a group runs, zombies aside.
+func groupDead(group int) bool {
+	d, _ := os.ReadDir("/proc")
+	for _, e := range d {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		if g, err := syscall.Getpgid(pid); err == nil && g == group && alive(pid) {
+			return false
+		}
+	}
+	return true
+}
+
 // The server's end of patience ends programs, over every protocol.
 func TestCutEndsTheProgram(t *testing.T) {
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {
@@ -312,28 +347,41 @@ func TestBackgroundJobHoldsNobody(t *testing.T) {
 }
 
 // Threads end while programs run: none of them may take a program along.
-func TestProgramSurvivesThreads(t *testing.T) {
+func TestProgramsSurviveThreads(t *testing.T) {
 	s := serve(t, sh("echo ready; exec cat"))
-	c := s.dial("tls")
-	r := bufio.NewReader(c)
-	if line, err := r.ReadString('\n'); line != "ready\n" {
-		t.Fatal(err)
+	readers := make(map[client]*bufio.Reader)
+	for range 20 {
+		c := s.dial("tls")
+		readers[c] = bufio.NewReader(c)
 	}
-	for range 200 {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
+	for _, r := range readers {
+		if line, err := r.ReadString('\n'); line != "ready\n" {
+			t.Fatal(err)
+		}
+	}
+	// As many at once as need every thread there is, and so those that
+	// started programs, if they are not kept.
+	release := make(chan struct{})
+	var locked, ended sync.WaitGroup
+	for range 100 {
+		locked.Add(1)
+		ended.Go(func() {
 			runtime.LockOSThread() // and so the thread ends with us
-			time.Sleep(time.Microsecond)
-		}()
-		<-done
+			locked.Done()
+			<-release
+		})
 	}
-	fmt.Fprintln(c, "still there?")
-	if line, err := r.ReadString('\n'); line != "still there?\n" {
-		t.Fatalf("%q, %v", line, err)
+	locked.Wait()
+	close(release)
+	ended.Wait()
+	for c, r := range readers {
+		fmt.Fprintln(c, "still there?")
+		if line, err := r.ReadString('\n'); line != "still there?\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+		c.Close()
+		s.record()
 	}
-	c.Close()
-	s.record()
 }
 
 // helperServer serves with a program until it is killed.

@@ -10,12 +10,12 @@ import (
 	"os"
 	osexec "os/exec"
 	"os/signal"
-	"runtime"
-	"runtime/pprof"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // helperVar names the helper that the test binary is when a test runs it as
@@ -27,6 +27,7 @@ var helpers = map[string]func(){
 	"stubborn": helperStubborn,
 	"server":   helperServer,
 	"stderr":   helperStderr,
+	"fill":     helperFill,
 }
 
 func TestMain(m *testing.M) {
@@ -34,40 +35,12 @@ func TestMain(m *testing.M) {
 		helpers[name]()
 		os.Exit(0)
 	}
-	goroutines, files := runtime.NumGoroutine(), openFiles()
-	code := m.Run()
-	if code == 0 {
-		code = leaks(goroutines, files)
+	code := netservertest.Main(m)
+	if left := children(); code == 0 && len(left) > 0 {
+		fmt.Fprintln(os.Stderr, "children left over:", left)
+		code = 1
 	}
 	os.Exit(code)
-}
-
-// leaks waits until goroutines, descriptors and children are as few as they
-// were before the tests, and complains if that does not come.
-func leaks(goroutines, files int) int {
-	var what string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		switch {
-		case runtime.NumGoroutine() > goroutines:
-			var b bytes.Buffer
-			pprof.Lookup("goroutine").WriteTo(&b, 1)
-			what = "goroutines:\n" + b.String()
-		case openFiles() > files+2: // the poller's own, made at first use
-			what = fmt.Sprintf("descriptors: %d, and %d before", openFiles(), files)
-		case len(children()) > 0:
-			what = fmt.Sprintf("children: %v", children())
-		default:
-			return 0
-		}
-	}
-	fmt.Fprintln(os.Stderr, "left over:", what)
-	return 1
-}
-
-// openFiles counts the descriptors of this process, where the system tells.
-func openFiles() int {
-	d, _ := os.ReadDir("/proc/self/fd")
-	return len(d)
 }
 
 // children returns the processes that this one has started and not reaped.
@@ -102,6 +75,27 @@ func helperStubborn() {
 // helperStderr writes awkward lines to its standard error.
 func helperStderr() {
 	fmt.Fprintf(os.Stderr, "one\r\n\x1b[31mtwo\xff\n%s\nlast", strings.Repeat("x", 5000))
+}
+
+// helperFill writes until nobody takes any more, tells how much it was, and
+// exits while a child of its own keeps the pipe open.
+func helperFill() {
+	syscall.SetNonblock(1, true)
+	b := bytes.Repeat([]byte("x"), 1000)
+	total := 0
+	for last := time.Now(); time.Since(last) < 500*time.Millisecond; {
+		n, err := syscall.Write(1, b)
+		if err != nil {
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		total += n
+		last = time.Now()
+	}
+	fmt.Fprintln(os.Stderr, "wrote", total, os.Getpid())
+	child := osexec.Command("sleep", "1000")
+	child.Stdout = os.NewFile(1, "stdout")
+	child.Start()
 }
 
 // startHelper runs the test binary as a helper of its own.

@@ -13,11 +13,35 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"netserver/handler/exec"
+	"netserver/netservertest"
 )
+
+// The cases that every handler has to pass.
+func TestHandlerCases(t *testing.T) {
+	for _, pipes := range []bool{false, true} {
+		t.Run(fmt.Sprint("pipes=", pipes), func(t *testing.T) {
+			netservertest.TestHandler(t, netservertest.HandlerTest{
+				New: netservertest.Always(&exec.Handler{Path: "cat", Pipes: pipes, KillGrace: time.Second}),
+				Talk: func(_ string, c net.Conn) error {
+					if _, err := c.Write([]byte("hello")); err != nil {
+						return err
+					}
+					b := make([]byte, 100)
+					n, err := io.ReadAtLeast(c, b, 5)
+					if string(b[:n]) != "hello" {
+						return fmt.Errorf("%q, %v", b[:n], err)
+					}
+					return nil
+				},
+			})
+		})
+	}
+}
 
 // A program that was given the socket knows who its client is.
 func TestPeerNameOfTheSocket(t *testing.T) {
@@ -93,10 +117,7 @@ Echo->run;
 
 // A program made for Net::Server::INET runs unchanged.
 func TestPerlINET(t *testing.T) {
-	need(t, "perl")
-	if err := osexec.Command("perl", "-MNet::Server::INET", "-e1").Run(); err != nil {
-		t.Skip("Net::Server is not installed")
-	}
+	netservertest.PerlModule(t, "Net::Server::INET")
 	s := serve(t, &exec.Handler{Path: "perl", Args: []string{"-e", perlINET}})
 	for _, proto := range []string{"tcp", "tls", "unix"} {
 		c := s.dial(proto)
@@ -124,7 +145,7 @@ func TestPerlINET(t *testing.T) {
 
 // The commands of the README, with openssl as the client.
 func TestOpenSSLClient(t *testing.T) {
-	need(t, "openssl")
+	openssl := netservertest.Peer(t, "openssl")
 	for _, c := range []struct {
 		h        *exec.Handler
 		in, want string
@@ -133,7 +154,7 @@ func TestOpenSSLClient(t *testing.T) {
 		{sh(`read x; echo "got $x"`), "this\n", "got this\n"},
 	} {
 		s := serve(t, c.h)
-		cmd := osexec.Command("openssl", "s_client", "-quiet", "-connect", s.addr["tls"].String(), "-servername", "localhost")
+		cmd := osexec.Command(openssl, "s_client", "-quiet", "-connect", s.addr["tls"].String(), "-servername", "localhost")
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -69,6 +70,7 @@ type session struct {
 	log *lineLog // nil unless standard error goes to the log
 	pipes
 
+	ended  atomic.Bool   // the program's output has, and the client is told so
 	gone   chan error    // why the client went away: the first reason
 	logged chan struct{} // closed when nobody can write to stderr; nil without it
 	tasks  sync.WaitGroup
@@ -196,23 +198,35 @@ func (s *session) mayWatch(sock stream) bool {
 
 // output copies what the program writes to the client, and then closes done.
 func (s *session) output(done chan<- struct{}) {
-	var err error
+	relay := s.relay
 	if s.c.Datagram() {
-		err = s.answer()
-	} else {
-		err = s.stdout.copyTo(s.send)
-		if err == nil {
-			err = s.c.CloseWrite()
-		}
-		if errors.Is(err, errors.ErrUnsupported) {
-			err = nil
-		}
+		relay = s.answer
 	}
-	if err != nil {
+	if err := relay(); err != nil {
 		s.leave(err)
 		return
 	}
 	close(done)
+}
+
+// relay copies what the program writes to the client, and its end.
+func (s *session) relay() error {
+	if err := s.stdout.copyTo(s.send); err != nil {
+		return err
+	}
+	s.ended.Store(true)
+	if err := s.c.CloseWrite(); err != nil && !isNoMatter(err) {
+		return err
+	}
+	return nil
+}
+
+// isNoMatter tells of an end that could not be passed on, either because there
+// is no way to or because the client has closed the connection already: it had
+// all that it wanted.
+func isNoMatter(err error) bool {
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPIPE) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
 }
 
 func (s *session) send(b []byte) error {

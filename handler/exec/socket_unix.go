@@ -109,7 +109,9 @@ const watchPause = 100 * time.Millisecond
 
 // watch returns when the client has reset the connection, which it reports, or
 // when nobody may wait any more. It reads nothing. A client that has only
-// closed its side is no news: it may be waiting for the answer.
+// closed its side is no news: it may be waiting for the answer. And once the
+// answer's end has been sent, a reset only says that the client did not wait
+// for that.
 func (s *session) watch(sock stream) {
 	rc, err := sock.SyscallConn()
 	if err != nil {
@@ -123,7 +125,7 @@ func (s *session) watch(sock stream) {
 			woken = true
 			return done
 		})
-		if reset {
+		if reset && !s.ended.Load() {
 			s.leave(errReset)
 		}
 		if reset || err != nil {

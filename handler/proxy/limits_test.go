@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,7 +18,9 @@ func TestClientThatNeverReads(t *testing.T) {
 		if _, err := io.Copy(b, zeros{}); err == nil {
 			t.Error("the backend could send without end")
 		}
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrWriteStalled) {
+		// Where the kernel ends a stalled connection, the waiting read may be
+		// told in the write's place.
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrWriteStalled) && !errors.Is(r.Err, syscall.ETIMEDOUT) {
 			t.Errorf("record: %v", r.Err)
 		}
 	})

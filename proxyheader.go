@@ -1,0 +1,249 @@
+package netserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"netserver/access"
+	"netserver/conf"
+	"netserver/proto"
+	"netserver/sock"
+)
+
+// What Config.ProxyProtocol can be.
+const (
+	ProxyOff     = "off"
+	ProxyRequire = "require"
+	ProxyAccept  = "accept"
+)
+
+const (
+	keyProxyProtocol = "proxy_protocol"
+	keyProxyFrom     = "proxy_protocol_from"
+)
+
+// senderUnix is how Config.ProxyProtocolFrom names the clients of UNIX sockets.
+const senderUnix = "unix"
+
+// A headerRule is what a port does about PROXY headers.
+type headerRule struct {
+	optional bool
+	unix     bool // who connects by a UNIX socket is trusted
+	from     []netip.Prefix
+}
+
+// headerRule returns the rule that c makes, nil for none. stream tells whether
+// it is for a port whose clients are connections.
+func (c *Config) headerRule(stream bool) (*headerRule, error) {
+	r := new(headerRule)
+	switch c.ProxyProtocol {
+	case "", ProxyOff:
+		return nil, nil
+	case ProxyRequire:
+	case ProxyAccept:
+		r.optional = true
+	default:
+		return nil, fmt.Errorf("%s %q is not one of %s, %s, %s", keyProxyProtocol, c.ProxyProtocol, ProxyOff, ProxyRequire, ProxyAccept)
+	}
+	if !stream {
+		return nil, fmt.Errorf("%s %s is for tcp, ssl and unix ports, and this one takes datagrams: give it %s off in its [[listen]] block",
+			keyProxyProtocol, c.ProxyProtocol, keyProxyProtocol)
+	}
+	if len(c.ProxyProtocolFrom) == 0 {
+		return nil, fmt.Errorf("%s %s trusts nobody yet: give %s with the addresses or networks of the proxies (or unix)",
+			keyProxyProtocol, c.ProxyProtocol, keyProxyFrom)
+	}
+	for _, text := range c.ProxyProtocolFrom {
+		if text == senderUnix {
+			r.unix = true
+			continue
+		}
+		p, err := parseSender(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s %w", keyProxyFrom, err)
+		}
+		r.from = append(r.from, p)
+	}
+	return r, nil
+}
+
+// parseSender reads ADDRESS or ADDRESS/BITS.
+func parseSender(text string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(text)
+	if err != nil {
+		var a netip.Addr
+		if a, err = netip.ParseAddr(text); err == nil && a.Zone() == "" {
+			a = a.Unmap()
+			return netip.PrefixFrom(a, a.BitLen()), nil
+		}
+	}
+	switch {
+	case err != nil || !p.IsValid():
+		return p, fmt.Errorf("%q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
+	case p.Addr().Is4In6():
+		return p, fmt.Errorf("%q: write the IPv4 network without ::ffff:", text)
+	case p != p.Masked():
+		return p, fmt.Errorf("%q has bits set behind the first %d: write %v or %v", text, p.Bits(), p.Addr(), p.Masked())
+	}
+	return p, nil
+}
+
+// senders binds Config.ProxyProtocolFrom.
+type senders struct{ p *[]string }
+
+// Set checks and stores the senders.
+func (s senders) Set(vals []conf.Value) error {
+	*s.p = nil
+	for _, v := range vals {
+		text := strings.TrimSpace(v.Text)
+		if strings.EqualFold(text, senderUnix) {
+			text = senderUnix
+		} else if _, err := parseSender(text); err != nil {
+			return v.Errorf("%v", err)
+		}
+		*s.p = append(*s.p, text)
+	}
+	return nil
+}
+
+// Texts returns the senders.
+func (s senders) Texts() []string { return *s.p }
+
+// proxyHeaderRules returns the rules of listeners, in order.
+func (s *Server) proxyHeaderRules(ls []net.Listener) ([]*headerRule, error) {
+	rules := make([]*headerRule, len(ls))
+	var errs []error
+	for i, l := range ls {
+		_, datagrams := below(l).(*sock.DatagramListener)
+		cfg, spec := s.Config, specOf(l.Addr())
+		if o, ok := l.(*listener); ok {
+			spec = o.spec
+			var err error
+			if cfg, _, err = cfg.forPort(o.spec); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+		}
+		var err error
+		if rules[i], err = cfg.headerRule(!datagrams); err != nil {
+			errs = append(errs, fmt.Errorf("port %s: %w", spec.Short(), err))
+		}
+	}
+	return rules, errors.Join(errs...)
+}
+
+// isStream reports whether the clients of a transport are connections.
+func isStream(t proto.Transport) bool {
+	n := t.Network()
+	return n != "unixgram" && !strings.HasPrefix(n, "udp")
+}
+
+// trusts reports whether headers of the sender are believed.
+func (r *headerRule) trusts(sender access.Peer) bool {
+	if sender.Unix {
+		return r.unix
+	}
+	ip := sender.IP.WithZone("")
+	for _, p := range r.from {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// header reads the client's PROXY header where the port has them, within an
+// absolute deadline, and lets the client be who it says. It takes no byte
+// beyond the header.
+func (c *Conn) header() error {
+	rule := c.l.header
+	if rule == nil {
+		return nil
+	}
+	limit := c.l.cfg.proxyHeaderTimeout()
+	if limit > 0 {
+		c.raw.SetReadDeadline(c.begin.Add(limit))
+	}
+	h, err := c.readHeader(rule)
+	if err != nil {
+		return err
+	}
+	if limit > 0 {
+		c.raw.SetReadDeadline(time.Time{})
+	}
+	if h != nil {
+		c.standFor(h)
+	}
+	return nil
+}
+
+// readHeader returns the header, nil if there need not be one and is none.
+func (c *Conn) readHeader(rule *headerRule) (*proto.ProxyHeader, error) {
+	trusted := rule.trusts(c.peer)
+	if !trusted && !rule.optional {
+		// Whatever it sends: there is nothing to wait for.
+		return nil, c.untrusted()
+	}
+	if rule.optional {
+		match, err := proto.PeekProxyHeader(c.raw)
+		switch {
+		case err == nil && match == proto.ProxyNone, isTimeout(err) && match == proto.ProxyNone:
+			return nil, nil
+		case err != nil:
+			return nil, c.headerErr(err)
+		case !trusted:
+			return nil, c.untrusted()
+		}
+	}
+	h, err := proto.ReadProxyHeader(c.raw)
+	if err != nil {
+		return nil, c.headerErr(err)
+	}
+	return h, nil
+}
+
+func (c *Conn) untrusted() error {
+	return fmt.Errorf("%w: %w from an untrusted sender (not in %s)", ErrDenied, ErrProxyHeader, keyProxyFrom)
+}
+
+// headerErr says what a header that could not be read means.
+func (c *Conn) headerErr(err error) error {
+	switch {
+	case isTimeout(err):
+		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.proxyHeaderTimeout())
+	case err == io.EOF:
+		return fmt.Errorf("%w missing: the client left: %w", ErrProxyHeader, err)
+	case errors.Is(err, proto.ErrNoProxyHeader):
+		return fmt.Errorf("%w missing: %w", ErrProxyHeader, err)
+	default:
+		return fmt.Errorf("%w: %w", ErrProxyHeader, err)
+	}
+}
+
+// standFor makes c the client that the header tells of. From here on rules,
+// limits and logs go by that address; what was counted for the sender's has to
+// be moved here.
+func (c *Conn) standFor(h *proto.ProxyHeader) {
+	c.proxied.Store(h)
+	if h.Local {
+		return
+	}
+	c.peer = access.PeerOf(h.Source)
+}
+
+// ProxyHeader returns the PROXY header that the client's connection began
+// with, nil if it had none. Nobody may change it.
+func (c *Conn) ProxyHeader() *proto.ProxyHeader { return c.proxied.Load() }
+
+// forwarded returns the header if it tells of a client.
+func (c *Conn) forwarded() *proto.ProxyHeader {
+	if h := c.proxied.Load(); h != nil && !h.Local {
+		return h
+	}
+	return nil
+}
