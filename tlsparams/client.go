@@ -42,6 +42,7 @@ type Client struct {
 	AllowIP    []string // SSL_allow_ip
 	AllowURI   []string // SSL_allow_uri
 	AllowSPKI  []string // SSL_allow_spki
+	AllowFiles []string // SSL_allow_file: more of these and of Fingerprints, followed while running
 }
 
 // over returns c with what it does not set taken from port.
@@ -72,6 +73,7 @@ func (c Client) over(port Client) Client {
 	if !c.anyAllow() {
 		c.AllowCN, c.AllowOU, c.AllowDNS, c.AllowEmail = port.AllowCN, port.AllowOU, port.AllowDNS, port.AllowEmail
 		c.AllowIP, c.AllowURI, c.AllowSPKI = port.AllowIP, port.AllowURI, port.AllowSPKI
+		c.AllowFiles = port.AllowFiles
 	}
 	return c
 }
@@ -102,7 +104,7 @@ func (c *Client) anyAllow() bool {
 			return true
 		}
 	}
-	return false
+	return len(c.AllowFiles) > 0
 }
 
 // needless returns a key that is given although no certificate is asked for,
@@ -121,6 +123,8 @@ func (c *Client) needless() string {
 		return "SSL_check_crl"
 	case c.OCSP != "" && c.OCSP != "off":
 		return "SSL_ocsp_check"
+	case len(c.AllowFiles) > 0:
+		return "SSL_allow_file"
 	}
 	for _, k := range trust.Kinds() {
 		if len(*c.allow(k)) > 0 {

@@ -106,7 +106,8 @@ func allowKeys() []keyDef {
 		list = append(list, def("SSL_allow_"+string(k), "NAMES", help[k],
 			perClient(func(c *Client) *[]string { return c.allow(k) }, parseAllow(k))).list().perSNI())
 	}
-	return list
+	return append(list, def("SSL_allow_file", "FILE", "file of allow lists that is followed while the server runs: lines such as: cn ops, or: pin FINGERPRINT, which needs no good chain",
+		perClient(func(c *Client) *[]string { return &c.AllowFiles }, lines)).list().perSNI())
 }
 
 func otherKeys() []keyDef {

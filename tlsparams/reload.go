@@ -82,6 +82,7 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		if !changed {
 			continue
 		}
+		s.noteReplaced()
 		after := sl.cur.Load()
 		s.env.log().Info("certificate replaced", "port", s.env.port(), "file", sl.files.Cert,
 			"subject", certfile.Name(after.Leaf), "expires", after.Leaf.NotAfter, "fingerprint", fingerprint(after.Leaf.Raw))
@@ -90,6 +91,14 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		}
 	}
 	return rearrange
+}
+
+// noteReplaced has a new certificate's OCSP response fetched at once.
+func (s *Source) noteReplaced() {
+	select {
+	case s.replaced <- struct{}{}:
+	default:
+	}
 }
 
 // record keeps why a slot's newest contents are not served, and logs it once.
@@ -143,6 +152,7 @@ func (s *Source) rescan(errs *[]error) bool {
 		sl.since = s.env.now()
 		s.fromDir = append(s.fromDir, sl)
 		s.env.log().Info("certificate added", "port", s.env.port(), "file", f.Cert, "subject", certfile.Name(sl.cur.Load().Leaf))
+		s.noteReplaced()
 		grown = true
 	}
 	return s.dropVanished(found) || grown

@@ -149,6 +149,7 @@ func (b *siteBuilder) build() {
 	b.lists()
 	b.ocsp()
 	b.allow()
+	b.allowFiles()
 	b.sum.Sum(st.digest[:0])
 }
 
@@ -200,7 +201,7 @@ func (b *siteBuilder) pins() {
 	r.ForcePin = b.c.ForceFingerprint
 	if r.ForcePin {
 		b.note("force", nil)
-		if len(r.Pins) == 0 {
+		if len(r.Pins) == 0 && len(b.c.AllowFiles) == 0 {
 			b.fail("SSL_force_fingerprint", "", "is given without SSL_fingerprint, and would deny everyone", nil)
 		}
 	}

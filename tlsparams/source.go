@@ -33,8 +33,9 @@ type Source struct {
 	fromDir  []*slot
 	warnings []string
 	ocsp     map[string]*revoke.OCSP
-	final    bool   // errors count; see reload
-	trustErr string // why newer trust files do not count, or ""
+	final    bool          // errors count; see reload
+	replaced chan struct{} // has something when a certificate was replaced
+	trustErr string        // why newer trust files do not count, or ""
 
 	changedMu sync.Mutex
 	changed   chan struct{}
@@ -51,7 +52,7 @@ func (p Params) Source(where string, loopback bool) (*Source, error) {
 // each thing that is wrong. A Source needs no closing; one that nothing refers
 // to is gone.
 func (p Params) Open(env Env) (*Source, error) {
-	s := &Source{p: p, env: env, changed: make(chan struct{})}
+	s := &Source{p: p, env: env, changed: make(chan struct{}), replaced: make(chan struct{}, 1)}
 	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey, Secret: env.TicketSecret}
 	if err := errors.Join(s.checkProtocol(), s.checkTickets()); err != nil {
 		return nil, err

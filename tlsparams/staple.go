@@ -123,6 +123,7 @@ func (s *Source) refreshStaples(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-s.replaced:
 		}
 	}
 }

@@ -275,9 +275,14 @@ func TestStapleIsFetched(t *testing.T) {
 	id := issue(t, root, b.path("stapled.pem"), x509.Certificate{Subject: pkix.Name{CommonName: "stapled"}, DNSNames: []string{"one.example.com"}, OCSPServer: []string{responder.URL}})
 	write(t, id.file, pemOf(id.cert.Raw)+pemOf(root.Cert.Raw)+keyPEM(t, id.key))
 	s := b.start(t, "--SSL_cert_file", id.file, "--SSL_ocsp_staple", "1")
-	netservertest.Eventually(t, "there is a staple", func() bool {
-		return strings.Contains(sclient(t, s.addr(0), "-status"), "OCSP Response Status: successful")
-	})
+	for range 2 { // the second with another certificate
+		netservertest.Eventually(t, "there is a staple", func() bool {
+			out := sclient(t, s.addr(0), "-status")
+			return strings.Contains(out, "OCSP Response Status: successful") && strings.Contains(strings.ToLower(out), "serial number: "+id.cert.SerialNumber.Text(16))
+		})
+		id = issue(t, root, b.path("next.pem"), x509.Certificate{Subject: pkix.Name{CommonName: "stapled"}, DNSNames: []string{"one.example.com"}, OCSPServer: []string{responder.URL}})
+		replace(t, b.path("stapled.pem"), pemOf(id.cert.Raw)+pemOf(root.Cert.Raw)+keyPEM(t, id.key))
+	}
 	s.stop()
 }
 
@@ -321,4 +326,38 @@ func TestStartHandshake(t *testing.T) {
 	p.echoes()
 	p.all()
 	s.stop()
+}
+
+// TestRulesChangeWhileConnected changes who may come in, each time so that ann
+// may no more and cat still may.
+func TestRulesChangeWhileConnected(t *testing.T) {
+	b := newTLSBed(t)
+	other := netservertest.NewCA(t, "other CA")
+	cat := issue(t, other, b.path("cat.pem"), x509.Certificate{Subject: pkix.Name{CommonName: "cat"}})
+	both := pemOf(b.ca.Cert.Raw) + pemOf(other.Cert.Raw)
+	for _, c := range []struct{ name, file, before, after, why string }{
+		{"authorities", "cas.pem", both, pemOf(other.Cert.Raw), "is not signed by an authority"},
+		{"allow list", "allow", "cn ann\ncn cat\n", "cn cat\n", "is on no allow list"},
+		{"pins", "allow", "pin sha256$" + fingerprint(b.ann) + "\npin sha256$" + fingerprint(cat), "pin sha256$" + fingerprint(cat), "is on no allow list"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cas, allow := b.path("cas.pem"), b.path("allow")
+			write(t, cas, both)
+			write(t, allow, "cn ann\ncn cat\n")
+			file := b.path(c.file)
+			write(t, file, c.before)
+			s := b.start(t, "--SSL_verify_mode", "3", "--SSL_ca_file", cas, "--SSL_allow_file", allow)
+			leaves, stays := join(t, s.addr(0), clientTLS(t, &b.ann)), join(t, s.addr(0), clientTLS(t, &cat))
+			replace(t, file, "garbage") // changes nothing
+			leaves.alive()
+			replace(t, file, c.after)
+			begin := time.Now()
+			if took := leaves.end().Sub(begin); took > 2*time.Second+slack() {
+				t.Errorf("stayed %v", took)
+			}
+			stays.alive()
+			s.awaitLog(`denied .*CN=ann.*` + c.why)
+			s.stop()
+		})
+	}
 }

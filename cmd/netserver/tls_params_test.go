@@ -106,6 +106,9 @@ var paramCases = []paramCase{
 	{"SSL_allow_uri", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_uri spiffe://example.org/*", "-cert ANN", "!" + comesIn},
 	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256/ANNSPKI", "-cert ANN", comesIn},
 	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256$pub$BOBPRINT", "-cert ANN", "!" + comesIn},
+	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file DIR/allow", "-cert ANN", comesIn},
+	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file two.example.com=DIR/allow --SSL_allow_cn bob", "-cert ANN -servername one.example.com", "!" + comesIn},
+	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file DIR/password", "", "where cn, ou, dns"},
 	{"SSL_ticket_life", "--SSL_ticket_life 0", "-tls1_2", "!session ticket:"},
 	{"SSL_ticket_life", "--SSL_ticket_life 90m", "-tls1_2", "session ticket:"},
 	{"SSL_ticket_life", "--SSL_ticket_life 30d", "", "SSL_ticket_life"},
@@ -182,6 +185,7 @@ func (b *tlsBed) fill(t *testing.T) {
 		mkdir(t, b.path(d))
 	}
 	write(t, b.path("one.key"), keyPEM(t, b.one.key))
+	write(t, b.path("allow"), "cn ann\n")
 	write(t, b.path("password"), "sesame\n")
 	write(t, b.path("wrong"), "simsalabim\n")
 	openssl(t, "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-in", b.path("one.key"), "-out", b.path("one.enc"), "-passout", "pass:sesame")

@@ -52,6 +52,9 @@ func (a *Allow) Add(kind Kind, text string) error {
 	return nil
 }
 
+// AddPin puts the certificates that p matches on the list.
+func (a *Allow) AddPin(p Pin) { a.entries = append(a.entries, entry{"pin", p.String(), p.Matches}) }
+
 // Empty tells whether the list lets everyone in.
 func (a *Allow) Empty() bool { return len(a.entries) == 0 }
 
