@@ -59,9 +59,8 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		}
 		if ts[i], err = f(p); err != nil {
 			errs = append(errs, err)
-			continue
 		}
-		if _, err := cfg.headerRule(isStream(ts[i])); err != nil {
+		if _, err := cfg.headerRule(err != nil || isStream(ts[i])); err != nil {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
 	}
@@ -171,6 +170,7 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 		if b, ok := l.(interface{ Spec() port.Spec }); ok {
 			p = b.Spec() // with the number that port 0 became
 		}
+		p.Params = ps[i].Params // all of them: Serve reads the port's own limits
 		ls[i] = NewListener(l, p, ts[i])
 	}
 	return ls, nil
@@ -191,7 +191,7 @@ func (s *Server) Requests(ts []proto.Transport) ([]sock.Request, error) {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
 		o.SendTimeout = cfg.writeTimeout()
-		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
+		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: ps[i], Options: o}
 	}
 	return reqs, errors.Join(errs...)
 }

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -219,6 +222,39 @@ func TestProxyHeaderMayBeMissing(t *testing.T) {
 	}
 }
 
+// What stands at a port goes before what stands for all, at run time too.
+func TestProxyHeaderPerPort(t *testing.T) {
+	params := func(kv ...string) conf.Values {
+		v := conf.Values{}
+		for i := 0; i < len(kv); i += 2 {
+			v[kv[i]] = append(v[kv[i]], conf.Value{Text: kv[i+1]})
+		}
+		return v
+	}
+	at := func(proto string, v conf.Values) port.Spec {
+		return port.Spec{Host: "127.0.0.1", Port: "0", Proto: proto, IPv: "4", Params: v}
+	}
+	s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
+	s.Config.ProxyProtocolFrom = []string{"192.0.2.0/24"}
+	s.Config.Ports = []port.Spec{
+		at("tcp", params("proxy_protocol", "require", "proxy_protocol_from", "127.0.0.1", "timeout_proxy_header", "0.1")),
+		at("ssl", nil),
+	}
+	r := netservertest.Start(t, s)
+	if got, err := askProxied(t, r, "tcp", proxyV1, 0); !strings.Contains(got, "remote=192.0.2.1:7") || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := askProxied(t, r, "ssl", "", 0); !strings.Contains(got, "remote=127.0.0.1") || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if b, err := io.ReadAll(r.DialRaw(t, "tcp")); len(b) > 0 || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+	if rec := r.Records(t, 3)[2]; rec.Err == nil || !strings.Contains(rec.Err.Error(), "in time (100ms)") {
+		t.Errorf("record: %+v", rec)
+	}
+}
+
 func TestProxyHeaderOnUnixNeedsTrustInUnix(t *testing.T) {
 	r := startProxied(t, func(s *netserver.Server) { s.Config.ProxyProtocolFrom = []string{"0.0.0.0/0", "::/0"} })
 	if got, err := askProxied(t, r, "unix", proxyV1, 0); err == nil {
@@ -255,6 +291,34 @@ func TestRulesGoByTheHeadersAddress(t *testing.T) {
 	}
 }
 
+// The user at the proxy's end of a UNIX socket is not the client that the proxy
+// names.
+func TestProxyHeaderHidesTheSendersUser(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no look at a peer's user on every system")
+	}
+	r := startProxied(t, func(s *netserver.Server) {
+		s.Config.Access.Set("unix_allow_user", []conf.Value{{Text: strconv.Itoa(os.Getuid())}})
+	})
+	unix := &proxyproto.Header{Version: 2, Command: proxyproto.PROXY, TransportProtocol: proxyproto.UnixStream,
+		SourceAddr: &net.UnixAddr{Net: "unix", Name: "/run/client"}, DestinationAddr: &net.UnixAddr{Net: "unix", Name: "/run/proxy"}}
+	header, err := unix.Format()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := askProxied(t, r, "unix", string(header), 0); err == nil {
+		t.Errorf("answered %q", got)
+	}
+	if got, err := askProxied(t, r, "unix", proxyV2(t, true), 0); err != nil {
+		t.Errorf("the proxy itself: %q, %v", got, err)
+	}
+	for _, rec := range r.Records(t, 2) {
+		if denied := errors.Is(rec.Err, netserver.ErrDenied); denied != (rec.Via != nil) || denied && rec.Peer.String() != "/run/client" {
+			t.Errorf("record: %+v", rec)
+		}
+	}
+}
+
 func TestProxyHeaderConfigurationIsChecked(t *testing.T) {
 	on := func(proto string, params ...string) port.Spec {
 		p := port.Spec{Host: "127.0.0.1", Port: "0", Proto: proto, IPv: "4", Params: conf.Values{}}
@@ -281,7 +345,7 @@ func TestProxyHeaderConfigurationIsChecked(t *testing.T) {
 		{"require", []string{"10.0.0.1/8"}, []port.Spec{on("tcp")}, `"10.0.0.1/8" has bits set behind the first 8: write 10.0.0.1 or 10.0.0.0/8`},
 		{"require", []string{"haproxy.example"}, []port.Spec{on("tcp")}, `"haproxy.example" is neither ADDRESS, ADDRESS/BITS nor unix`},
 		{"require", []string{"fe80::1%eth0"}, []port.Spec{on("tcp")}, "is neither"},
-		{"require", []string{"::ffff:10.0.0.0/104"}, []port.Spec{on("tcp")}, "write the IPv4 network"},
+		{"require", []string{"::ffff:10.0.0.0/104"}, []port.Spec{on("tcp")}, "write the IPv4 network without"},
 		{"", nil, []port.Spec{on("tcp", "proxy_protocol", "yes")}, `"yes" is not one of off, require, accept`},
 	} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
@@ -368,5 +432,27 @@ func TestProxyHeaderSilenceIsNone(t *testing.T) {
 	})
 	if len(recs) != 1 || recs[0].Err != nil {
 		t.Errorf("records: %+v", recs)
+	}
+}
+
+// Waiting for a header takes no goroutine of those that shake hands.
+func TestStalledProxyHeadersAreCheap(t *testing.T) {
+	r := startProxied(t, func(s *netserver.Server) { s.Config.ProxyHeaderTimeout = time.Minute })
+	const n = 100
+	for i := range n {
+		c := r.DialRaw(t, "ssl")
+		io.WriteString(c, proxyV1[:i%len(proxyV1)])
+	}
+	r.Accepted(t, n)
+	stacks := make([]byte, 4<<20)
+	waiting := func() string { return string(stacks[:runtime.Stack(stacks, true)]) }
+	netservertest.Eventually(t, "all wait for their header", func() bool {
+		return strings.Count(waiting(), "netserver.(*Conn).readHeader") == n
+	})
+	if dump := waiting(); strings.Contains(dump, "netserver.(*pool).worker") {
+		t.Errorf("a pooled goroutine waits too")
+	}
+	if got, err := askProxied(t, r, "ssl", proxyV1, 0); err != nil {
+		t.Errorf("%q, %v", got, err)
 	}
 }
