@@ -156,6 +156,9 @@ func release(b *bytes.Buffer) {
 // isLocal reports whether the client is on this machine, as far as its address
 // tells.
 func isLocal(c *netserver.Conn) bool {
+	if h := c.ProxyHeader(); h != nil && !h.Local {
+		return false // the header is a claim; a stranger must not end the server by it
+	}
 	if ip := c.Peer().IP; ip.IsValid() {
 		return ip.IsLoopback()
 	}

@@ -163,6 +163,9 @@ func (v *vars) internet(proto string, local net.Addr, peer access.Peer) {
 // unix sets the variables of a UNIX client.
 func (v *vars) unix(c *netserver.Conn) {
 	v.set("UNIXLOCALPATH", c.LocalAddr().String())
+	if h := c.ProxyHeader(); h != nil && !h.Local {
+		return // who connected is the proxy, not the client
+	}
 	uid, gid, pid, err := peerCredentials(c.NetConn())
 	if err != nil {
 		return
