@@ -234,7 +234,6 @@ func everyStream(t *testing.T, f func(t *testing.T, proto string, pipes bool)) {
 // A pki is certificates for both sides.
 type pki struct {
 	server, client *tls.Config
-	dir            string // with ca.pem
 }
 
 func newPKI(t testing.TB) *pki {
