@@ -59,7 +59,7 @@ func TestPeerNameOfTheSocket(t *testing.T) {
 // No program has a descriptor but its own three and those that the server was
 // started with, whatever else is open.
 func TestNoDescriptorLeaks(t *testing.T) {
-	want := strings.Join(handedDown(t), ", ") + "\n"
+	allowed := handedDown(t)
 	for _, pipes := range []bool{false, true} {
 		h := sh(`ls -m /proc/$$/fd; exec cat >/dev/null`)
 		h.Pipes = pipes
@@ -69,8 +69,14 @@ func TestNoDescriptorLeaks(t *testing.T) {
 			clients = append(clients, s.dial([]string{"tcp", "tls", "unix"}[i%3]))
 		}
 		for _, c := range clients {
-			if line, err := bufio.NewReader(c).ReadString('\n'); line != want || err != nil {
-				t.Fatalf("%q, %v; want %q", line, err, want)
+			line, err := bufio.NewReader(c).ReadString('\n')
+			if err != nil {
+				t.Fatal(err)
+			}
+			for fd := range strings.SplitSeq(strings.TrimSpace(line), ", ") {
+				if !slices.Contains(allowed, fd) {
+					t.Fatalf("descriptor %s of %s; there may be %s", fd, line, allowed)
+				}
 			}
 		}
 		for _, c := range clients {
@@ -95,7 +101,6 @@ func handedDown(t *testing.T) (fds []string) {
 			fds = append(fds, e.Name())
 		}
 	}
-	slices.Sort(fds)
 	return fds
 }
 
