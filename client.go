@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"netserver/proto"
-	"netserver/tlsparams"
 )
 
 // live takes a client through its stages, from the given one to the last. It
@@ -31,7 +30,7 @@ func (c *Conn) live(from Stage) {
 		}
 	}()
 	for stage := from; stage < StageClose; stage++ {
-		if stage == StageAdmit && from < StageAdmit && c.l.header != nil && !c.l.plain {
+		if stage == StageAdmit && from < StageAdmit && c.l.header != nil && !c.l.plain && c.run.queue == nil {
 			done = true
 			c.from = StageAdmit
 			c.run.pool.run(c)
@@ -43,6 +42,11 @@ func (c *Conn) live(from Stage) {
 			return
 		}
 		c.stage = stage
+		if stage == StageHandshake && from == StageAccept && c.run.queue != nil && !c.l.plain {
+			done = true
+			c.from = stage
+			return // arrive goes on
+		}
 		if err := c.enter(stage); err != nil {
 			c.fail(stage, err)
 			break
@@ -91,7 +95,14 @@ func (c *Conn) accepted() error {
 
 // admit applies what the address alone decides, before any byte of the client
 // is read.
-func (c *Conn) admit() error { return c.checkAddress() }
+func (c *Conn) admit() error {
+	if c.l.header != nil {
+		if err := c.reenter(); err != nil {
+			return err
+		}
+	}
+	return c.checkAddress()
+}
 
 // handshake makes the connection usable, within an absolute deadline.
 func (c *Conn) handshake() error {
@@ -103,20 +114,19 @@ func (c *Conn) handshake() error {
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
 	}
-	nc, err := c.l.transport.Ready(c.ctx, c.raw)
+	nc, err := c.ready()
 	if err != nil {
-		if isTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
-			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
-		}
-		if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
-			return fmt.Errorf("%w: %w", ErrDenied, d)
-		}
-		return err
+		return c.handshakeErr(err)
 	}
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(time.Time{})
 	}
 	c.become(nc)
+	if c.nc != c.raw && c.price > 0 {
+		c.run.limiter.Reserve(priceTLS - c.price)
+		c.price = priceTLS
+	}
+	c.limits.begin()
 	return nil
 }
 
@@ -166,6 +176,9 @@ func (c *Conn) fail(stage Stage, err error) {
 func (c *Conn) finish() {
 	c.hook(c.beforeClose)
 	c.close()
+	if t := c.ticket.Load(); t != nil {
+		t.Done()
+	}
 	if c.placed {
 		c.run.gate.leave()
 	}
@@ -178,6 +191,7 @@ func (c *Conn) finish() {
 		}
 	}
 	r := c.record()
+	c.leave(r.Outcome)
 	c.hook(func() { c.run.logRecord(c.ctx, r) })
 	if f := c.run.srv.Hooks.Closed; f != nil {
 		c.hook(func() { f(c, r) })

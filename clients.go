@@ -36,11 +36,15 @@ func (cs *clients) init(ctx context.Context) {
 
 func (cs *clients) shard(c *Conn) *shard { return &cs.shards[c.id%uint64(len(cs.shards))] }
 
+// prepare gives c its context. From then on it may be cut.
+func (cs *clients) prepare(c *Conn) {
+	c.ctx, c.cancel = context.WithCancelCause(cs.shard(c).ctx)
+}
+
 func (cs *clients) add(c *Conn) {
 	cs.wg.Add(1)
 	cs.n.Add(1)
 	s := cs.shard(c)
-	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	s.mu.Lock()
 	s.set[c] = struct{}{}
 	s.mu.Unlock()

@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"net/netip"
 	"time"
 
 	"netserver/access"
@@ -49,6 +50,64 @@ type Config struct {
 	// MaxDatagrams is how many datagrams may be in the Handler at once;
 	// further ones wait in the socket's buffer. Default 1024.
 	MaxDatagrams int
+
+	// HandshakeQueue is "fair", the default, or "none": then handshakes take
+	// the CPU as they come.
+	HandshakeQueue string
+	// MaxHandshakes is how many handshakes may be unfinished at once. One more
+	// ends the oldest of the source with the most. Default 16384.
+	MaxHandshakes int
+	// MaxHandshakesPerSource is how many may be unfinished of one source: an
+	// IPv4 address or an IPv6 /64. One more ends the oldest of them. Default:
+	// no limit but MaxHandshakes.
+	MaxHandshakesPerSource int
+
+	// MaxPerSource and MaxPerPrefix are how many clients of one source (an
+	// IPv4 address, an IPv6 /64) and of one network (an IPv4 /24, an IPv6 /48)
+	// may be connected at once; further ones are closed at accept. Default:
+	// three quarters and seven eighths of MaxConns, where that is 64 or more.
+	MaxPerSource, MaxPerPrefix int
+	// ConnRate, ConnRatePerSource and ConnRatePerPrefix are how many
+	// connections are accepted in a second; further ones are closed. Default:
+	// no limit.
+	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
+	// DatagramRate and DatagramRatePerSource are how many datagrams are
+	// served in a second; further ones are dropped. Default: no limit.
+	DatagramRate, DatagramRatePerSource int
+	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
+	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
+	// that MaxHandshakes would end is ended, or the newcomer refused. What the
+	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
+	// machine's memory.
+	MaxMemory int64
+	// LimitsShadow refuses nothing for the limits above and the penalty box:
+	// what they would refuse is counted and logged.
+	LimitsShadow bool
+
+	// PenaltyPoints is how many points put a source into the penalty box,
+	// where its connections are closed at accept. A failed handshake, a denial
+	// and the like are a point, a timeout in the handshake two; half of the
+	// points are forgotten in a minute. Default 300.
+	PenaltyPoints int
+	// PenaltyTime is how long a source is in the box at first, twice as long
+	// each further time, up to PenaltyMaxTime. Default a minute and an hour.
+	PenaltyTime, PenaltyMaxTime time.Duration
+	// PenaltyExempt are never put into it.
+	PenaltyExempt []netip.Prefix
+	// PenaltyClose cuts the clients that a source has when it is put into the
+	// box.
+	PenaltyClose bool
+
+	// FirstByteTimeout is the time from accept to the first byte of the hello,
+	// on TLS ports. Default: HandshakeTimeout alone.
+	FirstByteTimeout time.Duration
+	// HelloTimeout is the time from that byte to the end of the hello. Default
+	// 5 s.
+	HelloTimeout time.Duration
+	// FirstRequestTimeout is the time from the end of the handshake, or from
+	// accept on a plain port, to the first byte of a request. It counts only
+	// while the Handler reads. Default none.
+	FirstRequestTimeout time.Duration
 
 	// HandshakeTimeout is the time from accept to the end of the handshake,
 	// whatever arrives in between. Default 10 s.

@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
 
 	"netserver/access"
+	"netserver/admit"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -37,12 +39,15 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	from     Stage // where a pooled goroutine goes on
 	stage    Stage // the one last entered; written by the client's goroutine
 	err      *Error
-	shadowed bool          // a rule in shadow mode would refuse it, and that is logged
-	placed   bool          // holds a place in the Handler
-	turn     chan struct{} // closed when the gate gives us a place
+	from     Stage                        // where live goes on
+	source   netip.Addr                   // what limits count it under
+	price    int64                        // what it has Reserved
+	ticket   atomic.Pointer[admit.Ticket] // its place in the handshake queue, if it has one
+	shadowed bool                         // a rule in shadow mode would refuse it, and that is logged
+	placed   bool                         // holds a place in the Handler
+	turn     chan struct{}                // closed when the gate gives us a place
 	notes    []slog.Attr
 
 	cutBy    atomic.Pointer[error]
@@ -61,6 +66,10 @@ func newConn(r *run, l *listening, nc net.Conn) *Conn {
 	c.peer = access.PeerOf(nc.RemoteAddr())
 	if l.spec.IsUnix() {
 		c.peer.Unix = true
+	}
+	c.price = l.price
+	if l.header == nil {
+		c.source = c.peer.IP
 	}
 	c.limits.init(&l.cfg, c.begin, l)
 	return c
@@ -156,8 +165,10 @@ func (c *Conn) read(b []byte) (int, error) {
 }
 
 func (c *Conn) gotBytes(n int) {
-	c.in.Add(uint64(n))
-	c.limits.active()
+	if c.in.Add(uint64(n)) == uint64(n) && c.ticket.Load() != nil {
+		c.ticket.Load().Useful()
+	}
+	c.limits.got()
 }
 
 // again reports whether err is a deadline of ours that came too early,
@@ -272,6 +283,9 @@ func (c *Conn) cut(why error) {
 		return
 	}
 	c.cancel(why)
+	if t := c.ticket.Load(); t != nil {
+		t.Abort() // first: Close waits for readers
+	}
 	c.raw.Close()
 }
 

@@ -15,6 +15,9 @@ const (
 	defaultWriteTimeout     = 60 * time.Second
 	defaultGrace            = 30 * time.Second
 	defaultMaxDatagrams     = 1024
+	defaultMaxHandshakes    = 16384
+	defaultPenaltyPoints    = 300
+	defaultHelloTimeout     = 5 * time.Second
 	defaultMaxLine          = 64 << 10
 )
 
@@ -31,12 +34,20 @@ func (c *Config) handshakeTimeout() time.Duration {
 func (c *Config) proxyHeaderTimeout() time.Duration {
 	return duration(c.ProxyHeaderTimeout, defaultProxyTimeout)
 }
-func (c *Config) idleTimeout() time.Duration  { return duration(c.IdleTimeout, 0) }
-func (c *Config) writeTimeout() time.Duration { return duration(c.WriteTimeout, defaultWriteTimeout) }
-func (c *Config) maxLife() time.Duration      { return duration(c.MaxLife, 0) }
-func (c *Config) grace() time.Duration        { return duration(c.Grace, defaultGrace) }
-func (c *Config) maxConns() int               { return max(c.MaxConns, 0) }
-func (c *Config) maxServing() int             { return max(c.MaxServing, 0) }
+func (c *Config) firstByteTimeout() time.Duration    { return duration(c.FirstByteTimeout, 0) }
+func (c *Config) helloTimeout() time.Duration        { return duration(c.HelloTimeout, defaultHelloTimeout) }
+func (c *Config) firstRequestTimeout() time.Duration { return duration(c.FirstRequestTimeout, 0) }
+func (c *Config) idleTimeout() time.Duration         { return duration(c.IdleTimeout, 0) }
+func (c *Config) writeTimeout() time.Duration        { return duration(c.WriteTimeout, defaultWriteTimeout) }
+func (c *Config) maxLife() time.Duration             { return duration(c.MaxLife, 0) }
+func (c *Config) grace() time.Duration               { return duration(c.Grace, defaultGrace) }
+func (c *Config) maxConns() int                      { return max(c.MaxConns, 0) }
+func (c *Config) maxServing() int                    { return max(c.MaxServing, 0) }
+
+func (c *Config) fairHandshakes() bool { return c.HandshakeQueue != "none" }
+
+func (c *Config) maxHandshakes() int          { return number(c.MaxHandshakes, defaultMaxHandshakes) }
+func (c *Config) maxHandshakesPerSource() int { return number(c.MaxHandshakesPerSource, 0) }
 
 func (c *Config) maxDatagrams() int {
 	switch {
@@ -54,6 +65,17 @@ func (c *Config) maxLine() int {
 		return defaultMaxLine
 	}
 	return c.MaxLine
+}
+
+// number returns def for zero, 0 (none) for a negative n, and else n.
+func number(n, def int) int {
+	switch {
+	case n == 0:
+		return def
+	case n < 0:
+		return 0
+	}
+	return n
 }
 
 // duration returns def for zero, 0 (none) for a negative d, and else d.

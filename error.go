@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 
 	"netserver/access"
 	"netserver/port"
@@ -30,6 +31,20 @@ var (
 	// not finished within Config.ProxyHeaderTimeout or from a sender that is
 	// not in Config.ProxyProtocolFrom. The last wraps ErrDenied too.
 	ErrProxyHeader = errors.New("PROXY header")
+	// ErrFirstByteTimeout, ErrHelloTimeout and ErrFirstRequestTimeout end a
+	// client that was too slow at its beginning; see the times of their names
+	// in Config.
+	ErrFirstByteTimeout    = errors.New("no byte in time")
+	ErrHelloTimeout        = errors.New("hello not finished in time")
+	ErrFirstRequestTimeout = errors.New("no request in time")
+	// ErrTooSlow ends a client that sent or took less than the minimum rate.
+	ErrTooSlow = errors.New("too slow")
+	// ErrOverLimit ends a client behind a proxy whose source or network has
+	// too much already.
+	ErrOverLimit = errors.New("over a limit")
+	// ErrPenalised ends the clients of a source that was put into the penalty
+	// box, with Config.PenaltyClose.
+	ErrPenalised = errors.New("source is in the penalty box")
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.
 	ErrLineTooLong = errors.New("line too long")
@@ -77,6 +92,10 @@ func isTimeout(err error) bool {
 	}
 	var ne net.Error
 	return errors.As(err, &ne) && ne.Timeout()
+}
+
+func errHandshakeTimeout(limit time.Duration) error {
+	return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
 }
 
 // isGone reports whether err only says that the client has left: what every

@@ -16,10 +16,11 @@ import (
 
 // The groups that keys stand under in help.
 const (
-	groupLimits  = "limits"
-	groupAccess  = "access"
-	groupSockets = "sockets"
-	groupTLS     = "TLS"
+	groupLimits    = "limits"
+	groupAdmission = "admission"
+	groupAccess    = "access"
+	groupSockets   = "sockets"
+	groupTLS       = "TLS"
 )
 
 const maxDuration = 100 * 365 * 24 * time.Hour
@@ -75,6 +76,7 @@ func (c *Config) defineLimits(s *conf.Set) {
 	}
 	number("max_connections", "clients connected at once, in any stage; further ones wait in the backlog (default: as many as there are descriptors)", &c.MaxConns)
 	number("max_servers", "clients served at once; clients still in their handshake do not count", &c.MaxServing)
+	c.defineAdmission(s)
 	c.definePortLimits(s)
 	s.Define(conf.Key{Name: "grace", Group: groupLimits, Arg: "SECONDS", Default: "30",
 		Help: "that clients may go on when the server drains; 0 cuts them at once"},
@@ -93,6 +95,9 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	number("max_datagrams", "datagrams served at once on a port; further ones wait in the socket (default 1024)", &c.MaxDatagrams)
 	number("max_line", "bytes of the longest line that is read, with its end (default 65536)", &c.MaxLine)
 	seconds("timeout_handshake", "10", "from accept to the end of the handshake, whatever arrives in between; 0 is no limit", &c.HandshakeTimeout)
+	seconds("timeout_first_byte", "", "from accept to the first byte on a TLS port (default: timeout_handshake alone)", &c.FirstByteTimeout)
+	seconds("timeout_hello", "5", "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake", &c.HelloTimeout)
+	seconds("timeout_first_request", "", "from the handshake, or accept on a plain port, to the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
 	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
 	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
 	seconds("timeout_life", "", "that a client may stay (default: no limit)", &c.MaxLife)

@@ -18,6 +18,9 @@ type limits struct {
 	idle, write time.Duration
 	end         time.Time // zero is never
 
+	request time.Duration
+	first   atomic.Int64 // until when the first request must begin, Unix nanoseconds
+
 	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
 
 	mu                  sync.Mutex
@@ -39,10 +42,37 @@ func (l *limits) init(cfg *Config, begin time.Time, on *listening) {
 	if l.idle > 0 {
 		l.last.Store(begin.UnixNano())
 	}
+	l.request = cfg.firstRequestTimeout()
+}
+
+// begin notes that the client may now send its first request.
+func (l *limits) begin() {
+	if l.request > 0 {
+		l.first.Store(time.Now().Add(l.request).UnixNano())
+	}
+}
+
+// firstEnd returns until when the first request must have begun; zero is
+// never.
+func (l *limits) firstEnd() time.Time {
+	if l.request > 0 {
+		if t := l.first.Load(); t > 0 {
+			return time.Unix(0, t)
+		}
+	}
+	return time.Time{}
 }
 
 // any reports whether reads have limits beside the Handler's deadlines.
-func (l *limits) any() bool { return l.idle > 0 || !l.end.IsZero() }
+func (l *limits) any() bool { return l.idle > 0 || l.request > 0 || !l.end.IsZero() }
+
+// got notes that the client has sent something.
+func (l *limits) got() {
+	if l.request > 0 {
+		l.first.Store(0)
+	}
+	l.active()
+}
 
 // active notes that bytes have passed.
 func (l *limits) active() {
@@ -62,6 +92,8 @@ func (l *limits) expired() error {
 		return os.ErrDeadlineExceeded
 	case !l.end.IsZero() && !now.Before(l.end):
 		return ErrMaxLife
+	case !l.firstEnd().IsZero() && !now.Before(l.firstEnd()):
+		return ErrFirstRequestTimeout
 	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
 		return ErrIdle
 	}
@@ -93,7 +125,7 @@ func (l *limits) armRead(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	want := nearest(l.userRead, l.end)
+	want := nearest(nearest(l.userRead, l.end), l.firstEnd())
 	if l.idle > 0 {
 		want = nearest(want, time.Unix(0, l.last.Load()).Add(l.idle))
 		if min := now.Add(time.Millisecond); want.Before(min) && nearest(l.userRead, l.end).After(min) {

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"netserver/access"
@@ -33,6 +32,7 @@ type Record struct {
 	TLS     *tls.ConnectionState
 	Verdict string      // why a client with a certificate could come in
 	Notes   []slog.Attr // what the Handler added with Conn.Note
+	Outcome Outcome     // the class that it ended in
 	Err     error       // an *Error, or nil
 }
 
@@ -51,6 +51,7 @@ func (c *Conn) record() Record {
 	if c.err != nil { // a nil *Error in an error would not be nil
 		r.Err = c.err
 	}
+	r.Outcome = outcomeOf(c.stage, r.Err)
 	return r
 }
 
@@ -69,7 +70,7 @@ func (r Record) Attrs() []slog.Attr {
 		}
 		a = append(a, slog.String("via", via))
 	}
-	a = append(a, slog.String("stage", r.Stage.String()))
+	a = append(a, slog.String("stage", r.Stage.String()), slog.String("outcome", r.Outcome.String()))
 	if t := r.TLS; t != nil && t.HandshakeComplete {
 		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", tls.CipherSuiteName(t.CipherSuite)))
 		if t.ServerName != "" {
@@ -113,7 +114,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			level, msg = slog.LevelInfo, "left"
 		}
 	}
-	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.noise.allow() {
+	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.noise.allowOutcome(rec.Outcome) {
 		return
 	}
 	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
@@ -138,56 +139,4 @@ func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, 
 	r.log.LogAttrs(context.Background(), LevelNotice, "datagram longer than udp_recv_len; not served",
 		slog.String("port", p.Short()), slog.String("peer", from.String()),
 		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
-}
-
-// noisePerSecond is how many failed clients are logged one by one in a second;
-// the rest are counted. What strangers send must not fill a disk.
-const noisePerSecond = 50
-
-// noise bounds the log lines that strangers can cause.
-type noise struct {
-	log *slog.Logger
-
-	mu      sync.Mutex
-	since   time.Time
-	logged  int
-	skipped int
-	timer   *time.Timer
-}
-
-// allow reports whether one more failure may be logged now.
-func (n *noise) allow() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if now := time.Now(); now.Sub(n.since) >= time.Second {
-		n.summary()
-		n.since, n.logged = now, 0
-	}
-	if n.logged < noisePerSecond {
-		n.logged++
-		return true
-	}
-	n.skipped++
-	if n.timer == nil {
-		n.timer = time.AfterFunc(time.Second, n.flush)
-	}
-	return false
-}
-
-// flush logs how many were skipped.
-func (n *noise) flush() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.summary()
-}
-
-func (n *noise) summary() {
-	if n.timer != nil {
-		n.timer.Stop()
-		n.timer = nil
-	}
-	if n.skipped > 0 {
-		n.log.Log(context.Background(), LevelNotice, "more clients failed than are logged one by one", "skipped", n.skipped)
-		n.skipped = 0
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"netserver/admit"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -31,6 +32,9 @@ type run struct {
 	ls    []*listening
 	gate  *gate
 	rules rules
+	// queue gives handshakes the CPU in turns; nil if they take it as they come
+	queue   *admit.Queue
+	limiter *admit.Limiter
 
 	lastID   atomic.Uint64
 	clients  clients
@@ -52,8 +56,11 @@ type listening struct {
 	header    *headerRule   // for PROXY headers, if its clients begin with them
 	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
+	hello     bool          // its clients begin with a TLS record
+	price     int64         // bytes that a new connection takes
 	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
+	tally
 }
 
 func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *run {
@@ -72,12 +79,14 @@ func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *r
 		v.header = headers[i]
 		r.ls = append(r.ls, v)
 	}
-	r.gate = newGate(r.cfg.maxConns(), r.cfg.maxServing(), r.ls)
+	r.queue = r.newQueue()
+	r.limiter = r.newLimiter()
+	r.gate = newGate(r.maxConns(), r.cfg.maxServing(), r.ls)
 	return r
 }
 
 func (r *run) listening(l net.Listener) *listening {
-	v := &listening{Listener: l, cfg: r.cfg, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
+	v := &listening{Listener: l, price: priceWaiting, cfg: r.cfg, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
 	if o, ok := l.(*listener); ok {
 		v.spec, v.transport = o.spec, o.transport
 		p, ok := o.transport.(proto.Plain)
@@ -89,6 +98,7 @@ func (r *run) listening(l net.Listener) *listening {
 				v.cfg.MaxLine = n
 			}
 		}
+		_, v.hello = o.transport.(*proto.TLSTransport)
 	} else {
 		v.spec = specOf(l.Addr())
 	}
@@ -96,6 +106,7 @@ func (r *run) listening(l net.Listener) *listening {
 		v.stall = t.SendTimeout() > 0
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
+		v.price = 0
 		v.datagram = make(chan struct{}, v.cfg.maxDatagrams())
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
@@ -244,7 +255,11 @@ func (r *run) acceptLoop(l *listening) {
 		nc, err := l.Accept()
 		if err == nil {
 			b.reset()
-			r.start(l, nc)
+			if r.enter(l, nc) {
+				r.start(l, nc)
+			} else if l.datagram != nil {
+				<-l.datagram
+			}
 			continue
 		}
 		l.datagramDone()
@@ -315,12 +330,21 @@ func (r *run) start(l *listening, nc net.Conn) {
 	}
 	c := newConn(r, l, nc)
 	r.gate.opened()
-	r.clients.add(c)
-	if l.plain || l.header != nil {
+	r.clients.prepare(c)
+	if l.plain || r.queue == nil && l.header != nil {
+		r.clients.add(c)
 		go c.live(StageAccept)
 		return
 	}
-	r.pool.run(c)
+	if l.header == nil {
+		c.enqueue()
+	}
+	r.clients.add(c)
+	if r.queue == nil {
+		r.pool.run(c)
+		return
+	}
+	go c.arrive()
 }
 
 func (r *run) isDraining() bool {
@@ -342,7 +366,8 @@ type backoff struct {
 	errors int
 }
 
-const maxBackoff = time.Second
+// maxBackoff is short: what frees a descriptor may be no client.
+const maxBackoff = 50 * time.Millisecond
 
 func (b *backoff) reset() {
 	if b.delay == 0 {

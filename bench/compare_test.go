@@ -15,6 +15,12 @@ func BenchmarkHandshake(b *testing.B) {
 	compare(b, "bare-tls", "engine-tls", func(p *process, n int) error { return handshakes(p.addr, n) })
 }
 
+// BenchmarkAdmission prints the same for the engine without its handshake
+// queue and with it.
+func BenchmarkAdmission(b *testing.B) {
+	compare(b, "unfair-tls", "engine-tls", func(p *process, n int) error { return handshakes(p.addr, n) })
+}
+
 // BenchmarkEchoTLS prints the same for 16 KiB echoed over TLS.
 func BenchmarkEchoTLS(b *testing.B) {
 	compare(b, "bare-tls", "engine-tls", func(p *process, n int) error { return stream(p.addr, true, n) })

@@ -62,6 +62,7 @@ var servers = map[string]func(net.Listener, *tlsparams.Source){
 	"bare-tls":   bareTLS,
 	"bare-tcp":   bareTCP,
 	"engine-tls": engineTLS,
+	"unfair-tls": unfairTLS,
 	"engine-tcp": engineTCP,
 }
 
@@ -103,18 +104,26 @@ func engineTLS(l net.Listener, src *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
 	p := port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}
-	runEngine(p)
+	runEngine(p, "fair")
+}
+
+// unfairTLS is the engine without its handshake queue.
+func unfairTLS(l net.Listener, src *tlsparams.Source) {
+	addr := l.Addr().(*net.TCPAddr)
+	l.Close()
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}, "none")
 }
 
 func engineTCP(l net.Listener, _ *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"})
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"}, "fair")
 }
 
-func runEngine(p port.Spec) {
+func runEngine(p port.Spec, queue string) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echo), Log: slog.New(slog.DiscardHandler)}
 	s.Config.Ports = []port.Spec{p}
+	s.Config.HandshakeQueue = queue
 	if err := s.ListenAndServe(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

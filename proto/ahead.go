@@ -29,6 +29,9 @@ type ahead struct {
 	have   int     // bytes of it so far
 	left   int     // bytes of the record's body to come
 
+	waits   Waits // told of waiting, during the handshake
+	waiting bool
+
 	fill func(fd uintptr) bool // reads from the socket; made once
 	n    int                   // its results
 	ferr error
@@ -117,7 +120,24 @@ func (a *ahead) more() error {
 // readPlain reads without the poller's help: it holds a buffer while it waits.
 func (a *ahead) readPlain() (int, error) {
 	a.take()
-	return a.Conn.Read(*a.buf)
+	a.startWait()
+	n, err := a.Conn.Read(*a.buf)
+	a.endWait()
+	return n, err
+}
+
+func (a *ahead) startWait() {
+	if a.waits != nil {
+		a.waiting = true
+		a.waits.Waiting()
+	}
+}
+
+func (a *ahead) endWait() {
+	if a.waiting {
+		a.waiting = false
+		a.waits.Woken()
+	}
 }
 
 func (a *ahead) take() {

@@ -24,6 +24,7 @@ func (a *ahead) initFill() {
 
 // fillFrom takes a buffer only for a socket that has bytes.
 func (a *ahead) fillFrom(fd uintptr) bool {
+	a.endWait()
 	a.take()
 	for {
 		a.n, a.ferr = syscall.Read(int(fd), *a.buf)
@@ -33,6 +34,7 @@ func (a *ahead) fillFrom(fd uintptr) bool {
 	}
 	if a.ferr == syscall.EAGAIN {
 		a.release()
+		a.startWait()
 		return false
 	}
 	return true

@@ -96,10 +96,15 @@ func (t *TLSTransport) Judge(ctx context.Context, nc net.Conn) (until time.Time,
 // returns is a *TLSConn then. A client that speaks no TLS gives an error that
 // wraps ErrNotTLS.
 func (t *TLSTransport) Ready(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	return t.ReadyIn(ctx, nc, nil)
+}
+
+// ReadyIn is Ready that tells w when it waits for the network.
+func (t *TLSTransport) ReadyIn(ctx context.Context, nc net.Conn, w Waits) (net.Conn, error) {
 	if t.Plain() {
 		return nc, nil
 	}
-	c, err := t.Start(ctx, nc)
+	c, err := t.start(ctx, nc, w)
 	if err != nil {
 		return nil, err // and not a *TLSConn that is nil
 	}
@@ -108,7 +113,12 @@ func (t *TLSTransport) Ready(ctx context.Context, nc net.Conn) (net.Conn, error)
 
 // Start shakes hands on a connection that was plain so far.
 func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error) {
+	return t.start(ctx, nc, nil)
+}
+
+func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSConn, error) {
 	a := newAhead(nc)
+	a.waits = w
 	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a}
 	// HandshakeContext would start a goroutine for each handshake.
 	if ctx.Done() != nil {
@@ -122,6 +132,7 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error)
 		}
 		return nil, handshakeError(err)
 	}
+	a.waits, a.waiting = nil, false
 	return c, nil
 }
 

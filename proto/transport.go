@@ -18,6 +18,20 @@ type Transport interface {
 	Ready(ctx context.Context, nc net.Conn) (net.Conn, error)
 }
 
+// Waits is told when a handshake begins to wait for the network, and when the
+// network has something for it. Woken may wait for the handshake's turn.
+type Waits interface {
+	Waiting()
+	Woken()
+}
+
+// A Rationed transport can tell what its handshakes wait for, so that they get
+// the CPU in turns.
+type Rationed interface {
+	// ReadyIn is Ready that tells w of its waiting. It may be nil.
+	ReadyIn(ctx context.Context, nc net.Conn, w Waits) (net.Conn, error)
+}
+
 // A Protocol makes the Transport of one port. It checks the port's parameters,
 // so a wrong certificate path stops the start, not the first client.
 type Protocol func(p port.Spec) (Transport, error)

@@ -27,7 +27,7 @@ func withDescriptors(t *testing.T, n int, args ...string) *server {
 // leave the waiting ones come in.
 func TestDescriptorsExhausted(t *testing.T) {
 	const limit, want = 40, 70
-	s := withDescriptors(t, limit, "--host", "127.0.0.1", "--port", "0", "--port", "0/ssl")
+	s := withDescriptors(t, limit, "--max_connections", "-1", "--host", "127.0.0.1", "--port", "0", "--port", "0/ssl")
 	first := bystand(t, dialTLS(t, s.addr(1)))
 	var clients []*speaker
 	for range want {
@@ -82,7 +82,7 @@ func split(clients []*speaker) (in, out []*speaker) {
 // end, the log says why, and when others have left it works again.
 func TestDescriptorsExhaustedForPrograms(t *testing.T) {
 	netservertest.Peer(t, "cat")
-	s := withDescriptors(t, 24, "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
+	s := withDescriptors(t, 24, "--max_connections", "-1", "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
 	exhausted := func() bool { return strings.Contains(s.log.String(), "too many open files") }
 	var clients []*speaker
 	for !exhausted() {

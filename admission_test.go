@@ -1,0 +1,297 @@
+package netserver_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"netserver"
+	"netserver/admit"
+	"netserver/netservertest"
+)
+
+// hello returns the first bytes that a TLS client sends.
+func hello(t *testing.T) []byte {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	defer ours.Close()
+	go tls.Client(theirs, &tls.Config{InsecureSkipVerify: true}).Handshake()
+	defer theirs.Close()
+	b := make([]byte, 16<<10)
+	n, err := ours.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
+}
+
+// Every phase of a client's beginning has its own end, which bytes that drip
+// in do not move.
+func TestPhaseDeadlines(t *testing.T) {
+	const short = 60 * time.Millisecond
+	first := hello(t)
+	for _, tt := range []struct {
+		name   string
+		set    func(c *netserver.Config)
+		send   []byte
+		drip   bool
+		err    error
+		class  netserver.Outcome
+		finish bool // the handshake
+	}{
+		{"first byte", func(c *netserver.Config) { c.FirstByteTimeout = short }, nil, false, netserver.ErrFirstByteTimeout, netserver.OutcomeFirstByte, false},
+		{"hello", func(c *netserver.Config) { c.HelloTimeout = short }, first[:20], true, netserver.ErrHelloTimeout, netserver.OutcomeHello, false},
+		{"handshake, silent", func(c *netserver.Config) { c.HandshakeTimeout = short }, nil, false, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
+		{"handshake, in the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first[:20], true, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
+		{"handshake, after the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first, false, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
+		{"first request", func(c *netserver.Config) { c.FirstRequestTimeout = short }, nil, false, netserver.ErrFirstRequestTimeout, netserver.OutcomeFirstRequest, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+			tt.set(&s.Config)
+			r := netservertest.Start(t, s, "ssl")
+			begin := time.Now()
+			var c net.Conn
+			if tt.finish {
+				c = r.DialTLS(t, r.ClientTLS())
+			} else {
+				c = r.DialRaw(t, "ssl")
+				c.Write(tt.send)
+			}
+			stop := make(chan struct{})
+			var wg sync.WaitGroup
+			if tt.drip {
+				wg.Go(func() { dripBytes(c, first[20:], stop) })
+			}
+			io.Copy(io.Discard, c)
+			close(stop)
+			wg.Wait()
+			if d := time.Since(begin); d < short {
+				t.Errorf("cut after %v", d)
+			}
+			rec := r.Records(t, 1)[0]
+			if !errors.Is(rec.Err, tt.err) || rec.Outcome != tt.class {
+				t.Errorf("%v: %v", rec.Outcome, rec.Err)
+			}
+			zero(t, s, map[netserver.Outcome]uint64{tt.class: 1})
+		})
+	}
+}
+
+// dripBytes sends b a byte at a time, never all of it.
+func dripBytes(c net.Conn, b []byte, stop <-chan struct{}) {
+	for i := range len(b) - 1 {
+		if _, err := c.Write(b[i : i+1]); err != nil {
+			return
+		}
+		select {
+		case <-stop:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	<-stop
+}
+
+// zero waits until nothing is counted as open, and compares the outcomes.
+func zero(t *testing.T, s *netserver.Server, want map[netserver.Outcome]uint64) {
+	t.Helper()
+	var st netserver.Stats
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		st = s.Stats()
+		if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+st.Limits.Conns+int(st.Limits.Memory) == 0 {
+			break
+		}
+	}
+	if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+st.Limits.Conns+int(st.Limits.Memory) != 0 {
+		t.Fatalf("with nobody there: %+v", st)
+	}
+	if want == nil {
+		return
+	}
+	for o := range netserver.Outcomes {
+		n := uint64(0)
+		for _, p := range st.Ports {
+			n += p.Outcomes[o]
+		}
+		if n != want[o] {
+			t.Errorf("%v: %d, want %d", o, n, want[o])
+		}
+	}
+}
+
+// Limits hold together with TLS, and are not stuck afterwards.
+func TestLimitsWithTLS(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.MaxPerSource = 3
+	r := netservertest.Start(t, s, "ssl")
+	for range 3 {
+		var cs []net.Conn
+		for range 3 {
+			cs = append(cs, r.DialTLS(t, r.ClientTLS()))
+		}
+		over := r.DialRaw(t, "ssl")
+		if n, err := over.Read(make([]byte, 1)); n != 0 || err == nil {
+			t.Fatal("the fourth was not refused")
+		}
+		for _, c := range cs {
+			c.Close()
+		}
+		zero(t, s, nil)
+	}
+	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeOverLimit: 3, netserver.OutcomeServed: 9})
+	if n := s.Stats().Ports[0].Refused[admit.OverSource]; n != 3 {
+		t.Errorf("max_per_source refused %d", n)
+	}
+}
+
+func TestLimitsShadow(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.MaxPerSource, s.Config.LimitsShadow = 1, true
+	r := netservertest.Start(t, s, "tcp")
+	for range 3 {
+		c := r.Dial(t, "tcp")
+		c.Write([]byte("x"))
+		if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if n := s.Stats().Ports[0].WouldRefuse[admit.OverSource]; n != 2 {
+		t.Errorf("would refuse %d", n)
+	}
+}
+
+// Over max_handshakes the oldest goes and the newcomer is served.
+func TestOldestHandshakeIsShed(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.MaxHandshakes = 5
+	r := netservertest.Start(t, s, "ssl")
+	var stalled []net.Conn
+	for range 5 {
+		stalled = append(stalled, r.DialRaw(t, "ssl"))
+	}
+	c := r.DialTLS(t, r.ClientTLS())
+	c.Write([]byte("x"))
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := stalled[0].Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Fatal("the oldest is still there")
+	}
+	rec := r.Records(t, 1)[0]
+	if rec.Outcome != netserver.OutcomeShed || !errors.Is(rec.Err, admit.ErrShed) {
+		t.Errorf("%v: %v", rec.Outcome, rec.Err)
+	}
+	c.Close()
+	for _, c := range stalled {
+		c.Close()
+	}
+	zero(t, s, nil)
+}
+
+func TestPenaltyBox(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.PenaltyPoints = 5
+	s.Config.PenaltyClose = true
+	r := netservertest.Start(t, s, "ssl")
+	good := r.DialTLS(t, r.ClientTLS())
+	good.Write([]byte("x"))
+	io.ReadFull(good, make([]byte, 1))
+	for range 6 {
+		c := r.DialRaw(t, "ssl")
+		c.Write([]byte("this is not TLS at all\r\n"))
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
+	if _, err := good.Read(make([]byte, 1)); err == nil {
+		t.Error("the source's other client was not cut")
+	}
+	if l := s.PenaltyBox(); len(l) != 1 {
+		t.Fatalf("in the box: %v", l)
+	}
+	if n := s.Lift(netip.MustParsePrefix("127.0.0.0/8")); n != 1 {
+		t.Errorf("lifted %d", n)
+	}
+	c := r.DialTLS(t, r.ClientTLS())
+	c.Close()
+	zero(t, s, nil)
+}
+
+// Clients of every kind, cut in every phase and by every side, leave nothing
+// counted.
+func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
+	n := 4000
+	if testing.Short() {
+		n = 400
+	}
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.MaxHandshakes, s.Config.MaxPerSource, s.Config.PenaltyPoints = 12, 30, -1
+	s.Config.HandshakeTimeout = 300 * time.Millisecond
+	r := netservertest.Start(t, s, "ssl", "tcp")
+	first := hello(t)
+	var wg sync.WaitGroup
+	for w := range 24 {
+		wg.Go(func() {
+			rng := rand.New(rand.NewPCG(uint64(w), 1))
+			for range n / 24 {
+				mixed(t, r, rng, first)
+			}
+		})
+	}
+	wg.Wait()
+	zero(t, s, nil)
+	st, sum := s.Stats(), uint64(0)
+	for _, p := range st.Ports {
+		for o, n := range p.Outcomes {
+			sum += n
+			if n > 0 {
+				t.Log(p.Port.Short(), netserver.Outcome(o), n)
+			}
+		}
+	}
+	if sum != uint64(n/24*24) {
+		t.Errorf("%d outcomes of %d clients", sum, n/24*24)
+	}
+}
+
+func mixed(t *testing.T, r *netservertest.Running, rng *rand.Rand, first []byte) {
+	kind := rng.IntN(8)
+	proto := "ssl"
+	if kind == 7 {
+		proto = "tcp"
+	}
+	c := r.DialRaw(t, proto)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	switch kind {
+	case 0: // at once
+	case 1:
+		c.(*net.TCPConn).SetLinger(0)
+	case 2: // stalls until it is cut
+		c.Write(first[:rng.IntN(len(first))])
+		io.Copy(io.Discard, c)
+	case 3:
+		c.Write(first)
+		c.(*net.TCPConn).SetLinger(0)
+	case 4:
+		c.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
+		io.Copy(io.Discard, c)
+	case 5: // garbage after the hello
+		c.Write(first)
+		c.Write(make([]byte, 300))
+		io.Copy(io.Discard, c)
+	default:
+		if kind == 6 {
+			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
+		}
+		c.Write([]byte("x"))
+		c.Read(make([]byte, 1))
+	}
+}

@@ -1,0 +1,137 @@
+package admit
+
+import (
+	"cmp"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Penalty holds the values of the penalty box: sources collect points for what
+// they do wrong, and are cut at accept when they have too many.
+type Penalty struct {
+	// Threshold is how many points put a source into the box. 0 is no box.
+	Threshold float64
+	// HalfLife is the time in which half of the points are forgotten. 0 means
+	// a minute.
+	HalfLife time.Duration
+	// Time is how long a source is in the box at first; each further time is
+	// twice as long as the one before, up to MaxTime. 0 means a minute, and
+	// an hour.
+	Time, MaxTime time.Duration
+	// Exempt are never put into it.
+	Exempt []netip.Prefix
+}
+
+// prefixSources is how many sources of a /24 or /48, put into the box within a
+// few half-lives, put all of it there. One bad neighbour is not enough.
+const prefixSources = 8
+
+func (p *Penalty) halfLife() time.Duration { return cmp.Or(p.HalfLife, time.Minute) }
+func (p *Penalty) time() time.Duration     { return cmp.Or(p.Time, time.Minute) }
+func (p *Penalty) maxTime() time.Duration  { return cmp.Or(p.MaxTime, time.Hour) }
+
+func (p *Penalty) exempt(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	for _, e := range p.Exempt {
+		if e.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// Punish gives a's source points. It returns true when that puts it, or its
+// prefix, into the box.
+func (l *Limiter) Punish(a netip.Addr, points float64) bool {
+	c := &l.cfg.Penalty
+	if c.Threshold <= 0 || !a.IsValid() || points <= 0 || c.exempt(a) {
+		return false
+	}
+	now := l.clock()
+	source, wide := tiers(a)
+	s := l.table.shard(wide)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.punish(s.get(source), points, c.Threshold, now) {
+		return false
+	}
+	c.punish(s.get(wide), 1, prefixSources, now)
+	return true
+}
+
+// punish adds points, and puts e into the box if they reach the limit.
+func (p *Penalty) punish(e *entry, points, limit float64, now int64) bool {
+	if e.until > now {
+		return false
+	}
+	e.score = p.decayed(e, now) + points
+	e.scoreAt = now
+	if e.score < limit {
+		return false
+	}
+	if now-e.until > int64(4*p.maxTime()) {
+		e.offences = 0
+	}
+	d := p.maxTime()
+	if e.offences < 20 {
+		d = min(d, p.time()<<e.offences)
+	}
+	e.offences++
+	e.until = now + int64(d)
+	e.score = 0
+	return true
+}
+
+// decayed returns e's points at the time now.
+func (p *Penalty) decayed(e *entry, now int64) float64 {
+	return e.score * math.Exp2(-float64(now-e.scoreAt)/float64(p.halfLife()))
+}
+
+// A Boxed is a source or prefix in the penalty box.
+type Boxed struct {
+	Prefix   netip.Prefix
+	Left     time.Duration // until it comes out
+	Offences int           // how often it was in
+}
+
+// List returns what is in the penalty box, the longest to stay first.
+func (l *Limiter) List() []Boxed {
+	now := l.clock()
+	var list []Boxed
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		for _, e := range s.m {
+			if e.until > now {
+				list = append(list, Boxed{Prefix: e.key.Prefix(), Left: time.Duration(e.until - now), Offences: e.offences})
+			}
+		}
+		s.mu.Unlock()
+	}
+	slices.SortFunc(list, func(a, b Boxed) int {
+		return cmp.Or(cmp.Compare(b.Left, a.Left), a.Prefix.Addr().Compare(b.Prefix.Addr()))
+	})
+	return list
+}
+
+// Lift takes everything within p out of the penalty box, and forgets its
+// points. It returns how much was in it.
+func (l *Limiter) Lift(p netip.Prefix) (n int) {
+	now := l.clock()
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		for _, e := range s.m {
+			if k := e.key.Prefix(); k.Bits() >= p.Bits() && p.Contains(k.Addr()) {
+				if e.until > now {
+					n++
+				}
+				e.until, e.score, e.offences = 0, 0, 0
+			}
+		}
+		s.mu.Unlock()
+	}
+	return n
+}

@@ -1,0 +1,463 @@
+package admit
+
+import (
+	"errors"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Why a handshake ended before its time.
+var (
+	// ErrShed ends the oldest unfinished handshake of the greediest source
+	// when there are too many.
+	ErrShed = errors.New("too many unfinished handshakes; this was the oldest of the source with the most")
+	// ErrTimeout ends a handshake whose deadline passed while it waited for
+	// its turn.
+	ErrTimeout = errors.New("handshake not begun in time: others were before it")
+)
+
+const (
+	// countedWait is how long a handshake may wait for the network and still
+	// count as running. It is longer than a round trip on a local network, so
+	// that a near source cannot have more under way than its share, and short
+	// enough not to bind a distant one by its round trips.
+	countedWait = 5 * time.Millisecond
+	// tickEvery is how often the queue looks for those that waited so long,
+	// while others want their places.
+	tickEvery = time.Millisecond
+	// idleKept is how long a source counts as present after its last
+	// handshake.
+	idleKept = 2 * time.Second
+	// maxIdle bounds the sources that are remembered beyond their last
+	// handshake.
+	maxIdle = 16384
+	// aloneFactor times the processors is how many handshakes may run of a
+	// source that is alone, and rootFactor in all when there are several.
+	aloneFactor = 16
+	rootFactor  = 2
+	// readyFactor times the processors is how many may want the CPU at one
+	// moment before nobody more is let in: enough that it is never idle, and
+	// few enough that the order of the queue decides and not the scheduler.
+	readyFactor = 2
+	// credit is how much CPU a source may be behind the others when it comes
+	// back, so that who uses little goes first.
+	credit = int64(10 * time.Millisecond)
+	// usefulShare is the fraction at which handshakes count whose client was
+	// then served.
+	usefulShare = 32
+	// firstCost is what a handshake is taken to cost before any was measured.
+	firstCost = int64(400 * time.Microsecond)
+)
+
+// A Handshake is what a Queue gives turns to.
+type Handshake interface {
+	// Start begins or resumes the handshake's work. It is called once for each
+	// Submit, must not wait, and must look at Ticket.Err first: with an error
+	// there all that is left to do is to end.
+	Start()
+	// Cut ends a handshake that is under way, from another goroutine. It must
+	// not wait.
+	Cut(why error)
+}
+
+// QueueConfig holds a Queue's values.
+type QueueConfig struct {
+	// Procs is how many handshakes of one source run at once while other
+	// sources are there. 0 means GOMAXPROCS.
+	Procs int
+	// Max and MaxPerSource are how many handshakes may be unfinished, in all
+	// and of one IPv4 address or IPv6 /64. One more ends the oldest of the
+	// greediest source, or of its own. 0 is no limit.
+	Max, MaxPerSource int
+	// Shadow, if not nil, is called instead of ending a handshake for Max or
+	// MaxPerSource.
+	Shadow func(source netip.Prefix)
+}
+
+// A Queue gives handshakes the CPU in turns, so that no source has more of it
+// than another that wants it as well. Its methods and those of its Tickets may
+// be called concurrently.
+//
+// Sources are the networks of tiers4 and tiers6, one within the other: wide
+// ones take turns, and within each the narrower ones. The turn goes to who has
+// used the least CPU. Of one source only as many handshakes run at once as
+// there are processors: what delays others is not how much CPU a source asks
+// for but how many runnable goroutines it can cause. A source that is alone
+// has no such limit.
+type Queue struct {
+	cfg   QueueConfig
+	procs int
+	clock func() int64                // ns, above 0
+	after func(time.Duration, func()) // runs a function later
+	root  *node
+
+	ready  atomic.Int64 // those of the running that do not wait for the network
+	hungry atomic.Bool  // some wait for a turn
+
+	mu      sync.Mutex
+	nodes   map[prefix]*node
+	leaves  int
+	idle    struct{ head, tail *node }
+	idles   int
+	running ticketList // those that count as running
+	age     ticketList // all unfinished, in order of arrival
+	cost    int64      // of a handshake, on average
+	pace    pace
+	ticking bool
+	due     int64 // the next tick
+	timer   *time.Timer
+	shed    uint64
+}
+
+// later runs f after d. One timer is enough: only one tick is under way.
+func (q *Queue) later(d time.Duration, f func()) {
+	if q.timer == nil {
+		q.timer = time.AfterFunc(d, f)
+		return
+	}
+	q.timer.Reset(d)
+}
+
+// NewQueue returns an empty Queue.
+func NewQueue(cfg QueueConfig) *Queue {
+	base := time.Now()
+	q := &Queue{
+		cfg: cfg, procs: cfg.Procs, nodes: make(map[prefix]*node), cost: firstCost,
+		root:  new(node),
+		clock: func() int64 { return int64(time.Since(base)) + 1 },
+	}
+	q.after = q.later
+	if q.procs <= 0 {
+		q.procs = runtime.GOMAXPROCS(0)
+	}
+	return q
+}
+
+// Add counts a new handshake of the client with the address. Ticket.Done must
+// follow, whatever happens to it.
+//
+// A handshake that still waits for its turn when the timeout has passed ends
+// with ErrTimeout; 0 is no limit. Others must be ended by their own deadlines.
+func (q *Queue) Add(a netip.Addr, h Handshake, timeout time.Duration) *Ticket {
+	t := &Ticket{q: q, h: h}
+	now := q.clock()
+	t.deadline = 1<<63 - 1
+	if timeout > 0 {
+		t.deadline = now + int64(timeout)
+	}
+	var do effects
+	q.mu.Lock()
+	q.reap(now)
+	leaf := q.leaf(a)
+	q.busy(leaf)
+	t.leaf = leaf
+	leaf.tickets++
+	leaf.all.push(t, inLeaf)
+	q.age.push(t, inAge)
+	for n := leaf; n != nil; n = n.parent {
+		n.unfinished++
+		if n.parent != nil {
+			n.parent.greed.put(n, byGreed)
+		}
+	}
+	q.keepMax(t, &do)
+	q.mu.Unlock()
+	do.run()
+	return t
+}
+
+// keepMax ends one handshake where there are too many with t.
+func (q *Queue) keepMax(t *Ticket, do *effects) {
+	over := (*node)(nil)
+	if limit := q.cfg.MaxPerSource; limit > 0 {
+		if s := t.leaf.source(); s.unfinished > limit {
+			over = s
+		}
+	}
+	if limit := q.cfg.Max; over == nil && limit > 0 && q.root.unfinished > limit {
+		over = q.root
+	}
+	if over == nil {
+		return
+	}
+	if q.cfg.Shadow != nil {
+		q.cfg.Shadow(t.leaf.key.Prefix())
+		return
+	}
+	if v := q.victim(over, t); v != nil {
+		q.end(v, ErrShed, do)
+	}
+}
+
+// victim returns the oldest of the greediest source within n, but never not.
+func (q *Queue) victim(n *node, not *Ticket) *Ticket {
+	leaf := n.greediest()
+	v := leaf.all.head
+	if v == nil || v != not {
+		return v
+	}
+	if v = v.link[inLeaf].next; v != nil {
+		return v
+	}
+	for ; leaf != n; leaf = leaf.parent { // no source has more than one
+		if s := leaf.parent.greed.s; len(s) > 1 {
+			return s[1].greediest().all.head
+		}
+	}
+	return nil
+}
+
+func (n *node) greediest() *node {
+	for len(n.greed.s) > 0 {
+		n = n.greed.s[0]
+	}
+	return n
+}
+
+// Shed ends the oldest handshake of the greediest source, to win memory for
+// instance. It returns false if there is none but not.
+func (q *Queue) Shed(not *Ticket) bool {
+	var do effects
+	q.mu.Lock()
+	v := q.victim(q.root, not)
+	if v != nil {
+		q.end(v, ErrShed, &do)
+	}
+	q.mu.Unlock()
+	do.run()
+	return v != nil
+}
+
+// end cuts t, which is no longer counted from then on.
+func (q *Queue) end(t *Ticket, why error, do *effects) {
+	t.why = why
+	q.uncount(t)
+	if why == ErrShed {
+		q.shed++
+	}
+	if !q.release(t, do) {
+		do.add(t, effectCut)
+	}
+	q.dispatch(do)
+}
+
+// release lets t go on without a turn if it waits for one, so that it can end.
+// It reports whether Start will be called, and nothing else needs to be done.
+func (q *Queue) release(t *Ticket, do *effects) bool {
+	switch t.state {
+	case waiting:
+		q.unqueue(t)
+		t.state = paused
+		do.add(t, effectStart)
+		return true
+	case parked:
+		q.unqueue(t)
+		t.state = released
+		do.add(t, effectWake)
+	}
+	return false
+}
+
+// uncount takes t from the unfinished ones.
+func (q *Queue) uncount(t *Ticket) {
+	if !t.link[inLeaf].on {
+		return
+	}
+	t.leaf.all.remove(t, inLeaf)
+	q.age.remove(t, inAge)
+	for n := t.leaf; n != nil; n = n.parent {
+		n.unfinished--
+		switch {
+		case n.parent == nil:
+		case n.unfinished == 0:
+			n.parent.greed.remove(n, byGreed)
+		default:
+			n.parent.greed.settle(n, byGreed)
+		}
+	}
+}
+
+// enqueue lets t wait for a turn.
+func (q *Queue) enqueue(t *Ticket, front bool) {
+	for n := t.leaf; n != q.root; n = n.parent {
+		if n.waiting == 0 && n.running == 0 {
+			n.used = max(n.used, n.parent.floor-credit)
+		}
+	}
+	if front {
+		t.leaf.queue.pushFront(t, inTurn)
+	} else {
+		t.leaf.queue.push(t, inTurn)
+	}
+	for n := t.leaf; n != nil; n = n.parent {
+		n.waiting++
+	}
+	q.fix(t.leaf)
+}
+
+func (q *Queue) unqueue(t *Ticket) {
+	t.leaf.queue.remove(t, inTurn)
+	for n := t.leaf; n != nil; n = n.parent {
+		n.waiting--
+	}
+	q.fix(t.leaf)
+}
+
+// count makes t one of the running.
+func (q *Queue) count(t *Ticket) {
+	t.state = running
+	q.ready.Add(1)
+	q.running.push(t, inTurn)
+	t.charged += q.cost
+	for n := t.leaf; n != nil; n = n.parent {
+		n.running++
+		if n.parent != nil {
+			n.parent.floor = max(n.parent.floor, n.used)
+		}
+		n.used += q.cost
+	}
+	q.fix(t.leaf)
+}
+
+// stop makes t one that is not running, and charges its source with what it
+// really took so far.
+func (q *Queue) stop(t *Ticket, s state) {
+	t.state = s
+	if t.wait.Load() == 0 {
+		q.ready.Add(-1)
+	}
+	q.running.remove(t, inTurn)
+	diff := t.took.Load() - t.charged
+	t.charged += diff
+	for n := t.leaf; n != nil; n = n.parent {
+		n.running--
+		n.used += diff
+	}
+	q.fix(t.leaf)
+}
+
+// fix puts the nodes from n up among those that want a turn, or takes them
+// away.
+func (q *Queue) fix(n *node) {
+	for ; n != q.root; n = n.parent {
+		if q.wants(n) {
+			n.parent.turns.put(n, byTurn)
+		} else {
+			n.parent.turns.remove(n, byTurn)
+		}
+	}
+}
+
+// wants reports whether n waits for a turn and may have one.
+func (q *Queue) wants(n *node) bool {
+	return n.waiting > 0 && n.running < q.limit(n) && (n.queue.head != nil || n.turns.top() != nil)
+}
+
+// limit returns how many handshakes of n may run at once.
+func (q *Queue) limit(n *node) int {
+	if q.leaves == 1 {
+		return q.pace.times(aloneFactor * q.procs)
+	}
+	for ; n != q.root; n = n.parent {
+		if n.isSource() || n.parent.kids > 1 {
+			return q.pace.times(q.procs)
+		}
+	}
+	return q.pace.times(rootFactor * q.procs)
+}
+
+// room reports whether one more may be let in.
+func (q *Queue) room() bool {
+	return q.root.running < q.limit(q.root) && q.ready.Load() < int64(readyFactor*q.procs)
+}
+
+// dispatch gives turns while there are any to give.
+func (q *Queue) dispatch(do *effects) {
+	for q.root.waiting > 0 && q.room() {
+		n := q.root
+		for n.queue.head == nil {
+			k := n.turns.top()
+			if k == nil {
+				break
+			}
+			if !q.wants(k) { // its limit shrank when another source came
+				n.turns.remove(k, byTurn)
+				continue
+			}
+			n = k
+		}
+		t := n.queue.head
+		if t == nil {
+			if n == q.root {
+				break
+			}
+			q.fix(n)
+			continue
+		}
+		effect := effectStart
+		if t.state == parked {
+			effect = effectWake
+		}
+		q.unqueue(t)
+		q.count(t)
+		do.add(t, effect)
+	}
+	q.hungry.Store(q.root.waiting > 0)
+	if q.root.waiting > 0 && !q.ticking {
+		q.ticking = true
+		q.due = q.clock() + int64(tickEvery)
+		q.after(tickEvery, q.tick)
+	}
+}
+
+// tick looks after what only time brings about.
+func (q *Queue) tick() {
+	now := q.clock()
+	var do effects
+	q.mu.Lock()
+	q.ticking = false
+	for t := q.running.head; t != nil; {
+		next := t.link[inTurn].next
+		if w := t.wait.Load(); w > 0 && now-w >= int64(countedWait) && t.wait.CompareAndSwap(w, isReleased) {
+			q.stop(t, released)
+		}
+		t = next
+	}
+	for t := q.age.head; t != nil && t.deadline <= now; t = q.age.head {
+		if t.state == waiting {
+			q.end(t, ErrTimeout, &do)
+			continue
+		}
+		q.release(t, &do)
+		q.age.remove(t, inAge) // its own deadline ends it
+	}
+	q.reap(now)
+	if q.pace.tick(int(q.ready.Load()), q.procs, now-q.due, q.leaves == 1) {
+		q.refit(q.root)
+	}
+	q.dispatch(&do)
+	q.mu.Unlock()
+	do.run()
+}
+
+// QueueStats are a Queue's numbers at one moment.
+type QueueStats struct {
+	Unfinished int    // handshakes that are not finished
+	Waiting    int    // of them: wait for a turn
+	Running    int    // of them: have it
+	Sources    int    // addresses that are remembered
+	Shed       uint64 // ended for being too many, ever
+}
+
+// Stats returns the numbers.
+func (q *Queue) Stats() QueueStats {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return QueueStats{
+		Unfinished: q.root.unfinished, Waiting: q.root.waiting, Running: q.root.running,
+		Sources: q.leaves, Shed: q.shed,
+	}
+}

@@ -1,0 +1,70 @@
+package netserver_test
+
+import (
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+
+	"netserver"
+	"netserver/netservertest"
+)
+
+// Each way in which a handshake fails has its class. crypto/tls tells most of
+// them only by words, so this test fails when they change.
+func TestHandshakeOutcomes(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(c *netserver.Config)
+		talk func(t *testing.T, r *netservertest.Running, c net.Conn)
+		want netserver.Outcome
+	}{
+		{"probe", nil, func(*testing.T, *netservertest.Running, net.Conn) {}, netserver.OutcomeProbe},
+		{"not TLS", nil, func(_ *testing.T, _ *netservertest.Running, c net.Conn) { c.Write([]byte("HELO there\r\n")) }, netserver.OutcomeNotTLS},
+		{"version", func(c *netserver.Config) { c.TLS.Version = "TLSv1_3" },
+			client(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), netserver.OutcomeNoVersion},
+		{"suite", nil, client(func(c *tls.Config) {
+			c.MaxVersion = tls.VersionTLS12
+			c.CipherSuites = []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
+		}), netserver.OutcomeNoSuite},
+		{"the client refuses the certificate", nil, client(func(c *tls.Config) { c.RootCAs, c.InsecureSkipVerify = nil, false }), netserver.OutcomeAlert},
+		{"reset", nil, func(t *testing.T, _ *netservertest.Running, c net.Conn) {
+			c.Write(hello(t))
+			io.ReadFull(c, make([]byte, 10))
+			c.(*net.TCPConn).SetLinger(0)
+		}, netserver.OutcomeReset},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+			if tt.set != nil {
+				tt.set(&s.Config)
+			}
+			r := netservertest.Start(t, s, "ssl")
+			c := r.DialRaw(t, "ssl")
+			tt.talk(t, r, c)
+			c.Close()
+			if rec := r.Records(t, 1)[0]; rec.Outcome != tt.want {
+				t.Errorf("%v: %v", rec.Outcome, rec.Err)
+			}
+		})
+	}
+}
+
+func client(set func(c *tls.Config)) func(*testing.T, *netservertest.Running, net.Conn) {
+	return func(_ *testing.T, r *netservertest.Running, c net.Conn) {
+		cfg := r.ClientTLS().Clone()
+		set(cfg)
+		tls.Client(c, cfg).Handshake()
+	}
+}
+
+func TestEveryOutcomeHasAName(t *testing.T) {
+	seen := map[string]bool{}
+	for o := range netserver.Outcomes {
+		if s := o.String(); s == "" || s == "unknown" || seen[s] {
+			t.Errorf("outcome %d is called %q", o, s)
+		} else {
+			seen[s] = true
+		}
+	}
+}
