@@ -344,7 +344,12 @@ func (r *run) start(l *listening, nc net.Conn) {
 		r.pool.run(c)
 		return
 	}
-	go c.arrive()
+	if h := &r.srv.Hooks; l.header != nil || h.Accepted != nil || h.Denied != nil || h.Closed != nil {
+		go c.arrive() // what a program adds may wait
+		return
+	}
+	// Rules for addresses take less than starting a goroutine.
+	c.arrive()
 }
 
 func (r *run) isDraining() bool {
