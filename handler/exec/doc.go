@@ -26,19 +26,29 @@
 // The client's end of file closes the program's input. When the program closes
 // its output, the client gets all that was written and then the end; the
 // program may go on. When the program exits, the client is done, whether it
-// still sends or not. What the program leaves running may hold its output (or,
-// if the program had the socket itself, its standard error, where that goes to
-// the log) for Handler.WaitDelay; then the client is closed all the same. Such
-// leftovers are not killed: a job that was put into the background may go on.
+// still sends or not.
+//
+// What the program leaves running may hold the client for Handler.WaitDelay:
+// while it has the program's output open, so that more can come, or a standard
+// error that goes to the log. (Where the program had the socket itself, only
+// the standard error tells; if that does not go to the log, the client ends
+// with the program.) Then the client is closed all the same. Such leftovers are
+// not killed: a job that was put into the background may go on.
 //
 // When the client goes away (a reset, a limit of the server, the end of the
 // context) the program's process group gets TERM, and KILL after
-// Handler.KillGrace. A client that only closes its connection looks like one
+// Handler.KillGrace, or as soon as the program has ended and nobody has its
+// standard error any more. A client that only closes its connection looks like one
 // that will send no more: the program reads end of file, and is ended by
 // SIGPIPE when it writes.
 //
 // If the server is killed, Linux kills the programs too (but not their
 // children, and not a program that changes its user by a set-user-ID bit).
+//
+// # Descriptors
+//
+// A program has descriptors 0, 1 and 2, and those that the server itself was
+// started with, unless they are close-on-exec; never another client's.
 //
 // # Record
 //

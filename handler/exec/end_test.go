@@ -312,9 +312,9 @@ func TestExitStatus(t *testing.T) {
 // What a program leaves running may write for WaitDelay and not longer.
 func TestLeftoversDoNotHoldTheClient(t *testing.T) {
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {
-		h := sh(`(sleep 0.1; echo late; exec sleep 1000) & echo early`)
+		h := sh(`(while kill -0 $$ 2>&-; do :; done; echo late; exec sleep 1000) & echo early`)
 		h.Pipes = pipes
-		h.WaitDelay = 500 * time.Millisecond
+		h.WaitDelay = time.Second
 		s := serve(t, h)
 		c := s.dial(proto)
 		got, err := io.ReadAll(c)
@@ -344,6 +344,23 @@ func TestBackgroundJobHoldsNobody(t *testing.T) {
 		}
 		killGroup(t, s.record())
 	})
+}
+
+// A server that stops waits for no daemon that holds a program's standard error.
+func TestDaemonDoesNotHoldTheServer(t *testing.T) {
+	h := sh(`exec >&- <&-; sleep 1000 & exit 0`)
+	h.WaitDelay = time.Hour
+	for _, proto := range []string{"tcp", "tls"} {
+		s := serve(t, h, func(s *netserver.Server) { s.Config.Grace = 200 * time.Millisecond })
+		c := s.dial(proto)
+		if proto == "tls" { // with the socket the end is known later
+			io.ReadAll(c)
+		}
+		if err := s.stop(); !errors.Is(err, netserver.ErrCut) || strings.Contains(err.Error(), "not returned") {
+			t.Errorf("%s: %v", proto, err)
+		}
+		killGroup(t, s.record())
+	}
 }
 
 // Threads end while programs run: none of them may take a program along.

@@ -14,19 +14,31 @@ type process struct{ *os.Process }
 // A parent starts programs.
 type parent struct{}
 
+func (*parent) do(f func()) { f() }
+func (*parent) done()       {}
+
 // startPipes runs cmd with files as its standard input, output and error.
 func (h *Handler) startPipes(cmd *command, env []string, files [3]*os.File) (*program, error) {
-	proc, err := os.StartProcess(cmd.path, cmd.argv, &os.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:]})
+	var proc *os.Process
+	var err error
+	h.threads.do(func() {
+		proc, err = os.StartProcess(cmd.path, cmd.argv, &os.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:]})
+	})
 	if err != nil {
+		h.threads.done()
 		return nil, fmt.Errorf("cannot start %s: %w", cmd.path, err)
 	}
 	p := &program{pid: proc.Pid, exited: make(chan struct{}), sys: process{proc}}
-	go p.await()
+	go p.await(&h.threads)
 	return p, nil
 }
 
-func (p *program) await() {
+func (p *program) await(threads *parent) {
 	state, err := p.sys.Wait()
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
+	threads.done()
 	p.exit.status = -1
 	if err == nil {
 		p.exit.status = state.ExitCode()
@@ -38,7 +50,13 @@ func (p *program) await() {
 func (p *program) terminate() {}
 
 // kill ends the program. What it started goes on.
-func (p *program) kill() { p.sys.Kill() }
+func (p *program) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.sys.Kill()
+	}
+}
 
 func (p *program) groupAlive() bool { return false }
 

@@ -117,6 +117,7 @@ func (s *session) servePipes(ctx context.Context) error {
 		s.p.end(s.h.killGrace(), s.logged)
 		s.stderr.stopWaiting(0)
 	}
+	s.awaitLog(ctx)
 	return s.finish(gone)
 }
 
@@ -240,6 +241,19 @@ func (s *session) startLog() {
 		s.logged = make(chan struct{})
 		s.tasks.Go(s.logErrors)
 	}
+}
+
+// awaitLog waits for the last line, as long as stopWaiting has said, but not
+// past ctx.
+func (s *session) awaitLog(ctx context.Context) {
+	if s.logged == nil {
+		return
+	}
+	select {
+	case <-s.logged:
+	case <-ctx.Done():
+	}
+	s.stderr.stopWaiting(0)
 }
 
 func (s *session) logErrors() {
