@@ -70,7 +70,7 @@ func (r Record) Attrs() []slog.Attr {
 		}
 		a = append(a, slog.String("via", via))
 	}
-	a = append(a, slog.String("stage", r.Stage.String()), slog.String("outcome", r.Outcome.String()))
+	a = append(a, slog.String("stage", r.Stage.String()))
 	if t := r.TLS; t != nil && t.HandshakeComplete {
 		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", tls.CipherSuiteName(t.CipherSuite)))
 		if t.ServerName != "" {
@@ -93,6 +93,9 @@ func (r Record) Attrs() []slog.Attr {
 		if errors.As(e.Err, &p) {
 			a = append(a, slog.String("stack", string(p.Stack)))
 		}
+	}
+	if r.Outcome != OutcomeServed {
+		a = append(a, slog.String("outcome", r.Outcome.String()))
 	}
 	return a
 }

@@ -36,7 +36,7 @@ const (
 	maxIdle = 16384
 	// aloneFactor times the processors is how many handshakes may run of a
 	// source that is alone, and rootFactor in all when there are several.
-	aloneFactor = 16
+	aloneFactor = 64
 	rootFactor  = 2
 	// readyFactor times the processors is how many may want the CPU at one
 	// moment before nobody more is let in: enough that it is never idle, and
