@@ -1,0 +1,222 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"netserver/bench/flood"
+	"netserver/bench/honest"
+	"netserver/bench/loopback"
+	"netserver/bench/peers"
+)
+
+const (
+	settle     = 300 * time.Millisecond // an attack is under way after that
+	warmUp     = 30                     // clients before the measurement
+	loadNice   = -5                     // honest clients go first, so that their latency tells of the server
+	floodNice  = 5
+	startTries = 3
+)
+
+var honestSource = netip.AddrFrom4([4]byte{127, 0, 0, 3})
+
+// A sample is one measurement of a server under an attack.
+type sample struct {
+	Attack, Target string
+	Round          int // from 1
+	Honest         honest.Result
+	Flood          flood.Result
+	CPU            time.Duration // of the server, in Window
+	Window         time.Duration
+	Base, Peak     int64 // the server's memory before the attack and at most, in bytes
+	Err            string
+}
+
+// A runner measures.
+type runner struct {
+	o     options
+	place peers.Place // certificate and backend, for all
+}
+
+// measure starts a fresh server, attacks it, and ends it.
+func (r *runner) measure(ctx context.Context, a attack, t target, round int) sample {
+	s := sample{Attack: a.name, Target: t.name, Round: round}
+	if err := r.fill(ctx, &s, a, t); err != nil {
+		s.Err = err.Error()
+	}
+	return s
+}
+
+func (r *runner) fill(ctx context.Context, s *sample, a attack, t target) error {
+	server, err := r.start(ctx, t)
+	if err != nil {
+		return err
+	}
+	defer server.Stop()
+	if !t.plain {
+		warm := honest.Options{To: server.Addr, From: honestSource, TLS: true, Rate: 200, Count: warmUp}
+		if _, err := honest.Run(ctx, warm); err != nil {
+			return err
+		}
+	}
+	before, err := server.Usage()
+	if err != nil {
+		return err
+	}
+	s.Base = before.Memory
+	if err := r.attacked(ctx, s, a, server); err != nil {
+		return err
+	}
+	after, err := server.Usage()
+	if err != nil {
+		return err
+	}
+	s.Peak = after.Peak
+	return nil
+}
+
+// start starts a server of its own for one measurement. Another process may
+// have taken the port meanwhile, so it tries again.
+func (r *runner) start(ctx context.Context, t target) (*peers.Process, error) {
+	var failed error
+	for range startTries {
+		at := r.place
+		dir, err := os.MkdirTemp(r.place.Dir, t.name)
+		if err != nil {
+			return nil, err
+		}
+		at.Dir = dir
+		if at.Port, err = loopback.FreePort(); err != nil {
+			return nil, err
+		}
+		cmd, err := t.command(at)
+		if err != nil {
+			return nil, err
+		}
+		var p *peers.Process
+		if t.plain {
+			p, err = peers.StartUnchecked(ctx, cmd, at.Port)
+		} else {
+			p, err = peers.Start(ctx, cmd, at.Port, true)
+		}
+		if err == nil || ctx.Err() != nil {
+			return p, err
+		}
+		failed = err
+	}
+	return nil, fmt.Errorf("%s does not start: %w", t.name, failed)
+}
+
+// attacked runs the attack and the honest clients, and measures the server
+// while the latter come.
+func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peers.Process) error {
+	length := r.o.duration
+	if a.holds() {
+		length = r.o.holdTime()
+	}
+	var attacker *child
+	if a.flood.Kind != "" {
+		o := a.flood
+		o.To = server.Addr
+		o.Duration = length
+		if !a.holds() && !a.calm {
+			o.Duration += settle + r.o.timeout + time.Second // the honest clients end it
+		}
+		var err error
+		if attacker, err = startChild(role{Flood: &o, Nice: floodNice}); err != nil {
+			return err
+		}
+		defer attacker.end(nil)
+		if !a.holds() && !a.calm {
+			pause(ctx, settle)
+		}
+	}
+	begin := time.Now()
+	before, err := server.Usage()
+	if err != nil {
+		return err
+	}
+	if !a.calm {
+		err = r.honest(s, server.Addr, length)
+	} else {
+		err = attacker.wait(&s.Flood)
+	}
+	if err != nil {
+		return err
+	}
+	after, err := server.Usage()
+	if err != nil {
+		return err
+	}
+	s.CPU, s.Window = after.CPU-before.CPU, time.Since(begin)
+	switch {
+	case attacker == nil || a.calm:
+		return nil
+	case a.holds():
+		return attacker.wait(&s.Flood)
+	}
+	return attacker.end(&s.Flood)
+}
+
+func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) error {
+	load, err := startChild(role{Nice: loadNice, Load: &honest.Options{
+		To: to, From: honestSource, TLS: true,
+		Rate: r.o.rate, Duration: length, Timeout: r.o.timeout,
+	}})
+	if err != nil {
+		return err
+	}
+	return load.wait(&s.Honest)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// A child is the load or the attack.
+type child struct {
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+	done           bool
+}
+
+func startChild(r role) (*child, error) {
+	cmd, err := r.command()
+	if err != nil {
+		return nil, err
+	}
+	c := &child{cmd: cmd}
+	cmd.Stdout, cmd.Stderr = &c.stdout, &c.stderr
+	return c, cmd.Start()
+}
+
+// end tells the child to end and reads its result, unless that has been done.
+func (c *child) end(result any) error {
+	if c.done {
+		return nil
+	}
+	c.cmd.Process.Signal(syscall.SIGTERM)
+	return c.wait(result)
+}
+
+// wait reads the child's result when it has ended by itself.
+func (c *child) wait(result any) error {
+	c.done = true
+	if err := c.cmd.Wait(); err != nil {
+		return fmt.Errorf("the generator: %w: %s", err, bytes.TrimSpace(c.stderr.Bytes()))
+	}
+	if result == nil {
+		return nil
+	}
+	return json.Unmarshal(c.stdout.Bytes(), result)
+}

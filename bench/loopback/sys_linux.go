@@ -1,0 +1,73 @@
+package loopback
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// control lets the kernel choose the port at connect: the pair of addresses
+// must be free then, not the port alone, so that one source can have as many
+// connections to each target as there are ports.
+func control(network, _ string, rc syscall.RawConn) error {
+	if network != "tcp4" {
+		return nil
+	}
+	var err error
+	cerr := rc.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	})
+	if cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// Nice sets the priority of every thread of this process, from -20 (most) to
+// 19 (least). Less than 0 needs a privilege. Threads that start later inherit
+// it.
+func Nice(n int) error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range tasks {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, tid, n); err != nil && err != unix.ESRCH {
+			return err
+		}
+	}
+	return nil
+}
+
+// A Clock wakes its goroutine more precisely than time.Sleep, whose wake-ups
+// come up to a millisecond late. It belongs to one goroutine.
+type Clock struct{}
+
+// NewClock binds the calling goroutine to a thread. Release ends that.
+func NewClock() Clock {
+	runtime.LockOSThread()
+	return Clock{}
+}
+
+// Release gives the thread back.
+func (Clock) Release() { runtime.UnlockOSThread() }
+
+// SleepUntil returns at t, or at once if t has passed.
+func (Clock) SleepUntil(t time.Time) {
+	for {
+		d := time.Until(t)
+		if d <= 0 {
+			return
+		}
+		ts := unix.NsecToTimespec(int64(d))
+		unix.Nanosleep(&ts, nil)
+	}
+}

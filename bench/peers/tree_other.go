@@ -1,0 +1,18 @@
+//go:build !linux
+
+package peers
+
+import (
+	"errors"
+	"syscall"
+)
+
+func endWithUs() *syscall.SysProcAttr { return nil }
+
+type stat struct{ pid int }
+
+func tree(root int) ([]stat, error) { return []stat{{root}}, nil }
+
+func usage(int) (Usage, error) { return Usage{}, errors.ErrUnsupported }
+
+func same(all []stat) []int { return nil }
