@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -100,6 +101,9 @@ func (r *runner) start(ctx context.Context, t target) (*peers.Process, error) {
 		if err != nil {
 			return nil, err
 		}
+		if cmd, err = withPriority(cmd, r.o.priority); err != nil {
+			return nil, err
+		}
 		var p *peers.Process
 		if t.plain {
 			p, err = peers.StartUnchecked(ctx, cmd, at.Port)
@@ -112,6 +116,21 @@ func (r *runner) start(ctx context.Context, t target) (*peers.Process, error) {
 		failed = err
 	}
 	return nil, fmt.Errorf("%s does not start: %w", t.name, failed)
+}
+
+// withPriority lets a server start at a priority that it hands down to all that
+// it starts; the process stays the same one.
+func withPriority(cmd *exec.Cmd, n int) (*exec.Cmd, error) {
+	if n == 0 {
+		return cmd, nil
+	}
+	nice, err := exec.LookPath("nice")
+	if err != nil {
+		return nil, fmt.Errorf("-priority: %w", err)
+	}
+	with := exec.Command(nice, append([]string{"-n", strconv.Itoa(n), cmd.Path}, cmd.Args[1:]...)...)
+	with.Env, with.Dir = cmd.Env, cmd.Dir
+	return with, nil
 }
 
 // attacked runs the attack and the honest clients, and measures the server
@@ -130,7 +149,7 @@ func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peer
 			o.Duration += settle + r.o.timeout + time.Second // the honest clients end it
 		}
 		var err error
-		if attacker, err = startChild(role{Flood: &o, Nice: floodNice}); err != nil {
+		if attacker, err = startChild(role{Flood: &o, Nice: r.o.priority + floodNice}); err != nil {
 			return err
 		}
 		defer attacker.end(nil)
@@ -166,7 +185,7 @@ func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peer
 }
 
 func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) error {
-	load, err := startChild(role{Nice: loadNice, Load: &honest.Options{
+	load, err := startChild(role{Nice: r.o.priority + loadNice, Load: &honest.Options{
 		To: to, From: honestSource, TLS: true,
 		Rate: r.o.rate, Duration: length, Timeout: r.o.timeout,
 	}})

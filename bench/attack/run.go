@@ -170,6 +170,14 @@ func (s sample) rate() float64 {
 	return float64(s.Flood.Done) / s.Flood.Elapsed.Seconds()
 }
 
+// refused is how many of its connections failed in a second.
+func (s sample) refused() float64 {
+	if s.Flood.Elapsed == 0 {
+		return 0
+	}
+	return float64(s.Flood.Failed) / s.Flood.Elapsed.Seconds()
+}
+
 // perConn is the server's CPU time for a connection of the attack, in
 // microseconds; of calm attacks only, as others have honest clients in it.
 func (s sample) perConn() float64 {

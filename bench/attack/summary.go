@@ -18,6 +18,7 @@ type summary struct {
 	sent, failed       int
 	failures           map[string]int
 	rate               float64       // of the attack, median
+	refused            float64       // connections of the attack that failed in a second, median
 	cpu                float64       // processors that the server used, median
 	perConn            float64       // microseconds of CPU, median
 	peak               int64         // largest
@@ -85,6 +86,7 @@ func (r *report) summary(a attack, t target) (summary, bool) {
 	sum.p90 = medianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P90 })
 	sum.p99 = medianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P99 })
 	sum.rate = medianOf(all, sample.rate)
+	sum.refused = medianOf(all, sample.refused)
 	sum.perConn = medianOf(all, sample.perConn)
 	sum.perHeld = medianOf(all, sample.perHeld)
 	sum.cpu = medianOf(all, func(s sample) float64 { return s.CPU.Seconds() / s.Window.Seconds() })
@@ -122,6 +124,9 @@ func (s summary) note() string {
 		if s.cut > 0 {
 			parts = append(parts, fmt.Sprintf("last cut after %.1f s", s.cut.Seconds()))
 		}
+	}
+	if s.refused >= 1 && !s.attack.holds() {
+		parts = append(parts, fmt.Sprintf("%.0f/s of the attack turned away", s.refused))
 	}
 	if s.attack.calm && s.perConn > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f µs of CPU each", s.perConn))

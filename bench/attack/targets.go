@@ -38,7 +38,7 @@ func targets() []target {
 	}
 	return append(all,
 		target{name: oursOff, title: "netserver, handshake_queue none", extra: true, missing: noQueue, command: engine([]string{"--handshake_queue", "none"})},
-		target{name: oursDeny, title: "netserver, the attacker denied", extra: true, command: engine([]string{"--cidr_deny", "127.64.0.0/12"})},
+		target{name: oursDeny, title: "netserver, the attacker denied", extra: true, command: engine([]string{"--cidr_allow", "127.0.0.0/8", "--cidr_deny", "127.64.0.0/12"})},
 		target{name: bareClose, title: "bare accept and close", extra: true, plain: true, command: own(kindClose)},
 	)
 }

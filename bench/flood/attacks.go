@@ -97,6 +97,9 @@ func (c *client) garbage(tc *net.TCPConn) error {
 	if _, err := tc.Write(append(c.hello(), random(512)...)); err != nil {
 		return err
 	}
+	if _, err := io.ReadFull(tc, make([]byte, 1)); err != nil {
+		return err // it was closed without an answer: turned away
+	}
 	return untilClosed(tc)
 }
 

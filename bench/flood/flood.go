@@ -34,7 +34,7 @@ type Options struct {
 // A Result is what the attacker got.
 type Result struct {
 	Done    int64 // connections that went as planned, or that the server ended
-	Failed  int64 // connections that did not
+	Failed  int64 // connections that did not: most were turned away
 	Elapsed time.Duration
 
 	// Of holding attacks only:
