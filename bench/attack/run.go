@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/bench/loopback"
 	"netserver/bench/peers"
 )
 
@@ -87,6 +88,13 @@ func (r *report) installed(ts []target) []target {
 // measure runs all rounds, as far as the limit allows.
 func (r *report) measure(ctx context.Context, progress io.Writer) error {
 	begin := time.Now()
+	if r.o.priority != 0 {
+		undo, err := loopback.NiceSession(r.o.priority)
+		if err != nil {
+			return fmt.Errorf("-priority %d: %w", r.o.priority, err)
+		}
+		defer undo()
+	}
 	dir, err := os.MkdirTemp("", "attack")
 	if err != nil {
 		return err

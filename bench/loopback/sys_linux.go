@@ -4,6 +4,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -45,6 +46,27 @@ func Nice(n int) error {
 		}
 	}
 	return nil
+}
+
+const autogroup = "/proc/self/autogroup"
+
+// NiceSession sets the priority of this session, as Nice does for processes:
+// with the kernel's autogroups, those of two processes count only if they are
+// of one session. It returns a function that undoes it. Where there are no
+// such groups it does nothing.
+func NiceSession(n int) (undo func(), err error) {
+	b, err := os.ReadFile(autogroup)
+	if err != nil {
+		return func() {}, nil
+	}
+	before := "0"
+	if f := strings.Fields(string(b)); len(f) > 0 { // "/autogroup-32 nice 0"
+		before = f[len(f)-1]
+	}
+	if err := os.WriteFile(autogroup, []byte(strconv.Itoa(n)), 0); err != nil {
+		return func() {}, err
+	}
+	return func() { os.WriteFile(autogroup, []byte(before), 0) }, nil
 }
 
 // A Clock wakes its goroutine more precisely than time.Sleep, whose wake-ups
