@@ -36,7 +36,8 @@ type sample struct {
 	Flood          flood.Result
 	CPU            time.Duration // of the server, in Window
 	Window         time.Duration
-	Base, Peak     int64 // the server's memory before the attack and at most, in bytes
+	Others         float64 // processors that others on the machine used meanwhile
+	Base, Peak     int64   // the server's memory before the attack and at most, in bytes
 	Err            string
 }
 
@@ -67,12 +68,18 @@ func (r *runner) fill(ctx context.Context, s *sample, a attack, t target) error 
 			return err
 		}
 	}
+	begin := time.Now()
+	busy, err := peers.Busy()
+	if err != nil {
+		return err
+	}
 	before, err := server.Usage()
 	if err != nil {
 		return err
 	}
 	s.Base = before.Memory
-	if err := r.attacked(ctx, s, a, server); err != nil {
+	generators, err := r.attacked(ctx, s, a, server)
+	if err != nil {
 		return err
 	}
 	after, err := server.Usage()
@@ -80,6 +87,12 @@ func (r *runner) fill(ctx context.Context, s *sample, a attack, t target) error 
 		return err
 	}
 	s.Peak = after.Peak
+	now, err := peers.Busy()
+	if err != nil {
+		return err
+	}
+	others := now - busy - (after.CPU - before.CPU) - generators
+	s.Others = max(0, others.Seconds()/time.Since(begin).Seconds())
 	return nil
 }
 
@@ -134,65 +147,71 @@ func withPriority(cmd *exec.Cmd, n int) (*exec.Cmd, error) {
 }
 
 // attacked runs the attack and the honest clients, and measures the server
-// while the latter come.
-func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peers.Process) error {
+// while the latter come. It returns the CPU time that the generators used.
+func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peers.Process) (generators time.Duration, err error) {
 	length := r.o.duration
 	if a.holds() {
 		length = r.o.holdTime()
 	}
-	var attacker *child
-	if a.flood.Kind != "" {
-		o := a.flood
-		o.To = server.Addr
-		o.Duration = length
-		if !a.holds() && !a.calm {
-			o.Duration += settle + r.o.timeout + time.Second // the honest clients end it
-		}
-		var err error
-		if attacker, err = startChild(role{Flood: &o, Nice: r.o.priority + floodNice}); err != nil {
-			return err
-		}
-		defer attacker.end(nil)
-		if !a.holds() && !a.calm {
-			pause(ctx, settle)
-		}
+	attacker, err := r.attacker(ctx, a, server.Addr, length)
+	if err != nil {
+		return 0, err
 	}
+	defer attacker.end(nil)
+	var load *child
 	begin := time.Now()
 	before, err := server.Usage()
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if !a.calm {
-		err = r.honest(s, server.Addr, length)
-	} else {
+	if a.calm {
 		err = attacker.wait(&s.Flood)
+	} else {
+		load, err = r.honest(s, server.Addr, length)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	after, err := server.Usage()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.CPU, s.Window = after.CPU-before.CPU, time.Since(begin)
-	switch {
-	case attacker == nil || a.calm:
-		return nil
-	case a.holds():
-		return attacker.wait(&s.Flood)
+	if a.holds() {
+		err = attacker.wait(&s.Flood)
+	} else {
+		err = attacker.end(&s.Flood)
 	}
-	return attacker.end(&s.Flood)
+	return attacker.cpu() + load.cpu(), err
 }
 
-func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) error {
+// attacker starts the attack, if there is one, and lets a flood get under way.
+func (r *runner) attacker(ctx context.Context, a attack, to netip.AddrPort, length time.Duration) (*child, error) {
+	if a.flood.Kind == "" {
+		return nil, nil
+	}
+	o := a.flood
+	o.To, o.Duration = to, length
+	ends := a.holds() || a.calm // by itself; else when the honest clients are done
+	if !ends {
+		o.Duration += settle + r.o.timeout + time.Second
+	}
+	c, err := startChild(role{Flood: &o, Nice: r.o.priority + floodNice})
+	if err == nil && !ends {
+		pause(ctx, settle)
+	}
+	return c, err
+}
+
+func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) (*child, error) {
 	load, err := startChild(role{Nice: r.o.priority + loadNice, Load: &honest.Options{
 		To: to, From: honestSource, TLS: true,
 		Rate: r.o.rate, Duration: length, Timeout: r.o.timeout,
 	}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return load.wait(&s.Honest)
+	return load, load.wait(&s.Honest)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -202,7 +221,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A child is the load or the attack.
+// A child is the load or the attack; nil if there is none.
 type child struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
@@ -216,12 +235,23 @@ func startChild(r role) (*child, error) {
 	}
 	c := &child{cmd: cmd}
 	cmd.Stdout, cmd.Stderr = &c.stdout, &c.stderr
-	return c, cmd.Start()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// cpu returns the CPU time that the child has used, when it has ended.
+func (c *child) cpu() time.Duration {
+	if c == nil || c.cmd.ProcessState == nil {
+		return 0
+	}
+	return c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()
 }
 
 // end tells the child to end and reads its result, unless that has been done.
 func (c *child) end(result any) error {
-	if c.done {
+	if c == nil || c.done {
 		return nil
 	}
 	c.cmd.Process.Signal(syscall.SIGTERM)

@@ -117,7 +117,11 @@ func (s summary) note() string {
 		parts = append(parts, fmt.Sprintf("%d %s", s.failures[why], why))
 	}
 	if s.attack.holds() && s.rounds > 0 {
-		parts = append(parts, fmt.Sprintf("held %d, %.1f KiB each", s.held, s.perHeld/1024))
+		held := fmt.Sprintf("held %d", s.held)
+		if s.perHeld > 0 { // a server whose processes come and go may have less after than before
+			held += fmt.Sprintf(", %.1f KiB each", s.perHeld/1024)
+		}
+		parts = append(parts, held)
 		if s.left > 0 {
 			parts = append(parts, fmt.Sprintf("%d never cut", s.left))
 		}
@@ -178,4 +182,9 @@ func (r *report) lag() time.Duration {
 		most = max(most, s.Honest.Lag.P99)
 	}
 	return most
+}
+
+// others returns how many processors other work used, in the middle.
+func (r *report) others() float64 {
+	return medianOf(r.samples, func(s sample) float64 { return s.Others })
 }

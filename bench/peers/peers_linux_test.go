@@ -5,12 +5,26 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
 	"netserver/bench/honest"
 	"netserver/bench/loopback"
 )
+
+// need skips the test without the peer; with CI=true the test fails.
+func need(t *testing.T, p Peer) {
+	t.Helper()
+	missing := p.Missing()
+	switch {
+	case missing == "":
+	case os.Getenv("CI") == "true":
+		t.Fatal(missing)
+	default:
+		t.Skip(missing)
+	}
+}
 
 // Each peer that is installed serves with the configuration written for it.
 func TestPeersServe(t *testing.T) {
@@ -28,9 +42,7 @@ func TestPeersServe(t *testing.T) {
 	at.Backend = backend.Addr().(*net.TCPAddr).AddrPort().Port()
 	for _, p := range All() {
 		t.Run(p.Name, func(t *testing.T) {
-			if missing := p.Missing(); missing != "" {
-				t.Skip(missing) // in CI too: peers are compared by hand
-			}
+			need(t, p)
 			at := at
 			at.Dir = t.TempDir()
 			if at.Port, err = loopback.FreePort(); err != nil {
@@ -86,6 +98,17 @@ func TestParseStat(t *testing.T) {
 	}
 	for _, s := range []string{"", "7 (x", "7 (x) R 3"} {
 		if _, err := parseStat(7, s); err == nil {
+			t.Errorf("%q was read", s)
+		}
+	}
+}
+
+func TestParseBusy(t *testing.T) {
+	if d, err := parseBusy("cpu  1 2 4 1000 1000 8 16 0 0 0"); err != nil || d != 31*tick {
+		t.Errorf("%v, %v", d, err)
+	}
+	for _, s := range []string{"", "cpu 1", "intr 1 2 3 4 5 6 7 8"} {
+		if _, err := parseBusy(s); err == nil {
 			t.Errorf("%q was read", s)
 		}
 	}
