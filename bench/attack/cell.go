@@ -21,8 +21,7 @@ import (
 const (
 	settle     = 300 * time.Millisecond // an attack is under way after that
 	warmUp     = 30                     // clients before the measurement
-	loadNice   = -5                     // honest clients go first, so that their latency tells of the server
-	floodNice  = 5
+	loadNice   = -5                     // beside the servers', where the load may not be real-time
 	startTries = 3
 )
 
@@ -196,7 +195,7 @@ func (r *runner) attacker(ctx context.Context, a attack, to netip.AddrPort, leng
 	if !ends {
 		o.Duration += settle + r.o.timeout + time.Second
 	}
-	c, err := startChild(role{Flood: &o, Nice: r.o.priority + floodNice})
+	c, err := startChild(role{Flood: &o, Nice: r.o.priority + r.o.below})
 	if err == nil && !ends {
 		pause(ctx, settle)
 	}

@@ -39,7 +39,8 @@ type options struct {
 	rate             float64
 	conns, stalled   int
 	limit            time.Duration
-	priority         int
+	priority         int // of the servers
+	below            int // how far the attackers' is below that
 	out              string
 	list             bool
 }
@@ -87,7 +88,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.conns, "conns", 256, "connections of a flood at once")
 	fs.IntVar(&o.stalled, "stalled", 10000, "connections of an attack that holds them; a fifth of that for slow")
 	fs.DurationVar(&o.limit, "limit", 10*time.Minute, "of the whole run; what does not fit is left out, and said")
-	fs.IntVar(&o.priority, "priority", 0, "of the servers, as `nice` has it; the honest clients have 5 more and attackers 5 less. Below 0 is for a machine that has other work to do, and for root")
+	fs.IntVar(&o.priority, "priority", 0, "of the servers, as `nice` has it; the honest clients go first. Below 0 is for a machine that has other work to do, and for root")
+	fs.IntVar(&o.below, "attackers-below", 5, "how much `nice`r attackers are than the servers; with 0 the attack is stronger, and latencies tell less of the server alone")
 	fs.StringVar(&o.out, "out", "", "`directory` to write attack.md and attack.svg to")
 	fs.BoolVar(&o.list, "list", false, "list attacks and targets, and what is missing")
 	if err := fs.Parse(args); err != nil {
@@ -113,6 +115,7 @@ func (o options) check() error {
 		inside("stalled", o.stalled, 1, flood.MaxConns),
 		inside("handshake-timeout", o.handshake, 1, 60),
 		inside("priority", o.priority, -15, 10),
+		inside("attackers-below", o.below, 0, 20),
 		inside("rate", int(o.rate), 1, 1000),
 		inside("duration (in ms)", int(o.duration.Milliseconds()), 100, 60000),
 		inside("timeout (in ms)", int(o.timeout.Milliseconds()), 100, 60000),

@@ -13,6 +13,9 @@ func control(_, _ string, _ syscall.RawConn) error { return nil }
 // Nice sets the priority of this process where the system is Linux.
 func Nice(int) error { return errors.ErrUnsupported }
 
+// RealTime puts this process before others where the system is Linux.
+func RealTime() error { return errors.ErrUnsupported }
+
 // NiceSession sets the priority of this session where the system is Linux.
 func NiceSession(int) (undo func(), err error) { return func() {}, errors.ErrUnsupported }
 
