@@ -110,7 +110,7 @@ func again(ctx context.Context, c *client, o Options) Result {
 				switch err := c.one(ctx, do, from, o.To); {
 				case err == nil:
 					done.Add(1)
-				case ctx.Err() == nil:
+				case !loopback.Over(ctx):
 					failed.Add(1)
 					sleep(ctx, time.Millisecond) // a server that refuses must not make us spin
 				}

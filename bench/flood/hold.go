@@ -50,7 +50,7 @@ func (h *holder) keep(ctx context.Context, from netip.Addr) {
 		case err == nil:
 			h.wait(ctx, tc, begin)
 			tc.Close()
-		case ctx.Err() == nil:
+		case !loopback.Over(ctx):
 			h.mu.Lock()
 			h.failed++
 			h.mu.Unlock()

@@ -60,7 +60,7 @@ func Closed(ctx context.Context, o Options, conns int) (Rate, error) {
 				switch {
 				case err == nil:
 					done.Add(1)
-				case ctx.Err() == nil:
+				case !loopback.Over(ctx):
 					failed.Add(1)
 					pause(ctx)
 				}
@@ -99,7 +99,7 @@ func Stream(ctx context.Context, o Options, conns, size int) (Rate, error) {
 	var wg sync.WaitGroup
 	for range conns {
 		wg.Go(func() {
-			if err := o.stream(ctx, size, &done); err != nil && ctx.Err() == nil {
+			if err := o.stream(ctx, size, &done); err != nil && !loopback.Over(ctx) {
 				failed.Add(1)
 			}
 		})

@@ -63,6 +63,13 @@ func Dial(ctx context.Context, from netip.Addr, to netip.AddrPort, timeout time.
 	return c.(*net.TCPConn), nil
 }
 
+// Over reports whether ctx is done, or will be at once: connecting may fail by
+// its deadline a moment before ctx knows.
+func Over(ctx context.Context) bool {
+	t, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(t)
+}
+
 // FreePort returns a TCP port of 127.0.0.1 that nobody listens on now.
 func FreePort() (uint16, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
