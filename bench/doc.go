@@ -1,3 +1,12 @@
 // Package bench measures netserver against what one would write by hand and
 // against other programs, side by side in one run.
+//
+// Its benchmarks compare the engine with a bare loop (go test -bench . ./bench).
+// Two programs stand below it, for loopback addresses only:
+//
+//   - go run ./bench/load -h: honest clients at a fixed rate, or as fast as the
+//     server answers;
+//   - go run ./bench/attack -h: what honest clients feel while others attack
+//     netserver, a bare crypto/tls loop, stunnel, Hitch, HAProxy, nginx and
+//     Perl's Net::Server, as far as they are installed.
 package bench

@@ -12,13 +12,11 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"netserver"
 	"netserver/port"
-	"netserver/proto"
 	"netserver/tlsparams"
 )
 
@@ -52,9 +50,7 @@ func serve(kind string) {
 	fmt.Println(l.Addr())
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
-		var u syscall.Rusage
-		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		fmt.Println(u.Utime.Nano()/1000+u.Stime.Nano()/1000, u.Maxrss)
+		fmt.Println(ownUsage())
 	}
 }
 
@@ -129,8 +125,6 @@ func runEngine(p port.Spec, queue string) {
 		os.Exit(1)
 	}
 }
-
-var _ proto.Transport
 
 // A process is a server process under load.
 type process struct {

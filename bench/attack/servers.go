@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strconv"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/handler/echo"
+	"netserver/handler/proxy"
+	"netserver/port"
+)
+
+// The servers of this program itself.
+const (
+	kindEngine = "engine" // netserver
+	kindBare   = "bare"   // accept, a goroutine a client, crypto/tls, io.Copy
+	kindClose  = "close"  // accept and close
+	kindPlain  = "plain"  // echo without TLS: the backend of all proxies
+)
+
+// A serverRole is a server on 127.0.0.1.
+type serverRole struct {
+	Kind      string
+	Port      uint16
+	CertFile  string
+	KeyFile   string
+	Timeout   int      // of a handshake, in seconds; of kindEngine
+	ProxyTo   string   // of kindEngine; it echoes itself if empty
+	Arguments []string // of kindEngine: keys, as on the command line
+}
+
+func (r *serverRole) serve(ctx context.Context) error {
+	if r.Kind == kindEngine {
+		return r.engine(ctx)
+	}
+	l, err := net.Listen("tcp", r.address())
+	if err != nil {
+		return err
+	}
+	go closeWhenDone(ctx, l)
+	switch r.Kind {
+	case kindPlain:
+		loop(l, copyBack)
+	case kindClose:
+		loop(l, nil)
+	case kindBare:
+		cert, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile)
+		if err != nil {
+			return err
+		}
+		loop(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}), copyBack)
+	default:
+		return fmt.Errorf("no server %q", r.Kind)
+	}
+	return nil
+}
+
+func (r *serverRole) address() string { return "127.0.0.1:" + strconv.Itoa(int(r.Port)) }
+
+func closeWhenDone(ctx context.Context, l net.Listener) {
+	<-ctx.Done()
+	l.Close()
+}
+
+// loop is the server that one writes by hand. It closes clients at once if
+// serve is nil.
+func loop(l net.Listener, serve func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err != nil:
+			return
+		case serve == nil:
+			c.Close()
+		default:
+			go serve(c)
+		}
+	}
+}
+
+func copyBack(c net.Conn) {
+	defer c.Close()
+	io.Copy(c, c)
+}
+
+func (r *serverRole) engine(ctx context.Context) error {
+	s := &netserver.Server{Handler: &echo.Handler{Raw: true}, Log: slog.New(slog.DiscardHandler)}
+	if r.ProxyTo != "" {
+		s.Handler = &proxy.Handler{Target: r.ProxyTo}
+	}
+	args := append([]string{
+		"--SSL_cert_file", r.CertFile, "--SSL_key_file", r.KeyFile,
+		"--timeout_handshake", strconv.Itoa(r.Timeout),
+	}, r.Arguments...)
+	if err := readKeys(&s.Config, args); err != nil {
+		return err
+	}
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: strconv.Itoa(int(r.Port)), Proto: "ssl", IPv: "4"}}
+	s.Config.Grace = -1
+	return s.ListenAndServe(ctx)
+}
+
+// readKeys sets c as the command's arguments would.
+func readKeys(c *netserver.Config, args []string) error {
+	var set conf.Set
+	c.Define(&set)
+	_, err := set.Resolve(set.ReadArgs(args).Layer)
+	return err
+}
+
+// hasKey reports whether the engine knows a key.
+func hasKey(name string) bool {
+	var c netserver.Config
+	var set conf.Set
+	c.Define(&set)
+	_, ok := set.Lookup(name)
+	return ok
+}

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package peers
+
+import (
+	"errors"
+	"syscall"
+	"time"
+)
+
+func endWithUs() *syscall.SysProcAttr { return nil }
+
+type stat struct{ pid int }
+
+func tree(root int) ([]stat, error) { return []stat{{root}}, nil }
+
+func usage(int) (Usage, error) { return Usage{}, errors.ErrUnsupported }
+
+func same(all []stat) []int { return nil }
+
+// Busy returns the CPU time that all processes of the machine have used.
+func Busy() (time.Duration, error) { return 0, errors.ErrUnsupported }
