@@ -74,7 +74,7 @@ func (s *supervisor) spawn(g *generation) error {
 		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1, HasLog: s.logFile != nil,
 		Secret: s.secret, SelfSigned: s.selfSigned,
 		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
-		Confine: true, Follow: g.follows(),
+		Follow: g.follows(),
 	}
 	if in.HasLog {
 		files = append([]*os.File{s.logFile.Current()}, files...)

@@ -27,6 +27,12 @@ type ProcessConfig struct {
 	// "1", "0", or "auto" (the default): if they have another user than the
 	// supervisor.
 	NoNewPrivs string
+	// Landlock restricts the files that workers can reach, where the kernel
+	// can do that: "1", "0", or "auto" (the default), which means 1 for the
+	// command's echo and proxy and 0 for programs and for Run.
+	Landlock string
+	// LandlockWrite are directories that stay writable.
+	LandlockWrite []string
 	// Limits are the workers' own.
 	Limits []proc.Limit
 
@@ -57,6 +63,8 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define("chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
 	define("umask", "MODE", "", "file mode mask, octal", conf.Func(p.setUmask))
 	define("no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
+	define("landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
+	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
 		define("limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", conf.Func(p.setLimit(name)))
 	}

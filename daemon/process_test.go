@@ -460,3 +460,31 @@ func TestHooksInOrder(t *testing.T) {
 		}
 	}
 }
+
+// A serving process reaches no file but those that the configuration names.
+func TestLandlock(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	secret := writeFile(t, filepath.Join(dir, "secret"), "for everybody to read\n")
+	// The program of a client shows what a process in force of it can do.
+	r := start(t, "--port", "127.0.0.1:0", "--landlock", "1", "--user", "root", "--landlock_write", dir,
+		"--", "/bin/sh", "-c", "cat "+secret+"; echo x > "+dir+"/new && echo written; echo x > /tmp/netserver-not-allowed || echo refused")
+	c := mustDial(t, r.addr(0))
+	var got []string
+	for range 3 {
+		line, err := c.r.ReadString('\n')
+		if err != nil {
+			break
+		}
+		got = append(got, strings.TrimSpace(line))
+	}
+	if !strings.Contains(r.text(), "Landlock is in force") {
+		if strings.Contains(r.text(), "no Landlock") {
+			t.Skip("the kernel has none")
+		}
+		t.Error("the log does not tell")
+	}
+	if s := strings.Join(got, "; "); s != "for everybody to read; written; refused" {
+		t.Errorf("got %s", s)
+	}
+}

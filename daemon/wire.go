@@ -71,7 +71,6 @@ type initial struct {
 	MaxServing int    // clients in the handler; 0 is what the configuration says
 	MaxClients int    // after so many clients the worker ends; 0 is never
 	Report     bool   // send a status with every change
-	Confine    bool   // restrict the file system
 	Follow     bool   // the supervisor follows the files of TLS
 }
 

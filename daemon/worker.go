@@ -17,6 +17,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/port"
 	"netserver/proc"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -36,8 +37,9 @@ type worker struct {
 	sender   chan struct{}      // has something if the status is to be sent
 	commands chan command       // from the supervisor, for obey
 
-	serving atomic.Int64
-	total   atomic.Uint64
+	confined []string // lines for the log on what confine did
+	serving  atomic.Int64
+	total    atomic.Uint64
 
 	mu      sync.Mutex
 	clients map[*netserver.Conn]int // by the place of their port
@@ -211,7 +213,7 @@ func (w *worker) inherit() error {
 			return err
 		}
 		spec := r.Spec
-		if b, ok := l.(interface{ Spec() specType }); ok {
+		if b, ok := l.(interface{ Spec() port.Spec }); ok {
 			spec = b.Spec()
 		}
 		w.ls = append(w.ls, netserver.NewListener(l, spec, w.p.transports[i]))
@@ -471,7 +473,7 @@ func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
 func (w *worker) facts() []string {
-	var facts []string
+	facts := w.confined
 	collectTLS(w.p.transports, func(line string) { facts = append(facts, line) })
 	return facts
 }
