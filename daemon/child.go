@@ -85,7 +85,7 @@ func (s *supervisor) spawn(g *generation) error {
 		role = roleWorker
 	}
 	p, err := proc.Start{
-		Binary: g.binary, Role: role, Args: append([]string{os.Args[0]}, s.v.argv...), Env: s.v.environ,
+		Binary: g.binary, Role: role, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
 		Files: files, Stdin: nil, Stdout: os.Stdout, Stderr: s.v.stderrFile(),
 	}.Start()
 	if err != nil {

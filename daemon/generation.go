@@ -142,6 +142,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 		return
 	}
 	logged(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
+	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
 	keep := make(map[string]bool)
 	for _, o := range s.gens {
 		for _, k := range o.keys {

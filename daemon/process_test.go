@@ -488,3 +488,90 @@ func TestLandlock(t *testing.T) {
 		t.Errorf("got %s", s)
 	}
 }
+
+// A service manager is told of the start, a restart and the end.
+func TestServiceManagerIsTold(t *testing.T) {
+	name := filepath.Join(openDir(t), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", name)
+	t.Setenv("WATCHDOG_USEC", "200000")
+	r := start(t, "--port", "127.0.0.1:0", "--", "/usr/bin/env")
+	hear := func(want string) {
+		t.Helper()
+		b := make([]byte, 1000)
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				t.Fatalf("no %s: %v", want, err)
+			}
+			if strings.HasPrefix(string(b[:n]), want) {
+				return
+			}
+		}
+	}
+	hear("READY=1\nMAINPID=" + strconv.Itoa(r.pid()))
+	hear("WATCHDOG=1")
+	r.signal(syscall.SIGHUP)
+	hear("RELOADING=1\nMONOTONIC_USEC=")
+	hear("READY=1")
+	for conn := mustDial(t, r.addr(0)); ; {
+		line, err := conn.r.ReadString('\n')
+		if strings.Contains(line, "NOTIFY_SOCKET") || strings.Contains(line, "WATCHDOG") || strings.Contains(line, "NETSERVER__") {
+			t.Errorf("a program has %s", line)
+		}
+		if err != nil {
+			break
+		}
+	}
+	r.signal(syscall.SIGTERM)
+	hear("STOPPING=1")
+}
+
+// Sockets that a service manager opened are served, not opened again.
+func TestSocketActivation(t *testing.T) {
+	sh := netservertest.Peer(t, "sh")
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // as systemd's sockets are
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	f, err := l.(*net.TCPListener).File()
+	l.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	early := mustDial(t, addr) // before the server is started
+	for _, port := range []string{addr, "127.0.0.1:1"} {
+		cmd := exec.Command(sh, "-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"`, "sh", os.Args[0], "--port", port)
+		cmd.Env = append(os.Environ(), programVar+"=command")
+		cmd.ExtraFiles = []*os.File{f}
+		log := new(running)
+		cmd.Stderr = log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cmd.Process.Signal(syscall.SIGTERM)
+			if t.Failed() {
+				t.Logf("log:\n%s", log.text())
+			}
+		})
+		if port == addr {
+			early.mustAsk(t, "hello")
+			mustDial(t, addr).mustAsk(t, "hello")
+			cmd.Process.Signal(syscall.SIGTERM)
+		}
+		err := cmd.Wait()
+		if port == addr && err != nil || port != addr && (err == nil || !strings.Contains(log.text(), "that no port names")) {
+			t.Errorf("port %s: %v\n%s", port, err, log.text())
+		}
+	}
+}

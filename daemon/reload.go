@@ -51,6 +51,7 @@ func (s *supervisor) reload() {
 		return
 	}
 	s.checking = true
+	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
 	binary, err := proc.Self()
 	if err != nil {
 		s.checked(nil, nil, err)
@@ -90,7 +91,7 @@ func (s *supervisor) check(binary *proc.Binary) {
 
 func (s *supervisor) askCheck(binary *proc.Binary) (*plan, error) {
 	c, err := proc.Start{
-		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: s.v.environ,
+		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
 		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
 	}.Start()
 	if err != nil {
@@ -128,6 +129,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, err error) {
 			binary.Close()
 		}
 		logged(s.log, fmt.Errorf("the configuration is not good, and nothing is changed: %w", err))
+		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
 		s.reloadAgain()
 	}
 	if err != nil {

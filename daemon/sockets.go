@@ -19,7 +19,9 @@ type socket struct {
 	key  string
 	req  sock.Request // with the number that port 0 became
 	file *os.File
-	info fs.FileInfo // of a UNIX socket's file, when it was bound
+	info fs.FileInfo // of a UNIX socket's file, when it was bound; nil: the file is not ours
+
+	given bool // by a service manager
 }
 
 // keysOf names the socket that each port of a plan needs. Ports of equal keys

@@ -25,6 +25,8 @@ type supervisor struct {
 	calls   chan func()
 	quit    chan struct{} // closed when the loop has ended
 
+	manager *proc.Manager // nil is none
+
 	socks      map[string]*socket // by keysOf
 	gens       []*generation      // oldest first
 	secret     []byte             // for ticket keys
@@ -46,7 +48,8 @@ type supervisor struct {
 func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, error) {
 	s := &supervisor{
 		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
-		socks: make(map[string]*socket), secret: make([]byte, 32), began: time.Now(),
+		manager: proc.ManagerOf(v.environ),
+		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(),
 	}
 	rand.Read(s.secret)
 	endLog, err := s.openLog()
@@ -71,6 +74,12 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
 	if pl.needsSelfSigned() {
 		s.selfSigned, err = newSelfSigned(time.Now())
+	}
+	if err == nil {
+		var given []*os.File
+		if given, err = proc.Activated(v.environ); err == nil {
+			err = s.activate(pl, given)
+		}
 	}
 	if err == nil {
 		err = s.begin(ctx, p.conf, pl)
@@ -118,6 +127,7 @@ func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 // loop does everything that happens until the last worker is gone.
 func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 	done := ctx.Done()
+	s.watchdog()
 	for !s.ending || s.count() > 0 {
 		select {
 		case f := <-s.calls:
@@ -169,6 +179,7 @@ func (s *supervisor) end(cut bool) {
 		return
 	}
 	if !s.ending {
+		s.tellManager("STOPPING=1")
 		s.call(s.v.hooks.Ending)
 	}
 	s.ending, s.cutting = true, cut
@@ -233,6 +244,7 @@ func (s *supervisor) ready(g *generation) {
 		notice(s.log, "clients are served by a process that "+g.conf.identity.String())
 		s.v.tellFront(nil)
 	}
+	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
 	s.call(s.v.hooks.Serving)
 	// The supervisor does next to nothing from here on.
 	debug.FreeOSMemory()
@@ -318,4 +330,19 @@ func (s *supervisor) state() []string {
 		}
 	}
 	return list
+}
+
+// tellManager tells the service manager something, if there is one.
+func (s *supervisor) tellManager(lines ...string) {
+	if err := s.manager.Notify(lines...); err != nil {
+		s.log.Warn(err.Error())
+	}
+}
+
+// watchdog tells the service manager again and again that the loop runs.
+func (s *supervisor) watchdog() {
+	if d := s.manager.Watchdog(); d > 0 && !s.ending {
+		s.tellManager("WATCHDOG=1")
+		s.after(d/2, s.watchdog)
+	}
 }
