@@ -14,6 +14,7 @@ import (
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
+	"netserver/tlsparams/certfile"
 )
 
 // A plan is a resolved configuration in a form that can be handed to another
@@ -64,7 +65,7 @@ func (f *fileList) read(path string) ([]byte, error) {
 	f.mu.Lock()
 	f.list = append(f.list, filepath.Clean(path))
 	f.mu.Unlock()
-	return readFile(path)
+	return certfile.Read(certfile.RoleCert, path)
 }
 
 // maxFile is the largest file that is read for a worker.
