@@ -298,8 +298,6 @@ func (s *supervisor) retire(old, next *generation) {
 	old.stopTimers()
 	for w := range old.workers {
 		switch {
-		case !w.ready:
-			w.proc.Kill()
 		case all:
 			s.finish(w, false)
 		default:

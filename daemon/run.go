@@ -18,6 +18,7 @@ import (
 
 // run opens the ports and serves in this process until a signal ends it.
 func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
+	defer outlivePipes()() // until the log is written
 	log, closeLog, err := p.openLog(stderr)
 	if err != nil {
 		return exitUsage, err
@@ -35,7 +36,6 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, watched()...)
 	defer signal.Stop(signals)
-	defer outlivePipes()()
 
 	ls, err := p.listen(ctx, log)
 	if err != nil {

@@ -52,6 +52,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(),
 	}
 	rand.Read(s.secret)
+	defer outlivePipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {
 		return exitUsage, v.tellFront(err)
@@ -69,7 +70,6 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	passed, _ := p.conf.Process.passed()
 	signal.Notify(signals, append(watched(), passed...)...)
 	defer signal.Stop(signals)
-	defer outlivePipes()()
 
 	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
 	if pl.needsSelfSigned() {
@@ -204,11 +204,12 @@ func (s *supervisor) finish(w *child, cut bool) {
 	if !cut {
 		op, limit = opDrain, endTime+w.gen.conf.graceTime()
 	}
-	if !w.ready {
-		// It has no clients, and does not listen to us yet.
+	if !w.ready && cut {
 		w.proc.Kill()
 		return
 	}
+	// One that is starting drains when it has started: it may have a client
+	// before it can say that it serves.
 	w.tell(message{Op: op})
 	s.killLater(w, limit)
 }

@@ -214,12 +214,12 @@ func TestTLSKeyOnAPlainPort(t *testing.T) {
 
 func TestAllProblemsAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.conf")
-	write(t, file, "port 20203/tcp\nprot tcp\nmax_servers lots\ntimeout_idle 5 apples\nchroot /srv\n")
+	write(t, file, "port 20203/tcp\nprot tcp\nmax_servers lots\ntimeout_idle 5 apples\nmax_dequeue 3\n")
 	stderr, status := refusal(t, "--conf_file", file, "--log_level", "x")
 	if status != 2 {
 		t.Errorf("exit status %d, want 2", status)
 	}
-	for _, want := range []string{"prot", file + ":2", "max_servers", file + ":3", "timeout_idle", file + ":4", "chroot", file + ":5", "log_level", "argument 3"} {
+	for _, want := range []string{"prot", file + ":2", "max_servers", file + ":3", "timeout_idle", file + ":4", "max_dequeue", file + ":5", "log_level", "argument 3"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("nothing of %s in:\n%s", want, stderr)
 		}

@@ -171,12 +171,18 @@ func environment() []string {
 			env = append(env, v)
 		}
 	}
-	if os.Geteuid() == 0 {
-		// What a test makes is for its own user alone.
-		env = append(env, "NETSERVER_USER=root")
-	}
 	if raceEnabled { // the detector's wait at the end of a process is a second
 		env = append(env, "GORACE=atexit_sleep_ms=20")
+	}
+	return env
+}
+
+// serverEnvironment is environment for a server that gets to serve: what a
+// test makes is for its own user alone, so the server stays it.
+func serverEnvironment() []string {
+	env := environment()
+	if os.Geteuid() == 0 {
+		env = append(env, "NETSERVER_USER=root")
 	}
 	return env
 }
@@ -189,7 +195,7 @@ type server struct{ *process }
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	return startCmd(t, cmd)
 }
 
