@@ -75,7 +75,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 // not been shown to anybody yet.
 func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error) (int, error) {
 	if v.role() == roleCheck {
-		return v.answerCheck(pl, err), nil
+		return v.answerCheck(p, pl, err), nil
 	}
 	if err != nil {
 		return exitUsage, v.tellFront(err)

@@ -15,13 +15,15 @@ import (
 
 // A generation is the workers of one configuration and one program file.
 type generation struct {
-	id      int
-	plan    *plan
-	conf    *Config
-	keys    []string // of its sockets
-	binary  *proc.Binary
-	scale   scale
-	workers map[*child]struct{}
+	id     int
+	plan   *plan
+	conf   *Config
+	keys   []string // of its sockets
+	binary *proc.Binary
+	// contents are of files of TLS, as they were found good.
+	contents map[string][]byte
+	scale    scale
+	workers  map[*child]struct{}
 
 	ready    bool // all first workers serve
 	leaving  bool
@@ -51,7 +53,7 @@ const (
 )
 
 // begin opens a plan's ports and starts its workers.
-func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan) error {
+func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents map[string][]byte) error {
 	for _, n := range pl.Notes {
 		notice(s.log, n)
 	}
@@ -59,11 +61,11 @@ func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan) error {
 	if err != nil {
 		return err
 	}
-	return s.beginWith(ctx, c, pl, binary)
+	return s.beginWith(ctx, c, pl, binary, contents)
 }
 
 // beginWith is begin with a program file, which it closes if it fails.
-func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary) error {
+func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
 	opened, err := s.open(ctx, pl)
 	if err != nil {
@@ -83,7 +85,7 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 	sc, _ := c.scale()
 	s.nextGen++
 	g := &generation{
-		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, scale: sc,
+		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, scale: sc,
 		workers: make(map[*child]struct{}), looked: time.Now(),
 	}
 	g.grow(s.more)

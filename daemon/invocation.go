@@ -112,7 +112,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	files := new(fileList)
 	env := tlsparams.Env{ReadFile: files.read}
 	p, perr := v.prepare(c, res, env)
-	p.notes = notes
+	p.notes, p.files = notes, files
 	if err := errors.Join(err, perr); err != nil || c.Type == typeINET {
 		return p, nil, err
 	}

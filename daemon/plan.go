@@ -57,15 +57,34 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 
 // fileList reads files and notes their names.
 type fileList struct {
-	mu   sync.Mutex
-	list []string
+	mu       sync.Mutex
+	list     []string
+	contents map[string][]byte // of those that are not too long
+	size     int
 }
 
+// What is kept of files that were checked: workers start with that, even if a
+// file is being replaced at that moment, or was replaced by one that is no
+// good. Longer ones, revocation lists mostly, are read again.
+const (
+	maxKept    = 1 << 20
+	maxKeptAll = 8 << 20
+)
+
 func (f *fileList) read(path string) ([]byte, error) {
+	path = filepath.Clean(path)
+	data, err := certfile.Read(certfile.RoleCert, path)
 	f.mu.Lock()
-	f.list = append(f.list, filepath.Clean(path))
-	f.mu.Unlock()
-	return certfile.Read(certfile.RoleCert, path)
+	defer f.mu.Unlock()
+	f.list = append(f.list, path)
+	if err == nil && len(data) <= maxKept && f.size+len(data) <= maxKeptAll {
+		if f.contents == nil {
+			f.contents = make(map[string][]byte)
+		}
+		f.size += len(data) - len(f.contents[path])
+		f.contents[path] = slices.Clone(data)
+	}
+	return data, err
 }
 
 // maxFile is the largest file that is read for a worker.
@@ -133,6 +152,7 @@ type program struct {
 	conf       *Config
 	res        *conf.Result
 	server     *netserver.Server
+	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
 	notes      []string // lines for the log that the configuration caused
 	stop       context.CancelFunc

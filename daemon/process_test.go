@@ -575,3 +575,36 @@ func TestSocketActivation(t *testing.T) {
 		}
 	}
 }
+
+// A certificate that was spoilt after the start does not keep a worker from
+// taking the place of another.
+func TestReplacementServesWhatWasGood(t *testing.T) {
+	dir := openDir(t)
+	p := netservertest.CA(t).Issue(t, netservertest.Leaf{})
+	file := filepath.Join(dir, "both.pem")
+	cert, err := os.ReadFile(p.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(p.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, file, string(cert)+string(key))
+	r := start(t, "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", file)
+	addr := r.addr(0)
+	r.serving()
+	first := leafOf(t, addr)
+	old := r.only()
+	writeFile(t, file, "garbage\n")
+	syscall.Kill(old, syscall.SIGKILL)
+	r.only(old)
+	if leafOf(t, addr) != first {
+		t.Error("another certificate")
+	}
+	r.signal(syscall.SIGHUP)
+	r.wait("is not good, and nothing is changed", 1)
+	if leafOf(t, addr) != first {
+		t.Error("another certificate")
+	}
+}

@@ -20,7 +20,7 @@ const checkTime = 30 * time.Second
 
 // answerCheck is what a process does that checks the configuration for a
 // running supervisor.
-func (v *invocation) answerCheck(pl *plan, err error) int {
+func (v *invocation) answerCheck(p *program, pl *plan, err error) int {
 	defer v.part.Link.Close()
 	if err == nil && pl == nil {
 		err = errors.New("the type was changed to one without a supervisor; stop the server and start it again")
@@ -33,7 +33,7 @@ func (v *invocation) answerCheck(pl *plan, err error) int {
 		send(v.part.Link, m)
 		return exitUsage
 	}
-	if err := send(v.part.Link, message{Op: opPlan, Plan: pl}); err != nil {
+	if err := send(v.part.Link, message{Op: opPlan, Plan: pl, Contents: p.files.contents}); err != nil {
 		return exitFailed
 	}
 	return exitDone
@@ -54,7 +54,7 @@ func (s *supervisor) reload() {
 	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
 	binary, err := proc.Self()
 	if err != nil {
-		s.checked(nil, nil, err)
+		s.checked(nil, nil, nil, err)
 		return
 	}
 	go s.check(binary)
@@ -70,12 +70,12 @@ func (s *supervisor) reloadAgain() {
 
 // check runs a process that reads the configuration.
 func (s *supervisor) check(binary *proc.Binary) {
-	pl, err := s.askCheck(binary)
+	pl, contents, err := s.askCheck(binary)
 	posted := make(chan struct{})
 	go func() {
 		s.post(func() {
 			close(posted)
-			s.checked(binary, pl, err)
+			s.checked(binary, pl, contents, err)
 		})
 	}()
 	select {
@@ -89,13 +89,13 @@ func (s *supervisor) check(binary *proc.Binary) {
 	}
 }
 
-func (s *supervisor) askCheck(binary *proc.Binary) (*plan, error) {
+func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, error) {
 	c, err := proc.Start{
 		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
 		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
 	}.Start()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.Link.Close()
 	t := time.AfterFunc(checkTime, func() { c.Kill() })
@@ -106,23 +106,23 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, error) {
 	how := c.Wait()
 	switch {
 	case err != nil && how != "":
-		return nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
+		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
 	case err != nil:
-		return nil, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
+		return nil, nil, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
 	case m.Op == opFailed:
 		var errs []error
 		for _, l := range m.Lines {
 			errs = append(errs, errors.New(l))
 		}
-		return nil, errors.Join(errs...)
+		return nil, nil, errors.Join(errs...)
 	case m.Op != opPlan || m.Plan == nil:
-		return nil, fmt.Errorf("the program %s answered %q", binary.Name(), m.Op)
+		return nil, nil, fmt.Errorf("the program %s answered %q", binary.Name(), m.Op)
 	}
-	return m.Plan, nil
+	return m.Plan, m.Contents, nil
 }
 
 // checked goes on with what the check found.
-func (s *supervisor) checked(binary *proc.Binary, pl *plan, err error) {
+func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string][]byte, err error) {
 	s.checking = false
 	refuse := func(err error) {
 		if binary != nil {
@@ -157,7 +157,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, err error) {
 	s.describe(pl, c, binary)
 	s.makeRoom()
 	s.call(s.v.hooks.Restarting)
-	if err := s.beginWith(context.Background(), c, pl, binary); err != nil {
+	if err := s.beginWith(context.Background(), c, pl, binary, contents); err != nil {
 		binary = nil
 		refuse(err)
 		return

@@ -82,7 +82,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		}
 	}
 	if err == nil {
-		err = s.begin(ctx, p.conf, pl)
+		err = s.begin(ctx, p.conf, pl, p.files.contents)
 	}
 	if err != nil {
 		s.closeSockets(nil)

@@ -41,7 +41,7 @@ const (
 const (
 	maxToWorker   = 96 << 20
 	maxFromWorker = 64 << 10
-	maxPlan       = 16 << 20
+	maxPlan       = 32 << 20
 )
 
 // A message is one of the above, with the fields that it needs.
@@ -57,7 +57,10 @@ type message struct {
 	Paths    []string       `json:",omitempty"`
 	Data     []byte         `json:",omitempty"`
 	Lines    []string       `json:",omitempty"`
-	Failed   string         `json:",omitempty"` // "missing", "denied" or a text
+	Fresh    bool           `json:",omitempty"` // of opRead: as it is now, not as it was checked
+	// Contents, beside a plan, are of files that it names.
+	Contents map[string][]byte `json:",omitempty"`
+	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 }
 
 // initial is what a worker starts from.

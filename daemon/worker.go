@@ -40,6 +40,7 @@ type worker struct {
 	confined []string // lines for the log on what confine did
 	serving  atomic.Int64
 	total    atomic.Uint64
+	started  atomic.Bool // serving: files are read as they are now
 
 	mu      sync.Mutex
 	clients map[*netserver.Conn]int // by the place of their port
@@ -136,6 +137,7 @@ func (w *worker) run(ctx context.Context) int {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { w.obey(signals, ended, done) })
 	helpers.Go(func() { w.report(done) })
+	w.started.Store(true)
 	send(w.link, message{Op: opReady, Lines: w.facts()})
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
@@ -449,7 +451,7 @@ func (w *worker) readFile(path string) ([]byte, error) {
 	if gone {
 		return readFile(path)
 	}
-	if err := send(w.link, message{Op: opRead, ID: id, Path: path}); err != nil {
+	if err := send(w.link, message{Op: opRead, ID: id, Path: path, Fresh: w.started.Load()}); err != nil {
 		return nil, err
 	}
 	t := time.NewTimer(readTime)

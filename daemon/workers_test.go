@@ -98,15 +98,15 @@ func TestScaleKeepsBounds(t *testing.T) {
 func TestAllowedFiles(t *testing.T) {
 	a := &allowed{files: []string{"/etc/hostname"}, dirs: []string{"/etc/ssl"}, uid: func() (int, []int) { return 65534, []int{65534} }}
 	for _, path := range []string{"/etc/shadow", "/etc/ssl/../shadow", "/etc/ssl2/x", "etc/hostname", "/", ""} {
-		if b, err := a.read(path); err == nil || err.Error() != ownWay {
+		if b, err := a.read(path, true); err == nil || err.Error() != ownWay {
 			t.Errorf("%q: %q, %v", path, b, err)
 		}
 	}
-	if _, err := a.read("/etc/ssl/no-such-file"); err == nil || err.Error() == ownWay {
+	if _, err := a.read("/etc/ssl/no-such-file", false); err == nil || err.Error() == ownWay {
 		t.Errorf("a file in a directory that is named: %v", err)
 	}
 	a.uid = func() (int, []int) { return -1, nil }
-	if _, err := a.read("/etc/hostname"); err == nil || err.Error() != ownWay {
+	if _, err := a.read("/etc/hostname", false); err == nil || err.Error() != ownWay {
 		t.Errorf("for a worker of the same user: %v", err)
 	}
 }
