@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/proc"
 )
 
 // The exit statuses of the command.
@@ -22,10 +23,21 @@ const (
 // the program's name) under the environment environ and returns the exit
 // status: 0 done, 1 failed at run time, 2 bad usage or configuration. Of the
 // last it writes all problems to stderr at once, one on a line.
+//
+// The clients are served by further processes, for which Command starts the
+// program of this one again, with the same arguments. It must call Command
+// there too, before it does anything else that matters.
 func Command(argv, environ []string, stdout, stderr io.Writer) int {
-	set := new(conf.Set)
-	c := new(Config)
-	c.Define(set)
+	v := &invocation{argv: argv, environ: environ, stdout: stdout, stderr: stderr}
+	var err error
+	if v.part, err = proc.TakePart(); err != nil {
+		return fail(stderr, err)
+	}
+	ctx := context.Background()
+	if r := v.role(); r == roleWorker || r == roleBecome {
+		return v.work(ctx)
+	}
+	set, c := v.newSet()
 	args := set.ReadArgs(argv, types...)
 	switch {
 	case args.Help:
@@ -35,43 +47,46 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "netserver", Version())
 		return exitDone
 	}
-	res, err := c.load(set, args, environ)
-	if err != nil {
-		return fail(stderr, err)
-	}
-	for _, w := range res.Warnings {
-		fmt.Fprintf(stderr, "netserver: warning: %v\n", w)
-	}
-	p, err := c.prepare(context.Background(), res, environ)
-	if c.check.on {
-		if cerr := p.printCheck(context.Background(), stdout, res); cerr != nil {
+	p, pl, err := v.start(ctx, set, c, &args)
+	if c.check.on && p != nil {
+		if cerr := p.printCheck(ctx, stdout, p.res); cerr != nil {
 			err = errors.Join(err, cerr)
 		}
 		if err == nil {
 			return exitDone
 		}
 	}
-	if err != nil {
-		return fail(stderr, err)
+	code, err := v.runAs(ctx, p, pl, err)
+	var seen errLogged
+	if errors.As(err, &seen) {
+		err = nil
+		if c.LogFile != "" {
+			err = seen.error // it went there alone
+		}
 	}
-	return p.run(stderr)
+	if err != nil {
+		fail(stderr, err)
+	}
+	return code
 }
 
-// load reads every source and sets the fields of c.
-func (c *Config) load(set *conf.Set, args conf.Args, environ []string) (*conf.Result, error) {
-	if args.Type != "" {
-		o := conf.Origin{Source: conf.SourceArgs, Line: 1}
-		args.Layer.Entries = append(args.Layer.Entries, conf.Entry{
-			Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
-		})
+// runAs does what the role of this process is, after the configuration has
+// been read; err is what was wrong with that. An error that it returns has
+// not been shown to anybody yet.
+func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error) (int, error) {
+	if v.role() == roleCheck {
+		return v.answerCheck(p, pl, err), nil
 	}
-	layers := set.WithConfFile([]conf.Layer{args.Layer, set.ReadEnv(environ)})
-	res, err := set.Resolve(layers...)
 	if err != nil {
-		return nil, err
+		return exitUsage, v.tellFront(err)
 	}
-	c.Program = args.Program
-	return res, nil
+	if in, _ := p.conf.inProcess(); in {
+		return p.run(ctx, v.stderr)
+	}
+	if (p.conf.Process.Background || p.conf.Process.Setsid) && v.role() != roleBackground {
+		return v.background(p.conf)
+	}
+	return v.supervise(ctx, p, pl)
 }
 
 // fail prints problems, one on a line.
@@ -81,6 +96,8 @@ func fail(stderr io.Writer, err error) int {
 	}
 	return exitUsage
 }
+
+func warn(stderr io.Writer, err error) { fmt.Fprintf(stderr, "netserver: warning: %v\n", err) }
 
 // lines takes joined errors apart: those whose text has several lines.
 func lines(err error) []error {
@@ -109,13 +126,18 @@ Listens on any number of TLS, TCP, UDP and UNIX ports at once and gives every
 client to PROGRAM (its stdin and stdout are the client), to the backend of
 --proxy_to, or else to an echo. Without arguments: the echo on port 20203.
 
-TYPE is Fork (many clients at once, the default) or Single (one after the
-other). Keys also come from NETSERVER_KEY in the environment and from the file
+TYPE is Fork (many clients at once, the default), Single (one after the other),
+PreForkSimple (max_servers processes), PreFork (as many as are needed) or INET
+(the client is standard input, as inetd has it). Keys also come from NETSERVER_KEY in the environment and from the file
 of --conf_file; the command line goes before the environment, and both before
 the file.
 
 Signals: INT and TERM stop at once, QUIT lets clients finish for --grace
-seconds; a second signal cuts them.
+seconds, a second signal cuts them. HUP reads the configuration again and
+changes over to it, and to the program's new version if there is one, without
+losing a client; if something is wrong with it, nothing changes. TTIN and TTOU
+add one to max_servers or take one away, USR1 opens the log file again, USR2
+logs what the server is doing.
 
 `
 

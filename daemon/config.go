@@ -6,25 +6,31 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/proc"
 )
 
 // Config is what a program has beside its Server: type, logs and, for the
 // command, which of the ready handlers serves the clients. It holds values
 // only; zero is the stated default.
 type Config struct {
-	Type      string // Fork (the default) or Single
+	Type      string // Fork (the default), Single, PreForkSimple, PreFork or INET
 	LogLevel  int    // 0 to 4; default 2
 	LogFile   string // default standard error
 	LogFormat string // line (the default) or json
 
 	Program []string // what stood behind --: the program that serves each client
 	Handler HandlerConfig
+	Process ProcessConfig
+	Workers WorkersConfig
 
+	// Server is what the command's Server gets. Run takes the Config of its
+	// Server instead.
 	Server netserver.Config
 
 	check    checkKeys
 	confFile string
 	ports    portKeys
+	identity proc.Identity // what Process comes to
 }
 
 // HandlerConfig chooses among the ready handlers and sets them up.
@@ -61,10 +67,21 @@ const (
 // types are the server types that can be run, and below the ones to come.
 var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "MultiType"}
 
+// The server types, and those of the original that are refused by name.
+const (
+	typeFork          = "Fork"
+	typeSingle        = "Single"
+	typePreForkSimple = "PreForkSimple"
+	typePreFork       = "PreFork"
+	typeINET          = "INET"
+)
+
 // Define names the fields of c, those of its Server among them, as keys of s.
 func (c *Config) Define(s *conf.Set) {
 	c.definePorts(s)
 	c.defineServer(s)
+	c.Process.define(s)
+	c.Workers.define(s)
 	c.defineHandler(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)
@@ -86,7 +103,7 @@ func (c *Config) defineServer(s *conf.Set) {
 		k.Group = groupServer
 		s.Define(k, b)
 	}
-	define(conf.Key{Name: "server_type", Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other"},
+	define(conf.Key{Name: "server_type", Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
 		conf.Func(c.setType))
 	define(conf.Key{Name: "conf_file", Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},

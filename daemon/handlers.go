@@ -40,7 +40,7 @@ func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error
 			Raw:          h.Echo == "raw",
 			Name:         "netserver",
 			AllowControl: h.EchoControl,
-			Exit:         p.exit,
+			Exit:         func() { p.exit() }, // which a worker sets later
 			Properties:   func() map[string]string { return properties(res) },
 		}, nil
 	}

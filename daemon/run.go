@@ -10,97 +10,103 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"time"
 
 	"netserver"
-	"netserver/conf"
-	"netserver/logs"
 	"netserver/port"
 	"netserver/proto"
-	"netserver/tlsparams"
 )
 
-// A program is a Server that is ready to be run.
-type program struct {
-	conf       *Config
-	server     *netserver.Server
-	transports []proto.Transport // of the ports; nil if they are wrong
-	notes      []string          // lines for the log that the configuration caused
-	stop       context.CancelFunc
-}
-
-// prepare makes everything that can be made before a port is opened, and
-// collects what is wrong with it.
-func (c *Config) prepare(ctx context.Context, res *conf.Result, environ []string) (*program, error) {
-	p := &program{conf: c, server: new(netserver.Server), stop: func() {}}
-	notes, err := c.resolvePorts(ctx, res, variables(environ))
-	p.notes = notes
-	errs := []error{err}
-	if c.Type == "Single" {
-		c.Server.MaxServing = 1
-	}
-	h, err := c.handler(p, res)
-	errs = append(errs, err)
-	p.server.Handler = h
-	p.server.Config = c.Server
-	if len(c.Server.Ports) > 0 {
-		p.transports, err = p.server.Transports()
-		errs = append(errs, err)
-	}
-	return p, errors.Join(errs...)
-}
-
-// run opens the ports and serves until a signal ends it.
-func (p *program) run(stderr io.Writer) int {
-	defer outlivePipes()()
+// run opens the ports and serves in this process until a signal ends it.
+func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
+	defer outlivePipes()() // until the log is written
 	log, closeLog, err := p.openLog(stderr)
 	if err != nil {
-		return fail(stderr, err)
+		return exitUsage, err
 	}
 	defer closeLog()
 	p.server.Log = log
-	ctx, stop := context.WithCancel(context.Background())
+	pid, err := p.pidFile(log)
+	if err != nil {
+		return exitFailed, logged(log, err)
+	}
+	defer removePID(log, pid)
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, watched...)
+	signal.Notify(signals, watched()...)
 	defer signal.Stop(signals)
 
+	ls, err := p.listen(ctx, log)
+	if err != nil {
+		return exitFailed, logged(log, err)
+	}
+	if err := p.checkTarget(ls); err != nil {
+		closeAll(ls)
+		return exitUsage, logged(log, err)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go p.obey(log, signals, done)
+	return p.served(log, p.server.Serve(ctx, ls...))
+}
+
+// listen opens the ports, or takes the client of type INET.
+func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener, error) {
+	if p.conf.Type == typeINET {
+		l, err := inetListener(p)
+		if err != nil {
+			return nil, err
+		}
+		return []net.Listener{l}, nil
+	}
 	notice(log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
 	for _, n := range p.notes {
 		notice(log, n)
 	}
 	ls, err := p.server.Listen(ctx)
 	if err != nil {
-		for _, e := range lines(err) {
-			log.Error(e.Error())
-		}
-		return exitFailed
+		return nil, err
 	}
 	for _, l := range ls {
 		logBound(log, l)
 	}
 	logTLS(log, netserver.TransportsOf(ls))
-	if err := p.checkTarget(ls); err != nil {
-		for _, l := range ls {
-			l.Close()
-		}
-		log.Error(err.Error())
-		return exitUsage
+	return ls, nil
+}
+
+// served logs how Serve ended and returns the exit status.
+func (p *program) served(log *slog.Logger, err error) (int, error) {
+	if p.conf.Type != typeINET {
+		notice(log, "Server closing!")
 	}
-	done := make(chan struct{})
-	defer close(done)
-	go p.obey(log, signals, done)
-	err = p.server.Serve(ctx, ls...)
-	notice(log, "Server closing!")
-	if err != nil && !errors.Is(err, netserver.ErrCut) {
-		log.Error(err.Error())
-		return exitFailed
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return exitDone, nil
+	case errors.Is(err, netserver.ErrCut):
 		notice(log, err.Error())
+		return exitDone, nil
 	}
-	return exitDone
+	return exitFailed, logged(log, err)
+}
+
+// errLogged marks an error that has been logged.
+type errLogged struct{ error }
+
+func (e errLogged) Unwrap() error { return e.error }
+
+// logged logs an error, a line each of those that it joins.
+func logged(log *slog.Logger, err error) error {
+	for _, e := range lines(err) {
+		log.Error(e.Error())
+	}
+	return errLogged{err}
+}
+
+func closeAll(ls []net.Listener) {
+	for _, l := range ls {
+		l.Close()
+	}
 }
 
 // checkTarget refuses a proxy whose backend is a port of its own.
@@ -116,9 +122,6 @@ func (p *program) checkTarget(ls []net.Listener) error {
 	return h.Check(addrs...)
 }
 
-// exit ends the server as TERM does; the line "exit" of the echo calls it.
-func (p *program) exit() { p.server.Close() }
-
 // obey carries out signals until done is closed.
 func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan struct{}) {
 	stopping := false
@@ -130,7 +133,9 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			name := strings.ToUpper(signalName(s))
 			switch {
 			case s == sigReload:
-				notice(log, "Received a SIG "+name+": a restart in place is not built yet; nothing is changed")
+				notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
+				continue
+			case isOther(s):
 				continue
 			case s == sigDrain && !stopping:
 				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
@@ -144,12 +149,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 	}
 }
 
-func (p *program) grace() string {
-	if g := p.conf.Server.Grace; g > 0 {
-		return g.String()
-	}
-	return "no time"
-}
+func (p *program) grace() string { return p.conf.grace() }
 
 // logBound says what was bound, in Net::Server's words.
 func logBound(log *slog.Logger, l net.Listener) {
@@ -176,53 +176,27 @@ func logBound(log *slog.Logger, l net.Listener) {
 	}
 }
 
-// logTLS names certificates that were made in memory, so that their owner can
-// compare the fingerprint with what a client sees.
+// logTLS logs what collectTLS finds.
 func logTLS(log *slog.Logger, ts []proto.Transport) {
+	collectTLS(ts, func(line string) { notice(log, line) })
+}
+
+// collectTLS names what is odd about TLS ports, and certificates that were
+// made in memory, so that their owner can compare the fingerprint with what a
+// client sees.
+func collectTLS(ts []proto.Transport, add func(line string)) {
 	seen := make(map[string]bool)
-	for _, t := range ts {
-		s, ok := t.(interface{ Source() *tlsparams.Source })
-		if !ok {
-			continue
+	for _, s := range sourcesOf(ts) {
+		for _, w := range s.Warnings() {
+			add(w)
 		}
-		for _, w := range s.Source().Warnings() {
-			log.Warn(w)
-		}
-		if c := s.Source().SelfSigned(); c != nil && !seen[c.Fingerprint()] {
+		if c := s.SelfSigned(); c != nil && !seen[c.Fingerprint()] {
 			seen[c.Fingerprint()] = true
-			notice(log, "TLS ports show a certificate made in memory, which clients cannot verify: "+c.Fingerprint())
+			add("TLS ports show a certificate made in memory, which clients cannot verify: " + c.Fingerprint())
 		}
 	}
 }
 
 func notice(log *slog.Logger, msg string) {
 	log.Log(context.Background(), netserver.LevelNotice, msg)
-}
-
-// flushTime bounds how long the end of the program waits for the log.
-const flushTime = 2 * time.Second
-
-// openLog makes the logger. The function it returns writes out what is left.
-// Nothing that logs ever waits for the disk or the reader of a pipe.
-func (p *program) openLog(stderr io.Writer) (*slog.Logger, func(), error) {
-	format := logs.NewLine
-	if p.conf.LogFormat == "json" {
-		format = logs.NewJSON
-	}
-	out, closeFile := stderr, func() error { return nil }
-	if name := p.conf.LogFile; name != "" {
-		f, err := logs.OpenFile(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("log_file %s: %w", name, err)
-		}
-		out, closeFile = f, f.Close
-	}
-	queue := logs.NewAsync(out, 0, format)
-	end := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
-		defer cancel()
-		queue.Close(ctx)
-		closeFile()
-	}
-	return slog.New(format(queue, logs.Options{Level: logs.Level(p.conf.LogLevel)})), end, nil
 }

@@ -2,15 +2,23 @@
 
 package daemon
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // watched are the signals that the program obeys: an interrupt stops it.
-var watched = []os.Signal{os.Interrupt}
+func watched() []os.Signal { return []os.Signal{os.Interrupt} }
 
-// No signal here means to drain or to restart.
+// No signal here means the following.
 const (
+	sigStop   = noSignal("stop")
 	sigDrain  = noSignal("drain")
 	sigReload = noSignal("reload")
+	sigMore   = noSignal("more")
+	sigLess   = noSignal("less")
+	sigReopen = noSignal("reopen")
+	sigState  = noSignal("state")
 )
 
 // A noSignal never arrives.
@@ -19,7 +27,16 @@ type noSignal string
 func (s noSignal) String() string { return string(s) }
 func (s noSignal) Signal()        {}
 
+func isOther(os.Signal) bool { return false }
+
 func signalName(s os.Signal) string { return s.String() }
+
+func (p *ProcessConfig) passed() ([]os.Signal, error) {
+	if len(p.SigPassthrough) > 0 {
+		return nil, errors.New("sig_passthrough: this system has no signals")
+	}
+	return nil, nil
+}
 
 // outlivePipes has nothing to do here: writes to a broken pipe only fail.
 func outlivePipes() (undo func()) { return func() {} }

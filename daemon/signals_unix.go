@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -11,14 +12,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watched are the signals that the program obeys: INT and TERM stop it, QUIT
-// drains, HUP will restart it.
-var watched = []os.Signal{syscall.SIGINT, syscall.SIGTERM, sigDrain, sigReload}
-
 const (
+	sigStop   = syscall.SIGTERM
 	sigDrain  = syscall.SIGQUIT
 	sigReload = syscall.SIGHUP
+	sigMore   = syscall.SIGTTIN
+	sigLess   = syscall.SIGTTOU
+	sigReopen = syscall.SIGUSR1
+	sigState  = syscall.SIGUSR2
 )
+
+// watched are the signals that the program obeys.
+func watched() []os.Signal {
+	return []os.Signal{syscall.SIGINT, sigStop, sigDrain, sigReload, sigMore, sigLess, sigReopen, sigState}
+}
+
+// isOther reports whether a signal means something only to a supervisor.
+func isOther(s os.Signal) bool {
+	return s == sigMore || s == sigLess || s == sigReopen || s == sigState
+}
 
 // signalName returns INT for SIGINT.
 func signalName(s os.Signal) string {
@@ -26,6 +38,24 @@ func signalName(s os.Signal) string {
 		return strings.TrimPrefix(unix.SignalName(n), "SIG")
 	}
 	return s.String()
+}
+
+// passed returns the signals of sig_passthrough.
+func (p *ProcessConfig) passed() ([]os.Signal, error) {
+	var list []os.Signal
+	for _, text := range p.SigPassthrough {
+		for name := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+			n := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
+			switch n {
+			case 0:
+				return nil, fmt.Errorf("sig_passthrough: there is no signal %q", name)
+			case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGPIPE, unix.SIGURG, unix.SIGPROF:
+				return nil, fmt.Errorf("sig_passthrough: %s cannot be passed on", strings.ToUpper(name))
+			}
+			list = append(list, n)
+		}
+	}
+	return list, nil
 }
 
 // outlivePipes lets the program go on when the reader of its standard error or

@@ -15,10 +15,13 @@ func typeNamed(v conf.Value) (string, error) {
 		if !strings.EqualFold(t, name) {
 			continue
 		}
-		if t == "Fork" || t == "Single" {
-			return t, nil
+		switch t {
+		case "Multiplex", "HTTP":
+			return "", v.Errorf("type %s is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET", t)
+		case "MultiType": // it is what server_type does
+			return typeFork, nil
 		}
-		return "", v.Errorf("type %s is not built yet; there are Fork and Single", t)
+		return t, nil
 	}
 	p := v.Errorf("there is no type %q", v.Text)
 	if near := conf.Nearest(name, types); near != "" {
@@ -32,11 +35,10 @@ func typeNamed(v conf.Value) (string, error) {
 func defineUnbuilt(s *conf.Set) {
 	const soon = "it is not built yet"
 	for _, k := range []struct{ why, names string }{
-		{soon, "user group chroot background setsid pid_file"},
-		{soon, "min_servers min_spare_servers max_spare_servers spare_servers max_requests clients_per_server"},
-		{soon, "check_for_dead check_for_waiting check_for_spawn min_child_ttl child_communication"},
 		{soon, "max_dequeue check_for_dequeue dequeue_command"},
-		{soon, "sig_passthrough leave_children_open_on_hup no_close_by_child"},
+		{"a Go program gives a worker its own link in Hooks.WorkerStart", "child_communication"},
+		{"it has no effect in the original either", "spare_servers"},
+		{"a worker can only ask for the end of the server", "no_close_by_child"},
 		{soon, "syslog_logsock syslog_ident syslog_logopt syslog_facility"},
 		{soon, "timeout_header max_header_size server_revision default_content_type allow_body_on_all_statuses"},
 		{soon, "access_log_file access_log_format enable_dispatch app"},

@@ -20,6 +20,7 @@ type Env struct {
 	ReadFile     func(file string) ([]byte, error) // instead of reading from disk, for processes that may not
 	HTTP         *http.Client                      // for OCSP; nil: a client that waits 5 seconds at most
 	Poll         time.Duration                     // how often Run looks at each file, beside following them; 0: 30 s, negative: never
+	Unfollowed   bool                              // Run does not follow the files: who may read them calls Reload
 	Log          *slog.Logger                      // for what happens while Run follows the files; nil: nothing is logged
 	Now          func() time.Time                  // time.Now if nil
 	Hooks        Hooks                             // functions; nil ones are skipped

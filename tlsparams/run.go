@@ -20,7 +20,9 @@ const (
 // ctx ends. Without Run a Source serves what it has. Run it once.
 func (s *Source) Run(ctx context.Context) {
 	var wg sync.WaitGroup
-	wg.Go(func() { s.follow(ctx) })
+	if !s.env.Unfollowed {
+		wg.Go(func() { s.follow(ctx) })
+	}
 	wg.Go(func() { s.warnOfEnds(ctx) })
 	if s.p.Staple {
 		wg.Go(func() { s.refreshStaples(ctx) })

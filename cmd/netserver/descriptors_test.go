@@ -18,7 +18,7 @@ func withDescriptors(t *testing.T, n int, args ...string) *server {
 	t.Helper()
 	netservertest.Peer(t, "sh")
 	cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, n), binary}, args...)...)
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	return startCmd(t, cmd)
 }
 

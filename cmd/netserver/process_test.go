@@ -118,8 +118,15 @@ func (p *process) reap() {
 
 func (p *process) kill() {
 	p.stdin.Close()
-	p.cmd.Process.Kill()
-	<-p.ended
+	// A server that is killed leaves its clients to the processes that serve
+	// them; told to stop, it cuts them.
+	p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.ended:
+	case <-time.After(patience / 4):
+		p.cmd.Process.Kill()
+		<-p.ended
+	}
 }
 
 // wait waits for the end and returns the exit status, -1 after a signal.
@@ -170,6 +177,9 @@ func environment() []string {
 	return env
 }
 
+// serverEnvironment is environment for a server that gets to serve.
+func serverEnvironment() []string { return environment() }
+
 // A server is the command, running.
 type server struct{ *process }
 
@@ -178,7 +188,7 @@ type server struct{ *process }
 func start(t testing.TB, args ...string) *server {
 	t.Helper()
 	cmd := exec.Command(binary, args...)
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	return startCmd(t, cmd)
 }
 

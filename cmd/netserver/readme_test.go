@@ -113,7 +113,7 @@ func (tr *tour) serve(s step) {
 		tr.server.stop()
 	}
 	cmd := exec.Command("sh", "-c", "exec "+tr.there.Replace(s.command))
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	tr.server = startCmd(tr.T, cmd)
 	tr.logs(s.output)
 }
@@ -144,7 +144,7 @@ func (tr *tour) ask(t *testing.T, s step) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", tr.there.Replace(s.command))
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) { // as go run reports it

@@ -137,7 +137,7 @@ func TestLogReaderGoneIsNoEnd(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "s")
 	cmd := exec.Command(binary, "--port", path+"|unix", "--log_level", "4")
-	cmd.Env, cmd.Stderr = environment(), w
+	cmd.Env, cmd.Stderr = serverEnvironment(), w
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +239,7 @@ func TestLogFileInJSON(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "log")
 	path := filepath.Join(t.TempDir(), "s")
 	cmd := exec.Command(binary, "--port", path+"|unix", "--log_file", file, "--log_format", "json", "--log_level", "3")
-	cmd.Env = environment()
+	cmd.Env = serverEnvironment()
 	p := launch(t, "netserver", cmd)
 	c := newSpeaker(t, dialSoon(t, "unix", path))
 	c.says("quit\n")

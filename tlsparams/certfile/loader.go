@@ -23,6 +23,12 @@ func (l *Loader) Read(role Role, file string) ([]byte, error) {
 		return Read(role, file)
 	}
 	data, err := l.ReadFile(file)
+	var known *Error
+	if errors.As(err, &known) { // of Read, in another process perhaps
+		e := *known
+		e.Role = role
+		return nil, &e
+	}
 	if err != nil {
 		e := osError(file, err)
 		e.Role = role

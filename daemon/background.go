@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"netserver/proc"
+)
+
+// background starts this program again as a supervisor in the background, and
+// waits until that serves or has failed.
+func (v *invocation) background(c *Config) (int, error) {
+	binary, err := proc.Self()
+	if err != nil {
+		return exitFailed, err
+	}
+	defer binary.Close()
+	st := proc.Start{
+		Binary: binary, Role: roleBackground, Args: append([]string{os.Args[0]}, v.argv...), Env: v.environ,
+		Session: c.Process.Setsid,
+	}
+	if !c.Process.Setsid {
+		st.Stdout = os.Stdout
+		if c.LogFile == "" {
+			st.Stderr = v.stderrFile()
+		}
+	}
+	child, err := st.Start()
+	if err != nil {
+		return exitFailed, err
+	}
+	defer child.Link.Close()
+	m, files, err := receive(child.Link, maxPlan)
+	closeFiles(files)
+	switch {
+	case err == nil && m.Op == opReady:
+		if c.LogLevel >= 2 {
+			fmt.Fprintf(v.stdout, "netserver: serving in the background as process %d\n", child.Pid())
+		}
+		return exitDone, nil
+	case err == nil && m.Op == opFailed:
+		var errs []error
+		for _, l := range m.Lines {
+			errs = append(errs, errors.New(l))
+		}
+		child.Wait()
+		return exitFailed, errors.Join(errs...)
+	}
+	return exitFailed, fmt.Errorf("the server ended before it served: %s", child.Wait())
+}
+
+// tellFront tells the process that put this one into the background how the
+// start went. It returns the error if there is none to tell it to.
+func (v *invocation) tellFront(err error) error {
+	if v.role() != roleBackground {
+		return err
+	}
+	m := message{Op: opReady}
+	if err != nil {
+		m.Op = opFailed
+		for _, e := range lines(err) {
+			m.Lines = append(m.Lines, e.Error())
+		}
+	}
+	send(v.part.Link, m) // if it is gone, nobody waits for it
+	v.part.Link.Close()
+	return err
+}

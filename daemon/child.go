@@ -1,0 +1,308 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"netserver/proc"
+)
+
+// A child is a worker as its supervisor sees it.
+type child struct {
+	id     int
+	gen    *generation
+	proc   *proc.Child
+	outbox chan command // what is to be sent; closed when it is gone
+	began  time.Time
+	hasLog bool
+
+	ready   bool
+	leaving bool
+	gone    bool
+	status  status
+	reason  []string // why it cannot serve, in its own words
+	kill    *time.Timer
+}
+
+func (w *child) condition() string {
+	switch {
+	case w.leaving || w.gen.leaving:
+		return "ending"
+	case !w.ready:
+		return "starting"
+	}
+	return "serving"
+}
+
+// outboxSize is how many messages may wait for a worker. One that has so many
+// does not listen any more.
+const outboxSize = 64
+
+// tell sends a message without waiting. The files are closed.
+func (w *child) tell(m message, files ...*os.File) {
+	if w.gone {
+		closeFiles(files)
+		return
+	}
+	select {
+	case w.outbox <- command{m, files}:
+	default:
+		closeFiles(files)
+		w.proc.Kill()
+	}
+}
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// spawn starts a worker.
+func (s *supervisor) spawn(g *generation) error {
+	files, err := s.filesFor(g.plan, g.keys)
+	if err != nil {
+		return err
+	}
+	in := &initial{
+		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1, HasLog: s.logFile != nil,
+		Secret: s.secret, SelfSigned: s.selfSigned,
+		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
+		Follow: g.follows(),
+	}
+	if in.HasLog {
+		files = append([]*os.File{s.logFile.Current()}, files...)
+	}
+	id := g.conf.identity
+	role := roleBecome
+	if id.IsZero() {
+		role = roleWorker
+	}
+	p, err := proc.Start{
+		Binary: g.binary, Role: role, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
+		Files: files, Stdin: nil, Stdout: os.Stdout, Stderr: s.v.stderrFile(),
+	}.Start()
+	if err != nil {
+		return err
+	}
+	s.nextWorker++
+	w := &child{id: s.nextWorker, gen: g, proc: p, began: time.Now(), hasLog: in.HasLog, outbox: make(chan command, outboxSize)}
+	g.workers[w] = struct{}{}
+	g.started = w.began
+	if role == roleBecome {
+		w.tell(message{Op: opIdentity, Identity: &id})
+	}
+	w.tell(message{Op: opInit, Init: in})
+	go w.write()
+	go s.attend(w, allowedFiles(g))
+	return nil
+}
+
+// write sends what tell queues, until the outbox is closed.
+func (w *child) write() {
+	for c := range w.outbox {
+		// An error is noticed where the worker's messages are read.
+		if err := send(w.proc.Link, c.message, c.files...); err != nil && !errors.Is(err, io.EOF) {
+			w.proc.Kill()
+		}
+		closeFiles(c.files)
+	}
+}
+
+// attend takes the worker's messages until it ends.
+func (s *supervisor) attend(w *child, allowed *allowed) {
+	var why error
+	limit := limiter{perSecond: 2000}
+	for {
+		m, files, err := receive(w.proc.Link, maxFromWorker)
+		closeFiles(files)
+		if err != nil {
+			why = err
+			break
+		}
+		limit.wait()
+		if m.Op == opRead {
+			data, err := allowed.read(m.Path, m.Fresh)
+			if send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)}) != nil {
+				break
+			}
+			continue
+		}
+		s.post(func() { s.hear(w, m) })
+	}
+	if why != io.EOF {
+		w.proc.Kill() // it does not keep to the protocol, or cannot be reached
+	}
+	// It closes its link last of all.
+	t := time.AfterFunc(endTime, func() { w.proc.Kill() })
+	ended := w.proc.Wait()
+	t.Stop()
+	w.proc.Link.Close()
+	s.post(func() { s.bury(w, ended) })
+}
+
+// hear acts on a worker's message.
+func (s *supervisor) hear(w *child, m message) {
+	if w.gone {
+		return
+	}
+	switch m.Op {
+	case opReady:
+		if w.ready {
+			return
+		}
+		w.ready = true
+		if w.id == 1 {
+			for _, line := range bounded(m.Lines) {
+				notice(s.log, line)
+			}
+		}
+		s.isReady(w.gen)
+		if w.gen.follows() {
+			// What was changed since the check may be good.
+			w.tell(message{Op: opFiles})
+		}
+		switch {
+		case s.ending:
+			s.finish(w, s.cutting)
+		case w.gen.leaving:
+			w.tell(message{Op: opLeave, Leave: &leave{}})
+		default:
+			s.manage(w.gen)
+		}
+	case opFailed:
+		w.reason = bounded(m.Lines)
+	case opStatus:
+		if m.Status != nil {
+			w.status = *m.Status
+			w.leaving = w.leaving || w.status.Leaving
+			s.manage(w.gen)
+		}
+	case opExit:
+		if !s.ending {
+			notice(s.log, "a client asked for the end of the server")
+			s.end(true)
+		}
+	}
+}
+
+// bounded cuts what a worker says to a length fit for a log.
+func bounded(list []string) []string {
+	return list[:min(len(list), 100)]
+}
+
+// bury acts on the end of a worker. how is "" if it ended in order.
+func (s *supervisor) bury(w *child, how string) {
+	g := w.gen
+	w.gone = true
+	close(w.outbox)
+	if w.kill != nil {
+		w.kill.Stop()
+	}
+	delete(g.workers, w)
+	s.total += w.status.Total
+	switch {
+	case s.ending || g.failed:
+	case !g.ready:
+		s.startFailed(g, w.startError(how))
+	case how == "" && len(w.reason) == 0:
+		g.failures = 0
+	case !g.leaving:
+		s.crashed(w, how)
+	}
+	s.manage(g)
+	s.drop(g)
+}
+
+// startError says why a worker did not get to serve.
+func (w *child) startError(how string) error {
+	if len(w.reason) > 0 {
+		var errs []error
+		for _, r := range w.reason {
+			errs = append(errs, errors.New(r))
+		}
+		return errors.Join(errs...)
+	}
+	if how == "" {
+		how = "it ended by itself"
+	}
+	return fmt.Errorf("the worker ended before it served: %s", how)
+}
+
+func (s *supervisor) crashed(w *child, how string) {
+	s.crashes++
+	g := w.gen
+	if time.Since(w.began) > steady {
+		g.failures = 0
+	}
+	g.failures++
+	if len(w.reason) > 0 {
+		how = strings.Join(w.reason, "; ")
+	}
+	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
+		"generation", g.id, "clients", w.status.Clients, "in a row", g.failures)
+}
+
+// allowed is the files that the workers of a generation may have read for
+// them.
+type allowed struct {
+	files, dirs []string
+	contents    map[string][]byte   // as they were found good
+	uid         func() (int, []int) // of the workers, and their groups; -1 is our own
+}
+
+func allowedFiles(g *generation) *allowed {
+	return &allowed{files: g.plan.Files, dirs: g.plan.Dirs, contents: g.contents, uid: func() (int, []int) {
+		if a := g.conf.identity.Account; a != nil {
+			return a.UID, a.Groups
+		}
+		return -1, nil
+	}}
+}
+
+// read reads a file for a worker. A file in a directory that the worker could
+// write to is left to it: a link that it puts there must not make root read
+// any other file. Unless it is to be fresh, it is as it was checked.
+func (a *allowed) read(path string, fresh bool) ([]byte, error) {
+	path = filepath.Clean(path)
+	if data, ok := a.contents[path]; ok && !fresh {
+		return data, nil
+	}
+	uid, gids := a.uid()
+	if uid == -1 {
+		return nil, errors.New(ownWay) // it is who we are
+	}
+	if !slices.Contains(a.files, path) && !slices.ContainsFunc(a.dirs, func(d string) bool {
+		rel, err := filepath.Rel(d, path)
+		return err == nil && filepath.IsLocal(rel)
+	}) {
+		return nil, errors.New(ownWay)
+	}
+	if ownerMayPlant(path, uid, gids) {
+		return nil, errors.New(ownWay)
+	}
+	return readFile(path)
+}
+
+// A limiter slows down a worker that says more than one that serves well would.
+type limiter struct {
+	perSecond int
+	since     time.Time
+	n         int
+}
+
+func (l *limiter) wait() {
+	now := time.Now()
+	if now.Sub(l.since) >= time.Second {
+		l.since, l.n = now, 0
+	}
+	if l.n++; l.n > l.perSecond {
+		time.Sleep(time.Until(l.since.Add(time.Second)))
+	}
+}

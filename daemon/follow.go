@@ -1,0 +1,86 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"netserver/proto"
+	"netserver/tlsparams"
+	"netserver/tlsparams/watch"
+)
+
+// follows reports whether the supervisor follows the files of a generation's
+// TLS ports: its workers may not see them.
+func (g *generation) follows() bool {
+	id := g.conf.identity
+	return (id.Account != nil || id.Chroot != "") && len(g.plan.Files)+len(g.plan.Dirs) > 0
+}
+
+// followFiles tells the workers of g when files are changed, until g is closed.
+func (s *supervisor) followFiles(g *generation) {
+	if !g.follows() {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	g.unfollow = cancel
+	tell := func(paths []string) { s.post(func() { g.filesChanged(paths) }) }
+	w := &watch.Watcher{
+		Ready: func() { tell(nil) },
+		Failed: func(dir string, err error) {
+			s.log.Warn("files cannot be followed at once, only looked at now and then", "directory", dir, "err", err)
+		},
+	}
+	list := slices.Concat(g.plan.Files, g.plan.Dirs)
+	go w.Run(ctx, func() []string { return list }, tell)
+}
+
+func (g *generation) filesChanged(paths []string) {
+	if g.leaving {
+		return
+	}
+	for w := range g.workers {
+		if w.ready {
+			w.tell(message{Op: opFiles, Paths: paths})
+		}
+	}
+}
+
+// reloadPause is how long a worker waits before it tries files again that were
+// no good: the other half of a pair may be under way.
+const reloadPause = time.Second
+
+// reloadFiles reads TLS files again, twice if need be.
+func (w *worker) reloadFiles(paths []string) {
+	if w.reloadOnce(paths) == nil {
+		return
+	}
+	time.Sleep(reloadPause)
+	if err := w.reloadOnce(paths); err != nil {
+		logged(w.log, err)
+	}
+}
+
+func (w *worker) reloadOnce(paths []string) error {
+	var errs []error
+	for _, s := range sourcesOf(w.p.transports) {
+		errs = append(errs, s.Reload(paths...))
+	}
+	return errors.Join(errs...)
+}
+
+// sourcesOf returns what the TLS of ports is made from, each once.
+func sourcesOf(ts []proto.Transport) []*tlsparams.Source {
+	var list []*tlsparams.Source
+	for _, t := range ts {
+		if st, ok := t.(proto.Startable); ok {
+			t = st.TLS
+		}
+		s, ok := t.(interface{ Source() *tlsparams.Source })
+		if ok && !slices.Contains(list, s.Source()) {
+			list = append(list, s.Source())
+		}
+	}
+	return list
+}

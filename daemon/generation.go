@@ -1,0 +1,321 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"netserver/port"
+	"netserver/proc"
+)
+
+// A generation is the workers of one configuration and one program file.
+type generation struct {
+	id     int
+	plan   *plan
+	conf   *Config
+	keys   []string // of its sockets
+	binary *proc.Binary
+	// contents are of files of TLS, as they were found good.
+	contents map[string][]byte
+	scale    scale
+	workers  map[*child]struct{}
+
+	ready    bool // all first workers serve
+	leaving  bool
+	failed   bool
+	failures int // workers that ended badly one after the other
+	started  time.Time
+	looked   time.Time // for surplus
+	deadline *time.Timer
+	restart  *time.Timer
+	look     *time.Timer
+	unfollow context.CancelFunc // ends following the files
+}
+
+const (
+	// startTime bounds the start of a generation.
+	startTime = 30 * time.Second
+	// steady is how long a worker has to serve for its end not to count as
+	// one of a row.
+	steady = 10 * time.Second
+
+	firstDelay = 100 * time.Millisecond
+	maxDelay   = 30 * time.Second
+
+	// maxGenerations may be alive at once; before a further one is started
+	// the clients of the oldest get the grace time.
+	maxGenerations = 8
+)
+
+// begin opens a plan's ports and starts its workers.
+func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents map[string][]byte) error {
+	for _, n := range pl.Notes {
+		notice(s.log, n)
+	}
+	binary, err := proc.Self()
+	if err != nil {
+		return err
+	}
+	return s.beginWith(ctx, c, pl, binary, contents)
+}
+
+// beginWith is begin with a program file, which it closes if it fails.
+func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary, contents map[string][]byte) error {
+	keys := keysOf(pl.Ports)
+	opened, err := s.open(ctx, pl)
+	if err != nil {
+		binary.Close()
+		return err
+	}
+	for _, so := range opened {
+		s.socks[so.key] = so
+	}
+	if h := s.v.hooks.Bound; h != nil {
+		specs := make([]port.Spec, len(pl.Ports))
+		for i, r := range pl.Ports {
+			specs[i] = r.Spec
+		}
+		h(specs)
+	}
+	sc, _ := c.scale()
+	s.nextGen++
+	g := &generation{
+		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, scale: sc,
+		workers: make(map[*child]struct{}), looked: time.Now(),
+	}
+	g.grow(s.more)
+	s.gens = append(s.gens, g)
+	g.deadline = s.after(startTime, func() { s.startFailed(g, fmt.Errorf("not ready after %v", startTime)) })
+	for range g.scale.min {
+		if err := s.spawn(g); err != nil {
+			s.startFailed(g, err)
+			break
+		}
+	}
+	return nil
+}
+
+// isReady is called when a worker of g has become ready.
+func (s *supervisor) isReady(g *generation) {
+	if g.ready || g.failed || s.ending {
+		return
+	}
+	for w := range g.workers {
+		if !w.ready {
+			return
+		}
+	}
+	g.ready = true
+	g.deadline.Stop()
+	for _, old := range s.gens {
+		if old != g {
+			s.retire(old, g)
+		}
+	}
+	keep := make(map[string]bool)
+	for _, k := range g.keys {
+		keep[k] = true
+	}
+	s.closeSockets(keep)
+	s.conf = g.conf
+	s.followFiles(g)
+	s.ready(g)
+	s.manage(g)
+	s.reloadAgain()
+}
+
+// startFailed gives a generation up. If it is the first, that is the end.
+func (s *supervisor) startFailed(g *generation, err error) {
+	if g.ready || g.failed || s.ending {
+		return
+	}
+	g.failed = true
+	g.stopTimers()
+	for w := range g.workers {
+		w.proc.Kill()
+	}
+	if !s.serving {
+		s.fail(err)
+		return
+	}
+	logged(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
+	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
+	keep := make(map[string]bool)
+	for _, o := range s.gens {
+		for _, k := range o.keys {
+			keep[k] = keep[k] || o != g && !o.leaving
+		}
+	}
+	s.closeSockets(keep)
+	s.drop(g)
+	s.reloadAgain()
+}
+
+// drop forgets a generation without workers.
+func (s *supervisor) drop(g *generation) {
+	if len(g.workers) > 0 || !g.leaving && !g.failed {
+		return
+	}
+	g.close()
+	s.gens = slices.DeleteFunc(s.gens, func(o *generation) bool { return o == g })
+}
+
+func (g *generation) stopTimers() {
+	for _, t := range []*time.Timer{g.deadline, g.restart, g.look} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+func (g *generation) close() {
+	g.stopTimers()
+	if g.unfollow != nil {
+		g.unfollow()
+	}
+	g.binary.Close()
+}
+
+// grow adds n to the number of processes, or of clients where there is one
+// process.
+func (g *generation) grow(n int) {
+	sc := &g.scale
+	switch g.conf.Type {
+	case typePreForkSimple:
+		sc.min = max(1, sc.min+n)
+		sc.max = sc.min
+	case typePreFork:
+		sc.min, sc.max = max(1, sc.min+n), max(1, sc.max+n)
+	case typeFork:
+		if sc.clients > 0 {
+			sc.clients = max(1, sc.clients+n)
+		}
+	}
+}
+
+// sorted returns the workers, oldest first.
+func (g *generation) sorted() []*child {
+	return slices.SortedFunc(maps.Keys(g.workers), func(a, b *child) int { return cmp.Compare(a.id, b.id) })
+}
+
+// manage starts and ends workers of a serving generation.
+func (s *supervisor) manage(g *generation) {
+	if !g.ready || g.leaving || g.failed || s.ending {
+		return
+	}
+	c := census{sinceStart: time.Since(g.started), sinceLook: time.Since(g.looked)}
+	for w := range g.workers {
+		switch {
+		case w.leaving:
+		case !w.ready:
+			c.starting++
+		case g.scale.clients > 0 && w.status.Serving >= g.scale.clients:
+			c.busy++
+		default:
+			c.waiting++
+		}
+	}
+	start, end := g.scale.want(c, &g.conf.Workers)
+	if start > 0 && g.restart == nil {
+		s.startMore(g, start)
+	}
+	if end > 0 {
+		s.endIdle(g, end)
+	}
+	s.lookLater(g, c)
+}
+
+// startMore starts n workers, at once or after a while if they keep failing.
+func (s *supervisor) startMore(g *generation, n int) {
+	if g.failures > 1 {
+		d := min(firstDelay<<min(g.failures-2, 16), maxDelay)
+		g.restart = s.after(d, func() {
+			g.restart = nil
+			// One try; more follow if it serves.
+			s.tryStart(g, 1)
+			s.manage(g)
+		})
+		return
+	}
+	s.tryStart(g, n)
+}
+
+func (s *supervisor) tryStart(g *generation, n int) {
+	if g.leaving || g.failed || s.ending {
+		return
+	}
+	for range n {
+		if err := s.spawn(g); err != nil {
+			s.log.Error("cannot start a worker", "generation", g.id, "err", err)
+			g.failures = max(2, g.failures+1)
+			return
+		}
+	}
+}
+
+// endIdle lets n workers end, those without clients first.
+func (s *supervisor) endIdle(g *generation, n int) {
+	list := slices.DeleteFunc(g.sorted(), func(w *child) bool { return w.leaving || !w.ready })
+	slices.SortStableFunc(list, func(a, b *child) int { return cmp.Compare(a.status.Serving, b.status.Serving) })
+	for _, w := range list[:min(n, len(list))] {
+		w.leaving = true
+		w.tell(message{Op: opLeave, Leave: &leave{}})
+	}
+	g.looked = time.Now()
+}
+
+// lookLater has the surplus looked at again, if there is any.
+func (s *supervisor) lookLater(g *generation, c census) {
+	sc := g.scale
+	if !sc.dynamic || c.waiting+c.starting <= sc.maxSpare || c.waiting+c.busy+c.starting <= sc.min || g.look != nil {
+		return
+	}
+	w := &g.conf.Workers
+	d := max(w.surplus()-time.Since(g.looked), w.minLife()-time.Since(g.started), 10*time.Millisecond)
+	g.look = s.after(d, func() {
+		g.look = nil
+		s.manage(g)
+	})
+}
+
+// resize carries out TTIN and TTOU.
+func (s *supervisor) resize(sig os.Signal) {
+	if s.ending {
+		return
+	}
+	g := s.newest()
+	n, word := 1, "Increasing"
+	if sig == sigLess {
+		n, word = -1, "Decreasing"
+	}
+	before := g.scale
+	g.grow(n)
+	if g.scale == before {
+		notice(s.log, "max_servers is not limited, or at its least; nothing is changed")
+		return
+	}
+	s.more += n
+	if g.conf.Type == typeFork {
+		notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.clients))
+		g.scale = before
+		s.reload() // a new worker with that many places
+		return
+	}
+	notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.max))
+	s.manage(g)
+}
+
+// newest returns the generation that serves.
+func (s *supervisor) newest() *generation {
+	for _, g := range slices.Backward(s.gens) {
+		if g.ready && !g.leaving {
+			return g
+		}
+	}
+	return s.gens[len(s.gens)-1]
+}

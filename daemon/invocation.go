@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/proc"
+	"netserver/tlsparams"
+)
+
+// An invocation is how this process was started, and what it is to do. It
+// does not change.
+type invocation struct {
+	argv    []string // without the program's name
+	environ []string
+	stdout  io.Writer
+	stderr  io.Writer
+	part    *proc.Part // nil unless a supervisor, or the front of one, started this process
+
+	// Of Run; zero for the command.
+	server *netserver.Server
+	base   Config
+	hooks  Hooks
+	layers []conf.Layer
+}
+
+// The roles of processes.
+const (
+	roleWorker     = "worker"     // serves clients, once it is who it is to be
+	roleBecome     = "become"     // is to become somebody first
+	roleCheck      = "check"      // checks the configuration for a running supervisor
+	roleBackground = "background" // a supervisor that was put into the background
+)
+
+func (v *invocation) role() string {
+	if v.part == nil {
+		return ""
+	}
+	return v.part.Role
+}
+
+// newSet returns a configuration with its defaults, and its keys.
+func (v *invocation) newSet() (*conf.Set, *Config) {
+	set, c := new(conf.Set), new(Config)
+	*c = v.base
+	if v.server != nil {
+		c.Server = v.server.Config
+		set.Unknown = conf.KeepUnknown
+	}
+	c.Define(set)
+	return set, c
+}
+
+// load reads every source. args is what the command line gave; nil for Run.
+func (v *invocation) load(set *conf.Set, c *Config, args *conf.Args) (*conf.Result, error) {
+	layers := v.layers
+	if args != nil {
+		if args.Type != "" {
+			o := conf.Origin{Source: conf.SourceArgs, Line: 1}
+			args.Layer.Entries = append(args.Layer.Entries, conf.Entry{
+				Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
+			})
+		}
+		layers = []conf.Layer{args.Layer, set.ReadEnv(v.environ)}
+		c.Program = args.Program
+	}
+	return set.Resolve(set.WithConfFile(layers)...)
+}
+
+// settle makes of a resolved configuration what the other parts start from.
+func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
+	if c.Type == "" {
+		c.Type = typeFork
+	}
+	var errs []error
+	inProcess, err := c.inProcess()
+	errs = append(errs, err)
+	if !inProcess {
+		c.identity, err = c.Process.identify()
+		errs = append(errs, err)
+		_, err = c.Process.passed()
+		errs = append(errs, err)
+	}
+	if c.Type != typeINET {
+		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
+		errs = append(errs, err)
+	}
+	_, more := c.scale()
+	return append(notes, more...), errors.Join(errs...)
+}
+
+// start does what all processes but workers begin with: it reads the
+// configuration and makes the program that it describes.
+func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (*program, *plan, error) {
+	res, err := v.load(set, c, args)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range res.Warnings {
+		warn(v.stderr, w)
+	}
+	ported := len(c.Server.Ports) > 0 && len(res.Get("port")) == 0 // by the program's own code
+	ports := c.Server.Ports
+	notes, err := v.settle(ctx, c, res)
+	if ported {
+		c.Server.Ports = ports
+	}
+	files := new(fileList)
+	env := tlsparams.Env{ReadFile: files.read}
+	p, perr := v.prepare(c, res, env)
+	p.notes, p.files = notes, files
+	if err := errors.Join(err, perr); err != nil || c.Type == typeINET {
+		return p, nil, err
+	}
+	pl, err := newPlan(p, files)
+	return p, pl, err
+}
+
+// stderrFile returns what processes inherit as standard error.
+func (v *invocation) stderrFile() *os.File {
+	if f, ok := v.stderr.(*os.File); ok {
+		return f
+	}
+	return os.Stderr
+}

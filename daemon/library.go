@@ -1,0 +1,92 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/port"
+	"netserver/proc"
+)
+
+// Hooks are functions that Run calls at fixed points of the program's life.
+// Nil ones are skipped. Those of the supervisor run in its one loop: they must
+// be quick.
+type Hooks struct {
+	// Bound runs in the supervisor when all ports are open, with the identity
+	// of the start (post_bind_hook). A restart runs it again.
+	Bound func(ports []port.Spec)
+	// WorkerStart runs in each worker when it is who it is to be, before it
+	// serves (child_init_hook). An error ends the start.
+	WorkerStart func(ctx context.Context) error
+	// Serving runs in the supervisor when all workers of a start or restart
+	// serve.
+	Serving func()
+	// Restarting runs in the supervisor when a new configuration was found
+	// good, before its ports are opened and its workers started.
+	Restarting func()
+	// WorkerStop runs in each worker that ends in order, after its last
+	// client (child_finish_hook).
+	WorkerStop func()
+	// Ending runs in the supervisor before the workers are told to end
+	// (pre_server_close_hook), and Ended when they have
+	// (post_child_cleanup_hook).
+	Ending, Ended func()
+}
+
+// Run runs s as a program: it reads the layers, stronger ones over c and
+// s.Config, opens the ports, and has worker processes serve the clients, until
+// a signal ends it or ctx is done, which drains. Signals, restarts and
+// identities are as in the command.
+//
+// Workers are this program, started again with the same arguments. It must
+// call Run there too with the same s, c and h, and before it does anything
+// that is not for every process; Run then serves until the supervisor says,
+// and returns. What is wrong with the configuration is returned all at once,
+// and nothing was started then.
+//
+// c.Server and c.Handler are not looked at: s has both.
+func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...conf.Layer) error {
+	v := &invocation{
+		argv: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,
+		server: s, base: c, hooks: h, layers: layers,
+	}
+	var err error
+	if v.part, err = proc.TakePart(); err != nil {
+		return err
+	}
+	if r := v.role(); r == roleWorker || r == roleBecome {
+		if code := v.work(ctx); code != exitDone {
+			return errWorker
+		}
+		return nil
+	}
+	set, conf := v.newSet()
+	p, pl, err := v.start(ctx, set, conf, nil)
+	code, err := v.runAs(ctx, p, pl, err)
+	if err == nil && code != exitDone {
+		err = errWorker
+	}
+	return err
+}
+
+// errWorker is returned where the reason was told elsewhere.
+var errWorker = errors.New("daemon: it could not serve; the log or the starting process has the reason")
+
+// Layers returns what a command line, without the program's name, and an
+// environment give for the keys of the command, as layers for Run. Keys of the
+// program's own are left to it: Run does not refuse them.
+func Layers(argv, environ []string) []conf.Layer {
+	set := new(conf.Set)
+	new(Config).Define(set)
+	args := set.ReadArgs(argv, types...)
+	if args.Type != "" {
+		o := conf.Origin{Source: conf.SourceArgs, Line: 1}
+		args.Layer.Entries = append(args.Layer.Entries, conf.Entry{
+			Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
+		})
+	}
+	return []conf.Layer{args.Layer, set.ReadEnv(environ)}
+}

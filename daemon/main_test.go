@@ -1,0 +1,347 @@
+//go:build unix
+
+package daemon_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"netserver"
+	"netserver/daemon"
+	"netserver/netservertest"
+	"netserver/port"
+)
+
+// programVar has the test binary be a program instead of running tests: the
+// command, or one of a library's user.
+const programVar = "DAEMON_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(programVar) {
+	case "":
+		os.Exit(netservertest.Main(m))
+	case "command":
+		os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	case "library":
+		os.Exit(library())
+	case "crash": // at start, as a bad new version of the program would
+		panic("a bad version")
+	case "crash-worker": // only where it would serve
+		if strings.HasPrefix(os.Getenv("NETSERVER__ROLE"), "check") {
+			os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+		}
+		panic("a bad version")
+	}
+}
+
+// library is a program of a library's user, which says what its hooks see.
+func library() int {
+	say := func(what string) { fmt.Fprintf(os.Stderr, "hook %s pid=%d\n", what, os.Getpid()) }
+	s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
+		say("handler")
+		line, err := c.ReadLine()
+		if err == nil {
+			_, err = fmt.Fprintf(c, "%d said %s\n", os.Getpid(), line)
+		}
+		return err
+	})}
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "tcp", IPv: "4"}}
+	h := daemon.Hooks{
+		Bound:       func(ps []port.Spec) { say(fmt.Sprintf("bound %d", len(ps))) },
+		WorkerStart: func(context.Context) error { say("worker-start"); return nil },
+		Serving:     func() { say("serving") },
+		Restarting:  func() { say("restarting") },
+		WorkerStop:  func() { say("worker-stop") },
+		Ending:      func() { say("ending") },
+		Ended:       func() { say("ended") },
+	}
+	layers := daemon.Layers(os.Args[1:], os.Environ())
+	if err := daemon.Run(context.Background(), s, daemon.Config{}, h, layers...); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return 1
+	}
+	return 0
+}
+
+// A running is a server that a test started as a process.
+type running struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	done chan struct{}
+	err  error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+func (r *running) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.Write(b)
+}
+
+func (r *running) text() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.String()
+}
+
+// start starts the command with args.
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	return startProgram(t, os.Args[0], "command", args...)
+}
+
+func startProgram(t *testing.T, path, program string, args ...string) *running {
+	t.Helper()
+	r := &running{t: t, done: make(chan struct{})}
+	r.cmd = exec.Command(path, args...)
+	r.cmd.Env = append(os.Environ(), programVar+"="+program, "NETSERVER_SUPERVISOR=1")
+	r.cmd.Stdout, r.cmd.Stderr = r, r
+	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	r.cmd.WaitDelay = 20 * time.Second
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		r.err = r.cmd.Wait()
+		close(r.done)
+	}()
+	t.Cleanup(func() {
+		r.signal(syscall.SIGTERM)
+		select {
+		case <-r.done:
+		case <-time.After(20 * time.Second):
+			t.Errorf("the server does not end")
+			r.signal(syscall.SIGKILL)
+			<-r.done
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s", r.text())
+		}
+	})
+	return r
+}
+
+func (r *running) signal(s os.Signal) { r.cmd.Process.Signal(s) }
+func (r *running) pid() int           { return r.cmd.Process.Pid }
+
+// wait waits until the log has a text n times.
+func (r *running) wait(text string, n int) {
+	r.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for strings.Count(r.text(), text) < n {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("no %q (%d times) in the log", text, n)
+		}
+		select {
+		case <-r.done:
+			if strings.Count(r.text(), text) < n {
+				r.t.Fatalf("ended without %q (%d times) in the log", text, n)
+			}
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// end sends a signal and returns the exit status.
+func (r *running) end(s os.Signal) int {
+	r.t.Helper()
+	r.signal(s)
+	return r.status()
+}
+
+func (r *running) status() int {
+	r.t.Helper()
+	select {
+	case <-r.done:
+	case <-time.After(40 * time.Second):
+		r.t.Fatal("the server does not end")
+	}
+	return r.cmd.ProcessState.ExitCode()
+}
+
+var boundTo = regexp.MustCompile(`Bound to auto-assigned port (\d+)`)
+
+// addr returns the address of the n-th port 0.
+func (r *running) addr(n int) string {
+	r.t.Helper()
+	r.wait("Bound to auto-assigned port", n+1)
+	return "127.0.0.1:" + boundTo.FindAllStringSubmatch(r.text(), -1)[n][1]
+}
+
+// serving waits until n generations have served.
+func (r *running) serving() { r.t.Helper(); r.wait("clients are served by", 1) }
+
+// children returns the process ids of the workers.
+func (r *running) children() []int {
+	return childrenOf(r.t, r.pid())
+}
+
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil || len(lists) == 0 {
+		if _, err := os.Stat("/proc/self/task"); err != nil {
+			t.Skip("this system does not list child processes")
+		}
+	}
+	var pids []int
+	for _, name := range lists {
+		b, _ := os.ReadFile(name)
+		for _, f := range strings.Fields(string(b)) {
+			n, _ := strconv.Atoi(f)
+			pids = append(pids, n)
+		}
+	}
+	return pids
+}
+
+// only waits until there is one worker, which is none of not, and returns it.
+func (r *running) only(not ...int) int {
+	r.t.Helper()
+	var got []int
+	netservertest.Eventually(r.t, "one worker", func() bool {
+		got = r.children()
+		for _, n := range not {
+			if len(got) == 1 && got[0] == n {
+				return false
+			}
+		}
+		return len(got) == 1
+	})
+	return got[0]
+}
+
+func alive(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(b), ") Z ")
+}
+
+// A client is connected to an echo of lines.
+type client struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func dial(addr string) (*client, error) {
+	nc, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	nc.SetDeadline(time.Now().Add(60 * time.Second))
+	return &client{nc, bufio.NewReader(nc)}, nil
+}
+
+// ask sends a line and reads the echo's answer, after its greeting.
+func (c *client) ask(line string) (string, error) {
+	if _, err := fmt.Fprintf(c, "%s\r\n", line); err != nil {
+		return "", err
+	}
+	for {
+		got, err := c.r.ReadString('\n')
+		if err != nil || !strings.HasPrefix(got, "Welcome") {
+			return strings.TrimSpace(got), err
+		}
+	}
+}
+
+func (c *client) mustAsk(t *testing.T, line string) {
+	t.Helper()
+	got, err := c.ask(line)
+	if err != nil || !strings.HasSuffix(got, fmt.Sprintf("You said %q", line)) {
+		t.Fatalf("asked %q, got %q, %v", line, got, err)
+	}
+}
+
+func mustDial(t *testing.T, addr string) *client {
+	t.Helper()
+	c, err := dial(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func writeFile(t *testing.T, name, text string) string {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// A load makes one connection after the other until it is stopped.
+type load struct {
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu   sync.Mutex
+	n    int
+	errs []error
+}
+
+func startLoad(addr string, workers int) *load {
+	l := &load{stop: make(chan struct{})}
+	for range workers {
+		l.wg.Go(func() { l.run(addr) })
+	}
+	return l
+}
+
+func (l *load) run(addr string) {
+	for {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+		err := once(addr)
+		l.mu.Lock()
+		l.n++
+		if err != nil {
+			l.errs = append(l.errs, err)
+		}
+		l.mu.Unlock()
+	}
+}
+
+func once(addr string) error {
+	c, err := dial(addr)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	got, err := c.ask("x")
+	if err == nil && !strings.HasSuffix(got, `You said "x"`) {
+		err = fmt.Errorf("got %q", got)
+	}
+	return err
+}
+
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
+}
+
+// end stops the load and returns what failed.
+func (l *load) end() (n int, errs []error) {
+	close(l.stop)
+	l.wg.Wait()
+	return l.n, l.errs
+}

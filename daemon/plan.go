@@ -1,0 +1,204 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/proto"
+	"netserver/sock"
+	"netserver/tlsparams"
+	"netserver/tlsparams/certfile"
+)
+
+// A plan is a resolved configuration in a form that can be handed to another
+// process: an edit between the starts of two workers cannot make them differ.
+type plan struct {
+	Values  conf.Values  // what some source gave
+	Blocks  []conf.Block // ports of a TOML file
+	Program []string     // what serves each client
+	Ports   []sock.Request
+	Notes   []string // lines for the log
+	Files   []string // certificates, keys and the like that a worker may ask for
+	Dirs    []string // directories of such files
+}
+
+// layers returns the plan as a source of configuration.
+func (p *plan) layers() []conf.Layer {
+	l := conf.LayerOf(conf.SourceCode, p.Values)
+	l.Blocks = p.Blocks
+	return []conf.Layer{l}
+}
+
+// newPlan makes the plan of a program that has been prepared.
+func newPlan(p *program, files *fileList) (*plan, error) {
+	pl := &plan{
+		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
+	}
+	reqs, err := p.server.Requests(p.transports)
+	if err != nil {
+		return nil, err
+	}
+	pl.Ports = reqs
+	for i := range pl.Ports {
+		if o := &pl.Ports[i].Options; o.UnixOwner == "" && p.conf.identity.Account != nil {
+			o.UnixOwner = p.conf.identity.Account.User // as Net::Server does
+		}
+	}
+	pl.Files, pl.Dirs = files.names(), tlsDirs(pl)
+	return pl, nil
+}
+
+// fileList reads files and notes their names.
+type fileList struct {
+	mu       sync.Mutex
+	list     []string
+	contents map[string][]byte // of those that are not too long
+	size     int
+}
+
+// What is kept of files that were checked: workers start with that, even if a
+// file is being replaced at that moment, or was replaced by one that is no
+// good. Longer ones, revocation lists mostly, are read again.
+const (
+	maxKept    = 1 << 20
+	maxKeptAll = 8 << 20
+)
+
+func (f *fileList) read(path string) ([]byte, error) {
+	path = filepath.Clean(path)
+	data, err := certfile.Read(certfile.RoleCert, path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.list = append(f.list, path)
+	if err == nil && len(data) <= maxKept && f.size+len(data) <= maxKeptAll {
+		if f.contents == nil {
+			f.contents = make(map[string][]byte)
+		}
+		f.size += len(data) - len(f.contents[path])
+		f.contents[path] = slices.Clone(data)
+	}
+	return data, err
+}
+
+// maxFile is the largest file that is read for a worker.
+const maxFile = 64 << 20
+
+// readFile reads a regular file; of a named pipe it would wait for the writer.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	return os.ReadFile(path)
+}
+
+func (f *fileList) names() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	slices.Sort(f.list)
+	return slices.Compact(f.list)
+}
+
+// tlsDirs returns the directories that TLS parameters name: files may appear
+// there later.
+func tlsDirs(p *plan) []string {
+	var dirs []string
+	add := func(v conf.Values) {
+		for _, key := range []string{"SSL_cert_dir", "SSL_ca_path", "SSL_crl_path"} {
+			for _, val := range v[key] {
+				dirs = append(dirs, filepath.Clean(val.Text))
+			}
+		}
+	}
+	add(p.Values)
+	for _, r := range p.Ports {
+		add(r.Spec.Params)
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+// resolve makes the configuration that a plan holds. Keys that this version
+// does not know are skipped: they are for the version that made the plan.
+func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
+	set, c := v.newSet()
+	set.Unknown = unknown
+	res, err := set.Resolve(pl.layers()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.Program = pl.Program
+	c.Server.Ports = nil
+	for _, r := range pl.Ports {
+		c.Server.Ports = append(c.Server.Ports, r.Spec)
+	}
+	return c, res, nil
+}
+
+// A program is a Server that is ready to be run.
+type program struct {
+	conf       *Config
+	res        *conf.Result
+	server     *netserver.Server
+	files      *fileList // that TLS parameters name; nil in a worker
+	transports []proto.Transport
+	notes      []string // lines for the log that the configuration caused
+	stop       context.CancelFunc
+	exit       func() // ends the server as TERM does
+}
+
+// prepare makes everything that can be made before a port is opened, and
+// collects what is wrong with it. env is how TLS files are read.
+func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*program, error) {
+	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server)}
+	p.exit = func() { p.server.Close() }
+	var errs []error
+	if v.server != nil {
+		p.server = v.server
+	} else {
+		h, err := c.handler(p, res)
+		errs = append(errs, err)
+		p.server.Handler = h
+	}
+	p.server.Config = c.Server
+	fillTLS(&p.server.TLS, env)
+	if len(c.Server.Ports) > 0 || c.Type == typeINET {
+		var err error
+		if c.Type != typeINET {
+			p.transports, err = p.server.Transports()
+		}
+		errs = append(errs, err)
+	}
+	return p, errors.Join(errs...)
+}
+
+// fillTLS takes over what the program has not set itself.
+func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
+	if have.ReadFile == nil {
+		have.ReadFile = env.ReadFile
+	}
+	if env.Unfollowed {
+		have.Unfollowed = true
+	}
+	if have.Log == nil {
+		have.Log = env.Log
+	}
+	if have.TicketSecret == nil {
+		have.TicketSecret = env.TicketSecret
+	}
+	if have.SelfSigned == nil {
+		have.SelfSigned = env.SelfSigned
+	}
+}

@@ -1,0 +1,226 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"netserver/conf"
+	"netserver/proc"
+)
+
+// ProcessConfig is what the program is as a process. The zero value runs in
+// the foreground, with a supervisor, and if started by root as nobody.
+type ProcessConfig struct {
+	User  string // name or number that workers become; default nobody if root starts the server, else no change
+	Group string // names or numbers, by commas or blanks; the first is the group, all are supplementary; default the user's own
+	// Chroot is the workers' root directory.
+	Chroot string
+	// Umask is set in every process; nil keeps the one at start.
+	Umask *fs.FileMode
+	// NoNewPrivs keeps workers and what they execute from gaining rights:
+	// "1", "0", or "auto" (the default): if they have another user than the
+	// supervisor.
+	NoNewPrivs string
+	// Landlock restricts the files that workers can reach, where the kernel
+	// can do that: "1", "0", or "auto" (the default), which means 1 for the
+	// command's echo and proxy and 0 for programs and for Run.
+	Landlock string
+	// LandlockWrite are directories that stay writable.
+	LandlockWrite []string
+	// Limits are the workers' own.
+	Limits []proc.Limit
+
+	PIDFile    string
+	Background bool // the starting process ends with status 0 when the server serves
+	Setsid     bool // the same, in a session of its own and with no standard streams
+	// Supervisor says whether workers serve the clients: "1", or "0" for the
+	// process that was started, which cannot restart in place or change its
+	// identity. "auto" (the default) is 1 if something that is asked for needs
+	// it.
+	Supervisor string
+
+	// HUPGrace is how long clients may stay after a restart in place that
+	// does not concern them. 0 is until they end.
+	HUPGrace time.Duration
+	// CutOnHUP gives every client no more than the grace time at a restart.
+	CutOnHUP bool
+	// SigPassthrough names signals that are sent to the workers too.
+	SigPassthrough []string
+}
+
+const groupProcess = "process"
+
+func (p *ProcessConfig) define(s *conf.Set) {
+	define := func(name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help}, b)
+	}
+	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server)", conf.String(&p.User))
+	define("group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
+	define("chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
+	define("umask", "MODE", "", "file mode mask, octal", conf.Func(p.setUmask))
+	define("no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
+	define("landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
+	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
+	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
+		define("limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", conf.Func(p.setLimit(name)))
+	}
+	define("pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
+	define("background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
+	define("setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
+	define("supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 if another key or the type needs it", conf.Choice(&p.Supervisor, "auto", "0", "1"))
+	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
+	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
+		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
+	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNAL", List: true, Help: "signal that is sent to the serving processes too, such as WINCH"}, conf.Strings(&p.SigPassthrough))
+}
+
+func invert(p *bool, vals []conf.Value) error {
+	*p = false
+	for _, v := range vals {
+		on, err := conf.ParseBool(v)
+		if err != nil {
+			return err
+		}
+		*p = !on
+	}
+	return nil
+}
+
+func (p *ProcessConfig) setUmask(vals []conf.Value) error {
+	p.Umask = nil
+	for _, v := range vals {
+		var m fs.FileMode
+		if err := conf.FileMode(&m).Set([]conf.Value{v}); err != nil {
+			return err
+		}
+		p.Umask = &m
+	}
+	return nil
+}
+
+func (p *ProcessConfig) setLimit(name string) func([]conf.Value) error {
+	return func(vals []conf.Value) error {
+		p.Limits = without(p.Limits, name)
+		for _, v := range vals {
+			var n int64
+			if err := conf.Int(&n, -1, math.MaxInt64).Set([]conf.Value{v}); err != nil {
+				return err
+			}
+			p.Limits = append(without(p.Limits, name), proc.Limit{Name: name, Value: n})
+		}
+		return nil
+	}
+}
+
+func without(list []proc.Limit, name string) []proc.Limit {
+	var kept []proc.Limit
+	for _, l := range list {
+		if l.Name != name {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// nobody is who serves when root starts the server and names no other.
+const nobody = "nobody"
+
+// identify looks up who the workers are to be.
+func (p *ProcessConfig) identify() (proc.Identity, error) {
+	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask, Limits: p.Limits}
+	name := p.User
+	if name == "" && (proc.IsRoot() || p.Group != "") {
+		name = nobody
+		if !proc.IsRoot() {
+			name = fmt.Sprint(os.Geteuid())
+		}
+	}
+	var errs []error
+	if name != "" {
+		a, err := proc.LookupAccount(name, p.Group)
+		switch {
+		case errors.Is(err, proc.ErrNoGroup):
+			errs = append(errs, fmt.Errorf("group: %w", err))
+		case err != nil:
+			errs = append(errs, fmt.Errorf("user: %w", err))
+		case !proc.IsRoot() && a.UID != os.Geteuid():
+			errs = append(errs, fmt.Errorf("user: only root can become user %s (%d); leave the key out, or start the server as root", a.User, a.UID))
+		case !proc.IsRoot() && p.Group != "":
+			errs = append(errs, errors.New("group: only root can choose groups; leave the key out, or start the server as root"))
+		case proc.IsRoot():
+			id.Account = &a
+		}
+	}
+	if p.Chroot != "" {
+		errs = append(errs, p.checkChroot())
+	}
+	id.NoNewPrivs = p.NoNewPrivs == "1" || p.NoNewPrivs != "0" && canNoNewPrivs && id.Account != nil && id.Account.UID != 0
+	return id, errors.Join(errs...)
+}
+
+func (p *ProcessConfig) checkChroot() error {
+	info, err := os.Stat(p.Chroot)
+	switch {
+	case !proc.IsRoot():
+		return errors.New("chroot: only root can change the root directory; start the server as root")
+	case err != nil:
+		return fmt.Errorf("chroot: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("chroot: %s is not a directory", p.Chroot)
+	case !filepath.IsAbs(p.Chroot):
+		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
+	}
+	return nil
+}
+
+// inProcess reports whether the server serves in the process that was
+// started, and what of the configuration that makes impossible.
+func (c *Config) inProcess() (bool, error) {
+	p := &c.Process
+	if proc.CanSpawn && p.Supervisor != "0" && c.Type != typeINET {
+		// A service manager that passes sockets or waits to be told expects
+		// what the supervisor does.
+		managed := os.Getenv("LISTEN_FDS") != "" || os.Getenv("NOTIFY_SOCKET") != ""
+		return p.Supervisor != "1" && len(p.needsWorkers()) == 0 && !c.hasPool() && !managed, nil
+	}
+	why := "with supervisor 0"
+	switch {
+	case c.Type == typeINET:
+		why = "with type INET, where what starts the server decides"
+	case !proc.CanSpawn:
+		why = "on this system"
+	}
+	bad := p.needsWorkers()
+	var errs []error
+	if len(bad) > 0 {
+		errs = append(errs, fmt.Errorf("%s cannot be had %s", strings.Join(bad, ", "), why))
+	}
+	if c.hasPool() {
+		errs = append(errs, fmt.Errorf("type %s cannot be had %s", c.Type, why))
+	}
+	return true, errors.Join(errs...)
+}
+
+// hasPool reports whether the type is one of several workers.
+func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }
+
+// needsWorkers returns the keys that were given and need a supervisor.
+func (p *ProcessConfig) needsWorkers() []string {
+	var bad []string
+	for name, given := range map[string]bool{
+		"user": p.User != "", "group": p.Group != "", "chroot": p.Chroot != "",
+		"landlock": p.Landlock == "1", "no_new_privs": p.NoNewPrivs == "1", "limit_...": len(p.Limits) > 0, "umask": p.Umask != nil,
+		"background": p.Background, "setsid": p.Setsid, "sig_passthrough": len(p.SigPassthrough) > 0,
+	} {
+		if given {
+			bad = append(bad, name)
+		}
+	}
+	return sorted(bad)
+}

@@ -1,0 +1,4 @@
+package daemon
+
+// canNoNewPrivs tells that the system can keep programs from gaining rights.
+const canNoNewPrivs = true

@@ -1,0 +1,329 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"netserver/conf"
+	"netserver/proc"
+)
+
+// checkTime bounds the check of a new configuration.
+const checkTime = 30 * time.Second
+
+// answerCheck is what a process does that checks the configuration for a
+// running supervisor.
+func (v *invocation) answerCheck(p *program, pl *plan, err error) int {
+	defer v.part.Link.Close()
+	if err == nil && pl == nil {
+		err = errors.New("the type was changed to one without a supervisor; stop the server and start it again")
+	}
+	if err != nil {
+		m := message{Op: opFailed}
+		for _, e := range lines(err) {
+			m.Lines = append(m.Lines, e.Error())
+		}
+		send(v.part.Link, m)
+		return exitUsage
+	}
+	if err := send(v.part.Link, message{Op: opPlan, Plan: pl, Contents: p.files.contents}); err != nil {
+		return exitFailed
+	}
+	return exitDone
+}
+
+// reload has the configuration and the program's file checked, and goes over
+// to them if they are good.
+func (s *supervisor) reload() {
+	switch {
+	case s.ending:
+		notice(s.log, "the server is ending: no restart")
+		return
+	case s.checking || !s.serving || !s.gens[len(s.gens)-1].ready:
+		s.again = true
+		return
+	}
+	s.checking = true
+	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
+	binary, err := proc.Self()
+	if err != nil {
+		s.checked(nil, nil, nil, err)
+		return
+	}
+	go s.check(binary)
+}
+
+// reloadAgain reloads if that was asked for in the meantime.
+func (s *supervisor) reloadAgain() {
+	if s.again && !s.ending {
+		s.again = false
+		s.reload()
+	}
+}
+
+// check runs a process that reads the configuration.
+func (s *supervisor) check(binary *proc.Binary) {
+	pl, contents, err := s.askCheck(binary)
+	posted := make(chan struct{})
+	go func() {
+		s.post(func() {
+			close(posted)
+			s.checked(binary, pl, contents, err)
+		})
+	}()
+	select {
+	case <-posted:
+	case <-s.quit:
+		select {
+		case <-posted:
+		default:
+			binary.Close()
+		}
+	}
+}
+
+func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, error) {
+	c, err := proc.Start{
+		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
+		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
+	}.Start()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer c.Link.Close()
+	t := time.AfterFunc(checkTime, func() { c.Kill() })
+	defer t.Stop()
+	m, files, err := receive(c.Link, maxPlan)
+	closeFiles(files)
+	c.Link.Close()
+	how := c.Wait()
+	switch {
+	case err != nil && how != "":
+		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
+	case err != nil:
+		return nil, nil, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
+	case m.Op == opFailed:
+		var errs []error
+		for _, l := range m.Lines {
+			errs = append(errs, errors.New(l))
+		}
+		return nil, nil, errors.Join(errs...)
+	case m.Op != opPlan || m.Plan == nil:
+		return nil, nil, fmt.Errorf("the program %s answered %q", binary.Name(), m.Op)
+	}
+	return m.Plan, m.Contents, nil
+}
+
+// checked goes on with what the check found.
+func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string][]byte, err error) {
+	s.checking = false
+	refuse := func(err error) {
+		if binary != nil {
+			binary.Close()
+		}
+		logged(s.log, fmt.Errorf("the configuration is not good, and nothing is changed: %w", err))
+		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+		s.reloadAgain()
+	}
+	if err != nil {
+		refuse(err)
+		return
+	}
+	if s.ending {
+		binary.Close()
+		return
+	}
+	c, _, err := s.v.fromPlan(pl, conf.KeepUnknown)
+	if err == nil {
+		c.identity, err = c.Process.identify()
+	}
+	if err == nil {
+		err = s.reloadLog(c)
+	}
+	if err == nil && s.selfSigned == nil && pl.needsSelfSigned() {
+		s.selfSigned, err = newSelfSigned(time.Now())
+	}
+	if err != nil {
+		refuse(err)
+		return
+	}
+	s.describe(pl, c, binary)
+	s.makeRoom()
+	s.call(s.v.hooks.Restarting)
+	if err := s.beginWith(context.Background(), c, pl, binary, contents); err != nil {
+		binary = nil
+		refuse(err)
+		return
+	}
+	s.restarts++
+}
+
+// reloadLog says what of the configuration needs a start from the beginning.
+func (s *supervisor) reloadLog(c *Config) error {
+	old, now := s.conf, c
+	for key, same := range map[string]bool{
+		"log_file":   old.LogFile == now.LogFile,
+		"log_format": old.LogFormat == now.LogFormat,
+		"pid_file":   old.Process.PIDFile == now.Process.PIDFile,
+	} {
+		if !same {
+			s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
+		}
+	}
+	return nil
+}
+
+// describe logs what a restart is going to do.
+func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
+	g := s.newest()
+	d := compare(g, pl, keysOf(pl.Ports))
+	var parts []string
+	for _, p := range []struct {
+		what string
+		list []string
+	}{{"added", d.added}, {"removed", d.removed}, {"changed", d.changed}} {
+		if len(p.list) > 0 {
+			parts = append(parts, p.what+" "+strings.Join(p.list, ", "))
+		}
+	}
+	if d.handler {
+		parts = append(parts, "another handler")
+	}
+	if !g.binary.Same(binary) {
+		parts = append(parts, "the program's file was replaced")
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "ports and handler are the same")
+	}
+	notice(s.log, fmt.Sprintf("restart: %s; ports kept: %d", strings.Join(parts, "; "), d.kept))
+}
+
+// makeRoom keeps the number of generations bounded.
+func (s *supervisor) makeRoom() {
+	alive := 0
+	for _, g := range slices.Backward(s.gens) {
+		if alive++; alive < maxGenerations || !g.leaving {
+			continue
+		}
+		for w := range g.workers {
+			s.log.Warn("too many generations: clients of the oldest have the grace time", "generation", g.id, "clients", w.status.Clients)
+			s.finish(w, false)
+		}
+	}
+}
+
+// A difference is what a new plan does to the ports of a generation.
+type difference struct {
+	added, removed, changed []string
+	gone                    []int // ports that are removed or changed, by place
+	kept                    int
+	handler                 bool // what serves the clients is another
+}
+
+// compare compares g with a plan whose sockets have keys, as keysOf returned
+// them before the ports' real numbers were known.
+func compare(g *generation, pl *plan, keys []string) difference {
+	d := difference{handler: !slices.Equal(g.plan.Program, pl.Program) || !sameHandler(g.plan.Values, pl.Values)}
+	at := make(map[string]int)
+	for i, k := range keys {
+		at[k] = i
+	}
+	for i, k := range g.keys {
+		old := g.plan.Ports[i]
+		j, ok := at[k]
+		delete(at, k)
+		switch {
+		case !ok:
+			d.removed = append(d.removed, old.Spec.Short())
+		case old.Spec.Kind() != pl.Ports[j].Spec.Kind() || !sameValues(old.Spec.Params, pl.Ports[j].Spec.Params):
+			d.changed = append(d.changed, old.Spec.Short())
+		default:
+			d.kept++
+			continue
+		}
+		d.gone = append(d.gone, i)
+	}
+	for _, i := range slices.Sorted(maps.Values(at)) {
+		d.added = append(d.added, pl.Ports[i].Spec.Short())
+	}
+	return d
+}
+
+// sameHandler compares what the keys of handlers are set to.
+func sameHandler(a, b conf.Values) bool {
+	set := new(conf.Set)
+	new(Config).Define(set)
+	for _, k := range set.Keys() {
+		if k.Group == groupHandler && !slices.Equal(textsOf(a[k.Name]), textsOf(b[k.Name])) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameValues compares values, wherever they were given.
+func sameValues(a, b conf.Values) bool {
+	strip := func(v conf.Values) map[string][]string {
+		m := make(map[string][]string)
+		for k, vals := range v {
+			m[k] = textsOf(vals)
+		}
+		return m
+	}
+	return reflect.DeepEqual(strip(a), strip(b))
+}
+
+func textsOf(vals []conf.Value) []string {
+	var list []string
+	for _, v := range vals {
+		list = append(list, v.Name+"="+v.Text)
+	}
+	return list
+}
+
+// retire lets a generation that is followed by another end. Clients that the
+// change does not concern may stay.
+func (s *supervisor) retire(old, next *generation) {
+	d := compare(old, next.plan, next.keys)
+	all := d.handler || next.conf.Process.CutOnHUP
+	l := &leave{Changed: d.gone, Grace: next.conf.graceTime(), Limit: next.conf.Process.HUPGrace}
+	old.leaving = true
+	old.stopTimers()
+	for w := range old.workers {
+		switch {
+		case all:
+			s.finish(w, false)
+		default:
+			w.tell(message{Op: opLeave, Leave: l})
+		}
+	}
+	s.drop(old)
+}
+
+// graceTime is the grace time as it is in force.
+func (c *Config) graceTime() time.Duration {
+	switch g := c.Server.Grace; {
+	case g < 0:
+		return 0
+	case g == 0:
+		return defaultGrace
+	default:
+		return g
+	}
+}
+
+const defaultGrace = 30 * time.Second
+
+func (c *Config) grace() string {
+	if g := c.graceTime(); g > 0 {
+		return g.String()
+	}
+	return "no time"
+}

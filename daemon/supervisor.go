@@ -1,0 +1,349 @@
+package daemon
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"time"
+
+	"netserver/logs"
+	"netserver/proc"
+)
+
+// A supervisor opens the ports, reads secrets, keeps its identity and has
+// workers serve. One goroutine, in loop, owns all fields; others hand it
+// functions by post.
+type supervisor struct {
+	v       *invocation
+	conf    *Config // that is in force
+	log     *slog.Logger
+	logFile *logs.File // nil is standard error
+	calls   chan func()
+	quit    chan struct{} // closed when the loop has ended
+
+	manager *proc.Manager // nil is none
+
+	socks      map[string]*socket // by keysOf
+	gens       []*generation      // oldest first
+	secret     []byte             // for ticket keys
+	selfSigned []byte             // PEM, made when it is first needed
+
+	nextGen, nextWorker int
+	began               time.Time
+	total               uint64 // clients of workers that have ended
+	restarts, crashes   int
+	more                int // what TTIN and TTOU add to max_servers
+
+	checking, again bool // a new configuration is being checked; and is to be once more
+	ending, cutting bool
+	err             error // why it ends
+	serving         bool  // a generation has become ready
+}
+
+// supervise runs the program with a supervisor until its end.
+func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, error) {
+	s := &supervisor{
+		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
+		manager: proc.ManagerOf(v.environ),
+		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(),
+	}
+	rand.Read(s.secret)
+	defer outlivePipes()() // until the log is written
+	endLog, err := s.openLog()
+	if err != nil {
+		return exitUsage, v.tellFront(err)
+	}
+	defer endLog()
+	pid, err := p.pidFile(s.log)
+	if err != nil {
+		return exitFailed, v.tellFront(logged(s.log, err))
+	}
+	defer func() { removePID(s.log, pid) }()
+	if m := p.conf.Process.Umask; m != nil {
+		proc.SetUmask(*m)
+	}
+	signals := make(chan os.Signal, 64)
+	passed, _ := p.conf.Process.passed()
+	signal.Notify(signals, append(watched(), passed...)...)
+	defer signal.Stop(signals)
+
+	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
+	if pl.needsSelfSigned() {
+		s.selfSigned, err = newSelfSigned(time.Now())
+	}
+	if err == nil {
+		var given []*os.File
+		if given, err = proc.Activated(v.environ); err == nil {
+			err = s.activate(pl, given)
+		}
+	}
+	if err == nil {
+		err = s.begin(ctx, p.conf, pl, p.files.contents)
+	}
+	if err != nil {
+		s.closeSockets(nil)
+		return exitFailed, v.tellFront(logged(s.log, err))
+	}
+	// What reading the configuration took is not needed again.
+	p, pl = nil, nil
+	s.loop(ctx, signals)
+	return s.result()
+}
+
+// openLog opens the log, which the workers inherit.
+func (s *supervisor) openLog() (func(), error) {
+	var err error
+	s.logFile = nil
+	if name := s.conf.LogFile; name != "" {
+		if s.logFile, err = logs.OpenFile(name); err != nil {
+			return nil, fmt.Errorf("log_file %s: %w", name, err)
+		}
+		var end func()
+		s.log, end = s.conf.logTo(s.logFile)
+		return func() { end(); s.logFile.Close() }, nil
+	}
+	var end func()
+	s.log, end = s.conf.logTo(s.v.stderr)
+	return end, nil
+}
+
+// post has the loop call f.
+func (s *supervisor) post(f func()) {
+	select {
+	case s.calls <- f:
+	case <-s.quit:
+	}
+}
+
+// after has the loop call f later.
+func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
+	return time.AfterFunc(d, func() { s.post(f) })
+}
+
+// loop does everything that happens until the last worker is gone.
+func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
+	done := ctx.Done()
+	s.watchdog()
+	for !s.ending || s.count() > 0 {
+		select {
+		case f := <-s.calls:
+			f()
+		case sig := <-signals:
+			s.obey(sig)
+		case <-done:
+			done = nil
+			notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.grace()))
+			s.end(false)
+		}
+	}
+	close(s.quit)
+	s.closeSockets(nil)
+	for _, g := range s.gens {
+		g.close()
+	}
+	s.call(s.v.hooks.Ended)
+	notice(s.log, "Server closing!")
+}
+
+func (s *supervisor) result() (int, error) {
+	switch {
+	case s.err == nil:
+		return exitDone, nil
+	case !s.serving:
+		return exitFailed, s.v.tellFront(errLogged{s.err})
+	}
+	return exitFailed, errLogged{s.err}
+}
+
+// count is how many workers there are.
+func (s *supervisor) count() (n int) {
+	for _, g := range s.gens {
+		n += len(g.workers)
+	}
+	return n
+}
+
+func (s *supervisor) call(f func()) {
+	if f != nil {
+		f()
+	}
+}
+
+// end lets the workers end, with time for their clients or at once.
+func (s *supervisor) end(cut bool) {
+	if s.cutting {
+		return
+	}
+	if !s.ending {
+		s.tellManager("STOPPING=1")
+		s.call(s.v.hooks.Ending)
+	}
+	s.ending, s.cutting = true, cut
+	// The workers have the ports too, and empty their queues before they
+	// close them; ours must not keep them open.
+	s.closeSockets(nil)
+	for _, g := range s.gens {
+		g.stopTimers()
+		for w := range g.workers {
+			s.finish(w, cut)
+		}
+	}
+}
+
+// endTime is how long a worker may take beyond the grace time.
+const endTime = 15 * time.Second
+
+// finish has one worker drain, or stop.
+func (s *supervisor) finish(w *child, cut bool) {
+	limit := endTime
+	op := opStop
+	if !cut {
+		op, limit = opDrain, endTime+w.gen.conf.graceTime()
+	}
+	if !w.ready && cut {
+		w.proc.Kill()
+		return
+	}
+	// One that is starting drains when it has started: it may have a client
+	// before it can say that it serves.
+	w.tell(message{Op: op})
+	s.killLater(w, limit)
+}
+
+// killLater ends a worker that does not end by itself.
+func (s *supervisor) killLater(w *child, d time.Duration) {
+	if w.kill != nil {
+		w.kill.Stop()
+	}
+	w.kill = s.after(d, func() {
+		if w.gone {
+			return
+		}
+		s.log.Warn("a worker did not end in time and is killed", "worker", w.id, "pid", w.proc.Pid())
+		w.proc.Kill()
+	})
+}
+
+// fail ends the server because of err.
+func (s *supervisor) fail(err error) {
+	logged(s.log, err)
+	if s.err == nil {
+		s.err = err
+	}
+	s.end(true)
+}
+
+// ready is called when a generation has become ready.
+func (s *supervisor) ready(g *generation) {
+	first := !s.serving
+	s.serving = true
+	if first {
+		notice(s.log, "clients are served by a process that "+g.conf.identity.String())
+		s.v.tellFront(nil)
+	}
+	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
+	s.call(s.v.hooks.Serving)
+	// The supervisor does next to nothing from here on.
+	debug.FreeOSMemory()
+}
+
+// obey carries out a signal.
+func (s *supervisor) obey(sig os.Signal) {
+	name := signalName(sig)
+	s.passOn(sig)
+	switch sig {
+	case os.Interrupt, sigStop:
+		notice(s.log, "Received a SIG "+name+": stopping")
+		s.end(true)
+	case sigDrain:
+		if s.ending {
+			notice(s.log, "Received a SIG "+name+" again: stopping")
+			s.end(true)
+			return
+		}
+		notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.grace()))
+		s.end(false)
+	case sigReload:
+		notice(s.log, "Received a SIG "+name)
+		s.reload()
+	case sigMore, sigLess:
+		s.resize(sig)
+	case sigReopen:
+		s.reopen()
+	case sigState:
+		for _, line := range s.state() {
+			notice(s.log, line)
+		}
+	}
+}
+
+// passOn sends the signals of sig_passthrough to the workers.
+func (s *supervisor) passOn(sig os.Signal) {
+	list, _ := s.conf.Process.passed()
+	for _, p := range list {
+		if p != sig {
+			continue
+		}
+		for _, g := range s.gens {
+			for w := range g.workers {
+				if err := w.proc.Signal(sig); err != nil {
+					s.log.Warn(err.Error())
+				}
+			}
+		}
+	}
+}
+
+// reopen opens the log file again, for every process.
+func (s *supervisor) reopen() {
+	if s.logFile == nil {
+		return
+	}
+	if err := s.logFile.Reopen(); err != nil {
+		s.log.Error(err.Error())
+		return
+	}
+	for _, g := range s.gens {
+		for w := range g.workers {
+			if !w.hasLog {
+				continue
+			}
+			if f, err := dupFile(s.logFile.Current()); err == nil {
+				w.tell(message{Op: opLog}, f)
+			}
+		}
+	}
+	notice(s.log, "log file opened again")
+}
+
+// state describes what the server is doing, a line each.
+func (s *supervisor) state() []string {
+	list := []string{fmt.Sprintf("state: pid %d, up %s, generation %d, restarts %d, crashes %d, processes %d, clients that have been served by ended processes %d",
+		os.Getpid(), time.Since(s.began).Round(time.Second), s.nextGen, s.restarts, s.crashes, s.count(), s.total)}
+	for _, g := range s.gens {
+		for _, w := range g.sorted() {
+			list = append(list, fmt.Sprintf("state: worker %d, pid %d, generation %d, %s, up %s, clients %d, in the handler %d, served %d",
+				w.id, w.proc.Pid(), g.id, w.condition(), time.Since(w.began).Round(time.Second), w.status.Clients, w.status.Serving, w.status.Total))
+		}
+	}
+	return list
+}
+
+// tellManager tells the service manager something, if there is one.
+func (s *supervisor) tellManager(lines ...string) {
+	if err := s.manager.Notify(lines...); err != nil {
+		s.log.Warn(err.Error())
+	}
+}
+
+// watchdog tells the service manager again and again that the loop runs.
+func (s *supervisor) watchdog() {
+	if d := s.manager.Watchdog(); d > 0 && !s.ending {
+		s.tellManager("WATCHDOG=1")
+		s.after(d/2, s.watchdog)
+	}
+}

@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"netserver/proc"
+)
+
+// What a supervisor and its processes say to each other, one JSON object a
+// message. A process knows the operations of its own version only; unknown
+// ones are skipped, so that an old supervisor can run a new program.
+const (
+	// to a worker
+	opIdentity = "identity" // what to become, first of all
+	opInit     = "init"     // the configuration; its ports and log are the inherited files
+	opLeave    = "leave"    // take no more clients; those here may stay
+	opDrain    = "drain"    // take no more clients; those here have the grace time
+	opStop     = "stop"     // cut everyone
+	opLog      = "log"      // write the log to the file that comes along
+	opData     = "data"     // answer to opRead
+	opFiles    = "files"    // these were changed: read them again; without any, all
+	opStatus   = "status"   // both ways: how many clients there are
+
+	// from a worker
+	opReady  = "ready"  // serving
+	opFailed = "failed" // cannot serve, and why
+	opRead   = "read"   // asks for the content of a file
+	opExit   = "exit"   // asks for the end of the server
+
+	// from a check
+	opPlan = "plan" // the configuration is good, and this is it
+)
+
+// The longest messages. What comes from a worker is kept short, as it meets
+// strangers; what goes to it may carry a file.
+const (
+	maxToWorker   = 96 << 20
+	maxFromWorker = 64 << 10
+	maxPlan       = 32 << 20
+)
+
+// A message is one of the above, with the fields that it needs.
+type message struct {
+	Op       string
+	ID       uint64         `json:",omitempty"`
+	Identity *proc.Identity `json:",omitempty"`
+	Init     *initial       `json:",omitempty"`
+	Plan     *plan          `json:",omitempty"`
+	Leave    *leave         `json:",omitempty"`
+	Status   *status        `json:",omitempty"`
+	Path     string         `json:",omitempty"`
+	Paths    []string       `json:",omitempty"`
+	Data     []byte         `json:",omitempty"`
+	Lines    []string       `json:",omitempty"`
+	Fresh    bool           `json:",omitempty"` // of opRead: as it is now, not as it was checked
+	// Contents, beside a plan, are of files that it names.
+	Contents map[string][]byte `json:",omitempty"`
+	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
+}
+
+// initial is what a worker starts from.
+type initial struct {
+	Plan       *plan
+	Generation int
+	Worker     int
+	HasLog     bool   // the first inherited file is the log
+	Secret     []byte // for ticket keys
+	SelfSigned []byte // PEM: a certificate and its key
+	MaxServing int    // clients in the handler; 0 is what the configuration says
+	MaxClients int    // after so many clients the worker ends; 0 is never
+	Report     bool   // send a status with every change
+	Follow     bool   // the supervisor follows the files of TLS
+}
+
+// leave says who may stay.
+type leave struct {
+	Changed []int         // ports, by their place in the worker's plan, whose clients have Grace
+	Grace   time.Duration // 0 is at once
+	Limit   time.Duration // for all clients; 0 is none
+}
+
+// status is how busy a worker is.
+type status struct {
+	Clients int    // connected
+	Serving int    // of these, in the handler
+	Total   uint64 // that have been in the handler
+	Leaving bool   // takes no more
+}
+
+func send(l *proc.Link, m message, files ...*os.File) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("message %s: %w", m.Op, err)
+	}
+	return l.Send(b, files...)
+}
+
+func receive(l *proc.Link, max int) (m message, files []*os.File, err error) {
+	b, files, err := l.Receive(max)
+	if err != nil {
+		return m, nil, err
+	}
+	if err := json.Unmarshal(b, &m); err != nil {
+		for _, f := range files {
+			f.Close()
+		}
+		return m, nil, fmt.Errorf("a message that cannot be read: %w", err)
+	}
+	return m, files, nil
+}
+
+// failure puts the error of a file into a form that goes over a link.
+func failure(err error) string {
+	var pe *fs.PathError
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, fs.ErrNotExist):
+		return "missing"
+	case errors.Is(err, fs.ErrPermission):
+		return "denied"
+	case errors.As(err, &pe):
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// failed is the way back.
+func failed(path, text string) error {
+	var err error
+	switch text {
+	case "":
+		return nil
+	case "missing":
+		err = fs.ErrNotExist
+	case "denied":
+		err = fs.ErrPermission
+	default:
+		err = errors.New(text)
+	}
+	return &fs.PathError{Op: "open", Path: path, Err: err}
+}

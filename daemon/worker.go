@@ -1,0 +1,493 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/port"
+	"netserver/proc"
+	"netserver/sock"
+	"netserver/tlsparams"
+)
+
+// A worker is a process that serves clients for a supervisor.
+type worker struct {
+	v    *invocation
+	link *proc.Link
+	log  *slog.Logger
+	file *logFile // nil if the log is standard error
+	init *initial
+	p    *program
+	ls   []net.Listener
+
+	drain    context.CancelFunc // ends the context of Serve
+	sender   chan struct{}      // has something if the status is to be sent
+	commands chan command       // from the supervisor, for obey
+
+	confined []string // lines for the log on what confine did
+	serving  atomic.Int64
+	total    atomic.Uint64
+	started  atomic.Bool // serving: files are read as they are now
+
+	mu      sync.Mutex
+	clients map[*netserver.Conn]int // by the place of their port
+	leaving bool
+	answers map[uint64]chan message
+	lastID  uint64
+	gone    bool // the link
+}
+
+// work is the life of a worker.
+func (v *invocation) work(ctx context.Context) int {
+	w := &worker{
+		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan command, 64),
+		clients: make(map[*netserver.Conn]int), answers: make(map[uint64]chan message),
+	}
+	defer w.link.Close()
+	if v.role() == roleBecome {
+		if err := v.become(w.link); err != nil {
+			return w.fail(err)
+		}
+	}
+	m, _, err := receive(w.link, maxToWorker)
+	if err == nil && m.Init == nil {
+		err = fmt.Errorf("the first message is %q", m.Op)
+	}
+	if err != nil {
+		return w.fail(fmt.Errorf("from the supervisor: %w", err))
+	}
+	w.init = m.Init
+	return w.run(ctx)
+}
+
+// become takes on the identity that the supervisor names. Where only a thread
+// can do that it does not return: the program is started again.
+func (v *invocation) become(link *proc.Link) error {
+	runtime.LockOSThread()
+	m, _, err := receive(link, maxToWorker)
+	if err != nil {
+		return fmt.Errorf("from the supervisor: %w", err)
+	}
+	again, err := v.part.Hold(roleWorker)
+	if err != nil {
+		return err
+	}
+	if err := m.Identity.Become(nil); err != nil {
+		return err
+	}
+	if again != nil {
+		if err := again(); errors.Is(err, os.ErrPermission) {
+			return fmt.Errorf("user %s may not execute the server's own program: %w", m.Identity.Account.User, err)
+		} else {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail tells the supervisor why this worker cannot serve.
+func (w *worker) fail(err error) int {
+	m := message{Op: opFailed}
+	for _, e := range lines(err) {
+		m.Lines = append(m.Lines, e.Error())
+	}
+	send(w.link, m)
+	return exitFailed
+}
+
+// run serves until the supervisor says or ends.
+func (w *worker) run(ctx context.Context) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, watched()...)
+	defer signal.Stop(signals)
+	defer outlivePipes()()
+	c, res, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
+	if err != nil {
+		return w.fail(err)
+	}
+	endLog := w.openLog(c)
+	defer endLog()
+	ended := make(chan struct{}) // the supervisor's end
+	go w.listen(ended)
+	if err := w.prepare(c, res); err != nil {
+		return w.fail(err)
+	}
+	if h := w.v.hooks.WorkerStart; h != nil {
+		if err := h(ctx); err != nil {
+			return w.fail(fmt.Errorf("Hooks.WorkerStart: %w", err))
+		}
+	}
+	serveCtx, drain := context.WithCancel(ctx)
+	defer drain()
+	w.drain = drain
+	done := make(chan struct{})
+	var helpers sync.WaitGroup
+	helpers.Go(func() { w.obey(signals, ended, done) })
+	helpers.Go(func() { w.report(done) })
+	w.started.Store(true)
+	send(w.link, message{Op: opReady, Lines: w.facts()})
+	err = w.p.server.Serve(serveCtx, w.ls...)
+	close(done)
+	helpers.Wait()
+	if h := w.v.hooks.WorkerStop; h != nil {
+		h()
+	}
+	switch {
+	case errors.Is(err, netserver.ErrCut):
+		notice(w.log, err.Error())
+	case err != nil:
+		logged(w.log, err)
+		return exitFailed
+	}
+	return exitDone
+}
+
+func (v *invocation) newUnknown() conf.Unknown {
+	if v.server != nil {
+		return conf.KeepUnknown
+	}
+	return conf.WarnUnknown // the supervisor has warned
+}
+
+// openLog makes the log. The supervisor's own processes write to one file.
+func (w *worker) openLog(c *Config) func() {
+	var out io.Writer = w.v.stderr
+	files := w.v.part.Files
+	if w.init.HasLog && len(files) > 0 {
+		w.file = newLogFile(files[0])
+		out, w.v.part.Files = w.file, files[1:]
+	}
+	log, end := c.logTo(out)
+	w.log = log
+	return end
+}
+
+// prepare makes the Server and its listeners.
+func (w *worker) prepare(c *Config, res *conf.Result) error {
+	if n := w.init.MaxServing; n > 0 {
+		c.Server.MaxServing = n
+	}
+	env := tlsparams.Env{ReadFile: w.readFile, TicketSecret: w.init.Secret, Unfollowed: w.init.Follow, Log: w.log}
+	var err error
+	if env.SelfSigned, err = selfSignedOf(w.init.SelfSigned); err != nil {
+		return err
+	}
+	if w.p, err = w.v.prepare(c, res, env); err != nil {
+		return err
+	}
+	w.p.exit = w.askExit
+	s := w.p.server
+	s.Log = w.log
+	s.Handler = &counted{w: w, Handler: s.Handler}
+	w.hook(&s.Hooks)
+	if err := w.inherit(); err != nil {
+		return err
+	}
+	if err := w.p.checkTarget(w.ls); err != nil {
+		return err
+	}
+	return w.confine()
+}
+
+// inherit makes the listeners of the files that the supervisor opened.
+func (w *worker) inherit() error {
+	files, ports := w.v.part.Files, w.init.Plan.Ports
+	if len(files) != len(ports) {
+		return fmt.Errorf("%d sockets came for %d ports", len(files), len(ports))
+	}
+	for i, r := range ports {
+		l, err := sock.FromFile(files[i], r.Network, r.Spec, r.Options)
+		files[i].Close()
+		if err != nil {
+			return err
+		}
+		spec := r.Spec
+		if b, ok := l.(interface{ Spec() port.Spec }); ok {
+			spec = b.Spec()
+		}
+		w.ls = append(w.ls, netserver.NewListener(l, spec, w.p.transports[i]))
+	}
+	return nil
+}
+
+// hook puts the worker's own view of clients before the program's.
+func (w *worker) hook(h *netserver.Hooks) {
+	places := make(map[string]int)
+	for i, r := range w.init.Plan.Ports {
+		places[placeOf(r.Spec)] = i
+	}
+	accepted, closed := h.Accepted, h.Closed
+	h.Accepted = func(ctx context.Context, c *netserver.Conn) context.Context {
+		w.mu.Lock()
+		w.clients[c] = places[placeOf(c.Port())]
+		w.mu.Unlock()
+		if accepted != nil {
+			return accepted(ctx, c)
+		}
+		return ctx
+	}
+	h.Closed = func(c *netserver.Conn, r netserver.Record) {
+		w.mu.Lock()
+		delete(w.clients, c)
+		w.mu.Unlock()
+		if closed != nil {
+			closed(c, r)
+		}
+	}
+}
+
+// counted is the Handler with a count of the clients in it.
+type counted struct {
+	w *worker
+	netserver.Handler
+}
+
+func (h *counted) Serve(ctx context.Context, c *netserver.Conn) error {
+	w := h.w
+	w.serving.Add(1)
+	n := w.total.Add(1)
+	if limit := w.init.MaxClients; limit > 0 && n == uint64(limit) {
+		w.leave(leave{})
+	}
+	w.changed()
+	defer func() {
+		w.serving.Add(-1)
+		w.changed()
+	}()
+	return h.Handler.Serve(ctx, c)
+}
+
+// changed has the newest status sent, if the supervisor wants each.
+func (w *worker) changed() {
+	if !w.init.Report {
+		return
+	}
+	select {
+	case w.sender <- struct{}{}:
+	default: // one is to be sent, and will be the newest
+	}
+}
+
+func (w *worker) status() *status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return &status{Clients: len(w.clients), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
+}
+
+// report sends statuses until done is closed.
+func (w *worker) report(done <-chan struct{}) {
+	for {
+		select {
+		case <-w.sender:
+			send(w.link, message{Op: opStatus, Status: w.status()})
+		case <-done:
+			return
+		}
+	}
+}
+
+// leave closes the ports and lets clients finish, but for those that l names.
+func (w *worker) leave(l leave) {
+	w.mu.Lock()
+	w.leaving = true
+	w.mu.Unlock()
+	for _, ln := range w.ls {
+		ln.Close()
+	}
+	if len(l.Changed) > 0 {
+		time.AfterFunc(l.Grace, func() { w.cut(l.Changed) })
+	}
+	if l.Limit > 0 {
+		time.AfterFunc(l.Limit, func() { w.p.server.Close() })
+	}
+	w.changed()
+}
+
+// cut ends the clients of some ports.
+func (w *worker) cut(places []int) {
+	gone := make(map[int]bool)
+	for _, i := range places {
+		gone[i] = true
+	}
+	var list []*netserver.Conn
+	w.mu.Lock()
+	for c, place := range w.clients {
+		if gone[place] {
+			list = append(list, c)
+		}
+	}
+	w.mu.Unlock()
+	for _, c := range list {
+		c.Close()
+	}
+	if len(list) > 0 {
+		notice(w.log, fmt.Sprintf("clients of ports that were changed or removed are cut: %d", len(list)))
+	}
+}
+
+// obey carries out signals, and sees to it that nobody serves on alone.
+func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
+	for {
+		select {
+		case s := <-signals:
+			switch {
+			case s == sigReload:
+				w.leave(leave{})
+			case s == sigDrain:
+				w.drain()
+			case !isOther(s):
+				w.p.server.Close()
+			}
+		case c := <-w.commands:
+			w.carryOut(c)
+		case <-ended:
+			notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), w.p.grace()))
+			w.drain()
+			ended = nil
+		case <-done:
+			return
+		}
+	}
+}
+
+// listen takes messages until the supervisor ends, and then closes ended.
+func (w *worker) listen(ended chan<- struct{}) {
+	defer close(ended)
+	defer w.unanswered()
+	for {
+		m, files, err := receive(w.link, maxToWorker)
+		if err != nil {
+			return
+		}
+		w.take(m, files)
+	}
+}
+
+// A command is a message that obey carries out.
+type command struct {
+	message
+	files []*os.File
+}
+
+func (w *worker) take(m message, files []*os.File) {
+	if m.Op != opData {
+		w.commands <- command{m, files}
+		return
+	}
+	w.mu.Lock()
+	c := w.answers[m.ID]
+	delete(w.answers, m.ID)
+	w.mu.Unlock()
+	if c != nil {
+		c <- m
+	}
+}
+
+func (w *worker) carryOut(c command) {
+	switch c.Op {
+	case opLeave:
+		if c.Leave != nil {
+			w.leave(*c.Leave)
+		}
+	case opDrain:
+		w.drain()
+	case opStop:
+		w.p.server.Close()
+	case opFiles:
+		go w.reloadFiles(c.Paths)
+	case opStatus:
+		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
+	case opLog:
+		if w.file != nil && len(c.files) > 0 {
+			w.file.replace(c.files[0])
+			c.files = c.files[1:]
+		}
+	}
+	for _, f := range c.files {
+		f.Close()
+	}
+}
+
+// unanswered ends all waiting for answers.
+func (w *worker) unanswered() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gone = true
+	for id, c := range w.answers {
+		c <- message{Failed: "the supervisor is gone"}
+		delete(w.answers, id)
+	}
+}
+
+// readTime bounds the wait for a file's content.
+const readTime = 30 * time.Second
+
+// readFile reads a file that TLS parameters name. The supervisor may read what
+// this process may not; what it refuses because this process could have put it
+// there, is read here.
+func (w *worker) readFile(path string) ([]byte, error) {
+	answer := make(chan message, 1)
+	w.mu.Lock()
+	w.lastID++
+	id := w.lastID
+	gone := w.gone
+	if !gone {
+		w.answers[id] = answer
+	}
+	w.mu.Unlock()
+	if gone {
+		return readFile(path)
+	}
+	if err := send(w.link, message{Op: opRead, ID: id, Path: path, Fresh: w.started.Load()}); err != nil {
+		return nil, err
+	}
+	t := time.NewTimer(readTime)
+	defer t.Stop()
+	select {
+	case m := <-answer:
+		if m.Failed == ownWay {
+			return readFile(path)
+		}
+		return m.Data, failed(path, m.Failed)
+	case <-t.C:
+		return nil, failed(path, "the supervisor does not answer")
+	}
+}
+
+// ownWay is the answer to a worker that is to read a file itself.
+const ownWay = "read it yourself"
+
+// askExit asks for the end of the server: the line "exit" of the echo.
+func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
+
+// facts are lines for the supervisor's log on what this worker found.
+func (w *worker) facts() []string {
+	facts := w.confined
+	collectTLS(w.p.transports, func(line string) { facts = append(facts, line) })
+	return facts
+}
+
+// selfSignedOf reads what the supervisor made.
+func selfSignedOf(pem []byte) (*tlsparams.Certificate, error) {
+	if len(pem) == 0 {
+		return nil, nil
+	}
+	c, err := tls.X509KeyPair(pem, pem)
+	if err != nil {
+		return nil, fmt.Errorf("certificate from the supervisor: %w", err)
+	}
+	return tlsparams.CertificateOf(&c), nil
+}

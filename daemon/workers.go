@@ -1,0 +1,166 @@
+package daemon
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"netserver/conf"
+)
+
+// WorkersConfig is how many processes serve, for the types PreFork and
+// PreForkSimple. Zero is the stated default.
+type WorkersConfig struct {
+	Min      int // processes at least; default 5 (PreFork)
+	MinSpare int // of them without a client, at least; default 5 (PreFork)
+	MaxSpare int // and at most; default 10 (PreFork)
+	Requests int // clients after which a process ends and is replaced; default 1000, negative never
+	Clients  int // clients of one process at once; default 1
+	// Surplus is how long there must have been no reason for another process
+	// before one is ended; default 10 s (PreFork).
+	Surplus time.Duration
+	// MinLife is how long after the start of a process none is ended as
+	// surplus; default 10 s (PreFork).
+	MinLife time.Duration
+
+	ignored time.Duration
+}
+
+const (
+	groupWorkers = "processes"
+
+	defaultServers  = 50 // PreFork and PreForkSimple
+	defaultMin      = 5
+	defaultMinSpare = 5
+	defaultMaxSpare = 10
+	defaultRequests = 1000
+)
+
+func (w *WorkersConfig) define(s *conf.Set) {
+	number := func(name, def, help string, min int, p *int) {
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "N", Default: def, Help: help}, conf.Int(p, min, math.MaxInt32))
+	}
+	seconds := func(name, def, help string, p *time.Duration) {
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", Default: def, Help: help}, conf.Seconds(p, 0, 365*24*time.Hour))
+	}
+	number("min_servers", "", "PreFork: processes at least (default 5)", 0, &w.Min)
+	number("min_spare_servers", "", "PreFork: processes without a client, at least (default 5)", 0, &w.MinSpare)
+	number("max_spare_servers", "", "PreFork: processes without a client, at most (default 10)", 0, &w.MaxSpare)
+	number("max_requests", "", "PreFork, PreForkSimple: clients after which a process ends and is replaced; -1 never (default 1000)", -1, &w.Requests)
+	number("clients_per_server", "", "PreFork, PreForkSimple: clients of one process at once (default 1)", 0, &w.Clients)
+	seconds("check_for_waiting", "10", "PreFork: between two looks for surplus processes", &w.Surplus)
+	seconds("min_child_ttl", "10", "PreFork: after the start of a process until any is ended as surplus", &w.MinLife)
+	for _, name := range []string{"check_for_dead", "check_for_spawn"} {
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
+			conf.Seconds(&w.ignored, 0, 365*24*time.Hour))
+	}
+}
+
+// A scale is what the numbers of processes come to.
+type scale struct {
+	min, max           int // processes
+	minSpare, maxSpare int // without a client
+	clients            int // of one process at once; 0 is no limit
+	requests           int // after which one ends; 0 is never
+	dynamic            bool
+}
+
+// scale makes the numbers fit together; the lines say what was adjusted.
+func (c *Config) scale() (scale, []string) {
+	w := &c.Workers
+	requests := w.Requests
+	switch {
+	case requests == 0:
+		requests = defaultRequests
+	case requests < 0:
+		requests = 0
+	}
+	switch c.Type {
+	case typeSingle:
+		return scale{min: 1, max: 1, clients: 1}, nil
+	case typePreForkSimple:
+		n := orDefault(c.Server.MaxServing, defaultServers)
+		return scale{min: n, max: n, clients: orDefault(w.Clients, 1), requests: requests}, nil
+	case typePreFork:
+		return c.preFork(scale{clients: orDefault(w.Clients, 1), requests: requests, dynamic: true})
+	}
+	return scale{min: 1, max: 1, clients: max(c.Server.MaxServing, 0)}, nil
+}
+
+func (c *Config) preFork(s scale) (scale, []string) {
+	w := &c.Workers
+	var notes []string
+	lower := func(name string, p *int, given, most int, than string) {
+		if *p <= most {
+			return
+		}
+		if given > 0 {
+			notes = append(notes, fmt.Sprintf("%s %d is above %s: %d is used", name, *p, than, most))
+		}
+		*p = most
+	}
+	s.max = orDefault(c.Server.MaxServing, defaultServers)
+	s.min = orDefault(w.Min, defaultMin)
+	lower("min_servers", &s.min, w.Min, s.max, "max_servers")
+	s.maxSpare = orDefault(w.MaxSpare, defaultMaxSpare)
+	lower("max_spare_servers", &s.maxSpare, w.MaxSpare, max(s.max-1, 1), "max_servers less one")
+	s.minSpare = w.MinSpare
+	if s.minSpare == 0 {
+		// As the original, which takes min_servers if that is given.
+		s.minSpare = orDefault(w.Min, defaultMinSpare)
+	}
+	lower("min_spare_servers", &s.minSpare, w.MinSpare, s.maxSpare, "max_spare_servers")
+	lower("min_spare_servers", &s.minSpare, w.MinSpare, s.min, "min_servers")
+	return s, notes
+}
+
+// orDefault returns n, or def for zero and below.
+func orDefault(n, def int) int {
+	if n <= 0 {
+		return def
+	}
+	return n
+}
+
+// A census is how many processes there are and what they do.
+type census struct {
+	waiting, busy, starting int
+	sinceStart              time.Duration // of the last process
+	sinceLook               time.Duration // for surplus
+}
+
+// want says how many processes to start or to end now, by the original's
+// rules. Processes that are starting count as waiting.
+func (s scale) want(c census, w *WorkersConfig) (start, end int) {
+	total := c.waiting + c.busy + c.starting
+	waiting := c.waiting + c.starting
+	switch {
+	case total < s.min:
+		return s.min - total, 0
+	case !s.dynamic:
+		return 0, max(0, total-s.max)
+	case waiting < s.minSpare && total < s.max:
+		return min(s.minSpare-waiting, s.max-total), 0
+	case total > s.max:
+		return 0, total - s.max
+	case c.sinceLook >= w.surplus() && c.sinceStart >= w.minLife() && waiting > s.maxSpare && total > s.min:
+		return 0, min(waiting-s.maxSpare, total-s.min)
+	}
+	return 0, 0
+}
+
+func (w *WorkersConfig) surplus() time.Duration { return durationOr(w.Surplus, 10*time.Second) }
+func (w *WorkersConfig) minLife() time.Duration { return durationOr(w.MinLife, 10*time.Second) }
+
+func durationOr(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}

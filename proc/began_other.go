@@ -1,0 +1,8 @@
+//go:build !linux
+
+package proc
+
+import "time"
+
+// processBegan is not known here.
+func processBegan(int) (time.Time, bool) { return time.Time{}, false }

@@ -1,0 +1,154 @@
+package proc
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Package syscall changes all threads, in programs with cgo too.
+func setAllGid(gid int) error { return syscall.Setresgid(gid, gid, gid) }
+func setAllUid(uid int) error { return syscall.Setresuid(uid, uid, uid) }
+
+// dropBounds and the functions below change the calling thread alone. That is
+// enough, as the program is started again on it.
+func dropBounds() error {
+	for c := uintptr(0); c <= 63; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) {
+			return nil // past the last one that the kernel knows
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dropCaps() error {
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	return unix.Capset(&hdr, &none[0])
+}
+
+func checkCaps() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &caps[0]); err != nil {
+		return err
+	}
+	for _, c := range caps {
+		if c.Effective|c.Permitted|c.Inheritable != 0 {
+			return errors.New("capabilities are left")
+		}
+	}
+	return nil
+}
+
+func noNewPrivs() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
+
+func limitNumber(name string) (int, error) {
+	switch name {
+	case "as":
+		return unix.RLIMIT_AS, nil
+	case "core":
+		return unix.RLIMIT_CORE, nil
+	case "cpu":
+		return unix.RLIMIT_CPU, nil
+	case "data":
+		return unix.RLIMIT_DATA, nil
+	case "fsize":
+		return unix.RLIMIT_FSIZE, nil
+	case "memlock":
+		return unix.RLIMIT_MEMLOCK, nil
+	case "nofile":
+		return unix.RLIMIT_NOFILE, nil
+	case "nproc":
+		return unix.RLIMIT_NPROC, nil
+	case "stack":
+		return unix.RLIMIT_STACK, nil
+	}
+	return 0, fmt.Errorf("there is no limit of that name: %w", errors.ErrUnsupported)
+}
+
+func setRlimit(res int, v uint64) error {
+	return unix.Prlimit(0, res, &unix.Rlimit{Cur: v, Max: v}, nil)
+}
+
+// Hold prepares to start the process's program a second time, with role in
+// place of its own and with the same arguments, environment and all that p
+// holds. It opens the program's file, which the new identity and root
+// directory may not reach. The function that it returns must run on the thread
+// that ran Become, and returns only if it fails. It is how Become reaches
+// every thread, and leaves nothing of the former identity in memory. Where
+// that is not needed, Hold returns nil.
+func (p *Part) Hold(role string) (func() error, error) {
+	exe, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return nil, fmt.Errorf("proc: the program's own file: %w", err)
+	}
+	return func() error {
+		err := p.reexec(exe, role)
+		exe.Close()
+		return err
+	}, nil
+}
+
+func (p *Part) reexec(exe *os.File, role string) error {
+	link, err := p.Link.c.File()
+	if err != nil {
+		return err
+	}
+	files := append([]*os.File{link}, p.Files...)
+	// Out of the way of where the files are going to be.
+	self, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, firstFile+len(files))
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if err := arrange(files); err != nil {
+		return err
+	}
+	env := append(withoutRole(os.Environ()), fmt.Sprintf("%s=%s/%d", RoleVar, role, len(p.Files)))
+	argv, err := syscall.SlicePtrFromStrings(os.Args)
+	if err != nil {
+		return err
+	}
+	envp, err := syscall.SlicePtrFromStrings(env)
+	if err != nil {
+		return err
+	}
+	empty, _ := syscall.BytePtrFromString("")
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EXECVEAT, uintptr(self), uintptr(unsafe.Pointer(empty)),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
+	runtime.KeepAlive(argv)
+	runtime.KeepAlive(envp)
+	return fmt.Errorf("proc: start the program again: %w", errno)
+}
+
+// arrange puts the files where Start puts them: at 3 and up.
+func arrange(files []*os.File) error {
+	// First out of the way, so that none is put over one that is still needed.
+	fds := make([]int, len(files))
+	for i, f := range files {
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, firstFile+len(files))
+		if err != nil {
+			return os.NewSyscallError("fcntl", err)
+		}
+		fds[i] = fd
+	}
+	for i, fd := range fds {
+		// The poller's descriptor may stand there; nothing polls any more.
+		if err := unix.Dup3(fd, firstFile+i, 0); err != nil {
+			return os.NewSyscallError("dup3", err)
+		}
+	}
+	return nil
+}
