@@ -29,7 +29,7 @@ func (c *Config) defineAdmission(s *conf.Set) {
 		conf.Size(&c.MaxMemory, -1, math.MaxInt64))
 	s.Define(conf.Key{Name: "limits_shadow", Group: groupAdmission, Arg: "0|1", Help: "refuse nothing for these limits and the penalty box, but count and log what they would refuse"},
 		conf.Bool(&c.LimitsShadow))
-	number("penalty_points", "points that put a source into the penalty box, for failed handshakes, denials and timeouts; half are forgotten in a minute (default 300; -1 is no box)", &c.PenaltyPoints)
+	number("penalty_points", "points that put a source into the penalty box, for failed handshakes, denials and timeouts; half are forgotten in a minute (default: no box, as clients behind one address would keep each other out)", &c.PenaltyPoints)
 	seconds := func(name, def, help string, p *time.Duration) {
 		s.Define(conf.Key{Name: name, Group: groupAdmission, Arg: "SECONDS", Default: def, Help: help}, conf.Seconds(p, time.Second, maxDuration))
 	}

@@ -53,7 +53,7 @@ func (c *Config) limits(conns int) admit.Limits {
 		MaxMemory:             c.maxMemory(),
 		Shadow:                c.LimitsShadow,
 		Penalty: admit.Penalty{
-			Threshold: float64(number(c.PenaltyPoints, defaultPenaltyPoints)),
+			Threshold: float64(max(c.PenaltyPoints, 0)),
 			Time:      c.PenaltyTime,
 			MaxTime:   c.PenaltyMaxTime,
 			Exempt:    c.PenaltyExempt,

@@ -87,7 +87,9 @@ type Config struct {
 	// PenaltyPoints is how many points put a source into the penalty box,
 	// where its connections are closed at accept. A failed handshake, a denial
 	// and the like are a point, a timeout in the handshake two; half of the
-	// points are forgotten in a minute. Default 300.
+	// points are forgotten in a minute. Default no box: a balancer or a shared
+	// address is one source, and a few of its clients could keep the others
+	// out.
 	PenaltyPoints int
 	// PenaltyTime is how long a source is in the box at first, twice as long
 	// each further time, up to PenaltyMaxTime. Default a minute and an hour.

@@ -16,7 +16,6 @@ const (
 	defaultGrace            = 30 * time.Second
 	defaultMaxDatagrams     = 1024
 	defaultMaxHandshakes    = 16384
-	defaultPenaltyPoints    = 300
 	defaultHelloTimeout     = 5 * time.Second
 	defaultMaxLine          = 64 << 10
 )

@@ -77,7 +77,7 @@ func TestWorkersAreNobody(t *testing.T) {
 			t.Errorf("limits without %q:\n%s", want, limits)
 		}
 	}
-	if strings.Count(r.text(), "clients are served by a process that user nobody") != 1 {
+	if strings.Count(r.text(), "identity of the serving processes: user nobody") != 1 {
 		t.Error("the log does not say who serves")
 	}
 }

@@ -242,7 +242,7 @@ func (s *supervisor) ready(g *generation) {
 	first := !s.serving
 	s.serving = true
 	if first {
-		notice(s.log, "clients are served by a process that "+g.conf.identity.String())
+		notice(s.log, "identity of the serving processes: "+g.conf.identity.String())
 		s.v.tellFront(nil)
 	}
 	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
