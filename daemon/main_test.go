@@ -184,7 +184,7 @@ func (r *running) addr(n int) string {
 }
 
 // serving waits until n generations have served.
-func (r *running) serving() { r.t.Helper(); r.wait("clients are served by", 1) }
+func (r *running) serving() { r.t.Helper(); r.wait("identity of the serving processes", 1) }
 
 // children returns the process ids of the workers.
 func (r *running) children() []int {

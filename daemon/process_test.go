@@ -77,9 +77,7 @@ func TestWorkersAreNobody(t *testing.T) {
 			t.Errorf("limits without %q:\n%s", want, limits)
 		}
 	}
-	if strings.Count(r.text(), "identity of the serving processes: user nobody") != 1 {
-		t.Error("the log does not say who serves")
-	}
+	r.wait("identity of the serving processes: user nobody", 1)
 }
 
 func TestRootStaysRootWhenAsked(t *testing.T) {
