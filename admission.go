@@ -1,12 +1,15 @@
 package netserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"time"
 
+	"netserver/access"
 	"netserver/admit"
 	"netserver/proto"
 	"netserver/tlsparams"
@@ -17,6 +20,16 @@ type helloWait struct {
 	begun func() // called once, when there is a part of it
 	why   error  // what a passed deadline means, if not that of the handshake
 }
+
+// A helloState is how much of a client's first TLS record there is.
+type helloState struct {
+	have    int   // bytes, or some of them
+	missing int   // how many there must be for it to be whole or to tell more; 0 if it is whole, or no TLS
+	dead    error // the client has left
+}
+
+// begun reports whether there is anything.
+func (s helloState) begun() bool { return s.have > 0 }
 
 // errSilent ends a client that left without a byte: a probe, mostly.
 var errSilent = fmt.Errorf("the client left without a word: %w", io.ErrUnexpectedEOF)
@@ -41,8 +54,25 @@ func (r *run) newQueue() *admit.Queue {
 	})
 }
 
+// deferAccept returns how long the kernel may keep the connections of a port
+// that speaks t while they say nothing; 0 if it must not: a client of a PROXY
+// header or of a short limit has to be seen at once.
+func (c *Config) deferAccept(t proto.Transport) time.Duration {
+	tls, ok := t.(*proto.TLSTransport)
+	d := c.deferAfter()
+	if !ok || tls.Plain() || c.ProxyProtocol != "" && c.ProxyProtocol != ProxyOff {
+		return 0
+	}
+	for _, limit := range []time.Duration{c.handshakeTimeout(), c.firstByteTimeout()} {
+		if limit > 0 && limit < 2*d {
+			return 0
+		}
+	}
+	return d
+}
+
 // ready makes the connection usable.
-func (c *Conn) ready() (net.Conn, error) {
+func (c *Conn) ready() (nc net.Conn, err error) {
 	t := c.ticket.Load()
 	if t == nil {
 		return c.l.transport.Ready(c.ctx, c.raw)
@@ -51,23 +81,45 @@ func (c *Conn) ready() (net.Conn, error) {
 	if err := t.Err(); err != nil {
 		return nil, err
 	}
-	defer t.Done()
+	if err := c.hasLeft(); err != nil {
+		return nil, err
+	}
+	// Of a failed handshake the turn is over when the connection is closed,
+	// since that is work as well; but a hook may wait.
+	defer func() {
+		if err == nil || c.run.srv.Hooks.HandshakeFailed != nil {
+			t.Done()
+		}
+	}()
 	if p, ok := c.l.transport.(proto.Rationed); ok {
 		return p.ReadyIn(c.ctx, c.raw, t)
 	}
 	w := &watched{Conn: c.raw, t: t}
-	nc, err := c.l.transport.Ready(c.ctx, w)
+	nc, err = c.l.transport.Ready(c.ctx, w)
 	if nc == net.Conn(w) {
 		nc = c.raw
 	}
 	return nc, err
 }
 
+// patience is how long a client may have waited for its turn without being
+// looked at once more: whether it is still there.
+const patience = time.Millisecond
+
+// hasLeft returns the error of a client that has reset its connection while it
+// waited for its turn.
+func (c *Conn) hasLeft() error {
+	if tc, ok := c.raw.(*net.TCPConn); ok && c.l.hello && time.Since(c.begin) > patience {
+		return hasFailed(tc)
+	}
+	return nil
+}
+
 // arrive takes a client of the queue to where it wants the CPU: first through
-// what is decided before any byte, then to the end of its hello. Until then it
-// costs a small stack and no TLS state; and while it then waits for its turn,
-// no goroutine.
-func (c *Conn) arrive() {
+// what is decided before any byte, then to the end of its hello, of which there
+// is as much as hello says. Until then it has no TLS state; and neither then,
+// in the lobby, nor while it waits for its turn afterwards has it a goroutine.
+func (c *Conn) arrive(hello helloState) {
 	c.live(StageAccept)
 	if c.from != StageHandshake {
 		return // denied
@@ -75,11 +127,14 @@ func (c *Conn) arrive() {
 	if c.l.header != nil {
 		c.enqueue() // under the address that the header told
 	}
-	if c.l.hello {
+	switch {
+	case hello.dead != nil:
+		c.dismiss(hello.dead)
+	case !c.l.hello || hello.missing == 0:
+		c.ticket.Load().Submit()
+	case c.run.lobby == nil || !c.run.lobby.enter(c, hello):
 		go c.greet() // this stack may have grown: 2 KiB more for each
-		return
 	}
-	c.ticket.Load().Submit()
 }
 
 // greet waits for the client's hello, and then for its turn.
@@ -90,6 +145,40 @@ func (c *Conn) greet() {
 		return
 	}
 	c.ticket.Load().Submit()
+}
+
+// peekAccepted sees what there is of the hello of a connection that was just
+// accepted. One that is dead is of no use, whatever it sent before.
+func peekAccepted(nc net.Conn) helloState {
+	tc, ok := nc.(*net.TCPConn)
+	if !ok {
+		return helloState{missing: 1}
+	}
+	state, err := lookForHello(tc)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return helloState{missing: 1}
+	case err == nil && state.begun():
+		err = hasFailed(tc)
+	}
+	state.dead = err
+	return state
+}
+
+// gone counts a connection whose client had left when it was accepted.
+func (r *run) gone(l *listening, nc net.Conn, err error) {
+	o := outcomeOf(StageHandshake, err)
+	l.outcomes[o].Add(1)
+	peer := nc.RemoteAddr()
+	if ip := access.PeerOf(peer).IP; o.points() > 0 && r.limiter.Punish(ip, o.points()) {
+		r.boxed(ip)
+	}
+	if r.log.Enabled(context.Background(), LevelNotice) && r.noise.allowOutcome(o) {
+		r.log.LogAttrs(context.Background(), LevelNotice, "failed", slog.String("port", l.spec.Short()),
+			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),
+			slog.String("err", err.Error()), slog.String("outcome", o.String()))
+	}
+	nc.Close()
 }
 
 // awaitHello waits for the client's first words, within their deadlines.

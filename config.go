@@ -100,6 +100,13 @@ type Config struct {
 	// box.
 	PenaltyClose bool
 
+	// DeferAccept lets the kernel keep a connection to a TLS port until the
+	// client has sent something, or for so long: a client that is reset before
+	// costs the server nothing and is not counted. Seconds; default 1 s.
+	// Negative accepts every connection at once, and so does a port whose
+	// handshake has less than twice that time, one with PROXY headers, and a
+	// system other than Linux or without SYN cookies.
+	DeferAccept time.Duration
 	// FirstByteTimeout is the time from accept to the first byte of the hello,
 	// on TLS ports. Default: HandshakeTimeout alone.
 	FirstByteTimeout time.Duration

@@ -287,6 +287,9 @@ func (c *Conn) cut(why error) {
 		t.Abort() // first: Close waits for readers
 	}
 	c.raw.Close()
+	if l := c.run.lobby; l != nil && l.leave(c) {
+		go c.dismiss(why)
+	}
 }
 
 // cause returns why the client was cut, or nil.

@@ -17,6 +17,7 @@ const (
 	defaultMaxDatagrams     = 1024
 	defaultMaxHandshakes    = 16384
 	defaultHelloTimeout     = 5 * time.Second
+	defaultDeferAccept      = time.Second
 	defaultMaxLine          = 64 << 10
 )
 
@@ -33,6 +34,7 @@ func (c *Config) handshakeTimeout() time.Duration {
 func (c *Config) proxyHeaderTimeout() time.Duration {
 	return duration(c.ProxyHeaderTimeout, defaultProxyTimeout)
 }
+func (c *Config) deferAfter() time.Duration          { return duration(c.DeferAccept, defaultDeferAccept) }
 func (c *Config) firstByteTimeout() time.Duration    { return duration(c.FirstByteTimeout, 0) }
 func (c *Config) helloTimeout() time.Duration        { return duration(c.HelloTimeout, defaultHelloTimeout) }
 func (c *Config) firstRequestTimeout() time.Duration { return duration(c.FirstRequestTimeout, 0) }

@@ -32,11 +32,11 @@ func (h *helloWait) wait(nc net.Conn) error {
 	err = rc.Read(func(fd uintptr) bool {
 		state, err := peekHello(int(fd))
 		perr = err
-		if state == helloPart && h.begun != nil {
+		if state.begun() && state.missing > 0 && h.begun != nil {
 			h.begun()
 			h.begun = nil
 		}
-		return state == helloWhole || err != nil
+		return state.missing == 0 || err != nil
 	})
 	if err == nil {
 		err = perr
@@ -44,29 +44,61 @@ func (h *helloWait) wait(nc net.Conn) error {
 	return err
 }
 
-const (
-	helloNone = iota
-	helloPart
-	helloWhole
-)
+// lookForHello looks how much of a hello there is on a connection.
+func lookForHello(nc *net.TCPConn) (state helloState, err error) {
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		return state, err
+	}
+	var perr error
+	err = rc.Control(func(fd uintptr) { state, perr = peekHello(int(fd)) })
+	if err == nil {
+		err = perr
+	}
+	return state, err
+}
 
-// peekHello looks how much of a hello there is.
-func peekHello(fd int) (int, error) {
+// peekHello looks how much of a hello there is, and takes nothing of it.
+func peekHello(fd int) (state helloState, err error) {
 	buf := getBuffer()
 	defer putBuffer(buf)
 	b := *buf
 	n, _, err := syscall.Recvfrom(fd, b, syscall.MSG_PEEK)
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
-		return helloNone, nil
+		return helloState{missing: 1}, nil
 	case err != nil:
-		return helloNone, &net.OpError{Op: "read", Net: "tcp", Err: err}
+		return state, &net.OpError{Op: "read", Net: "tcp", Err: err}
 	case n == 0:
-		return helloNone, errSilent
-	case b[0] != recordHandshake || n == len(b):
-		return helloWhole, nil
-	case n < recordHeader || n < recordHeader+int(b[3])<<8+int(b[4]):
-		return helloPart, nil
+		return state, errSilent
+	case b[0] != recordHandshake:
+		return helloState{have: n}, nil
+	case n < recordHeader:
+		return helloState{have: n, missing: recordHeader}, nil
 	}
-	return helloWhole, nil
+	need := min(recordHeader+int(b[3])<<8+int(b[4]), len(b))
+	if n < need {
+		return helloState{have: n, missing: need}, nil
+	}
+	return helloState{have: n}, nil
+}
+
+// hasFailed returns the error of a connection that the client has reset,
+// without reading what it had sent before.
+func hasFailed(nc *net.TCPConn) error {
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	code := 0
+	cerr := rc.Control(func(fd uintptr) { code, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) })
+	switch {
+	case cerr != nil:
+		return cerr
+	case err != nil:
+		return err
+	case code != 0:
+		return &net.OpError{Op: "read", Net: "tcp", Err: syscall.Errno(code)}
+	}
+	return nil
 }

@@ -33,3 +33,8 @@ type Hooks struct {
 	// Closed runs last, after c was closed, with the record that was logged.
 	Closed func(c *Conn, r Record)
 }
+
+// seeClients reports whether a hook sees clients that get no handshake.
+func (h *Hooks) seeClients() bool {
+	return h.Accepted != nil || h.Denied != nil || h.HandshakeFailed != nil || h.Closed != nil
+}

@@ -35,6 +35,7 @@ type run struct {
 	// queue gives handshakes the CPU in turns; nil if they take it as they come
 	queue   *admit.Queue
 	limiter *admit.Limiter
+	lobby   *lobby // nil if a goroutine waits for each hello
 
 	lastID   atomic.Uint64
 	clients  clients
@@ -57,6 +58,7 @@ type listening struct {
 	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
 	hello     bool          // its clients begin with a TLS record
+	deferred  time.Duration // how long the kernel keeps clients that say nothing
 	price     int64         // bytes that a new connection takes
 	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
@@ -104,6 +106,7 @@ func (r *run) listening(l net.Listener) *listening {
 	}
 	if t, ok := below(l).(*sock.StreamListener); ok {
 		v.stall = t.SendTimeout() > 0
+		v.deferred = t.Deferred()
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
@@ -121,6 +124,9 @@ func (r *run) serve(ctx context.Context) error {
 	var loops, helpers sync.WaitGroup
 	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
 	r.startHelpers(helpersCtx, &helpers)
+	if r.lobby = r.newLobby(); r.lobby != nil {
+		helpers.Go(r.lobby.loop)
+	}
 	defer helpers.Wait()
 	defer stopHelpers()
 	for _, l := range r.ls {
@@ -143,6 +149,9 @@ func (r *run) serve(ctx context.Context) error {
 	err := r.drain()
 	r.clients.release()
 	r.pool.stop()
+	if r.lobby != nil {
+		r.lobby.close()
+	}
 	r.noise.flush()
 	return err
 }
@@ -255,11 +264,7 @@ func (r *run) acceptLoop(l *listening) {
 		nc, err := l.Accept()
 		if err == nil {
 			b.reset()
-			if r.enter(l, nc) {
-				r.start(l, nc)
-			} else if l.datagram != nil {
-				<-l.datagram
-			}
+			r.take(l, nc)
 			continue
 		}
 		l.datagramDone()
@@ -298,7 +303,24 @@ func (r *run) acceptBacklog(l *listening) {
 			l.datagramDone()
 			return
 		}
-		r.start(l, nc)
+		r.take(l, nc)
+	}
+}
+
+// take sees to a connection that was accepted. It waits for nothing.
+func (r *run) take(l *listening, nc net.Conn) {
+	hello := helloState{missing: 1}
+	if l.hello && l.header == nil && r.queue != nil {
+		hello = peekAccepted(nc)
+		if hello.dead != nil && !r.srv.Hooks.seeClients() {
+			r.gone(l, nc, hello.dead)
+			return
+		}
+	}
+	if r.enter(l, nc) {
+		r.start(l, nc, hello)
+	} else if l.datagram != nil {
+		<-l.datagram
 	}
 }
 
@@ -324,11 +346,14 @@ func (l *listening) datagramDone() {
 }
 
 // start counts a client and sends it on its way.
-func (r *run) start(l *listening, nc net.Conn) {
+func (r *run) start(l *listening, nc net.Conn, hello helloState) {
 	if l.header != nil && l.header.optional {
 		nc = proto.Peekable(nc)
 	}
 	c := newConn(r, l, nc)
+	if l.deferred > 0 && !hello.begun() {
+		c.begin = c.begin.Add(-l.deferred) // it said nothing for so long
+	}
 	r.gate.opened()
 	r.clients.prepare(c)
 	if l.plain || r.queue == nil && l.header != nil {
@@ -344,12 +369,12 @@ func (r *run) start(l *listening, nc net.Conn) {
 		r.pool.run(c)
 		return
 	}
-	if h := &r.srv.Hooks; l.header != nil || h.Accepted != nil || h.Denied != nil || h.Closed != nil {
-		go c.arrive() // what a program adds may wait
+	if l.header != nil || r.srv.Hooks.seeClients() {
+		go c.arrive(hello) // what a program adds may wait
 		return
 	}
 	// Rules for addresses take less than starting a goroutine.
-	c.arrive()
+	c.arrive(hello)
 }
 
 func (r *run) isDraining() bool {

@@ -22,11 +22,16 @@ type StreamListener struct {
 	keepAlive *net.KeepAliveConfig // set on each accepted connection, unless nil
 
 	sendTimeout time.Duration
+	deferred    time.Duration
 }
 
 // SendTimeout returns the Options.SendTimeout that the kernel keeps for the
 // accepted connections; 0 is none.
 func (l *StreamListener) SendTimeout() time.Duration { return l.sendTimeout }
+
+// Deferred returns the Options.DeferAccept that is in force; 0 is none. A
+// connection that Accept returns without any bytes may have waited for so long.
+func (l *StreamListener) Deferred() time.Duration { return l.deferred }
 
 // Accept waits for a connection and returns it as a *net.TCPConn or
 // *net.UnixConn. After Close the error is net.ErrClosed, and after a deadline

@@ -20,5 +20,8 @@ func acceptedKeepAlive(lc *net.ListenConfig, o Options) {
 	lc.KeepAliveConfig = o.keepAlive()
 }
 
+// deferred returns the DeferAccept that is in force: none here.
+func deferred(streamSocket, Options) time.Duration { return 0 }
+
 // sendTimeout returns the SendTimeout that is in force: none here.
 func sendTimeout(Options) time.Duration { return 0 }

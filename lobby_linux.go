@@ -1,0 +1,118 @@
+package netserver
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// pollBatch is how many clients one look at the poller may find.
+const pollBatch = 128
+
+// A poller tells which sockets have something: an epoll(7) of its own. The
+// runtime's would have to wake a goroutine for each.
+type poller struct {
+	file   *os.File // known to the runtime's poller, so that waiting holds no thread
+	rc     syscall.RawConn
+	try    func(fd uintptr) bool
+	events [pollBatch]unix.EpollEvent
+	found  [pollBatch]found
+	n      int
+	err    error
+}
+
+func newPoller() (*poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // else os.File would not wait by the runtime's
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	p := &poller{file: os.NewFile(uintptr(fd), "epoll")}
+	if p.rc, err = p.file.SyscallConn(); err != nil {
+		p.file.Close()
+		return nil, err
+	}
+	p.try = p.tryWait
+	return p, nil
+}
+
+func (p *poller) tryWait(fd uintptr) bool {
+	p.n, p.err = unix.EpollWait(int(fd), p.events[:], 0)
+	if p.err == unix.EINTR {
+		p.n, p.err = 0, nil
+	}
+	return p.n > 0 || p.err != nil
+}
+
+// wait waits until some clients have something, and returns them, which is
+// good until the next call. It is for one goroutine. After close it returns an
+// error.
+func (p *poller) wait() ([]found, error) {
+	if err := p.rc.Read(p.try); err != nil {
+		return nil, err
+	}
+	if p.err != nil {
+		return nil, os.NewSyscallError("epoll_wait", p.err)
+	}
+	for i, e := range p.events[:p.n] {
+		p.found[i] = found{
+			id:   uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32,
+			left: e.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0,
+		}
+	}
+	return p.found[:p.n], nil
+}
+
+// add has wait tell once when the client with the number has as many bytes as
+// are missing, or has left.
+func (p *poller) add(nc *net.TCPConn, id uint64, missing int) error {
+	return p.control(nc, unix.EPOLL_CTL_ADD, id, missing)
+}
+
+// again is add for a client that wait has told of.
+func (p *poller) again(nc *net.TCPConn, id uint64, missing int) error {
+	return p.control(nc, unix.EPOLL_CTL_MOD, id, missing)
+}
+
+// done ends it. The socket is as it was before.
+func (p *poller) done(nc *net.TCPConn, begun bool) error {
+	missing := 0
+	if begun {
+		missing = 1
+	}
+	return p.control(nc, unix.EPOLL_CTL_DEL, 0, missing)
+}
+
+func (p *poller) control(nc *net.TCPConn, op int, id uint64, lowest int) error {
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = rc.Control(func(fd uintptr) {
+		if lowest > 0 && !(lowest == 1 && op == unix.EPOLL_CTL_ADD) {
+			// With a low-water mark even a client that sends a byte at a time
+			// wakes us once only.
+			if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, lowest); err != nil {
+				failed = os.NewSyscallError("setsockopt", err)
+				return
+			}
+		}
+		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(id), Pad: int32(id >> 32)}
+		perr := p.rc.Control(func(epfd uintptr) { failed = unix.EpollCtl(int(epfd), op, int(fd), &e) })
+		if failed == nil {
+			failed = perr
+		}
+	})
+	if err == nil {
+		err = failed
+	}
+	return err
+}
+
+func (p *poller) close() { p.file.Close() }

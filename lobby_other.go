@@ -1,0 +1,19 @@
+//go:build !linux
+
+package netserver
+
+import (
+	"errors"
+	"net"
+)
+
+// A poller is not used: here a goroutine waits for each client.
+type poller struct{}
+
+func newPoller() (*poller, error) { return nil, errors.ErrUnsupported }
+
+func (*poller) wait() ([]found, error)                { return nil, errors.ErrUnsupported }
+func (*poller) add(*net.TCPConn, uint64, int) error   { return errors.ErrUnsupported }
+func (*poller) again(*net.TCPConn, uint64, int) error { return errors.ErrUnsupported }
+func (*poller) done(*net.TCPConn, bool) error         { return errors.ErrUnsupported }
+func (*poller) close()                                {}
