@@ -2,43 +2,60 @@ package admit
 
 import "time"
 
-// A pace widens the limits while handshakes wait for a turn and yet the CPU is
-// idle, because those that run wait for distant clients.
+// A pace fits the limits to what the machine has left.
 //
-// That few handshakes want the CPU does not tell that it is idle: other
-// programs may have it, on one machine even the attackers. But then the
-// queue's own ticks come late. Without that second look, 256 attackers on the
-// same machine made the honest client's p99 142 to 285 ms instead of 11 to 42.
+// It widens them while handshakes wait for a turn and yet the CPU is idle,
+// because those that run wait for distant clients.
+//
+// It halves them where other programs want the CPU too, on one machine even
+// the attackers: then it is the process that wants more than its share whose
+// threads the kernel lets wait, with honest clients' work and all. How many
+// handshakes want the CPU does not tell that, but the queue's own ticks come
+// late. With 256 attackers on the same machine who send garbage after their
+// hello, that made an honest client's p99 5 ms and not 31.
 type pace struct {
-	more  int   // the limits' factor, in quarters above one
-	ready int   // how many wanted the CPU of late, in sixteenths
-	late  int64 // how late ticks came of late, in ns
+	more   int // the limits' factor, in quarters above one
+	ready  int // how many wanted the CPU of late, in sixteenths
+	narrow int // ticks until the limits are whole again
 }
 
 const (
 	paceUnit = 4
 	paceMost = 60 // a factor of 16
 
-	paceLate = int64(200 * time.Microsecond) // later than timers are anyway
+	// paceLate is later than ticks come by what handshakes do: they wait for
+	// a few of them, a fraction of a millisecond each.
+	paceLate = int64(time.Millisecond)
+	// paceNarrow is how many ticks in time show that the CPU is our own. Of
+	// those of a busy machine one in ten is late.
+	paceNarrow = 64
 )
 
 // times returns the limit n at this pace.
-func (p *pace) times(n int) int { return n * (paceUnit + p.more) / paceUnit }
+func (p *pace) times(n int) int {
+	if p.narrow > 0 {
+		return max(n/2, 1)
+	}
+	return n * (paceUnit + p.more) / paceUnit
+}
 
 // tick takes one look at how many want the CPU, that late. It returns true if
 // the limits grew.
 func (p *pace) tick(ready, procs int, late int64, alone bool) bool {
 	p.ready += ready - p.ready/16
-	p.late += (late - p.late) / 16
 	low, high := procs*16, procs*16*7/4
-	busy := p.late > paceLate
 	if alone { // there is nobody to delay
-		low, high, busy = procs*16, procs*16*2, false
+		low, high, late = procs*16, procs*16*2, 0
 	}
 	switch {
-	case (p.ready > high || busy) && p.more > 0:
+	case late > paceLate:
+		p.more, p.narrow = 0, paceNarrow
+	case p.narrow > 0:
+		p.narrow--
+		return p.narrow == 0
+	case p.ready > high && p.more > 0:
 		p.more -= 1 + p.more/8
-	case p.ready < low && !busy && p.more < paceMost:
+	case p.ready < low && p.more < paceMost:
 		p.more += 1 + p.more/8
 		return true
 	}

@@ -29,8 +29,10 @@ const (
 	// while others want their places.
 	tickEvery = time.Millisecond
 	// idleKept is how long a source counts as present after its last
-	// handshake.
-	idleKept = 2 * time.Second
+	// handshake. For so long another one does not count as alone, and a
+	// balancer that is should not wait for it: with 2 s, half a minute's
+	// stragglers cost it a quarter of its rate.
+	idleKept = 250 * time.Millisecond
 	// maxIdle bounds the sources that are remembered beyond their last
 	// handshake.
 	maxIdle = 16384
@@ -41,6 +43,7 @@ const (
 	// readyFactor times the processors is how many may want the CPU at one
 	// moment before nobody more is let in: enough that it is never idle, and
 	// few enough that the order of the queue decides and not the scheduler.
+	// While other programs want the CPU too it is half of the processors.
 	readyFactor = 2
 	// credit is how much CPU a source may be behind the others when it comes
 	// back, so that who uses little goes first.
@@ -65,8 +68,9 @@ type Handshake interface {
 
 // QueueConfig holds a Queue's values.
 type QueueConfig struct {
-	// Procs is how many handshakes of one source run at once while other
-	// sources are there. 0 means GOMAXPROCS.
+	// Procs is how many processors there are. So many handshakes of one source
+	// run at once while other sources are there; more while that leaves the
+	// CPU idle, half while other programs want it too. 0 means GOMAXPROCS.
 	Procs int
 	// Max and MaxPerSource are how many handshakes may be unfinished, in all
 	// and of one IPv4 address or IPv6 /64. One more ends the oldest of the
@@ -85,8 +89,8 @@ type QueueConfig struct {
 // ones take turns, and within each the narrower ones. The turn goes to who has
 // used the least CPU. Of one source only as many handshakes run at once as
 // there are processors: what delays others is not how much CPU a source asks
-// for but how many runnable goroutines it can cause. A source that is alone
-// has no such limit.
+// for but how many runnable goroutines it can cause. How busy the machine is
+// widens and narrows the limits (see pace). A source that is alone has none.
 type Queue struct {
 	cfg   QueueConfig
 	procs int
@@ -359,7 +363,7 @@ func (q *Queue) wants(n *node) bool {
 // limit returns how many handshakes of n may run at once.
 func (q *Queue) limit(n *node) int {
 	if q.leaves == 1 {
-		return q.pace.times(aloneFactor * q.procs)
+		return aloneFactor * q.procs
 	}
 	for ; n != q.root; n = n.parent {
 		if n.isSource() || n.parent.kids > 1 {
@@ -371,7 +375,11 @@ func (q *Queue) limit(n *node) int {
 
 // room reports whether one more may be let in.
 func (q *Queue) room() bool {
-	return q.root.running < q.limit(q.root) && q.ready.Load() < int64(readyFactor*q.procs)
+	most := readyFactor * q.procs
+	if q.leaves > 1 && q.pace.narrow > 0 {
+		most = max(q.procs/2, 1)
+	}
+	return q.root.running < q.limit(q.root) && q.ready.Load() < int64(most)
 }
 
 // dispatch gives turns while there are any to give.
