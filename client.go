@@ -154,6 +154,8 @@ func (c *Conn) handle() error {
 		return err
 	}
 	c.placed.Store(true)
+	c.run.serving.Add(1)
+	c.run.served.Add(1)
 	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
 		c.logConnect()
 	}
@@ -181,6 +183,7 @@ func (c *Conn) finish() {
 	}
 	if c.placed.Load() {
 		c.run.gate.leave()
+		c.run.serving.Add(-1)
 	}
 	c.l.datagramDone()
 	c.run.gate.closed()

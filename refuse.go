@@ -152,7 +152,9 @@ type tally struct {
 
 // Stats are a Server's numbers at one moment, of all its Serves.
 type Stats struct {
-	Clients    int // connected, in any stage
+	Clients    int    // connected, in any stage
+	Serving    int    // of them: in the Handler
+	Served     uint64 // that have been in the Handler
 	Handshakes admit.QueueStats
 	Limits     admit.LimiterStats
 	Ports      []PortStats
@@ -175,6 +177,8 @@ func (s *Server) Stats() Stats {
 	var st Stats
 	for r := range s.runs {
 		st.Clients += r.clients.count()
+		st.Serving += int(r.serving.Load())
+		st.Served += r.served.Load()
 		if r.queue != nil {
 			q := r.queue.Stats()
 			st.Handshakes.Unfinished += q.Unfinished
