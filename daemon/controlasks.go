@@ -92,10 +92,13 @@ func (s *supervisor) ask(ctx context.Context, m member, q ask) (answer, error) {
 	defer t.Stop()
 	select {
 	case a := <-got:
-		if a.Failed != "" {
-			return a, errors.New(a.Failed)
+		switch a.Failed {
+		case "":
+			return a, nil
+		case errGone.Error():
+			return a, errGone
 		}
-		return a, nil
+		return a, errors.New(a.Failed)
 	case <-t.C:
 		return answer{}, &silentError{askTime}
 	case <-ctx.Done():

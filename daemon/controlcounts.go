@@ -27,15 +27,15 @@ type portCount struct {
 const (
 	countsAtOnce = 32 // ports in a message: less than a KiB each
 	maxCounted   = 64 // names that a port can have; more are not believed
+	maxCountName = 40 // bytes of one
 	maxPast      = 1000
 	// countTime is how long what a worker has counted may be unknown to its
 	// supervisor, and lost if it is killed.
 	countTime = 5 * time.Second
 )
 
-// countsOf returns the counters of s, in the order of its listeners.
-func countsOf(s *netserver.Server) []portCount {
-	st := s.Stats()
+// countsOf returns the counters of a Serve, in the order of its listeners.
+func countsOf(st netserver.Stats) []portCount {
 	list := make([]portCount, len(st.Ports))
 	for i, p := range st.Ports {
 		list[i] = portCount{Outcomes: make(map[string]uint64), Refused: make(map[string]uint64)}
@@ -54,8 +54,8 @@ func countsOf(s *netserver.Server) []portCount {
 }
 
 // sendCounts sends the supervisor what this worker has counted.
-func (w *worker) sendCounts() {
-	list := countsOf(w.p.server)
+func (w *worker) sendCounts(st netserver.Stats) {
+	list := countsOf(st)
 	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
 		c := &counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
 		send(w.link, message{Op: opCounts, Counts: c, Status: w.status()})
@@ -71,9 +71,10 @@ func (w *worker) count(done <-chan struct{}) {
 	for {
 		select {
 		case <-t.C:
-			b, _ := json.Marshal([]any{countsOf(w.p.server), w.status()})
+			st := w.p.server.Stats()
+			b, _ := json.Marshal([]any{countsOf(st), w.status()})
 			if string(b) != sent {
-				w.sendCounts()
+				w.sendCounts(st)
 				sent = string(b)
 			}
 		case <-done:
@@ -88,7 +89,7 @@ func (w *worker) answer(c command) {
 		return
 	}
 	if c.Ask.What == askStats {
-		w.sendCounts() // before: who has the answer has these
+		w.sendCounts(w.p.server.Stats()) // before: who has the answer has these
 	}
 	a := answerTo(w.p.server, w.p.conf.handlerName(w.v.server != nil), *c.Ask)
 	send(w.link, message{Op: opAnswer, ID: c.ID, Answer: &a})
@@ -142,7 +143,7 @@ func addCounts(sum, c map[string]uint64) {
 		if _, ok := sum[name]; !ok && len(sum) >= maxCounted {
 			continue
 		}
-		sum[shortName(name)] += n
+		sum[name[:min(len(name), maxCountName)]] += n
 	}
 }
 

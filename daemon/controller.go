@@ -262,13 +262,17 @@ func (k *controller) all(ctx context.Context, q ask, silent *[]control.Silent) [
 	return list
 }
 
-// noteSilent adds m to the list if it did not answer. One that has ended is
-// missing for a good reason.
+// noteSilent adds m to the list: it did not answer, or not what was asked, as
+// one of an older program may. One that has ended is missing for a good reason.
 func noteSilent(m member, err error, silent *[]control.Silent) {
-	var s *silentError
-	if errors.As(err, &s) {
-		*silent = append(*silent, control.Silent{Worker: m.id, PID: m.pid, For: inSeconds(s.since)})
+	if errors.Is(err, errGone) {
+		return
 	}
+	s := control.Silent{Worker: m.id, PID: m.pid}
+	if e := (*silentError)(nil); errors.As(err, &e) {
+		s.For = inSeconds(e.since)
+	}
+	*silent = append(*silent, s)
 }
 
 // networkText writes a single address without its length.

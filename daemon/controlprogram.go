@@ -57,10 +57,7 @@ func (a *alone) overview() *control.Status {
 	}
 	t := make(tallies)
 	var open []string
-	for i, c := range countsOf(s) {
-		if i >= len(st.Ports) {
-			break
-		}
+	for i, c := range countsOf(st) {
 		name := st.Ports[i].Port.Short()
 		sum := t.at(name)
 		addCounts(sum.Outcomes, c.Outcomes)

@@ -143,7 +143,7 @@ func (w *worker) run(ctx context.Context) int {
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
 	helpers.Wait()
-	w.sendCounts()
+	w.sendCounts(w.p.server.LastStats())
 	if h := w.v.hooks.WorkerStop; h != nil {
 		h()
 	}

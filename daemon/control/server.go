@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,8 +17,9 @@ import (
 
 // The bounds of what the socket's clients can take.
 const (
-	maxOpen  = 64 // connections at once; further ones wait in the backlog
-	maxWatch = 32 // of them: those that stay until the server has ended
+	maxOpen   = 256 // connections at once; further ones are refused
+	maxSilent = 64  // of them: without a request yet; one more ends the oldest
+	maxWatch  = 32  // of them: those that stay until the server has ended
 
 	requestTime = 5 * time.Second  // for a request to arrive
 	writeTime   = 10 * time.Second // for a client to take one object
@@ -52,6 +54,9 @@ type Server struct {
 	wg          sync.WaitGroup
 	cancel      context.CancelFunc
 	l           net.Listener
+
+	mu     sync.Mutex
+	silent []net.Conn // without a request yet, the oldest first
 }
 
 // Serve accepts clients of l, in the background, until Close.
@@ -63,7 +68,7 @@ func (s *Server) Serve(l net.Listener) {
 }
 
 // Close stops the server. Requests that are being carried out have two seconds
-// to end. It is called once.
+// to end. It is called once, after Serve.
 func (s *Server) Close() error {
 	err := s.l.Close()
 	t := time.AfterFunc(endTime, s.cancel)
@@ -75,29 +80,55 @@ func (s *Server) Close() error {
 
 func (s *Server) accept(ctx context.Context) {
 	for {
-		select {
-		case s.open <- struct{}{}:
-		case <-ctx.Done():
-			return
-		}
 		c, err := s.l.Accept()
 		switch {
 		case err == nil:
-			s.wg.Go(func() {
-				defer func() { <-s.open }()
-				s.serve(ctx, c)
-			})
+			s.start(ctx, c)
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return
 		}
-		<-s.open
 		s.Fail(err)
 		select {
 		case <-time.After(time.Second): // out of descriptors, as a rule
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// start serves a client, if it is not one too many.
+func (s *Server) start(ctx context.Context, c net.Conn) {
+	select {
+	case s.open <- struct{}{}:
+	default:
+		// It goes into the socket's buffer: there is nothing to wait for.
+		(&Answer{c: c, ctx: ctx}).fail(errors.New("too many use the control socket at once; try again"))
+		c.Close()
+		return
+	}
+	s.wg.Go(func() {
+		defer func() { <-s.open }()
+		s.serve(ctx, c)
+	})
+}
+
+// listen notes that c has not sent its request yet. Those that never do must
+// not keep others out.
+func (s *Server) listen(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.silent = append(s.silent, c); len(s.silent) > maxSilent {
+		s.silent[0].Close()
+		s.silent = slices.Delete(s.silent, 0, 1)
+	}
+}
+
+func (s *Server) heard(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.silent, c); i >= 0 {
+		s.silent = slices.Delete(s.silent, i, i+1)
 	}
 }
 
@@ -115,7 +146,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 		a.fail(err)
 		return
 	}
+	s.listen(c)
 	r, err := readRequest(c)
+	s.heard(c)
 	if err == nil {
 		err = s.handle(ctx, cred, r, a)
 	}
