@@ -303,15 +303,31 @@ func TestCtlReloadNeedsSupervisor(t *testing.T) {
 	}
 }
 
+// stopProcess stops a process as SIGSTOP does, and waits until it is.
+func stopProcess(t *testing.T, pid int) {
+	t.Helper()
+	syscall.Kill(pid, syscall.SIGSTOP)
+	netservertest.Eventually(t, "the process is stopped", func() bool {
+		list, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		for _, name := range list {
+			if b, err := os.ReadFile(name); err != nil || !bytes.Contains(b, []byte(") T ")) {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // Counters are those of the server, whoever served.
 func TestCtlCountersCarryOver(t *testing.T) {
-	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "2", "--max_requests", "3", "--port", "127.0.0.1:0")
+	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0")
 	addr := r.addr(0)
 	const total = 20
 	for i := range total {
-		if err := once(addr); err != nil {
-			t.Fatal(err)
-		}
+		// One at a time, and seen to its end: this is about counting.
+		c := mustDial(t, addr)
+		c.mustAsk(t, "hello")
+		c.Close()
 		if i%5 == 4 {
 			mustCtl(t, socket, nil, "reload")
 		}
@@ -343,7 +359,7 @@ func TestCtlStuckWorker(t *testing.T) {
 	}
 	all := statusBy(t, socket)
 	stuck := all.Generations[0].Workers[1]
-	syscall.Kill(stuck.PID, syscall.SIGSTOP)
+	stopProcess(t, stuck.PID)
 	defer syscall.Kill(stuck.PID, syscall.SIGCONT)
 	for range 3 { // it is not asked again and again
 		st := statusBy(t, socket)
@@ -381,7 +397,7 @@ func TestCtlFlood(t *testing.T) {
 			stuck = w.PID
 		}
 	}
-	syscall.Kill(stuck, syscall.SIGSTOP)
+	stopProcess(t, stuck)
 	defer syscall.Kill(stuck, syscall.SIGCONT)
 	silent, err := net.Dial("unix", socket) // and one that never asks
 	if err != nil {
