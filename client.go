@@ -25,7 +25,7 @@ func (c *Conn) live(from Stage) {
 	done := false
 	defer func() {
 		if !done { // the Handler called runtime.Goexit
-			c.fail(c.stage, errors.New("the handler ended its goroutine"))
+			c.fail(c.stage.get(), errors.New("the handler ended its goroutine"))
 			c.finish()
 		}
 	}()
@@ -41,7 +41,7 @@ func (c *Conn) live(from Stage) {
 			go c.live(StageAccess)
 			return
 		}
-		c.stage = stage
+		c.stage.set(stage)
 		if stage == StageHandshake && from == StageAccept && c.run.queue != nil && !c.l.plain {
 			done = true
 			c.from = stage
@@ -153,7 +153,9 @@ func (c *Conn) handle() error {
 	if err := c.run.gate.enter(c); err != nil {
 		return err
 	}
-	c.placed = true
+	c.placed.Store(true)
+	c.run.serving.Add(1)
+	c.run.served.Add(1)
 	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
 		c.logConnect()
 	}
@@ -179,8 +181,9 @@ func (c *Conn) finish() {
 	if t := c.ticket.Load(); t != nil {
 		t.Done()
 	}
-	if c.placed {
+	if c.placed.Load() {
 		c.run.gate.leave()
+		c.run.serving.Add(-1)
 	}
 	c.l.datagramDone()
 	c.run.gate.closed()
@@ -203,11 +206,11 @@ func (c *Conn) finish() {
 func (c *Conn) beforeClose() {
 	h := &c.run.srv.Hooks
 	switch {
-	case c.stage == StageHandler && c.placed && h.Handled != nil:
+	case c.stage.get() == StageHandler && c.placed.Load() && h.Handled != nil:
 		h.Handled(c.ctx, c, c.handlerErr())
 	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)
-	case c.err != nil && c.stage == StageHandshake && h.HandshakeFailed != nil && c.cause() == nil:
+	case c.err != nil && c.stage.get() == StageHandshake && h.HandshakeFailed != nil && c.cause() == nil:
 		c.raw.SetDeadline(time.Now().Add(lingerTime))
 		h.HandshakeFailed(c.ctx, c, c.err)
 	}

@@ -39,14 +39,15 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	stage    Stage // the one last entered; written by the client's goroutine
+	stage    stageCell // the one last entered
 	err      *Error
 	from     Stage                        // where live goes on
 	source   netip.Addr                   // what limits count it under
 	price    int64                        // what it has Reserved
 	ticket   atomic.Pointer[admit.Ticket] // its place in the handshake queue, if it has one
 	shadowed bool                         // a rule in shadow mode would refuse it, and that is logged
-	placed   bool                         // holds a place in the Handler
+	placed   atomic.Bool                  // holds a place in the Handler
+	host     atomic.Pointer[string]       // peer.Host, for those who ask from outside
 	turn     chan struct{}                // closed when the gate gives us a place
 	notes    []slog.Attr
 
@@ -331,7 +332,7 @@ func (c *Conn) close() {
 		return
 	}
 	c.limits.off(c.nc)
-	if c.cause() == nil && !c.sawEOF.Load() && c.stage >= StageAccess && (unread || c.hasInput()) {
+	if c.cause() == nil && !c.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
 		c.linger()
 	}
 	c.isClosed.Store(true)

@@ -18,6 +18,8 @@ var (
 	// ErrCut ends clients that were still being served when the server
 	// stopped, and the Serve that cut them.
 	ErrCut = errors.New("cut: the server stopped")
+	// ErrKilled ends a client that Server.Kill ended.
+	ErrKilled = errors.New("killed by the operator")
 	// ErrIdle ends a client that sent and took nothing for Config.IdleTimeout.
 	ErrIdle = errors.New("idle for too long")
 	// ErrMaxLife ends a client that was connected for Config.MaxLife.

@@ -45,6 +45,7 @@ const (
 	OutcomeAlert                         // the client refused the handshake, the server's certificate mostly
 	OutcomeReset                         // left in its handshake
 	OutcomeHandshakeError                // the handshake failed otherwise
+	OutcomeKilled                        // by Server.Kill: the operator ended it
 	Outcomes                             // how many there are
 )
 
@@ -52,7 +53,7 @@ var outcomeNames = [Outcomes]string{
 	"served", "left", "handler error", "panic", "cut", "denied", "over limit", "shed", "penalised", "probe", "proxy header",
 	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
 	"not tls", "no common version", "no common suite", "no common protocol", "no certificate", "bad certificate",
-	"alert", "reset", "handshake error",
+	"alert", "reset", "handshake error", "killed",
 }
 
 // String returns the outcome's name, as records and counters show it.
@@ -98,6 +99,8 @@ func outcomeOf(stage Stage, err error) Outcome {
 		return OutcomePanic
 	case errors.Is(err, ErrCut):
 		return OutcomeCut
+	case errors.Is(err, ErrKilled):
+		return OutcomeKilled
 	case errors.Is(err, ErrDenied):
 		return OutcomeDenied
 	case errors.Is(err, admit.ErrShed):

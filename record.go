@@ -38,7 +38,7 @@ type Record struct {
 
 func (c *Conn) record() Record {
 	r := Record{
-		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage,
+		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.in.Load(), Out: c.out.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
@@ -51,7 +51,7 @@ func (c *Conn) record() Record {
 	if c.err != nil { // a nil *Error in an error would not be nil
 		r.Err = c.err
 	}
-	r.Outcome = outcomeOf(c.stage, r.Err)
+	r.Outcome = outcomeOf(c.stage.get(), r.Err)
 	return r
 }
 
@@ -113,6 +113,8 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			msg = "denied"
 		case errors.Is(rec.Err, ErrCut):
 			msg = "cut"
+		case errors.Is(rec.Err, ErrKilled):
+			msg = "killed"
 		case rec.Stage == StageHandler && isGone(rec.Err):
 			level, msg = slog.LevelInfo, "left"
 		}

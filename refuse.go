@@ -152,7 +152,9 @@ type tally struct {
 
 // Stats are a Server's numbers at one moment, of all its Serves.
 type Stats struct {
-	Clients    int // connected, in any stage
+	Clients    int    // connected, in any stage
+	Serving    int    // of them: in the Handler
+	Served     uint64 // that have been in the Handler
 	Handshakes admit.QueueStats
 	Limits     admit.LimiterStats
 	Ports      []PortStats
@@ -168,31 +170,47 @@ type PortStats struct {
 	Refused, WouldRefuse [admit.Reasons]uint64
 }
 
-// Stats returns the numbers. It may be called at any time.
+// Stats returns the numbers of the Serves that run. It may be called at any
+// time.
 func (s *Server) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var st Stats
 	for r := range s.runs {
-		st.Clients += r.clients.count()
-		if r.queue != nil {
-			q := r.queue.Stats()
-			st.Handshakes.Unfinished += q.Unfinished
-			st.Handshakes.Waiting += q.Waiting
-			st.Handshakes.Running += q.Running
-			st.Handshakes.Sources += q.Sources
-			st.Handshakes.Shed += q.Shed
-		}
-		m := r.limiter.Stats()
-		st.Limits.Conns += m.Conns
-		st.Limits.Memory += m.Memory
-		st.Limits.Sources += m.Sources
-		st.Limits.Boxed += m.Boxed
-		for _, l := range r.ls {
-			st.Ports = append(st.Ports, l.stats())
-		}
+		r.addTo(&st)
 	}
 	return st
+}
+
+// LastStats returns the numbers of the Serve that ended last, as they were
+// then: those that Stats does not have any more. It is zero before that.
+func (s *Server) LastStats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// addTo adds the numbers of one Serve.
+func (r *run) addTo(st *Stats) {
+	st.Clients += r.clients.count()
+	st.Serving += int(r.serving.Load())
+	st.Served += r.served.Load()
+	if r.queue != nil {
+		q := r.queue.Stats()
+		st.Handshakes.Unfinished += q.Unfinished
+		st.Handshakes.Waiting += q.Waiting
+		st.Handshakes.Running += q.Running
+		st.Handshakes.Sources += q.Sources
+		st.Handshakes.Shed += q.Shed
+	}
+	m := r.limiter.Stats()
+	st.Limits.Conns += m.Conns
+	st.Limits.Memory += m.Memory
+	st.Limits.Sources += m.Sources
+	st.Limits.Boxed += m.Boxed
+	for _, l := range r.ls {
+		st.Ports = append(st.Ports, l.stats())
+	}
 }
 
 func (l *listening) stats() PortStats {

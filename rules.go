@@ -63,7 +63,9 @@ func (c *Conn) checkName() error {
 		return nil
 	}
 	peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
-	c.peer.Host = peer.Host
+	if c.peer.Host = peer.Host; peer.Host != "" {
+		c.host.Store(&peer.Host)
+	}
 	c.noteVerdict(v)
 	if v.Log != "" {
 		c.run.log.LogAttrs(c.ctx, slog.LevelInfo, v.Log, slog.Uint64("client", c.id))

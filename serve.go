@@ -38,6 +38,8 @@ type run struct {
 	lobby   *lobby // nil if a goroutine waits for each hello
 
 	lastID   atomic.Uint64
+	serving  atomic.Int64  // clients in the Handler
+	served   atomic.Uint64 // that have been in it
 	clients  clients
 	pool     pool
 	noise    noise

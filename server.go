@@ -36,6 +36,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	runs   map[*run]struct{}
+	last   Stats // of the run that ended last
 	closed bool
 }
 
@@ -113,6 +114,8 @@ func (s *Server) untrack(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, r)
+	s.last = Stats{}
+	r.addTo(&s.last)
 }
 
 func (s *Server) log() *slog.Logger {

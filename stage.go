@@ -1,5 +1,7 @@
 package netserver
 
+import "sync/atomic"
+
 // A Stage is a part of a client's life. Errors, hooks, log records and
 // counters all name the same stages.
 type Stage int
@@ -15,6 +17,13 @@ const (
 	StageHandler                // the Handler serves the client
 	StageClose                  // the client is closed and its record written
 )
+
+// A stageCell holds a client's stage: its own goroutine sets it, and anybody
+// may look.
+type stageCell struct{ v atomic.Int32 }
+
+func (c *stageCell) set(s Stage) { c.v.Store(int32(s)) }
+func (c *stageCell) get() Stage  { return Stage(c.v.Load()) }
 
 // String returns the stage's name: "listen", "accept", "header", "admit",
 // "handshake", "access", "handler" or "close".

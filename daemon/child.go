@@ -28,6 +28,8 @@ type child struct {
 	status  status
 	reason  []string // why it cannot serve, in its own words
 	kill    *time.Timer
+	asks    asks        // of the control socket
+	counts  []portCount // by the place of the port
 }
 
 func (w *child) condition() string {
@@ -184,6 +186,10 @@ func (s *supervisor) hear(w *child, m message) {
 			w.leaving = w.leaving || w.status.Leaving
 			s.manage(w.gen)
 		}
+	case opCounts:
+		s.hearCounts(w, m)
+	case opAnswer:
+		w.asks.answered(m.ID, m.Answer)
 	case opExit:
 		if !s.ending {
 			notice(s.log, "a client asked for the end of the server")
@@ -207,6 +213,8 @@ func (s *supervisor) bury(w *child, how string) {
 	}
 	delete(g.workers, w)
 	s.total += w.status.Total
+	s.past.add(g.plan, w.counts)
+	w.asks.ended()
 	switch {
 	case s.ending || g.failed:
 	case !g.ready:

@@ -37,6 +37,9 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	if r := v.role(); r == roleWorker || r == roleBecome {
 		return v.work(ctx)
 	}
+	if v.part == nil && len(argv) > 0 && argv[0] == ctlWord {
+		return runCtl(argv[1:], environ, stdout, stderr)
+	}
 	set, c := v.newSet()
 	args := set.ReadArgs(argv, types...)
 	switch {
@@ -121,6 +124,7 @@ func Version() string {
 }
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]
+       netserver ctl VERB      asks a running server; see netserver ctl --help
 
 Listens on any number of TLS, TCP, UDP and UNIX ports at once and gives every
 client to PROGRAM (its stdin and stdout are the client), to the backend of

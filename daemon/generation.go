@@ -126,6 +126,7 @@ func (s *supervisor) isReady(g *generation) {
 	s.followFiles(g)
 	s.ready(g)
 	s.manage(g)
+	s.reloads.concluded(g.id, nil)
 	s.reloadAgain()
 }
 
@@ -153,6 +154,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 	}
 	s.closeSockets(keep)
 	s.drop(g)
+	s.reloads.concluded(0, err)
 	s.reloadAgain()
 }
 

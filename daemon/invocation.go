@@ -79,6 +79,8 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 	var errs []error
 	inProcess, err := c.inProcess()
 	errs = append(errs, err)
+	_, err = c.Process.Control.access(c.Type == typeINET)
+	errs = append(errs, err)
 	if !inProcess {
 		c.identity, err = c.Process.identify()
 		errs = append(errs, err)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"netserver"
 	"netserver/conf"
@@ -156,13 +157,15 @@ type program struct {
 	transports []proto.Transport
 	notes      []string // lines for the log that the configuration caused
 	stop       context.CancelFunc
-	exit       func() // ends the server as TERM does
+	ending     atomic.Bool // stop or Close was called by signal or control
+	library    bool        // the program has a handler of its own
+	exit       func()      // ends the server as TERM does
 }
 
 // prepare makes everything that can be made before a port is opened, and
 // collects what is wrong with it. env is how TLS files are read.
 func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*program, error) {
-	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server)}
+	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server), library: v.server != nil}
 	p.exit = func() { p.server.Close() }
 	var errs []error
 	if v.server != nil {

@@ -52,6 +52,9 @@ type ProcessConfig struct {
 	CutOnHUP bool
 	// SigPassthrough names signals that are sent to the workers too.
 	SigPassthrough []string
+
+	// Control is the socket that netserver ctl speaks to.
+	Control ControlConfig
 }
 
 const groupProcess = "process"
@@ -78,6 +81,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
 	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNAL", List: true, Help: "signal that is sent to the serving processes too, such as WINCH"}, conf.Strings(&p.SigPassthrough))
+	p.Control.define(s)
 }
 
 func invert(p *bool, vals []conf.Value) error {

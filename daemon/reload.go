@@ -8,7 +8,6 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"netserver/conf"
@@ -44,13 +43,15 @@ func (v *invocation) answerCheck(p *program, pl *plan, err error) int {
 func (s *supervisor) reload() {
 	switch {
 	case s.ending:
-		notice(s.log, "the server is ending: no restart")
+		notice(s.log, errEnding.Error())
+		s.reloads.none()
 		return
 	case s.checking || !s.serving || !s.gens[len(s.gens)-1].ready:
 		s.again = true
 		return
 	}
 	s.checking = true
+	s.reloads.begin()
 	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
 	binary, err := proc.Self()
 	if err != nil {
@@ -130,6 +131,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 		}
 		logged(s.log, fmt.Errorf("the configuration is not good, and nothing is changed: %w", err))
 		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+		s.reloads.concluded(0, err)
 		s.reloadAgain()
 	}
 	if err != nil {
@@ -140,13 +142,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 		binary.Close()
 		return
 	}
-	c, _, err := s.v.fromPlan(pl, conf.KeepUnknown)
-	if err == nil {
-		c.identity, err = c.Process.identify()
-	}
-	if err == nil {
-		err = s.reloadLog(c)
-	}
+	c, err := s.planned(pl)
 	if err == nil && s.selfSigned == nil && pl.needsSelfSigned() {
 		s.selfSigned, err = newSelfSigned(time.Now())
 	}
@@ -165,44 +161,13 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 	s.restarts++
 }
 
-// reloadLog says what of the configuration needs a start from the beginning.
-func (s *supervisor) reloadLog(c *Config) error {
-	old, now := s.conf, c
-	for key, same := range map[string]bool{
-		"log_file":   old.LogFile == now.LogFile,
-		"log_format": old.LogFormat == now.LogFormat,
-		"pid_file":   old.Process.PIDFile == now.Process.PIDFile,
-	} {
-		if !same {
-			s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
-		}
-	}
-	return nil
-}
-
-// describe logs what a restart is going to do.
+// describe logs what a restart is going to do, and what it cannot do.
 func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
-	g := s.newest()
-	d := compare(g, pl, keysOf(pl.Ports))
-	var parts []string
-	for _, p := range []struct {
-		what string
-		list []string
-	}{{"added", d.added}, {"removed", d.removed}, {"changed", d.changed}} {
-		if len(p.list) > 0 {
-			parts = append(parts, p.what+" "+strings.Join(p.list, ", "))
-		}
+	s.reloads.plan = planFor(s.newest(), pl, s.conf, c, binary)
+	for _, key := range s.reloads.plan.Stays {
+		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
 	}
-	if d.handler {
-		parts = append(parts, "another handler")
-	}
-	if !g.binary.Same(binary) {
-		parts = append(parts, "the program's file was replaced")
-	}
-	if len(parts) == 0 {
-		parts = append(parts, "ports and handler are the same")
-	}
-	notice(s.log, fmt.Sprintf("restart: %s; ports kept: %d", strings.Join(parts, "; "), d.kept))
+	notice(s.log, s.reloads.plan.Summary())
 }
 
 // makeRoom keeps the number of generations bounded.

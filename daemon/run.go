@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"time"
 
 	"netserver"
 	"netserver/port"
@@ -33,6 +34,13 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
+	done := make(chan struct{})
+	ctl, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
+	if err != nil {
+		return exitFailed, logged(log, err)
+	}
+	defer ctl.close()
+	defer close(done) // before: those who wait for the end are told of it
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, watched()...)
 	defer signal.Stop(signals)
@@ -45,8 +53,6 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 		closeAll(ls)
 		return exitUsage, logged(log, err)
 	}
-	done := make(chan struct{})
-	defer close(done)
 	go p.obey(log, signals, done)
 	return p.served(log, p.server.Serve(ctx, ls...))
 }
@@ -124,7 +130,6 @@ func (p *program) checkTarget(ls []net.Listener) error {
 
 // obey carries out signals until done is closed.
 func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan struct{}) {
-	stopping := false
 	for {
 		select {
 		case <-done:
@@ -137,14 +142,14 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 				continue
 			case isOther(s):
 				continue
-			case s == sigDrain && !stopping:
+			case s == sigDrain && !p.ending.Load():
 				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
 				p.stop()
 			default:
 				notice(log, "Received a SIG "+name+": stopping")
 				p.server.Close()
 			}
-			stopping = true
+			p.ending.Store(true)
 		}
 	}
 }

@@ -39,6 +39,8 @@ type supervisor struct {
 	more                int // what TTIN and TTOU add to max_servers
 
 	checking, again bool // a new configuration is being checked; and is to be once more
+	reloads         reloads
+	past            tallies // what workers that have ended had counted
 	ending, cutting bool
 	err             error // why it ends
 	serving         bool  // a generation has become ready
@@ -49,7 +51,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	s := &supervisor{
 		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
 		manager: proc.ManagerOf(v.environ),
-		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(),
+		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(), past: make(tallies),
 	}
 	rand.Read(s.secret)
 	defer outlivePipes()() // until the log is written
@@ -66,6 +68,11 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	if m := p.conf.Process.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
+	ctl, err := s.openControl(ctx)
+	if err != nil {
+		return exitFailed, v.tellFront(logged(s.log, err))
+	}
+	defer ctl.close()
 	signals := make(chan os.Signal, 64)
 	passed, _ := p.conf.Process.passed()
 	signal.Notify(signals, append(watched(), passed...)...)
@@ -183,6 +190,7 @@ func (s *supervisor) end(cut bool) {
 		s.call(s.v.hooks.Ending)
 	}
 	s.ending, s.cutting = true, cut
+	s.reloads.none()
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)

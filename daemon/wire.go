@@ -60,6 +60,9 @@ type message struct {
 	Fresh    bool           `json:",omitempty"` // of opRead: as it is now, not as it was checked
 	// Contents, beside a plan, are of files that it names.
 	Contents map[string][]byte `json:",omitempty"`
+	Ask      *ask              `json:",omitempty"` // see controlwire.go
+	Answer   *answer           `json:",omitempty"`
+	Counts   *counts           `json:",omitempty"`
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 }
 

@@ -137,11 +137,13 @@ func (w *worker) run(ctx context.Context) int {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { w.obey(signals, ended, done) })
 	helpers.Go(func() { w.report(done) })
+	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
 	send(w.link, message{Op: opReady, Lines: w.facts()})
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
 	helpers.Wait()
+	w.sendCounts(w.p.server.LastStats())
 	if h := w.v.hooks.WorkerStop; h != nil {
 		h()
 	}
@@ -410,6 +412,8 @@ func (w *worker) carryOut(c command) {
 		go w.reloadFiles(c.Paths)
 	case opStatus:
 		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
+	case opAsk:
+		go w.answer(c)
 	case opLog:
 		if w.file != nil && len(c.files) > 0 {
 			w.file.replace(c.files[0])

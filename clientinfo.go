@@ -1,0 +1,155 @@
+package netserver
+
+import (
+	"crypto/tls"
+	"net"
+	"slices"
+	"time"
+
+	"netserver/port"
+)
+
+// A ClientInfo is what can be told of a client while it is here.
+type ClientInfo struct {
+	ID   uint64
+	Port port.Spec
+	Peer net.Addr  // as in the client's record
+	Host string    // its looked-up name, "" if there is none or it is not known yet
+	From time.Time // when it was accepted
+
+	Stage   Stage
+	Waiting bool // in StageHandler, for a place there
+
+	In, Out uint64 // bytes that the Handler read and wrote
+	// Idle is how long no byte has passed; negative if that is not known: on
+	// systems other than Linux, and for clients of UNIX sockets, only an idle
+	// limit counts it.
+	Idle time.Duration
+
+	TLS        uint16 // version, as crypto/tls numbers them; 0 without TLS or before the end of its handshake
+	ServerName string // that the client asked for
+}
+
+// Clients returns the clients whose ID is above after, the lowest IDs first,
+// and n of them at most: for the next page ask again with the last ID. The
+// clients of several Serves have the same numbers; then a page may end among
+// equals. It may be called at any time; the clients are not held up.
+func (s *Server) Clients(after uint64, n int) []ClientInfo {
+	if n <= 0 {
+		return nil
+	}
+	list := lowest{after: after, n: n}
+	for _, r := range s.running() {
+		r.clients.each(list.add)
+	}
+	list.settle()
+	infos := make([]ClientInfo, len(list.conns))
+	for i, c := range list.conns {
+		infos[i] = c.info()
+	}
+	return infos
+}
+
+// Kill ends the client of that ID, with ErrKilled in its record. It reports
+// whether there was one. It does not wait for the Handler to return.
+func (s *Server) Kill(id uint64) (found bool) {
+	for _, r := range s.running() {
+		sh := &r.clients.shards[id%uint64(len(r.clients.shards))]
+		sh.mu.Lock()
+		for c := range sh.set {
+			if c.id == id {
+				c.cut(ErrKilled)
+				found = true
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return found
+}
+
+// running returns the runs of Serve that there are.
+func (s *Server) running() []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*run, 0, len(s.runs))
+	for r := range s.runs {
+		list = append(list, r)
+	}
+	return list
+}
+
+// each calls f for each client, one shard locked at a time.
+func (cs *clients) each(f func(*Conn)) {
+	for i := range cs.shards {
+		s := &cs.shards[i]
+		s.mu.Lock()
+		for c := range s.set {
+			f(c)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// A lowest collects the n clients of the lowest numbers above one.
+type lowest struct {
+	after, below uint64 // below: of no use any more; 0 is none
+	n            int
+	conns        []*Conn
+}
+
+func (l *lowest) add(c *Conn) {
+	if c.id <= l.after || l.below > 0 && c.id >= l.below {
+		return
+	}
+	if l.conns = append(l.conns, c); len(l.conns) >= 2*l.n+16 {
+		l.settle()
+	}
+}
+
+// settle sorts them and forgets those beyond n.
+func (l *lowest) settle() {
+	slices.SortFunc(l.conns, func(a, b *Conn) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	if len(l.conns) > l.n {
+		l.conns = slices.Delete(l.conns, l.n, len(l.conns))
+		l.below = l.conns[l.n-1].id + 1
+	}
+}
+
+// info reads nothing that the client's goroutine writes without a lock.
+func (c *Conn) info() ClientInfo {
+	i := ClientInfo{
+		ID: c.id, Port: c.l.spec, Peer: c.raw.RemoteAddr(), From: c.begin,
+		Stage: c.stage.get(), In: c.in.Load(), Out: c.out.Load(), Idle: c.idle(),
+	}
+	if h := c.forwarded(); h != nil {
+		i.Peer = h.Source
+	}
+	if h := c.host.Load(); h != nil {
+		i.Host = *h
+	}
+	i.Waiting = i.Stage == StageHandler && !c.placed.Load()
+	if v := c.verdict.Load(); v != nil {
+		if t, ok := v.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+			st := t.ConnectionState()
+			i.TLS, i.ServerName = st.Version, st.ServerName
+		}
+	}
+	return i
+}
+
+// idle returns how long no byte has passed, or -1.
+func (c *Conn) idle() time.Duration {
+	if c.limits.idle > 0 {
+		return max(time.Since(time.Unix(0, c.limits.last.Load())), 0)
+	}
+	nc := c.raw
+	if u, ok := nc.(interface{ NetConn() net.Conn }); ok {
+		nc = u.NetConn()
+	}
+	return silence(nc)
+}

@@ -1,0 +1,103 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	dialTime = 5 * time.Second
+	maxFrame = 16 << 20 // of an answer
+)
+
+// A Failed is the error of a request that the server refused or could not
+// carry out, in its own words.
+type Failed struct{ Texts []string }
+
+// Error returns the texts, a line each.
+func (f *Failed) Error() string { return strings.Join(f.Texts, "\n") }
+
+// ErrCutShort is wrapped by the error of an answer that has no end: the server
+// was ended meanwhile.
+var ErrCutShort = errors.New("the connection ended before the answer did")
+
+// Do sends r to the server that listens on path, and calls each with every
+// part of the answer, until its end or until each returns an error. An error
+// of the server is a *Failed.
+func Do(ctx context.Context, path string, r *Request, each func(part string, data json.RawMessage) error) error {
+	d := net.Dialer{Timeout: dialTime}
+	c, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return explainDial(path, err)
+	}
+	defer c.Close()
+	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	// A server that refuses the client may have closed the connection before;
+	// what it said is there to be read all the same.
+	c.SetWriteDeadline(time.Now().Add(dialTime))
+	_, werr := c.Write(append(b, '\n'))
+	err = readAnswer(ctx, c, each)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, ErrCutShort) && werr != nil {
+		return fmt.Errorf("%s: %w", path, werr)
+	}
+	return err
+}
+
+func explainDial(path string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("no server: there is no socket %s", path)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no server: nobody listens on %s", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("the socket %s may not be used by this user: see control_owner and control_mode", path)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+func readAnswer(ctx context.Context, c net.Conn, each func(string, json.RawMessage) error) error {
+	lines := bufio.NewScanner(c)
+	lines.Buffer(nil, maxFrame)
+	for {
+		c.SetReadDeadline(time.Now().Add(AnswerTime + writeTime))
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !lines.Scan() {
+			break
+		}
+		var f frame
+		if err := json.Unmarshal(lines.Bytes(), &f); err != nil {
+			return fmt.Errorf("the answer cannot be read: %w", plain(err))
+		}
+		switch {
+		case f.End:
+			return nil
+		case len(f.Errors) > 0:
+			return &Failed{f.Errors}
+		}
+		if err := each(f.Part, f.Data); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrCutShort, err)
+	}
+	return ErrCutShort
+}

@@ -1,0 +1,149 @@
+package control
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The verbs.
+const (
+	VerbStatus    = "status"
+	VerbReload    = "reload"
+	VerbDrain     = "drain"
+	VerbStop      = "stop"
+	VerbConns     = "conns"
+	VerbKill      = "kill"
+	VerbLimits    = "limits"
+	VerbPenalties = "penalties"
+	VerbLift      = "lift"
+)
+
+// Bounds of what a request may ask for.
+const (
+	MaxRequest   = 4 << 10 // bytes, with the line's end
+	MaxConns     = 100_000 // clients that one answer lists
+	MaxSources   = 1000    // sources that one answer lists
+	DefaultConns = 1000
+	DefaultTop   = 20
+)
+
+// A Request is what one connection asks for: one line of JSON.
+type Request struct {
+	Verb    string `json:"verb"`
+	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT
+	Network string `json:"network,omitempty"` // of lift
+	DryRun  bool   `json:"dry_run,omitempty"` // of reload: tell what it would do
+	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: tell who is still here until it has ended
+	After   string `json:"after,omitempty"`   // of conns: list those behind this one
+	Limit   int    `json:"limit,omitempty"`   // of conns: clients at most; of limits: sources. 0 is the default
+}
+
+// ParseRequest reads a request. What it does not know it refuses: an older
+// server must not do half of what was asked.
+func ParseRequest(b []byte) (*Request, error) {
+	if len(b) > MaxRequest {
+		return nil, fmt.Errorf("the request is longer than %d bytes", MaxRequest)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	r := new(Request)
+	if err := d.Decode(r); err != nil {
+		return nil, fmt.Errorf("the request cannot be read: %w", plain(err))
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("the request cannot be read: something follows the object")
+	}
+	return r, r.check()
+}
+
+// plain leaves Go's words out of what encoding/json says.
+func plain(err error) error {
+	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+}
+
+// takes are the fields that each verb has.
+var takes = map[string][]string{
+	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
+	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
+}
+
+func (r *Request) check() error {
+	fields, ok := takes[r.Verb]
+	if !ok {
+		return fmt.Errorf("there is no verb %q", r.Verb)
+	}
+	for name, given := range map[string]bool{
+		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
+	} {
+		if given && !slices.Contains(fields, name) {
+			return fmt.Errorf("%s has no %s", r.Verb, name)
+		}
+	}
+	var err error
+	most := MaxConns
+	switch r.Verb {
+	case VerbKill:
+		_, err = ParseID(r.ID)
+	case VerbConns:
+		if r.After != "" {
+			_, err = ParseID(r.After)
+		}
+	case VerbLift:
+		_, err = ParseNetwork(r.Network)
+	case VerbLimits:
+		most = MaxSources
+	}
+	if err == nil && (r.Limit < 0 || r.Limit > most) {
+		err = fmt.Errorf("limit %d is not between 1 and %d", r.Limit, most)
+	}
+	return err
+}
+
+// An ID names a client: worker and client are both numbered from 1. Worker 0
+// is a server without a supervisor.
+type ID struct {
+	Worker int
+	Client uint64
+}
+
+// ParseID reads WORKER.CLIENT.
+func ParseID(s string) (ID, error) {
+	w, c, ok := strings.Cut(s, ".")
+	worker, werr := strconv.ParseUint(w, 10, 31)
+	client, cerr := strconv.ParseUint(c, 10, 64)
+	if !ok || werr != nil || cerr != nil {
+		return ID{}, fmt.Errorf("%q is no client: write WORKER.CLIENT, as conns lists them", cut(s))
+	}
+	return ID{int(worker), client}, nil
+}
+
+// String returns WORKER.CLIENT.
+func (i ID) String() string { return fmt.Sprintf("%d.%d", i.Worker, i.Client) }
+
+// ParseNetwork reads an address or a network.
+func ParseNetwork(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return p, fmt.Errorf("%q is no address or network, as 192.0.2.1 or 2001:db8::/32", cut(s))
+	}
+	return p.Masked(), nil
+}
+
+// cut keeps what is shown of a bad value short.
+func cut(s string) string {
+	if len(s) > 100 {
+		return s[:100] + "..."
+	}
+	return s
+}

@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"slices"
+	"time"
+
+	"netserver/daemon/control"
+	"netserver/proc"
+)
+
+// A controlled is a supervisor as the control socket's controller sees it.
+type controlled struct {
+	*supervisor
+	dry chan struct{} // held while a reload is tried out
+}
+
+func (s *supervisor) openControl(ctx context.Context) (*controller, error) {
+	return s.conf.openControl(ctx, s.log, controlled{s, make(chan struct{}, 1)})
+}
+
+// members returns the workers, by number.
+func (c controlled) members() (list []member) {
+	c.do(func() {
+		for _, g := range c.gens {
+			for w := range g.workers {
+				list = append(list, member{id: w.id, pid: w.proc.Pid(), ready: w.ready})
+			}
+		}
+	})
+	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+func (c controlled) ended() <-chan struct{} { return c.quit }
+
+// overview returns what the supervisor itself knows.
+func (c controlled) overview() *control.Status {
+	st := &control.Status{PID: os.Getpid(), Version: Version(), Supervisor: true, State: "ending", Generations: []control.Generation{}, Listeners: []control.Listener{}}
+	c.do(func() {
+		st.Type, st.State = c.conf.Type, c.condition()
+		st.Uptime = inSeconds(time.Since(c.began))
+		st.Restarts, st.Crashes, st.Served = c.restarts, c.crashes, c.total
+		for _, g := range c.gens {
+			st.Generations = append(st.Generations, g.overview())
+		}
+		var open []string
+		if len(c.gens) > 0 && !c.ending {
+			open = c.newest().plan.portNames()
+		}
+		st.Listeners = c.tally().listeners(open)
+	})
+	return st
+}
+
+// condition says what the server is doing.
+func (s *supervisor) condition() string {
+	switch {
+	case s.ending:
+		return "ending"
+	case !s.serving:
+		return "starting"
+	case s.checking || len(s.gens) > 0 && !s.gens[len(s.gens)-1].ready:
+		return "reloading"
+	}
+	return "serving"
+}
+
+func (g *generation) overview() control.Generation {
+	o := control.Generation{ID: g.id, State: "starting", Workers: []control.Worker{}}
+	switch {
+	case g.leaving || g.failed:
+		o.State = "ending"
+	case g.ready:
+		o.State = "serving"
+	}
+	for _, w := range g.sorted() {
+		o.Workers = append(o.Workers, control.Worker{
+			ID: w.id, PID: w.proc.Pid(), State: w.condition(), Uptime: inSeconds(time.Since(w.began)),
+			Clients: w.status.Clients, InHandler: w.status.Serving, Served: w.status.Total,
+		})
+	}
+	return o
+}
+
+// end ends the server, as QUIT and TERM do.
+func (c controlled) end(cut bool) { c.do(func() { c.supervisor.end(cut) }) }
+
+func (c controlled) grace() (d time.Duration) {
+	c.do(func() { d = c.conf.graceTime() })
+	return d
+}
+
+// reload has the configuration read again and waits for what comes of it, or
+// tells what would.
+func (c controlled) reload(ctx context.Context, dry bool) (*control.Reload, error) {
+	if dry {
+		return c.tryReload(ctx)
+	}
+	got := make(chan reloaded, 1)
+	c.do(func() {
+		c.reloads.await(got)
+		c.supervisor.reload()
+	})
+	select {
+	case r := <-got:
+		if r.err != nil {
+			return nil, r.err
+		}
+		return &control.Reload{Generation: r.generation, Plan: r.plan}, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-c.quit:
+		return nil, errEnding
+	}
+}
+
+// tryReload has the configuration checked and compares it with the one in
+// force. It opens nothing and changes nothing.
+func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
+	select {
+	case c.dry <- struct{}{}:
+		defer func() { <-c.dry }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	binary, err := proc.Self()
+	if err != nil {
+		return nil, err
+	}
+	defer binary.Close()
+	pl, _, err := c.askCheck(binary)
+	if err != nil {
+		return nil, err
+	}
+	conf, err := c.planned(pl)
+	if err != nil {
+		return nil, err
+	}
+	res, err := &control.Reload{DryRun: true}, errEnding
+	c.do(func() {
+		if c.ending || len(c.gens) == 0 {
+			return
+		}
+		g := c.newest()
+		res.Generation, res.Plan, err = g.id, planFor(g, pl, c.conf, conf, binary), nil
+	})
+	return res, err
+}

@@ -1,0 +1,288 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+
+	"netserver/conf"
+	"netserver/daemon/control"
+)
+
+// ctlWord is the first argument that makes the command speak to a running
+// server instead of being one.
+const ctlWord = "ctl"
+
+const ctlUsage = `Usage: netserver ctl [OPTION]... VERB [ARGUMENT]
+
+Asks a running server, or tells it something, over its control_socket.
+
+  status                    how it is: processes, ports, what became of clients
+  conns                     who is connected, since when, doing what
+  kill ID                   end one client, by its ID in conns
+  limits                    each limit, its use, and the sources with most clients
+  penalties                 what is in the penalty box
+  penalties lift NETWORK    take an address or a network out of it
+  reload                    as HUP; status 1 and the errors if the new
+                            configuration is not good
+  reload --dry-run          what that would do; nothing is changed
+  drain                     as QUIT; shows who is still here until all are gone
+  stop                      as TERM; waits for the end
+
+Options:
+  --socket FILE             the server's control_socket; without it the key is
+                            looked for as the server does:
+  --control_socket FILE, --conf_file FILE, or the environment's
+                            NETSERVER_CONTROL_SOCKET or NETSERVER_CONF_FILE
+  --json                    the answer in JSON (docs/CONTROL.md has the names)
+  --no-wait                 drain, stop: do not wait for the end
+  --limit N                 conns: clients at most (default 1000);
+                            limits: sources (default 20)
+  --after ID                conns: those behind this one
+
+Exit status: 0 done, 1 refused, failed or not running, 2 bad usage.
+`
+
+// A ctl is one run of the command ctl.
+type ctl struct {
+	stdout, stderr io.Writer
+	json           bool
+	socket         string
+	keys           []string // arguments that say where the socket is, as the server has them
+	request        control.Request
+}
+
+// runCtl runs netserver ctl with the arguments behind that word.
+func runCtl(args, environ []string, stdout, stderr io.Writer) int {
+	c := &ctl{stdout: stdout, stderr: stderr}
+	help, err := c.parse(args)
+	if help {
+		io.WriteString(stdout, ctlUsage)
+		return exitDone
+	}
+	if err == nil {
+		err = c.find(environ)
+	}
+	if err != nil {
+		return fail(stderr, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, sigStop)
+	defer stop()
+	if err := c.do(ctx); err != nil {
+		return c.failed(ctx, err)
+	}
+	return exitDone
+}
+
+// parse reads the arguments.
+func (c *ctl) parse(args []string) (help bool, err error) {
+	var words []string
+	wait := true
+	for i := 0; i < len(args); i++ {
+		name, value, given := strings.Cut(args[i], "=")
+		take := func() string {
+			if !given && i+1 < len(args) {
+				i++
+				value, given = args[i], true
+			}
+			if (!given || value == "") && err == nil {
+				err = fmt.Errorf("%s needs a value", name)
+			}
+			return value
+		}
+		switch name {
+		case "--help", "-h", "help":
+			return true, nil
+		case "--json":
+			c.json = true
+		case "--dry-run":
+			c.request.DryRun = true
+		case "--no-wait":
+			wait = false
+		case "--socket":
+			c.socket = take()
+		case "--" + keyControlSocket, "--conf_file":
+			c.keys = append(c.keys, name+"="+take())
+		case "--after":
+			c.request.After = take()
+		case "--limit":
+			n, perr := strconv.Atoi(take())
+			if perr != nil && err == nil {
+				err = fmt.Errorf("--limit: %q is not a whole number", value)
+			}
+			c.request.Limit = n
+		default:
+			if strings.HasPrefix(name, "-") {
+				return false, fmt.Errorf("unknown option %s (netserver ctl --help lists them)", args[i])
+			}
+			words = append(words, args[i])
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, c.verb(words, wait)
+}
+
+// verb makes the request of the words that are no options.
+func (c *ctl) verb(words []string, wait bool) error {
+	if len(words) == 0 {
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits or penalties (netserver ctl --help)")
+	}
+	r := &c.request
+	verb, rest := words[0], words[1:]
+	r.Verb = verb
+	switch {
+	case verb == control.VerbKill && len(rest) == 1:
+		r.ID, rest = rest[0], nil
+	case verb == control.VerbKill:
+		return errors.New("kill needs one ID, as conns lists it: netserver ctl kill 1.17")
+	case verb == control.VerbPenalties && len(rest) == 2 && rest[0] == "lift":
+		r.Verb, r.Network, rest = control.VerbLift, rest[1], nil
+	case verb == control.VerbPenalties && len(rest) > 0:
+		return errors.New("penalties takes nothing, or lift NETWORK: netserver ctl penalties lift 192.0.2.0/24")
+	case verb == control.VerbLift:
+		return errors.New("write penalties lift NETWORK")
+	case verb == control.VerbDrain, verb == control.VerbStop:
+		r.Wait = wait
+	}
+	if !wait && verb != control.VerbDrain && verb != control.VerbStop {
+		return fmt.Errorf("--no-wait goes with drain and stop")
+	}
+	if len(rest) > 0 {
+		return fmt.Errorf("%s takes no %q", verb, rest[0])
+	}
+	b, err := json.Marshal(r)
+	if err == nil {
+		_, err = control.ParseRequest(b)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (netserver ctl --help)", err)
+	}
+	return nil
+}
+
+// find finds the socket as the server does: command line, environment, conf
+// file. Nothing else of them is looked at: the conf file may be one that the
+// server is about to refuse.
+func (c *ctl) find(environ []string) error {
+	if c.socket != "" {
+		return nil
+	}
+	set := &conf.Set{Unknown: conf.KeepUnknown}
+	var k ControlConfig
+	var confFile string
+	k.defineSocket(set)
+	set.Define(conf.Key{Name: "conf_file"}, conf.String(&confFile))
+	layers := []conf.Layer{set.ReadArgs(c.keys).Layer, set.ReadEnv(environ)}
+	if _, err := set.Resolve(set.WithConfFile(layers)...); err != nil {
+		return fmt.Errorf("%w (--socket FILE names the socket without a conf file)", err)
+	}
+	if c.socket = k.Socket; c.socket == "" {
+		return errors.New("where is the server's socket? Give --socket FILE, or --conf_file FILE with the key control_socket")
+	}
+	return nil
+}
+
+// do carries the request out.
+func (c *ctl) do(ctx context.Context) error {
+	if c.request.Verb == control.VerbConns {
+		return c.conns(ctx)
+	}
+	return control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
+		v := partNamed(part)
+		if v == nil {
+			return nil // of a newer server
+		}
+		if err := json.Unmarshal(data, v); err != nil {
+			return fmt.Errorf("the answer %q cannot be read: %w", part, err)
+		}
+		return c.show(v)
+	})
+}
+
+// A shown is a part of an answer.
+type shown interface{ Text(io.Writer) }
+
+func partNamed(part string) shown {
+	switch part {
+	case "status":
+		return new(control.Status)
+	case "conns":
+		return new(control.Conns)
+	case "kill":
+		return new(control.Killed)
+	case "reload":
+		return new(control.Reload)
+	case "leaving":
+		return new(control.Leaving)
+	case "limits":
+		return new(control.Limits)
+	case "penalties":
+		return new(control.Penalties)
+	case "lift":
+		return new(control.Lifted)
+	}
+	return nil
+}
+
+// show prints one part: for drain and stop there are several.
+func (c *ctl) show(v shown) error {
+	if !c.json {
+		v.Text(c.stdout)
+		return nil
+	}
+	e := json.NewEncoder(c.stdout)
+	e.SetEscapeHTML(false)
+	if _, many := v.(*control.Leaving); !many {
+		e.SetIndent("", "  ")
+	}
+	return e.Encode(v)
+}
+
+// conns puts the pages of the list together.
+func (c *ctl) conns(ctx context.Context) error {
+	all := control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}
+	err := control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
+		var page control.Conns
+		if err := json.Unmarshal(data, &page); err != nil {
+			return fmt.Errorf("the answer %q cannot be read: %w", part, err)
+		}
+		if len(all.Clients)+len(page.Clients) > control.MaxConns {
+			return errors.New("the server lists more clients than it was asked for")
+		}
+		all.Clients = append(all.Clients, page.Clients...)
+		all.Silent = append(all.Silent, page.Silent...)
+		all.More, all.Next = page.More, page.Next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.show(&all)
+}
+
+// failed says why a request was not carried out.
+func (c *ctl) failed(ctx context.Context, err error) int {
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; what the server was told it goes on with")
+	}
+	texts := []string{err.Error()}
+	var f *control.Failed
+	if errors.As(err, &f) {
+		texts = f.Texts
+	}
+	if c.json {
+		json.NewEncoder(c.stdout).Encode(map[string][]string{"errors": texts})
+	}
+	for _, t := range texts {
+		fmt.Fprintf(c.stderr, "netserver: %s\n", control.Clean(t))
+	}
+	return exitFailed
+}

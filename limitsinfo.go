@@ -1,0 +1,146 @@
+package netserver
+
+import (
+	"math"
+	"time"
+
+	"netserver/admit"
+	"netserver/port"
+)
+
+// A LimitUse is a limit as it is in force, and what there is of it now.
+type LimitUse struct {
+	Key   string
+	Port  port.Spec // of a limit that each port has; else zero
+	Unit  string    // clients, handshakes, datagrams, bytes, seconds or per second
+	Value float64   // 0 is no limit
+	Use   float64   // -1: it is not counted, as with times
+	// Refused is how many clients and datagrams it has refused or ended, or
+	// would have in shadow mode. max_connections, max_servers and
+	// max_datagrams refuse none: clients wait.
+	Refused uint64
+}
+
+// Limits returns the limits of Config. It may be called at any time. Of
+// several Serves each has its own.
+func (s *Server) Limits() []LimitUse {
+	var all []LimitUse
+	for _, r := range s.running() {
+		all = append(all, r.limitUses()...)
+	}
+	return all
+}
+
+// TopSources returns the n sources (an IPv4 address, an IPv6 /64) that have
+// the most clients connected, the most first.
+func (s *Server) TopSources(n int) []admit.SourceUse {
+	var all []admit.SourceUse
+	for _, r := range s.running() {
+		list, _ := r.limiter.Top(n)
+		all = append(all, list...)
+	}
+	return all
+}
+
+// unused marks a limit whose use is not counted.
+const unused = -1
+
+func (r *run) limitUses() []LimitUse {
+	n := r.tallies()
+	return append(r.countLimits(n), r.timeLimits(n)...)
+}
+
+// tallies adds up what the ports have counted.
+func (r *run) tallies() (sum PortStats) {
+	for _, l := range r.ls {
+		p := l.stats()
+		for i, c := range p.Outcomes {
+			sum.Outcomes[i] += c
+		}
+		for i := range p.Refused {
+			sum.Refused[i] += p.Refused[i] + p.WouldRefuse[i]
+		}
+	}
+	return sum
+}
+
+func (r *run) countLimits(n PortStats) []LimitUse {
+	c := r.cfg.limits(r.gate.maxOpen)
+	sources, networks := r.limiter.Top(1)
+	most := func(list []admit.SourceUse) float64 {
+		if len(list) == 0 {
+			return 0
+		}
+		return float64(list[0].Conns)
+	}
+	conns, datagrams := r.limiter.Rates()
+	rateUse := func(limit, use float64) float64 {
+		if limit <= 0 {
+			return unused
+		}
+		return math.Round(use)
+	}
+	st := r.limiter.Stats()
+	list := []LimitUse{
+		{Key: "max_connections", Unit: "clients", Value: float64(r.gate.maxOpen), Use: float64(r.clients.count())},
+		{Key: "max_servers", Unit: "clients", Value: float64(r.gate.maxServing), Use: r.gate.servingNow()},
+		r.handshakeLimit(n),
+		{Key: "max_handshakes_per_source", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerSource()), Use: unused},
+		{Key: "max_per_source", Unit: "clients", Value: float64(c.MaxPerSource), Use: most(sources), Refused: n.Refused[admit.OverSource]},
+		{Key: "max_per_prefix", Unit: "clients", Value: float64(c.MaxPerPrefix), Use: most(networks), Refused: n.Refused[admit.OverPrefix]},
+		{Key: "connection_rate", Unit: "per second", Value: c.Rate, Use: rateUse(c.Rate, conns), Refused: n.Refused[admit.OverRate]},
+		{Key: "connection_rate_per_source", Unit: "per second", Value: c.RatePerSource, Use: unused, Refused: n.Refused[admit.OverSourceRate]},
+		{Key: "connection_rate_per_prefix", Unit: "per second", Value: c.RatePerPrefix, Use: unused, Refused: n.Refused[admit.OverPrefixRate]},
+		{Key: "datagram_rate", Unit: "per second", Value: c.DatagramRate, Use: rateUse(c.DatagramRate, datagrams)},
+		{Key: "datagram_rate_per_source", Unit: "per second", Value: c.DatagramRatePerSource, Use: unused},
+		{Key: "max_memory", Unit: "bytes", Value: float64(c.MaxMemory), Use: float64(st.Memory), Refused: n.Refused[admit.OverMemory]},
+		{Key: "penalty_points", Unit: "points", Value: c.Penalty.Threshold, Use: unused, Refused: n.Refused[admit.Penalised]},
+	}
+	for _, l := range r.ls {
+		if l.datagram != nil {
+			list = append(list, LimitUse{Key: "max_datagrams", Port: l.spec, Unit: "datagrams", Value: float64(cap(l.datagram)), Use: float64(len(l.datagram))})
+		}
+	}
+	return list
+}
+
+func (r *run) handshakeLimit(n PortStats) LimitUse {
+	u := LimitUse{Key: "max_handshakes", Unit: "handshakes", Use: unused}
+	if r.queue != nil {
+		u.Value, u.Use = float64(r.cfg.maxHandshakesOf(r.maxConns())), float64(r.queue.Stats().Unfinished)
+		u.Refused = n.Outcomes[OutcomeShed]
+	}
+	return u
+}
+
+func (r *run) timeLimits(n PortStats) []LimitUse {
+	c := &r.cfg
+	t := func(key string, d time.Duration, ended ...Outcome) LimitUse {
+		u := LimitUse{Key: key, Unit: "seconds", Value: d.Seconds(), Use: unused}
+		for _, o := range ended {
+			u.Refused += n.Outcomes[o]
+		}
+		return u
+	}
+	return []LimitUse{
+		t("timeout_proxy_header", c.proxyHeaderTimeout(), OutcomeHeader),
+		t("timeout_first_byte", c.firstByteTimeout(), OutcomeFirstByte),
+		t("timeout_hello", c.helloTimeout(), OutcomeHello),
+		t("timeout_handshake", c.handshakeTimeout(), OutcomeHandshake),
+		t("timeout_first_request", c.firstRequestTimeout(), OutcomeFirstRequest),
+		t("timeout_idle", c.idleTimeout(), OutcomeIdle),
+		t("timeout_write", c.writeTimeout(), OutcomeWriteStalled),
+		t("timeout_life", c.maxLife(), OutcomeMaxLife),
+		t("grace", c.grace(), OutcomeCut),
+	}
+}
+
+// servingNow returns how many clients are in the Handler, if that is counted.
+func (g *gate) servingNow() float64 {
+	if g.maxServing == 0 {
+		return unused
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return float64(g.serving)
+}
