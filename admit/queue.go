@@ -29,10 +29,9 @@ const (
 	// while others want their places.
 	tickEvery = time.Millisecond
 	// idleKept is how long a source counts as present after its last
-	// handshake. For so long another one does not count as alone, and a
-	// balancer that is should not wait for it: with 2 s, half a minute's
-	// stragglers cost it a quarter of its rate.
-	idleKept = 250 * time.Millisecond
+	// handshake. For so long another one does not count as alone: a balancer
+	// that is would lose a quarter of its rate.
+	idleKept = 100 * time.Millisecond
 	// maxIdle bounds the sources that are remembered beyond their last
 	// handshake.
 	maxIdle = 16384

@@ -1,0 +1,190 @@
+package netserver_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"netserver"
+	"netserver/netservertest"
+)
+
+// greeters returns how many goroutines wait for the hello of one client each.
+func greeters() int {
+	buf := make([]byte, 4<<20)
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), ".greet(")
+}
+
+// Clients whose hello is not whole have no goroutine, whatever they have sent,
+// and go on when the rest of it comes.
+func TestWaitingForTheHello(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	r := netservertest.Start(t, s, "ssl")
+	first := hello(t)
+	var silent []net.Conn
+	for i := range 50 {
+		c := r.DialRaw(t, "ssl")
+		c.Write(first[:i*3])
+		silent = append(silent, c)
+	}
+	r.Accepted(t, 50)
+	if n := greeters(); n != 0 {
+		t.Errorf("%d goroutines wait for one client each", n)
+	}
+	// A whole client comes through a pipe that gives a byte at a time.
+	raw := r.DialRaw(t, "ssl")
+	c := tls.Client(dripping{raw}, r.ClientTLS())
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := c.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	for _, c := range silent {
+		c.Close()
+	}
+	zero(t, s, map[netserver.Outcome]uint64{
+		netserver.OutcomeServed: 1, netserver.OutcomeProbe: 1, netserver.OutcomeReset: 49,
+	})
+}
+
+// dripping writes a byte at a time.
+type dripping struct{ net.Conn }
+
+func (d dripping) Write(b []byte) (int, error) {
+	for i := range b {
+		if _, err := d.Conn.Write(b[i : i+1]); err != nil {
+			return i, err
+		}
+	}
+	return len(b), nil
+}
+
+// A client that says no more after a part of its hello is told from one that
+// stalls, at once and once.
+func TestLeavesInTheHello(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	r := netservertest.Start(t, s, "ssl")
+	c := r.DialRaw(t, "ssl")
+	c.Write(hello(t)[:50])
+	r.Accepted(t, 1)
+	c.(*net.TCPConn).CloseWrite()
+	rec := r.Records(t, 1)[0]
+	if rec.Outcome != netserver.OutcomeReset || !errors.Is(rec.Err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v: %v", rec.Outcome, rec.Err)
+	}
+}
+
+// Clients that wait for their hello are cut by the end of the server, and by
+// name.
+func TestCutWhileWaitingForTheHello(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	r := netservertest.Start(t, s, "ssl")
+	for range 20 {
+		r.DialRaw(t, "ssl").Write(hello(t)[:20])
+	}
+	r.Accepted(t, 20)
+	if id := s.Clients(0, 1)[0].ID; !s.Kill(id) {
+		t.Error("no client to kill")
+	}
+	rec := r.Records(t, 1)[0]
+	if rec.Outcome != netserver.OutcomeKilled {
+		t.Errorf("%v: %v", rec.Outcome, rec.Err)
+	}
+	s.Close()
+	for _, rec := range r.Records(t, 20)[1:] {
+		if rec.Outcome != netserver.OutcomeCut {
+			t.Errorf("%v: %v", rec.Outcome, rec.Err)
+		}
+	}
+	zero(t, s, nil)
+}
+
+// The kernel keeps clients that say nothing, for the time that counts against
+// their deadline, and forgets those that reset before.
+func TestDeferAccept(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.DeferAccept, s.Config.HandshakeTimeout = time.Second, 3*time.Second
+	r := netservertest.Start(t, s, "ssl", "tcp")
+	if d := deferral(t, r, "tcp"); d != 0 {
+		t.Errorf("a port whose server may speak first waits %d s", d)
+	}
+	if deferral(t, r, "ssl") == 0 {
+		t.Skip("no SYN cookies here")
+	}
+	for range 20 {
+		c := r.DialRaw(t, "ssl").(*net.TCPConn)
+		c.SetLinger(0)
+		c.Close()
+	}
+	begin := time.Now()
+	silent := r.DialRaw(t, "ssl")
+	c := r.DialTLS(t, r.ClientTLS())
+	c.Close()
+	if n := len(r.Records(t, 1)); n != 1 {
+		t.Errorf("%d clients came to be known", n)
+	}
+	io.Copy(io.Discard, silent)
+	rec := r.Records(t, 2)[1]
+	if d := rec.Begin.Sub(begin); d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout {
+		t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
+	}
+	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeServed: 1, netserver.OutcomeHandshake: 1})
+}
+
+// Limits that are short, and PROXY headers, want to see clients at once.
+func TestNoDeferAccept(t *testing.T) {
+	for name, set := range map[string]func(c *netserver.Config){
+		"short handshake":  func(c *netserver.Config) { c.HandshakeTimeout = 1900 * time.Millisecond },
+		"short first byte": func(c *netserver.Config) { c.FirstByteTimeout = time.Second },
+		"off":              func(c *netserver.Config) { c.DeferAccept = -1 },
+		"PROXY header": func(c *netserver.Config) {
+			c.ProxyProtocol, c.ProxyProtocolFrom = netserver.ProxyRequire, []string{"127.0.0.1"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+			s.Config.DeferAccept = time.Second
+			set(&s.Config)
+			r := netservertest.Start(t, s, "ssl")
+			if d := deferral(t, r, "ssl"); d != 0 {
+				t.Errorf("waits %d s", d)
+			}
+		})
+	}
+}
+
+// deferral returns TCP_DEFER_ACCEPT of a running server's port: a socket of
+// ours that is bound to the same one is not to be had, so it asks each
+// descriptor of the process.
+func deferral(t *testing.T, r *netservertest.Running, proto string) int {
+	t.Helper()
+	want := r.Addr(t, proto).(*net.TCPAddr).Port
+	for fd := range 4096 {
+		if on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN); err != nil || on == 0 {
+			continue
+		}
+		sa, err := unix.Getsockname(fd)
+		if err != nil {
+			continue
+		}
+		if in, ok := sa.(*unix.SockaddrInet4); ok && in.Port == want {
+			d, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+	}
+	t.Fatal("no such socket")
+	return 0
+}
