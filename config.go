@@ -127,6 +127,19 @@ type Config struct {
 	// WriteTimeout cuts a client that takes no bytes of a Write for so long.
 	// Default 60 s.
 	WriteTimeout time.Duration
+	// MinReadRate is how many bytes a second the client must send while a read
+	// of the Handler waits for it; what it takes meanwhile counts as well, but
+	// silence does not. Time in which the Handler does not read is not charged.
+	// Where clients may think, or wait for an answer while a read waits (a
+	// proxy's always does), MinRateWindow must be longer than that. Default
+	// none.
+	MinReadRate int
+	// MinWriteRate is how many bytes a second the client must take while a
+	// write waits for it. Default none.
+	MinWriteRate int
+	// MinRateWindow is how much of such waiting adds up before the rate is
+	// looked at; then the next window begins. Default 10 s.
+	MinRateWindow time.Duration
 	// MaxLife is how long a client may be connected. Default none.
 	MaxLife time.Duration
 	// Grace is how long clients may go on when the server stops. Default

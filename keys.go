@@ -101,6 +101,14 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	seconds("timeout_first_request", "", "from the handshake, or accept on a plain port, to the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
 	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
 	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
+	rate := func(name, help string, p *int) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "BYTES", Help: help, PerPort: true}, conf.Int(p, -1, math.MaxInt32))
+	}
+	rate("min_read_rate", "bytes a second that must pass while the server waits for the client to send; silence is none (default: no limit)", &c.MinReadRate)
+	rate("min_write_rate", "bytes a second that a client must take while something waits to be sent to it (default: no limit)", &c.MinWriteRate)
+	s.Define(conf.Key{Name: "min_rate_window", Group: groupLimits, Arg: "SECONDS", Default: "10", PerPort: true,
+		Help: "of such waiting, after which min_read_rate and min_write_rate are looked at"},
+		conf.Seconds(&c.MinRateWindow, 100*time.Millisecond, maxDuration))
 	seconds("timeout_life", "", "that a client may stay (default: no limit)", &c.MaxLife)
 }
 

@@ -148,6 +148,7 @@ type tally struct {
 	outcomes    [Outcomes]atomic.Uint64
 	refused     [admit.Reasons]atomic.Uint64
 	wouldRefuse [admit.Reasons]atomic.Uint64
+	wouldCut    atomic.Uint64
 }
 
 // Stats are a Server's numbers at one moment, of all its Serves.
@@ -168,6 +169,9 @@ type PortStats struct {
 	// limit; they are under OutcomeOverLimit or OutcomePenalised as well.
 	// WouldRefuse are those that Config.LimitsShadow let through.
 	Refused, WouldRefuse [admit.Reasons]uint64
+	// WouldCut are the clients that Config.LimitsShadow let stay although they
+	// were below a minimum rate.
+	WouldCut uint64
 }
 
 // Stats returns the numbers of the Serves that run. It may be called at any
@@ -214,7 +218,7 @@ func (r *run) addTo(st *Stats) {
 }
 
 func (l *listening) stats() PortStats {
-	p := PortStats{Port: l.spec}
+	p := PortStats{Port: l.spec, WouldCut: l.wouldCut.Load()}
 	for i := range l.outcomes {
 		p.Outcomes[i] = l.outcomes[i].Load()
 	}
