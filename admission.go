@@ -51,6 +51,8 @@ func (r *run) newQueue() *admit.Queue {
 	return admit.NewQueue(admit.QueueConfig{
 		Max:          r.cfg.maxHandshakesOf(r.maxConns()),
 		MaxPerSource: r.cfg.maxHandshakesPerSource(),
+		MaxPerPrefix: r.cfg.maxHandshakesPerPrefix(),
+		Shadow:       r.cfg.LimitsShadow,
 	})
 }
 
@@ -250,7 +252,13 @@ func (w *watched) NetConn() net.Conn { return w.Conn }
 
 // enqueue adds a client that will shake hands to the queue.
 func (c *Conn) enqueue() {
-	if q := c.run.queue; q != nil {
-		c.ticket.Store(q.Add(c.peer.IP, (*ration)(c), c.l.cfg.handshakeTimeout()))
+	q := c.run.queue
+	if q == nil {
+		return
+	}
+	t := q.Add(c.peer.IP, (*ration)(c), c.l.cfg.handshakeTimeout())
+	c.ticket.Store(t)
+	if limit := t.Over(); limit != admit.OK {
+		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)
 	}
 }

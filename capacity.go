@@ -50,6 +50,7 @@ func (c *Config) limits(conns int) admit.Limits {
 		RatePerPrefix:         rate(c.ConnRatePerPrefix),
 		DatagramRate:          rate(c.DatagramRate),
 		DatagramRatePerSource: rate(c.DatagramRatePerSource),
+		DatagramRatePerPrefix: rate(c.DatagramRatePerPrefix),
 		MaxMemory:             c.maxMemory(),
 		Shadow:                c.LimitsShadow,
 		Penalty: admit.Penalty{

@@ -62,6 +62,10 @@ type Config struct {
 	// no limit but MaxHandshakes.
 	MaxHandshakesPerSource int
 
+	// MaxHandshakesPerPrefix is the same of one network: an IPv4 /24 or an IPv6
+	// /48. One more ends the oldest of the source there that has the most.
+	MaxHandshakesPerPrefix int
+
 	// MaxPerSource and MaxPerPrefix are how many clients of one source (an
 	// IPv4 address, an IPv6 /64) and of one network (an IPv4 /24, an IPv6 /48)
 	// may be connected at once; further ones are closed at accept. Default:
@@ -71,17 +75,18 @@ type Config struct {
 	// connections are accepted in a second; further ones are closed. Default:
 	// no limit.
 	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
-	// DatagramRate and DatagramRatePerSource are how many datagrams are
-	// served in a second; further ones are dropped. Default: no limit.
-	DatagramRate, DatagramRatePerSource int
+	// DatagramRate, DatagramRatePerSource and DatagramRatePerPrefix are how
+	// many datagrams are served in a second; further ones are dropped. Default:
+	// no limit.
+	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix int
 	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
 	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
 	// that MaxHandshakes would end is ended, or the newcomer refused. What the
 	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
 	// machine's memory.
 	MaxMemory int64
-	// LimitsShadow refuses nothing for the limits above and the penalty box:
-	// what they would refuse is counted and logged.
+	// LimitsShadow refuses nothing for the limits above, the minimum rates and
+	// the penalty box: what they would refuse is counted and logged.
 	LimitsShadow bool
 
 	// PenaltyPoints is how many points put a source into the penalty box,
@@ -89,7 +94,8 @@ type Config struct {
 	// and the like are a point, a timeout in the handshake two; half of the
 	// points are forgotten in a minute. Default no box: a balancer or a shared
 	// address is one source, and a few of its clients could keep the others
-	// out.
+	// out. Datagrams give nobody points: anyone can send them in
+	// another's name.
 	PenaltyPoints int
 	// PenaltyTime is how long a source is in the box at first, twice as long
 	// each further time, up to PenaltyMaxTime. Default a minute and an hour.

@@ -70,9 +70,7 @@ func newConn(r *run, l *listening, nc net.Conn) *Conn {
 		c.peer.Unix = true
 	}
 	c.price = l.price
-	if l.header == nil {
-		c.source = c.peer.IP
-	}
+	c.source = l.countedAs(c.peer)
 	c.limits.init(&l.cfg, c.begin, l)
 	return c
 }

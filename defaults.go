@@ -52,6 +52,7 @@ func (c *Config) fairHandshakes() bool { return c.HandshakeQueue != "none" }
 
 func (c *Config) maxHandshakes() int          { return number(c.MaxHandshakes, defaultMaxHandshakes) }
 func (c *Config) maxHandshakesPerSource() int { return number(c.MaxHandshakesPerSource, 0) }
+func (c *Config) maxHandshakesPerPrefix() int { return number(c.MaxHandshakesPerPrefix, 0) }
 
 // minRateWindow cannot be none: a rate needs a time.
 func (c *Config) minRateWindow() time.Duration {

@@ -164,8 +164,14 @@ func TestMinWriteRate(t *testing.T) {
 		{"nothing", 0, time.Minute, true},
 	} {
 		for way, h := range map[string]netserver.HandlerFunc{
-			"Write":    func(_ context.Context, c *netserver.Conn) error { _, err := c.Write(make([]byte, 1_000_000)); return err },
-			"ReadFrom": func(_ context.Context, c *netserver.Conn) error { _, err := c.ReadFrom(io.LimitReader(zeros{}, 1_000_000)); return err },
+			"Write": func(_ context.Context, c *netserver.Conn) error {
+				_, err := c.Write(make([]byte, 1_000_000))
+				return err
+			},
+			"ReadFrom": func(_ context.Context, c *netserver.Conn) error {
+				_, err := c.ReadFrom(io.LimitReader(zeros{}, 1_000_000))
+				return err
+			},
 		} {
 			t.Run(tt.name+"/"+way, func(t *testing.T) {
 				s := &netserver.Server{Handler: h}
