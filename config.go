@@ -119,9 +119,8 @@ type Config struct {
 	// HelloTimeout is the time from that byte to the end of the hello. Default
 	// 5 s.
 	HelloTimeout time.Duration
-	// FirstRequestTimeout is the time from the end of the handshake, or from
-	// accept on a plain port, to the first byte of a request. It counts only
-	// while the Handler reads. Default none.
+	// FirstRequestTimeout is the time from the Handler's first read to the
+	// first byte of a request. Default none.
 	FirstRequestTimeout time.Duration
 
 	// HandshakeTimeout is the time from accept to the end of the handshake,

@@ -98,7 +98,7 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	seconds("defer_accept", "1", "that the kernel keeps a connection to a TLS port while the client says nothing (Linux); 0 accepts at once", &c.DeferAccept)
 	seconds("timeout_first_byte", "", "from accept to the first byte on a TLS port (default: timeout_handshake alone)", &c.FirstByteTimeout)
 	seconds("timeout_hello", "5", "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake", &c.HelloTimeout)
-	seconds("timeout_first_request", "", "from the handshake, or accept on a plain port, to the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
+	seconds("timeout_first_request", "", "that a handler waits for the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
 	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
 	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
 	rate := func(name, help string, p *int) {
