@@ -172,9 +172,7 @@ func (r *run) gone(l *listening, nc net.Conn, err error) {
 	o := outcomeOf(StageHandshake, err)
 	l.outcomes[o].Add(1)
 	peer := nc.RemoteAddr()
-	if ip := access.PeerOf(peer).IP; o.points() > 0 && r.limiter.Punish(ip, o.points()) {
-		r.boxed(ip)
-	}
+	r.charge(access.PeerOf(peer).IP, o)
 	if r.log.Enabled(context.Background(), LevelNotice) && r.noise.allowOutcome(o) {
 		r.log.LogAttrs(context.Background(), LevelNotice, "failed", slog.String("port", l.spec.Short()),
 			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),

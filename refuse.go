@@ -103,11 +103,16 @@ func (c *Conn) leave(o Outcome) {
 		c.l.refused[admit.ShedFor(c.err)].Add(1)
 	}
 	l := c.run.limiter
-	if b, ok := l.Punish(c.source, o.points()); ok {
-		c.run.boxed(b)
-	}
+	c.run.charge(c.source, o)
 	l.Reserve(-c.price)
 	l.Leave(c.source)
+}
+
+// charge gives a source the points that an outcome counts in the penalty box.
+func (r *run) charge(source netip.Addr, o Outcome) {
+	if b, ok := r.limiter.Punish(source, o.points()); ok {
+		r.boxed(b)
+	}
 }
 
 // reenter counts a client under the address that is its own, once that is
