@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,7 @@ import (
 // there were of each kind; what ends the server tells the rest.
 func TestNoiseIsSummarisedOnceAMinute(t *testing.T) {
 	wrap := overTLS(t)
-	var log strings.Builder
+	var log lockedLog
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
 	synctest.Test(t, func(t *testing.T) {
 		s.Log = slog.New(slog.NewTextHandler(&log, nil))
@@ -57,4 +58,22 @@ func TestNoiseIsSummarisedOnceAMinute(t *testing.T) {
 		count(`"not tls"=2`, 1)
 		count("one by one", 2)
 	})
+}
+
+// A lockedLog may be looked at while it is written.
+type lockedLog struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
