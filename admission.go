@@ -51,6 +51,8 @@ func (r *run) newQueue() *admit.Queue {
 	return admit.NewQueue(admit.QueueConfig{
 		Max:          r.cfg.maxHandshakesOf(r.maxConns()),
 		MaxPerSource: r.cfg.maxHandshakesPerSource(),
+		MaxPerPrefix: r.cfg.maxHandshakesPerPrefix(),
+		Shadow:       r.cfg.LimitsShadow,
 	})
 }
 
@@ -170,9 +172,7 @@ func (r *run) gone(l *listening, nc net.Conn, err error) {
 	o := outcomeOf(StageHandshake, err)
 	l.outcomes[o].Add(1)
 	peer := nc.RemoteAddr()
-	if ip := access.PeerOf(peer).IP; o.points() > 0 && r.limiter.Punish(ip, o.points()) {
-		r.boxed(ip)
-	}
+	r.charge(access.PeerOf(peer).IP, o)
 	if r.log.Enabled(context.Background(), LevelNotice) && r.noise.allowOutcome(o) {
 		r.log.LogAttrs(context.Background(), LevelNotice, "failed", slog.String("port", l.spec.Short()),
 			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),
@@ -250,7 +250,13 @@ func (w *watched) NetConn() net.Conn { return w.Conn }
 
 // enqueue adds a client that will shake hands to the queue.
 func (c *Conn) enqueue() {
-	if q := c.run.queue; q != nil {
-		c.ticket.Store(q.Add(c.peer.IP, (*ration)(c), c.l.cfg.handshakeTimeout()))
+	q := c.run.queue
+	if q == nil {
+		return
+	}
+	t := q.Add(c.peer.IP, (*ration)(c), c.l.cfg.handshakeTimeout())
+	c.ticket.Store(t)
+	if limit := t.Over(); limit != admit.OK {
+		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)
 	}
 }

@@ -18,6 +18,7 @@ func (c *Config) defineAdmission(s *conf.Set) {
 		conf.Choice(&c.HandshakeQueue, "fair", "none"))
 	number("max_handshakes", "handshakes unfinished at once; one more ends the oldest of the source with the most (default 16384; -1 is no limit)", &c.MaxHandshakes)
 	number("max_handshakes_per_source", "the same, of one IPv4 address or IPv6 /64 (default: no limit of its own)", &c.MaxHandshakesPerSource)
+	number("max_handshakes_per_prefix", "the same, of one IPv4 /24 or IPv6 /48 (default: no limit of its own)", &c.MaxHandshakesPerPrefix)
 	number("max_per_source", "clients of one IPv4 address or IPv6 /64 at once; further ones are closed (default: three quarters of max_connections)", &c.MaxPerSource)
 	number("max_per_prefix", "clients of one IPv4 /24 or IPv6 /48 at once; further ones are closed (default: seven eighths of max_connections)", &c.MaxPerPrefix)
 	number("connection_rate", "connections a second; further ones are closed (default: no limit)", &c.ConnRate)
@@ -25,9 +26,10 @@ func (c *Config) defineAdmission(s *conf.Set) {
 	number("connection_rate_per_prefix", "the same, of one IPv4 /24 or IPv6 /48 (default: no limit)", &c.ConnRatePerPrefix)
 	number("datagram_rate", "datagrams a second; further ones are dropped (default: no limit)", &c.DatagramRate)
 	number("datagram_rate_per_source", "the same, of one IPv4 address or IPv6 /64 (default: no limit)", &c.DatagramRatePerSource)
+	number("datagram_rate_per_prefix", "the same, of one IPv4 /24 or IPv6 /48 (default: no limit)", &c.DatagramRatePerPrefix)
 	s.Define(conf.Key{Name: "max_memory", Group: groupAdmission, Arg: "BYTES", Help: "that connections may take, at 6 KiB for one that waits or is plain and 12 KiB over TLS (default: half of GOMEMLIMIT or of the memory; -1 is no limit)"},
 		conf.Size(&c.MaxMemory, -1, math.MaxInt64))
-	s.Define(conf.Key{Name: "limits_shadow", Group: groupAdmission, Arg: "0|1", Help: "refuse nothing for these limits and the penalty box, but count and log what they would refuse"},
+	s.Define(conf.Key{Name: "limits_shadow", Group: groupAdmission, Arg: "0|1", Help: "refuse nothing for these limits, the minimum rates and the penalty box, but count and log what they would refuse"},
 		conf.Bool(&c.LimitsShadow))
 	number("penalty_points", "points that put a source into the penalty box, for failed handshakes, denials and timeouts; half are forgotten in a minute (default: no box, as clients behind one address would keep each other out)", &c.PenaltyPoints)
 	seconds := func(name, def, help string, p *time.Duration) {
@@ -52,7 +54,11 @@ func setPrefixes(to *[]netip.Prefix, vals []conf.Value) error {
 				if aerr != nil || a.Zone() != "" {
 					return v.Errorf("%q is no address or network, as 192.0.2.1 or 2001:db8::/32", s)
 				}
+				a = a.Unmap()
 				p = netip.PrefixFrom(a, a.BitLen())
+			}
+			if p.Addr().Is4In6() {
+				return v.Errorf("%q: write the IPv4 network without the prefix ::ffff:0:0/96", s)
 			}
 			*to = append(*to, p.Masked())
 		}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -230,80 +229,4 @@ func TestPenaltyBox(t *testing.T) {
 		return true
 	})
 	zero(t, s, nil)
-}
-
-// Clients of every kind, cut in every phase and by every side, leave nothing
-// counted.
-func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
-	n := 4000
-	if testing.Short() {
-		n = 400
-	}
-	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.MaxHandshakes, s.Config.MaxPerSource, s.Config.PenaltyPoints = 12, 30, -1
-	s.Config.HandshakeTimeout = 300 * time.Millisecond
-	r := netservertest.Start(t, s, "ssl", "tcp")
-	first := hello(t)
-	var wg sync.WaitGroup
-	for w := range 24 {
-		wg.Go(func() {
-			rng := rand.New(rand.NewPCG(uint64(w), 1))
-			for range n / 24 {
-				mixed(t, r, rng, first)
-			}
-		})
-	}
-	wg.Wait()
-	zero(t, s, nil)
-	want := uint64(n / 24 * 24)
-	var outcomes uint64
-	netservertest.Eventually(t, "an outcome for each client", func() bool {
-		// The last to leave may still be in the backlog.
-		outcomes = 0
-		for _, p := range s.Stats().Ports {
-			for _, n := range p.Outcomes {
-				outcomes += n
-			}
-		}
-		return outcomes >= want
-	})
-	zero(t, s, nil)
-	if outcomes != want {
-		t.Errorf("%d outcomes of %d clients", outcomes, want)
-	}
-}
-
-func mixed(t *testing.T, r *netservertest.Running, rng *rand.Rand, first []byte) {
-	kind := rng.IntN(8)
-	proto := "ssl"
-	if kind == 7 {
-		proto = "tcp"
-	}
-	c := r.DialRaw(t, proto)
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
-	switch kind {
-	case 0: // at once
-	case 1:
-		c.(*net.TCPConn).SetLinger(0)
-	case 2: // stalls until it is cut
-		c.Write(first[:rng.IntN(len(first))])
-		io.Copy(io.Discard, c)
-	case 3:
-		c.Write(first)
-		c.(*net.TCPConn).SetLinger(0)
-	case 4:
-		c.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
-		io.Copy(io.Discard, c)
-	case 5: // garbage after the hello
-		c.Write(first)
-		c.Write(make([]byte, 300))
-		io.Copy(io.Discard, c)
-	default:
-		if kind == 6 {
-			c = tls.Client(c, &tls.Config{InsecureSkipVerify: true})
-		}
-		c.Write([]byte("x"))
-		c.Read(make([]byte, 1))
-	}
 }

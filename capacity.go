@@ -22,11 +22,13 @@ const (
 // maxConns returns how many clients may be connected: as configured, or as
 // many as there are descriptors for, with some kept back for logs, reloads and
 // what the Handler opens. 0 is no limit.
-func (r *run) maxConns() int {
-	if r.cfg.MaxConns != 0 {
-		return r.cfg.maxConns()
+func (r *run) maxConns() int { return r.cfg.maxConnsOf(r.srv.Handler) }
+
+func (c *Config) maxConnsOf(h Handler) int {
+	if c.MaxConns != 0 {
+		return c.maxConns()
 	}
-	return connsFor(descriptorLimit(), r.srv.Handler)
+	return connsFor(descriptorLimit(), h)
 }
 
 func connsFor(limit uint64, h Handler) int {
@@ -50,6 +52,7 @@ func (c *Config) limits(conns int) admit.Limits {
 		RatePerPrefix:         rate(c.ConnRatePerPrefix),
 		DatagramRate:          rate(c.DatagramRate),
 		DatagramRatePerSource: rate(c.DatagramRatePerSource),
+		DatagramRatePerPrefix: rate(c.DatagramRatePerPrefix),
 		MaxMemory:             c.maxMemory(),
 		Shadow:                c.LimitsShadow,
 		Penalty: admit.Penalty{

@@ -108,6 +108,7 @@ func (c *Conn) admit() error {
 func (c *Conn) handshake() error {
 	if c.l.transport == nil {
 		c.become(c.raw)
+		c.limits.begin()
 		return nil
 	}
 	limit := c.l.cfg.handshakeTimeout()
@@ -177,6 +178,9 @@ func (c *Conn) fail(stage Stage, err error) {
 // panic here must not keep a place taken.
 func (c *Conn) finish() {
 	c.hook(c.beforeClose)
+	if c.rates != nil {
+		c.rates.stop()
+	}
 	c.close()
 	if t := c.ticket.Load(); t != nil {
 		t.Done()
@@ -238,4 +242,10 @@ func (c *Conn) become(nc net.Conn) {
 	c.nc = nc
 	c.wait, _ = nc.(proto.Waiter)
 	c.initRaw()
+	if c.rates == nil {
+		c.rates = newRates(c)
+	}
+	if c.rates != nil {
+		c.rates.follow(nc)
+	}
 }

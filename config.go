@@ -62,6 +62,10 @@ type Config struct {
 	// no limit but MaxHandshakes.
 	MaxHandshakesPerSource int
 
+	// MaxHandshakesPerPrefix is the same of one network: an IPv4 /24 or an IPv6
+	// /48. One more ends the oldest of the source there that has the most.
+	MaxHandshakesPerPrefix int
+
 	// MaxPerSource and MaxPerPrefix are how many clients of one source (an
 	// IPv4 address, an IPv6 /64) and of one network (an IPv4 /24, an IPv6 /48)
 	// may be connected at once; further ones are closed at accept. Default:
@@ -71,17 +75,18 @@ type Config struct {
 	// connections are accepted in a second; further ones are closed. Default:
 	// no limit.
 	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
-	// DatagramRate and DatagramRatePerSource are how many datagrams are
-	// served in a second; further ones are dropped. Default: no limit.
-	DatagramRate, DatagramRatePerSource int
+	// DatagramRate, DatagramRatePerSource and DatagramRatePerPrefix are how
+	// many datagrams are served in a second; further ones are dropped. Default:
+	// no limit.
+	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix int
 	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
 	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
 	// that MaxHandshakes would end is ended, or the newcomer refused. What the
 	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
 	// machine's memory.
 	MaxMemory int64
-	// LimitsShadow refuses nothing for the limits above and the penalty box:
-	// what they would refuse is counted and logged.
+	// LimitsShadow refuses nothing for the limits above, the minimum rates and
+	// the penalty box: what they would refuse is counted and logged.
 	LimitsShadow bool
 
 	// PenaltyPoints is how many points put a source into the penalty box,
@@ -89,7 +94,8 @@ type Config struct {
 	// and the like are a point, a timeout in the handshake two; half of the
 	// points are forgotten in a minute. Default no box: a balancer or a shared
 	// address is one source, and a few of its clients could keep the others
-	// out.
+	// out. Datagrams give nobody points: anyone can send them in
+	// another's name.
 	PenaltyPoints int
 	// PenaltyTime is how long a source is in the box at first, twice as long
 	// each further time, up to PenaltyMaxTime. Default a minute and an hour.
@@ -113,9 +119,8 @@ type Config struct {
 	// HelloTimeout is the time from that byte to the end of the hello. Default
 	// 5 s.
 	HelloTimeout time.Duration
-	// FirstRequestTimeout is the time from the end of the handshake, or from
-	// accept on a plain port, to the first byte of a request. It counts only
-	// while the Handler reads. Default none.
+	// FirstRequestTimeout is the time from the Handler's first read to the
+	// first byte of a request. Default none.
 	FirstRequestTimeout time.Duration
 
 	// HandshakeTimeout is the time from accept to the end of the handshake,
@@ -127,6 +132,19 @@ type Config struct {
 	// WriteTimeout cuts a client that takes no bytes of a Write for so long.
 	// Default 60 s.
 	WriteTimeout time.Duration
+	// MinReadRate is how many bytes a second the client must send while a read
+	// of the Handler waits for it; what it takes meanwhile counts as well, but
+	// silence does not. Time in which the Handler does not read is not charged.
+	// Where clients may think, or wait for an answer while a read waits (a
+	// proxy's always does), MinRateWindow must be longer than that. Default
+	// none.
+	MinReadRate int
+	// MinWriteRate is how many bytes a second the client must take while a
+	// write waits for it. Default none.
+	MinWriteRate int
+	// MinRateWindow is how much of such waiting adds up before the rate is
+	// looked at; then the next window begins. Default 10 s.
+	MinRateWindow time.Duration
 	// MaxLife is how long a client may be connected. Default none.
 	MaxLife time.Duration
 	// Grace is how long clients may go on when the server stops. Default

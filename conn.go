@@ -58,6 +58,7 @@ type Conn struct {
 	sawEOF   atomic.Bool
 	in, out  atomic.Uint64
 	limits   limits
+	rates    *rates // nil if there are none
 	line     lineBuffer
 	rawLine  *rawReader // reads into line, on plain sockets
 }
@@ -69,9 +70,7 @@ func newConn(r *run, l *listening, nc net.Conn) *Conn {
 		c.peer.Unix = true
 	}
 	c.price = l.price
-	if l.header == nil {
-		c.source = c.peer.IP
-	}
+	c.source = l.countedAs(c.peer)
 	c.limits.init(&l.cfg, c.begin, l)
 	return c
 }
@@ -140,8 +139,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 }
 
 // Read reads from the client: first what Peek or a line read has buffered.
-// After the client's end it returns io.EOF. ErrIdle and ErrMaxLife tell of the
-// server's limits.
+// After the client's end it returns io.EOF. ErrIdle, ErrMaxLife and ErrTooSlow
+// tell of the server's limits.
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.line.len() > 0 {
 		return c.line.take(b), nil
@@ -152,10 +151,12 @@ func (c *Conn) Read(b []byte) (int, error) {
 func (c *Conn) read(b []byte) (int, error) {
 	for {
 		c.limits.armRead(c.nc)
+		c.waitsRead()
 		n, err := c.nc.Read(b)
 		if n > 0 {
 			c.gotBytes(n)
 		}
+		c.readCame()
 		if err == nil || !c.again(err) {
 			return n, c.readErr(err)
 		}
@@ -207,6 +208,8 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		c.out.Add(uint64(n))
 		return n, c.orCause(err)
 	}
+	c.waitsWrite()
+	defer c.wrote()
 	for {
 		part := b[n:min(len(b), n+maxWrite)]
 		c.limits.armWrite(c.nc)

@@ -49,10 +49,12 @@ func (s *source) init() {
 func (s *source) chunk() (buf *[]byte, n int, err error) {
 	for {
 		s.arm()
+		s.waits()
 		buf, n, err = s.chunks.read()
 		if n > 0 {
 			s.got(n)
 		}
+		s.came()
 		if err == nil && n == 0 {
 			err = io.ErrNoProgress
 		}
@@ -84,6 +86,19 @@ func (s *source) arm() {
 func (s *source) disarm() {
 	if !s.armed.IsZero() {
 		s.conn.SetReadDeadline(time.Time{})
+	}
+}
+
+// waits and came stand around what may wait for s.
+func (s *source) waits() {
+	if s.client != nil {
+		s.client.waitsRead()
+	}
+}
+
+func (s *source) came() {
+	if s.client != nil {
+		s.client.readCame()
 	}
 }
 
@@ -172,6 +187,20 @@ func (s *sink) write(b []byte) (n int, err error) {
 func (s *sink) begin() {
 	if s.conn != nil {
 		s.since = time.Now()
+	}
+}
+
+// waits and went stand around what may wait for s, where that is not a write
+// of the client's Conn.
+func (s *sink) waits() {
+	if s.client != nil {
+		s.client.waitsWrite()
+	}
+}
+
+func (s *sink) went() {
+	if s.client != nil {
+		s.client.wrote()
 	}
 }
 

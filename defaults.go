@@ -18,6 +18,7 @@ const (
 	defaultMaxHandshakes    = 16384
 	defaultHelloTimeout     = 5 * time.Second
 	defaultDeferAccept      = time.Second
+	defaultMinRateWindow    = 10 * time.Second
 	defaultMaxLine          = 64 << 10
 )
 
@@ -42,6 +43,8 @@ func (c *Config) idleTimeout() time.Duration         { return duration(c.IdleTim
 func (c *Config) writeTimeout() time.Duration        { return duration(c.WriteTimeout, defaultWriteTimeout) }
 func (c *Config) maxLife() time.Duration             { return duration(c.MaxLife, 0) }
 func (c *Config) grace() time.Duration               { return duration(c.Grace, defaultGrace) }
+func (c *Config) minReadRate() int                   { return max(c.MinReadRate, 0) }
+func (c *Config) minWriteRate() int                  { return max(c.MinWriteRate, 0) }
 func (c *Config) maxConns() int                      { return max(c.MaxConns, 0) }
 func (c *Config) maxServing() int                    { return max(c.MaxServing, 0) }
 
@@ -49,6 +52,15 @@ func (c *Config) fairHandshakes() bool { return c.HandshakeQueue != "none" }
 
 func (c *Config) maxHandshakes() int          { return number(c.MaxHandshakes, defaultMaxHandshakes) }
 func (c *Config) maxHandshakesPerSource() int { return number(c.MaxHandshakesPerSource, 0) }
+func (c *Config) maxHandshakesPerPrefix() int { return number(c.MaxHandshakesPerPrefix, 0) }
+
+// minRateWindow cannot be none: a rate needs a time.
+func (c *Config) minRateWindow() time.Duration {
+	if c.MinRateWindow <= 0 {
+		return defaultMinRateWindow
+	}
+	return c.MinRateWindow
+}
 
 func (c *Config) maxDatagrams() int {
 	switch {

@@ -39,7 +39,8 @@ var (
 	ErrFirstByteTimeout    = errors.New("no byte in time")
 	ErrHelloTimeout        = errors.New("hello not finished in time")
 	ErrFirstRequestTimeout = errors.New("no request in time")
-	// ErrTooSlow ends a client that sent or took less than the minimum rate.
+	// ErrTooSlow ends a client that sent less than Config.MinReadRate or took
+	// less than Config.MinWriteRate.
 	ErrTooSlow = errors.New("too slow")
 	// ErrOverLimit ends a client behind a proxy whose source or network has
 	// too much already.

@@ -98,9 +98,17 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	seconds("defer_accept", "1", "that the kernel keeps a connection to a TLS port while the client says nothing (Linux); 0 accepts at once", &c.DeferAccept)
 	seconds("timeout_first_byte", "", "from accept to the first byte on a TLS port (default: timeout_handshake alone)", &c.FirstByteTimeout)
 	seconds("timeout_hello", "5", "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake", &c.HelloTimeout)
-	seconds("timeout_first_request", "", "from the handshake, or accept on a plain port, to the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
+	seconds("timeout_first_request", "", "that a handler waits for the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
 	seconds("timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
 	seconds("timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
+	rate := func(name, help string, p *int) {
+		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "BYTES", Help: help, PerPort: true}, conf.Int(p, -1, math.MaxInt32))
+	}
+	rate("min_read_rate", "bytes a second that must pass while the server waits for the client to send; silence is none (default: no limit)", &c.MinReadRate)
+	rate("min_write_rate", "bytes a second that a client must take while something waits to be sent to it (default: no limit)", &c.MinWriteRate)
+	s.Define(conf.Key{Name: "min_rate_window", Group: groupLimits, Arg: "SECONDS", Default: "10", PerPort: true,
+		Help: "of such waiting, after which min_read_rate and min_write_rate are looked at"},
+		conf.Seconds(&c.MinRateWindow, 100*time.Millisecond, maxDuration))
 	seconds("timeout_life", "", "that a client may stay (default: no limit)", &c.MaxLife)
 }
 

@@ -19,7 +19,9 @@ type limits struct {
 	end         time.Time // zero is never
 
 	request time.Duration
-	first   atomic.Int64 // until when the first request must begin, Unix nanoseconds
+	// first is until when the first request must begin, in Unix nanoseconds:
+	// 0 once it has, toBegin until a read waits for it.
+	first atomic.Int64
 
 	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
 
@@ -45,10 +47,13 @@ func (l *limits) init(cfg *Config, begin time.Time, on *listening) {
 	l.request = cfg.firstRequestTimeout()
 }
 
-// begin notes that the client may now send its first request.
+const toBegin = -1
+
+// begin notes that the client may now send its first request. Its time begins
+// when a read waits for that: until then it is the server that takes its time.
 func (l *limits) begin() {
 	if l.request > 0 {
-		l.first.Store(time.Now().Add(l.request).UnixNano())
+		l.first.Store(toBegin)
 	}
 }
 
@@ -125,13 +130,18 @@ func (l *limits) armRead(nc net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	want := nearest(nearest(l.userRead, l.end), l.firstEnd())
-	if l.idle > 0 {
-		want = nearest(want, time.Unix(0, l.last.Load()).Add(l.idle))
-		if min := now.Add(time.Millisecond); want.Before(min) && nearest(l.userRead, l.end).After(min) {
-			want = min
-		}
+	if l.request > 0 && l.first.Load() == toBegin {
+		l.first.Store(now.Add(l.request).UnixNano())
 	}
+	soft := l.firstEnd()
+	if l.idle > 0 {
+		soft = nearest(soft, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	// What has come while nobody read is there to be read.
+	if min := now.Add(time.Millisecond); !soft.IsZero() && soft.Before(min) {
+		soft = min
+	}
+	want := nearest(nearest(l.userRead, l.end), soft)
 	if l.armedRead.After(now) && !l.armedRead.After(want) {
 		return
 	}

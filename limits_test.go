@@ -468,3 +468,24 @@ func TestGoexitLosesNothing(t *testing.T) {
 		t.Errorf("records: %v", recs)
 	}
 }
+
+// What a client sent while the Handler was busy is read, however long that was.
+func TestBusyHandlerIsNotIdleClient(t *testing.T) {
+	l := listenTCP(t)
+	s := &netserver.Server{Handler: netserver.HandlerFunc(func(ctx context.Context, c *netserver.Conn) error {
+		if _, err := c.ReadLine(); err != nil {
+			return err
+		}
+		time.Sleep(300 * time.Millisecond) // busy
+		return echoLines(ctx, c)
+	})}
+	s.Config.IdleTimeout = 100 * time.Millisecond
+	start(t, s, l)
+	c := dial(t, l)
+	fmt.Fprint(c, "first\n")
+	time.Sleep(20 * time.Millisecond) // in a packet of its own
+	fmt.Fprint(c, "second\n")
+	if b, err := io.ReadAll(c); string(b) != "said second\n" || err != nil {
+		t.Errorf("%q, %v", b, err)
+	}
+}

@@ -12,7 +12,7 @@ import (
 type LimitUse struct {
 	Key   string
 	Port  port.Spec // of a limit that each port has; else zero
-	Unit  string    // clients, handshakes, datagrams, bytes, seconds or per second
+	Unit  string    // clients, handshakes, datagrams, bytes, seconds, per second or bytes per second
 	Value float64   // 0 is no limit
 	Use   float64   // -1: it is not counted, as with times
 	// Refused is how many clients and datagrams it has refused or ended, or
@@ -54,6 +54,7 @@ func (r *run) limitUses() []LimitUse {
 func (r *run) tallies() (sum PortStats) {
 	for _, l := range r.ls {
 		p := l.stats()
+		sum.WouldCut += p.WouldCut
 		for i, c := range p.Outcomes {
 			sum.Outcomes[i] += c
 		}
@@ -85,14 +86,16 @@ func (r *run) countLimits(n PortStats) []LimitUse {
 		{Key: "max_connections", Unit: "clients", Value: float64(r.gate.maxOpen), Use: float64(r.clients.count())},
 		{Key: "max_servers", Unit: "clients", Value: float64(r.gate.maxServing), Use: r.gate.servingNow()},
 		r.handshakeLimit(n),
-		{Key: "max_handshakes_per_source", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerSource()), Use: unused},
+		{Key: "max_handshakes_per_source", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerSource()), Use: unused, Refused: n.Refused[admit.OverSourceHandshakes]},
+		{Key: "max_handshakes_per_prefix", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerPrefix()), Use: unused, Refused: n.Refused[admit.OverPrefixHandshakes]},
 		{Key: "max_per_source", Unit: "clients", Value: float64(c.MaxPerSource), Use: most(sources), Refused: n.Refused[admit.OverSource]},
 		{Key: "max_per_prefix", Unit: "clients", Value: float64(c.MaxPerPrefix), Use: most(networks), Refused: n.Refused[admit.OverPrefix]},
 		{Key: "connection_rate", Unit: "per second", Value: c.Rate, Use: rateUse(c.Rate, conns), Refused: n.Refused[admit.OverRate]},
 		{Key: "connection_rate_per_source", Unit: "per second", Value: c.RatePerSource, Use: unused, Refused: n.Refused[admit.OverSourceRate]},
 		{Key: "connection_rate_per_prefix", Unit: "per second", Value: c.RatePerPrefix, Use: unused, Refused: n.Refused[admit.OverPrefixRate]},
-		{Key: "datagram_rate", Unit: "per second", Value: c.DatagramRate, Use: rateUse(c.DatagramRate, datagrams)},
-		{Key: "datagram_rate_per_source", Unit: "per second", Value: c.DatagramRatePerSource, Use: unused},
+		{Key: "datagram_rate", Unit: "per second", Value: c.DatagramRate, Use: rateUse(c.DatagramRate, datagrams), Refused: n.Refused[admit.OverDatagramRate]},
+		{Key: "datagram_rate_per_source", Unit: "per second", Value: c.DatagramRatePerSource, Use: unused, Refused: n.Refused[admit.OverSourceDatagramRate]},
+		{Key: "datagram_rate_per_prefix", Unit: "per second", Value: c.DatagramRatePerPrefix, Use: unused, Refused: n.Refused[admit.OverPrefixDatagramRate]},
 		{Key: "max_memory", Unit: "bytes", Value: float64(c.MaxMemory), Use: float64(st.Memory), Refused: n.Refused[admit.OverMemory]},
 		{Key: "penalty_points", Unit: "points", Value: c.Penalty.Threshold, Use: unused, Refused: n.Refused[admit.Penalised]},
 	}
@@ -108,7 +111,7 @@ func (r *run) handshakeLimit(n PortStats) LimitUse {
 	u := LimitUse{Key: "max_handshakes", Unit: "handshakes", Use: unused}
 	if r.queue != nil {
 		u.Value, u.Use = float64(r.cfg.maxHandshakesOf(r.maxConns())), float64(r.queue.Stats().Unfinished)
-		u.Refused = n.Outcomes[OutcomeShed]
+		u.Refused = n.Refused[admit.OverHandshakes]
 	}
 	return u
 }
@@ -132,6 +135,9 @@ func (r *run) timeLimits(n PortStats) []LimitUse {
 		t("timeout_write", c.writeTimeout(), OutcomeWriteStalled),
 		t("timeout_life", c.maxLife(), OutcomeMaxLife),
 		t("grace", c.grace(), OutcomeCut),
+		// Which of the two it was stands in the client's record.
+		{Key: "min_read_rate", Unit: "bytes per second", Value: float64(c.minReadRate()), Use: unused, Refused: n.Outcomes[OutcomeTooSlow] + n.WouldCut},
+		{Key: "min_write_rate", Unit: "bytes per second", Value: float64(c.minWriteRate()), Use: unused, Refused: n.Outcomes[OutcomeTooSlow] + n.WouldCut},
 	}
 }
 

@@ -168,10 +168,14 @@ func (c *Conn) fill(limit int) error {
 	l := &c.line
 	for {
 		c.limits.armRead(c.nc)
+		c.waitsRead()
 		n, err := c.readAhead(limit)
 		if n > 0 {
 			l.w += n
 			c.gotBytes(n)
+		}
+		c.readCame()
+		if n > 0 {
 			return nil
 		}
 		l.settle()

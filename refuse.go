@@ -6,11 +6,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync/atomic"
+	"time"
 
 	"netserver/access"
 	"netserver/admit"
-	"netserver/port"
 )
 
 // What a connection takes, in bytes: measured with 9,000 connections from the
@@ -25,20 +24,29 @@ const (
 // newLimiter makes the counters of sources.
 func (r *run) newLimiter() *admit.Limiter { return admit.NewLimiter(r.cfg.limits(r.maxConns())) }
 
+// countedAs returns the address that limits count a new client under. A proxy
+// that is believed is many clients: which one this is its header tells, and
+// reenter counts it then. None of them is charged with what the proxy does.
+func (l *listening) countedAs(p access.Peer) netip.Addr {
+	if l.header != nil && l.header.trusts(p) {
+		return netip.Addr{}
+	}
+	return p.IP
+}
+
 // enter counts a new connection, before anything is allocated for it. It
 // returns false for one that is refused, which is closed.
 func (r *run) enter(l *listening, nc net.Conn) bool {
-	ip := access.PeerOf(nc.RemoteAddr()).IP
+	peer := access.PeerOf(nc.RemoteAddr())
 	if l.datagram != nil {
-		return r.permit(l, nc, r.limiter.Datagram(ip))
+		return r.permit(l, nc, r.limiter.Datagram(peer.IP))
 	}
-	if l.header != nil {
-		ip = netip.Addr{} // who it is the header tells: see reenter
-	}
+	peer.Unix = peer.Unix || l.spec.IsUnix()
+	ip := l.countedAs(peer)
 	if !r.permit(l, nc, r.limiter.Enter(ip)) {
 		return false
 	}
-	if r.limiter.Reserve(l.price) || r.queue != nil && r.queue.Shed(nil) {
+	if r.limiter.Reserve(l.price) || !r.cfg.LimitsShadow && r.queue != nil && r.queue.Shed(nil) {
 		return true
 	}
 	if !r.permit(l, nc, admit.OverMemory) {
@@ -60,8 +68,7 @@ func (r *run) permit(l *listening, nc net.Conn, why admit.Reason) bool {
 		o = OutcomePenalised
 	}
 	if r.cfg.LimitsShadow {
-		l.wouldRefuse[why].Add(1)
-		r.logNoise(o, "would refuse", l, nc.RemoteAddr(), why.String())
+		r.wouldRefuse(l, o, nc.RemoteAddr(), why)
 		return true
 	}
 	l.outcomes[o].Add(1)
@@ -71,39 +78,51 @@ func (r *run) permit(l *listening, nc net.Conn, why admit.Reason) bool {
 	return false
 }
 
-func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, why string) {
+// wouldRefuse counts and logs what shadow mode lets through.
+func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Reason) {
+	l.wouldRefuse[limit].Add(1)
+	r.logNoise(o, "would refuse", l, peer, limit.String())
+}
+
+func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
 	if !r.log.Enabled(context.Background(), LevelNotice) || !r.noise.allowOutcome(o) {
 		return
 	}
 	r.log.LogAttrs(context.Background(), LevelNotice, msg, slog.String("port", l.spec.Short()),
-		slog.String("peer", peer.String()), slog.String("limit", why))
+		slog.String("peer", peer.String()), slog.String("limit", limit))
 }
 
 // leave ends what enter began, and charges the client's source with how it
 // ended.
 func (c *Conn) leave(o Outcome) {
 	c.l.outcomes[o].Add(1)
-	l := c.run.limiter
-	if p := o.points(); p > 0 && l.Punish(c.peer.IP, p) {
-		c.run.boxed(c.peer.IP)
-	}
 	if c.l.datagram != nil {
-		return
+		return // nobody is charged: anyone can send in another's name
 	}
+	if o == OutcomeShed {
+		c.l.refused[admit.ShedFor(c.err)].Add(1)
+	}
+	l := c.run.limiter
+	c.run.charge(c.source, o)
 	l.Reserve(-c.price)
 	l.Leave(c.source)
+}
+
+// charge gives a source the points that an outcome counts in the penalty box.
+func (r *run) charge(source netip.Addr, o Outcome) {
+	if b, ok := r.limiter.Punish(source, o.points()); ok {
+		r.boxed(b)
+	}
 }
 
 // reenter counts a client under the address that is its own, once that is
 // known.
 func (c *Conn) reenter() error {
-	l := c.run.limiter
-	why := l.Enter(c.peer.IP)
+	why := c.run.limiter.Rename(c.source, c.peer.IP)
 	switch {
 	case why == admit.OK:
 	case c.run.cfg.LimitsShadow:
-		c.l.wouldRefuse[why].Add(1)
-		c.run.logNoise(OutcomeOverLimit, "would refuse", c.l, c.RemoteAddr(), why.String())
+		c.run.wouldRefuse(c.l, OutcomeOverLimit, c.RemoteAddr(), why)
 	case why == admit.Penalised:
 		c.l.refused[why].Add(1)
 		return ErrPenalised
@@ -111,7 +130,6 @@ func (c *Conn) reenter() error {
 		c.l.refused[why].Add(1)
 		return fmt.Errorf("%w: %v", ErrOverLimit, why)
 	}
-	l.Leave(c.source)
 	s := c.run.clients.shard(c)
 	s.mu.Lock()
 	c.source = c.peer.IP
@@ -119,129 +137,32 @@ func (c *Conn) reenter() error {
 	return nil
 }
 
-// boxed tells of a source that was put into the penalty box.
-func (r *run) boxed(ip netip.Addr) {
-	if r.noise.allow() {
-		r.log.LogAttrs(context.Background(), LevelNotice, "source put into the penalty box", slog.String("peer", ip.String()))
+// boxed tells of what was put into the penalty box, and cuts its clients if
+// that is asked for.
+func (r *run) boxed(b admit.Boxed) {
+	n := 0
+	if r.cfg.PenaltyClose && !r.cfg.LimitsShadow {
+		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", ErrPenalised, b.Prefix))
 	}
-	if r.cfg.PenaltyClose {
-		r.clients.cutSource(ip, ErrPenalised)
+	if r.noise.allow() {
+		r.log.LogAttrs(context.Background(), LevelNotice, "source put into the penalty box", slog.String("network", b.Prefix.String()),
+			slog.Duration("for", b.Left.Round(time.Second)), slog.Int("times", b.Offences), slog.Int("cut", n))
 	}
 }
 
-// cutSource ends every client of the address.
-func (cs *clients) cutSource(ip netip.Addr, why error) {
-	for i := range cs.shards {
-		s := &cs.shards[i]
+// cutSource ends every client of the network, but for exempt ones, and returns
+// how many there were.
+func (r *run) cutSource(p netip.Prefix, why error) (n int) {
+	for i := range r.clients.shards {
+		s := &r.clients.shards[i]
 		s.mu.Lock()
 		for c := range s.set {
-			if c.source == ip {
+			if p.Contains(c.source.WithZone("")) && !r.limiter.Exempt(c.source) {
 				c.cut(why)
+				n++
 			}
 		}
 		s.mu.Unlock()
-	}
-}
-
-// tally is what a listener counts.
-type tally struct {
-	outcomes    [Outcomes]atomic.Uint64
-	refused     [admit.Reasons]atomic.Uint64
-	wouldRefuse [admit.Reasons]atomic.Uint64
-}
-
-// Stats are a Server's numbers at one moment, of all its Serves.
-type Stats struct {
-	Clients    int    // connected, in any stage
-	Serving    int    // of them: in the Handler
-	Served     uint64 // that have been in the Handler
-	Handshakes admit.QueueStats
-	Limits     admit.LimiterStats
-	Ports      []PortStats
-}
-
-// PortStats are the counters of one listener since it is served.
-type PortStats struct {
-	Port     port.Spec
-	Outcomes [Outcomes]uint64 // ended clients and refused connections, by class
-	// Refused are the connections and datagrams that a limit refused, by
-	// limit; they are under OutcomeOverLimit or OutcomePenalised as well.
-	// WouldRefuse are those that Config.LimitsShadow let through.
-	Refused, WouldRefuse [admit.Reasons]uint64
-}
-
-// Stats returns the numbers of the Serves that run. It may be called at any
-// time.
-func (s *Server) Stats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var st Stats
-	for r := range s.runs {
-		r.addTo(&st)
-	}
-	return st
-}
-
-// LastStats returns the numbers of the Serve that ended last, as they were
-// then: those that Stats does not have any more. It is zero before that.
-func (s *Server) LastStats() Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last
-}
-
-// addTo adds the numbers of one Serve.
-func (r *run) addTo(st *Stats) {
-	st.Clients += r.clients.count()
-	st.Serving += int(r.serving.Load())
-	st.Served += r.served.Load()
-	if r.queue != nil {
-		q := r.queue.Stats()
-		st.Handshakes.Unfinished += q.Unfinished
-		st.Handshakes.Waiting += q.Waiting
-		st.Handshakes.Running += q.Running
-		st.Handshakes.Sources += q.Sources
-		st.Handshakes.Shed += q.Shed
-	}
-	m := r.limiter.Stats()
-	st.Limits.Conns += m.Conns
-	st.Limits.Memory += m.Memory
-	st.Limits.Sources += m.Sources
-	st.Limits.Boxed += m.Boxed
-	for _, l := range r.ls {
-		st.Ports = append(st.Ports, l.stats())
-	}
-}
-
-func (l *listening) stats() PortStats {
-	p := PortStats{Port: l.spec}
-	for i := range l.outcomes {
-		p.Outcomes[i] = l.outcomes[i].Load()
-	}
-	for i := range l.refused {
-		p.Refused[i], p.WouldRefuse[i] = l.refused[i].Load(), l.wouldRefuse[i].Load()
-	}
-	return p
-}
-
-// PenaltyBox lists the sources and networks that are cut at accept.
-func (s *Server) PenaltyBox() []admit.Boxed {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []admit.Boxed
-	for r := range s.runs {
-		list = append(list, r.limiter.List()...)
-	}
-	return list
-}
-
-// Lift takes everything within p out of the penalty box, and returns how much
-// that was.
-func (s *Server) Lift(p netip.Prefix) (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for r := range s.runs {
-		n += r.limiter.Lift(p)
 	}
 	return n
 }

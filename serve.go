@@ -161,6 +161,7 @@ func (r *run) serve(ctx context.Context) error {
 // startHelpers starts what the ports' Transports do beside serving clients.
 // Ports that share a Transport share its work.
 func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
+	r.warnDescriptors()
 	r.followRules(ctx, wg)
 	running := make(map[any]bool)
 	for _, l := range r.ls {

@@ -61,7 +61,9 @@ func (s *splicer) in(fill func(uintptr) bool) error {
 	for {
 		s.src.arm()
 		s.err = nil
+		s.src.waits()
 		err := s.src.rc.Read(fill)
+		s.src.came()
 		switch {
 		case err == nil && s.err == nil:
 			return nil
@@ -98,6 +100,8 @@ func (s *splicer) fillFrom(fd uintptr) bool {
 // out empties the pipe into dst.
 func (s *splicer) out(drain func(uintptr) bool) error {
 	s.dst.begin()
+	s.dst.waits()
+	defer s.dst.went()
 	for s.held > 0 {
 		s.dst.arm()
 		s.err = nil

@@ -46,7 +46,7 @@ func (e Explanation) String() string {
 // address. Else, where the rules need a name, l looks for it; a nil l finds
 // none. The error is about address or host.
 func Explain(ctx context.Context, p *Policy, l *Lookups, address, host string) (Explanation, error) {
-	peer, err := parsePeer(address)
+	peer, err := ParsePeer(address)
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -69,8 +69,8 @@ func Explain(ctx context.Context, p *Policy, l *Lookups, address, host string) (
 	return e, nil
 }
 
-// parsePeer reads what --peer takes.
-func parsePeer(s string) (Peer, error) {
+// ParsePeer reads what --peer takes; see Explain.
+func ParsePeer(s string) (Peer, error) {
 	if name, ok := strings.CutPrefix(s, "unix:"); ok {
 		c, err := credOf(name)
 		return Peer{Unix: true, Cred: c}, err

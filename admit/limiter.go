@@ -12,50 +12,51 @@ type Reason uint8
 
 // The reasons.
 const (
-	OK             Reason = iota // nothing refused it
-	OverSource                   // Limits.MaxPerSource
-	OverPrefix                   // Limits.MaxPerPrefix
-	OverRate                     // Limits.Rate
-	OverSourceRate               // Limits.RatePerSource
-	OverPrefixRate               // Limits.RatePerPrefix
-	OverMemory                   // Limits.MaxMemory
-	Penalised                    // the penalty box
-	Reasons                      // how many there are
+	OK                     Reason = iota // nothing refused it
+	OverSource                           // Limits.MaxPerSource
+	OverPrefix                           // Limits.MaxPerPrefix
+	OverRate                             // Limits.Rate
+	OverSourceRate                       // Limits.RatePerSource
+	OverPrefixRate                       // Limits.RatePerPrefix
+	OverMemory                           // Limits.MaxMemory
+	Penalised                            // the penalty box
+	OverDatagramRate                     // Limits.DatagramRate
+	OverSourceDatagramRate               // Limits.DatagramRatePerSource
+	OverPrefixDatagramRate               // Limits.DatagramRatePerPrefix
+	OverHandshakes                       // QueueConfig.Max
+	OverSourceHandshakes                 // QueueConfig.MaxPerSource
+	OverPrefixHandshakes                 // QueueConfig.MaxPerPrefix
+	Reasons                              // how many there are
 )
 
 // String names the limit as its key does.
 func (r Reason) String() string {
-	switch r {
-	case OK:
-		return "ok"
-	case OverSource:
-		return "max_per_source"
-	case OverPrefix:
-		return "max_per_prefix"
-	case OverRate:
-		return "connection_rate"
-	case OverSourceRate:
-		return "connection_rate_per_source"
-	case OverPrefixRate:
-		return "connection_rate_per_prefix"
-	case OverMemory:
-		return "max_memory"
-	case Penalised:
-		return "penalty"
+	if r < Reasons {
+		return reasonNames[r]
 	}
 	return "unknown"
+}
+
+var reasonNames = [Reasons]string{
+	"ok", "max_per_source", "max_per_prefix",
+	"connection_rate", "connection_rate_per_source", "connection_rate_per_prefix", "max_memory", "penalty",
+	"datagram_rate", "datagram_rate_per_source", "datagram_rate_per_prefix",
+	"max_handshakes", "max_handshakes_per_source", "max_handshakes_per_prefix",
 }
 
 // Limits holds a Limiter's values. A source is an IPv4 address or an IPv6 /64,
 // a prefix an IPv4 /24 or an IPv6 /48. Zero is no limit, everywhere.
 type Limits struct {
-	MaxPerSource, MaxPerPrefix          int     // connections open at once
-	Rate, RatePerSource, RatePerPrefix  float64 // new connections a second, with a second's worth at once
-	DatagramRate, DatagramRatePerSource float64 // datagrams a second, likewise
-	MaxMemory                           int64   // bytes that connections may take, as Reserve counts them
-	Penalty                             Penalty
-	Sources                             int  // sources remembered beyond their last connection; 0 means 65536
-	Shadow                              bool // refuse nothing; Enter only tells what it would have refused
+	MaxPerSource, MaxPerPrefix int // connections open at once
+
+	// New connections a second, with a second's worth at once, and datagrams.
+	Rate, RatePerSource, RatePerPrefix                         float64
+	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix float64
+
+	MaxMemory int64 // bytes that connections may take, as Reserve counts them
+	Penalty   Penalty
+	Sources   int  // sources remembered beyond their last connection; 0 means 65536
+	Shadow    bool // refuse nothing; Enter only tells what it would have refused
 }
 
 // A Limiter counts what sources and networks have and says when it is too
@@ -95,7 +96,7 @@ func (l *Limiter) Enter(a netip.Addr) Reason {
 		source, wide := tiers(a)
 		s := l.table.shard(wide)
 		s.mu.Lock()
-		why = l.enter(s, source, wide, a, now)
+		why = l.enter(s, source, wide, a, now, true)
 		s.mu.Unlock()
 	} else if !l.takeTotal(now) {
 		why = OverRate
@@ -106,7 +107,31 @@ func (l *Limiter) Enter(a netip.Addr) Reason {
 	return why
 }
 
-func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now int64) Reason {
+// Rename counts a connection that was counted under the address from under to
+// instead, or says why it must be refused; then it stays where it was, but in
+// shadow mode it moves all the same. What holds for all sources together is
+// not asked again.
+func (l *Limiter) Rename(from, to netip.Addr) Reason {
+	if from == to {
+		return OK
+	}
+	why := OK
+	if to.IsValid() {
+		source, wide := tiers(to)
+		s := l.table.shard(wide)
+		s.mu.Lock()
+		why = l.enter(s, source, wide, to, l.clock(), false)
+		s.mu.Unlock()
+	}
+	if why == OK || l.cfg.Shadow {
+		l.leave(from)
+	}
+	return why
+}
+
+// enter counts a connection of a. first tells that it is not counted in all
+// yet.
+func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now int64, first bool) Reason {
 	c := &l.cfg
 	w := s.get(wide)
 	if c.Penalty.Threshold > 0 && w.until > now && !c.Penalty.exempt(a) {
@@ -127,7 +152,7 @@ func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now in
 		return l.verdict(s, w, source, OverSource)
 	case c.RatePerSource > 0 && !e.rate.ok(now, c.RatePerSource):
 		return l.verdict(s, w, source, OverSourceRate)
-	case !l.takeTotal(now):
+	case first && !l.takeTotal(now):
 		return l.verdict(s, w, source, OverRate)
 	}
 	if c.RatePerPrefix > 0 {
@@ -167,6 +192,10 @@ func (l *Limiter) takeTotal(now int64) bool {
 // Leave ends what Enter began.
 func (l *Limiter) Leave(a netip.Addr) {
 	l.conns.Add(-1)
+	l.leave(a)
+}
+
+func (l *Limiter) leave(a netip.Addr) {
 	if !a.IsValid() {
 		return
 	}
@@ -179,54 +208,6 @@ func (l *Limiter) Leave(a netip.Addr) {
 			s.add(e, -1)
 		}
 	}
-}
-
-// Datagram counts a datagram from a and says whether it must be dropped.
-func (l *Limiter) Datagram(a netip.Addr) Reason {
-	c := &l.cfg
-	if c.DatagramRate <= 0 && c.DatagramRatePerSource <= 0 && c.Penalty.Threshold <= 0 {
-		return OK
-	}
-	now := l.clock()
-	if a.IsValid() && (c.DatagramRatePerSource > 0 || c.Penalty.Threshold > 0) {
-		source, wide := tiers(a)
-		s := l.table.shard(wide)
-		s.mu.Lock()
-		why := l.datagram(s, source, a, now)
-		s.mu.Unlock()
-		if why != OK {
-			return why
-		}
-	}
-	if c.DatagramRate <= 0 {
-		return OK
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.datagrams.ok(now, c.DatagramRate) {
-		return OverRate
-	}
-	l.datagrams.take(now, c.DatagramRate)
-	return OK
-}
-
-func (l *Limiter) datagram(s *tableShard, source prefix, a netip.Addr, now int64) Reason {
-	c := &l.cfg
-	if c.DatagramRatePerSource <= 0 {
-		if e := s.m[source]; e != nil && e.until > now && !c.Penalty.exempt(a) {
-			return Penalised
-		}
-		return OK
-	}
-	e := s.get(source)
-	if e.until > now && !c.Penalty.exempt(a) {
-		return Penalised
-	}
-	if !e.datagrams.ok(now, c.DatagramRatePerSource) {
-		return OverSourceRate
-	}
-	e.datagrams.take(now, c.DatagramRatePerSource)
-	return OK
 }
 
 // Reserve counts n bytes more that a connection takes, or fewer if n is
@@ -242,6 +223,7 @@ type LimiterStats struct {
 	Conns   int   // connections open
 	Memory  int64 // bytes, as Reserve counted them
 	Sources int   // sources and prefixes that are remembered
+	Open    int   // of them: with a connection
 	Boxed   int   // of them: in the penalty box
 }
 
@@ -254,6 +236,9 @@ func (l *Limiter) Stats() LimiterStats {
 		s.mu.Lock()
 		st.Sources += len(s.m)
 		for _, e := range s.m {
+			if e.conns != 0 {
+				st.Open++
+			}
 			if e.until > now {
 				st.Boxed++
 			}

@@ -68,7 +68,7 @@ func TestDatagramRate(t *testing.T) {
 	for i, c := range []struct {
 		a    netip.Addr
 		want Reason
-	}{{a, OK}, {a, OK}, {a, OverSourceRate}, {b, OK}, {b, OverRate}} {
+	}{{a, OK}, {a, OK}, {a, OverSourceDatagramRate}, {b, OK}, {b, OverDatagramRate}} {
 		if got := l.Datagram(c.a); got != c.want {
 			t.Fatalf("datagram %d: %v, want %v", i, got, c.want)
 		}
@@ -156,7 +156,7 @@ func TestPenaltyBox(t *testing.T) {
 		}
 	}
 	for range 100 { // slowly: forgotten
-		if l.Punish(a, 4) {
+		if _, boxed := l.Punish(a, 4); boxed {
 			t.Fatal("boxed for 4 points a minute")
 		}
 		*now += 60 * sec

@@ -42,24 +42,36 @@ func (p *Penalty) exempt(a netip.Addr) bool {
 	return false
 }
 
-// Punish gives a's source points. It returns true when that puts it, or its
-// prefix, into the box.
-func (l *Limiter) Punish(a netip.Addr, points float64) bool {
+// Punish gives a's source points. It returns true, and what is in the box from
+// now on, when that puts it there, or its prefix with it.
+func (l *Limiter) Punish(a netip.Addr, points float64) (Boxed, bool) {
 	c := &l.cfg.Penalty
 	if c.Threshold <= 0 || !a.IsValid() || points <= 0 || c.exempt(a) {
-		return false
+		return Boxed{}, false
 	}
 	now := l.clock()
 	source, wide := tiers(a)
 	s := l.table.shard(wide)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !c.punish(s.get(source), points, c.Threshold, now) {
-		return false
+	e := s.get(source)
+	if !c.punish(e, points, c.Threshold, now) {
+		return Boxed{}, false
 	}
-	c.punish(s.get(wide), 1, prefixSources, now)
-	return true
+	// The source's entry may be forgotten when that of its network is made.
+	b := e.boxed(now)
+	if w := s.get(wide); c.punish(w, 1, prefixSources, now) {
+		b = w.boxed(now)
+	}
+	return b, true
 }
+
+func (e *entry) boxed(now int64) Boxed {
+	return Boxed{Prefix: e.key.Prefix(), Left: time.Duration(e.until - now), Offences: e.offences}
+}
+
+// Exempt reports whether a is never put into the box.
+func (l *Limiter) Exempt(a netip.Addr) bool { return l.cfg.Penalty.exempt(a) }
 
 // punish adds points, and puts e into the box if they reach the limit.
 func (p *Penalty) punish(e *entry, points, limit float64, now int64) bool {
@@ -105,7 +117,7 @@ func (l *Limiter) List() []Boxed {
 		s.mu.Lock()
 		for _, e := range s.m {
 			if e.until > now {
-				list = append(list, Boxed{Prefix: e.key.Prefix(), Left: time.Duration(e.until - now), Offences: e.offences})
+				list = append(list, e.boxed(now))
 			}
 		}
 		s.mu.Unlock()
@@ -117,14 +129,19 @@ func (l *Limiter) List() []Boxed {
 }
 
 // Lift takes everything within p out of the penalty box, and forgets its
-// points. It returns how much was in it.
+// points. A p that is narrower than a source stands for the source: one IPv6
+// address for its /64. It returns how much was in the box. A network that is in
+// it and wider than p stays there.
 func (l *Limiter) Lift(p netip.Prefix) (n int) {
+	if p = liftable(p); !p.IsValid() {
+		return 0
+	}
 	now := l.clock()
 	for i := range l.table.shards {
 		s := &l.table.shards[i]
 		s.mu.Lock()
 		for _, e := range s.m {
-			if k := e.key.Prefix(); k.Bits() >= p.Bits() && p.Contains(k.Addr()) {
+			if k := e.key.Prefix(); k.IsValid() && k.Bits() >= p.Bits() && p.Contains(k.Addr()) {
 				if e.until > now {
 					n++
 				}
@@ -134,4 +151,16 @@ func (l *Limiter) Lift(p netip.Prefix) (n int) {
 		s.mu.Unlock()
 	}
 	return n
+}
+
+// liftable returns p as the table has it.
+func liftable(p netip.Prefix) netip.Prefix {
+	a, bits := p.Addr().WithZone(""), p.Bits()
+	if a.Is4In6() && bits >= 96 {
+		a, bits = a.Unmap(), bits-96
+	}
+	if a.Is6() {
+		bits = min(bits, source6)
+	}
+	return netip.PrefixFrom(a, bits).Masked()
 }

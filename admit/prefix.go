@@ -30,6 +30,17 @@ const (
 	source6, wide6 = 64, 48
 )
 
+// Tiers returns the source that limits count a as, and the network around it:
+// an IPv4 address and its /24, or an IPv6 /64 and its /48. They are the zero
+// Prefix for an address that is none.
+func Tiers(a netip.Addr) (source, network netip.Prefix) {
+	if !a.IsValid() {
+		return netip.Prefix{}, netip.Prefix{}
+	}
+	s, w := tiers(a)
+	return s.Prefix(), w.Prefix()
+}
+
 // path returns the networks that a belongs to, the widest first. An address
 // that is none, as UNIX clients have, is a network of its own.
 func path(a netip.Addr) (keys [maxTiers]prefix, n int) {

@@ -71,13 +71,13 @@ type QueueConfig struct {
 	// run at once while other sources are there; more while that leaves the
 	// CPU idle, half while other programs want it too. 0 means GOMAXPROCS.
 	Procs int
-	// Max and MaxPerSource are how many handshakes may be unfinished, in all
-	// and of one IPv4 address or IPv6 /64. One more ends the oldest of the
-	// greediest source, or of its own. 0 is no limit.
-	Max, MaxPerSource int
-	// Shadow, if not nil, is called instead of ending a handshake for Max or
-	// MaxPerSource.
-	Shadow func(source netip.Prefix)
+	// Max, MaxPerSource and MaxPerPrefix are how many handshakes may be
+	// unfinished, in all, of one IPv4 address or IPv6 /64, and of one IPv4 /24
+	// or IPv6 /48. One more ends the oldest of the greediest source there. 0
+	// is no limit.
+	Max, MaxPerSource, MaxPerPrefix int
+	// Shadow ends none for these; Ticket.Over tells.
+	Shadow bool
 }
 
 // A Queue gives handshakes the CPU in turns, so that no source has more of it
@@ -174,24 +174,16 @@ func (q *Queue) Add(a netip.Addr, h Handshake, timeout time.Duration) *Ticket {
 
 // keepMax ends one handshake where there are too many with t.
 func (q *Queue) keepMax(t *Ticket, do *effects) {
-	over := (*node)(nil)
-	if limit := q.cfg.MaxPerSource; limit > 0 {
-		if s := t.leaf.source(); s.unfinished > limit {
-			over = s
-		}
-	}
-	if limit := q.cfg.Max; over == nil && limit > 0 && q.root.unfinished > limit {
-		over = q.root
-	}
+	over, limit := q.tooMany(t)
 	if over == nil {
 		return
 	}
-	if q.cfg.Shadow != nil {
-		q.cfg.Shadow(t.leaf.key.Prefix())
+	if q.cfg.Shadow {
+		t.over = limit
 		return
 	}
 	if v := q.victim(over, t); v != nil {
-		q.end(v, ErrShed, do)
+		q.end(v, &shedError{limit}, do)
 	}
 }
 
@@ -238,7 +230,7 @@ func (q *Queue) Shed(not *Ticket) bool {
 func (q *Queue) end(t *Ticket, why error, do *effects) {
 	t.why = why
 	q.uncount(t)
-	if why == ErrShed {
+	if why != ErrTimeout {
 		q.shed++
 	}
 	if !q.release(t, do) {

@@ -28,6 +28,7 @@ type Ticket struct {
 	wait atomic.Int64 // since when it waits for the network; 0 if it does not
 	took atomic.Int64 // CPU so far, in ns
 	from int64        // since when it has the CPU
+	over Reason       // the limit that was passed with it, in shadow mode
 
 	// Below: under the queue's lock.
 	state    state

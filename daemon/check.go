@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	"netserver"
 	"netserver/access"
 	"netserver/conf"
 	"netserver/tlsparams"
@@ -21,7 +22,9 @@ type checked struct {
 	Listeners  []checkedListener   `json:"listeners"`
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
+	Limits     netserver.Budget    `json:"limits"`
 	Access     *access.Explanation `json:"access,omitempty"`
+	Peer       *checkedPeer        `json:"peer,omitempty"`
 	TLS        []checkedTLS        `json:"tls,omitempty"`
 }
 
@@ -49,6 +52,7 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		Listeners:  []checkedListener{},
 		Options:    res.Options(),
 		Origin:     res.Origins(),
+		Limits:     p.server.Budget(),
 	}
 	for _, s := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{s.Host, s.Port, s.Proto, s.IPv})
@@ -57,7 +61,7 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	ask := p.conf.check
 	if ask.peer != "" {
 		e, err := p.explainPeer(ctx)
-		out.Access = e
+		out.Access, out.Peer = e, p.explainLimits()
 		errs = append(errs, err)
 	} else if ask.host != "" {
 		errs = append(errs, errors.New("peer_host: it goes with --peer ADDRESS"))

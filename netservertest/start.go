@@ -294,6 +294,15 @@ func (r *Running) index(name string) (int, error) {
 	return 0, errors.New("netservertest: the server has no port with the protocol " + name)
 }
 
+// Addrs returns the addresses of all ports, in their order.
+func (r *Running) Addrs() []net.Addr {
+	var all []net.Addr
+	for _, l := range r.ls {
+		all = append(all, l.Addr())
+	}
+	return all
+}
+
 // Addr returns the address of the first port with a protocol. It fails the
 // test if there is none.
 func (r *Running) Addr(t testing.TB, name string) net.Addr {

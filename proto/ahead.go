@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -24,6 +25,8 @@ type ahead struct {
 	buf  *[]byte // from aheadBuffers while r < w
 	r, w int
 	err  error // what the socket said after the bytes in buf
+
+	received atomic.Uint64 // bytes read from the socket
 
 	header [5]byte // of the record being handed out
 	have   int     // bytes of it so far
@@ -104,6 +107,7 @@ func (a *ahead) more() error {
 	}
 	n, err := a.readSocket()
 	if n > 0 {
+		a.received.Add(uint64(n))
 		a.r, a.w = 0, n
 		return nil
 	}

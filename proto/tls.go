@@ -222,6 +222,10 @@ func (c *TLSConn) WaitRead() error {
 // that no Read has returned. It must not be called while a Read runs.
 func (c *TLSConn) Unread() bool { return c.more || c.ahead.r < c.ahead.w }
 
+// Received returns how many bytes have been read below TLS. It may be called
+// at any time.
+func (c *TLSConn) Received() uint64 { return c.ahead.received.Load() }
+
 // NetConn returns the connection below TLS, as accepted.
 func (c *TLSConn) NetConn() net.Conn { return c.ahead.Conn }
 

@@ -111,3 +111,51 @@ func TestMaxLife(t *testing.T) {
 		}
 	})
 }
+
+// A client that sends or takes less than the minimum rate is cut, and its
+// backend too, whichever way the bytes are copied.
+func TestMinRates(t *testing.T) {
+	const window = 200 * time.Millisecond
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		f, c, b := pair(t, client, backend, netserver.Config{MinReadRate: 100_000, MinRateWindow: window})
+		go dripTo(c, window/20)
+		io.Copy(io.Discard, b)
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Outcome != netserver.OutcomeTooSlow || r.Time < window {
+			t.Errorf("sending: after %v: %v", r.Time, r.Err)
+		}
+
+		f, c, b = pair(t, client, backend, netserver.Config{MinWriteRate: 50 << 20, MinRateWindow: window})
+		c.Read(make([]byte, 0))
+		io.Copy(b, zeros{})
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Time < window {
+			t.Errorf("taking: after %v: %v", r.Time, r.Err)
+		}
+
+		// While the backend does not take the client's bytes, nobody waits
+		// for the client.
+		f, c, b = pair(t, client, backend, netserver.Config{MinReadRate: 100_000, MinRateWindow: window})
+		sent := make(chan error, 1)
+		go func(c stream) {
+			io.Copy(c, io.LimitReader(zeros{}, 64<<20))
+			sent <- c.CloseWrite()
+		}(c)
+		time.Sleep(3 * window)
+		n, err := io.Copy(io.Discard, b)
+		must(t, <-sent)
+		must(t, b.CloseWrite())
+		if r := f.record(t); n != 64<<20 || r.Err != nil {
+			t.Errorf("stuck: %d bytes, %v; record: %v", n, err, r.Err)
+		}
+	})
+}
+
+// dripTo sends a byte now and then until that fails.
+func dripTo(c net.Conn, every time.Duration) {
+	for {
+		if _, err := c.Write([]byte("x")); err != nil {
+			return
+		}
+		time.Sleep(every)
+	}
+}

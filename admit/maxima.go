@@ -1,0 +1,65 @@
+package admit
+
+import "errors"
+
+// A shedError ends a handshake for one of the queue's maxima.
+type shedError struct{ limit Reason }
+
+// Error names the limit.
+func (e *shedError) Error() string { return ErrShed.Error() + " (" + e.limit.String() + ")" }
+
+// Unwrap returns ErrShed.
+func (e *shedError) Unwrap() error { return ErrShed }
+
+// ShedFor returns the limit for which a handshake was ended with ErrShed: one
+// of the three on unfinished handshakes, OverMemory if Shed was called, or OK
+// if err is another error.
+func ShedFor(err error) Reason {
+	var e *shedError
+	switch {
+	case errors.As(err, &e):
+		return e.limit
+	case errors.Is(err, ErrShed):
+		return OverMemory
+	}
+	return OK
+}
+
+// Over returns the limit that Add found passed, with QueueConfig.Shadow; else
+// OK.
+func (t *Ticket) Over() Reason { return t.over }
+
+// tooMany returns the network that has too many unfinished handshakes with t,
+// the narrowest there is, and the limit; nil if none has.
+func (q *Queue) tooMany(t *Ticket) (*node, Reason) {
+	c := &q.cfg
+	if c.MaxPerSource > 0 {
+		if n := t.leaf.source(); n.unfinished > c.MaxPerSource {
+			return n, OverSourceHandshakes
+		}
+	}
+	if c.MaxPerPrefix > 0 {
+		if n := t.leaf.wide(); n.unfinished > c.MaxPerPrefix {
+			return n, OverPrefixHandshakes
+		}
+	}
+	if c.Max > 0 && q.root.unfinished > c.Max {
+		return q.root, OverHandshakes
+	}
+	return nil, OK
+}
+
+// wide returns the network that the leaf n is in, as limits count it. Clients
+// without an address are one.
+func (n *node) wide() *node {
+	bits := uint8(wide4)
+	if n.key.v6 {
+		bits = wide6
+	}
+	for m := n; m.parent != nil; m = m.parent {
+		if m.key.bits == bits {
+			return m
+		}
+	}
+	return n
+}

@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"net/netip"
+
+	"netserver/access"
+	"netserver/admit"
+)
+
+// checkedPeer is what limits and ports do with the client that --check was
+// asked about. Which limit would refuse it depends on what is connected, and a
+// running server counts that.
+type checkedPeer struct {
+	Source        string        `json:"source,omitempty"`  // what it is counted as
+	Network       string        `json:"network,omitempty"` // around it
+	PenaltyExempt bool          `json:"penalty_exempt"`
+	Ports         []checkedPort `json:"ports,omitempty"`
+}
+
+// checkedPort is what a port decides by the address of who connects.
+type checkedPort struct {
+	Port    string `json:"port"`
+	Allowed bool   `json:"allowed"`
+	Rule    string `json:"rule"`
+}
+
+// explainLimits tells how the client of --peer is counted. What is wrong with
+// the address or a port is reported elsewhere.
+func (p *program) explainLimits() *checkedPeer {
+	peer, err := access.ParsePeer(p.conf.check.peer)
+	if err != nil {
+		return nil
+	}
+	var c checkedPeer
+	if peer.IP.IsValid() {
+		source, network := admit.Tiers(peer.IP)
+		c.Source, c.Network = source.String(), network.String()
+		c.PenaltyExempt = contains(p.conf.Server.PenaltyExempt, peer.IP)
+	}
+	for _, spec := range p.conf.Server.Ports {
+		if spec.IsUnix() != peer.Unix {
+			continue // it does not come that way
+		}
+		allowed, why, err := p.server.ExplainPort(spec, peer)
+		if err == nil {
+			c.Ports = append(c.Ports, checkedPort{Port: spec.Short(), Allowed: allowed, Rule: why})
+		}
+	}
+	return &c
+}
+
+func contains(ps []netip.Prefix, a netip.Addr) bool {
+	for _, p := range ps {
+		if p.Contains(a.WithZone("")) {
+			return true
+		}
+	}
+	return false
+}

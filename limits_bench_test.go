@@ -1,0 +1,49 @@
+package netserver
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// noConn takes no deadline, so that what limits cost themselves is measured.
+type noConn struct{ net.Conn }
+
+func (noConn) SetReadDeadline(time.Time) error  { return nil }
+func (noConn) SetWriteDeadline(time.Time) error { return nil }
+
+// What the limits add to a read and a write that do not wait.
+func BenchmarkLimits(b *testing.B) {
+	for _, bm := range []struct {
+		name string
+		cfg  Config
+	}{
+		{"default", Config{}},
+		{"idle", Config{IdleTimeout: time.Minute}},
+		{"idle, life, first request", Config{IdleTimeout: time.Minute, MaxLife: time.Hour, FirstRequestTimeout: time.Minute}},
+		{"idle, minimum rates", Config{IdleTimeout: time.Minute, MinReadRate: 1, MinWriteRate: 1}},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			l := &listening{cfg: bm.cfg}
+			c := &Conn{nc: noConn{}, raw: noConn{}, l: l, run: &run{}}
+			c.limits.init(&l.cfg, time.Now(), l)
+			c.become(c.raw)
+			c.limits.begin()
+			b.ReportAllocs()
+			for b.Loop() {
+				c.limits.armRead(c.nc)
+				c.waitsRead()
+				c.gotBytes(1)
+				c.readCame()
+				c.waitsWrite()
+				c.limits.armWrite(c.nc)
+				c.out.Add(1)
+				c.limits.active()
+				c.wrote()
+			}
+			if c.rates != nil {
+				c.rates.stop()
+			}
+		})
+	}
+}

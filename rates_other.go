@@ -1,0 +1,7 @@
+//go:build !linux
+
+package netserver
+
+import "syscall"
+
+func acked(syscall.RawConn, error) (uint64, bool) { return 0, false }
