@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/proc"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -155,7 +156,8 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
-	notes      []string // lines for the log that the configuration caused
+	notes      []string      // lines for the log that the configuration caused
+	manager    *proc.Manager // nil is none, or it is the supervisor's
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own
