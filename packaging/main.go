@@ -26,6 +26,7 @@ func files() (map[string][]byte, error) {
 	}
 	return map[string][]byte{
 		"netserver.8":                m,
+		"netserver@.service":         instance(),
 		"completions/netserver.bash": bash(),
 		"completions/_netserver":     zsh(),
 		"completions/netserver.fish": fish(),

@@ -13,8 +13,6 @@ import (
 	"netserver/netservertest"
 )
 
-func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
-
 // What is generated is what the keys say.
 func TestGenerated(t *testing.T) {
 	all, err := files()
