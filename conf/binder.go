@@ -164,7 +164,7 @@ const keepWord = "keep"
 
 func (b unknownBinder) Set(vals []Value) error {
 	if len(vals) == 0 {
-		*b.p = b.initial
+		*b.p = RefuseUnknown
 		return nil
 	}
 	words := []string{"refuse", "warn"}

@@ -94,7 +94,7 @@ _netserver() {
 		connection_rate connection_rate_per_source connection_rate_per_prefix
 		datagram_rate datagram_rate_per_source max_memory limits_shadow
 		penalty_points penalty_time penalty_max_time penalty_exempt
-		penalty_close max_datagrams max_line timeout_handshake
+		penalty_close max_datagrams max_line timeout_handshake defer_accept
 		timeout_first_byte timeout_hello timeout_first_request timeout_idle
 		timeout_write timeout_life grace listen reuse_port tcp_keepalive
 		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny

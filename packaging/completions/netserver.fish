@@ -111,6 +111,7 @@ complete -c netserver -n '__netserver_keys' -l penalty_close -d 'cut the clients
 complete -c netserver -n '__netserver_keys' -l max_datagrams -x -d 'datagrams served at once on a port'
 complete -c netserver -n '__netserver_keys' -l max_line -x -d 'bytes of the longest line that is read, with its end'
 complete -c netserver -n '__netserver_keys' -l timeout_handshake -x -d 'from accept to the end of the handshake, whatever arrives ...'
+complete -c netserver -n '__netserver_keys' -l defer_accept -x -d 'that the kernel keeps a connection to a TLS port while the ...'
 complete -c netserver -n '__netserver_keys' -l timeout_first_byte -x -d 'from accept to the first byte on a TLS port'
 complete -c netserver -n '__netserver_keys' -l timeout_hello -x -d 'from the first byte to the end of the client\'s TLS hello'
 complete -c netserver -n '__netserver_keys' -l timeout_first_request -x -d 'from the handshake, or accept on a plain port, to the first ...'
