@@ -34,6 +34,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
+	if err := p.useManager(); err != nil {
+		return exitFailed, logged(log, err)
+	}
 	done := make(chan struct{})
 	ctl, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
 	if err != nil {
@@ -45,10 +48,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	signal.Notify(signals, watched()...)
 	defer signal.Stop(signals)
 
-	var ls []net.Listener
-	if err = p.useManager(); err == nil {
-		ls, err = p.listen(ctx, log)
-	}
+	ls, err := p.listen(ctx, log)
 	if err != nil {
 		return exitFailed, logged(log, err)
 	}

@@ -27,7 +27,7 @@ _netserver_value() {
 	SSL_check_crl) _netserver_reply -W '0 1 chain' -- "$2" ;;
 	SSL_crl_policy) _netserver_reply -W 'closed expired open' -- "$2" ;;
 	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
-	conf_file|log_file|cert|pid_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
+	conf_file|log_file|cert|pid_file|control_socket|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
 	chroot|landlock_write|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
 	user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
@@ -85,16 +85,17 @@ _netserver() {
 		chroot umask no_new_privs landlock landlock_write limit_nofile
 		limit_core limit_nproc limit_as limit_memlock pid_file background
 		setsid supervisor hup_grace leave_children_open_on_hup sig_passthrough
-		min_servers min_spare_servers max_spare_servers max_requests
-		clients_per_server check_for_waiting min_child_ttl check_for_dead
-		check_for_spawn proxy_to proxy_connect_timeout proxy_answer_timeout
-		proxy_answers echo echo_control exec_stderr exec_pipes exec_kill_after
-		max_connections max_servers handshake_queue max_handshakes
-		max_handshakes_per_source max_per_source max_per_prefix
-		connection_rate connection_rate_per_source connection_rate_per_prefix
-		datagram_rate datagram_rate_per_source max_memory limits_shadow
-		penalty_points penalty_time penalty_max_time penalty_exempt
-		penalty_close max_datagrams max_line timeout_handshake defer_accept
+		control_socket control_mode control_owner min_servers
+		min_spare_servers max_spare_servers max_requests clients_per_server
+		check_for_waiting min_child_ttl check_for_dead check_for_spawn
+		proxy_to proxy_connect_timeout proxy_answer_timeout proxy_answers echo
+		echo_control exec_stderr exec_pipes exec_kill_after max_connections
+		max_servers handshake_queue max_handshakes max_handshakes_per_source
+		max_per_source max_per_prefix connection_rate
+		connection_rate_per_source connection_rate_per_prefix datagram_rate
+		datagram_rate_per_source max_memory limits_shadow penalty_points
+		penalty_time penalty_max_time penalty_exempt penalty_close
+		max_datagrams max_line timeout_handshake defer_accept
 		timeout_first_byte timeout_hello timeout_first_request timeout_idle
 		timeout_write timeout_life grace listen reuse_port tcp_keepalive
 		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
