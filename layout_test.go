@@ -36,7 +36,7 @@ var layout = [][]string{
 	{"netservertest"},
 	{"daemon"},
 	{"cmd/netserver"},
-	{"bench", "docs", "examples"},
+	{"bench", "docs", "examples", "packaging"},
 }
 
 // testHelp is for tests and measurements only, whatever level they stand on.

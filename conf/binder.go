@@ -150,29 +150,41 @@ func ParseBool(v Value) (bool, error) {
 // The variable is the Unknown field of the Set itself:
 //
 //	s.Define(conf.Key{Name: "unknown_keys"}, conf.UnknownKeys(&s.Unknown))
-func UnknownKeys(p *Unknown) Binder { return unknownBinder{p} }
+//
+// If it holds KeepUnknown when the key is defined, that is the default, whose
+// word is keep.
+func UnknownKeys(p *Unknown) Binder { return unknownBinder{p, *p} }
 
-type unknownBinder struct{ p *Unknown }
+type unknownBinder struct {
+	p       *Unknown
+	initial Unknown
+}
+
+const keepWord = "keep"
 
 func (b unknownBinder) Set(vals []Value) error {
 	if len(vals) == 0 {
 		*b.p = RefuseUnknown
 		return nil
 	}
+	words := []string{"refuse", "warn"}
+	if b.initial == KeepUnknown {
+		words = append(words, keepWord)
+	}
 	var word string
-	if err := Choice(&word, "refuse", "warn").Set(vals); err != nil {
+	if err := Choice(&word, words...).Set(vals); err != nil {
 		return err
 	}
-	*b.p = RefuseUnknown
-	if word == "warn" {
-		*b.p = WarnUnknown
-	}
+	*b.p = map[string]Unknown{"warn": WarnUnknown, keepWord: KeepUnknown}[word]
 	return nil
 }
 
 func (b unknownBinder) Texts() []string {
-	if *b.p == WarnUnknown {
+	switch *b.p {
+	case WarnUnknown:
 		return []string{"warn"}
+	case KeepUnknown:
+		return []string{keepWord}
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ func (s *supervisor) activate(pl *plan, files []*os.File) error {
 			continue
 		}
 		s.socks[keys[i]] = &socket{key: keys[i], req: pl.Ports[i], file: f, given: true}
-		notice(s.log, "port "+pl.Ports[i].Spec.Short()+" is open already: the service manager opened it")
+		notice(s.log, fmt.Sprintf("port %s is open already: the service manager opened it (descriptor %s)", pl.Ports[i].Spec.Short(), f.Name()))
 	}
 	return errors.Join(errs...)
 }
@@ -47,7 +47,18 @@ func (s *supervisor) matching(pl *plan, keys []string, f *os.File) (int, error) 
 			return i, nil
 		}
 	}
-	return 0, errors.Join(fmt.Errorf("the service manager opened a socket (%s) that no port names", f.Name()), last)
+	what := "a socket"
+	if c, err := net.FileConn(f); err == nil {
+		if a := c.LocalAddr(); a != nil && a.String() != "" {
+			what += " at " + a.String()
+		}
+		connected := c.RemoteAddr() != nil
+		c.Close()
+		if connected {
+			return 0, fmt.Errorf("the service manager passed a client that it had accepted (descriptor %s): set Accept=no in its socket unit, or let netserver be of type INET", f.Name())
+		}
+	}
+	return 0, errors.Join(fmt.Errorf("the service manager opened %s (descriptor %s) that no port names; add the port, or take it out of the socket unit", what, f.Name()), last)
 }
 
 // isFor reports whether a socket at a serves the port.

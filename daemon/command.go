@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"netserver/conf"
@@ -113,14 +112,6 @@ func lines(err error) []error {
 		all = append(all, lines(e)...)
 	}
 	return all
-}
-
-// Version returns the version that was built, or "devel".
-func Version() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" && b.Main.Version != "(devel)" {
-		return b.Main.Version
-	}
-	return "devel"
 }
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]

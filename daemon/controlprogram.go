@@ -39,7 +39,7 @@ func (a *alone) grace() time.Duration { return a.p.conf.graceTime() }
 
 // end ends the server, as QUIT and TERM do.
 func (a *alone) end(cut bool) {
-	a.p.ending.Store(true)
+	a.p.endingNow(a.log)
 	if cut {
 		a.p.server.Close()
 	} else {

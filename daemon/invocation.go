@@ -45,13 +45,24 @@ func (v *invocation) role() string {
 
 // newSet returns a configuration with its defaults, and its keys.
 func (v *invocation) newSet() (*conf.Set, *Config) {
-	set, c := new(conf.Set), new(Config)
+	if v.server != nil {
+		return v.newSetFor(conf.KeepUnknown)
+	}
+	return v.newSetFor(conf.RefuseUnknown)
+}
+
+// newSetFor is newSet with what becomes of unknown keys if nothing is said of
+// them.
+func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
+	set, c := &conf.Set{Unknown: unknown}, new(Config)
 	*c = v.base
 	if v.server != nil {
 		c.Server = v.server.Config
-		set.Unknown = conf.KeepUnknown
 	}
 	c.Define(set)
+	if h := v.hooks.Keys; h != nil {
+		h(set)
+	}
 	return set, c
 }
 
@@ -68,7 +79,19 @@ func (v *invocation) load(set *conf.Set, c *Config, args *conf.Args) (*conf.Resu
 		layers = []conf.Layer{args.Layer, set.ReadEnv(v.environ)}
 		c.Program = args.Program
 	}
-	return set.Resolve(set.WithConfFile(layers)...)
+	res, err := set.Resolve(set.WithConfFile(layers)...)
+	if err == nil {
+		err = v.configured(res)
+	}
+	return res, err
+}
+
+// configured tells the program of a configuration.
+func (v *invocation) configured(res *conf.Result) error {
+	if h := v.hooks.Configured; h != nil {
+		return h(res)
+	}
+	return nil
 }
 
 // settle makes of a resolved configuration what the other parts start from.

@@ -15,6 +15,16 @@ import (
 // Nil ones are skipped. Those of the supervisor run in its one loop: they must
 // be quick.
 type Hooks struct {
+	// Keys defines keys of the program's own beside those of the command, in
+	// every process and each time that a configuration is read. What they are
+	// bound to is written by the process that the variables are in: the
+	// supervisor's change at a restart, a worker's never.
+	Keys func(s *conf.Set)
+	// Configured runs in every process after a configuration was read, in the
+	// one that checks it for a restart too. What nobody defined is in
+	// res.Leftover, with its places: keys for another part of the program. An
+	// error says that the configuration is not good.
+	Configured func(res *conf.Result) error
 	// Bound runs in the supervisor when all ports are open, with the identity
 	// of the start (post_bind_hook). A restart runs it again.
 	Bound func(ports []port.Spec)
@@ -47,7 +57,9 @@ type Hooks struct {
 // and returns. What is wrong with the configuration is returned all at once,
 // and nothing was started then.
 //
-// c.Server and c.Handler are not looked at: s has both.
+// c.Server and c.Handler are not looked at: s has both. Keys that nobody
+// defined are left over for h.Configured, unless unknown_keys says refuse or
+// warn.
 func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...conf.Layer) error {
 	v := &invocation{
 		argv: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,

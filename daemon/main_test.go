@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 	case "library":
 		os.Exit(library())
+	case "held":
+		os.Exit(held())
 	case "crash": // at start, as a bad new version of the program would
 		panic("a bad version")
 	case "crash-worker": // only where it would serve

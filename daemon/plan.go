@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/proc"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -24,15 +26,19 @@ type plan struct {
 	Values  conf.Values  // what some source gave
 	Blocks  []conf.Block // ports of a TOML file
 	Program []string     // what serves each client
-	Ports   []sock.Request
-	Notes   []string // lines for the log
-	Files   []string // certificates, keys and the like that a worker may ask for
-	Dirs    []string // directories of such files
+	// Leftover is what nobody defined, for a program that uses the library.
+	Leftover []conf.Entry
+	Ports    []sock.Request
+	Notes    []string // lines for the log
+	Files    []string // certificates, keys and the like that a worker may ask for
+	Dirs     []string // directories of such files
 }
 
 // layers returns the plan as a source of configuration.
 func (p *plan) layers() []conf.Layer {
-	l := conf.LayerOf(conf.SourceCode, p.Values)
+	values := maps.Clone(p.Values)
+	delete(values, "unknown_keys") // which was for the sources
+	l := conf.LayerOf(conf.SourceCode, values)
 	l.Blocks = p.Blocks
 	return []conf.Layer{l}
 }
@@ -41,6 +47,7 @@ func (p *plan) layers() []conf.Layer {
 func newPlan(p *program, files *fileList) (*plan, error) {
 	pl := &plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
+		Leftover: p.res.Leftover,
 	}
 	reqs, err := p.server.Requests(p.transports)
 	if err != nil {
@@ -134,10 +141,13 @@ func tlsDirs(p *plan) []string {
 // resolve makes the configuration that a plan holds. Keys that this version
 // does not know are skipped: they are for the version that made the plan.
 func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
-	set, c := v.newSet()
-	set.Unknown = unknown
+	set, c := v.newSetFor(unknown)
 	res, err := set.Resolve(pl.layers()...)
 	if err != nil {
+		return nil, nil, err
+	}
+	res.Leftover = pl.Leftover
+	if err := v.configured(res); err != nil {
 		return nil, nil, err
 	}
 	c.Program = pl.Program
@@ -155,7 +165,8 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
-	notes      []string // lines for the log that the configuration caused
+	notes      []string      // lines for the log that the configuration caused
+	manager    *proc.Manager // nil is none, or it is the supervisor's
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own

@@ -130,7 +130,9 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 			binary.Close()
 		}
 		logged(s.log, fmt.Errorf("the configuration is not good, and nothing is changed: %w", err))
-		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+		if !s.ending {
+			s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+		}
 		s.reloads.concluded(0, err)
 		s.reloadAgain()
 	}

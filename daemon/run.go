@@ -20,7 +20,7 @@ import (
 // run opens the ports and serves in this process until a signal ends it.
 func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	defer outlivePipes()() // until the log is written
-	log, closeLog, err := p.openLog(stderr)
+	log, closeLog, err := p.openLog(p.inetLog(stderr))
 	if err != nil {
 		return exitUsage, err
 	}
@@ -34,6 +34,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
+	if err := p.useManager(); err != nil {
+		return exitFailed, logged(log, err)
+	}
 	done := make(chan struct{})
 	ctl, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
 	if err != nil {
@@ -53,7 +56,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 		closeAll(ls)
 		return exitUsage, logged(log, err)
 	}
+	p.ready(log)
 	go p.obey(log, signals, done)
+	go p.watchdog(log, done)
 	return p.served(log, p.server.Serve(ctx, ls...))
 }
 
@@ -144,12 +149,13 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 				continue
 			case s == sigDrain && !p.ending.Load():
 				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
+				p.endingNow(log)
 				p.stop()
 			default:
 				notice(log, "Received a SIG "+name+": stopping")
+				p.endingNow(log)
 				p.server.Close()
 			}
-			p.ending.Store(true)
 		}
 	}
 }

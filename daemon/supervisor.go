@@ -186,7 +186,7 @@ func (s *supervisor) end(cut bool) {
 		return
 	}
 	if !s.ending {
-		s.tellManager("STOPPING=1")
+		s.tellManager(s.conf.stopping()...)
 		s.call(s.v.hooks.Ending)
 	}
 	s.ending, s.cutting = true, cut
@@ -350,7 +350,7 @@ func (s *supervisor) tellManager(lines ...string) {
 
 // watchdog tells the service manager again and again that the loop runs.
 func (s *supervisor) watchdog() {
-	if d := s.manager.Watchdog(); d > 0 && !s.ending {
+	if d := s.manager.Watchdog(); d > 0 {
 		s.tellManager("WATCHDOG=1")
 		s.after(d/2, s.watchdog)
 	}

@@ -10,12 +10,15 @@ import (
 // CanSpawn reports whether processes with a Link can be started here.
 const CanSpawn = false
 
+// firstFile is the descriptor of the first inherited file elsewhere.
+const firstFile = 3
+
 func setGroup(*exec.Cmd, bool) {}
 
-func inherited(n int) []*os.File {
-	files := make([]*os.File, n)
+func inherited(names []string) []*os.File {
+	files := make([]*os.File, len(names))
 	for i := range files {
-		files[i] = os.NewFile(^uintptr(0), "")
+		files[i] = os.NewFile(^uintptr(0), names[i])
 	}
 	return files
 }

@@ -3,7 +3,6 @@
 package proc
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -21,13 +20,13 @@ func setGroup(cmd *exec.Cmd, session bool) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: session, Setpgid: !session}
 }
 
-// inherited returns the first n inherited files.
-func inherited(n int) []*os.File {
-	files := make([]*os.File, n)
+// inherited returns the first inherited files, with these names.
+func inherited(names []string) []*os.File {
+	files := make([]*os.File, len(names))
 	for i := range files {
 		fd := firstFile + i
 		syscall.CloseOnExec(fd)
-		files[i] = os.NewFile(uintptr(fd), fmt.Sprintf("inherited descriptor %d", fd))
+		files[i] = os.NewFile(uintptr(fd), names[i])
 	}
 	return files
 }

@@ -1,0 +1,75 @@
+package conf
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// manWidth is how long the lines of a manual page's source are, before what
+// roff needs is put into them.
+const manWidth = 68
+
+// Man writes the keys as a part of a manual page, in man(7) macros: a
+// subsection for each group, a tagged paragraph for each key. Keys that are
+// known and not available are left out. Groups are as for Help.
+func (s *Set) Man(w io.Writer, groups ...string) error {
+	if len(groups) == 0 {
+		groups = s.Groups()
+	}
+	var b bytes.Buffer
+	for _, g := range groups {
+		if g != "" {
+			fmt.Fprintf(&b, ".SS %s\n", Roff(strings.ToUpper(g[:1])+g[1:]))
+		}
+		for _, d := range s.defs {
+			if d.Group == g && d.Refuse == "" {
+				d.paragraph(&b)
+			}
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// paragraph writes one key.
+func (d *def) paragraph(b *bytes.Buffer) {
+	usage, arg, _ := strings.Cut(d.usage(), " ")
+	fmt.Fprintf(b, ".TP\n\\fB%s\\fR", Roff(usage))
+	if arg != "" {
+		fmt.Fprintf(b, " \\fI%s\\fR", Roff(arg))
+	}
+	text := d.Help
+	notes := d.notes()
+	if d.PerPort || slices.Contains(placeKeys[:], d.Name) {
+		notes = strings.TrimPrefix(notes+"; per port", "; ")
+	}
+	if notes != "" {
+		text = strings.TrimSpace(text + " (" + notes + ")")
+	}
+	b.WriteByte('\n')
+	if text == "" {
+		b.WriteString("\\&\n")
+		return
+	}
+	fmt.Fprintf(b, "%s\n", Roff(strings.Join(wrap(text, manWidth), "\n")))
+}
+
+// roffChars are characters that a formatter of manual pages would take for
+// something else, or show as a prettier one that cannot be copied.
+var roffChars = strings.NewReplacer(
+	`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`, `"`, `\(dq`,
+)
+
+// Roff returns text, a line or more, as it is written in a manual page.
+func Roff(text string) string {
+	lines := strings.Split(roffChars.Replace(text), "\n")
+	for i, l := range lines {
+		if strings.HasPrefix(l, ".") {
+			lines[i] = `\&` + l
+		}
+	}
+	return strings.Join(lines, "\n")
+}

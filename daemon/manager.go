@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"netserver/proc"
+)
+
+// useManager finds the service manager of a program that serves in this
+// process. One that passes sockets needs a supervisor, which knows how to hand
+// them on.
+func (p *program) useManager() error {
+	if p.conf.Type == typeINET {
+		return nil
+	}
+	p.manager = proc.ManagerOf(os.Environ())
+	given, err := proc.Activated(os.Environ())
+	closeFiles(given)
+	if err == nil && len(given) > 0 {
+		err = errors.New("the service manager opened sockets, which supervisor 0 cannot take: leave the key out")
+	}
+	return err
+}
+
+// tellManager tells the service manager something, if there is one.
+func (p *program) tellManager(log *slog.Logger, lines ...string) {
+	if err := p.manager.Notify(lines...); err != nil {
+		log.Warn(err.Error())
+	}
+}
+
+// ready tells the service manager that the program serves.
+func (p *program) ready(log *slog.Logger) {
+	p.tellManager(log, "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), "STATUS=serving")
+}
+
+// endingNow notes that the server ends, and tells the service manager once.
+func (p *program) endingNow(log *slog.Logger) {
+	if !p.ending.Swap(true) {
+		p.tellManager(log, p.conf.stopping()...)
+	}
+}
+
+// watchdog tells the service manager that the program is alive, as often as it
+// wants to hear, until done is closed.
+func (p *program) watchdog(log *slog.Logger, done <-chan struct{}) {
+	every := p.manager.Watchdog() / 2
+	if every <= 0 {
+		return
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		p.tellManager(log, "WATCHDOG=1")
+		select {
+		case <-t.C:
+		case <-done:
+			return
+		}
+	}
+}
+
+// stopping is what the manager is told at the end: the time that clients have
+// is asked for, should it give less by itself.
+func (c *Config) stopping() []string {
+	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + 2*endTime).Microseconds())}
+}

@@ -1,0 +1,11 @@
+package daemon
+
+import "slices"
+
+// Types returns the names of the server types that can be run, as the command
+// line and server_type take them, for documentation and completions.
+func Types() []string {
+	return slices.DeleteFunc(slices.Clone(types), func(t string) bool {
+		return t == "Multiplex" || t == "HTTP" // not built yet
+	})
+}

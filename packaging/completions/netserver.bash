@@ -1,0 +1,127 @@
+# bash completion for netserver. Written by go run ./packaging.
+# Install it as /usr/share/bash-completion/completions/netserver.
+
+# _netserver_reply ARG... has compgen answer, one word on a line.
+_netserver_reply() {
+	local IFS=$' \t\n'
+	mapfile -t COMPREPLY < <(compgen "$@")
+}
+
+# _netserver_value KEY PREFIX completes the value of a key.
+_netserver_value() {
+	case $1 in
+	proto) _netserver_reply -W 'tcp udp ssl unix unixdgram' -- "$2" ;;
+	unix_type) _netserver_reply -W 'SOCK_STREAM SOCK_DGRAM' -- "$2" ;;
+	ipv) _netserver_reply -W '4 6 *' -- "$2" ;;
+	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork INET MultiType' -- "$2" ;;
+	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
+	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
+	log_format) _netserver_reply -W 'line json' -- "$2" ;;
+	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	no_new_privs|landlock|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
+	sig_passthrough) _netserver_reply -W 'WINCH USR1 USR2 HUP QUIT CONT ALRM IO' -- "$2" ;;
+	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
+	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
+	handshake_queue) _netserver_reply -W 'fair none' -- "$2" ;;
+	proxy_protocol) _netserver_reply -W 'off require accept' -- "$2" ;;
+	SSL_check_crl) _netserver_reply -W '0 1 chain' -- "$2" ;;
+	SSL_crl_policy) _netserver_reply -W 'closed expired open' -- "$2" ;;
+	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
+	conf_file|log_file|cert|pid_file|control_socket|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
+	chroot|landlock_write|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
+	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
+	user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
+	group|unix_group|unix_allow_group) _netserver_reply -g -- "$2" ;;
+	esac
+}
+
+_netserver() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev= key= i
+	((COMP_CWORD > 0)) && prev=${COMP_WORDS[COMP_CWORD - 1]}
+	COMPREPLY=()
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		if [[ ${COMP_WORDS[i]} == -- ]]; then
+			if declare -F _comp_command_offset >/dev/null; then
+				_comp_command_offset $((i + 1))
+			elif declare -F _command_offset >/dev/null; then
+				_command_offset $((i + 1))
+			elif ((i + 1 == COMP_CWORD)); then
+				_netserver_reply -c -- "$cur"
+			else
+				compopt -o filenames
+				_netserver_reply -f -- "$cur"
+			fi
+			return
+		fi
+	done
+	if [[ ${COMP_WORDS[1]} == ctl ]] && ((COMP_CWORD > 1)); then
+		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties' -- "$cur"
+		return
+	fi
+	# With = among the word breaks, as it is by default, --key=value is three
+	# words.
+	if [[ $cur == = ]]; then
+		key=$prev cur=
+	elif [[ $prev == = ]] && ((COMP_CWORD > 2)); then
+		key=${COMP_WORDS[COMP_CWORD - 2]}
+	elif [[ $cur == --*=* ]]; then
+		key=${cur%%=*} cur=${cur#*=}
+	elif [[ $prev == --?* && $cur != --* ]]; then
+		key=$prev
+		case ${key#--} in
+		help|version|check|background|setsid|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast) key= ;; # they stand alone
+		esac
+	fi
+	if [[ -n $key ]]; then
+		_netserver_value "${key#--}" "$cur"
+		return
+	fi
+	case $cur in
+	-*)
+		[[ $cur == - ]] && cur=
+		_netserver_reply -P -- -W "help version 
+		port host proto unix_type ipv server_type conf_file unknown_keys
+		log_level log_file log_format check peer peer_host cert sni user group
+		chroot umask no_new_privs landlock landlock_write limit_nofile
+		limit_core limit_nproc limit_as limit_memlock pid_file background
+		setsid supervisor hup_grace leave_children_open_on_hup sig_passthrough
+		control_socket control_mode control_owner min_servers
+		min_spare_servers max_spare_servers max_requests clients_per_server
+		check_for_waiting min_child_ttl check_for_dead check_for_spawn
+		proxy_to proxy_connect_timeout proxy_answer_timeout proxy_answers echo
+		echo_control exec_stderr exec_pipes exec_kill_after max_connections
+		max_servers handshake_queue max_handshakes max_handshakes_per_source
+		max_per_source max_per_prefix connection_rate
+		connection_rate_per_source connection_rate_per_prefix datagram_rate
+		datagram_rate_per_source max_memory limits_shadow penalty_points
+		penalty_time penalty_max_time penalty_exempt penalty_close
+		max_datagrams max_line timeout_handshake defer_accept
+		timeout_first_byte timeout_hello timeout_first_request timeout_idle
+		timeout_write timeout_life grace listen reuse_port tcp_keepalive
+		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
+		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
+		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
+		unix_allow_group access_shadow lookup_timeout lookup_ttl
+		lookup_fail_ttl lookup_cache lookup_concurrency proxy_protocol
+		proxy_protocol_from timeout_proxy_header SSL_allow_cn SSL_allow_dns
+		SSL_allow_email SSL_allow_file SSL_allow_ip SSL_allow_ou
+		SSL_allow_spki SSL_allow_uri SSL_alpn_protocols SSL_ca_file
+		SSL_ca_path SSL_cert_dir SSL_cert_file SSL_check_crl SSL_cipher_list
+		SSL_ciphersuites SSL_client_ca_file SSL_crl_file SSL_crl_path
+		SSL_crl_policy SSL_ecdh_curve SSL_fingerprint SSL_force_fingerprint
+		SSL_honor_cipher_order SSL_key_file SSL_max_getline_length
+		SSL_mode_release_buffers SSL_ocsp_check SSL_ocsp_responder
+		SSL_ocsp_staple SSL_ocsp_staple_file SSL_passwd_command
+		SSL_passwd_file SSL_server SSL_session_id_context SSL_startHandshake
+		SSL_ticket_key_file SSL_ticket_life SSL_use_cert SSL_verify_mode
+		SSL_version" -- "${cur#--}"
+		;;
+	*)
+		((COMP_CWORD == 1)) || return
+		for i in Fork Single PreForkSimple PreFork INET MultiType ctl; do
+			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
+		done
+		;;
+	esac
+}
+complete -F _netserver netserver

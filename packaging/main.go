@@ -1,0 +1,51 @@
+// Command packaging writes what packages of netserver bring along and what
+// follows from the list of keys: the manual page and the completions of
+// shells. Run it from the top of the source tree, as go run ./packaging, after
+// a key was added; a test compares its output with the files that are here.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := write("packaging"); err != nil {
+		fmt.Fprintln(os.Stderr, "packaging:", err)
+		os.Exit(1)
+	}
+}
+
+// files returns the content of every generated file by its name, which is
+// slash-separated and below this folder.
+func files() (map[string][]byte, error) {
+	m, err := manual()
+	if err != nil {
+		return nil, err
+	}
+	return map[string][]byte{
+		"netserver.8":                m,
+		"netserver@.service":         instance(),
+		"completions/netserver.bash": bash(),
+		"completions/_netserver":     zsh(),
+		"completions/netserver.fish": fish(),
+	}, nil
+}
+
+func write(dir string) error {
+	all, err := files()
+	if err != nil {
+		return err
+	}
+	for name, text := range all {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
