@@ -91,13 +91,14 @@ _netserver() {
 		proxy_to proxy_connect_timeout proxy_answer_timeout proxy_answers echo
 		echo_control exec_stderr exec_pipes exec_kill_after max_connections
 		max_servers handshake_queue max_handshakes max_handshakes_per_source
-		max_per_source max_per_prefix connection_rate
-		connection_rate_per_source connection_rate_per_prefix datagram_rate
-		datagram_rate_per_source max_memory limits_shadow penalty_points
-		penalty_time penalty_max_time penalty_exempt penalty_close
-		max_datagrams max_line timeout_handshake defer_accept
-		timeout_first_byte timeout_hello timeout_first_request timeout_idle
-		timeout_write timeout_life grace listen reuse_port tcp_keepalive
+		max_handshakes_per_prefix max_per_source max_per_prefix
+		connection_rate connection_rate_per_source connection_rate_per_prefix
+		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
+		max_memory limits_shadow penalty_points penalty_time penalty_max_time
+		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
+		defer_accept timeout_first_byte timeout_hello timeout_first_request
+		timeout_idle timeout_write min_read_rate min_write_rate
+		min_rate_window timeout_life grace listen reuse_port tcp_keepalive
 		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
 		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
 		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
