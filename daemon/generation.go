@@ -124,6 +124,7 @@ func (s *supervisor) isReady(g *generation) {
 	s.closeSockets(keep)
 	s.conf = g.conf
 	s.followFiles(g)
+	s.scheduleJobs()
 	s.ready(g)
 	s.manage(g)
 	s.reloads.concluded(g.id, nil)

@@ -91,6 +91,7 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
 		errs = append(errs, err)
 	}
+	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	_, more := c.scale()
 	return append(notes, more...), errors.Join(errs...)
 }

@@ -27,6 +27,14 @@ type Hooks struct {
 	// Restarting runs in the supervisor when a new configuration was found
 	// good, before its ports are opened and its workers started.
 	Restarting func()
+	// RunDequeue is what a job does, if Config.Jobs says when: it runs in a
+	// process of its own that is who the workers are, without ports, keys and
+	// clients, and with nothing as its standard input. What it writes to
+	// os.Stdout and os.Stderr goes to the log. ctx ends when the server does;
+	// it has the grace time then, and is killed. An error is logged and
+	// changes nothing else. WorkerStart and WorkerStop do not run there
+	// (run_dequeue, dequeue).
+	RunDequeue func(ctx context.Context) error
 	// WorkerStop runs in each worker that ends in order, after its last
 	// client (child_finish_hook).
 	WorkerStop func()

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -67,6 +68,15 @@ func library() int {
 		WorkerStop:  func() { say("worker-stop") },
 		Ending:      func() { say("ending") },
 		Ended:       func() { say("ended") },
+		RunDequeue: func(ctx context.Context) error {
+			say("run-dequeue")
+			fmt.Println("on standard output")
+			if os.Getenv("DAEMON_TEST_JOB") == "wait" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return errors.New("nothing in the queue")
+		},
 	}
 	layers := daemon.Layers(os.Args[1:], os.Environ())
 	if err := daemon.Run(context.Background(), s, daemon.Config{}, h, layers...); err != nil {

@@ -29,8 +29,9 @@ type supervisor struct {
 
 	socks      map[string]*socket // by keysOf
 	gens       []*generation      // oldest first
-	secret     []byte             // for ticket keys
-	selfSigned []byte             // PEM, made when it is first needed
+	jobs       jobList
+	secret     []byte // for ticket keys
+	selfSigned []byte // PEM, made when it is first needed
 
 	nextGen, nextWorker int
 	began               time.Time
@@ -135,7 +136,7 @@ func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 	done := ctx.Done()
 	s.watchdog()
-	for !s.ending || s.count() > 0 {
+	for !s.ending || s.count() > 0 || len(s.jobs.running) > 0 {
 		select {
 		case f := <-s.calls:
 			f()
@@ -191,6 +192,7 @@ func (s *supervisor) end(cut bool) {
 	}
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
+	s.endJobs(cut)
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)
@@ -315,15 +317,21 @@ func (s *supervisor) reopen() {
 		s.log.Error(err.Error())
 		return
 	}
+	tell := func(w *child) {
+		if !w.hasLog {
+			return
+		}
+		if f, err := dupFile(s.logFile.Current()); err == nil {
+			w.tell(message{Op: opLog}, f)
+		}
+	}
 	for _, g := range s.gens {
 		for w := range g.workers {
-			if !w.hasLog {
-				continue
-			}
-			if f, err := dupFile(s.logFile.Current()); err == nil {
-				w.tell(message{Op: opLog}, f)
-			}
+			tell(w)
 		}
+	}
+	for j := range s.jobs.running {
+		tell(j.child)
 	}
 	notice(s.log, "log file opened again")
 }
@@ -338,7 +346,7 @@ func (s *supervisor) state() []string {
 				w.id, w.proc.Pid(), g.id, w.condition(), time.Since(w.began).Round(time.Second), w.status.Clients, w.status.Serving, w.status.Total))
 		}
 	}
-	return list
+	return append(list, s.jobs.state()...)
 }
 
 // tellManager tells the service manager something, if there is one.

@@ -70,6 +70,9 @@ func (v *invocation) work(ctx context.Context) int {
 		return w.fail(fmt.Errorf("from the supervisor: %w", err))
 	}
 	w.init = m.Init
+	if w.init.Job {
+		return w.runJob(ctx)
+	}
 	return w.run(ctx)
 }
 
@@ -200,6 +203,9 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 	}
 	if err := w.p.checkTarget(w.ls); err != nil {
 		return err
+	}
+	if err := c.Jobs.find(); err != nil {
+		return err // rather than with every job
 	}
 	return w.confine()
 }
