@@ -116,8 +116,16 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
-	if err := errors.Join(err, perr); err != nil || c.Type == typeINET {
+	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err
+	}
+	if h := v.hooks.Configured; h != nil {
+		if err := h(); err != nil {
+			return p, nil, err
+		}
+	}
+	if c.Type == typeINET {
+		return p, nil, nil
 	}
 	pl, err := newPlan(p, files)
 	return p, pl, err

@@ -13,8 +13,17 @@ import (
 
 // Hooks are functions that Run calls at fixed points of the program's life.
 // Nil ones are skipped. Those of the supervisor run in its one loop: they must
-// be quick.
+// be quick. Without a supervisor all run in the one process, in the order of
+// Bound, WorkerStart, Serving, Ending, WorkerStop and Ended, and never two at
+// the same time.
 type Hooks struct {
+	// Configured runs when the configuration has been read and found good, and
+	// s.Config has it: at the start before a port is opened, and at a restart
+	// in the process that checks the new configuration. An error is a fault of
+	// the configuration: the server does not start, or goes on as it was
+	// (post_configure_hook). A server that goes into the background has it
+	// called before and after.
+	Configured func() error
 	// Bound runs in the supervisor when all ports are open, with the identity
 	// of the start (post_bind_hook). A restart runs it again.
 	Bound func(ports []port.Spec)

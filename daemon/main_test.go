@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		os.Exit(netservertest.Main(m))
 	case "command":
 		os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	case "flow":
+		os.Exit(flowProgram())
 	case "library":
 		os.Exit(library())
 	case "crash": // at start, as a bad new version of the program would
@@ -61,6 +63,12 @@ func library() int {
 	})}
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "tcp", IPv: "4"}}
 	h := daemon.Hooks{
+		Configured: func() error {
+			if b, err := os.ReadFile(os.Getenv("DAEMON_TEST_REFUSE")); err == nil {
+				return errors.New(string(b))
+			}
+			return nil
+		},
 		Bound:       func(ps []port.Spec) { say(fmt.Sprintf("bound %d", len(ps))) },
 		WorkerStart: func(context.Context) error { say("worker-start"); return nil },
 		Serving:     func() { say("serving") },

@@ -18,7 +18,7 @@ import (
 )
 
 // run opens the ports and serves in this process until a signal ends it.
-func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
+func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, error) {
 	defer outlivePipes()() // until the log is written
 	log, closeLog, err := p.openLog(stderr)
 	if err != nil {
@@ -53,8 +53,17 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 		closeAll(ls)
 		return exitUsage, logged(log, err)
 	}
+	end, err := h.begin(ctx, ls)
+	if err != nil {
+		closeAll(ls)
+		return exitFailed, logged(log, err)
+	}
+	p.tellEnding = end.ending
+	defer context.AfterFunc(ctx, end.ending)()
 	go p.obey(log, signals, done)
-	return p.served(log, p.server.Serve(ctx, ls...))
+	err = p.server.Serve(ctx, ls...)
+	end.ended()
+	return p.served(log, err)
 }
 
 // listen opens the ports, or takes the client of type INET.
@@ -144,9 +153,11 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 				continue
 			case s == sigDrain && !p.ending.Load():
 				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
+				p.tellEnding()
 				p.stop()
 			default:
 				notice(log, "Received a SIG "+name+": stopping")
+				p.tellEnding()
 				p.server.Close()
 			}
 			p.ending.Store(true)
