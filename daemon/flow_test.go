@@ -199,8 +199,31 @@ func ourFlow(t *testing.T, kind string, args []string, end syscall.Signal) flow 
 
 func atLeast(args []string) int { return 3 * min(1, len(args)/2) } // the PreFork kinds have three processes
 
-// perlFlow runs the original through a kind.
+// perlFlow runs the original through a kind. A signal that reaches it just
+// before it waits for clients is lost until the next one comes: then it is run
+// again.
 func perlFlow(t *testing.T, script, kind string, args []string, end syscall.Signal) flow {
+	t.Helper()
+	for range 5 {
+		if f, ok := tryPerl(t, script, kind, args, end); ok {
+			return f
+		}
+	}
+	t.Fatalf("%s: the original does not restart", kind)
+	return flow{}
+}
+
+// soon reports whether ok returns true within some seconds.
+func soon(ok func() bool) bool {
+	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if ok() {
+			return true
+		}
+	}
+	return false
+}
+
+func tryPerl(t *testing.T, script, kind string, args []string, end syscall.Signal) (flow, bool) {
 	t.Helper()
 	kind, _, _ = strings.Cut(kind, ",")
 	log := filepath.Join(t.TempDir(), "log")
@@ -246,20 +269,24 @@ func perlFlow(t *testing.T, script, kind string, args []string, end syscall.Sign
 		}
 		await(2)
 		cmd.Process.Signal(syscall.SIGHUP)
-		netservertest.Eventually(t, "the second loop", func() bool { return count("loop") == 2 })
+		if !soon(func() bool { return count("loop") == 2 }) {
+			return flow{}, false
+		}
 		served(t, addr)
 		netservertest.Eventually(t, "the client's end", func() bool { return count("post_client_connection_hook") == 3 })
 		await(3)
 		cmd.Process.Signal(end)
+		if !soon(func() bool { return count("post_child_cleanup_hook") == 2 && count("child_finish_hook") == count("child_init_hook") }) {
+			return flow{}, false
+		}
 		if err := cmd.Wait(); err != nil {
 			t.Fatal(err)
 		}
-		netservertest.Eventually(t, "the children's ends", func() bool { return count("child_finish_hook") == count("child_init_hook") })
 	}
 	atTimes := []string{"pre_accept_hook", "can_read_hook", "idle_loop_hook", "parent_read_hook", "child_is_talking_hook",
 		"run_n_children_hook", "pre_fork_hook", "register_child", "delete_child_hook"}
 	return flowOf(t, steps(), func(s step) bool { return s.pid == strconv.Itoa(cmd.Process.Pid) }, atTimes,
-		"post_accept_hook", "post_client_connection_hook", "process_request")
+		"post_accept_hook", "post_client_connection_hook", "process_request"), true
 }
 
 // A lockedText collects what a process writes.
