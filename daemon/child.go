@@ -191,6 +191,9 @@ func (s *supervisor) hear(w *child, m message) {
 		w.reason = bounded(m.Lines)
 	case opStatus:
 		if m.Status != nil {
+			if m.Status.Total > w.status.Total {
+				w.gen.client = time.Now()
+			}
 			w.status = *m.Status
 			w.leaving = w.leaving || w.status.Leaving
 			s.manage(w.gen)

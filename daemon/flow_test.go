@@ -276,7 +276,9 @@ func tryPerl(t *testing.T, script, kind string, args []string, end syscall.Signa
 		netservertest.Eventually(t, "the client's end", func() bool { return count("post_client_connection_hook") == 3 })
 		await(3)
 		cmd.Process.Signal(end)
-		if !soon(func() bool { return count("post_child_cleanup_hook") == 2 && count("child_finish_hook") == count("child_init_hook") }) {
+		if !soon(func() bool {
+			return count("post_child_cleanup_hook") == 2 && count("child_finish_hook") == count("child_init_hook")
+		}) {
 			return flow{}, false
 		}
 		if err := cmd.Wait(); err != nil {

@@ -173,12 +173,12 @@ func (p *ProcessConfig) checkChroot() error {
 	switch {
 	case !proc.IsRoot():
 		return errors.New("chroot: only root can change the root directory; start the server as root")
+	case !filepath.IsAbs(p.Chroot):
+		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
 	case err != nil:
 		return fmt.Errorf("chroot: %w", err)
 	case !info.IsDir():
 		return fmt.Errorf("chroot: %s is not a directory", p.Chroot)
-	case !filepath.IsAbs(p.Chroot):
-		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"netserver/conf"
@@ -90,6 +91,31 @@ func (s *supervisor) check(binary *proc.Binary) {
 	}
 }
 
+// A checker is the process that checks a configuration, if there is one. It
+// must not outlive the supervisor, however long it takes.
+type checker struct {
+	mu    sync.Mutex
+	child *proc.Child
+	over  bool
+}
+
+func (c *checker) set(child *proc.Child) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.child = child; c.over && child != nil {
+		child.KillGroup()
+	}
+}
+
+// end kills the process, and any that comes later.
+func (c *checker) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over = true; c.child != nil {
+		c.child.KillGroup()
+	}
+}
+
 func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, error) {
 	c, err := proc.Start{
 		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
@@ -99,12 +125,14 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 		return nil, nil, err
 	}
 	defer c.Link.Close()
-	t := time.AfterFunc(checkTime, func() { c.Kill() })
+	s.checker.set(c)
+	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
 	m, files, err := receive(c.Link, maxPlan)
 	closeFiles(files)
 	c.Link.Close()
 	how := c.Wait()
+	s.checker.set(nil)
 	switch {
 	case err != nil && how != "":
 		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
@@ -170,16 +198,25 @@ func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
 	notice(s.log, s.reloads.plan.Summary())
 }
 
-// makeRoom keeps the number of generations bounded.
+// makeRoom keeps the number of generations bounded: the clients of the oldest
+// have the grace time, and are cut if restarts come faster than it passes.
 func (s *supervisor) makeRoom() {
 	alive := 0
 	for _, g := range slices.Backward(s.gens) {
 		if alive++; alive < maxGenerations || !g.leaving {
 			continue
 		}
+		cut, what := alive >= maxDraining, "have the grace time"
+		if cut {
+			what = "are cut"
+		}
+		if g.ended && (!cut || g.cut) {
+			continue // they were told
+		}
+		g.ended, g.cut = true, cut
 		for w := range g.workers {
-			s.log.Warn("too many generations: clients of the oldest have the grace time", "generation", g.id, "clients", w.status.Clients)
-			s.finish(w, false)
+			s.log.Warn("too many generations: clients of the oldest "+what, "generation", g.id, "clients", w.status.Clients)
+			s.finish(w, cut)
 		}
 	}
 }

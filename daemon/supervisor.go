@@ -30,8 +30,9 @@ type supervisor struct {
 	socks      map[string]*socket // by keysOf
 	gens       []*generation      // oldest first
 	jobs       jobList
-	secret     []byte // for ticket keys
-	selfSigned []byte // PEM, made when it is first needed
+	start      func(*generation) error // spawn, but for tests
+	secret     []byte                  // for ticket keys
+	selfSigned []byte                  // PEM, made when it is first needed
 
 	nextGen, nextWorker int
 	began               time.Time
@@ -39,6 +40,7 @@ type supervisor struct {
 	restarts, crashes   int
 	more                int // what TTIN and TTOU add to max_servers
 
+	checker         checker
 	checking, again bool // a new configuration is being checked; and is to be once more
 	reloads         reloads
 	past            tallies // what workers that have ended had counted
@@ -54,6 +56,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		manager: proc.ManagerOf(v.environ),
 		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(), past: make(tallies),
 	}
+	s.start = s.spawn
 	rand.Read(s.secret)
 	defer outlivePipes()() // until the log is written
 	endLog, err := s.openLog()
@@ -193,6 +196,7 @@ func (s *supervisor) end(cut bool) {
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
 	s.endJobs(cut)
+	s.checker.end()
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)

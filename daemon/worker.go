@@ -92,13 +92,20 @@ func (v *invocation) become(link *proc.Link) error {
 		return err
 	}
 	if again != nil {
-		if err := again(); errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("user %s may not execute the server's own program: %w", m.Identity.Account.User, err)
-		} else {
-			return err
-		}
+		return explainAgain(m.Identity, again())
 	}
 	return nil
+}
+
+// explainAgain says why the program could not be started again as id.
+func explainAgain(id *proc.Identity, err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission) && id.Account != nil:
+		return fmt.Errorf("user %s may not execute the server's own program: %w", id.Account.User, err)
+	case errors.Is(err, os.ErrNotExist) && id.Chroot != "":
+		return fmt.Errorf("chroot %s does not have the shared libraries of the server's own program; put those there that ldd shows, or build it with CGO_ENABLED=0: %w", id.Chroot, err)
+	}
+	return err
 }
 
 // fail tells the supervisor why this worker cannot serve.
