@@ -91,28 +91,39 @@ func (s *supervisor) check(binary *proc.Binary) {
 	}
 }
 
-// A checker is the process that checks a configuration, if there is one. It
-// must not outlive the supervisor, however long it takes.
-type checker struct {
-	mu    sync.Mutex
-	child *proc.Child
-	over  bool
+// checkers are the processes that check a configuration. They must not outlive
+// the supervisor, however long they take.
+type checkers struct {
+	mu   sync.Mutex
+	list map[*proc.Child]struct{}
+	over bool
 }
 
-func (c *checker) set(child *proc.Child) {
+func (c *checkers) add(child *proc.Child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.child = child; c.over && child != nil {
+	if c.list == nil {
+		c.list = make(map[*proc.Child]struct{})
+	}
+	c.list[child] = struct{}{}
+	if c.over {
 		child.KillGroup()
 	}
 }
 
-// end kills the process, and any that comes later.
-func (c *checker) end() {
+func (c *checkers) remove(child *proc.Child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over = true; c.child != nil {
-		c.child.KillGroup()
+	delete(c.list, child)
+}
+
+// end kills them, and any that come later.
+func (c *checkers) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	for child := range c.list {
+		child.KillGroup()
 	}
 }
 
@@ -125,14 +136,14 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 		return nil, nil, err
 	}
 	defer c.Link.Close()
-	s.checker.set(c)
+	s.checkers.add(c)
 	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
 	m, files, err := receive(c.Link, maxPlan)
 	closeFiles(files)
 	c.Link.Close()
 	how := c.Wait()
-	s.checker.set(nil)
+	s.checkers.remove(c)
 	switch {
 	case err != nil && how != "":
 		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)

@@ -40,7 +40,7 @@ type supervisor struct {
 	restarts, crashes   int
 	more                int // what TTIN and TTOU add to max_servers
 
-	checker         checker
+	checkers        checkers
 	checking, again bool // a new configuration is being checked; and is to be once more
 	reloads         reloads
 	past            tallies // what workers that have ended had counted
@@ -196,7 +196,7 @@ func (s *supervisor) end(cut bool) {
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
 	s.endJobs(cut)
-	s.checker.end()
+	s.checkers.end()
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)
