@@ -81,29 +81,38 @@ func (s *supervisor) spawn(g *generation) error {
 	if in.HasLog {
 		files = append([]*os.File{s.logFile.Current()}, files...)
 	}
-	id := g.conf.identity
-	role := roleBecome
-	if id.IsZero() {
-		role = roleWorker
-	}
-	p, err := proc.Start{
-		Binary: g.binary, Role: role, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
-		Files: files, Stdin: nil, Stdout: os.Stdout, Stderr: s.v.stderrFile(),
-	}.Start()
+	w, err := s.startProcess(g, in, proc.Start{Files: files, Stdout: os.Stdout, Stderr: s.v.stderrFile()})
 	if err != nil {
 		return err
 	}
 	s.nextWorker++
-	w := &child{id: s.nextWorker, gen: g, proc: p, began: time.Now(), hasLog: in.HasLog, outbox: make(chan command, outboxSize)}
+	w.id, w.hasLog = s.nextWorker, in.HasLog
 	g.workers[w] = struct{}{}
 	g.started = w.began
-	if role == roleBecome {
+	go s.attend(w, allowedFiles(g))
+	return nil
+}
+
+// startProcess starts a process of a generation, which becomes who its workers
+// are, and tells it in.
+func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*child, error) {
+	id := g.conf.identity
+	how.Role = roleBecome
+	if id.IsZero() {
+		how.Role = roleWorker
+	}
+	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), proc.WithoutManager(s.v.environ)
+	p, err := how.Start()
+	if err != nil {
+		return nil, err
+	}
+	w := &child{gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize)}
+	if how.Role == roleBecome {
 		w.tell(message{Op: opIdentity, Identity: &id})
 	}
 	w.tell(message{Op: opInit, Init: in})
 	go w.write()
-	go s.attend(w, allowedFiles(g))
-	return nil
+	return w, nil
 }
 
 // write sends what tell queues, until the outbox is closed.
@@ -182,6 +191,9 @@ func (s *supervisor) hear(w *child, m message) {
 		w.reason = bounded(m.Lines)
 	case opStatus:
 		if m.Status != nil {
+			if m.Status.Total > w.status.Total {
+				w.gen.client = time.Now()
+			}
 			w.status = *m.Status
 			w.leaving = w.leaving || w.status.Leaving
 			s.manage(w.gen)

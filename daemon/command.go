@@ -83,7 +83,7 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 		return exitUsage, v.tellFront(err)
 	}
 	if in, _ := p.conf.inProcess(); in {
-		return p.run(ctx, v.stderr)
+		return p.run(ctx, v.stderr, v.hooks)
 	}
 	if (p.conf.Process.Background || p.conf.Process.Setsid) && v.role() != roleBackground {
 		return v.background(p.conf)

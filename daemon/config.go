@@ -22,6 +22,7 @@ type Config struct {
 	Handler HandlerConfig
 	Process ProcessConfig
 	Workers WorkersConfig
+	Jobs    JobsConfig
 
 	// Server is what the command's Server gets. Run takes the Config of its
 	// Server instead.
@@ -82,6 +83,7 @@ func (c *Config) Define(s *conf.Set) {
 	c.defineServer(s)
 	c.Process.define(s)
 	c.Workers.define(s)
+	c.Jobs.define(s)
 	c.defineHandler(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)

@@ -32,7 +32,7 @@ type fence struct {
 // from then on, and what the worker executes is restricted too.
 func (w *worker) confine() error {
 	p := &w.p.conf.Process
-	own := w.v.server == nil && len(w.p.conf.Program) == 0
+	own := w.v.server == nil && len(w.p.conf.Program) == 0 && !w.init.Job
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return nil
 	}

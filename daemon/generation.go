@@ -27,6 +27,8 @@ type generation struct {
 
 	ready    bool // all first workers serve
 	leaving  bool
+	ended    bool // by makeRoom
+	cut      bool // the same, at once
 	failed   bool
 	failures int // workers that ended badly one after the other
 	started  time.Time
@@ -34,6 +36,7 @@ type generation struct {
 	deadline *time.Timer
 	restart  *time.Timer
 	look     *time.Timer
+	client   time.Time          // when the last one reached a handler
 	unfollow context.CancelFunc // ends following the files
 }
 
@@ -50,6 +53,8 @@ const (
 	// maxGenerations may be alive at once; before a further one is started
 	// the clients of the oldest get the grace time.
 	maxGenerations = 8
+	// maxDraining is how many there may be with those that have that time.
+	maxDraining = 16
 )
 
 // begin opens a plan's ports and starts its workers.
@@ -86,7 +91,7 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 	s.nextGen++
 	g := &generation{
 		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, scale: sc,
-		workers: make(map[*child]struct{}), looked: time.Now(),
+		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)
 	s.gens = append(s.gens, g)
@@ -124,6 +129,7 @@ func (s *supervisor) isReady(g *generation) {
 	s.closeSockets(keep)
 	s.conf = g.conf
 	s.followFiles(g)
+	s.scheduleJobs()
 	s.ready(g)
 	s.manage(g)
 	s.reloads.concluded(g.id, nil)
@@ -138,7 +144,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 	g.failed = true
 	g.stopTimers()
 	for w := range g.workers {
-		w.proc.Kill()
+		w.proc.KillGroup()
 	}
 	if !s.serving {
 		s.fail(err)
@@ -210,7 +216,20 @@ func (s *supervisor) manage(g *generation) {
 	if !g.ready || g.leaving || g.failed || s.ending {
 		return
 	}
-	c := census{sinceStart: time.Since(g.started), sinceLook: time.Since(g.looked)}
+	c := g.census()
+	start, end := g.scale.want(c, &g.conf.Workers)
+	if start > 0 && g.restart == nil {
+		s.startMore(g, start)
+	}
+	if end > 0 {
+		s.endIdle(g, end)
+	}
+	s.lookLater(g)
+}
+
+// census counts the workers.
+func (g *generation) census() census {
+	c := census{sinceStart: time.Since(g.started), sinceLook: time.Since(g.looked), sinceClient: time.Since(g.client)}
 	for w := range g.workers {
 		switch {
 		case w.leaving:
@@ -222,14 +241,7 @@ func (s *supervisor) manage(g *generation) {
 			c.waiting++
 		}
 	}
-	start, end := g.scale.want(c, &g.conf.Workers)
-	if start > 0 && g.restart == nil {
-		s.startMore(g, start)
-	}
-	if end > 0 {
-		s.endIdle(g, end)
-	}
-	s.lookLater(g, c)
+	return c
 }
 
 // startMore starts n workers, at once or after a while if they keep failing.
@@ -252,7 +264,7 @@ func (s *supervisor) tryStart(g *generation, n int) {
 		return
 	}
 	for range n {
-		if err := s.spawn(g); err != nil {
+		if err := s.start(g); err != nil {
 			s.log.Error("cannot start a worker", "generation", g.id, "err", err)
 			g.failures = max(2, g.failures+1)
 			return
@@ -271,18 +283,17 @@ func (s *supervisor) endIdle(g *generation, n int) {
 	g.looked = time.Now()
 }
 
-// lookLater has the surplus looked at again, if there is any.
-func (s *supervisor) lookLater(g *generation, c census) {
-	sc := g.scale
-	if !sc.dynamic || c.waiting+c.starting <= sc.maxSpare || c.waiting+c.busy+c.starting <= sc.min || g.look != nil {
+// lookLater has the surplus looked at again when there could be any.
+func (s *supervisor) lookLater(g *generation) {
+	if g.look != nil {
+		g.look.Stop()
+		g.look = nil
+	}
+	d, ok := g.scale.next(g.census(), &g.conf.Workers)
+	if !ok {
 		return
 	}
-	w := &g.conf.Workers
-	d := max(w.surplus()-time.Since(g.looked), w.minLife()-time.Since(g.started), 10*time.Millisecond)
-	g.look = s.after(d, func() {
-		g.look = nil
-		s.manage(g)
-	})
+	g.look = s.after(d, func() { s.manage(g) })
 }
 
 // resize carries out TTIN and TTOU.

@@ -79,11 +79,7 @@ func (v *invocation) load(set *conf.Set, c *Config, args *conf.Args) (*conf.Resu
 		layers = []conf.Layer{args.Layer, set.ReadEnv(v.environ)}
 		c.Program = args.Program
 	}
-	res, err := set.Resolve(set.WithConfFile(layers)...)
-	if err == nil {
-		err = v.configured(res)
-	}
-	return res, err
+	return set.Resolve(set.WithConfFile(layers)...)
 }
 
 // configured tells the program of a configuration.
@@ -114,6 +110,7 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
 		errs = append(errs, err)
 	}
+	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	_, more := c.scale()
 	return append(notes, more...), errors.Join(errs...)
 }
@@ -138,8 +135,14 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
-	if err := errors.Join(err, perr); err != nil || c.Type == typeINET {
+	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err
+	}
+	if err := v.configured(res); err != nil {
+		return p, nil, err
+	}
+	if c.Type == typeINET {
+		return p, nil, nil
 	}
 	pl, err := newPlan(p, files)
 	return p, pl, err

@@ -13,17 +13,23 @@ import (
 
 // Hooks are functions that Run calls at fixed points of the program's life.
 // Nil ones are skipped. Those of the supervisor run in its one loop: they must
-// be quick.
+// be quick. Without a supervisor all run in the one process, in the order of
+// Bound, WorkerStart, Serving, Ending, WorkerStop and Ended, and never two at
+// the same time.
 type Hooks struct {
 	// Keys defines keys of the program's own beside those of the command, in
 	// every process and each time that a configuration is read. What they are
 	// bound to is written by the process that the variables are in: the
 	// supervisor's change at a restart, a worker's never.
 	Keys func(s *conf.Set)
-	// Configured runs in every process after a configuration was read, in the
-	// one that checks it for a restart too. What nobody defined is in
-	// res.Leftover, with its places: keys for another part of the program. An
-	// error says that the configuration is not good.
+	// Configured runs in every process when a configuration has been read and
+	// found good, and s.Config has it: at the start before a port is opened, at
+	// a restart in the process that checks the new configuration, and in each
+	// worker before WorkerStart (post_configure_hook). What nobody defined is
+	// in res.Leftover, with its places: keys for another part of the program.
+	// An error is a fault of the configuration: the server does not start, or
+	// goes on as it was. A server that goes into the background has it called
+	// before and after.
 	Configured func(res *conf.Result) error
 	// Bound runs in the supervisor when all ports are open, with the identity
 	// of the start (post_bind_hook). A restart runs it again.
@@ -37,6 +43,14 @@ type Hooks struct {
 	// Restarting runs in the supervisor when a new configuration was found
 	// good, before its ports are opened and its workers started.
 	Restarting func()
+	// RunDequeue is what a job does, if Config.Jobs says when: it runs in a
+	// process of its own that is who the workers are, without ports, keys and
+	// clients, and with nothing as its standard input. What it writes to
+	// os.Stdout and os.Stderr goes to the log. ctx ends when the server does;
+	// it has the grace time then, and is killed. An error is logged and
+	// changes nothing else. WorkerStart and WorkerStop do not run there
+	// (run_dequeue, dequeue).
+	RunDequeue func(ctx context.Context) error
 	// WorkerStop runs in each worker that ends in order, after its last
 	// client (child_finish_hook).
 	WorkerStop func()

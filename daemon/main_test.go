@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/conf"
 	"netserver/daemon"
 	"netserver/netservertest"
 	"netserver/port"
@@ -35,6 +37,8 @@ func TestMain(m *testing.M) {
 		os.Exit(netservertest.Main(m))
 	case "command":
 		os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	case "flow":
+		os.Exit(flowProgram())
 	case "library":
 		os.Exit(library())
 	case "held":
@@ -62,6 +66,12 @@ func library() int {
 	})}
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "tcp", IPv: "4"}}
 	h := daemon.Hooks{
+		Configured: func(*conf.Result) error {
+			if b, err := os.ReadFile(os.Getenv("DAEMON_TEST_REFUSE")); err == nil {
+				return errors.New(string(b))
+			}
+			return nil
+		},
 		Bound:       func(ps []port.Spec) { say(fmt.Sprintf("bound %d", len(ps))) },
 		WorkerStart: func(context.Context) error { say("worker-start"); return nil },
 		Serving:     func() { say("serving") },
@@ -69,6 +79,15 @@ func library() int {
 		WorkerStop:  func() { say("worker-stop") },
 		Ending:      func() { say("ending") },
 		Ended:       func() { say("ended") },
+		RunDequeue: func(ctx context.Context) error {
+			say("run-dequeue")
+			fmt.Println("on standard output")
+			if os.Getenv("DAEMON_TEST_JOB") == "wait" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return errors.New("nothing in the queue")
+		},
 	}
 	layers := daemon.Layers(os.Args[1:], os.Environ())
 	if err := daemon.Run(context.Background(), s, daemon.Config{}, h, layers...); err != nil {

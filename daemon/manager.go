@@ -38,10 +38,15 @@ func (p *program) ready(log *slog.Logger) {
 	p.tellManager(log, "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), "STATUS=serving")
 }
 
-// endingNow notes that the server ends, and tells the service manager once.
+// endingNow notes that the server ends, and tells the service manager and the
+// program's hook once.
 func (p *program) endingNow(log *slog.Logger) {
-	if !p.ending.Swap(true) {
-		p.tellManager(log, p.conf.stopping()...)
+	if p.ending.Swap(true) {
+		return
+	}
+	p.tellManager(log, p.conf.stopping()...)
+	if p.tellEnding != nil {
+		p.tellEnding()
 	}
 }
 

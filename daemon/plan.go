@@ -171,6 +171,7 @@ type program struct {
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own
 	exit       func()      // ends the server as TERM does
+	tellEnding func()      // without a supervisor: runs Hooks.Ending, once
 }
 
 // prepare makes everything that can be made before a port is opened, and

@@ -173,12 +173,12 @@ func (p *ProcessConfig) checkChroot() error {
 	switch {
 	case !proc.IsRoot():
 		return errors.New("chroot: only root can change the root directory; start the server as root")
+	case !filepath.IsAbs(p.Chroot):
+		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
 	case err != nil:
 		return fmt.Errorf("chroot: %w", err)
 	case !info.IsDir():
 		return fmt.Errorf("chroot: %s is not a directory", p.Chroot)
-	case !filepath.IsAbs(p.Chroot):
-		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (c *Config) inProcess() (bool, error) {
 		// A service manager that passes sockets or waits to be told expects
 		// what the supervisor does.
 		managed := os.Getenv("LISTEN_FDS") != "" || os.Getenv("NOTIFY_SOCKET") != ""
-		return p.Supervisor != "1" && len(p.needsWorkers()) == 0 && !c.hasPool() && !managed, nil
+		return p.Supervisor != "1" && len(c.needsWorkers()) == 0 && !c.hasPool() && !managed, nil
 	}
 	why := "with supervisor 0"
 	switch {
@@ -200,7 +200,7 @@ func (c *Config) inProcess() (bool, error) {
 	case !proc.CanSpawn:
 		why = "on this system"
 	}
-	bad := p.needsWorkers()
+	bad := c.needsWorkers()
 	var errs []error
 	if len(bad) > 0 {
 		errs = append(errs, fmt.Errorf("%s cannot be had %s", strings.Join(bad, ", "), why))

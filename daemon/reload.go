@@ -8,6 +8,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"netserver/conf"
@@ -90,6 +91,42 @@ func (s *supervisor) check(binary *proc.Binary) {
 	}
 }
 
+// checkers are the processes that check a configuration. They must not outlive
+// the supervisor, however long they take.
+type checkers struct {
+	mu   sync.Mutex
+	list map[*proc.Child]struct{}
+	over bool
+}
+
+func (c *checkers) add(child *proc.Child) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.list == nil {
+		c.list = make(map[*proc.Child]struct{})
+	}
+	c.list[child] = struct{}{}
+	if c.over {
+		child.KillGroup()
+	}
+}
+
+func (c *checkers) remove(child *proc.Child) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.list, child)
+}
+
+// end kills them, and any that come later.
+func (c *checkers) end() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	for child := range c.list {
+		child.KillGroup()
+	}
+}
+
 func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, error) {
 	c, err := proc.Start{
 		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
@@ -99,12 +136,14 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 		return nil, nil, err
 	}
 	defer c.Link.Close()
-	t := time.AfterFunc(checkTime, func() { c.Kill() })
+	s.checkers.add(c)
+	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
 	m, files, err := receive(c.Link, maxPlan)
 	closeFiles(files)
 	c.Link.Close()
 	how := c.Wait()
+	s.checkers.remove(c)
 	switch {
 	case err != nil && how != "":
 		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
@@ -172,16 +211,25 @@ func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
 	notice(s.log, s.reloads.plan.Summary())
 }
 
-// makeRoom keeps the number of generations bounded.
+// makeRoom keeps the number of generations bounded: the clients of the oldest
+// have the grace time, and are cut if restarts come faster than it passes.
 func (s *supervisor) makeRoom() {
 	alive := 0
 	for _, g := range slices.Backward(s.gens) {
 		if alive++; alive < maxGenerations || !g.leaving {
 			continue
 		}
+		cut, what := alive >= maxDraining, "have the grace time"
+		if cut {
+			what = "are cut"
+		}
+		if g.ended && (!cut || g.cut) {
+			continue // they were told
+		}
+		g.ended, g.cut = true, cut
 		for w := range g.workers {
-			s.log.Warn("too many generations: clients of the oldest have the grace time", "generation", g.id, "clients", w.status.Clients)
-			s.finish(w, false)
+			s.log.Warn("too many generations: clients of the oldest "+what, "generation", g.id, "clients", w.status.Clients)
+			s.finish(w, cut)
 		}
 	}
 }

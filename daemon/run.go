@@ -18,7 +18,7 @@ import (
 )
 
 // run opens the ports and serves in this process until a signal ends it.
-func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
+func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, error) {
 	defer outlivePipes()() // until the log is written
 	log, closeLog, err := p.openLog(p.inetLog(stderr))
 	if err != nil {
@@ -56,10 +56,19 @@ func (p *program) run(ctx context.Context, stderr io.Writer) (int, error) {
 		closeAll(ls)
 		return exitUsage, logged(log, err)
 	}
+	end, err := h.begin(ctx, ls)
+	if err != nil {
+		closeAll(ls)
+		return exitFailed, logged(log, err)
+	}
+	p.tellEnding = end.ending
+	defer context.AfterFunc(ctx, end.ending)()
 	p.ready(log)
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
-	return p.served(log, p.server.Serve(ctx, ls...))
+	err = p.server.Serve(ctx, ls...)
+	end.ended()
+	return p.served(log, err)
 }
 
 // listen opens the ports, or takes the client of type INET.

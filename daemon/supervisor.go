@@ -29,8 +29,10 @@ type supervisor struct {
 
 	socks      map[string]*socket // by keysOf
 	gens       []*generation      // oldest first
-	secret     []byte             // for ticket keys
-	selfSigned []byte             // PEM, made when it is first needed
+	jobs       jobList
+	start      func(*generation) error // spawn, but for tests
+	secret     []byte                  // for ticket keys
+	selfSigned []byte                  // PEM, made when it is first needed
 
 	nextGen, nextWorker int
 	began               time.Time
@@ -38,6 +40,7 @@ type supervisor struct {
 	restarts, crashes   int
 	more                int // what TTIN and TTOU add to max_servers
 
+	checkers        checkers
 	checking, again bool // a new configuration is being checked; and is to be once more
 	reloads         reloads
 	past            tallies // what workers that have ended had counted
@@ -53,6 +56,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		manager: proc.ManagerOf(v.environ),
 		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(), past: make(tallies),
 	}
+	s.start = s.spawn
 	rand.Read(s.secret)
 	defer outlivePipes()() // until the log is written
 	endLog, err := s.openLog()
@@ -135,7 +139,7 @@ func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 	done := ctx.Done()
 	s.watchdog()
-	for !s.ending || s.count() > 0 {
+	for !s.ending || s.count() > 0 || len(s.jobs.running) > 0 {
 		select {
 		case f := <-s.calls:
 			f()
@@ -191,6 +195,8 @@ func (s *supervisor) end(cut bool) {
 	}
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
+	s.endJobs(cut)
+	s.checkers.end()
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)
@@ -315,15 +321,21 @@ func (s *supervisor) reopen() {
 		s.log.Error(err.Error())
 		return
 	}
+	tell := func(w *child) {
+		if !w.hasLog {
+			return
+		}
+		if f, err := dupFile(s.logFile.Current()); err == nil {
+			w.tell(message{Op: opLog}, f)
+		}
+	}
 	for _, g := range s.gens {
 		for w := range g.workers {
-			if !w.hasLog {
-				continue
-			}
-			if f, err := dupFile(s.logFile.Current()); err == nil {
-				w.tell(message{Op: opLog}, f)
-			}
+			tell(w)
 		}
+	}
+	for j := range s.jobs.running {
+		tell(j.child)
 	}
 	notice(s.log, "log file opened again")
 }
@@ -338,7 +350,7 @@ func (s *supervisor) state() []string {
 				w.id, w.proc.Pid(), g.id, w.condition(), time.Since(w.began).Round(time.Second), w.status.Clients, w.status.Serving, w.status.Total))
 		}
 	}
-	return list
+	return append(list, s.jobs.state()...)
 }
 
 // tellManager tells the service manager something, if there is one.

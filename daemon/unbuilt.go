@@ -35,7 +35,6 @@ func typeNamed(v conf.Value) (string, error) {
 func defineUnbuilt(s *conf.Set) {
 	const soon = "it is not built yet"
 	for _, k := range []struct{ why, names string }{
-		{soon, "max_dequeue check_for_dequeue dequeue_command"},
 		{"a Go program gives a worker its own link in Hooks.WorkerStart", "child_communication"},
 		{"it has no effect in the original either", "spare_servers"},
 		{"a worker can only ask for the end of the server", "no_close_by_child"},

@@ -78,6 +78,7 @@ type initial struct {
 	MaxClients int    // after so many clients the worker ends; 0 is never
 	Report     bool   // send a status with every change
 	Follow     bool   // the supervisor follows the files of TLS
+	Job        bool   // run a job instead of serving
 }
 
 // leave says who may stay.

@@ -70,6 +70,9 @@ func (v *invocation) work(ctx context.Context) int {
 		return w.fail(fmt.Errorf("from the supervisor: %w", err))
 	}
 	w.init = m.Init
+	if w.init.Job {
+		return w.runJob(ctx)
+	}
 	return w.run(ctx)
 }
 
@@ -89,13 +92,20 @@ func (v *invocation) become(link *proc.Link) error {
 		return err
 	}
 	if again != nil {
-		if err := again(); errors.Is(err, os.ErrPermission) {
-			return fmt.Errorf("user %s may not execute the server's own program: %w", m.Identity.Account.User, err)
-		} else {
-			return err
-		}
+		return explainAgain(m.Identity, again())
 	}
 	return nil
+}
+
+// explainAgain says why the program could not be started again as id.
+func explainAgain(id *proc.Identity, err error) error {
+	switch {
+	case errors.Is(err, os.ErrPermission) && id.Account != nil:
+		return fmt.Errorf("user %s may not execute the server's own program: %w", id.Account.User, err)
+	case errors.Is(err, os.ErrNotExist) && id.Chroot != "":
+		return fmt.Errorf("chroot %s does not have the shared libraries of the server's own program; put those there that ldd shows, or build it with CGO_ENABLED=0: %w", id.Chroot, err)
+	}
+	return err
 }
 
 // fail tells the supervisor why this worker cannot serve.
@@ -200,6 +210,9 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 	}
 	if err := w.p.checkTarget(w.ls); err != nil {
 		return err
+	}
+	if err := c.Jobs.find(); err != nil {
+		return err // rather than with every job
 	}
 	return w.confine()
 }

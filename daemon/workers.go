@@ -13,7 +13,7 @@ import (
 // PreForkSimple. Zero is the stated default.
 type WorkersConfig struct {
 	Min      int // processes at least; default 5 (PreFork)
-	MinSpare int // of them without a client, at least; default 5 (PreFork)
+	MinSpare int // of them without a client, at least; default 5, negative none (PreFork)
 	MaxSpare int // and at most; default 10 (PreFork)
 	Requests int // clients after which a process ends and is replaced; default 1000, negative never
 	Clients  int // clients of one process at once; default 1
@@ -38,23 +38,52 @@ const (
 )
 
 func (w *WorkersConfig) define(s *conf.Set) {
-	number := func(name, def, help string, min int, p *int) {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "N", Default: def, Help: help}, conf.Int(p, min, math.MaxInt32))
+	key := func(name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: arg, Default: def, Help: help}, b)
 	}
 	seconds := func(name, def, help string, p *time.Duration) {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", Default: def, Help: help}, conf.Seconds(p, 0, 365*24*time.Hour))
+		b := conf.Seconds(p, 0, 365*24*time.Hour)
+		// 0 stands for the default in a Config.
+		key(name, "SECONDS", def, help, insteadOf0(b, p, time.Nanosecond))
 	}
-	number("min_servers", "", "PreFork: processes at least (default 5)", 0, &w.Min)
-	number("min_spare_servers", "", "PreFork: processes without a client, at least (default 5)", 0, &w.MinSpare)
-	number("max_spare_servers", "", "PreFork: processes without a client, at most (default 10)", 0, &w.MaxSpare)
-	number("max_requests", "", "PreFork, PreForkSimple: clients after which a process ends and is replaced; -1 never (default 1000)", -1, &w.Requests)
-	number("clients_per_server", "", "PreFork, PreForkSimple: clients of one process at once (default 1)", 0, &w.Clients)
+	key("min_servers", "N", "", "PreFork: processes at least (default 5)", conf.Int(&w.Min, 1, math.MaxInt32))
+	key("min_spare_servers", "N", "", "PreFork: processes without a client, at least; 0 is none (default 5)",
+		insteadOf0(conf.Int(&w.MinSpare, 0, math.MaxInt32), &w.MinSpare, -1))
+	key("max_spare_servers", "N", "", "PreFork: processes without a client, at most (default 10)", conf.Int(&w.MaxSpare, 1, math.MaxInt32))
+	key("max_requests", "N", "", "PreFork, PreForkSimple: clients after which a process ends and is replaced; -1 never, 0 is 1 (default 1000)",
+		insteadOf0(conf.Int(&w.Requests, -1, math.MaxInt32), &w.Requests, 1))
+	key("clients_per_server", "N", "", "PreFork, PreForkSimple: clients of one process at once (default 1)", conf.Int(&w.Clients, 1, math.MaxInt32))
 	seconds("check_for_waiting", "10", "PreFork: between two looks for surplus processes", &w.Surplus)
 	seconds("min_child_ttl", "10", "PreFork: after the start of a process until any is ended as surplus", &w.MinLife)
 	for _, name := range []string{"check_for_dead", "check_for_spawn"} {
 		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
 			conf.Seconds(&w.ignored, 0, 365*24*time.Hour))
 	}
+}
+
+// insteadOf0 has b, which binds p, store v where 0 was given, and 0 where
+// nothing was.
+func insteadOf0[T ~int | ~int64](b conf.Binder, p *T, v T) conf.Binder { return zeroBinder[T]{b, p, v} }
+
+type zeroBinder[T ~int | ~int64] struct {
+	conf.Binder
+	p *T
+	v T
+}
+
+func (b zeroBinder[T]) Set(vals []conf.Value) error {
+	err := b.Binder.Set(vals)
+	if err == nil && len(vals) > 0 && *b.p == 0 {
+		*b.p = b.v
+	}
+	return err
+}
+
+func (b zeroBinder[T]) Texts() []string {
+	if *b.p == b.v {
+		return []string{"0"}
+	}
+	return b.Binder.Texts()
 }
 
 // A scale is what the numbers of processes come to.
@@ -105,8 +134,8 @@ func (c *Config) preFork(s scale) (scale, []string) {
 	lower("min_servers", &s.min, w.Min, s.max, "max_servers")
 	s.maxSpare = orDefault(w.MaxSpare, defaultMaxSpare)
 	lower("max_spare_servers", &s.maxSpare, w.MaxSpare, max(s.max-1, 1), "max_servers less one")
-	s.minSpare = w.MinSpare
-	if s.minSpare == 0 {
+	s.minSpare = max(w.MinSpare, 0)
+	if w.MinSpare == 0 {
 		// As the original, which takes min_servers if that is given.
 		s.minSpare = orDefault(w.Min, defaultMinSpare)
 	}
@@ -128,7 +157,12 @@ type census struct {
 	waiting, busy, starting int
 	sinceStart              time.Duration // of the last process
 	sinceLook               time.Duration // for surplus
+	sinceClient             time.Duration // that reached a handler
 }
+
+// calmTime is how long no client has come when a pool goes down to what it
+// needs at the least; the original's number.
+const calmTime = 30 * time.Second
 
 // want says how many processes to start or to end now, by the original's
 // rules. Processes that are starting count as waiting.
@@ -146,8 +180,24 @@ func (s scale) want(c census, w *WorkersConfig) (start, end int) {
 		return 0, total - s.max
 	case c.sinceLook >= w.surplus() && c.sinceStart >= w.minLife() && waiting > s.maxSpare && total > s.min:
 		return 0, min(waiting-s.maxSpare, total-s.min)
+	case c.sinceClient >= calmTime && waiting > s.minSpare && total > s.min:
+		return 0, min(waiting-s.minSpare, total-s.min)
 	}
 	return 0, 0
+}
+
+// next says after what time want could have some process ended, with no
+// change but that of time; false if never.
+func (s scale) next(c census, w *WorkersConfig) (time.Duration, bool) {
+	total, waiting := c.waiting+c.busy+c.starting, c.waiting+c.starting
+	if !s.dynamic || total <= s.min || waiting <= s.minSpare {
+		return 0, false
+	}
+	d := calmTime - c.sinceClient
+	if waiting > s.maxSpare {
+		d = min(d, max(w.surplus()-c.sinceLook, w.minLife()-c.sinceStart))
+	}
+	return max(d, 10*time.Millisecond), true
 }
 
 func (w *WorkersConfig) surplus() time.Duration { return durationOr(w.Surplus, 10*time.Second) }

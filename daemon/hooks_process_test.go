@@ -1,0 +1,60 @@
+//go:build unix
+
+package daemon_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Without a supervisor the one process runs all hooks.
+func TestHooksInOneProcess(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT} {
+		r := startProgram(t, os.Args[0], "library", "--supervisor", "0")
+		addr := r.addr(0)
+		r.wait("hook serving", 1)
+		c := mustDial(t, addr)
+		fmt.Fprintf(c, "hello\n")
+		if got, err := c.r.ReadString('\n'); !strings.HasSuffix(got, " said hello\n") || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if code := r.end(sig); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+		var got []string
+		for _, m := range regexp.MustCompile(`(?m)^hook (.*) pid=\d+$`).FindAllStringSubmatch(r.text(), -1) {
+			got = append(got, m[1])
+		}
+		if s := strings.Join(got, ", "); s != "bound 1, worker-start, serving, handler, ending, worker-stop, ended" {
+			t.Errorf("%v: %s", sig, s)
+		}
+	}
+}
+
+// What the program itself finds wrong with a configuration refuses it, at the
+// start and at a restart.
+func TestConfiguredRefuses(t *testing.T) {
+	name := filepath.Join(openDir(t), "refuse")
+	t.Setenv("DAEMON_TEST_REFUSE", name)
+	r := startProgram(t, os.Args[0], "library")
+	r.wait("hook serving", 1)
+	old := r.only()
+	writeFile(t, name, "colour is missing")
+	r.signal(syscall.SIGHUP)
+	r.wait("is not good, and nothing is changed: colour is missing", 1)
+	if r.only() != old {
+		t.Error("another worker")
+	}
+	second := startProgram(t, os.Args[0], "library")
+	if code := second.status(); code != 1 || !strings.Contains(second.text(), "error: colour is missing") || strings.Contains(second.text(), "hook bound") {
+		t.Errorf("exit status %d", code)
+	}
+	os.Remove(name)
+	r.signal(syscall.SIGHUP)
+	r.wait("hook serving", 2)
+}

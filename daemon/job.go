@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"time"
+
+	"netserver/proc"
+)
+
+// runJob is what a process does that runs a job: it has become who the workers
+// are, and has neither ports nor keys.
+func (w *worker) runJob(ctx context.Context) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, watched()...)
+	defer signal.Stop(signals)
+	defer outlivePipes()()
+	c, _, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
+	if err != nil {
+		return w.fail(err)
+	}
+	endLog := w.openLog(c)
+	defer endLog()
+	w.p = &program{conf: c}
+	if err := w.confine(); err != nil {
+		return w.fail(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan struct{}) // the supervisor's end
+	go w.listen(ended)
+	go w.obeyForJob(ctx, signals, ended, stop)
+	if err := w.doJob(ctx, c); err != nil {
+		return w.fail(err)
+	}
+	return exitDone
+}
+
+func (w *worker) doJob(ctx context.Context, c *Config) error {
+	if len(c.Jobs.Command) > 0 {
+		return runCommand(ctx, c.Jobs.Command, w.v.environ)
+	}
+	if s := w.v.server; s != nil {
+		s.Config, s.Log = c.Server, w.log
+	}
+	if f := w.v.hooks.RunDequeue; f != nil {
+		if err := f(ctx); err != nil {
+			return fmt.Errorf("Hooks.RunDequeue: %w", err)
+		}
+	}
+	return nil
+}
+
+// obeyForJob ends the job when a signal or the supervisor says so, or when
+// there is no supervisor any more; then nobody but itself can kill it.
+func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended <-chan struct{}, stop func()) {
+	for {
+		select {
+		case s := <-signals:
+			// A job may finish when the server restarts.
+			if s != sigReload && !isOther(s) {
+				stop()
+			}
+		case c := <-w.commands:
+			switch {
+			case c.Op == opStop:
+				stop()
+			case c.Op == opLog && w.file != nil && len(c.files) > 0:
+				w.file.replace(c.files[0])
+				c.files = c.files[1:]
+			}
+			closeFiles(c.files)
+		case <-ended:
+			ended = nil
+			time.AfterFunc(max(w.p.conf.graceTime(), leastTime), proc.KillOwnGroup)
+			stop()
+		case <-ctx.Done():
+			// Another word from the supervisor could only be KILL, but it may
+			// end while the job takes its time.
+			if ended == nil {
+				return
+			}
+			ctx = context.Background()
+		}
+	}
+}
+
+// runCommand runs a program in this process's own group, until it ends or ctx
+// does; then it gets TERM, and what it has started too.
+func runCommand(ctx context.Context, argv, environ []string) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = jobEnviron(environ)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // the pipe to the log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("cannot start %s: %w", argv[0], unwrapPath(err))
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		proc.TerminateOwnGroup()
+		return <-done
+	}
+}
+
+func unwrapPath(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// jobEnviron is the server's environment without what is for the server alone.
+func jobEnviron(environ []string) []string {
+	var env []string
+	for _, kv := range proc.WithoutManager(environ) {
+		if !strings.HasPrefix(kv, "NETSERVER_") {
+			env = append(env, kv)
+		}
+	}
+	return env
+}

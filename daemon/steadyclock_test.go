@@ -1,0 +1,80 @@
+package daemon
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A clock that is set must not make anything happen early, late or many times.
+// It cannot be set for one process alone, so this looks at what the code does:
+// times that are compared come from time.Now and keep its steady reading, which
+// only a few functions drop. What is left is named here, with the reason why it
+// does no harm.
+func TestTimesKeepTheSteadyClock(t *testing.T) {
+	harmless := map[string]string{
+		"controlwire.go Round":     "shown to people only",
+		"sockets.go ModTime":       "compared for equality with another of the same file",
+		"proc/spawn.go ModTime":    "the same",
+		"proc/pidfile.go Truncate": "of the file",
+		"proc/pidfile.go ModTime":  "age of a file that nobody has locked",
+		"proc/began_linux.go Unix": "start of a process that a pid file names and that has not locked it; " +
+			"compared with the time of the file",
+	}
+	drop := map[string]bool{
+		"Unix": true, "UnixNano": true, "UnixMilli": true, "UnixMicro": true, "UTC": true, "Local": true, "In": true,
+		"Truncate": true, "ModTime": true, "Date": true, "Parse": true,
+	}
+	seen := make(map[string]bool)
+	for _, pattern := range []string{"*.go", "../proc/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) < 10 {
+			t.Fatalf("%d files, %v", len(files), err)
+		}
+		for _, name := range files {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			fset := token.NewFileSet()
+			f, err := parser.ParseFile(fset, name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				sel, ok := call.Fun.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				round0 := sel.Sel.Name == "Round" && len(call.Args) == 1 && isZero(call.Args[0])
+				x, _ := sel.X.(*ast.Ident)
+				file := x != nil && (x.Name == "os" || x.Name == "f" || x.Name == "filepath" || x.Name == "p")
+				if !drop[sel.Sel.Name] && !round0 || file {
+					return true
+				}
+				use := strings.TrimPrefix(name, "../") + " " + sel.Sel.Name
+				if harmless[use] == "" {
+					t.Errorf("%v: %s drops the steady reading of a time", fset.Position(n.Pos()), sel.Sel.Name)
+				}
+				seen[use] = true
+				return true
+			})
+		}
+	}
+	for use := range harmless {
+		if !seen[use] {
+			t.Errorf("%s is not there any more", use)
+		}
+	}
+}
+
+func isZero(e ast.Expr) bool {
+	l, ok := e.(*ast.BasicLit)
+	return ok && l.Value == "0"
+}
