@@ -40,7 +40,7 @@ func benchIsolation(b *testing.B, kind string, clients int) {
 	pids := make([][]int, 2)
 	for i := range servers {
 		r := start(b, "--port", "127.0.0.1:0/ssl", "--key_isolation", strconv.Itoa(i), "--SSL_cert_file", both,
-			"--max_handshakes_per_source", "0", "--log_level", "2")
+			"--log_level", "2")
 		r.serving()
 		servers[i], pids[i] = r, []int{r.pid(), r.only()}
 		many(b, r.addr(0), 200, clients, k)

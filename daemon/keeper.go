@@ -67,7 +67,7 @@ func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) 
 		}
 		k.addPort(s, params, r.Spec)
 	}
-	if pl.needsSelfSigned() {
+	if len(s.selfSigned) > 0 {
 		return k, k.addSelf(s.selfSigned)
 	}
 	return k, nil

@@ -20,7 +20,7 @@ var ErrSlow = errors.New("the process that holds the private keys does not answe
 // not make.
 var ErrRefused = errors.New("the process that holds the private keys refused to sign")
 
-// Timeout bounds the wait for a signature.
+// Timeout bounds the wait for a signature; half of it may be enough to give up.
 const Timeout = 10 * time.Second
 
 // maxWaiting is how many requests may be under way: no more than the buffers
@@ -44,7 +44,8 @@ type Client struct {
 	broken  error
 
 	// Of whoever reads.
-	in []byte
+	in    []byte
+	until time.Time // the read deadline
 }
 
 // NewClient returns a Client that asks over c, which it closes with itself.
@@ -94,8 +95,28 @@ func (k *remote) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 // A call is a request that is waited for.
 type call struct {
 	done  chan result // holds one
-	timer *time.Timer
+	timer *time.Timer // nil until it is needed
+	armed bool
 	buf   []byte
+}
+
+// late returns when the call has taken too long. Most calls never ask.
+func (p *call) late() <-chan time.Time {
+	switch {
+	case p.timer == nil:
+		p.timer = time.NewTimer(Timeout)
+	case !p.armed:
+		p.timer.Reset(Timeout)
+	}
+	p.armed = true
+	return p.timer.C
+}
+
+func (p *call) stop() {
+	if p.armed {
+		p.timer.Stop()
+		p.armed = false
+	}
 }
 
 type result struct {
@@ -106,17 +127,14 @@ type result struct {
 func (c *Client) ask(r request) ([]byte, error) {
 	p, ok := c.calls.Get().(*call)
 	if !ok {
-		p = &call{done: make(chan result, 1), timer: time.NewTimer(Timeout)}
-	} else {
-		p.timer.Reset(Timeout)
+		p = &call{done: make(chan result, 1)}
 	}
-	defer p.timer.Stop()
 	select {
 	case c.room <- struct{}{}:
 	default:
 		select {
 		case c.room <- struct{}{}:
-		case <-p.timer.C:
+		case <-p.late():
 			return nil, ErrSlow
 		}
 	}
@@ -126,7 +144,7 @@ func (c *Client) ask(r request) ([]byte, error) {
 	}
 	c.send(r, p)
 	res, ok := c.await(r.id, p)
-	if ok {
+	if p.stop(); ok {
 		c.calls.Put(p)
 	}
 	return res.sig, res.err
@@ -158,30 +176,34 @@ func (c *Client) send(r request, p *call) {
 // await waits for the answer, and reads the answers of all unless somebody
 // else does. It returns false if p may still be answered.
 func (c *Client) await(id uint32, p *call) (result, bool) {
-	for {
-		select {
-		case r := <-p.done:
-			return r, true
-		default:
-		}
+	leads := false
+	select {
+	case r := <-p.done:
+		return r, true
+	case c.lead <- struct{}{}:
+		leads = true
+	default:
 		select {
 		case r := <-p.done:
 			return r, true
 		case c.lead <- struct{}{}:
-			r, ok, late := c.read(p)
-			<-c.lead
-			if ok {
-				return r, true
-			}
-			if late {
-				c.forget(id)
-				return result{err: ErrSlow}, false
-			}
-		case <-p.timer.C:
-			c.forget(id)
-			return result{err: ErrSlow}, false
+			leads = true
+		case <-p.late():
 		}
 	}
+	if leads {
+		if r, ok := c.leading(p); ok {
+			return r, true
+		}
+	}
+	c.forget(id)
+	return result{err: ErrSlow}, false
+}
+
+// leading reads, and lets somebody else read afterwards.
+func (c *Client) leading(p *call) (result, bool) {
+	defer func() { <-c.lead }()
+	return c.read(p)
 }
 
 // forget: the answer still counts for room when it comes.
@@ -193,13 +215,17 @@ func (c *Client) forget(id uint32) {
 	}
 }
 
-// read reads answers until p has its own.
-func (c *Client) read(p *call) (r result, ok, late bool) {
-	c.c.SetReadDeadline(time.Now().Add(Timeout))
+// read reads answers until p has its own, or it is too late.
+func (c *Client) read(p *call) (r result, ok bool) {
+	// A deadline for each would cost as much as the rest.
+	if now := time.Now(); c.until.Sub(now) < Timeout/2 {
+		c.until = now.Add(Timeout)
+		c.c.SetReadDeadline(c.until)
+	}
 	for {
 		select {
 		case r := <-p.done:
-			return r, true, false
+			return r, true
 		default:
 		}
 		n, err := c.c.Read(c.in[len(c.in):cap(c.in)])
@@ -210,7 +236,7 @@ func (c *Client) read(p *call) (r result, ok, late bool) {
 		case !good:
 			c.fail(fmt.Errorf("%w: it sent what is no answer", ErrGone))
 		case errors.As(err, &ne) && ne.Timeout():
-			return r, false, true
+			return r, false
 		case err == io.EOF:
 			c.fail(ErrGone)
 		case err != nil:

@@ -98,12 +98,14 @@ func (p *peer) take(b []byte) []byte {
 			break
 		}
 		p.skip, rest = skip, rest[n:]
-		p.answer(r)
+		p.answer(r, len(rest) > 0)
 	}
 	return b[:copy(b, rest)]
 }
 
-func (p *peer) answer(r request) {
+// answer signs here if that is quick or nothing more has come; what comes
+// meanwhile is then read at once, and all but the last of it signed elsewhere.
+func (p *peer) answer(r request, more bool) {
 	k, f, st := p.s.judge(r)
 	cost := 1.0
 	if st != statusSigned {
@@ -117,7 +119,7 @@ func (p *peer) answer(r request) {
 	switch {
 	case st != statusSigned:
 		p.refuse(r, st)
-	case k.fast:
+	case k.fast || !more:
 		p.put(p.sign(k, f, r))
 	default:
 		p.flush()
