@@ -26,6 +26,7 @@ type keeper struct {
 	allowed *allowed
 	ports   []keptPort
 	secrets []string // files of which workers get nothing
+	threads bool     // a thread waits for each worker
 
 	mu    sync.Mutex // one pair is read at a time
 	pairs map[certfile.Files]*kept
@@ -51,6 +52,10 @@ type kept struct {
 // newest are for workers that are not there yet.
 const keptKeys = 4
 
+// maxThreads is for how many workers a thread each waits, which saves the
+// wake-ups of other threads.
+const maxThreads = 16
+
 // newKeeper returns the keeper of what is to be a generation, or nil if its
 // workers read keys themselves.
 func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) (*keeper, error) {
@@ -59,6 +64,8 @@ func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) 
 	}
 	k := &keeper{allowed: allowedFiles(&generation{conf: c, plan: pl, contents: contents}), pairs: make(map[certfile.Files]*kept)}
 	k.server = signer.New(&k.ring, c.Process.SignRate)
+	sc, _ := c.scale()
+	k.threads = max(sc.min, sc.max) <= maxThreads
 	k.addPort(s, c.Server.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
 	for _, r := range pl.Ports {
 		params, err := c.Server.TLS.With(r.Spec.Params)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 
@@ -13,8 +14,8 @@ import (
 // A loan is a worker's way to the keys of its generation.
 type loan struct {
 	keeper *keeper
-	conn   net.Conn // the supervisor's end
-	file   *os.File // the worker's, until it was handed over
+	conn   io.ReadWriteCloser // the supervisor's end
+	file   *os.File           // the worker's, until it was handed over
 	counts signer.Counts
 }
 
@@ -25,9 +26,18 @@ func (k *keeper) lend(in *initial) (*loan, error) {
 		return nil, nil
 	}
 	l := &loan{keeper: k}
-	var err error
-	if l.conn, l.file, err = proc.NewPair(); err != nil {
+	mine, theirs, err := proc.NewPair()
+	if err != nil {
 		return nil, err
+	}
+	l.conn, l.file = mine, theirs
+	if !k.threads {
+		l.conn, err = proc.ConnOf(mine)
+		mine.Close()
+		if err != nil {
+			theirs.Close()
+			return nil, err
+		}
 	}
 	in.Signer, in.SelfSigned, in.SelfKey = true, k.self, k.selfID
 	return l, nil

@@ -8,7 +8,7 @@ import (
 )
 
 // NewPair makes a socket pair, which this system has not.
-func NewPair() (net.Conn, *os.File, error) { return nil, nil, errNoLink() }
+func NewPair() (mine, theirs *os.File, err error) { return nil, nil, errNoLink() }
 
 // ConnOf makes a connection of a file that NewPair made in the parent.
 func ConnOf(*os.File) (net.Conn, error) { return nil, errNoLink() }

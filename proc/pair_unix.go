@@ -11,9 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewPair makes a socket pair for a stream of bytes: a connection, and the
-// file of the other end, which is for a child. The caller closes both.
-func NewPair() (net.Conn, *os.File, error) {
+// NewPair makes a socket pair for a stream of bytes: the two ends, of which
+// one is for a child. Reading and writing them blocks a thread, which costs
+// less CPU than to wait for them, and Close does not end a Read; see ConnOf.
+// The caller closes both.
+func NewPair() (mine, theirs *os.File, err error) {
 	syscall.ForkLock.RLock()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err == nil {
@@ -24,18 +26,11 @@ func NewPair() (net.Conn, *os.File, error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	mine, theirs := os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair")
-	defer mine.Close()
-	c, err := ConnOf(mine)
-	if err != nil {
-		theirs.Close()
-		return nil, nil, err
-	}
-	return c, theirs, nil
+	return os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair"), nil
 }
 
-// ConnOf makes a connection of a file that NewPair made in the parent. The
-// caller closes f.
+// ConnOf makes a connection of a file that NewPair made, here or in the
+// parent: no thread waits for it. The caller closes f.
 func ConnOf(f *os.File) (net.Conn, error) {
 	c, err := net.FileConn(f)
 	if err != nil {

@@ -48,7 +48,7 @@ const refusedCost = 10
 // Serve answers the requests that come over c until that ends, and closes it.
 // What is refused is told to refused, if that is not nil. The error is nil if
 // the other side ended the connection.
-func (s *Server) Serve(c net.Conn, counts *Counts, refused func(reason string)) error {
+func (s *Server) Serve(c io.ReadWriteCloser, counts *Counts, refused func(reason string)) error {
 	defer c.Close()
 	p := &peer{s: s, c: c, counts: counts, refused: refused, free: cap(s.slots), pace: pace{rate: float64(s.rate)}}
 	p.idle.L = &p.mu
@@ -72,7 +72,7 @@ func (s *Server) Serve(c net.Conn, counts *Counts, refused func(reason string)) 
 // A peer is a process that asks.
 type peer struct {
 	s       *Server
-	c       net.Conn
+	c       io.ReadWriteCloser
 	counts  *Counts
 	refused func(string)
 	pace    pace
