@@ -166,7 +166,7 @@ var waysOfKeys = map[string]struct {
 	"encrypted":   {"P-256", encrypted},
 	"PKCS #12":    {"RSA", asPKCS12},
 	"directory":   {"P-384", directory},
-	"by SNI name": {"P-256", byName},
+	"by SNI name": {"P-256", bySNIName},
 }
 
 func put(t *testing.T, dir, name string, data ...[]byte) string {
@@ -218,7 +218,7 @@ func directory(t *testing.T, dir string, k keyed) []string {
 	return []string{"--SSL_cert_dir", dir}
 }
 
-func byName(t *testing.T, dir string, k keyed) []string {
+func bySNIName(t *testing.T, dir string, k keyed) []string {
 	key := put(t, dir, "key.pem", k.pem)
 	return []string{"--SSL_cert_file", "www.example.com=" + put(t, dir, "cert.pem", k.certPEM()), "--SSL_key_file", "www.example.com=" + key}
 }

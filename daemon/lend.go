@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 
+	"netserver/daemon/control"
 	"netserver/proc"
 	"netserver/tlsparams/signer"
 )
@@ -73,4 +74,12 @@ func (l *loan) serve(s *supervisor, id, pid int) {
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		s.log.Debug("signatures for a worker ended", "worker", id, "err", err)
 	}
+}
+
+// signatures returns the counts for the control socket.
+func (l *loan) signatures() *control.Signatures {
+	if l == nil {
+		return nil
+	}
+	return &control.Signatures{Signed: l.counts.Signed.Load(), Refused: l.counts.Refused.Load(), Slowed: l.counts.Slowed.Load()}
 }
