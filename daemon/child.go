@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/proc"
+	"netserver/tlsparams/certfile"
 )
 
 // A child is a worker as its supervisor sees it.
@@ -21,6 +22,7 @@ type child struct {
 	outbox chan command // what is to be sent; closed when it is gone
 	began  time.Time
 	hasLog bool
+	lent   *loan // its way to private keys, or nil
 
 	ready   bool
 	leaving bool
@@ -78,15 +80,23 @@ func (s *supervisor) spawn(g *generation) error {
 		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
 		Follow: g.follows(),
 	}
+	lent, err := g.keeper.lend(in)
+	if err != nil {
+		closeFiles(files)
+		return err
+	}
+	files = lent.add(files)
 	if in.HasLog {
 		files = append([]*os.File{s.logFile.Current()}, files...)
 	}
 	w, err := s.startProcess(g, in, proc.Start{Files: files, Stdout: os.Stdout, Stderr: s.v.stderrFile()})
 	if err != nil {
+		lent.begin(s, nil)
 		return err
 	}
 	s.nextWorker++
 	w.id, w.hasLog = s.nextWorker, in.HasLog
+	lent.begin(s, w)
 	g.workers[w] = struct{}{}
 	g.started = w.began
 	go s.attend(w, allowedFiles(g))
@@ -140,7 +150,15 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 		limit.wait()
 		if m.Op == opRead {
 			data, err := allowed.read(m.Path, m.Fresh)
+			data, err = w.gen.keeper.withhold(m.Path, data, err)
 			if send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)}) != nil {
+				break
+			}
+			continue
+		}
+		if m.Op == opLoad {
+			pair := w.gen.keeper.load(certfile.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
+			if send(w.proc.Link, message{Op: opData, ID: m.ID, Pair: pair}) != nil {
 				break
 			}
 			continue

@@ -80,6 +80,7 @@ func (g *generation) overview() control.Generation {
 		o.Workers = append(o.Workers, control.Worker{
 			ID: w.id, PID: w.proc.Pid(), State: w.condition(), Uptime: inSeconds(time.Since(w.began)),
 			Clients: w.status.Clients, InHandler: w.status.Serving, Served: w.status.Total,
+			Signatures: w.lent.signatures(),
 		})
 	}
 	return o

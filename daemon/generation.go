@@ -22,6 +22,7 @@ type generation struct {
 	binary *proc.Binary
 	// contents are of files of TLS, as they were found good.
 	contents map[string][]byte
+	keeper   *keeper // of the private keys; nil if the workers read them themselves
 	scale    scale
 	workers  map[*child]struct{}
 
@@ -72,6 +73,11 @@ func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents ma
 // beginWith is begin with a program file, which it closes if it fails.
 func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
+	keeper, err := s.newKeeper(c, pl, contents)
+	if err != nil {
+		binary.Close()
+		return err
+	}
 	opened, err := s.open(ctx, pl)
 	if err != nil {
 		binary.Close()
@@ -90,7 +96,7 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 	sc, _ := c.scale()
 	s.nextGen++
 	g := &generation{
-		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, scale: sc,
+		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, keeper: keeper, scale: sc,
 		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)

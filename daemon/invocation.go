@@ -132,7 +132,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		c.Server.Ports = ports
 	}
 	files := new(fileList)
-	env := tlsparams.Env{ReadFile: files.read}
+	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
 	if err := errors.Join(err, perr); err != nil {

@@ -99,7 +99,7 @@ func library() int {
 
 // A running is a server that a test started as a process.
 type running struct {
-	t    *testing.T
+	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{}
 	err  error
@@ -121,12 +121,12 @@ func (r *running) text() string {
 }
 
 // start starts the command with args.
-func start(t *testing.T, args ...string) *running {
+func start(t testing.TB, args ...string) *running {
 	t.Helper()
 	return startProgram(t, os.Args[0], "command", args...)
 }
 
-func startProgram(t *testing.T, path, program string, args ...string) *running {
+func startProgram(t testing.TB, path, program string, args ...string) *running {
 	t.Helper()
 	r := &running{t: t, done: make(chan struct{})}
 	r.cmd = exec.Command(path, args...)
@@ -212,7 +212,7 @@ func (r *running) children() []int {
 	return childrenOf(r.t, r.pid())
 }
 
-func childrenOf(t *testing.T, pid int) []int {
+func childrenOf(t testing.TB, pid int) []int {
 	t.Helper()
 	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	if err != nil || len(lists) == 0 {

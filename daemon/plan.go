@@ -32,6 +32,7 @@ type plan struct {
 	Notes    []string // lines for the log
 	Files    []string // certificates, keys and the like that a worker may ask for
 	Dirs     []string // directories of such files
+	Isolate  bool     // the supervisor keeps private keys to itself
 }
 
 // layers returns the plan as a source of configuration.
@@ -60,7 +61,10 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 		}
 	}
 	pl.Files, pl.Dirs = files.names(), tlsDirs(pl)
-	return pl, nil
+	var notes []string
+	pl.Isolate, notes, err = p.isolation()
+	pl.Notes = append(pl.Notes, notes...)
+	return pl, err
 }
 
 // fileList reads files and notes their names.
@@ -203,6 +207,12 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
 	if have.ReadFile == nil {
 		have.ReadFile = env.ReadFile
+	}
+	if have.Pair == nil {
+		have.Pair = env.Pair
+	}
+	if env.SignOnly {
+		have.SignOnly = true
 	}
 	if env.Unfollowed {
 		have.Unfollowed = true

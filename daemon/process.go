@@ -33,6 +33,13 @@ type ProcessConfig struct {
 	Landlock string
 	// LandlockWrite are directories that stay writable.
 	LandlockWrite []string
+	// KeyIsolation keeps private keys out of the workers: "1", "0", or "auto"
+	// (the default): if they have another user than the supervisor. They can
+	// have it sign TLS handshakes, and nothing else.
+	KeyIsolation string
+	// SignRate is how many signatures a second each worker may have; further
+	// ones wait. 0 is 5000 for each CPU.
+	SignRate int
 	// Limits are the workers' own.
 	Limits []proc.Limit
 
@@ -70,6 +77,8 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define("no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
 	define("landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
 	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
+	define("key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the processes that serve clients; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
+	define("sign_rate", "N", "", "signatures a second that a serving process may have with key_isolation; further ones wait (default: 5000 for each CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
 		define("limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", conf.Func(p.setLimit(name)))
 	}
@@ -219,7 +228,7 @@ func (p *ProcessConfig) needsWorkers() []string {
 	var bad []string
 	for name, given := range map[string]bool{
 		"user": p.User != "", "group": p.Group != "", "chroot": p.Chroot != "",
-		"landlock": p.Landlock == "1", "no_new_privs": p.NoNewPrivs == "1", "limit_...": len(p.Limits) > 0, "umask": p.Umask != nil,
+		"landlock": p.Landlock == "1", "no_new_privs": p.NoNewPrivs == "1", "key_isolation": p.KeyIsolation == "1", "limit_...": len(p.Limits) > 0, "umask": p.Umask != nil,
 		"background": p.Background, "setsid": p.Setsid, "sig_passthrough": len(p.SigPassthrough) > 0,
 	} {
 		if given {

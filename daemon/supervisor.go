@@ -349,6 +349,7 @@ func (s *supervisor) state() []string {
 			list = append(list, fmt.Sprintf("state: worker %d, pid %d, generation %d, %s, up %s, clients %d, in the handler %d, served %d",
 				w.id, w.proc.Pid(), g.id, w.condition(), time.Since(w.began).Round(time.Second), w.status.Clients, w.status.Serving, w.status.Total))
 		}
+		list = append(list, g.signatures()...)
 	}
 	return append(list, s.jobs.state()...)
 }

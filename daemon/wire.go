@@ -22,7 +22,7 @@ const (
 	opDrain    = "drain"    // take no more clients; those here have the grace time
 	opStop     = "stop"     // cut everyone
 	opLog      = "log"      // write the log to the file that comes along
-	opData     = "data"     // answer to opRead
+	opData     = "data"     // answer to opRead and opLoad
 	opFiles    = "files"    // these were changed: read them again; without any, all
 	opStatus   = "status"   // both ways: how many clients there are
 
@@ -30,6 +30,7 @@ const (
 	opReady  = "ready"  // serving
 	opFailed = "failed" // cannot serve, and why
 	opRead   = "read"   // asks for the content of a file
+	opLoad   = "load"   // asks for a certificate whose key the supervisor keeps
 	opExit   = "exit"   // asks for the end of the server
 
 	// from a check
@@ -57,7 +58,10 @@ type message struct {
 	Paths    []string       `json:",omitempty"`
 	Data     []byte         `json:",omitempty"`
 	Lines    []string       `json:",omitempty"`
-	Fresh    bool           `json:",omitempty"` // of opRead: as it is now, not as it was checked
+	Fresh    bool           `json:",omitempty"` // of opRead and opLoad: as it is now, not as it was checked
+	Key      string         `json:",omitempty"` // of opLoad, beside the certificate's Path
+	Have     []byte         `json:",omitempty"` // of opLoad: the digest of what is there
+	Pair     *pairAnswer    `json:",omitempty"` // answer to opLoad
 	// Contents, beside a plan, are of files that it names.
 	Contents map[string][]byte `json:",omitempty"`
 	Ask      *ask              `json:",omitempty"` // see controlwire.go
@@ -73,7 +77,9 @@ type initial struct {
 	Worker     int
 	HasLog     bool   // the first inherited file is the log
 	Secret     []byte // for ticket keys
-	SelfSigned []byte // PEM: a certificate and its key
+	SelfSigned []byte // PEM: a certificate and its key, or without that if Signer is set
+	Signer     bool   // the last inherited file leads to the private keys, which can sign handshakes
+	SelfKey    uint32 // with Signer: by which the key of SelfSigned is known
 	MaxServing int    // clients in the handler; 0 is what the configuration says
 	MaxClients int    // after so many clients the worker ends; 0 is never
 	Report     bool   // send a status with every change

@@ -21,17 +21,19 @@ import (
 	"netserver/proc"
 	"netserver/sock"
 	"netserver/tlsparams"
+	"netserver/tlsparams/signer"
 )
 
 // A worker is a process that serves clients for a supervisor.
 type worker struct {
-	v    *invocation
-	link *proc.Link
-	log  *slog.Logger
-	file *logFile // nil if the log is standard error
-	init *initial
-	p    *program
-	ls   []net.Listener
+	v      *invocation
+	link   *proc.Link
+	log    *slog.Logger
+	file   *logFile // nil if the log is standard error
+	init   *initial
+	p      *program
+	ls     []net.Listener
+	signer *signer.Client // signs handshakes with keys that the supervisor keeps; nil if it does not
 
 	drain    context.CancelFunc // ends the context of Serve
 	sender   chan struct{}      // has something if the status is to be sent
@@ -193,8 +195,11 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 		c.Server.MaxServing = n
 	}
 	env := tlsparams.Env{ReadFile: w.readFile, TicketSecret: w.init.Secret, Unfollowed: w.init.Follow, Log: w.log}
-	var err error
-	if env.SelfSigned, err = selfSignedOf(w.init.SelfSigned); err != nil {
+	err := w.isolate(&env)
+	if err != nil {
+		return err
+	}
+	if env.SelfSigned, err = w.selfSigned(); err != nil {
 		return err
 	}
 	if w.p, err = w.v.prepare(c, res, env); err != nil {
@@ -456,31 +461,47 @@ const readTime = 30 * time.Second
 // this process may not; what it refuses because this process could have put it
 // there, is read here.
 func (w *worker) readFile(path string) ([]byte, error) {
+	m, err := w.ask(message{Op: opRead, Path: path, Fresh: w.started.Load()})
+	switch {
+	case errors.Is(err, errAlone) || err == nil && m.Failed == ownWay:
+		return readFile(path)
+	case errors.Is(err, errSilent):
+		return nil, failed(path, err.Error())
+	case err != nil:
+		return nil, err
+	}
+	return m.Data, failed(path, m.Failed)
+}
+
+var (
+	errAlone  = errors.New("the supervisor is gone")
+	errSilent = errors.New("the supervisor does not answer")
+)
+
+// ask sends a message that the supervisor answers, and waits for that.
+func (w *worker) ask(m message) (message, error) {
 	answer := make(chan message, 1)
 	w.mu.Lock()
 	w.lastID++
-	id := w.lastID
+	m.ID = w.lastID
 	gone := w.gone
 	if !gone {
-		w.answers[id] = answer
+		w.answers[m.ID] = answer
 	}
 	w.mu.Unlock()
 	if gone {
-		return readFile(path)
+		return message{}, errAlone
 	}
-	if err := send(w.link, message{Op: opRead, ID: id, Path: path, Fresh: w.started.Load()}); err != nil {
-		return nil, err
+	if err := send(w.link, m); err != nil {
+		return message{}, err
 	}
 	t := time.NewTimer(readTime)
 	defer t.Stop()
 	select {
 	case m := <-answer:
-		if m.Failed == ownWay {
-			return readFile(path)
-		}
-		return m.Data, failed(path, m.Failed)
+		return m, nil
 	case <-t.C:
-		return nil, failed(path, "the supervisor does not answer")
+		return message{}, errSilent
 	}
 }
 

@@ -174,7 +174,7 @@ func (p *Params) certConflict() *Error {
 
 func (s *Source) fileSlot(key string, f certfile.Files) (*slot, error) {
 	sl := &slot{key: key, files: f}
-	if _, err := sl.load(s.loader(), &s.share, s.env.now(), true); err != nil {
+	if _, err := sl.load(s.pairs(), &s.share, s.env.now()); err != nil {
 		return nil, s.fileError(key, err)
 	}
 	return sl, nil

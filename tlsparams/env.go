@@ -18,6 +18,8 @@ type Env struct {
 	ClientCAs    *x509.CertPool                    // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
 	TicketSecret []byte                            // shared by the processes of one server: ticket keys are made from it; nil: each process its own
 	ReadFile     func(file string) ([]byte, error) // instead of reading from disk, for processes that may not
+	Pair         PairFunc                          // instead of reading certificates with their keys, for processes that are to have no keys
+	SignOnly     bool                              // keys sign and can do nothing else, as those of Pair: suites with RSA key exchange are left out
 	HTTP         *http.Client                      // for OCSP; nil: a client that waits 5 seconds at most
 	Poll         time.Duration                     // how often Run looks at each file, beside following them; 0: 30 s, negative: never
 	Unfollowed   bool                              // Run does not follow the files: who may read them calls Reload

@@ -73,7 +73,7 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 			continue
 		}
 		before := sl.cur.Load()
-		changed, err := sl.load(s.loader(), &s.share, s.env.now(), false)
+		changed, err := sl.load(s.pairs(), &s.share, s.env.now())
 		if err != nil {
 			err = s.fileError(sl.key, err)
 			*errs = append(*errs, err)

@@ -174,7 +174,7 @@ func (b *siteBuilder) suites() {
 			b.fail("SSL_cipher_list", quote(text), err.Error(), err)
 			return
 		}
-		st.listed = ids
+		st.listed = b.signable(text, ids)
 	}
 	switch {
 	case st.listed != nil:

@@ -93,23 +93,15 @@ func takeOnce(l *certfile.Loader, f certfile.Files) (*snapshot, error) {
 	return s, nil
 }
 
-// load reads the slot's files and serves what they hold. Without force it
-// keeps what is served if the contents are the same, or are past their time
-// while what is served is not. changed tells whether another is served now.
-func (s *slot) load(l *certfile.Loader, share *sharer, now time.Time, first bool) (changed bool, err error) {
-	snap, err := take(l, s.files)
-	if err != nil {
-		return false, err
-	}
-	defer clear(snap.key)
+// load reads the slot's files and serves what they hold. It keeps what is
+// served if the contents are the same, or are past their time while what is
+// served is not. changed tells whether another is served now.
+func (s *slot) load(read PairFunc, share *sharer, now time.Time) (changed bool, err error) {
 	s.mu.Lock()
-	same := !first && snap.digest == s.digest
+	have := s.digest
 	s.mu.Unlock()
-	if same {
-		return false, nil
-	}
-	pair, err := l.Parse(s.files.Cert, snap.cert, s.files.Key, snap.key)
-	if err != nil {
+	pair, digest, err := read(s.files, have)
+	if err != nil || pair == nil {
 		return false, err
 	}
 	c := pair.TLS()
@@ -125,7 +117,7 @@ func (s *slot) load(l *certfile.Loader, share *sharer, now time.Time, first bool
 	share.chain(c)
 	s.cur.Store(c)
 	s.mu.Lock()
-	s.digest, s.since, s.lastWarn = snap.digest, now, 0
+	s.digest, s.since, s.lastWarn = digest, now, 0
 	s.mu.Unlock()
 	return true, nil
 }

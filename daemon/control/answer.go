@@ -55,6 +55,15 @@ type Worker struct {
 	Served      uint64  `json:"served"`
 	Memory      *int64  `json:"memory_bytes"`
 	Descriptors *int    `json:"descriptors"`
+
+	Signatures *Signatures `json:"signatures,omitempty"` // with key_isolation
+}
+
+// Signatures are what a worker had its supervisor sign.
+type Signatures struct {
+	Signed  uint64 `json:"signed"`
+	Refused uint64 `json:"refused"` // that belong to no handshake
+	Slowed  uint64 `json:"slowed"`  // that had to wait, as there were too many
 }
 
 // A Listener is a port and what has become of its clients since the start of

@@ -18,7 +18,7 @@ _netserver_value() {
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
 	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
-	no_new_privs|landlock|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
+	no_new_privs|landlock|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	sig_passthrough) _netserver_reply -W 'WINCH USR1 USR2 HUP QUIT CONT ALRM IO' -- "$2" ;;
 	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
@@ -82,19 +82,20 @@ _netserver() {
 		_netserver_reply -P -- -W "help version 
 		port host proto unix_type ipv server_type conf_file unknown_keys
 		log_level log_file log_format check peer peer_host cert sni user group
-		chroot umask no_new_privs landlock landlock_write limit_nofile
-		limit_core limit_nproc limit_as limit_memlock pid_file background
-		setsid supervisor hup_grace leave_children_open_on_hup sig_passthrough
-		control_socket control_mode control_owner min_servers
-		min_spare_servers max_spare_servers max_requests clients_per_server
-		check_for_waiting min_child_ttl check_for_dead check_for_spawn
-		proxy_to proxy_connect_timeout proxy_answer_timeout proxy_answers echo
-		echo_control exec_stderr exec_pipes exec_kill_after max_connections
-		max_servers handshake_queue max_handshakes max_handshakes_per_source
-		max_handshakes_per_prefix max_per_source max_per_prefix
-		connection_rate connection_rate_per_source connection_rate_per_prefix
-		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
-		max_memory limits_shadow penalty_points penalty_time penalty_max_time
+		chroot umask no_new_privs landlock landlock_write key_isolation
+		sign_rate limit_nofile limit_core limit_nproc limit_as limit_memlock
+		pid_file background setsid supervisor hup_grace
+		leave_children_open_on_hup sig_passthrough control_socket control_mode
+		control_owner min_servers min_spare_servers max_spare_servers
+		max_requests clients_per_server check_for_waiting min_child_ttl
+		check_for_dead check_for_spawn proxy_to proxy_connect_timeout
+		proxy_answer_timeout proxy_answers echo echo_control exec_stderr
+		exec_pipes exec_kill_after max_connections max_servers handshake_queue
+		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
+		max_per_source max_per_prefix connection_rate
+		connection_rate_per_source connection_rate_per_prefix datagram_rate
+		datagram_rate_per_source datagram_rate_per_prefix max_memory
+		limits_shadow penalty_points penalty_time penalty_max_time
 		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
 		defer_accept timeout_first_byte timeout_hello timeout_first_request
 		timeout_idle timeout_write min_read_rate min_write_rate

@@ -59,6 +59,8 @@ complete -c netserver -n '__netserver_keys' -l umask -x -d 'file mode mask, octa
 complete -c netserver -n '__netserver_keys' -l no_new_privs -x -a 'auto 0 1' -d 'keep programs from gaining rights by setuid files'
 complete -c netserver -n '__netserver_keys' -l landlock -x -a 'auto 0 1' -d 'Linux: let serving processes read only files that the ...'
 complete -c netserver -n '__netserver_keys' -l landlock_write -x -a '(__fish_complete_directories)' -d 'directory that stays writable under landlock'
+complete -c netserver -n '__netserver_keys' -l key_isolation -x -a 'auto 0 1' -d 'keep private keys in the supervisor, which signs TLS ...'
+complete -c netserver -n '__netserver_keys' -l sign_rate -x -d 'signatures a second that a serving process may have with ...'
 complete -c netserver -n '__netserver_keys' -l limit_nofile -x -d 'the system\'s limit of that name for processes that serve ...'
 complete -c netserver -n '__netserver_keys' -l limit_core -x -d 'the system\'s limit of that name for processes that serve ...'
 complete -c netserver -n '__netserver_keys' -l limit_nproc -x -d 'the system\'s limit of that name for processes that serve ...'

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"netserver/conf"
+	"netserver/tlsparams"
+)
+
+// isolation decides whether the supervisor keeps the private keys to itself
+// and serving processes have it sign their handshakes.
+func (p *program) isolation() (on bool, notes []string, err error) {
+	pr := &p.conf.Process
+	sources := sourcesOf(p.transports)
+	id := p.conf.identity
+	other := id.Account != nil && id.Account.UID != os.Geteuid()
+	forced := pr.KeyIsolation == "1"
+	if pr.KeyIsolation == "0" || len(sources) == 0 || !forced && !other {
+		return false, nil, nil
+	}
+	refuse := func(why, hint string) error {
+		return &conf.Problem{Key: "key_isolation", Err: errors.New(why), Hint: hint}
+	}
+	if fromCode(sources) {
+		if forced {
+			return false, nil, refuse("certificates that the program's own code gives have their keys in every process", "give the files' names with SSL_cert_file, or set key_isolation 0")
+		}
+		notes = append(notes, "key_isolation: certificates that the program's own code gives have their keys in every process")
+	}
+	if path := plantable(p, sources); other && path != "" {
+		why := fmt.Sprintf("%s is in a directory that user %s, who serves the clients, may write to: keys there cannot be kept from it", path, id.Account.User)
+		if forced {
+			return false, nil, refuse(why, "give the directory to another owner, or set key_isolation 0")
+		}
+		return false, append(notes, "key_isolation is off: "+why), nil
+	}
+	return true, append(notes, "private keys stay in this process; those that serve clients can have it sign TLS handshakes, and nothing else"), nil
+}
+
+// fromCode reports whether a certificate came from the program's own code.
+func fromCode(sources []*tlsparams.Source) bool {
+	for _, s := range sources {
+		for _, c := range s.Status() {
+			if c.Parameter == "SSL_cert" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plantable returns a file of a certificate or key in whose place those who
+// serve the clients could put another, or "".
+func plantable(p *program, sources []*tlsparams.Source) string {
+	a := p.conf.identity.Account
+	if a == nil {
+		return ""
+	}
+	for _, s := range sources {
+		var list []string
+		for _, c := range s.Status() {
+			list = append(list, c.CertFile, c.KeyFile)
+		}
+		par := s.Params()
+		list = append(list, par.PasswdFile)
+		if par.CertDir != "" {
+			list = append(list, filepath.Join(par.CertDir, "certificates"))
+		}
+		for _, f := range list {
+			if f != "" && ownerMayPlant(f, a.UID, a.Groups) {
+				return f
+			}
+		}
+	}
+	return ""
+}
+
+// mayIsolate is what isolation comes to as far as the keys alone decide.
+func (c *Config) mayIsolate() bool {
+	id, how := c.identity, c.Process.KeyIsolation
+	return how == "1" || how != "0" && id.Account != nil && id.Account.UID != os.Geteuid()
+}

@@ -1,0 +1,267 @@
+package daemon
+
+import (
+	"crypto"
+	"crypto/tls"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"netserver/port"
+	"netserver/tlsparams"
+	"netserver/tlsparams/certfile"
+	"netserver/tlsparams/signer"
+)
+
+// A keeper has the private keys of a generation, which its workers have not.
+// It reads certificates for them and has the keys sign. It is safe for
+// concurrent use.
+type keeper struct {
+	ring    signer.Ring
+	server  *signer.Server
+	allowed *allowed
+	ports   []keptPort
+	secrets []string // files of which workers get nothing
+	threads bool     // a thread waits for each worker
+
+	mu    sync.Mutex // one pair is read at a time
+	pairs map[certfile.Files]*kept
+
+	self   []byte // PEM of the certificate made in memory
+	selfID uint32
+}
+
+// A keptPort is what one port's parameters say of certificates.
+type keptPort struct {
+	params         tlsparams.Params
+	checked, fresh tlsparams.PairFunc // files as they were checked, and as they are now
+}
+
+// A kept is what was read last of a pair of files.
+type kept struct {
+	digest [32]byte
+	chain  [][]byte
+	ids    []uint32 // of its keys, the newest last
+}
+
+// keptKeys is how many keys of one pair of files stay open: those before the
+// newest are for workers that are not there yet.
+const keptKeys = 4
+
+// maxThreads is for how many workers a thread each waits, which saves the
+// wake-ups of other threads.
+const maxThreads = 16
+
+// newKeeper returns the keeper of what is to be a generation, or nil if its
+// workers read keys themselves.
+func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) (*keeper, error) {
+	if !pl.Isolate {
+		return nil, nil
+	}
+	k := &keeper{allowed: allowedFiles(&generation{conf: c, plan: pl, contents: contents}), pairs: make(map[certfile.Files]*kept)}
+	k.server = signer.New(&k.ring, c.Process.SignRate)
+	sc, _ := c.scale()
+	k.threads = max(sc.min, sc.max) <= maxThreads
+	k.addPort(s, c.Server.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
+	for _, r := range pl.Ports {
+		params, err := c.Server.TLS.With(r.Spec.Params)
+		if err != nil {
+			return nil, err
+		}
+		k.addPort(s, params, r.Spec)
+	}
+	if len(s.selfSigned) > 0 {
+		return k, k.addSelf(s.selfSigned)
+	}
+	return k, nil
+}
+
+func (k *keeper) addPort(s *supervisor, params tlsparams.Params, spec port.Spec) {
+	env := tlsparams.Env{}
+	if own := s.v.server; own != nil {
+		env.Hooks.Password = own.TLS.Hooks.Password
+		if own.TLSFor != nil {
+			own.TLSFor(spec, &env)
+		}
+	}
+	p := keptPort{params: params}
+	for _, fresh := range []bool{false, true} {
+		e := env
+		e.ReadFile = func(path string) ([]byte, error) { return k.allowed.readKey(path, fresh) }
+		if fresh {
+			p.fresh = params.Pairs(&e)
+		} else {
+			p.checked = params.Pairs(&e)
+		}
+	}
+	k.ports = append(k.ports, p)
+	for _, f := range params.Secrets() {
+		k.secrets = append(k.secrets, filepath.Clean(f))
+	}
+}
+
+// addSelf takes the key of the certificate made in memory.
+func (k *keeper) addSelf(text []byte) error {
+	c, err := tls.X509KeyPair(text, text)
+	if err != nil {
+		return err
+	}
+	key, ok := c.PrivateKey.(crypto.Signer)
+	if !ok {
+		return errors.New("the certificate made in memory has a key that cannot sign")
+	}
+	k.self = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+	k.selfID, err = k.ring.Add(key, slices.ContainsFunc(k.ports, func(p keptPort) bool { return p.params.Old() }))
+	return err
+}
+
+// A pairAnswer is a certificate for a worker, without its key.
+type pairAnswer struct {
+	Same   bool     `json:",omitempty"` // as the worker has it
+	Chain  [][]byte `json:",omitempty"` // DER
+	Key    uint32   `json:",omitempty"` // by which the key is known
+	Digest [32]byte
+	// What is wrong with one of the files; Reason is "" for nothing.
+	Role   certfile.Role `json:",omitempty"`
+	File   string        `json:",omitempty"`
+	Reason string        `json:",omitempty"`
+}
+
+// failPause slows down a worker that asks for what cannot be had: to find that
+// out may take a while, as for a wrong password.
+const failPause = 20 * time.Millisecond
+
+// load reads a pair for a worker that has the contents of digest have.
+func (k *keeper) load(f certfile.Files, have [32]byte, fresh bool) *pairAnswer {
+	if k == nil {
+		return &pairAnswer{File: f.Cert, Reason: "cannot be had: key_isolation is off"}
+	}
+	c, err := k.read(f, fresh)
+	if err != nil {
+		time.Sleep(failPause)
+		a := &pairAnswer{File: f.Cert, Reason: "cannot be used: " + err.Error()}
+		var fe *certfile.Error
+		if errors.As(err, &fe) {
+			a.Role, a.File, a.Reason = fe.Role, fe.File, fe.Reason
+		}
+		return a
+	}
+	if c.digest == have {
+		return &pairAnswer{Same: true, Digest: have}
+	}
+	return &pairAnswer{Chain: c.chain, Key: c.ids[len(c.ids)-1], Digest: c.digest}
+}
+
+// read reads a pair as the first of the ports does that names it, and can.
+func (k *keeper) read(f certfile.Files, fresh bool) (kept, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var first error
+	for _, p := range k.ports {
+		if !p.params.Names(f) {
+			continue
+		}
+		c, err := k.readAs(p, f, fresh)
+		if err == nil {
+			return c, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	if first == nil {
+		first = &certfile.Error{File: f.Cert, Reason: "is not named by the configuration"}
+	}
+	return kept{}, first
+}
+
+func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) {
+	c := k.pairs[f]
+	if c == nil {
+		c = &kept{}
+	}
+	load := p.checked
+	if fresh {
+		load = p.fresh
+	}
+	pair, digest, err := load(f, c.digest)
+	if err != nil || pair == nil {
+		return *c, err
+	}
+	id, err := k.ring.Add(pair.Key, k.oldFor(f))
+	if err != nil {
+		return *c, err
+	}
+	c.digest, c.chain = digest, pair.TLS().Certificate
+	c.ids = append(c.ids, id)
+	if len(c.ids) > keptKeys {
+		k.ring.Drop(c.ids[0])
+		c.ids = c.ids[1:]
+	}
+	k.pairs[f] = c
+	return *c, nil
+}
+
+// oldFor reports whether a port that shows the certificate allows TLS 1.0 or
+// 1.1.
+func (k *keeper) oldFor(f certfile.Files) bool {
+	return slices.ContainsFunc(k.ports, func(p keptPort) bool { return p.params.Old() && p.params.Names(f) })
+}
+
+// withhold takes private keys out of what a worker is given. A nil keeper
+// takes nothing.
+func (k *keeper) withhold(path string, data []byte, err error) ([]byte, error) {
+	if k == nil || err != nil {
+		return data, err
+	}
+	if slices.Contains(k.secrets, filepath.Clean(path)) {
+		return nil, errWithheld
+	}
+	rest, ok := certfile.WithoutKeys(data)
+	if !ok {
+		return nil, errWithheld
+	}
+	return rest, nil
+}
+
+var errWithheld = errors.New("it holds a private key, or a password, which stays in the supervisor (key_isolation)")
+
+// readKey reads a file that is for the supervisor alone. Unless it is to be
+// fresh, it is as it was checked.
+func (a *allowed) readKey(path string, fresh bool) ([]byte, error) {
+	path = filepath.Clean(path)
+	if data, ok := a.contents[path]; ok && !fresh {
+		return slices.Clone(data), nil // it is overwritten after use
+	}
+	if uid, gids := a.uid(); uid != -1 && ownerMayPlant(path, uid, gids) {
+		return nil, &certfile.Error{File: path, Reason: "is in a directory that the serving processes may write to, so that it may be of their making; with key_isolation it is not read"}
+	}
+	return certfile.Read(certfile.RoleCert, path)
+}
+
+// signatures describes what the keys of a generation were asked for.
+func (g *generation) signatures() []string {
+	if g.keeper == nil {
+		return nil
+	}
+	list := []string{fmt.Sprintf("state: private keys of generation %d: %d", g.id, g.keeper.ring.Len())}
+	for _, w := range g.sorted() {
+		if l := w.lent; l != nil {
+			list = append(list, fmt.Sprintf("state: worker %d, handshakes signed %d, requests refused %d, made to wait %d",
+				w.id, l.counts.Signed.Load(), l.counts.Refused.Load(), l.counts.Slowed.Load()))
+		}
+	}
+	return list
+}
+
+// digestOf takes a digest from a message; one that is none fits no content.
+func digestOf(b []byte) (d [32]byte) {
+	if len(b) == len(d) {
+		copy(d[:], b)
+	}
+	return d
+}

@@ -1,0 +1,85 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"netserver/daemon/control"
+	"netserver/proc"
+	"netserver/tlsparams/signer"
+)
+
+// A loan is a worker's way to the keys of its generation.
+type loan struct {
+	keeper *keeper
+	conn   io.ReadWriteCloser // the supervisor's end
+	file   *os.File           // the worker's, until it was handed over
+	counts signer.Counts
+}
+
+// lend prepares a worker's way to the keys and notes it in what the worker
+// starts from. A nil keeper lends nothing.
+func (k *keeper) lend(in *initial) (*loan, error) {
+	if k == nil {
+		return nil, nil
+	}
+	l := &loan{keeper: k}
+	mine, theirs, err := proc.NewPair()
+	if err != nil {
+		return nil, err
+	}
+	l.conn, l.file = mine, theirs
+	if !k.threads {
+		l.conn, err = proc.ConnOf(mine)
+		mine.Close()
+		if err != nil {
+			theirs.Close()
+			return nil, err
+		}
+	}
+	in.Signer, in.SelfSigned, in.SelfKey = true, k.self, k.selfID
+	return l, nil
+}
+
+// add puts the worker's end behind the files that it inherits.
+func (l *loan) add(files []*os.File) []*os.File {
+	if l == nil {
+		return files
+	}
+	return append(files[:len(files):len(files)], l.file)
+}
+
+// begin has the keys sign for w from now on; a nil w has not been started.
+func (l *loan) begin(s *supervisor, w *child) {
+	if l == nil {
+		return
+	}
+	l.file.Close()
+	if w == nil {
+		l.conn.Close()
+		return
+	}
+	w.lent = l
+	go l.serve(s, w.id, w.proc.Pid())
+}
+
+// serve signs until the worker ends.
+func (l *loan) serve(s *supervisor, id, pid int) {
+	err := l.keeper.server.Serve(l.conn, &l.counts, func(reason string) {
+		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature that belongs to no handshake of ours: %s; it was refused, and the worker may be in somebody else's hands", id, pid, reason))
+	})
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Debug("signatures for a worker ended", "worker", id, "err", err)
+	}
+}
+
+// signatures returns the counts for the control socket.
+func (l *loan) signatures() *control.Signatures {
+	if l == nil {
+		return nil
+	}
+	return &control.Signatures{Signed: l.counts.Signed.Load(), Refused: l.counts.Refused.Load(), Slowed: l.counts.Slowed.Load()}
+}

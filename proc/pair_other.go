@@ -1,0 +1,14 @@
+//go:build !unix
+
+package proc
+
+import (
+	"net"
+	"os"
+)
+
+// NewPair makes a socket pair, which this system has not.
+func NewPair() (mine, theirs *os.File, err error) { return nil, nil, errNoLink() }
+
+// ConnOf makes a connection of a file that NewPair made in the parent.
+func ConnOf(*os.File) (net.Conn, error) { return nil, errNoLink() }

@@ -1,0 +1,40 @@
+//go:build unix
+
+package proc
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// NewPair makes a socket pair for a stream of bytes: the two ends, of which
+// one is for a child. Reading and writing them blocks a thread, which costs
+// less CPU than to wait for them, and Close does not end a Read; see ConnOf.
+// The caller closes both.
+func NewPair() (mine, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fds[0])
+		unix.CloseOnExec(fds[1])
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair"), nil
+}
+
+// ConnOf makes a connection of a file that NewPair made, here or in the
+// parent: no thread waits for it. The caller closes f.
+func ConnOf(f *os.File) (net.Conn, error) {
+	c, err := net.FileConn(f)
+	if err != nil {
+		return nil, fmt.Errorf("proc: socket from the parent: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,108 @@
+package tlsparams
+
+import (
+	"crypto/tls"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"netserver/tlsparams/certfile"
+)
+
+// A PairFunc reads a certificate and its key. The digest is of the files'
+// contents; if it is have, the pair is nil. Errors that are an *Error of
+// package certfile say which of the two files is no good.
+type PairFunc func(f certfile.Files, have [32]byte) (p *certfile.Pair, digest [32]byte, err error)
+
+// pairs returns how this Source reads certificates.
+func (s *Source) pairs() PairFunc {
+	if s.env.Pair != nil {
+		return s.env.Pair
+	}
+	return s.p.Pairs(&s.env)
+}
+
+// Pairs returns a function that reads certificates with their keys as a Source
+// with these parameters and env does, passwords included: for a process that
+// keeps the keys for others. env.Pair is not looked at.
+func (p Params) Pairs(env *Env) PairFunc {
+	l := &certfile.Loader{ReadFile: env.ReadFile, Password: p.passwords(env)}
+	return func(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
+		snap, err := take(l, f)
+		if err != nil {
+			return nil, have, err
+		}
+		defer clear(snap.key)
+		if snap.digest == have {
+			return nil, have, nil
+		}
+		pair, err := l.Parse(f.Cert, snap.cert, f.Key, snap.key)
+		return pair, snap.digest, err
+	}
+}
+
+// Names reports whether the parameters name the pair of files f, itself or the
+// directory that it was found in.
+func (p Params) Names(f certfile.Files) bool {
+	if f.Cert == "" || f.Cert == ForceSelfSigned {
+		return false
+	}
+	if f == (certfile.Files{Cert: p.CertFile, Key: p.KeyFile}) {
+		return true
+	}
+	for name, cert := range p.CertFiles {
+		if f == (certfile.Files{Cert: cert, Key: p.KeyFiles[name]}) {
+			return true
+		}
+	}
+	return p.CertDir != "" && within(p.CertDir, f.Cert) && (f.Key == "" || filepath.Dir(f.Key) == filepath.Dir(f.Cert))
+}
+
+// within reports whether file is in dir, or in a directory of it, as Scan
+// finds certificates.
+func within(dir, file string) bool {
+	rel, err := filepath.Rel(filepath.Clean(dir), filepath.Clean(file))
+	return err == nil && filepath.IsLocal(rel) && strings.Count(filepath.ToSlash(rel), "/") <= 1
+}
+
+// Secrets returns the files that hold a private key or the password of one and
+// nothing that a process without keys needs.
+func (p Params) Secrets() []string {
+	list := []string{p.KeyFile, p.PasswdFile}
+	for _, f := range p.KeyFiles {
+		list = append(list, f)
+	}
+	slices.Sort(list)
+	return slices.DeleteFunc(slices.Compact(list), func(f string) bool { return f == "" })
+}
+
+// Old reports whether TLS 1.0 or 1.1 is allowed.
+func (p Params) Old() bool {
+	v, _ := parseVersions(p.Version)
+	return v&oldVersions != 0
+}
+
+// signable leaves out suites whose key exchange is RSA's, where keys can sign
+// only: the client's secret would have to be decrypted with the key.
+func (b *siteBuilder) signable(text string, ids []uint16) []uint16 {
+	if !b.src.env.SignOnly {
+		return ids
+	}
+	var out []string
+	kept := slices.DeleteFunc(slices.Clone(ids), func(id uint16) bool {
+		rsa := strings.HasPrefix(tls.CipherSuiteName(id), "TLS_RSA_")
+		if rsa {
+			out = append(out, tls.CipherSuiteName(id))
+		}
+		return rsa
+	})
+	const why = "with key_isolation serving processes can sign with the private key but not decrypt, and key exchange by RSA (which has no forward secrecy) needs that"
+	switch {
+	case len(out) > 0 && len(kept) == 0:
+		b.fail("SSL_cipher_list", quote(text), "holds no suite but "+strings.Join(out, ", ")+": "+why+"; name suites that begin with ECDHE, or set key_isolation to 0", nil)
+	case len(out) > 0:
+		b.warn("SSL_cipher_list", quote(text), fmt.Sprintf("is used without %s: %s", strings.Join(out, ", "), why))
+	}
+	return kept
+}

@@ -1,0 +1,170 @@
+package signer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"strings"
+)
+
+// context is what every message begins with that a server signs in TLS 1.3
+// (RFC 8446, 4.4.3). The hash of the transcript follows.
+var context = strings.Repeat(" ", 64) + "TLS 1.3, server CertificateVerify\x00"
+
+// A version is what a message to be signed belongs to.
+type version int
+
+const (
+	none version = iota
+	tls12
+	tls13
+)
+
+// versionOf tells which handshake msg is signed in, by its whole form.
+func versionOf(msg []byte) version {
+	if n := len(msg) - len(context); (n == 32 || n == 48) && string(msg[:len(context)]) == context {
+		return tls13
+	}
+	// client_random, server_random and ServerECDHParams (RFC 8422, 5.4): a
+	// named curve and a point on it.
+	if len(msg) < 68 || msg[64] != 3 {
+		return none
+	}
+	point := msg[68:]
+	want := 0
+	switch tls.CurveID(msg[65])<<8 | tls.CurveID(msg[66]) {
+	case tls.X25519:
+		want = 32
+	case tls.CurveP256:
+		want = 65
+	case tls.CurveP384:
+		want = 97
+	case tls.CurveP521:
+		want = 133
+	default:
+		return none
+	}
+	if len(point) != want || int(msg[67]) != want || want != 32 && point[0] != 4 {
+		return none
+	}
+	return tls12
+}
+
+// A form is how a signature is made.
+type form struct {
+	opts   crypto.SignerOpts
+	hash   crypto.Hash // of the message; 0 takes it as it is
+	hashed bool        // the message is a hash
+}
+
+// formOf tells how key is to sign a request, or why it is not.
+func formOf(k *held, r request) (form, status) {
+	if r.scheme == legacy {
+		return legacyForm(k, r.msg)
+	}
+	v := versionOf(r.msg)
+	if v == none {
+		return form{}, statusMessage
+	}
+	f, ok := form{}, false
+	switch pub := k.pub.(type) {
+	case *rsa.PublicKey:
+		f, ok = rsaForm(tls.SignatureScheme(r.scheme), v)
+	case *ecdsa.PublicKey:
+		f, ok = ecdsaForm(tls.SignatureScheme(r.scheme), v, pub.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		f, ok = form{opts: crypto.Hash(0)}, tls.SignatureScheme(r.scheme) == tls.Ed25519
+	}
+	if !ok {
+		return form{}, statusScheme
+	}
+	return f, statusSigned
+}
+
+func rsaForm(s tls.SignatureScheme, v version) (form, bool) {
+	h := crypto.Hash(0)
+	pss := false
+	switch s {
+	case tls.PSSWithSHA256, tls.PKCS1WithSHA256:
+		h, pss = crypto.SHA256, s == tls.PSSWithSHA256
+	case tls.PSSWithSHA384, tls.PKCS1WithSHA384:
+		h, pss = crypto.SHA384, s == tls.PSSWithSHA384
+	case tls.PSSWithSHA512, tls.PKCS1WithSHA512:
+		h, pss = crypto.SHA512, s == tls.PSSWithSHA512
+	}
+	switch {
+	case h == 0 || !pss && v == tls13:
+		return form{}, false
+	case pss:
+		return form{opts: &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: h}, hash: h}, true
+	}
+	return form{opts: h, hash: h}, true
+}
+
+// ecdsaForm: TLS 1.3 ties the hash to the curve, TLS 1.2 does not.
+func ecdsaForm(s tls.SignatureScheme, v version, bits int) (form, bool) {
+	h, size := crypto.Hash(0), 0
+	switch s {
+	case tls.ECDSAWithP256AndSHA256:
+		h, size = crypto.SHA256, 256
+	case tls.ECDSAWithP384AndSHA384:
+		h, size = crypto.SHA384, 384
+	case tls.ECDSAWithP521AndSHA512:
+		h, size = crypto.SHA512, 521
+	}
+	return form{opts: h, hash: h}, h != 0 && (v == tls12 || bits == size)
+}
+
+// legacyForm is for TLS 1.0 and 1.1, where nothing but the hash is known.
+func legacyForm(k *held, msg []byte) (form, status) {
+	if !k.old {
+		return form{}, statusLegacy
+	}
+	switch k.pub.(type) {
+	case *rsa.PublicKey:
+		if len(msg) == crypto.MD5SHA1.Size() {
+			return form{opts: crypto.MD5SHA1, hashed: true}, statusSigned
+		}
+	case *ecdsa.PublicKey:
+		if len(msg) == crypto.SHA1.Size() {
+			return form{opts: crypto.SHA1, hashed: true}, statusSigned
+		}
+	}
+	return form{}, statusLegacy
+}
+
+// schemeOf is the way back, for the side without keys: the scheme of a
+// signature that crypto/tls wants, or 0.
+func schemeOf(pub crypto.PublicKey, opts crypto.SignerOpts) uint16 {
+	h := opts.HashFunc()
+	var s tls.SignatureScheme
+	switch pub.(type) {
+	case ed25519.PublicKey:
+		if h == 0 {
+			s = tls.Ed25519
+		}
+	case *ecdsa.PublicKey:
+		s = map3(h, tls.ECDSAWithP256AndSHA256, tls.ECDSAWithP384AndSHA384, tls.ECDSAWithP521AndSHA512)
+	case *rsa.PublicKey:
+		if _, pss := opts.(*rsa.PSSOptions); pss {
+			s = map3(h, tls.PSSWithSHA256, tls.PSSWithSHA384, tls.PSSWithSHA512)
+		} else {
+			s = map3(h, tls.PKCS1WithSHA256, tls.PKCS1WithSHA384, tls.PKCS1WithSHA512)
+		}
+	}
+	return uint16(s)
+}
+
+func map3(h crypto.Hash, s256, s384, s512 tls.SignatureScheme) tls.SignatureScheme {
+	switch h {
+	case crypto.SHA256:
+		return s256
+	case crypto.SHA384:
+		return s384
+	case crypto.SHA512:
+		return s512
+	}
+	return 0
+}

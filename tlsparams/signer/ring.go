@@ -1,0 +1,99 @@
+package signer
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"sync"
+)
+
+// A Ring holds private keys, each under a number. The zero Ring is empty. It
+// is safe for concurrent use.
+type Ring struct {
+	mu   sync.RWMutex
+	last uint32
+	keys map[uint32]*held
+	ids  map[identity]uint32
+}
+
+// An identity is what makes two keys one.
+type identity struct {
+	sum [32]byte // of the public key
+	old bool
+}
+
+// A held is a key in a Ring.
+type held struct {
+	key  crypto.Signer
+	pub  crypto.PublicKey
+	old  bool // signs hashes of TLS 1.0 and 1.1
+	fast bool // a signature takes less than handing it to another goroutine is worth
+	name identity
+	uses int
+}
+
+// Add puts a key into the Ring and returns its number. The same key again has
+// the same number, and must be dropped as many times. old allows TLS 1.0 and
+// 1.1, where whoever asks can have any hash signed.
+func (r *Ring) Add(key crypto.Signer, old bool) (uint32, error) {
+	pub := key.Public()
+	der, err := x509.MarshalPKIXPublicKey(pub)
+	if err != nil {
+		return 0, fmt.Errorf("signer: a key of a kind that cannot be used: %w", err)
+	}
+	name := identity{sha256.Sum256(der), old}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id, ok := r.ids[name]; ok {
+		r.keys[id].uses++
+		return id, nil
+	}
+	if r.keys == nil {
+		r.keys, r.ids = make(map[uint32]*held), make(map[identity]uint32)
+	}
+	r.last++
+	r.keys[r.last] = &held{key: key, pub: pub, old: old, fast: isFast(pub), name: name, uses: 1}
+	r.ids[name] = r.last
+	return r.last, nil
+}
+
+// Drop takes back one Add.
+func (r *Ring) Drop(id uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := r.keys[id]
+	if k == nil {
+		return
+	}
+	if k.uses--; k.uses == 0 {
+		delete(r.keys, id)
+		delete(r.ids, k.name)
+	}
+}
+
+// Len returns how many keys there are.
+func (r *Ring) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.keys)
+}
+
+func (r *Ring) find(id uint32) *held {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.keys[id]
+}
+
+func isFast(pub crypto.PublicKey) bool {
+	switch pub := pub.(type) {
+	case *ecdsa.PublicKey:
+		return pub.Curve == elliptic.P256()
+	case ed25519.PublicKey:
+		return true
+	}
+	return false
+}
