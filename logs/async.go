@@ -190,6 +190,7 @@ func (d *drainer) run() {
 			}
 			d.drain(records)
 			d.lost += lost
+			d.countBelow()
 			d.reportLost()
 			spare = records[:0]
 		}
@@ -219,6 +220,9 @@ func (d *drainer) reportLost() bool {
 	if d.lost == 0 {
 		return true
 	}
+	if l, ok := d.w.(loser); ok && d.err == nil {
+		d.err = l.reason()
+	}
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were lost", 0)
 	r.AddAttrs(slog.Uint64("lost", d.lost))
 	if d.err != nil {
@@ -234,6 +238,25 @@ func (d *drainer) reportLost() bool {
 	}
 	d.lost, d.err = 0, nil
 	return true
+}
+
+// A loser is a writer that may lose records without an error, or keep them
+// waiting.
+type loser interface {
+	takeLost() uint64 // since the last call
+	reason() error    // for that, or for waiting; nil is none
+}
+
+// countBelow counts what was lost below.
+func (d *drainer) countBelow() {
+	l, ok := d.w.(loser)
+	if !ok {
+		return
+	}
+	if n := l.takeLost(); n > 0 {
+		d.lost += n
+		d.a.addTotal(n)
+	}
 }
 
 // write hands whole records to the writer below and returns how many bytes of
