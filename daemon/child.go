@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"netserver/proc"
@@ -21,6 +22,9 @@ type child struct {
 	outbox chan command // what is to be sent; closed when it is gone
 	began  time.Time
 	hasLog bool
+
+	dialing atomic.Bool               // to syslog, for it
+	dialed  atomic.Pointer[time.Time] // last
 
 	ready   bool
 	leaving bool
@@ -129,6 +133,10 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 			break
 		}
 		limit.wait()
+		if m.Op == opDial {
+			s.dialLog(w, m.ID)
+			continue
+		}
 		if m.Op == opRead {
 			data, err := allowed.read(m.Path, m.Fresh)
 			if send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)}) != nil {

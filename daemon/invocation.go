@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"netserver"
 	"netserver/conf"
@@ -114,8 +115,10 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
 		errs = append(errs, err)
 	}
+	unused, err := c.checkLog(res)
+	errs = append(errs, err)
 	_, more := c.scale()
-	return append(notes, more...), errors.Join(errs...)
+	return slices.Concat(notes, unused, more), errors.Join(errs...)
 }
 
 // start does what all processes but workers begin with: it reads the

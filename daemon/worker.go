@@ -166,6 +166,9 @@ func (v *invocation) newUnknown() conf.Unknown {
 
 // openLog makes the log. The supervisor's own processes write to one file.
 func (w *worker) openLog(c *Config) func() {
+	if c.toSyslog() {
+		return w.openSyslog(c)
+	}
 	var out io.Writer = w.v.stderr
 	files := w.v.part.Files
 	if w.init.HasLog && len(files) > 0 {
@@ -390,12 +393,15 @@ func (w *worker) take(m message, files []*os.File) {
 		return
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	c := w.answers[m.ID]
 	delete(w.answers, m.ID)
-	w.mu.Unlock()
-	if c != nil {
-		c <- m
+	if c == nil {
+		closeFiles(files)
+		return
 	}
+	m.files = files
+	c <- m
 }
 
 func (w *worker) carryOut(c command) {
@@ -444,15 +450,8 @@ const readTime = 30 * time.Second
 // there, is read here.
 func (w *worker) readFile(path string) ([]byte, error) {
 	answer := make(chan message, 1)
-	w.mu.Lock()
-	w.lastID++
-	id := w.lastID
-	gone := w.gone
-	if !gone {
-		w.answers[id] = answer
-	}
-	w.mu.Unlock()
-	if gone {
+	id, ok := w.expect(answer)
+	if !ok {
 		return readFile(path)
 	}
 	if err := send(w.link, message{Op: opRead, ID: id, Path: path, Fresh: w.started.Load()}); err != nil {
@@ -462,6 +461,7 @@ func (w *worker) readFile(path string) ([]byte, error) {
 	defer t.Stop()
 	select {
 	case m := <-answer:
+		closeFiles(m.files)
 		if m.Failed == ownWay {
 			return readFile(path)
 		}
