@@ -43,16 +43,16 @@ func (c *Config) openLog(stderr io.Writer) (*openedLog, error) {
 
 // logTo makes a logger that writes to out, as startLog does.
 func (c *Config) logTo(out io.Writer) (*slog.Logger, func()) {
-	return c.startLog(out, c.streamFormat(out))
+	return c.startLog(out, c.streamFormat(out), flushTime)
 }
 
 // startLog makes a logger in a format, behind a queue. The function it returns
-// writes out what is left. Nothing that logs ever waits for the disk, the
+// writes out what is left, for so long as flush at most. Nothing that logs ever waits for the disk, the
 // reader of a pipe or a syslog daemon.
-func (c *Config) startLog(out io.Writer, format logs.Format) (*slog.Logger, func()) {
+func (c *Config) startLog(out io.Writer, format logs.Format, flush time.Duration) (*slog.Logger, func()) {
 	queue := logs.NewAsync(out, 0, format)
 	end := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		ctx, cancel := context.WithTimeout(context.Background(), flush)
 		defer cancel()
 		queue.Close(ctx)
 	}

@@ -81,7 +81,7 @@ const (
 // followLog calls moved when the log file was renamed or removed, until stop
 // is closed: rotation without a signal.
 func followLog(f *logs.File, stop <-chan struct{}, moved func()) {
-	wait := followEvery
+	wait, again := followEvery, false
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	for {
@@ -90,12 +90,17 @@ func followLog(f *logs.File, stop <-chan struct{}, moved func()) {
 			return
 		case <-t.C:
 		}
+		next := followEvery
 		if f.Moved() {
 			moved()
-			wait = min(2*wait, followAtLeast)
+			if again {
+				next = min(2*wait, followAtLeast)
+			}
+			again = true
 		} else {
-			wait = followEvery
+			again = false
 		}
+		wait = next
 		t.Reset(wait)
 	}
 }

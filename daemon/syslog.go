@@ -164,10 +164,14 @@ func (c *Config) openSyslog(stderr io.Writer) (*openedLog, error) {
 	return opened, nil
 }
 
+// syslogFlush bounds how long the end of a process waits for syslog, which may
+// not come back. The supervisor waits after its workers.
+const syslogFlush = time.Second
+
 // startSyslog makes a log that dial connects to the daemon.
 func (c *Config) startSyslog(form logs.Syslog, dial dialFunc, down func(error)) *openedLog {
 	w := logs.NewSyslogWriter(dial, down)
-	log, end := c.startLog(w, form.New)
+	log, end := c.startLog(w, form.New, syslogFlush)
 	return &openedLog{log: log, end: func() {
 		end()
 		w.Close()

@@ -209,14 +209,13 @@ func (s *SyslogWriter) lose(err error) {
 }
 
 // takeLost returns how many records went nowhere since the last call, unless
-// they still do.
-func (s *SyslogWriter) takeLost() uint64 {
+// they still do: the report would go there as well.
+func (s *SyslogWriter) takeLost() (n uint64, more bool) {
 	if time.Since(s.refused) < steadySyslog {
-		return 0
+		return 0, s.lost > 0
 	}
-	n := s.lost
-	s.lost = 0
-	return n
+	n, s.lost = s.lost, 0
+	return n, false
 }
 
 // reason returns why records may have been lost above: the daemon could not be
