@@ -147,7 +147,7 @@ func TestSyslogFromConfinedWorkers(t *testing.T) {
 			client(1)
 			d.close()
 			// Of a stream the end is noticed a moment later.
-			d = startSyslog(t, network, d.addr, r)
+			startSyslog(t, network, d.addr, r)
 			n := 2
 			if network == "unixgram" {
 				client(2)
