@@ -81,7 +81,8 @@ _netserver() {
 		[[ $cur == - ]] && cur=
 		_netserver_reply -P -- -W "help version 
 		port host proto unix_type ipv server_type conf_file unknown_keys
-		log_level log_file log_format check peer peer_host cert sni user group
+		log_level log_file log_format check peer peer_host cert sni
+		syslog_ident syslog_facility syslog_logopt syslog_logsock user group
 		chroot umask no_new_privs landlock landlock_write limit_nofile
 		limit_core limit_nproc limit_as limit_memlock pid_file background
 		setsid supervisor hup_grace leave_children_open_on_hup sig_passthrough
