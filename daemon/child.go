@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"netserver/proc"
@@ -23,6 +24,9 @@ type child struct {
 	began  time.Time
 	hasLog bool
 	lent   *loan // its way to private keys, or nil
+
+	dialing atomic.Bool               // to syslog, for it
+	dialed  atomic.Pointer[time.Time] // last
 
 	ready   bool
 	leaving bool
@@ -148,6 +152,10 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 			break
 		}
 		limit.wait()
+		if m.Op == opDial {
+			s.dialLog(w, m.ID)
+			continue
+		}
 		if m.Op == opRead {
 			data, err := allowed.read(m.Path, m.Fresh)
 			data, err = w.gen.keeper.withhold(m.Path, data, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 
 	"netserver/conf"
@@ -93,13 +94,16 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 
 // fail prints problems, one on a line.
 func fail(stderr io.Writer, err error) int {
+	prefix := journalPrefix(stderr, slog.LevelError)
 	for _, e := range lines(err) {
-		fmt.Fprintf(stderr, "netserver: %v\n", e)
+		fmt.Fprintf(stderr, "%snetserver: %v\n", prefix, e)
 	}
 	return exitUsage
 }
 
-func warn(stderr io.Writer, err error) { fmt.Fprintf(stderr, "netserver: warning: %v\n", err) }
+func warn(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "%snetserver: warning: %v\n", journalPrefix(stderr, slog.LevelWarn), err)
+}
 
 // lines takes joined errors apart: those whose text has several lines.
 func lines(err error) []error {

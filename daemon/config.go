@@ -15,8 +15,9 @@ import (
 type Config struct {
 	Type      string // Fork (the default), Single, PreForkSimple, PreFork or INET
 	LogLevel  int    // 0 to 4; default 2
-	LogFile   string // default standard error
+	LogFile   string // default standard error; Sys::Syslog or syslog is no file
 	LogFormat string // line (the default) or json
+	Syslog    SyslogConfig
 
 	Program []string // what stood behind --: the program that serves each client
 	Handler HandlerConfig
@@ -81,6 +82,7 @@ const (
 func (c *Config) Define(s *conf.Set) {
 	c.definePorts(s)
 	c.defineServer(s)
+	c.Syslog.define(s)
 	c.Process.define(s)
 	c.Workers.define(s)
 	c.Jobs.define(s)
@@ -111,7 +113,7 @@ func (c *Config) defineServer(s *conf.Set) {
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
 		conf.UnknownKeys(&s.Unknown))
 	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
-	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to (default: standard error)"}, conf.String(&c.LogFile))
+	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule"}, conf.String(&c.check.peer))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 
 	"netserver"
 	"netserver/conf"
@@ -111,8 +112,10 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		errs = append(errs, err)
 	}
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
+	unused, err := c.checkLog(res)
+	errs = append(errs, err)
 	_, more := c.scale()
-	return append(notes, more...), errors.Join(errs...)
+	return slices.Concat(notes, unused, more), errors.Join(errs...)
 }
 
 // start does what all processes but workers begin with: it reads the

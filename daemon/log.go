@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -16,31 +15,44 @@ import (
 // flushTime bounds how long the end of the program waits for the log.
 const flushTime = 2 * time.Second
 
-// openLog makes the logger of a program that serves in-process.
-func (p *program) openLog(stderr io.Writer) (*slog.Logger, func(), error) {
-	out, closeFile := stderr, func() error { return nil }
-	if name := p.conf.LogFile; name != "" {
-		f, err := logs.OpenFile(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("log_file %s: %w", name, err)
-		}
-		out, closeFile = f, f.Close
-	}
-	log, end := p.conf.logTo(out)
-	return log, func() { end(); closeFile() }, nil
+// An openedLog is where the log of this process goes.
+type openedLog struct {
+	log    *slog.Logger
+	file   *logs.File         // nil: it goes to standard error, or to syslog
+	target *logs.SyslogTarget // nil: it does not go to syslog
+	end    func()             // writes out what is left, and closes
 }
 
-// logTo makes a logger that writes to out. The function it returns writes out
-// what is left. Nothing that logs ever waits for the disk or the reader of a
-// pipe.
-func (c *Config) logTo(out io.Writer) (*slog.Logger, func()) {
-	format := logs.NewLine
-	if c.LogFormat == "json" {
-		format = logs.NewJSON
+// openLog opens the log of a process that workers do not get theirs from, or
+// that is the one they get it from.
+func (c *Config) openLog(stderr io.Writer) (*openedLog, error) {
+	switch {
+	case c.toSyslog():
+		return c.openSyslog(stderr)
+	case c.LogFile == "":
+		log, end := c.logTo(stderr)
+		return &openedLog{log: log, end: end}, nil
 	}
+	f, err := c.openLogFile()
+	if err != nil {
+		return nil, err
+	}
+	log, end := c.logTo(f)
+	return &openedLog{log: log, file: f, end: func() { end(); f.Close() }}, nil
+}
+
+// logTo makes a logger that writes to out, as startLog does.
+func (c *Config) logTo(out io.Writer) (*slog.Logger, func()) {
+	return c.startLog(out, c.streamFormat(out), flushTime)
+}
+
+// startLog makes a logger in a format, behind a queue. The function it returns
+// writes out what is left, for so long as flush at most. Nothing that logs ever waits for the disk, the
+// reader of a pipe or a syslog daemon.
+func (c *Config) startLog(out io.Writer, format logs.Format, flush time.Duration) (*slog.Logger, func()) {
 	queue := logs.NewAsync(out, 0, format)
 	end := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+		ctx, cancel := context.WithTimeout(context.Background(), flush)
 		defer cancel()
 		queue.Close(ctx)
 	}

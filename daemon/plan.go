@@ -171,6 +171,7 @@ type program struct {
 	transports []proto.Transport
 	notes      []string      // lines for the log that the configuration caused
 	manager    *proc.Manager // nil is none, or it is the supervisor's
+	opened     *openedLog    // where the log goes; nil but in a process that serves alone
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own

@@ -192,6 +192,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 		return
 	}
 	s.describe(pl, c, binary)
+	s.keepLog(c, pl)
 	s.makeRoom()
 	s.call(s.v.hooks.Restarting)
 	if err := s.beginWith(context.Background(), c, pl, binary, contents); err != nil {

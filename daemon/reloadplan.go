@@ -117,6 +117,10 @@ func needsStart(old, now *Config) (keys []string) {
 	}{
 		{"log_file", old.LogFile == now.LogFile},
 		{"log_format", old.LogFormat == now.LogFormat},
+		{"syslog_ident", old.Syslog.Ident == now.Syslog.Ident},
+		{"syslog_facility", old.Syslog.Facility == now.Syslog.Facility},
+		{"syslog_logopt", old.Syslog.LogOpt == now.Syslog.LogOpt},
+		{"syslog_logsock", old.Syslog.LogSock == now.Syslog.LogSock},
 		{"pid_file", old.Process.PIDFile == now.Process.PIDFile},
 		{keyControlSocket, o.Socket == n.Socket},
 		{keyControlMode, cmp.Or(o.Mode, 0o600) == cmp.Or(n.Mode, 0o600)},

@@ -20,11 +20,13 @@ import (
 // run opens the ports and serves in this process until a signal ends it.
 func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, error) {
 	defer outlivePipes()() // until the log is written
-	log, closeLog, err := p.openLog(p.inetLog(stderr))
+	opened, err := p.conf.openLog(p.inetLog(stderr))
 	if err != nil {
 		return exitUsage, err
 	}
-	defer closeLog()
+	defer opened.end()
+	p.opened = opened
+	log := opened.log
 	p.server.Log = log
 	pid, err := p.pidFile(log)
 	if err != nil {
@@ -66,6 +68,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, erro
 	p.ready(log)
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
+	if opened.file != nil {
+		go followLog(opened.file, done, func() { opened.reopen() })
+	}
 	err = p.server.Serve(ctx, ls...)
 	end.ended()
 	return p.served(log, err)
@@ -153,6 +158,9 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			switch {
 			case s == sigReload:
 				notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
+				continue
+			case s == sigReopen:
+				p.opened.reopen()
 				continue
 			case isOther(s):
 				continue

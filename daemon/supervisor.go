@@ -21,7 +21,8 @@ type supervisor struct {
 	v       *invocation
 	conf    *Config // that is in force
 	log     *slog.Logger
-	logFile *logs.File // nil is standard error
+	logFile *logs.File // nil is standard error, or syslog
+	opened  *openedLog
 	calls   chan func()
 	quit    chan struct{} // closed when the loop has ended
 
@@ -105,21 +106,24 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	return s.result()
 }
 
-// openLog opens the log, which the workers inherit.
+// openLog opens the log. The workers inherit its file.
 func (s *supervisor) openLog() (func(), error) {
 	var err error
-	s.logFile = nil
-	if name := s.conf.LogFile; name != "" {
-		if s.logFile, err = logs.OpenFile(name); err != nil {
-			return nil, fmt.Errorf("log_file %s: %w", name, err)
-		}
-		var end func()
-		s.log, end = s.conf.logTo(s.logFile)
-		return func() { end(); s.logFile.Close() }, nil
+	if s.opened, err = s.conf.openLog(s.v.stderr); err != nil {
+		return nil, err
 	}
-	var end func()
-	s.log, end = s.conf.logTo(s.v.stderr)
-	return end, nil
+	s.log, s.logFile = s.opened.log, s.opened.file
+	stop := make(chan struct{})
+	if s.logFile != nil {
+		go followLog(s.logFile, stop, func() {
+			select {
+			case s.calls <- s.reopen:
+			case <-s.quit:
+			case <-stop:
+			}
+		})
+	}
+	return func() { close(stop); s.opened.end() }, nil
 }
 
 // post has the loop call f.
@@ -317,8 +321,7 @@ func (s *supervisor) reopen() {
 	if s.logFile == nil {
 		return
 	}
-	if err := s.logFile.Reopen(); err != nil {
-		s.log.Error(err.Error())
+	if s.opened.reopen() != nil {
 		return
 	}
 	tell := func(w *child) {
@@ -337,7 +340,6 @@ func (s *supervisor) reopen() {
 	for j := range s.jobs.running {
 		tell(j.child)
 	}
-	notice(s.log, "log file opened again")
 }
 
 // state describes what the server is doing, a line each.

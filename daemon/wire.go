@@ -22,7 +22,7 @@ const (
 	opDrain    = "drain"    // take no more clients; those here have the grace time
 	opStop     = "stop"     // cut everyone
 	opLog      = "log"      // write the log to the file that comes along
-	opData     = "data"     // answer to opRead and opLoad
+	opData     = "data"     // answer to opRead and opLoad, and with a file to opDial
 	opFiles    = "files"    // these were changed: read them again; without any, all
 	opStatus   = "status"   // both ways: how many clients there are
 
@@ -31,6 +31,7 @@ const (
 	opFailed = "failed" // cannot serve, and why
 	opRead   = "read"   // asks for the content of a file
 	opLoad   = "load"   // asks for a certificate whose key the supervisor keeps
+	opDial   = "dial"   // asks for a connection to syslog, for its log
 	opExit   = "exit"   // asks for the end of the server
 
 	// from a check
@@ -68,6 +69,8 @@ type message struct {
 	Answer   *answer           `json:",omitempty"`
 	Counts   *counts           `json:",omitempty"`
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
+
+	files []*os.File // that came with an answer
 }
 
 // initial is what a worker starts from.

@@ -178,6 +178,9 @@ func (v *invocation) newUnknown() conf.Unknown {
 
 // openLog makes the log. The supervisor's own processes write to one file.
 func (w *worker) openLog(c *Config) func() {
+	if c.toSyslog() {
+		return w.openSyslog(c)
+	}
 	var out io.Writer = w.v.stderr
 	files := w.v.part.Files
 	if w.init.HasLog && len(files) > 0 {
@@ -408,12 +411,15 @@ func (w *worker) take(m message, files []*os.File) {
 		return
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	c := w.answers[m.ID]
 	delete(w.answers, m.ID)
-	w.mu.Unlock()
-	if c != nil {
-		c <- m
+	if c == nil {
+		closeFiles(files)
+		return
 	}
+	m.files = files
+	c <- m
 }
 
 func (w *worker) carryOut(c command) {
@@ -481,17 +487,11 @@ var (
 // ask sends a message that the supervisor answers, and waits for that.
 func (w *worker) ask(m message) (message, error) {
 	answer := make(chan message, 1)
-	w.mu.Lock()
-	w.lastID++
-	m.ID = w.lastID
-	gone := w.gone
-	if !gone {
-		w.answers[m.ID] = answer
-	}
-	w.mu.Unlock()
-	if gone {
+	id, ok := w.expect(answer)
+	if !ok {
 		return message{}, errAlone
 	}
+	m.ID = id
 	if err := send(w.link, m); err != nil {
 		return message{}, err
 	}
@@ -499,8 +499,10 @@ func (w *worker) ask(m message) (message, error) {
 	defer t.Stop()
 	select {
 	case m := <-answer:
+		closeFiles(m.files)
 		return m, nil
 	case <-t.C:
+		w.forget(id, answer)
 		return message{}, errSilent
 	}
 }

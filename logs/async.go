@@ -3,8 +3,10 @@ package logs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"sync"
@@ -113,10 +115,10 @@ func (a *Async) Flush(ctx context.Context) error {
 	return fmt.Errorf("log not written, %d bytes wait: %w", len(a.queue), ctx.Err())
 }
 
-// Close refuses further records, writes the queued ones until ctx is done, and
-// ends the goroutine. If ctx is done first it returns Flush's error, and the
-// goroutine ends when the write that it hangs in does. Only the first call
-// does anything.
+// Close refuses further records, writes the queued ones and how many were lost
+// until ctx is done, and ends the goroutine. If ctx is done first it returns
+// Flush's error, and the goroutine ends when the write that it hangs in does.
+// Only the first call does anything.
 func (a *Async) Close(ctx context.Context) error {
 	a.mu.Lock()
 	if a.closed {
@@ -134,10 +136,14 @@ func (a *Async) Close(ctx context.Context) error {
 		a.mu.Unlock()
 	}
 	close(a.wake) // nobody sends any more: Write looks at closed first
-	if err == nil {
-		<-a.done
+	if err != nil {
+		return err
 	}
-	return err
+	select {
+	case <-a.done:
+	case <-ctx.Done(): // it hangs in the report of lost records
+	}
+	return nil
 }
 
 // take swaps the queue against spare and returns what was queued, with the
@@ -176,23 +182,45 @@ type drainer struct {
 	lost uint64 // records lost and not reported yet
 	err  error  // why writing failed last, until reported; nil if the queue was full
 	torn bool   // what was written last ends within a line
+	more bool   // the writer below knows of losses that it does not tell yet
 }
 
 // run writes what is queued until Close.
 func (d *drainer) run() {
 	defer close(d.a.done)
 	var spare []byte
-	for range d.a.wake {
-		for {
-			records, lost, ok := d.a.take(spare)
-			if !ok {
-				break
-			}
-			d.drain(records)
-			d.lost += lost
-			d.reportLost()
-			spare = records[:0]
+	for open := true; open; {
+		var again <-chan time.Time
+		if d.lost > 0 || d.more {
+			again = time.After(reportAgain)
 		}
+		select {
+		case _, open = <-d.a.wake:
+			spare = d.empty(spare)
+		case <-again:
+		}
+		d.countBelow()
+		d.reportLost()
+	}
+}
+
+// reportAgain is how long after a failure it is tried again to tell what was
+// lost, if nothing is logged in the meantime.
+const reportAgain = 5 * time.Second
+
+// empty writes until nothing is queued, and returns a buffer for the next
+// time.
+func (d *drainer) empty(spare []byte) []byte {
+	for {
+		records, lost, ok := d.a.take(spare)
+		if !ok {
+			return spare
+		}
+		d.drain(records)
+		d.lost += lost
+		d.countBelow()
+		d.reportLost()
+		spare = records[:0]
 	}
 }
 
@@ -219,6 +247,9 @@ func (d *drainer) reportLost() bool {
 	if d.lost == 0 {
 		return true
 	}
+	if l, ok := d.w.(loser); ok && d.err == nil {
+		d.err = l.reason()
+	}
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log records were lost", 0)
 	r.AddAttrs(slog.Uint64("lost", d.lost))
 	if d.err != nil {
@@ -236,13 +267,35 @@ func (d *drainer) reportLost() bool {
 	return true
 }
 
+// A loser is a writer that may lose records without an error, or keep them
+// waiting.
+type loser interface {
+	// takeLost returns how many since the last call, and whether there are
+	// more that it is too early to tell.
+	takeLost() (n uint64, more bool)
+	reason() error // for that, or for waiting; nil is none
+}
+
+// countBelow counts what was lost below.
+func (d *drainer) countBelow() {
+	l, ok := d.w.(loser)
+	if !ok {
+		return
+	}
+	var n uint64
+	if n, d.more = l.takeLost(); n > 0 {
+		d.lost += n
+		d.a.addTotal(n)
+	}
+}
+
 // write hands whole records to the writer below and returns how many bytes of
 // them it took.
 func (d *drainer) write(records []byte) (int, error) {
 	if d.torn {
 		// Or the next record would go on where the torn one broke off.
 		if _, err := d.w.Write(newline); err != nil {
-			return 0, err
+			return 0, withoutPath(err)
 		}
 		d.torn = false
 	}
@@ -254,7 +307,16 @@ func (d *drainer) write(records []byte) (int, error) {
 	if n > 0 {
 		d.torn = records[n-1] != '\n'
 	}
-	return n, err
+	return n, withoutPath(err)
+}
+
+// withoutPath leaves out which file cannot be written: that is told in it.
+func withoutPath(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }
 
 // lose counts records as lost, for the reason err.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"runtime"
@@ -176,6 +177,36 @@ func TestAsyncFullDisk(t *testing.T) {
 	if got := a.Lost(); got != 3 {
 		t.Errorf("%d lost, want 3", got)
 	}
+}
+
+// What was lost is told when writing works again, even if nothing is logged
+// then, and at the end.
+func TestAsyncReportsByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := new(slowLog)
+		a := NewAsync(w, 0, nil)
+		w.set(0, &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC})
+		fmt.Fprint(a, "lost\n")
+		synctest.Wait()
+		time.Sleep(2 * reportAgain)
+		if w.text() != "" {
+			t.Fatalf("got %q", w.text())
+		}
+		w.set(0, nil)
+		time.Sleep(2 * reportAgain)
+		const report = " log records were lost lost=1 err=\"no space left on device\"\n"
+		if got := w.text(); strings.Count(got, report) != 1 {
+			t.Errorf("got %q", got)
+		}
+		w.set(0, syscall.ENOSPC)
+		fmt.Fprint(a, "lost\n")
+		synctest.Wait()
+		w.set(0, nil)
+		closeAsync(t, a)
+		if got := w.text(); strings.Count(got, report) != 2 {
+			t.Errorf("got %q", got)
+		}
+	})
 }
 
 // A short write without an error is a loss too.

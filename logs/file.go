@@ -17,10 +17,14 @@ import (
 type File struct {
 	path  string // absolute: a server that changes its directory reopens the same file
 	fixed bool   // standard output or error: not ours to close
+	open  Opener
 
 	mu sync.Mutex // one Reopen or Close at a time
 	f  atomic.Pointer[os.File]
 }
+
+// An Opener opens a file as os.OpenFile does.
+type Opener func(path string, flag int, perm fs.FileMode) (*os.File, error)
 
 // OpenFile opens the log file at path for appending and creates it, with mode
 // 0640 less the umask, if there is none. It refuses what is no log: a
@@ -28,12 +32,19 @@ type File struct {
 // not wait for a reader), and the name of a Net::Server logging class. The
 // names /dev/stdout and /dev/stderr mean the streams that the process has,
 // whatever they are connected to.
-func OpenFile(path string) (*File, error) {
+func OpenFile(path string) (*File, error) { return OpenFileWith(path, nil) }
+
+// OpenFileWith is OpenFile with the function that opens the path, now and at
+// each Reopen; nil is os.OpenFile.
+func OpenFileWith(path string, open Opener) (*File, error) {
 	if path == "" {
 		return nil, errors.New("log file: no name given")
 	}
-	if isClass(path) {
-		return nil, fmt.Errorf("log file %s: this names a logging class of Net::Server, and there are none here yet; give a path (./%s for a file of that name)", path, path)
+	if err := CheckFileName(path); err != nil {
+		return nil, err
+	}
+	if open == nil {
+		open = os.OpenFile
 	}
 	if std := standardStream(path); std != nil {
 		l := &File{path: path, fixed: true}
@@ -44,8 +55,8 @@ func OpenFile(path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("log file %s: %w", path, err)
 	}
-	l := &File{path: abs}
-	f, err := openLog(abs)
+	l := &File{path: abs, open: open}
+	f, err := openLog(abs, open)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +95,7 @@ func (l *File) Reopen() error {
 	if l.fixed {
 		return nil
 	}
-	f, err := openLog(l.path)
+	f, err := openLog(l.path, l.open)
 	if err != nil {
 		return fmt.Errorf("%w; the one in use stays open", err)
 	}
@@ -103,15 +114,15 @@ func (l *File) Close() error {
 }
 
 // openLog opens path for appending if it is something to log to.
-func openLog(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openNoWait, 0o640)
+func openLog(path string, open Opener) (*os.File, error) {
+	f, err := open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openNoWait, 0o640)
 	if err != nil {
 		var pe *fs.PathError
 		if errors.As(err, &pe) {
 			err = pe.Err // it repeats the path
 		}
 		if noReader(err, path) {
-			return nil, fmt.Errorf("log file %s: a named pipe that nobody reads, or a socket: %w", path, err)
+			err = fmt.Errorf("a named pipe that nobody reads, or a socket: %w", err)
 		}
 		return nil, fmt.Errorf("log file %s: %w", path, err)
 	}
@@ -136,6 +147,15 @@ func checkKind(m fs.FileMode) error {
 	default:
 		return fmt.Errorf("is neither a file nor a named pipe nor a terminal (%s)", m)
 	}
+}
+
+// CheckFileName refuses a name that means no file: a logging class of
+// Net::Server. The only one that there is here, Sys::Syslog, is not a File.
+func CheckFileName(path string) error {
+	if isClass(path) {
+		return fmt.Errorf("log file %s: this names a logging class of Net::Server, and the only one here is Sys::Syslog; give a path (./%s for a file of that name)", path, path)
+	}
+	return nil
 }
 
 // isClass reports whether a conf file for Net::Server means a class by name,

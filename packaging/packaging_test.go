@@ -97,7 +97,7 @@ func questions() []question {
 		{words: []string{"PreF"}, has: []string{"PreForkSimple", "PreFork"}, only: true},
 		{words: []string{"--SSL_cert"}, has: []string{"--SSL_cert_dir", "--SSL_cert_file"}, only: true},
 		{words: []string{"Fork", "--log_l"}, has: []string{"--log_level"}, only: true},
-		{words: []string{"--syslog_i"}, not: []string{"--syslog_ident"}},
+		{words: []string{"--lock_f"}, not: []string{"--lock_file"}},
 		{words: []string{"--log_format", ""}, has: []string{"line", "json"}, only: true},
 		{words: []string{"--landlock", "a"}, has: []string{"auto"}, only: true},
 		{words: []string{"--ipv", ""}, has: []string{"4", "6", "*"}, only: true},

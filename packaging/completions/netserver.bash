@@ -81,28 +81,30 @@ _netserver() {
 		[[ $cur == - ]] && cur=
 		_netserver_reply -P -- -W "help version 
 		port host proto unix_type ipv server_type conf_file unknown_keys
-		log_level log_file log_format check peer peer_host cert sni user group
+		log_level log_file log_format check peer peer_host cert sni
+		syslog_ident syslog_facility syslog_logopt syslog_logsock user group
 		chroot umask no_new_privs landlock landlock_write key_isolation
 		sign_rate limit_nofile limit_core limit_nproc limit_as limit_memlock
 		pid_file background setsid supervisor hup_grace
 		leave_children_open_on_hup sig_passthrough control_socket control_mode
 		control_owner min_servers min_spare_servers max_spare_servers
 		max_requests clients_per_server check_for_waiting min_child_ttl
-		check_for_dead check_for_spawn proxy_to proxy_connect_timeout
-		proxy_answer_timeout proxy_answers echo echo_control exec_stderr
-		exec_pipes exec_kill_after max_connections max_servers handshake_queue
-		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
-		max_per_source max_per_prefix connection_rate
-		connection_rate_per_source connection_rate_per_prefix datagram_rate
-		datagram_rate_per_source datagram_rate_per_prefix max_memory
-		limits_shadow penalty_points penalty_time penalty_max_time
-		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
-		defer_accept timeout_first_byte timeout_hello timeout_first_request
-		timeout_idle timeout_write min_read_rate min_write_rate
-		min_rate_window timeout_life grace listen reuse_port tcp_keepalive
-		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
-		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
-		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
+		check_for_dead check_for_spawn check_for_dequeue max_dequeue
+		dequeue_command proxy_to proxy_connect_timeout proxy_answer_timeout
+		proxy_answers echo echo_control exec_stderr exec_pipes exec_kill_after
+		max_connections max_servers handshake_queue max_handshakes
+		max_handshakes_per_source max_handshakes_per_prefix max_per_source
+		max_per_prefix connection_rate connection_rate_per_source
+		connection_rate_per_prefix datagram_rate datagram_rate_per_source
+		datagram_rate_per_prefix max_memory limits_shadow penalty_points
+		penalty_time penalty_max_time penalty_exempt penalty_close
+		max_datagrams max_line timeout_handshake defer_accept
+		timeout_first_byte timeout_hello timeout_first_request timeout_idle
+		timeout_write min_read_rate min_write_rate min_rate_window
+		timeout_life grace listen reuse_port tcp_keepalive unix_mode
+		unix_owner unix_group udp_recv_len udp_broadcast allow deny cidr_allow
+		cidr_deny allow_file deny_file cidr_allow_file cidr_deny_file
+		reverse_lookups double_reverse_lookups unix_allow_user
 		unix_allow_group access_shadow lookup_timeout lookup_ttl
 		lookup_fail_ttl lookup_cache lookup_concurrency proxy_protocol
 		proxy_protocol_from timeout_proxy_header SSL_allow_cn SSL_allow_dns

@@ -1,0 +1,150 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"netserver/logs"
+	"netserver/proc"
+)
+
+// openLogFile opens the file of log_file.
+func (c *Config) openLogFile() (*logs.File, error) {
+	f, err := logs.OpenFileWith(c.LogFile, c.logOpener())
+	if err == nil {
+		return f, nil
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		err = inner // without the path
+	}
+	return nil, fmt.Errorf("log_file %s: %w", c.LogFile, err)
+}
+
+// logOpener returns what opens the log file. Where the workers' user could put
+// a link in its place, root must not follow that to any file on the machine
+// and append to it what clients say: the file is opened with that user's
+// rights.
+func (c *Config) logOpener() logs.Opener {
+	a := c.identity.Account
+	if a == nil || a.UID == 0 {
+		return os.OpenFile
+	}
+	return func(path string, flag int, perm fs.FileMode) (*os.File, error) {
+		if !mayPlantAnywhere(path, *a) {
+			return os.OpenFile(path, flag, perm)
+		}
+		f, err := proc.OpenAs(*a, path, flag, perm)
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err // whoever calls says the path
+		}
+		if err != nil {
+			err = fmt.Errorf("user %s, who serves the clients, can change its directory, so it is opened with no more than that user's rights: %w", a.User, err)
+		}
+		return f, err
+	}
+}
+
+// mayPlantAnywhere reports whether a could put something else in the place of
+// path, or of a directory on the way to it.
+func mayPlantAnywhere(path string, a proc.Account) bool {
+	real, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) // then nothing can be opened
+	}
+	for _, p := range []string{path, filepath.Join(real, filepath.Base(path))} {
+		for {
+			if ownerMayPlant(p, a.UID, a.Groups) {
+				return true
+			}
+			up := filepath.Dir(p)
+			if up == p {
+				break
+			}
+			p = up
+		}
+	}
+	return false
+}
+
+const (
+	followEvery   = time.Second
+	followAtLeast = time.Minute // while the file cannot be opened again
+)
+
+// followLog calls moved when the log file was renamed or removed, until stop
+// is closed: rotation without a signal.
+func followLog(f *logs.File, stop <-chan struct{}, moved func()) {
+	wait, again := followEvery, false
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+		}
+		next := followEvery
+		if f.Moved() {
+			moved()
+			if again {
+				next = min(2*wait, followAtLeast)
+			}
+			again = true
+		} else {
+			again = false
+		}
+		wait = next
+		t.Reset(wait)
+	}
+}
+
+// reopenLog opens the log file again.
+func (o *openedLog) reopen() error {
+	if o.file == nil {
+		return nil
+	}
+	err := o.file.Reopen()
+	if err != nil {
+		o.log.Error(err.Error())
+		return err
+	}
+	notice(o.log, "log file opened again")
+	return nil
+}
+
+// streamFormat returns how lines go to w: with the journal's prefix if w is
+// what the journal reads.
+func (c *Config) streamFormat(w io.Writer) logs.Format {
+	if f, ok := w.(*logs.File); ok && f.IsStream() {
+		w = f.Current()
+	}
+	json := c.LogFormat == "json"
+	if f, ok := w.(*os.File); ok && logs.IsJournal(os.Getenv(journalVar), f) {
+		if json {
+			return logs.NewJournalJSON
+		}
+		return logs.NewJournal
+	}
+	if json {
+		return logs.NewJSON
+	}
+	return logs.NewLine
+}
+
+// journalPrefix returns what stands before a line that is no record, if the
+// journal reads w.
+func journalPrefix(w io.Writer, l slog.Level) string {
+	if f, ok := w.(*os.File); ok && logs.IsJournal(os.Getenv(journalVar), f) {
+		return logs.JournalPrefix(l)
+	}
+	return ""
+}
+
+const journalVar = "JOURNAL_STREAM"

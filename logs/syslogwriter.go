@@ -1,0 +1,230 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// A SyslogWriter sends records that a Syslog made to a syslog daemon. While
+// that cannot be reached, Write waits for it, so there is to be an Async
+// above: its queue holds what was logged in between, and counts what is too
+// much. Make one with NewSyslogWriter.
+//
+// Write is for one goroutine; Close may be called at any time.
+type SyslogWriter struct {
+	dial func(context.Context) (net.Conn, error)
+	down func(error)
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu   sync.Mutex // of conn, as Close closes it
+	conn net.Conn
+
+	// Of the goroutine that writes.
+	began   time.Time     // of conn
+	delay   time.Duration // before the next attempt to connect
+	isDown  bool          // since the last record that was sent
+	lastErr error         // why records were late or lost
+	errAt   time.Time
+	refused time.Time // when a datagram came back
+	lost    uint64    // records that went nowhere
+	buf     []byte
+}
+
+const (
+	syslogSend     = 10 * time.Second // for one record to a daemon that takes nothing
+	firstReconnect = 100 * time.Millisecond
+	maxReconnect   = 10 * time.Second
+	// steadySyslog is how long a connection has to have lasted for the next
+	// one to be made at once.
+	steadySyslog = time.Second
+)
+
+// NewSyslogWriter returns a writer to what dial connects to; nothing is
+// connected before the first Write. A connection over TCP has each record
+// counted (RFC 6587), one of a UNIX stream has each end in a newline, and
+// others have one record a datagram.
+//
+// down, if not nil, is called by Write when the daemon cannot be reached any
+// more, with the reason, once until it can. It must not wait.
+func NewSyslogWriter(dial func(context.Context) (net.Conn, error), down func(error)) *SyslogWriter {
+	s := &SyslogWriter{dial: dial, down: down}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Write sends records, each with its newline. It returns when all are sent, or
+// with os.ErrClosed and the length of those that were.
+func (s *SyslogWriter) Write(records []byte) (int, error) {
+	n := 0
+	for n < len(records) {
+		record := records[n:]
+		next := len(record)
+		if i := bytes.IndexByte(record, '\n'); i >= 0 {
+			record, next = record[:i], i+1
+		}
+		if err := s.send(record); err != nil {
+			return n, err
+		}
+		n += next
+	}
+	return n, nil
+}
+
+// Close ends the connection, and a Write that waits.
+func (s *SyslogWriter) Close() error {
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	return nil
+}
+
+// send sends one record, whatever it takes.
+func (s *SyslogWriter) send(record []byte) error {
+	for tries := 0; ; {
+		if s.ctx.Err() != nil {
+			return fmt.Errorf("syslog: %w", os.ErrClosed)
+		}
+		if s.conn == nil && !s.connect() {
+			continue
+		}
+		err := s.sendOnce(record)
+		switch {
+		case err == nil:
+			s.isDown = false
+			return nil
+		case tooLong(err) && len(record) > minSyslogMax:
+			record = append(record[:minSyslogMax-len(cutMark):minSyslogMax-len(cutMark)], cutMark...)
+		case tooLong(err):
+			s.lose(err)
+			return nil
+		case isUDP(s.conn) && isRefused(err):
+			// It is the answer to the datagram before, which is lost. This
+			// one has not been sent.
+			s.lose(err)
+			s.refused = time.Now()
+			if tries++; tries > 2 {
+				return nil
+			}
+		default:
+			s.broken(err)
+		}
+	}
+}
+
+func (s *SyslogWriter) sendOnce(record []byte) error {
+	s.buf = s.buf[:0]
+	kind := s.conn.LocalAddr().Network()
+	if kind == "tcp" {
+		s.buf = strconv.AppendInt(s.buf, int64(len(record)), 10)
+		s.buf = append(s.buf, ' ')
+	}
+	s.buf = append(s.buf, record...)
+	if kind == "unix" {
+		s.buf = append(s.buf, '\n')
+	}
+	s.conn.SetWriteDeadline(time.Now().Add(syslogSend))
+	_, err := s.conn.Write(s.buf)
+	return err
+}
+
+// connect makes a connection, after a while if others have failed.
+func (s *SyslogWriter) connect() bool {
+	if s.delay > 0 {
+		t := time.NewTimer(s.delay)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+	c, err := s.dial(s.ctx)
+	if err != nil {
+		s.failed(err)
+		return false
+	}
+	s.mu.Lock()
+	s.conn = c
+	if s.ctx.Err() != nil {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.began = time.Now()
+	if k := c.LocalAddr().Network(); k == "tcp" || k == "unix" {
+		go discardAnswers(c)
+	}
+	return true
+}
+
+// discardAnswers notices the end of a connection before the next record is sent on
+// it. A daemon says nothing.
+func discardAnswers(c net.Conn) {
+	io.Copy(io.Discard, c)
+	c.Close()
+}
+
+// broken lets go of a connection that does not work any more.
+func (s *SyslogWriter) broken(err error) {
+	s.mu.Lock()
+	s.conn.Close()
+	s.conn = nil
+	s.mu.Unlock()
+	if time.Since(s.began) >= steadySyslog {
+		s.delay = 0
+		s.note(err)
+		return
+	}
+	s.failed(err)
+}
+
+// failed has the next attempt wait.
+func (s *SyslogWriter) failed(err error) {
+	s.delay = min(max(2*s.delay, firstReconnect), maxReconnect)
+	s.note(err)
+	if !s.isDown && s.ctx.Err() == nil {
+		s.isDown = true
+		if s.down != nil {
+			s.down(err)
+		}
+	}
+}
+
+func (s *SyslogWriter) note(err error) { s.lastErr, s.errAt = innermost(err), time.Now() }
+
+func (s *SyslogWriter) lose(err error) {
+	s.lost++
+	s.note(err)
+}
+
+// takeLost returns how many records went nowhere since the last call, unless
+// they still do: the report would go there as well.
+func (s *SyslogWriter) takeLost() (n uint64, more bool) {
+	if time.Since(s.refused) < steadySyslog {
+		return 0, s.lost > 0
+	}
+	n, s.lost = s.lost, 0
+	return n, false
+}
+
+// reason returns why records may have been lost above: the daemon could not be
+// reached a moment ago.
+func (s *SyslogWriter) reason() error {
+	if time.Since(s.errAt) > time.Minute {
+		return nil
+	}
+	return s.lastErr
+}
+
+func isUDP(c net.Conn) bool { return c.LocalAddr().Network() == "udp" }
