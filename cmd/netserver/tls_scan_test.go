@@ -37,6 +37,7 @@ func scanned(t *testing.T) (s *server, b *tlsBed) {
 var unavoidable = map[string]string{
 	"TLS_session_ticket": "the life that crypto/tls tells clients is fixed to 7 days; SSL_ticket_life, a day, is what holds",
 	"DNS_CAArecord":      "is about the domain's DNS",
+	"engine_problem":     "is about the engines of the scanner's own openssl",
 }
 
 // TestScannedByTestssl has testssl.sh look at the default parameters.
