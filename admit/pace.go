@@ -17,6 +17,8 @@ type pace struct {
 	more   int // the limits' factor, in quarters above one
 	ready  int // how many wanted the CPU of late, in sixteenths
 	narrow int // ticks until the limits are whole again
+	span   int // how many they were at first
+	whole  int // ticks since they are
 }
 
 const (
@@ -26,9 +28,12 @@ const (
 	// paceLate is later than ticks come by what handshakes do: they wait for
 	// a few of them, a fraction of a millisecond each.
 	paceLate = int64(time.Millisecond)
-	// paceNarrow is how many ticks in time show that the CPU is our own. Of
-	// those of a busy machine one in ten is late.
-	paceNarrow = 64
+	// paceNarrow is how many ticks in time show that the CPU is our own: of
+	// those of a busy machine one in ten is late. While the limits are narrow
+	// fewer are, so each time that this shows too soon it takes twice as many,
+	// up to paceNarrowest.
+	paceNarrow    = 64
+	paceNarrowest = 4096
 )
 
 // times returns the limit n at this pace.
@@ -49,10 +54,14 @@ func (p *pace) tick(ready, procs int, late int64, alone bool) bool {
 	}
 	switch {
 	case late > paceLate:
-		p.more, p.narrow = 0, paceNarrow
+		p.squeeze()
+		return false
 	case p.narrow > 0:
 		p.narrow--
 		return p.narrow == 0
+	}
+	p.whole++
+	switch {
 	case p.ready > high && p.more > 0:
 		p.more -= 1 + p.more/8
 	case p.ready < low && p.more < paceMost:
@@ -60,4 +69,16 @@ func (p *pace) tick(ready, procs int, late int64, alone bool) bool {
 		return true
 	}
 	return false
+}
+
+// squeeze makes the limits narrow, or keeps them so.
+func (p *pace) squeeze() {
+	if p.narrow == 0 {
+		if p.whole < 4*p.span {
+			p.span = min(2*p.span, paceNarrowest)
+		} else {
+			p.span = paceNarrow
+		}
+	}
+	p.more, p.narrow, p.whole = 0, p.span, 0
 }
