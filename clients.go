@@ -83,13 +83,16 @@ func (cs *clients) on(l *listening) (all []*Conn) {
 	return all
 }
 
-// cut ends every client and returns how many there were.
+// cut ends every client and returns how many there were that drain had not cut
+// before.
 func (cs *clients) cut() (n int) {
 	for i := range cs.shards {
 		s := &cs.shards[i]
 		s.mu.Lock()
 		for c := range s.set {
-			n++
+			if c.cause() != ErrCut {
+				n++
+			}
 			c.cut(ErrCut)
 		}
 		s.mu.Unlock()

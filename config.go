@@ -150,6 +150,10 @@ type Config struct {
 	// Grace is how long clients may go on when the server stops. Default
 	// 30 s; negative cuts at once.
 	Grace time.Duration
+	// GraceSpread is the time after Grace over which the clients that are
+	// still there are cut, one after the other. Default a tenth of Grace, at
+	// most 5 s; negative cuts all at once.
+	GraceSpread time.Duration
 
 	// MaxLine bounds ReadLine and, where no limit is given, ReadUntil, in
 	// bytes with the line's end. Default 64 KiB; it cannot be none.

@@ -14,6 +14,7 @@ const (
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultWriteTimeout     = 60 * time.Second
 	defaultGrace            = 30 * time.Second
+	maxGraceSpread          = 5 * time.Second // of the default
 	defaultMaxDatagrams     = 1024
 	defaultMaxHandshakes    = 16384
 	defaultHelloTimeout     = 5 * time.Second
@@ -45,8 +46,11 @@ func (c *Config) maxLife() time.Duration             { return duration(c.MaxLife
 func (c *Config) grace() time.Duration               { return duration(c.Grace, defaultGrace) }
 func (c *Config) minReadRate() int                   { return max(c.MinReadRate, 0) }
 func (c *Config) minWriteRate() int                  { return max(c.MinWriteRate, 0) }
-func (c *Config) maxConns() int                      { return max(c.MaxConns, 0) }
-func (c *Config) maxServing() int                    { return max(c.MaxServing, 0) }
+func (c *Config) graceSpread() time.Duration {
+	return duration(c.GraceSpread, min(c.grace()/10, maxGraceSpread))
+}
+func (c *Config) maxConns() int   { return max(c.MaxConns, 0) }
+func (c *Config) maxServing() int { return max(c.MaxServing, 0) }
 
 func (c *Config) fairHandshakes() bool { return c.HandshakeQueue != "none" }
 

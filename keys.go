@@ -81,6 +81,9 @@ func (c *Config) defineLimits(s *conf.Set) {
 	s.Define(conf.Key{Name: "grace", Group: groupLimits, Arg: "SECONDS", Default: "30",
 		Help: "that clients may go on when the server drains; 0 cuts them at once"},
 		zeroIsNone{conf.Seconds(&c.Grace, -1*time.Second, maxDuration), &c.Grace})
+	s.Define(conf.Key{Name: "grace_spread", Group: groupLimits, Arg: "SECONDS",
+		Help: "after grace, over which those who are still there are cut one after the other, so that they are not all back at once; 0 at once (default: a tenth of grace, at most 5)"},
+		zeroIsNone{conf.Seconds(&c.GraceSpread, -1*time.Second, time.Hour), &c.GraceSpread})
 }
 
 // definePortLimits names the limits that a port can have for itself.

@@ -418,6 +418,42 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 	}
 }
 
+// Those who are still there at the end of the grace time are cut one after the
+// other.
+func TestCutsAreSpread(t *testing.T) {
+	const n = 100
+	for _, tc := range []struct{ spread, last time.Duration }{{0, 2 * time.Second}, {10 * time.Second, 10 * time.Second}, {-1, 0}} {
+		s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
+		s.Config.Grace, s.Config.GraceSpread = 20*time.Second, tc.spread
+		recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
+			for range n {
+				l.dial()
+			}
+		})
+		if len(recs) != n {
+			t.Fatalf("%d records", len(recs))
+		}
+		perStep := make(map[time.Duration]int)
+		for _, r := range recs {
+			after := r.Time - s.Config.Grace
+			if !errors.Is(r.Err, netserver.ErrCut) || after < 0 || after > tc.last {
+				t.Errorf("after %v: %v", r.Time, r.Err)
+			}
+			if tc.last > 0 {
+				perStep[after*10/(tc.last+1)]++
+			}
+		}
+		for step, m := range perStep {
+			if m < 8 || m > 12 {
+				t.Errorf("spread %v: %d clients in the tenth number %d", tc.spread, m, step)
+			}
+		}
+		if tc.last > 0 && len(perStep) != 10 {
+			t.Errorf("spread %v: %v", tc.spread, perStep)
+		}
+	}
+}
+
 // A client in the middle of its handshake is drained like the others.
 func TestDrainCountsHandshakes(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}

@@ -3,7 +3,6 @@ package netserver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -18,11 +17,6 @@ import (
 	"netserver/sock"
 	"netserver/tlsparams"
 )
-
-// cutWait is how long Serve waits, after cutting the clients, for handlers
-// that do not return although their context ended and their connection is
-// closed.
-const cutWait = 10 * time.Second
 
 // A run is one call of Serve.
 type run struct {
@@ -195,29 +189,6 @@ func closeListening(ls []*listening) {
 	for _, l := range ls {
 		l.Close()
 	}
-}
-
-// drain waits for the clients, up to the grace period, and cuts the rest.
-func (r *run) drain() error {
-	grace := r.cfg.grace()
-	if grace > 0 {
-		t := time.NewTimer(grace)
-		defer t.Stop()
-		if r.awaitClients(nil, r.now, t.C) {
-			return nil
-		}
-	}
-	n := r.clients.cut()
-	if n == 0 && r.awaitClients(nil, nil, nil) {
-		return nil
-	}
-	t := time.NewTimer(cutWait)
-	defer t.Stop()
-	if !r.awaitClients(nil, nil, t.C) {
-		return fmt.Errorf("%w (clients: %d; handlers that have not returned %v later: %d)",
-			ErrCut, n, cutWait, r.clients.count())
-	}
-	return fmt.Errorf("%w (clients: %d)", ErrCut, n)
 }
 
 // awaitClients waits until the last client is gone and then returns true. It

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -157,8 +155,10 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 			continue
 		}
 		if m.Op == opRead {
-			data, err := allowed.read(m.Path, m.Fresh)
-			data, err = w.gen.keeper.withhold(m.Path, data, err)
+			data, err := allowed.answer(m)
+			if !m.Dir {
+				data, err = w.gen.keeper.withhold(m.Path, data, err)
+			}
 			if send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)}) != nil {
 				break
 			}
@@ -195,6 +195,7 @@ func (s *supervisor) hear(w *child, m message) {
 			return
 		}
 		w.ready = true
+		w.gen.fence = m.Fence
 		if w.id == 1 {
 			for _, line := range bounded(m.Lines) {
 				notice(s.log, line)
@@ -208,6 +209,8 @@ func (s *supervisor) hear(w *child, m message) {
 		switch {
 		case s.ending:
 			s.finish(w, s.cutting)
+		case w.gen.failed:
+			s.finish(w, false)
 		case w.gen.leaving:
 			w.tell(message{Op: opLeave, Leave: &leave{}})
 		default:
@@ -293,47 +296,6 @@ func (s *supervisor) crashed(w *child, how string) {
 	}
 	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
 		"generation", g.id, "clients", w.status.Clients, "in a row", g.failures)
-}
-
-// allowed is the files that the workers of a generation may have read for
-// them.
-type allowed struct {
-	files, dirs []string
-	contents    map[string][]byte   // as they were found good
-	uid         func() (int, []int) // of the workers, and their groups; -1 is our own
-}
-
-func allowedFiles(g *generation) *allowed {
-	return &allowed{files: g.plan.Files, dirs: g.plan.Dirs, contents: g.contents, uid: func() (int, []int) {
-		if a := g.conf.identity.Account; a != nil {
-			return a.UID, a.Groups
-		}
-		return -1, nil
-	}}
-}
-
-// read reads a file for a worker. A file in a directory that the worker could
-// write to is left to it: a link that it puts there must not make root read
-// any other file. Unless it is to be fresh, it is as it was checked.
-func (a *allowed) read(path string, fresh bool) ([]byte, error) {
-	path = filepath.Clean(path)
-	if data, ok := a.contents[path]; ok && !fresh {
-		return data, nil
-	}
-	uid, gids := a.uid()
-	if uid == -1 {
-		return nil, errors.New(ownWay) // it is who we are
-	}
-	if !slices.Contains(a.files, path) && !slices.ContainsFunc(a.dirs, func(d string) bool {
-		rel, err := filepath.Rel(d, path)
-		return err == nil && filepath.IsLocal(rel)
-	}) {
-		return nil, errors.New(ownWay)
-	}
-	if ownerMayPlant(path, uid, gids) {
-		return nil, errors.New(ownWay)
-	}
-	return readFile(path)
 }
 
 // A limiter slows down a worker that says more than one that serves well would.

@@ -5,9 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"netserver/conf"
 	"netserver/port"
+	"netserver/sock"
 )
 
 // placeOf identifies a port of a plan.
@@ -36,8 +38,8 @@ func (w *worker) confine() error {
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return nil
 	}
-	f := fence{write: p.LandlockWrite, all: !own}
-	if own {
+	f := fence{write: p.LandlockWrite, all: !own || w.init.Plan.runsCommand()}
+	if !f.all {
 		f.read = append(systemFiles[:], w.init.Plan.paths()...)
 	}
 	level, err := restrictFiles(f)
@@ -47,9 +49,9 @@ func (w *worker) confine() error {
 		if f.all {
 			what = "read and execute files"
 		}
-		w.confined = append(w.confined, "Landlock is in force ("+level+"): the serving processes can only "+what)
+		w.confined = "Landlock is in force (" + level + "): they can only " + what
 	case errors.Is(err, errors.ErrUnsupported) && p.Landlock != "1":
-		w.confined = append(w.confined, "this system has no Landlock: the serving processes can reach whatever their user can")
+		w.confined = "this system has no Landlock: they can reach whatever their user can"
 	default:
 		return &conf.Problem{Key: "landlock", Err: err, Hint: "set landlock 0 to do without"}
 	}
@@ -61,15 +63,14 @@ func (w *worker) confine() error {
 func (p *plan) paths() []string {
 	var list []string
 	add := func(v conf.Values) {
-		for _, vals := range v {
+		for key, vals := range v {
 			for _, val := range vals {
-				if !filepath.IsAbs(val.Text) {
-					continue
-				}
-				if info, err := os.Stat(val.Text); err == nil && info.IsDir() {
-					list = append(list, val.Text)
-				} else if err == nil {
-					list = append(list, filepath.Dir(val.Text))
+				for _, path := range pathsOf(key, val.Text) {
+					if info, err := os.Stat(path); err == nil && info.IsDir() {
+						list = append(list, path)
+					} else if err == nil {
+						list = append(list, filepath.Dir(path))
+					}
 				}
 			}
 		}
@@ -79,9 +80,32 @@ func (p *plan) paths() []string {
 		add(r.Spec.Params)
 	}
 	for _, f := range p.Files {
-		list = append(list, filepath.Dir(f))
+		if abs, err := filepath.Abs(f); err == nil {
+			list = append(list, filepath.Dir(abs))
+		}
 	}
 	slices.Sort(list)
 	// The root directory would be everything.
 	return slices.DeleteFunc(slices.Compact(list), func(d string) bool { return d == "/" })
+}
+
+// runsCommand reports whether workers run a command for passwords of key files.
+func (p *plan) runsCommand() bool {
+	const key = "SSL_passwd_command"
+	return !p.Isolate && (p.Values.Get(key) != "" || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return r.Spec.Params.Get(key) != "" }))
+}
+
+// pathsOf returns the paths, made absolute, that a value may consist of.
+// Relative ones count for keys only whose names say that they are of files.
+func pathsOf(key, value string) []string {
+	var list []string
+	named := slices.ContainsFunc([]string{"_file", "_dir", "_path"}, func(s string) bool { return strings.HasSuffix(key, s) })
+	for _, path := range append(filepath.SplitList(value), value) {
+		if filepath.IsAbs(path) {
+			list = append(list, filepath.Clean(path))
+		} else if abs, err := filepath.Abs(path); named && path != "" && err == nil {
+			list = append(list, abs)
+		}
+	}
+	return list
 }

@@ -7,6 +7,4 @@ import (
 	"os"
 )
 
-func ownerMayPlant(string, int, []int) bool { return true }
-
 func dupFile(*os.File) (*os.File, error) { return nil, errors.ErrUnsupported }

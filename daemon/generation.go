@@ -26,6 +26,8 @@ type generation struct {
 	scale    scale
 	workers  map[*child]struct{}
 
+	fence string // what restricts the workers, in their own words
+
 	ready    bool // all first workers serve
 	leaving  bool
 	ended    bool // by makeRoom
@@ -149,12 +151,15 @@ func (s *supervisor) startFailed(g *generation, err error) {
 	}
 	g.failed = true
 	g.stopTimers()
-	for w := range g.workers {
-		w.proc.KillGroup()
-	}
 	if !s.serving {
 		s.fail(err)
 		return
+	}
+	for w := range g.workers {
+		s.finish(w, false) // it may have clients already
+		if !w.ready {
+			s.killLater(w, endTime)
+		}
 	}
 	logged(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
 	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
@@ -193,6 +198,15 @@ func (g *generation) close() {
 		g.unfollow()
 	}
 	g.binary.Close()
+}
+
+// identity says in one line what the workers keep and drop.
+func (g *generation) identity() string {
+	text := g.conf.identity.String()
+	if len(g.fence) > 0 {
+		text += "; " + g.fence[:min(len(g.fence), 200)]
+	}
+	return text
 }
 
 // grow adds n to the number of processes, or of clients where there is one

@@ -31,6 +31,9 @@ func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error
 			Stderr: exec.Stderr(h.ExecStderr), KillGrace: h.ExecKillAfter,
 			Pipes: h.ExecPipes,
 		}
+		if c.identity.Chroot != "" {
+			return e, nil // it is looked for below the root directory later
+		}
 		return e, e.Check()
 	case h.ProxyTo != "":
 		x := &proxy.Handler{Target: h.ProxyTo, ConnectTimeout: h.ConnectTimeout, AnswerTimeout: h.AnswerTimeout, Answers: h.Answers}

@@ -138,6 +138,9 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
+	if err == nil && perr == nil {
+		err = p.reach()
+	}
 	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err
 	}

@@ -128,11 +128,16 @@ func start(t testing.TB, args ...string) *running {
 
 func startProgram(t testing.TB, path, program string, args ...string) *running {
 	t.Helper()
-	r := &running{t: t, done: make(chan struct{})}
-	r.cmd = exec.Command(path, args...)
-	r.cmd.Env = append(os.Environ(), programVar+"="+program, "NETSERVER_SUPERVISOR=1")
+	cmd := exec.Command(path, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return startCmd(t, cmd, program)
+}
+
+func startCmd(t testing.TB, cmd *exec.Cmd, program string) *running {
+	t.Helper()
+	r := &running{t: t, done: make(chan struct{}), cmd: cmd}
+	r.cmd.Env = append(os.Environ(), programVar+"="+program)
 	r.cmd.Stdout, r.cmd.Stderr = r, r
-	r.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	r.cmd.WaitDelay = 20 * time.Second
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

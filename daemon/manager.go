@@ -72,5 +72,5 @@ func (p *program) watchdog(log *slog.Logger, done <-chan struct{}) {
 // stopping is what the manager is told at the end: the time that clients have
 // is asked for, should it give less by itself.
 func (c *Config) stopping() []string {
-	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + 2*endTime).Microseconds())}
+	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + c.graceSpread() + 2*endTime).Microseconds())}
 }

@@ -132,7 +132,7 @@ func TestManagerHearsOfRestarts(t *testing.T) {
 	m.want("READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1")
 	for _, want := range []string{
 		fmt.Sprintf("READY=1\nMAINPID=%d\nSTATUS=serving, generation 1", r.pid()),
-		"RELOADING=1\nMONOTONIC_USEC=", "STOPPING=1\nEXTEND_TIMEOUT_USEC=107000000",
+		"RELOADING=1\nMONOTONIC_USEC=", "STOPPING=1\nEXTEND_TIMEOUT_USEC=112000000",
 	} {
 		if !strings.Contains(m.all(), want) {
 			t.Errorf("the manager was not told %q, but\n%s", want, m.all())

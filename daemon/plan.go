@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 
@@ -30,6 +31,8 @@ type plan struct {
 	Leftover []conf.Entry
 	Ports    []sock.Request
 	Notes    []string // lines for the log
+	Warn     []string // the same, of what somebody should look at
+	Root     bool     // root serves though no user was named, for reasons that Warn has
 	Files    []string // certificates, keys and the like that a worker may ask for
 	Dirs     []string // directories of such files
 	Isolate  bool     // the supervisor keeps private keys to itself
@@ -49,6 +52,7 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 	pl := &plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover,
+		Warn:     p.warnings, Root: p.conf.Process.stayRoot,
 	}
 	reqs, err := p.server.Requests(p.transports)
 	if err != nil {
@@ -57,7 +61,11 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 	pl.Ports = reqs
 	for i := range pl.Ports {
 		if o := &pl.Ports[i].Options; o.UnixOwner == "" && p.conf.identity.Account != nil {
-			o.UnixOwner = p.conf.identity.Account.User // as Net::Server does
+			// As Net::Server does.
+			o.UnixOwner = p.conf.identity.Account.User
+			if o.UnixGroup == "" {
+				o.UnixGroup = strconv.Itoa(p.conf.identity.Account.GID)
+			}
 		}
 	}
 	pl.Files, pl.Dirs = files.names(), tlsDirs(pl)
@@ -130,7 +138,9 @@ func tlsDirs(p *plan) []string {
 	add := func(v conf.Values) {
 		for _, key := range []string{"SSL_cert_dir", "SSL_ca_path", "SSL_crl_path"} {
 			for _, val := range v[key] {
-				dirs = append(dirs, filepath.Clean(val.Text))
+				for _, dir := range filepath.SplitList(val.Text) {
+					dirs = append(dirs, filepath.Clean(dir))
+				}
 			}
 		}
 	}
@@ -154,7 +164,7 @@ func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Re
 	if err := v.configured(res); err != nil {
 		return nil, nil, err
 	}
-	c.Program = pl.Program
+	c.Program, c.Process.stayRoot = pl.Program, pl.Root
 	c.Server.Ports = nil
 	for _, r := range pl.Ports {
 		c.Server.Ports = append(c.Server.Ports, r.Spec)
@@ -172,6 +182,7 @@ type program struct {
 	notes      []string      // lines for the log that the configuration caused
 	manager    *proc.Manager // nil is none, or it is the supervisor's
 	opened     *openedLog    // where the log goes; nil but in a process that serves alone
+	warnings   []string      // the same as notes, of what somebody should look at
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own
@@ -214,6 +225,9 @@ func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
 	}
 	if env.SignOnly {
 		have.SignOnly = true
+	}
+	if have.ReadDir == nil {
+		have.ReadDir = env.ReadDir
 	}
 	if env.Unfollowed {
 		have.Unfollowed = true

@@ -48,8 +48,8 @@ type ProcessConfig struct {
 	Setsid     bool // the same, in a session of its own and with no standard streams
 	// Supervisor says whether workers serve the clients: "1", or "0" for the
 	// process that was started, which cannot restart in place or change its
-	// identity. "auto" (the default) is 1 if something that is asked for needs
-	// it.
+	// identity. "auto" (the default) is 1, but for INET and on systems that
+	// cannot have it.
 	Supervisor string
 
 	// HUPGrace is how long clients may stay after a restart in place that
@@ -62,6 +62,8 @@ type ProcessConfig struct {
 
 	// Control is the socket that netserver ctl speaks to.
 	Control ControlConfig
+
+	stayRoot bool // there are reasons for root to serve, though no user is named
 }
 
 const groupProcess = "process"
@@ -70,7 +72,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define := func(name, arg, def, help string, b conf.Binder) {
 		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help}, b)
 	}
-	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server)", conf.String(&p.User))
+	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server, unless nobody could not serve what is configured, which is logged)", conf.String(&p.User))
 	define("group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
 	define("chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
 	define("umask", "MODE", "", "file mode mask, octal", conf.Func(p.setUmask))
@@ -85,8 +87,8 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define("pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
 	define("background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
 	define("setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
-	define("supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 if another key or the type needs it", conf.Choice(&p.Supervisor, "auto", "0", "1"))
-	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
+	define("supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
+	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
 	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
 	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNAL", List: true, Help: "signal that is sent to the serving processes too, such as WINCH"}, conf.Strings(&p.SigPassthrough))
@@ -149,9 +151,13 @@ func (p *ProcessConfig) identify() (proc.Identity, error) {
 	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask, Limits: p.Limits}
 	name := p.User
 	if name == "" && (proc.IsRoot() || p.Group != "") {
-		name = nobody
-		if !proc.IsRoot() {
+		switch {
+		case !proc.IsRoot():
 			name = fmt.Sprint(os.Geteuid())
+		case !p.stayRoot:
+			name = nobody
+		case p.Group != "":
+			name = "root"
 		}
 	}
 	var errs []error
@@ -197,10 +203,7 @@ func (p *ProcessConfig) checkChroot() error {
 func (c *Config) inProcess() (bool, error) {
 	p := &c.Process
 	if proc.CanSpawn && p.Supervisor != "0" && c.Type != typeINET {
-		// A service manager that passes sockets or waits to be told expects
-		// what the supervisor does.
-		managed := os.Getenv("LISTEN_FDS") != "" || os.Getenv("NOTIFY_SOCKET") != ""
-		return p.Supervisor != "1" && len(c.needsWorkers()) == 0 && !c.hasPool() && !managed, nil
+		return false, nil
 	}
 	why := "with supervisor 0"
 	switch {

@@ -47,7 +47,7 @@ func (s *supervisor) reload() {
 		notice(s.log, errEnding.Error())
 		s.reloads.none()
 		return
-	case s.checking || !s.serving || !s.gens[len(s.gens)-1].ready:
+	case s.checking || !s.serving || s.starting():
 		s.again = true
 		return
 	}
@@ -60,6 +60,12 @@ func (s *supervisor) reload() {
 		return
 	}
 	go s.check(binary)
+}
+
+// starting reports whether a generation is to become ready yet.
+func (s *supervisor) starting() bool {
+	g := s.gens[len(s.gens)-1]
+	return !g.ready && !g.failed
 }
 
 // reloadAgain reloads if that was asked for in the meantime.
@@ -309,7 +315,7 @@ func textsOf(vals []conf.Value) []string {
 func (s *supervisor) retire(old, next *generation) {
 	d := compare(old, next.plan, next.keys)
 	all := d.handler || next.conf.Process.CutOnHUP
-	l := &leave{Changed: d.gone, Grace: next.conf.graceTime(), Limit: next.conf.Process.HUPGrace}
+	l := &leave{Changed: d.gone, Grace: next.conf.graceTime(), Spread: next.conf.graceSpread(), Limit: next.conf.Process.HUPGrace}
 	old.leaving = true
 	old.stopTimers()
 	for w := range old.workers {
@@ -318,28 +324,10 @@ func (s *supervisor) retire(old, next *generation) {
 			s.finish(w, false)
 		default:
 			w.tell(message{Op: opLeave, Leave: l})
+			if l.Limit > 0 {
+				s.killLater(w, l.Limit+l.Spread+endTime)
+			}
 		}
 	}
 	s.drop(old)
-}
-
-// graceTime is the grace time as it is in force.
-func (c *Config) graceTime() time.Duration {
-	switch g := c.Server.Grace; {
-	case g < 0:
-		return 0
-	case g == 0:
-		return defaultGrace
-	default:
-		return g
-	}
-}
-
-const defaultGrace = 30 * time.Second
-
-func (c *Config) grace() string {
-	if g := c.graceTime(); g > 0 {
-		return g.String()
-	}
-	return "no time"
 }

@@ -100,8 +100,10 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		s.closeSockets(nil)
 		return exitFailed, v.tellFront(logged(s.log, err))
 	}
-	// What reading the configuration took is not needed again.
+	// What reading the configuration took is not needed again, and what comes
+	// is little: memory matters more than the CPU that saving it takes.
 	p, pl = nil, nil
+	defer debug.SetGCPercent(debug.SetGCPercent(supervisorGC))
 	s.loop(ctx, signals)
 	return s.result()
 }
@@ -212,19 +214,22 @@ func (s *supervisor) end(cut bool) {
 	}
 }
 
-// endTime is how long a worker may take beyond the grace time.
-const endTime = 15 * time.Second
+const (
+	// endTime is how long a worker may take beyond the grace time, and
+	// startEndTime one that is starting when all are to stop at once.
+	endTime      = 15 * time.Second
+	startEndTime = 3 * time.Second
+)
 
 // finish has one worker drain, or stop.
 func (s *supervisor) finish(w *child, cut bool) {
 	limit := endTime
 	op := opStop
 	if !cut {
-		op, limit = opDrain, endTime+w.gen.conf.graceTime()
+		op, limit = opDrain, endTime+w.gen.conf.graceTime()+w.gen.conf.graceSpread()
 	}
 	if !w.ready && cut {
-		w.proc.Kill()
-		return
+		limit = startEndTime
 	}
 	// One that is starting drains when it has started: it may have a client
 	// before it can say that it serves.
@@ -259,15 +264,28 @@ func (s *supervisor) fail(err error) {
 func (s *supervisor) ready(g *generation) {
 	first := !s.serving
 	s.serving = true
+	for _, line := range g.plan.Warn {
+		s.log.Warn(line)
+	}
 	if first {
-		notice(s.log, "identity of the serving processes: "+g.conf.identity.String())
+		notice(s.log, "identity of the serving processes: "+g.identity())
 		s.v.tellFront(nil)
 	}
 	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
 	s.call(s.v.hooks.Serving)
 	// The supervisor does next to nothing from here on.
-	debug.FreeOSMemory()
+	s.after(trimDelay, func() {
+		debug.FreeOSMemory()
+		if err := proc.TrimProgram(); err != nil {
+			s.log.Debug(err.Error())
+		}
+	})
 }
+
+const (
+	supervisorGC = 25                     // percent of garbage
+	trimDelay    = 250 * time.Millisecond // until what a start or restart did is over
+)
 
 // obey carries out a signal.
 func (s *supervisor) obey(sig os.Signal) {

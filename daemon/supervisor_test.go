@@ -383,30 +383,3 @@ func TestInProcess(t *testing.T) {
 		t.Errorf("exit status %d", code)
 	}
 }
-
-// Signals at random, under load. Nothing but the killed workers' own clients
-// may fail, and at the end all is in order.
-func TestStressSignals(t *testing.T) {
-	r := start(t, "PreFork", "--port", "127.0.0.1:0", "--max_servers", "8", "--min_servers", "2", "--clients_per_server", "8")
-	addr := r.addr(0)
-	r.serving()
-	l := startLoad(addr, 3)
-	signals := []syscall.Signal{syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGCHLD}
-	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0))
-	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); {
-		r.signal(signals[random.IntN(len(signals))])
-		time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
-	}
-	n, errs := l.end()
-	if len(errs) > 0 {
-		t.Errorf("seed %d: %d of %d clients failed: %v", seed, len(errs), n, errs[0])
-	}
-	if strings.Contains(r.text(), "another takes its place") {
-		t.Error("a worker crashed")
-	}
-	netservertest.Eventually(t, "still serving", func() bool { return once(addr) == nil })
-	if code := r.end(syscall.SIGTERM); code != 0 {
-		t.Errorf("exit status %d", code)
-	}
-}

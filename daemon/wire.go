@@ -63,6 +63,8 @@ type message struct {
 	Key      string         `json:",omitempty"` // of opLoad, beside the certificate's Path
 	Have     []byte         `json:",omitempty"` // of opLoad: the digest of what is there
 	Pair     *pairAnswer    `json:",omitempty"` // answer to opLoad
+	Dir      bool           `json:",omitempty"` // of opRead: what is in a directory; the answer is a JSON list
+	Fence    string         `json:",omitempty"` // of opReady: what restricts the worker
 	// Contents, beside a plan, are of files that it names.
 	Contents map[string][]byte `json:",omitempty"`
 	Ask      *ask              `json:",omitempty"` // see controlwire.go
@@ -94,6 +96,7 @@ type initial struct {
 type leave struct {
 	Changed []int         // ports, by their place in the worker's plan, whose clients have Grace
 	Grace   time.Duration // 0 is at once
+	Spread  time.Duration // after each, over which clients are cut one after the other
 	Limit   time.Duration // for all clients; 0 is none
 }
 

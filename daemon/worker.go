@@ -39,7 +39,7 @@ type worker struct {
 	sender   chan struct{}      // has something if the status is to be sent
 	commands chan command       // from the supervisor, for obey
 
-	confined []string // lines for the log on what confine did
+	confined string // what confine did, for the log
 	serving  atomic.Int64
 	total    atomic.Uint64
 	started  atomic.Bool // serving: files are read as they are now
@@ -151,7 +151,7 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.report(done) })
 	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
-	send(w.link, message{Op: opReady, Lines: w.facts()})
+	send(w.link, message{Op: opReady, Fence: w.confined, Lines: w.facts()})
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
 	helpers.Wait()
@@ -162,6 +162,7 @@ func (w *worker) run(ctx context.Context) int {
 	switch {
 	case errors.Is(err, netserver.ErrCut):
 		notice(w.log, err.Error())
+	case errors.Is(err, netserver.ErrServerClosed): // before it began
 	case err != nil:
 		logged(w.log, err)
 		return exitFailed
@@ -197,7 +198,7 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 	if n := w.init.MaxServing; n > 0 {
 		c.Server.MaxServing = n
 	}
-	env := tlsparams.Env{ReadFile: w.readFile, TicketSecret: w.init.Secret, Unfollowed: w.init.Follow, Log: w.log}
+	env := tlsparams.Env{ReadFile: w.readFile, ReadDir: w.readDir, TicketSecret: w.init.Secret, Unfollowed: w.init.Follow, Log: w.log}
 	err := w.isolate(&env)
 	if err != nil {
 		return err
@@ -319,45 +320,6 @@ func (w *worker) report(done <-chan struct{}) {
 		case <-done:
 			return
 		}
-	}
-}
-
-// leave closes the ports and lets clients finish, but for those that l names.
-func (w *worker) leave(l leave) {
-	w.mu.Lock()
-	w.leaving = true
-	w.mu.Unlock()
-	for _, ln := range w.ls {
-		ln.Close()
-	}
-	if len(l.Changed) > 0 {
-		time.AfterFunc(l.Grace, func() { w.cut(l.Changed) })
-	}
-	if l.Limit > 0 {
-		time.AfterFunc(l.Limit, func() { w.p.server.Close() })
-	}
-	w.changed()
-}
-
-// cut ends the clients of some ports.
-func (w *worker) cut(places []int) {
-	gone := make(map[int]bool)
-	for _, i := range places {
-		gone[i] = true
-	}
-	var list []*netserver.Conn
-	w.mu.Lock()
-	for c, place := range w.clients {
-		if gone[place] {
-			list = append(list, c)
-		}
-	}
-	w.mu.Unlock()
-	for _, c := range list {
-		c.Close()
-	}
-	if len(list) > 0 {
-		notice(w.log, fmt.Sprintf("clients of ports that were changed or removed are cut: %d", len(list)))
 	}
 }
 
@@ -514,8 +476,7 @@ const ownWay = "read it yourself"
 func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
-func (w *worker) facts() []string {
-	facts := w.confined
+func (w *worker) facts() (facts []string) {
 	collectTLS(w.p.transports, func(line string) { facts = append(facts, line) })
 	return facts
 }

@@ -185,7 +185,7 @@ func TestImage(t *testing.T) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		return cmd
 	}
-	t.Run("one process", func(t *testing.T) { launch(t, start(t, 65532), addr) })
+	t.Run("one process", func(t *testing.T) { launch(t, start(t, 65532, "--supervisor", "0"), addr) })
 	t.Run("root without names", func(t *testing.T) {
 		out, err := start(t, 0, "--supervisor", "1").CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "user") || !strings.Contains(string(out), "nobody") {

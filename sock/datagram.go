@@ -62,7 +62,7 @@ type DatagramListener struct {
 
 	mu     sync.Mutex // guards the fields below and the order of deadlines
 	closed bool
-	users  int // connections not closed yet, and 1 for the listener while open
+	users  int // connections not closed yet, Accepts, and 1 for the listener while open
 }
 
 // A scratch is what one Accept reads with.
@@ -89,46 +89,52 @@ func (l *DatagramListener) Accept() (net.Conn, error) {
 		s = new(scratch)
 	}
 	defer l.scratches.Put(s)
+	// A datagram that is read in the moment of Close must be answered by
+	// somebody, so that the socket is kept for it from here on.
+	if !l.use() {
+		return nil, opError("accept", l.Addr(), net.ErrClosed)
+	}
 	for bad := 0; ; {
 		n, err := l.sock.receive(s)
 		switch {
-		case err != nil:
-			if l.isClosed() {
-				return nil, opError("accept", l.Addr(), net.ErrClosed)
-			}
+		case err == nil && n <= l.max:
+			return l.accepted(s, n), nil
+		case err == nil:
+			l.tooLong(s, n)
+			continue
+		case l.isClosed():
+			err = opError("accept", l.Addr(), net.ErrClosed)
+		default:
 			if bad++; bad < maxBadReads && isOneClients(err) {
 				continue
 			}
-			return nil, err
-		case n > l.max:
-			l.tooLong(s, n)
-			continue
 		}
-		c, err := l.accepted(s, n)
-		if err != nil {
-			return nil, err
-		}
-		return c, nil
+		l.release()
+		return nil, err
 	}
 }
 
-// accepted makes the connection of the n bytes in s.
-func (l *DatagramListener) accepted(s *scratch, n int) (*DatagramConn, error) {
+// use counts a user of the socket, unless the listener is closed.
+func (l *DatagramListener) use() bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.closed {
-		l.mu.Unlock()
-		return nil, opError("accept", l.Addr(), net.ErrClosed)
+		return false
 	}
 	l.users++
-	l.mu.Unlock()
+	return true
+}
 
+// accepted makes the connection of the n bytes in s, which takes over the
+// count of its user.
+func (l *DatagramListener) accepted(s *scratch, n int) *DatagramConn {
 	c := l.sock.newConn(s)
 	c.l = l
 	if n > 0 {
 		c.buf = l.buffers.get(n)
 		c.rest = (*c.buf)[:copy(*c.buf, s.buf[:n])]
 	}
-	return c, nil
+	return c
 }
 
 // isOneClients tells whether a read failed because of something sent to or by

@@ -396,3 +396,38 @@ func TestOnceSpec(t *testing.T) {
 		}
 	}
 }
+
+// A datagram that Accept has read when the listener is closed is not lost:
+// whoever closed it has left the socket, and what is in it, to somebody else.
+func TestCloseLosesNoDatagram(t *testing.T) {
+	for range 200 {
+		l, client := openUDP(t, Options{})
+		other, err := File(l)
+		must(t, err)
+		accepted := make(chan net.Conn, 1)
+		go func() {
+			c, _ := l.Accept()
+			accepted <- c
+		}()
+		go l.Close()
+		send(t, client, "x")
+		c := <-accepted
+		if c != nil {
+			send(t, c, "answer")
+			if got := receive(t, client); got != "answer" {
+				t.Errorf("answer %q", got)
+			}
+			c.Close()
+		} else if next, err := FromFile(other, "udp", spec("127.0.0.1", "0", "4"), Options{}); err != nil {
+			t.Fatal(err)
+		} else {
+			must(t, next.(*DatagramListener).SetDeadline(time.Now().Add(10*time.Second)))
+			if _, err := next.Accept(); err != nil {
+				t.Error("the datagram was lost:", err)
+			}
+			next.Close()
+		}
+		other.Close()
+		client.Close()
+	}
+}

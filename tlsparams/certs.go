@@ -104,7 +104,7 @@ func (s *Source) loadCerts() error {
 		add(name, sl, err)
 	}
 	if p.CertDir != "" {
-		found, err := certfile.Scan(p.CertDir)
+		found, err := s.loader().Scan(p.CertDir)
 		if err != nil {
 			errs = append(errs, s.fileError("SSL_cert_dir", err))
 		}
@@ -198,7 +198,7 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 }
 
 func (s *Source) loader() *certfile.Loader {
-	return &certfile.Loader{ReadFile: s.env.ReadFile, Password: s.p.passwords(&s.env)}
+	return &certfile.Loader{ReadFile: s.env.ReadFile, ReadDir: s.env.ReadDir, Password: s.p.passwords(&s.env)}
 }
 
 // fileError names the parameter that brought the file.

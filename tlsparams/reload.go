@@ -129,7 +129,7 @@ func (s *Source) logFinal(msg string, args ...any) {
 // one is served until the process ends or another takes its names: a directory
 // that is gone for a moment must not end service.
 func (s *Source) rescan(errs *[]error) bool {
-	found, err := certfile.Scan(s.p.CertDir)
+	found, err := s.loader().Scan(s.p.CertDir)
 	if err != nil {
 		*errs = append(*errs, s.fileError("SSL_cert_dir", err))
 		return false

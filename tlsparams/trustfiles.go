@@ -46,16 +46,15 @@ func (b *siteBuilder) inDirs(key string, dirs []string, lists bool) []trustFile 
 	var out []trustFile
 	for _, dir := range dirs {
 		b.follow(dir)
-		entries, err := os.ReadDir(dir)
+		entries, err := b.src.loader().List(dir)
 		if err != nil {
-			_, err = certfile.Scan(dir) // for the wording
 			b.errs = append(b.errs, b.src.fileError(key, err))
 			continue
 		}
 		for _, e := range entries {
-			name := e.Name()
+			name := e.Name
 			path := filepath.Join(dir, name)
-			if fi, err := os.Stat(path); err != nil || fi.IsDir() || strings.HasPrefix(name, ".") {
+			if e.Gone || e.Dir || strings.HasPrefix(name, ".") {
 				continue
 			}
 			ext := strings.ToLower(filepath.Ext(name))

@@ -35,6 +35,9 @@ type Options struct {
 	Duration time.Duration  // how long clients come; default 5 s
 	Count    int            // at most so many; 0 is as many as come in Duration
 	Timeout  time.Duration  // of one client, from its scheduled time; default 5 s
+	// Enough, if not nil, ends the coming of clients when it is closed; those
+	// under way go on.
+	Enough <-chan struct{} `json:"-"`
 }
 
 // A Result is what the clients of a run felt.
@@ -92,7 +95,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	for i := range o.Count {
 		due := begin.Add(time.Duration(i) * gap)
 		clock.SleepUntil(due)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || isClosed(o.Enough) {
 			break
 		}
 		select {
@@ -110,6 +113,15 @@ func Run(ctx context.Context, o Options) (Result, error) {
 		Sent: len(r.latency), Failed: r.failed, Failures: r.failures,
 		Latency: QuantilesOf(r.latency), Lag: QuantilesOf(r.lag), Elapsed: time.Since(begin),
 	}, nil
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c: // never, if it is nil
+		return true
+	default:
+		return false
+	}
 }
 
 // An outcome is what became of one client.

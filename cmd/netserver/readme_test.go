@@ -94,6 +94,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\d{4}/\d\d/\d\d-\d\d:\d\d:\d\d`), "TIME"},
 	{regexp.MustCompile(`(pid|"netserver" )\(\d+\)`), "$1(PID)"},
 	{regexp.MustCompile(`netserver:\d+:`), "netserver:PID:"},
+	{regexp.MustCompile(`(identity of the serving processes): .*`), "$1"}, // of whom starts it, and of the kernel
 	{regexp.MustCompile(`sha256\$[0-9a-f]{64}`), "SHA256"},
 	{regexp.MustCompile(`\b(peer|client|time|connect|in|out)=\S+`), "$1=..."},
 }

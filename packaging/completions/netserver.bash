@@ -101,10 +101,10 @@ _netserver() {
 		max_datagrams max_line timeout_handshake defer_accept
 		timeout_first_byte timeout_hello timeout_first_request timeout_idle
 		timeout_write min_read_rate min_write_rate min_rate_window
-		timeout_life grace listen reuse_port tcp_keepalive unix_mode
-		unix_owner unix_group udp_recv_len udp_broadcast allow deny cidr_allow
-		cidr_deny allow_file deny_file cidr_allow_file cidr_deny_file
-		reverse_lookups double_reverse_lookups unix_allow_user
+		timeout_life grace grace_spread listen reuse_port tcp_keepalive
+		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
+		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
+		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
 		unix_allow_group access_shadow lookup_timeout lookup_ttl
 		lookup_fail_ttl lookup_cache lookup_concurrency proxy_protocol
 		proxy_protocol_from timeout_proxy_header SSL_allow_cn SSL_allow_dns

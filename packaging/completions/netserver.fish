@@ -136,6 +136,7 @@ complete -c netserver -n '__netserver_keys' -l min_write_rate -x -d 'bytes a sec
 complete -c netserver -n '__netserver_keys' -l min_rate_window -x -d 'of such waiting, after which min_read_rate and ...'
 complete -c netserver -n '__netserver_keys' -l timeout_life -x -d 'that a client may stay'
 complete -c netserver -n '__netserver_keys' -l grace -x -d 'that clients may go on when the server drains'
+complete -c netserver -n '__netserver_keys' -l grace_spread -x -d 'after grace, over which those who are still there are cut ...'
 complete -c netserver -n '__netserver_keys' -l listen -x -d 'connections that may wait to be accepted'
 complete -c netserver -n '__netserver_keys' -l reuse_port -d 'share the ports with other processes of the same user ...'
 complete -c netserver -n '__netserver_keys' -l tcp_keepalive -x -d 'silence after which the kernel probes a connection'

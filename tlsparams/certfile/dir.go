@@ -11,41 +11,76 @@ import (
 // both.
 type Files struct{ Cert, Key string }
 
+// An Entry is something in a directory.
+type Entry struct {
+	Name string
+	Dir  bool // a directory, or a link to one
+	Gone bool // a link that leads nowhere
+}
+
+// List returns what is in a directory, by name. Links are followed.
+func List(dir string) ([]Entry, error) {
+	found, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Entry, len(found))
+	for i, e := range found {
+		list[i] = Entry{Name: e.Name(), Dir: e.IsDir()}
+		if e.Type()&os.ModeSymlink == 0 {
+			continue // the system is asked about links only: there may be ten thousand entries
+		}
+		fi, err := os.Stat(filepath.Join(dir, e.Name()))
+		list[i].Dir, list[i].Gone = err == nil && fi.IsDir(), err != nil
+	}
+	return list, nil
+}
+
+// List returns what is in a directory, by name. Errors are *Error.
+func (l *Loader) List(dir string) ([]Entry, error) {
+	list := List
+	if l.ReadDir != nil {
+		list = l.ReadDir
+	}
+	entries, err := list(dir)
+	if err != nil {
+		return nil, osError(dir, err)
+	}
+	return entries, nil
+}
+
 // Scan lists the certificates in a directory, by name: files that end in .pem,
 // .crt, .cer, .der, .p12 or .pfx, each with its key in a file of the same name
 // that ends in .key, or inside; and sub-directories as certbot
 // (fullchain.pem, privkey.pem) and Kubernetes (tls.crt, tls.key) write them.
 // Names that start with a dot are left out. Errors are *Error.
-func Scan(dir string) ([]Files, error) {
-	entries, err := os.ReadDir(dir)
+func (l *Loader) Scan(dir string) ([]Files, error) {
+	entries, err := l.List(dir)
 	if err != nil {
-		return nil, osError(dir, err)
+		return nil, err
 	}
 	names := make(map[string]bool, len(entries))
 	for _, e := range entries {
-		names[e.Name()] = true
+		names[e.Name] = true
 	}
 	var list []Files
 	for _, e := range entries {
-		name := e.Name()
-		if strings.HasPrefix(name, ".") {
+		path := filepath.Join(dir, e.Name)
+		switch {
+		case strings.HasPrefix(e.Name, "."):
+			continue
+		case e.Gone:
+			return nil, osError(path, os.ErrNotExist)
+		case e.Dir:
+			list = append(list, l.scanSub(path)...)
 			continue
 		}
-		path := filepath.Join(dir, name)
-		isDir, err := isDirectory(path, e)
-		if err != nil {
-			return nil, osError(path, err)
-		}
-		if isDir {
-			list = append(list, scanSub(path)...)
-			continue
-		}
-		ext := filepath.Ext(name)
+		ext := filepath.Ext(e.Name)
 		if !slices.Contains([]string{".pem", ".crt", ".cer", ".der", ".p12", ".pfx"}, strings.ToLower(ext)) {
 			continue
 		}
 		f := Files{Cert: path}
-		if key := strings.TrimSuffix(name, ext) + ".key"; names[key] {
+		if key := strings.TrimSuffix(e.Name, ext) + ".key"; names[key] {
 			f.Key = filepath.Join(dir, key)
 		}
 		list = append(list, f)
@@ -56,30 +91,19 @@ func Scan(dir string) ([]Files, error) {
 	return list, nil
 }
 
-func scanSub(dir string) []Files {
+func (l *Loader) scanSub(dir string) []Files {
+	entries, err := l.List(dir)
+	if err != nil {
+		return nil
+	}
+	there := make(map[string]bool)
+	for _, e := range entries {
+		there[e.Name] = !e.Gone
+	}
 	for _, f := range []Files{{"fullchain.pem", "privkey.pem"}, {"tls.crt", "tls.key"}} {
-		c, k := filepath.Join(dir, f.Cert), filepath.Join(dir, f.Key)
-		if exists(c) && exists(k) {
-			return []Files{{c, k}}
+		if there[f.Cert] && there[f.Key] {
+			return []Files{{filepath.Join(dir, f.Cert), filepath.Join(dir, f.Key)}}
 		}
 	}
 	return nil
-}
-
-// isDirectory follows symbolic links, and asks the system only about those:
-// there may be ten thousand entries.
-func isDirectory(path string, e os.DirEntry) (bool, error) {
-	if e.Type()&os.ModeSymlink == 0 {
-		return e.IsDir(), nil
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		return false, err
-	}
-	return fi.IsDir(), nil
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -12,6 +12,8 @@ type Loader struct {
 	// ReadFile replaces reading from disk, for a process that may not open
 	// the files itself.
 	ReadFile func(file string) ([]byte, error)
+	// ReadDir replaces List for the same reason.
+	ReadDir func(dir string) ([]Entry, error)
 	// Password returns the password for a file that needs one. The Loader
 	// overwrites the result after use.
 	Password func(file string) ([]byte, error)

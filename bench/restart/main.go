@@ -1,0 +1,118 @@
+// Restart measures what clients feel of restarts: a netserver is restarted in
+// place again and again, by HUP and with its program's file replaced, while new
+// clients, old clients and datagrams go on. See -h.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+const usage = `usage: restart [flags]
+
+Starts netserver on loopback and restarts it in place, by HUP and with its
+program's file replaced, while new TLS clients come at a fixed rate, others
+stay and talk from beginning to end, and datagrams go to and fro. Nobody may be
+refused, fail or be cut. Then serving processes are killed. Run as root, they
+are nobody, as always. Needs Linux and Go. The exit status is 1 if anything was
+lost.
+
+`
+
+// options are what the flags say.
+type options struct {
+	hups, replacements, kills int
+	rate                      float64 // new clients a second
+	stay                      int     // clients that stay
+	datagrams                 float64 // a second
+	gap                       time.Duration
+	limit                     time.Duration
+	binary                    string
+	out                       string
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "restart:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("restart", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	fs.IntVar(&o.hups, "hups", 100, "restarts by HUP alone")
+	fs.IntVar(&o.replacements, "replacements", 20, "restarts with the program's file replaced, among those")
+	fs.IntVar(&o.kills, "kills", 5, "serving processes to kill afterwards")
+	fs.Float64Var(&o.rate, "rate", 200, "new TLS clients a `second`")
+	fs.IntVar(&o.stay, "stay", 500, "clients that stay, half of them over TLS")
+	fs.Float64Var(&o.datagrams, "datagrams", 100, "datagrams a `second`")
+	fs.DurationVar(&o.gap, "gap", 200*time.Millisecond, "between the end of a restart and the next")
+	fs.DurationVar(&o.limit, "limit", 8*time.Minute, "of the whole run")
+	fs.StringVar(&o.binary, "binary", "", "the netserver `program`; built without cgo by default")
+	fs.StringVar(&o.out, "out", "", "`directory` to write restart.md to")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	return o, o.check()
+}
+
+func (o options) check() error {
+	inside := func(name string, v, low, high int) error {
+		if v < low || v > high {
+			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
+		}
+		return nil
+	}
+	return errors.Join(
+		inside("hups", o.hups, 0, 10000),
+		inside("replacements", o.replacements, 0, 1000),
+		inside("kills", o.kills, 0, 1000),
+		inside("rate", int(o.rate), 1, 5000),
+		inside("stay", o.stay, 0, 10000),
+		inside("datagrams", int(o.datagrams), 1, 10000),
+		inside("gap (in ms)", int(o.gap.Milliseconds()), 0, 60000),
+		inside("limit (in s)", int(o.limit.Seconds()), 1, 3600),
+	)
+}
+
+// run makes the measurement and prints it. Whatever was lost is an error.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the limit of %v is over", o.limit))
+	defer cancel()
+	r, err := measure(ctx, o, stderr)
+	if err != nil {
+		return err
+	}
+	r.print(stdout)
+	if o.out != "" {
+		if err := r.write(o.out); err != nil {
+			return err
+		}
+	}
+	return r.verdict()
+}

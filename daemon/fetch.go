@@ -1,0 +1,24 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+
+	"netserver/tlsparams/certfile"
+)
+
+// readDir is readFile for a directory.
+func (w *worker) readDir(dir string) ([]certfile.Entry, error) {
+	m, err := w.ask(message{Op: opRead, Path: dir, Dir: true})
+	switch {
+	case errors.Is(err, errAlone) || err == nil && m.Failed == ownWay:
+		return certfile.List(dir)
+	case err != nil:
+		return nil, err
+	}
+	if err := failed(dir, m.Failed); err != nil {
+		return nil, err
+	}
+	var list []certfile.Entry
+	return list, json.Unmarshal(m.Data, &list)
+}

@@ -1,0 +1,195 @@
+//go:build linux
+
+package daemon_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"netserver/netservertest"
+)
+
+// startAs starts the command as root, whose workers are nobody, or as nobody
+// itself.
+func startAs(t *testing.T, user string, args ...string) *running {
+	t.Helper()
+	if user == "root" {
+		return start(t, args...)
+	}
+	name := filepath.Join(openDir(t), "netserver")
+	copyProgram(t, name)
+	cmd := exec.Command(name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return startCmd(t, cmd, "command")
+}
+
+// fenced waits for the start and skips the test if the kernel has no Landlock.
+func fenced(t *testing.T, r *running) {
+	t.Helper()
+	r.serving()
+	if strings.Contains(r.text(), "no Landlock") {
+		t.Skip("the kernel has none")
+	}
+	if !strings.Contains(r.text(), "Landlock is in force") {
+		t.Error("the log does not tell of Landlock")
+	}
+}
+
+// backend is a server of lines that says from where it answers.
+func backend(t *testing.T, network, addr string) net.Listener {
+	t.Helper()
+	l, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(c).ReadString('\n')
+			fmt.Fprintf(c, "%s: You said %q\n", network, strings.TrimSpace(line))
+			c.Close()
+		}
+	}()
+	return l
+}
+
+// What the configuration names can be read, and read again, but a link that
+// leads out of it leads nowhere.
+func TestLandlockKeepsToWhatIsNamed(t *testing.T) {
+	rooted(t)
+	for _, user := range []string{"root", "nobody"} {
+		t.Run(user, func(t *testing.T) {
+			dir, outside := openDir(t), openDir(t)
+			rules := writeFile(t, filepath.Join(dir, "rules"), "192.0.2.1\n")
+			other := writeFile(t, filepath.Join(outside, "rules"), "192.0.2.3\n")
+			r := startAs(t, user, "--port", "127.0.0.1:0", "--cidr_deny_file", rules, "--cidr_allow", "127.0.0.0/8")
+			fenced(t, r)
+			mustDial(t, r.addr(0)).mustAsk(t, "hello")
+			s := statusOf(t, r.only())
+			for _, want := range []string{"Uid:\t65534\t", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
+				if !strings.Contains(s, want) {
+					t.Errorf("without %q:\n%s", want, s)
+				}
+			}
+			writeFile(t, rules+".new", "192.0.2.2\n")
+			if err := os.Rename(rules+".new", rules); err != nil {
+				t.Fatal(err)
+			}
+			r.wait("access rules: the files have changed; the new rules are in force", 1)
+			if err := os.Symlink(other, rules+".new"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(rules+".new", rules); err != nil {
+				t.Fatal(err)
+			}
+			r.wait("the access rules stay as they were", 1)
+			if !strings.Contains(r.text(), "permission denied") {
+				t.Error("another reason")
+			}
+			mustDial(t, r.addr(0)).mustAsk(t, "hello")
+		})
+	}
+}
+
+// Name look-ups, UNIX sockets as port and as backend, and a log that is opened
+// again, work under it.
+func TestLandlockLeavesWhatIsNeeded(t *testing.T) {
+	rooted(t)
+	for _, user := range []string{"root", "nobody"} {
+		t.Run(user, func(t *testing.T) {
+			dir := openDir(t)
+			if err := os.Chmod(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "backend")
+			backend(t, "unix", path)
+			if err := os.Chmod(path, 0o777); err != nil {
+				t.Fatal(err)
+			}
+			_, p, _ := net.SplitHostPort(backend(t, "tcp", "127.0.0.1:0").Addr().String())
+			for target, network := range map[string]string{path: "unix", "localhost:" + p: "tcp"} {
+				log := filepath.Join(dir, "log-"+network)
+				sock := filepath.Join(dir, "port-"+network)
+				r := startAs(t, user, "--port", sock+"|unix", "--proxy_to", target, "--log_file", log, "--log_level", "3")
+				ask := func() {
+					t.Helper()
+					var nc net.Conn
+					netservertest.Eventually(t, "the server", func() (ok bool) {
+						var err error
+						nc, err = net.Dial("unix", sock)
+						return err == nil
+					})
+					defer nc.Close()
+					nc.SetDeadline(time.Now().Add(20 * time.Second))
+					fmt.Fprintf(nc, "x\n")
+					if got, err := bufio.NewReader(nc).ReadString('\n'); got != network+`: You said "x"`+"\n" {
+						t.Errorf("got %q, %v", got, err)
+					}
+				}
+				ask()
+				logged := func(file, want string) {
+					t.Helper()
+					netservertest.Eventually(t, want+" in "+file, func() bool {
+						b, _ := os.ReadFile(file)
+						return strings.Contains(string(b), want)
+					})
+				}
+				logged(log, "Landlock is in force")
+				if err := os.Rename(log, log+".1"); err != nil {
+					t.Fatal(err)
+				}
+				r.signal(syscall.SIGUSR1)
+				logged(log, "log file opened again")
+				// A worker has it a moment later.
+				netservertest.Eventually(t, "a client in the new log", func() bool {
+					ask()
+					b, _ := os.ReadFile(log)
+					return strings.Contains(string(b), "served client=")
+				})
+				r.end(syscall.SIGTERM)
+			}
+		})
+	}
+}
+
+// A user's own server follows its certificates itself.
+func TestLandlockFollowsCertificates(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	ca := netservertest.CA(t)
+	file := filepath.Join(dir, "both.pem")
+	issue := func() {
+		t.Helper()
+		p := ca.Issue(t, netservertest.Leaf{})
+		cert, err := os.ReadFile(p.CertFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := os.ReadFile(p.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, file+".new", string(cert)+string(key))
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issue()
+	r := startAs(t, "nobody", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", file)
+	fenced(t, r)
+	first := leafOf(t, r.addr(0))
+	issue()
+	netservertest.Eventually(t, "the renewed certificate", func() bool { return leafOf(t, r.addr(0)) != first })
+}

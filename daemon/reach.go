@@ -1,0 +1,307 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"strings"
+
+	"netserver/conf"
+	"netserver/proc"
+)
+
+// An obstacle is something that the user who is to serve lacks.
+type obstacle struct {
+	what  string // "cannot execute /x/y: why"
+	fatal bool   // clients could not be served, or the start would fail
+}
+
+// reach decides who serves, now that it is known what for. If that was left
+// open and nobody could not serve, root does, and says why. If a user was
+// named, what that user cannot do is an error.
+func (p *program) reach() error {
+	a := p.conf.identity.Account
+	if a == nil && p.conf.identity.Chroot == "" {
+		return nil
+	}
+	user := proc.Account{User: "root", Groups: []int{os.Getegid()}}
+	if a != nil {
+		user = *a
+	}
+	list := p.obstacles(user)
+	if a != nil && p.conf.Process.User == "" {
+		return p.stayRoot(list)
+	}
+	var errs []error
+	for _, o := range list {
+		if o.fatal {
+			errs = append(errs, &conf.Problem{Key: "user", Err: fmt.Errorf("%s %s", user.User, o.what)})
+		} else {
+			p.warnings = append(p.warnings, fmt.Sprintf("user %s %s", user.User, o.what))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stayRoot has root serve if there is a reason to, and warns of each.
+func (p *program) stayRoot(reasons []obstacle) (err error) {
+	if len(reasons) == 0 {
+		return nil
+	}
+	for _, o := range reasons {
+		p.warnings = append(p.warnings, fmt.Sprintf("serving as root, since %s %s; set user to choose who serves", nobody, o.what))
+	}
+	p.conf.Process.stayRoot = true
+	p.conf.identity, err = p.conf.Process.identify()
+	return err
+}
+
+// obstacles finds what keeps a from serving what is configured.
+func (p *program) obstacles(a proc.Account) []obstacle {
+	r := rights{uid: a.UID, gids: append([]int{a.GID}, a.Groups...), root: p.conf.Process.Chroot}
+	var list []obstacle
+	if len(p.conf.Program) > 0 && p.server.Handler != nil {
+		list = r.program(p.conf.Program)
+	}
+	if a.UID == 0 {
+		return list
+	}
+	if o := r.ourselves(); o != nil {
+		list = append(list, *o)
+	}
+	list = append(list, p.unreadable(r)...)
+	if o := r.backend(p.conf.Handler.ProxyTo); o != nil {
+		list = append(list, *o)
+	}
+	for _, s := range p.conf.Server.Ports {
+		if s.Kind() == "unixdgram" {
+			list = append(list, obstacle{what: fmt.Sprintf("cannot answer the clients of port %s whose own sockets do not let everybody write", s.Short())})
+		}
+	}
+	return list
+}
+
+// ourselves returns what keeps the user from executing this program's own
+// file, which it gets open: the way to it does not matter.
+func (r rights) ourselves() *obstacle {
+	name, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	info, err := os.Stat(name)
+	if err != nil || (rights{uid: r.uid, gids: r.gids}).allows(name, info, toExecute) {
+		return nil
+	}
+	return &obstacle{what: fmt.Sprintf("cannot execute the server's own program %s: its mode is %v", name, info.Mode()), fatal: true}
+}
+
+// program returns what keeps the user from running argv.
+func (r rights) program(argv []string) []obstacle {
+	path, err := r.find(argv[0])
+	if err != nil {
+		return []obstacle{{what: fmt.Sprintf("cannot execute %s: %v", argv[0], err), fatal: true}}
+	}
+	var list []obstacle
+	if err := r.canRun(path); err != nil {
+		list = append(list, obstacle{what: fmt.Sprintf("cannot execute %s: %v", path, err), fatal: true})
+	}
+	for _, arg := range argv[1:] {
+		if o := r.argument(arg); o != nil {
+			list = append(list, *o)
+		}
+	}
+	return list
+}
+
+// find returns the absolute path of a program, which may be searched for in
+// $PATH, in the user's root directory.
+func (r rights) find(name string) (string, error) {
+	if r.root == "" || strings.Contains(name, "/") {
+		path := name
+		if r.root == "" {
+			var err error
+			if path, err = osexec.LookPath(name); err != nil {
+				return "", errors.New("it is not found")
+			}
+			return filepath.Abs(path)
+		}
+		return filepath.Join("/", path), nil // the working directory is the root
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		path := filepath.Join("/", dir, name)
+		if r.can(path, toExecute) == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("it is not found in $PATH below %s", r.root)
+}
+
+// canRun returns why the user cannot execute a file, or what interprets it.
+func (r rights) canRun(path string) error {
+	if err := r.can(path, toExecute); err != nil {
+		return r.below(err)
+	}
+	interpreter := r.interpreter(path)
+	if interpreter == "" {
+		return nil
+	}
+	if err := r.can(path, toRead); err != nil {
+		return err
+	}
+	if err := r.can(interpreter, toExecute); err != nil {
+		return fmt.Errorf("its interpreter %s: %w", interpreter, r.below(err))
+	}
+	return nil
+}
+
+// below says where a file is missing.
+func (r rights) below(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if r.root == "" {
+		return errors.New("there is no such file")
+	}
+	return fmt.Errorf("there is no such file below the root directory %s", r.root)
+}
+
+// interpreter returns what a script's first line names.
+func (r rights) interpreter(path string) string {
+	f, err := os.Open(filepath.Join("/", r.root, path))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	head, _ := io.ReadAll(io.LimitReader(f, 256))
+	line, ok := bytes.CutPrefix(head, []byte("#!"))
+	if !ok {
+		return ""
+	}
+	line, _, _ = bytes.Cut(line, []byte("\n"))
+	words := bytes.Fields(line)
+	if len(words) == 0 || !bytes.HasPrefix(words[0], []byte("/")) {
+		return ""
+	}
+	return string(words[0])
+}
+
+// argument returns what keeps the user from a file or directory that an
+// argument of the program names, as "FILE" or "--key=FILE".
+func (r rights) argument(arg string) *obstacle {
+	names := []string{arg}
+	if _, value, ok := strings.Cut(arg, "="); ok {
+		names = append(names, value)
+	}
+	for _, name := range names {
+		path := r.absolute(name)
+		if path == "" {
+			continue
+		}
+		want := uint32(toRead)
+		info, err := os.Stat(filepath.Join("/", r.root, path))
+		switch {
+		case err != nil || !info.Mode().IsRegular() && !info.IsDir():
+			continue
+		case info.IsDir():
+			want = toRead | toExecute
+		}
+		if err := r.can(path, want); err != nil {
+			return &obstacle{what: fmt.Sprintf("cannot read %s, an argument of the program: %v", path, err)}
+		}
+	}
+	return nil
+}
+
+// absolute returns the path that a name means to the program, "" for none.
+func (r rights) absolute(name string) string {
+	switch {
+	case name == "" || strings.ContainsAny(name, "\n\x00"):
+		return ""
+	case strings.HasPrefix(name, "/"):
+		return name
+	case r.root != "":
+		return "/" + name
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// backend returns what keeps the user from the socket that proxy_to names.
+func (r rights) backend(target string) *obstacle {
+	path := strings.TrimPrefix(target, "unix:")
+	if !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	if err := r.can(path, toWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &obstacle{what: fmt.Sprintf("cannot connect to %s: %v", path, err), fatal: true}
+	}
+	return nil
+}
+
+// unreadable returns the files that the serving processes have to read
+// themselves and cannot.
+func (p *program) unreadable(r rights) []obstacle {
+	var list []obstacle
+	check := func(key, path, why string) {
+		if err := r.can(path, toRead); err != nil {
+			list = append(list, obstacle{what: fmt.Sprintf("cannot read %s %s%s: %v", key, path, why, r.below(err)), fatal: true})
+		}
+	}
+	whole := rights{uid: r.uid, gids: r.gids}
+	for _, path := range p.files.names() {
+		abs, err := filepath.Abs(path)
+		// A file that the user could exchange is not read for it by root.
+		if err == nil && whole.mayReplace(abs) {
+			check("the file", abs, " (which it could exchange, so that root does not read it)")
+		}
+	}
+	rules := &p.conf.Server.Access
+	for _, f := range []struct {
+		key  string
+		vals []conf.Value
+	}{{"allow_file", rules.AllowFile}, {"deny_file", rules.DenyFile}, {"cidr_allow_file", rules.CIDRAllowFile}, {"cidr_deny_file", rules.CIDRDenyFile}} {
+		for _, v := range f.vals {
+			if path := r.absolute(v.Text); path != "" {
+				check(f.key, path, "")
+			}
+		}
+	}
+	return append(list, p.passwords(r)...)
+}
+
+// passwords returns what keeps the user from the commands that print the
+// passwords of key files.
+func (p *program) passwords(r rights) []obstacle {
+	const key = "SSL_passwd_command"
+	if isolated, _, _ := p.isolation(); isolated {
+		return nil // the supervisor runs them
+	}
+	seen := make(map[string]bool)
+	var list []obstacle
+	for _, s := range p.conf.Server.Ports {
+		command := s.Params.Get(key)
+		if command == "" {
+			command = p.res.Given().Get(key)
+		}
+		argv := strings.Fields(command)
+		if s.Kind() != "ssl" || len(argv) == 0 || seen[command] {
+			continue
+		}
+		seen[command] = true
+		for _, o := range r.program(argv) {
+			list = append(list, obstacle{what: key + ": " + o.what, fatal: o.fatal})
+		}
+	}
+	return list
+}
