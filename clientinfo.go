@@ -50,15 +50,31 @@ func (s *Server) Clients(after uint64, n int) []ClientInfo {
 	return infos
 }
 
+// ClientCount returns how many clients are connected, in any stage. It may be
+// called at any time and costs next to nothing.
+func (s *Server) ClientCount() (n int) {
+	for _, r := range s.running() {
+		n += r.clients.count()
+	}
+	return n
+}
+
 // Kill ends the client of that ID, with ErrKilled in its record. It reports
 // whether there was one. It does not wait for the Handler to return.
-func (s *Server) Kill(id uint64) (found bool) {
+func (s *Server) Kill(id uint64) (found bool) { return s.cut(id, ErrKilled) }
+
+// Cut ends the client of that ID as the end of the grace time does, with ErrCut
+// in its record. It reports whether there was one. It does not wait for the
+// Handler to return.
+func (s *Server) Cut(id uint64) (found bool) { return s.cut(id, ErrCut) }
+
+func (s *Server) cut(id uint64, why error) (found bool) {
 	for _, r := range s.running() {
 		sh := &r.clients.shards[id%uint64(len(r.clients.shards))]
 		sh.mu.Lock()
 		for c := range sh.set {
 			if c.id == id {
-				c.cut(ErrKilled)
+				c.cut(why)
 				found = true
 			}
 		}

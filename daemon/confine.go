@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,14 @@ import (
 
 // placeOf identifies a port of a plan.
 func placeOf(s port.Spec) string { return s.Proto + "|" + s.Host + "|" + s.Port + "|" + s.IPv }
+
+// specOf returns the port of a listener, with the number that it is bound to.
+func specOf(l net.Listener) port.Spec {
+	if b, ok := l.(interface{ Spec() port.Spec }); ok {
+		return b.Spec()
+	}
+	return port.Spec{}
+}
 
 // systemFiles are what name look-ups, time zones and verification of servers
 // need.

@@ -3,9 +3,10 @@ package daemon
 import (
 	"fmt"
 	"time"
-
-	"netserver"
 )
+
+// leavingPage is how many clients are asked for at once.
+const leavingPage = 1000
 
 // leave closes the ports and lets clients finish, but for those that l names.
 func (w *worker) leave(l leave) {
@@ -27,32 +28,31 @@ func (w *worker) leave(l leave) {
 // cut ends the clients of some ports, or all if there are none, one after the
 // other over the window: cut at once, they would all be back at once.
 func (w *worker) cut(which string, places []int, window time.Duration) {
-	gone := make(map[int]bool)
+	gone := make(map[string]bool)
 	for _, i := range places {
-		gone[i] = true
+		gone[placeOf(specOf(w.ls[i]))] = true
 	}
-	var list []*netserver.Conn
-	w.mu.Lock()
-	for c, place := range w.clients {
-		if gone[place] || len(places) == 0 {
-			list = append(list, c)
+	server := w.p.server
+	var list []uint64
+	for after, n := uint64(0), leavingPage; n == leavingPage; {
+		page := server.Clients(after, leavingPage)
+		n = len(page)
+		for _, c := range page {
+			after = c.ID
+			if len(places) == 0 || gone[placeOf(c.Port)] {
+				list = append(list, c.ID)
+			}
 		}
 	}
-	w.mu.Unlock()
 	if len(list) > 0 {
 		notice(w.log, fmt.Sprintf("clients %s are cut: %d", which, len(list)))
 	}
 	pause := window / time.Duration(max(len(list), 1))
 	began := time.Now()
-	for i, c := range list {
+	for i, id := range list {
 		// Each pause would be a little too long; they must not add up.
 		time.Sleep(time.Until(began.Add(time.Duration(i) * pause)))
-		w.mu.Lock()
-		_, there := w.clients[c]
-		w.mu.Unlock()
-		if there {
-			c.Close()
-		}
+		server.Cut(id)
 	}
 }
 

@@ -45,7 +45,6 @@ type worker struct {
 	started  atomic.Bool // serving: files are read as they are now
 
 	mu      sync.Mutex
-	clients map[*netserver.Conn]int // by the place of their port
 	leaving bool
 	answers map[uint64]chan message
 	lastID  uint64
@@ -56,7 +55,7 @@ type worker struct {
 func (v *invocation) work(ctx context.Context) int {
 	w := &worker{
 		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan command, 64),
-		clients: make(map[*netserver.Conn]int), answers: make(map[uint64]chan message),
+		answers: make(map[uint64]chan message),
 	}
 	defer w.link.Close()
 	if v.role() == roleBecome {
@@ -213,7 +212,6 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 	s := w.p.server
 	s.Log = w.log
 	s.Handler = &counted{w: w, Handler: s.Handler}
-	w.hook(&s.Hooks)
 	if err := w.inherit(); err != nil {
 		return err
 	}
@@ -247,32 +245,6 @@ func (w *worker) inherit() error {
 	return nil
 }
 
-// hook puts the worker's own view of clients before the program's.
-func (w *worker) hook(h *netserver.Hooks) {
-	places := make(map[string]int)
-	for i, r := range w.init.Plan.Ports {
-		places[placeOf(r.Spec)] = i
-	}
-	accepted, closed := h.Accepted, h.Closed
-	h.Accepted = func(ctx context.Context, c *netserver.Conn) context.Context {
-		w.mu.Lock()
-		w.clients[c] = places[placeOf(c.Port())]
-		w.mu.Unlock()
-		if accepted != nil {
-			return accepted(ctx, c)
-		}
-		return ctx
-	}
-	h.Closed = func(c *netserver.Conn, r netserver.Record) {
-		w.mu.Lock()
-		delete(w.clients, c)
-		w.mu.Unlock()
-		if closed != nil {
-			closed(c, r)
-		}
-	}
-}
-
 // counted is the Handler with a count of the clients in it.
 type counted struct {
 	w *worker
@@ -294,6 +266,22 @@ func (h *counted) Serve(ctx context.Context, c *netserver.Conn) error {
 	return h.Handler.Serve(ctx, c)
 }
 
+// Descriptors tells what the Handler opens for each client.
+func (h *counted) Descriptors() int {
+	if d, ok := h.Handler.(netserver.Descriptors); ok {
+		return d.Descriptors()
+	}
+	return 0
+}
+
+// Check lets the Handler refuse the addresses that are served.
+func (h *counted) Check(addrs ...net.Addr) error {
+	if c, ok := h.Handler.(interface{ Check(...net.Addr) error }); ok {
+		return c.Check(addrs...)
+	}
+	return nil
+}
+
 // changed has the newest status sent, if the supervisor wants each.
 func (w *worker) changed() {
 	if !w.init.Report {
@@ -308,7 +296,7 @@ func (w *worker) changed() {
 func (w *worker) status() *status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &status{Clients: len(w.clients), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
+	return &status{Clients: w.p.server.ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
 }
 
 // report sends statuses until done is closed.
