@@ -70,13 +70,14 @@ func (l *lobby) enter(c *Conn, state helloState) bool {
 	l.setEnd(g)
 	l.mu.Unlock()
 	err := l.poll.add(nc, c.id, state.missing)
-	if (err != nil || c.cause() != nil) && l.leave(c) {
-		// It was cut before it was here to be told, or cannot be waited for.
-		if err == nil {
-			err = c.cause()
-		}
-		c.dismiss(err)
+	if (err == nil && c.cause() == nil) || !l.leave(c) {
+		return true
 	}
+	why := c.cause()
+	if why == nil {
+		return false // the system has no room for it: it waits as others would
+	}
+	c.dismiss(why) // it was cut before it was here to be told
 	return true
 }
 

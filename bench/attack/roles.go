@@ -17,7 +17,7 @@ import (
 // roleEnv holds the role of a process that this program has started of
 // itself: a server, the load or the attack. Each is a process of its own, so
 // that the CPU and memory of one can be told from the others'.
-const roleEnv = "NETSERVER_ATTACK_ROLE"
+const roleEnv = "ATTACK_ROLE"
 
 // A role is what such a process is to do; one field is set.
 type role struct {

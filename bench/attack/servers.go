@@ -7,10 +7,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon"
 	"netserver/handler/echo"
 	"netserver/handler/proxy"
 	"netserver/port"
@@ -18,7 +20,8 @@ import (
 
 // The servers of this program itself.
 const (
-	kindEngine = "engine" // netserver
+	kindEngine = "engine" // netserver, in one process
+	kindWhole  = "whole"  // netserver as the command is: supervisor, workers, isolated keys
 	kindBare   = "bare"   // accept, a goroutine a client, crypto/tls, io.Copy
 	kindClose  = "close"  // accept and close
 	kindPlain  = "plain"  // echo without TLS: the backend of all proxies
@@ -36,8 +39,11 @@ type serverRole struct {
 }
 
 func (r *serverRole) serve(ctx context.Context) error {
-	if r.Kind == kindEngine {
+	switch r.Kind {
+	case kindEngine:
 		return r.engine(ctx)
+	case kindWhole:
+		return r.whole()
 	}
 	l, err := net.Listen("tcp", r.address())
 	if err != nil {
@@ -104,6 +110,19 @@ func (r *serverRole) engine(ctx context.Context) error {
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: strconv.Itoa(int(r.Port)), Proto: "ssl", IPv: "4"}}
 	s.Config.Grace = -1
 	return s.ListenAndServe(ctx)
+}
+
+// whole is the command netserver, whose workers come here too.
+func (r *serverRole) whole() error {
+	args := append([]string{
+		"--host", "127.0.0.1", "--port", strconv.Itoa(int(r.Port)) + "/ssl", "--echo", "raw", "--log_level", "1", "--grace", "0",
+		"--SSL_cert_file", r.CertFile, "--SSL_key_file", r.KeyFile,
+		"--timeout_handshake", strconv.Itoa(r.Timeout),
+	}, r.Arguments...)
+	if code := daemon.Command(args, os.Environ(), io.Discard, os.Stderr); code != 0 {
+		return fmt.Errorf("exit status %d", code)
+	}
+	return nil
 }
 
 // readKeys sets c as the command's arguments would.

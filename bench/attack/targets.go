@@ -21,6 +21,7 @@ type target struct {
 const (
 	ours      = "netserver"
 	oursProxy = "netserver-proxy"
+	oursWhole = "netserver-whole"
 	oursOff   = "netserver-off"
 	oursDeny  = "netserver-deny"
 	bare      = "bare"
@@ -30,6 +31,7 @@ const (
 func targets() []target {
 	all := []target{
 		{name: ours, title: "netserver, echo", command: engine(nil)},
+		{name: oursWhole, title: "netserver, the command", command: whole},
 		{name: oursProxy, title: "netserver, proxy", command: engineProxy},
 		{name: bare, title: "bare crypto/tls loop", command: own(kindBare)},
 	}
@@ -62,6 +64,12 @@ func engine(args []string) func(p peers.Place) (*exec.Cmd, error) {
 
 func engineProxy(p peers.Place) (*exec.Cmd, error) {
 	return engineCommand(p, fmt.Sprintf("127.0.0.1:%d", p.Backend), nil)
+}
+
+func whole(p peers.Place) (*exec.Cmd, error) {
+	return role{Server: &serverRole{
+		Kind: kindWhole, Port: p.Port, CertFile: p.CertFile, KeyFile: p.KeyFile, Timeout: p.Timeout,
+	}}.command()
 }
 
 func engineCommand(p peers.Place, to string, args []string) (*exec.Cmd, error) {
