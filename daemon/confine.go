@@ -30,6 +30,7 @@ var systemFiles = [...]string{
 	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/protocols",
 	"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl", "/etc/pki", "/usr/share/ca-certificates",
 	"/run/systemd/resolve", "/sys/kernel/mm/transparent_hugepage", "/proc/self", "/proc/sys/net",
+	"/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes", // for max_memory
 }
 
 // A fence says which files a worker may reach.

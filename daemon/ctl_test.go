@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,6 +187,9 @@ func TestCtlLimitsAndPenalties(t *testing.T) {
 		}
 		if m := found["max_per_source"]; m.Value == nil || *m.Value != 50 || m.Use == nil || *m.Use != 1 {
 			t.Errorf("%+v", m)
+		}
+		if m := found["max_memory"]; runtime.GOOS == "linux" && (m.Value == nil || *m.Value <= 0) {
+			t.Errorf("a confined worker does not know the machine's memory: %+v", m)
 		}
 		if m := found["max_handshakes_per_source"]; m.Value != nil || m.Use != nil {
 			t.Errorf("%+v", m)
