@@ -34,6 +34,7 @@ type ahead struct {
 
 	waits   Waits // told of waiting, during the handshake
 	waiting bool
+	owes    bool // the kernel may hold back the acknowledgement of the client's last words
 
 	fill func(fd uintptr) bool // reads from the socket; made once
 	n    int                   // its results

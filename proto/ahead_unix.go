@@ -35,6 +35,10 @@ func (a *ahead) fillFrom(fd uintptr) bool {
 	if a.ferr == syscall.EAGAIN {
 		a.release()
 		a.startWait()
+		if a.owes {
+			a.owes = false
+			acknowledge(fd)
+		}
 		return false
 	}
 	return true

@@ -133,6 +133,7 @@ func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSCon
 		return nil, handshakeError(err)
 	}
 	a.waits, a.waiting = nil, false
+	a.owes = true
 	return c, nil
 }
 
