@@ -115,7 +115,6 @@ func (r *run) listening(l net.Listener) *listening {
 // serve accepts until ctx is done, the listeners have ended or the server was
 // closed, and then sees the clients off.
 func (r *run) serve(ctx context.Context) error {
-	r.clients.init(ctx)
 	r.pool.init()
 	var loops, helpers sync.WaitGroup
 	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))

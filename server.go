@@ -75,7 +75,9 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		return err
 	}
 	r := newRun(s, rules, headers, ls)
+	r.clients.init(ctx) // before Clients and the like can find it
 	if !s.track(r) {
+		r.clients.release()
 		closeAll(ls)
 		return ErrServerClosed
 	}
