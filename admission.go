@@ -57,8 +57,8 @@ func (r *run) newQueue() *admit.Queue {
 }
 
 // deferAccept returns how long the kernel may keep the connections of a port
-// that speaks t while they say nothing; 0 if it must not: a client of a PROXY
-// header or of a short limit has to be seen at once.
+// that speaks t while they say nothing; 0 if it must not: a client with a PROXY
+// header or with a short limit has to be seen at once.
 func (c *Config) deferAccept(t proto.Transport) time.Duration {
 	tls, ok := t.(*proto.TLSTransport)
 	d := c.deferAfter()

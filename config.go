@@ -107,9 +107,10 @@ type Config struct {
 	PenaltyClose bool
 
 	// DeferAccept lets the kernel keep a connection to a TLS port until the
-	// client has sent something, or for so long: a client that is reset before
-	// costs the server nothing and is not counted. Seconds; default 1 s.
-	// Negative accepts every connection at once, and so does a port whose
+	// client has sent something, or for so long, as long as many connections
+	// are dead when they are accepted: a client that is reset before then costs
+	// the server nothing and is not counted. Seconds; default 1 s. Negative
+	// accepts every connection at once always, and so does a port whose
 	// handshake has less than twice that time, one with PROXY headers, and a
 	// system other than Linux or without SYN cookies.
 	DeferAccept time.Duration

@@ -98,7 +98,7 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	number("max_datagrams", "datagrams served at once on a port; further ones wait in the socket (default 1024)", &c.MaxDatagrams)
 	number("max_line", "bytes of the longest line that is read, with its end (default 65536)", &c.MaxLine)
 	seconds("timeout_handshake", "10", "from accept to the end of the handshake, whatever arrives in between; 0 is no limit", &c.HandshakeTimeout)
-	seconds("defer_accept", "1", "that the kernel keeps a connection to a TLS port while the client says nothing (Linux); 0 accepts at once", &c.DeferAccept)
+	seconds("defer_accept", "1", "that the kernel keeps a connection to a TLS port while the client says nothing, during a flood of resets (Linux); 0 is never", &c.DeferAccept)
 	seconds("timeout_first_byte", "", "from accept to the first byte on a TLS port (default: timeout_handshake alone)", &c.FirstByteTimeout)
 	seconds("timeout_hello", "5", "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake", &c.HelloTimeout)
 	seconds("timeout_first_request", "", "that a handler waits for the first byte of a request (default: no limit)", &c.FirstRequestTimeout)

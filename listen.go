@@ -191,7 +191,6 @@ func (s *Server) Requests(ts []proto.Transport) ([]sock.Request, error) {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
 		o.SendTimeout = cfg.writeTimeout()
-		o.DeferAccept = cfg.deferAccept(ts[i])
 		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: ps[i], Options: o}
 	}
 	return reqs, errors.Join(errs...)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -109,36 +110,55 @@ func TestCutWhileWaitingForTheHello(t *testing.T) {
 	zero(t, s, nil)
 }
 
-// The kernel keeps clients that say nothing, for the time that counts against
-// their deadline, and forgets those that reset before.
-func TestDeferAccept(t *testing.T) {
-	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.DeferAccept, s.Config.HandshakeTimeout = time.Second, 3*time.Second
-	r := netservertest.Start(t, s, "ssl", "tcp")
-	if d := deferral(t, r, "tcp"); d != 0 {
-		t.Errorf("a port whose server may speak first waits %d s", d)
-	}
-	if deferral(t, r, "ssl") == 0 {
-		t.Skip("no SYN cookies here")
-	}
-	for range 20 {
+// resets connects n times and resets each connection at once.
+func resets(t *testing.T, r *netservertest.Running, n int) {
+	for range n {
 		c := r.DialRaw(t, "ssl").(*net.TCPConn)
 		c.SetLinger(0)
 		c.Close()
 	}
+}
+
+// ended returns how many clients of the TLS port ended in a class.
+func ended(s *netserver.Server, o netserver.Outcome) uint64 { return s.Stats().Ports[0].Outcomes[o] }
+
+// In a flood of resets the kernel keeps clients that say nothing, for a time
+// that counts against their deadline, and forgets those that reset before.
+func TestDeferAccept(t *testing.T) {
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
+	s.Config.HandshakeTimeout = 3 * time.Second
+	r := netservertest.Start(t, s, "ssl", "tcp")
+	if a, b := deferral(t, r, "ssl"), deferral(t, r, "tcp"); a != 0 || b != 0 {
+		t.Errorf("with no flood the ports wait %d and %d s", a, b)
+	}
+	if b, err := os.ReadFile("/proc/sys/net/ipv4/tcp_syncookies"); err != nil || b[0] == '0' {
+		t.Skip("no SYN cookies here")
+	}
+	netservertest.Eventually(t, "the flood is noticed", func() bool {
+		resets(t, r, 300)
+		return deferral(t, r, "ssl") != 0
+	})
+	if d := deferral(t, r, "tcp"); d != 0 {
+		t.Errorf("a port whose server may speak first waits %d s", d)
+	}
+	r.DialTLS(t, r.ClientTLS()).Close() // who was accepted before is known now
+	netservertest.Eventually(t, "the client's end", func() bool { return ended(s, netserver.OutcomeServed) == 1 })
+	before := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe)
+	resets(t, r, 20)
 	begin := time.Now()
 	silent := r.DialRaw(t, "ssl")
-	c := r.DialTLS(t, r.ClientTLS())
-	c.Close()
-	if n := len(r.Records(t, 1)); n != 1 {
-		t.Errorf("%d clients came to be known", n)
+	r.DialTLS(t, r.ClientTLS()).Close()
+	netservertest.Eventually(t, "the client's end", func() bool { return ended(s, netserver.OutcomeServed) == 2 })
+	if n := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe) - before; n != 0 {
+		t.Errorf("%d clients that reset came to be known", n)
 	}
 	io.Copy(io.Discard, silent)
-	rec := r.Records(t, 2)[1]
-	if d := rec.Begin.Sub(begin); d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout {
-		t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
+	netservertest.Eventually(t, "the silent client's end", func() bool { return ended(s, netserver.OutcomeHandshake) == 1 })
+	for _, rec := range r.Records(t, 1) {
+		if d := rec.Begin.Sub(begin); rec.Outcome == netserver.OutcomeHandshake && (d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout) {
+			t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
+		}
 	}
-	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeServed: 1, netserver.OutcomeHandshake: 1})
 }
 
 // Limits that are short, and PROXY headers, want to see clients at once.
@@ -153,9 +173,9 @@ func TestNoDeferAccept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-			s.Config.DeferAccept = time.Second
 			set(&s.Config)
 			r := netservertest.Start(t, s, "ssl")
+			resets(t, r, 300)
 			if d := deferral(t, r, "ssl"); d != 0 {
 				t.Errorf("waits %d s", d)
 			}

@@ -54,7 +54,7 @@ type listening struct {
 	recheck   recheck       // of clients' certificates
 	plain     bool          // Ready does not wait
 	hello     bool          // its clients begin with a TLS record
-	deferred  time.Duration // how long the kernel keeps clients that say nothing
+	deferral  deferral      // of clients that say nothing, while many reset
 	price     int64         // bytes that a new connection takes
 	stall     bool          // the kernel ends clients that take no bytes
 	datagram  chan struct{} // for datagram ports: a slot for each one being served
@@ -102,7 +102,7 @@ func (r *run) listening(l net.Listener) *listening {
 	}
 	if t, ok := below(l).(*sock.StreamListener); ok {
 		v.stall = t.SendTimeout() > 0
-		v.deferred = t.Deferred()
+		v.deferral.init(t, v.cfg.deferAccept(v.transport))
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
@@ -285,6 +285,7 @@ func (r *run) take(l *listening, nc net.Conn) {
 	hello := helloState{missing: 1}
 	if l.hello && l.header == nil && r.queue != nil {
 		hello = peekAccepted(nc)
+		l.deferral.took(hello.dead != nil)
 		if hello.dead != nil && !r.srv.Hooks.seeClients() {
 			r.gone(l, nc, hello.dead)
 			return
@@ -324,8 +325,8 @@ func (r *run) start(l *listening, nc net.Conn, hello helloState) {
 		nc = proto.Peekable(nc)
 	}
 	c := newConn(r, l, nc)
-	if l.deferred > 0 && !hello.begun() {
-		c.begin = c.begin.Add(-l.deferred) // it said nothing for so long
+	if d := l.deferral.now; d > 0 && !hello.begun() {
+		c.begin = c.begin.Add(-d) // it said nothing for so long
 	}
 	r.gate.opened()
 	r.clients.prepare(c)

@@ -71,8 +71,7 @@ type Running struct {
 //
 // Start sets s.Config.Ports, s.Hooks.Accepted and s.Hooks.Closed (the old ones
 // are still called) and, if it is nil, s.Log; the log is shown when the test
-// fails. Unless it is set, s.Config.DeferAccept becomes -1, so that clients that
-// stall are seen at once.
+// fails.
 func Start(t testing.TB, s *netserver.Server, protos ...string) *Running {
 	t.Helper()
 	r := &Running{ca: CA(t), dir: socketDir(t), done: make(chan struct{}), more: make(chan struct{})}
@@ -90,9 +89,6 @@ func Start(t testing.TB, s *netserver.Server, protos ...string) *Running {
 	r.ports = s.Config.Ports
 	r.watch(s)
 
-	if s.Config.DeferAccept == 0 {
-		s.Config.DeferAccept = -1 // tests that stall need not wait a second to be seen
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	ls, err := s.Listen(ctx)

@@ -80,7 +80,6 @@ func streamFromFile(f *os.File, network string, p port.Spec, o Options) (net.Lis
 		return nil, errors.Join(err, nl.Close())
 	}
 	l.sendTimeout = sendTimeout(o)
-	l.deferred = deferred(l.sock, o)
 	// Of an inherited listener, package net sets its own keep-alive on each
 	// accepted connection; nothing can tell it not to. Another one is set
 	// over that.

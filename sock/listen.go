@@ -59,7 +59,7 @@ func listenTCP(ctx context.Context, p port.Spec, o Options) (net.Listener, error
 	if err != nil {
 		return nil, err
 	}
-	s := &StreamListener{sock: l.(*net.TCPListener), named: newNamed(p, l.Addr()), sendTimeout: sendTimeout(o), deferred: deferred(l.(*net.TCPListener), o)}
+	s := &StreamListener{sock: l.(*net.TCPListener), named: newNamed(p, l.Addr()), sendTimeout: sendTimeout(o)}
 	if o.Backlog != 0 {
 		// Package net always asks for the most the system allows.
 		if err := onSocket(s.sock, func(fd uintptr) error { return setBacklog(fd, o.Backlog) }); err != nil {

@@ -52,15 +52,6 @@ type Options struct {
 	// Linux has it; StreamListener.SendTimeout tells. It has no key: the
 	// engine sets it.
 	SendTimeout time.Duration
-
-	// DeferAccept keeps a TCP connection from Accept until its client has sent
-	// something, or for so long (TCP_DEFER_ACCEPT; see tcp(7)): what resets or
-	// leaves before that costs the kernel little and the process nothing. It
-	// is for protocols whose clients speak first. The kernel counts seconds,
-	// by its retransmissions: 1 s is the least. 0 or less is off. Only Linux
-	// has it, and only with SYN cookies, as such connections fill the queue of
-	// SYNs; StreamListener.Deferred tells. It has no key: the engine sets it.
-	DeferAccept time.Duration
 }
 
 const (

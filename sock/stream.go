@@ -22,16 +22,23 @@ type StreamListener struct {
 	keepAlive *net.KeepAliveConfig // set on each accepted connection, unless nil
 
 	sendTimeout time.Duration
-	deferred    time.Duration
 }
 
 // SendTimeout returns the Options.SendTimeout that the kernel keeps for the
 // accepted connections; 0 is none.
 func (l *StreamListener) SendTimeout() time.Duration { return l.sendTimeout }
 
-// Deferred returns the Options.DeferAccept that is in force; 0 is none. A
-// connection that Accept returns without any bytes may have waited for so long.
-func (l *StreamListener) Deferred() time.Duration { return l.deferred }
+// DeferAccept keeps a TCP connection from Accept until its client has sent
+// something, or for so long (TCP_DEFER_ACCEPT; see tcp(7)): what resets or
+// leaves before that costs the kernel little and the process nothing. It is for
+// protocols whose clients speak first. The kernel counts seconds, by its
+// retransmissions: 1 s is the least. 0 or less is off again. It holds for every
+// process that has the socket.
+//
+// The error wraps errors.ErrUnsupported where it cannot be had: for UNIX
+// sockets, on systems other than Linux, and without SYN cookies, as such
+// connections fill the queue of SYNs.
+func (l *StreamListener) DeferAccept(d time.Duration) error { return deferAccept(l.sock, d) }
 
 // Accept waits for a connection and returns it as a *net.TCPConn or
 // *net.UnixConn. After Close the error is net.ErrClosed, and after a deadline

@@ -23,9 +23,6 @@ func inheritTCP(fd uintptr, o Options) error {
 			return err
 		}
 	}
-	if err := deferAccept(fd, o.DeferAccept); err != nil {
-		return err
-	}
 	ka := o.keepAlive()
 	if !ka.Enable {
 		return setOption(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 0, "SO_KEEPALIVE")

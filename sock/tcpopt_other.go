@@ -3,6 +3,7 @@
 package sock
 
 import (
+	"errors"
 	"net"
 	"time"
 )
@@ -20,8 +21,8 @@ func acceptedKeepAlive(lc *net.ListenConfig, o Options) {
 	lc.KeepAliveConfig = o.keepAlive()
 }
 
-// deferred returns the DeferAccept that is in force: none here.
-func deferred(streamSocket, Options) time.Duration { return 0 }
+// deferAccept tells that it cannot be had here.
+func deferAccept(streamSocket, time.Duration) error { return errors.ErrUnsupported }
 
 // sendTimeout returns the SendTimeout that is in force: none here.
 func sendTimeout(Options) time.Duration { return 0 }

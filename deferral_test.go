@@ -1,0 +1,71 @@
+package netserver
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A fakePort remembers what was asked of it.
+type fakePort struct{ set []time.Duration }
+
+func (p *fakePort) DeferAccept(d time.Duration) error {
+	p.set = append(p.set, d)
+	return nil
+}
+
+func (p *fakePort) last() time.Duration { return p.set[len(p.set)-1] }
+
+// A flood of dead connections turns the deferral on, its time turns it off, and
+// that is longer each time that the flood is still there.
+func TestDeferral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := new(fakePort)
+		var d deferral
+		d.init(p, time.Second)
+		// Few dead ones among others, or many over a long time, are no flood.
+		for range 10 * deferDead {
+			d.took(true)
+			d.took(false)
+			time.Sleep(2 * deferSpan / deferDead)
+		}
+		if d.now != 0 || len(p.set) != 1 {
+			t.Fatalf("on with no flood: %v", p.set)
+		}
+		hold := time.Duration(0)
+		for range 3 {
+			for range deferDead + 1 {
+				d.took(true)
+			}
+			if p.last() != time.Second || d.now != time.Second {
+				t.Fatal("not on in a flood")
+			}
+			if d.hold <= hold {
+				t.Errorf("on for %v, the time before for %v", d.hold, hold)
+			}
+			hold = d.hold
+			time.Sleep(hold - time.Millisecond)
+			if d.took(false); p.last() == 0 {
+				t.Error("off too soon")
+			}
+			time.Sleep(2 * time.Millisecond)
+			if d.took(false); p.last() != 0 || d.now != 0 {
+				t.Error("not off after its time")
+			}
+		}
+		time.Sleep(4*hold + time.Second)
+		for range deferDead + 1 {
+			d.took(true)
+		}
+		if d.hold != deferHold {
+			t.Errorf("after a long peace on for %v", d.hold)
+		}
+		n := len(p.set)
+		for range deferDead + 1 {
+			d.took(true)
+		}
+		if len(p.set) != n+1 || p.last() != time.Second {
+			t.Error("not on again when another process has turned it off")
+		}
+	})
+}
