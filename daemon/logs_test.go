@@ -137,6 +137,11 @@ func TestSyslogFromConfinedWorkers(t *testing.T) {
 			if network == "tcp" {
 				served = regexp.MustCompile(fmt.Sprintf(`(?m)^<30>1 \S+ \S+ test %d - - served client=`, worker))
 			}
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("worker %d, syslog has:\n%s", worker, r.text())
+				}
+			})
 			client := func(n int) {
 				t.Helper()
 				c := mustDial(t, r.addr(0))

@@ -8,11 +8,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +27,7 @@ import (
 	"netserver/daemon"
 	"netserver/netservertest"
 	"netserver/port"
+	"netserver/proc"
 )
 
 // programVar has the test binary be a program instead of running tests: the
@@ -212,9 +215,14 @@ func (r *running) addr(n int) string {
 // serving waits until n generations have served.
 func (r *running) serving() { r.t.Helper(); r.wait("identity of the serving processes", 1) }
 
-// children returns the process ids of the workers.
+// children returns the process ids of the workers. Others are left out: those
+// that end at once, as the one by which Go's os tries whether the kernel has
+// descriptors of processes, and one that is still becoming the user.
 func (r *running) children() []int {
-	return childrenOf(r.t, r.pid())
+	return slices.DeleteFunc(childrenOf(r.t, r.pid()), func(pid int) bool {
+		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		return !errors.Is(err, fs.ErrPermission) && !bytes.Contains(env, []byte(proc.RoleVar+"=worker/"))
+	})
 }
 
 func childrenOf(t testing.TB, pid int) []int {
