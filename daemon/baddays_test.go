@@ -297,9 +297,7 @@ func TestGenerationsAreBounded(t *testing.T) {
 		var clients []*client
 		newest := servedBy(t, addr)
 		for i := range tc.restarts {
-			c := mustDial(t, addr)
-			c.mustAsk(t, "hello")
-			clients = append(clients, c)
+			clients = append(clients, clientOf(t, addr, newest))
 			r.signal(syscall.SIGHUP)
 			r.wait("restart: ", i+1)
 			netservertest.Eventually(t, "the next generation serves", func() bool {
@@ -339,10 +337,32 @@ func servedBy(t *testing.T, addr string) int {
 		return 0
 	}
 	defer c.Close()
+	return c.greeter()
+}
+
+// greeter reads the greeting and returns the process that it names, or 0.
+func (c *client) greeter() int {
 	line, _ := c.r.ReadString('\n')
 	_, rest, _ := strings.Cut(line, "(")
 	pid, _ := strconv.Atoi(strings.TrimRight(rest, ")\r\n"))
 	return pid
+}
+
+// clientOf returns a client of the process, which may not be alone in taking
+// clients for a moment after a restart.
+func clientOf(t *testing.T, addr string, pid int) *client {
+	t.Helper()
+	var c *client
+	netservertest.Eventually(t, "a client of the newest process", func() bool {
+		c = mustDial(t, addr)
+		if c.greeter() == pid {
+			return true
+		}
+		c.Close()
+		return false
+	})
+	c.mustAsk(t, "hello")
+	return c
 }
 
 // mustTLS connects to an echo of lines behind TLS.
