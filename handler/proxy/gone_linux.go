@@ -51,6 +51,18 @@ func inStateClose(fd int) bool {
 	return err == nil && info.State == unix.BPF_TCP_CLOSE
 }
 
+// sentNoFIN reports whether the peer of nc, a TCP connection of which all n
+// bytes were read to the end, is known not to have ended its direction. Linux
+// counts a FIN as a byte received. Where other bytes were read before, as with
+// TLS or a PROXY header, it is not known.
+func sentNoFIN(nc net.Conn, n int64) (none bool) {
+	control(nc, func(fd int) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		none = err == nil && n > 0 && info.Bytes_received == uint64(n)
+	})
+	return none
+}
+
 // awaitSent waits until the peer of nc, if that is a TCP connection, has taken
 // what was written to it, or cannot any more, but no longer than limit.
 func awaitSent(nc net.Conn, limit time.Duration) {

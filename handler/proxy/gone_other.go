@@ -13,5 +13,8 @@ func waitGone(net.Conn, func() bool) bool { return false }
 // isClosed cannot tell here.
 func isClosed(net.Conn) bool { return false }
 
+// sentNoFIN cannot tell here.
+func sentNoFIN(net.Conn, int64) bool { return false }
+
 // awaitSent cannot tell here.
 func awaitSent(net.Conn, time.Duration) {}

@@ -35,6 +35,7 @@ type half struct {
 	finish   func() error // tells dst that nothing more comes
 	blame    func(error) error
 	copied   chan struct{} // closed when copy has returned
+	n        int64         // bytes that it copied; of the goroutine that runs the half
 	err      error         // what it returned; to be read after copied
 }
 
@@ -73,8 +74,8 @@ func (j *joint) runUp(done chan<- struct{}) {
 
 // run sees one direction to its end. back is the other one.
 func (j *joint) run(h, back *half) {
-	_, err := h.copy()
-	h.err = err
+	n, err := h.copy()
+	h.n, h.err = n, err
 	close(h.copied)
 	if !j.over.Load() {
 		j.judge(h, back)
@@ -144,10 +145,18 @@ const resetWait = time.Second
 // tells of a reset once: if back met it, writing to h's source, then reading
 // there looks like the end of file, and half an answer would pass for a whole
 // one.
+//
+// splice(2) may keep it to itself: where some bytes were sent before the reset
+// came, it returns their number, and the next call says EPIPE. So does a peer
+// that ended its direction, and then closed its socket and was sent more; but
+// that one has sent a FIN.
 func (j *joint) hiddenReset(h, back *half) bool {
+	met := func() bool {
+		return errors.Is(back.err, syscall.ECONNRESET) || errors.Is(back.err, syscall.EPIPE) && sentNoFIN(h.src, h.n)
+	}
 	select {
 	case <-back.copied:
-		return errors.Is(back.err, syscall.ECONNRESET)
+		return met()
 	default:
 	}
 	if !isClosed(h.src) {
@@ -157,7 +166,7 @@ func (j *joint) hiddenReset(h, back *half) bool {
 	defer t.Stop()
 	select {
 	case <-back.copied:
-		return errors.Is(back.err, syscall.ECONNRESET)
+		return met()
 	case <-t.C:
 		return false
 	}
