@@ -53,6 +53,13 @@ func startCtl(t *testing.T, args ...string) (*running, string) {
 	t.Helper()
 	socket := filepath.Join(openDir(t), "ctl")
 	r := start(t, append(args, "--control_socket", socket)...)
+	// A worker serves a moment before the supervisor knows that it is ready,
+	// and is asked from then on.
+	netservertest.Eventually(t, "it serves", func() bool {
+		code, out, _ := ctl(socket, "--json", "status")
+		var st control.Status
+		return code == 0 && json.Unmarshal([]byte(out), &st) == nil && st.State == "serving"
+	})
 	return r, socket
 }
 
