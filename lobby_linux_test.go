@@ -141,8 +141,10 @@ func TestDeferAccept(t *testing.T) {
 	if d := deferral(t, r, "tcp"); d != 0 {
 		t.Errorf("a port whose server may speak first waits %d s", d)
 	}
-	r.DialTLS(t, r.ClientTLS()).Close() // who was accepted before is known now
-	netservertest.Eventually(t, "the client's end", func() bool { return ended(s, netserver.OutcomeServed) == 1 })
+	r.DialTLS(t, r.ClientTLS()).Close() // who was there before is accepted now
+	netservertest.Eventually(t, "the end of all clients", func() bool {
+		return ended(s, netserver.OutcomeServed) == 1 && s.ClientCount() == 0
+	})
 	before := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe)
 	resets(t, r, 20)
 	begin := time.Now()
