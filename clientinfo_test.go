@@ -59,7 +59,11 @@ func TestClientInfo(t *testing.T) {
 	if line, err := bufio.NewReader(c).ReadString('\n'); line != "said hello\n" || err != nil {
 		t.Fatal(line, err)
 	}
-	list := s.Clients(0, 10)
+	var list []netserver.ClientInfo
+	netservertest.Eventually(t, "the client's bytes are counted", func() bool { // after they were written
+		list = s.Clients(0, 10)
+		return len(list) != 1 || list[0].Out > 0
+	})
 	if len(list) != 1 {
 		t.Fatalf("%+v", list)
 	}

@@ -251,8 +251,8 @@ func TestRatesOnSockets(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
 			s.Config.MinReadRate, s.Config.MinRateWindow = 100_000, 200*time.Millisecond
 			r := netservertest.Start(t, s, name)
+			begin := time.Now() // no later than the server's
 			c := r.Dial(t, name)
-			begin := time.Now()
 			stop := make(chan struct{})
 			go dripBytes(c, make([]byte, 100_000), stop)
 			io.Copy(io.Discard, c)
