@@ -251,11 +251,14 @@ func (s *supervisor) manage(g *generation) {
 func (g *generation) census() census {
 	c := census{sinceStart: time.Since(g.started), sinceLook: time.Since(g.looked), sinceClient: time.Since(g.client)}
 	for w := range g.workers {
+		full := g.scale.clients > 0 && w.status.Serving >= g.scale.clients
 		switch {
+		case w.leaving && full:
+			c.last++
 		case w.leaving:
 		case !w.ready:
 			c.starting++
-		case g.scale.clients > 0 && w.status.Serving >= g.scale.clients:
+		case full:
 			c.busy++
 		default:
 			c.waiting++

@@ -133,3 +133,33 @@ func serving(pid int) (n int) {
 	}
 	return n
 }
+
+// A worker that is to end and serves a client until then is still one of
+// max_servers.
+func TestPreForkLastClients(t *testing.T) {
+	r := start(t, "PreFork", "--port", "127.0.0.1:0", "--min_servers", "2", "--max_servers", "2", "--min_spare_servers", "1", "--max_spare_servers", "1")
+	addr := r.addr(0)
+	r.serving()
+	var stay []*client
+	for range 2 {
+		c := mustDial(t, addr)
+		c.mustAsk(t, "hello")
+		stay = append(stay, c)
+	}
+	r.signal(syscall.SIGTTOU)
+	r.wait("Decreasing max server count", 1)
+	r.signal(syscall.SIGTTIN)
+	r.wait("Increasing max server count", 1)
+	next := mustDial(t, addr)
+	next.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
+	if line, err := next.r.ReadString('\n'); err == nil {
+		t.Errorf("a third client was greeted: %q", line)
+	}
+	if n := len(r.children()); n != 2 {
+		t.Errorf("%d workers", n)
+	}
+	next.SetReadDeadline(time.Now().Add(60 * time.Second))
+	stay[0].Close()
+	stay[1].Close()
+	next.mustAsk(t, "it is free")
+}

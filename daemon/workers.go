@@ -155,6 +155,7 @@ func orDefault(n, def int) int {
 // A census is how many processes there are and what they do.
 type census struct {
 	waiting, busy, starting int
+	last                    int           // that end, but are full until then
 	sinceStart              time.Duration // of the last process
 	sinceLook               time.Duration // for surplus
 	sinceClient             time.Duration // that reached a handler
@@ -165,17 +166,20 @@ type census struct {
 const calmTime = 30 * time.Second
 
 // want says how many processes to start or to end now, by the original's
-// rules. Processes that are starting count as waiting.
+// rules. Processes that are starting count as waiting. Those that end with
+// clients, one of which may have come as they were told, do not help any more,
+// but still are some of the most that there may be.
 func (s scale) want(c census, w *WorkersConfig) (start, end int) {
 	total := c.waiting + c.busy + c.starting
 	waiting := c.waiting + c.starting
+	room := max(0, s.max-total-c.last)
 	switch {
 	case total < s.min:
-		return s.min - total, 0
+		return min(s.min-total, room), 0
 	case !s.dynamic:
 		return 0, max(0, total-s.max)
 	case waiting < s.minSpare && total < s.max:
-		return min(s.minSpare-waiting, s.max-total), 0
+		return min(s.minSpare-waiting, room), 0
 	case total > s.max:
 		return 0, total - s.max
 	case c.sinceLook >= w.surplus() && c.sinceStart >= w.minLife() && waiting > s.maxSpare && total > s.min:
