@@ -228,12 +228,18 @@ func (c *Conn) headerErr(err error) error {
 // standFor makes c the client that the header tells of. From here on rules,
 // limits and logs go by that address; what was counted for the sender's has to
 // be moved here.
+//
+// A UNIX client of a sender that is not one itself has no address that a rule
+// could judge, and must not pass for a client of a UNIX port here, which no
+// address rule concerns: it is judged and counted as its sender.
 func (c *Conn) standFor(h *proto.ProxyHeader) {
 	c.proxied.Store(h)
 	if h.Local {
 		return
 	}
-	c.peer = access.PeerOf(h.Source)
+	if p := access.PeerOf(h.Source); p.IP.IsValid() || c.peer.Unix {
+		c.peer = p
+	}
 }
 
 // ProxyHeader returns the PROXY header that the client's connection began

@@ -319,6 +319,52 @@ func TestProxyHeaderHidesTheSendersUser(t *testing.T) {
 	}
 }
 
+// A header that tells of a UNIX client must not let the sender's clients past
+// rules for addresses: on a port that is no UNIX socket they are judged as
+// their sender.
+func TestProxyHeaderOfUnixClientIsJudgedAsItsSender(t *testing.T) {
+	for _, rule := range []struct {
+		key, value string
+		admits     bool
+	}{
+		{"cidr_deny", "127.0.0.0/8", false},
+		{"cidr_allow", "192.0.2.0/24", false},
+		{"cidr_allow", "127.0.0.0/8", true},
+		{"unix_allow_user", strconv.Itoa(os.Getuid()), true}, // concerns UNIX ports alone
+	} {
+		t.Run(rule.key+" "+rule.value, func(t *testing.T) {
+			r := startProxied(t, func(s *netserver.Server) {
+				s.Config.Access.Set(rule.key, []conf.Value{{Text: rule.value}})
+				if rule.key == "cidr_deny" {
+					s.Config.Access.Set("allow", []conf.Value{{Text: ".*"}})
+				}
+			})
+			for _, transport := range []proxyproto.AddressFamilyAndProtocol{proxyproto.UnixStream, proxyproto.UnixDatagram} {
+				h := &proxyproto.Header{Version: 2, Command: proxyproto.PROXY, TransportProtocol: transport,
+					SourceAddr: &net.UnixAddr{Net: "unix", Name: "/run/client"}, DestinationAddr: &net.UnixAddr{Net: "unix", Name: "/run/proxy"}}
+				header, err := h.Format()
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range []string{"tcp", "ssl"} {
+					got, err := askProxied(t, r, name, string(header), 0)
+					if (err == nil) != rule.admits {
+						t.Errorf("%s, transport %#x: %q, %v", name, transport, got, err)
+					}
+					if err == nil && !strings.Contains(got, "peer=[127.0.0.1]:") {
+						t.Errorf("%s: judged as %q", name, got)
+					}
+				}
+			}
+			for _, rec := range r.Records(t, 4) {
+				if denied := errors.Is(rec.Err, netserver.ErrDenied); denied == rule.admits || rec.Peer.String() != "/run/client" || rec.Via == nil {
+					t.Errorf("record: %+v", rec)
+				}
+			}
+		})
+	}
+}
+
 func TestProxyHeaderConfigurationIsChecked(t *testing.T) {
 	on := func(proto string, params ...string) port.Spec {
 		p := port.Spec{Host: "127.0.0.1", Port: "0", Proto: proto, IPv: "4", Params: conf.Values{}}

@@ -49,10 +49,14 @@ func parseProxyV1(line string) (*ProxyHeader, error) {
 		return nil, fmt.Errorf("%s with the source %s", f[1], src.Addr())
 	}
 	// nginx writes a destination of the other family where real_ip has
-	// changed the source.
+	// changed the source. The specification has no such header, and no way
+	// to tell it from one that somebody has put together.
 	dst, err := parseProxyAddr(f[3], f[5])
 	if err != nil {
 		return nil, err
+	}
+	if dst.Addr().Is4() != (f[1] == "TCP4") {
+		return nil, fmt.Errorf("%s with the destination %s", f[1], dst.Addr())
 	}
 	h.Source, h.Destination = net.TCPAddrFromAddrPort(src), net.TCPAddrFromAddrPort(dst)
 	return h, nil

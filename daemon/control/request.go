@@ -1,11 +1,9 @@
 package control
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -46,21 +44,31 @@ type Request struct {
 }
 
 // ParseRequest reads a request. What it does not know it refuses: an older
-// server must not do half of what was asked.
+// server must not do half of what was asked. A field that is given twice, or
+// in another case, is refused too.
 func ParseRequest(b []byte) (*Request, error) {
 	if len(b) > MaxRequest {
 		return nil, fmt.Errorf("the request is longer than %d bytes", MaxRequest)
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
+	if err := checkObject(b, requestFields()); err != nil {
+		return nil, fmt.Errorf("the request cannot be read: %w", err)
+	}
 	r := new(Request)
-	if err := d.Decode(r); err != nil {
+	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("the request cannot be read: %w", plain(err))
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("the request cannot be read: something follows the object")
-	}
 	return r, r.check()
+}
+
+// requestFields returns the names that members of a request can have.
+func requestFields() map[string]bool {
+	names := map[string]bool{"verb": true}
+	for _, fields := range takes {
+		for _, f := range fields {
+			names[f] = true
+		}
+	}
+	return names
 }
 
 // plain leaves Go's words out of what encoding/json says.
