@@ -41,6 +41,9 @@ func (r Rules) compile() (*Policy, []fileState, error) {
 		p.full = &all
 		p.enforced = c.table(shadow, reverse, double, unix)
 	}
+	if err := c.problems.err(); err != nil {
+		return nil, c.files, err
+	}
 	p.warnings = c.warn(&all)
 	return p, c.files, nil
 }
@@ -229,7 +232,23 @@ func (c *compiler) patternRules(i int, without map[string]bool, t *table) patter
 		r.names = append(r.names, l.names[p.from:p.end]...)
 	}
 	r.patterns = newPatterns(all)
+	if t.reverse {
+		r.folded = newPatterns(c.fold(all))
+	}
 	return r
+}
+
+// fold returns the patterns as names are compared with them. One that cannot be
+// had so would let names pass.
+func (c *compiler) fold(all []pattern) []pattern {
+	folded := make([]pattern, len(all))
+	for i := range all {
+		var err error
+		if folded[i], err = all[i].fold(); err != nil {
+			c.problems.add(err)
+		}
+	}
+	return folded
 }
 
 func (c *compiler) networkRules(i int, without map[string]bool, t *table) networkRules {

@@ -49,6 +49,9 @@ var differences = map[string]func(c perlCase, theirs, ours outcome) bool{
 	"11": func(c perlCase, theirs, ours outcome) bool { // and on every interface
 		return strings.Contains(c.Client.Addr, "%")
 	},
+	"13": func(c perlCase, theirs, ours outcome) bool { // case does not matter in names
+		return theirs.end != ours.end && looksUp(c) && slices.ContainsFunc(append(names(c), ruleTexts(c)...), hasUpper)
+	},
 	"12": func(c perlCase, theirs, ours outcome) bool { // an early refusal looks nothing up
 		return theirs.end == ours.end && ours.log == "" && theirs.log != "" && ours.end == "denied"
 	},
@@ -66,6 +69,16 @@ func anyText(c perlCase, key1, key2 string, f func(string) bool) bool {
 	}
 	return false
 }
+
+func ruleTexts(c perlCase) (all []string) {
+	anyText(c, "allow", "deny", func(s string) bool {
+		all = append(all, s)
+		return false
+	})
+	return all
+}
+
+func hasUpper(s string) bool { return s != strings.ToLower(s) }
 
 func perlSyntax(c perlCase) bool {
 	return anyText(c, "allow", "deny", func(s string) bool { return findPerl(s) != nil })

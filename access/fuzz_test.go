@@ -31,15 +31,29 @@ func FuzzPattern(f *testing.F) {
 		if _, err := regexp.Compile(expr); err != nil {
 			t.Fatalf("%q was accepted, but is no expression: %v", expr, err)
 		}
-		if got, want := p.match([]byte(text)), matchesWhole(t, expr, text); got != want {
+		if got, want := p.match([]byte(text), []byte(text)), matchesWhole(t, expr, text); got != want {
 			t.Fatalf("%q on %q: %v, want %v", expr, text, got, want)
 		}
 		index := newPatterns([]pattern{p})
-		if (index.find([]byte(text)) == 0) != p.match([]byte(text)) {
+		if (index.find([]byte(text), []byte(text)) == 0) != p.match([]byte(text), []byte(text)) {
 			t.Fatalf("%q on %q: the index disagrees", expr, text)
 		}
-		if isHostname(text) && p.match([]byte(text)) && !p.mayBeName() {
+		if isHostname(text) && p.match([]byte(text), []byte(text)) && !p.mayBeName() {
 			t.Fatalf("%q matches the name %q, but mayBeName says no", expr, text)
+		}
+		if folded, err := p.fold(); err == nil && isHostname(text) {
+			key := []byte(strings.ToLower(text))
+			got := folded.match(key, []byte(text))
+			if p.match([]byte(text), []byte(text)) && !got {
+				t.Fatalf("%q matches the name %q, but not without regard to case", expr, text)
+			}
+			if got != folded.match(key, []byte(strings.ToUpper(text))) && !strings.Contains(expr, "-i") {
+				t.Fatalf("%q: the case of %q matters", expr, text)
+			}
+			index := newPatterns([]pattern{folded})
+			if (index.find(key, []byte(text)) == 0) != got {
+				t.Fatalf("%q on the name %q: the index disagrees", expr, text)
+			}
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strings"
 )
 
 // A pattern is one regular expression that must match a whole text. What most
@@ -44,6 +45,21 @@ func parsePattern(text string) (pattern, error) {
 		return pattern{}, &patternError{err}
 	}
 	return p, nil
+}
+
+// fold returns the pattern as names are compared with it: as DNS does, without
+// regard to the case of letters (RFC 4343). Whoever owns an address chooses how
+// its name is spelt, and must not pass a deny rule by that.
+func (p pattern) fold() (pattern, error) {
+	f := pattern{head: strings.ToLower(p.head), tail: strings.ToLower(p.tail), exact: p.exact}
+	if p.re == nil {
+		return f, nil
+	}
+	var err error
+	if f.re, err = regexp.Compile("(?i)" + p.re.String()); err != nil {
+		return f, &patternError{err} // larger than Go compiles, as classes of letters grow
+	}
+	return f, nil
 }
 
 // shape finds out what every match begins and ends with, and whether that is
@@ -93,15 +109,16 @@ func isAnything(r *syntax.Regexp) bool {
 	return r.Op == syntax.OpStar && (r.Sub[0].Op == syntax.OpAnyCharNotNL || r.Sub[0].Op == syntax.OpAnyChar)
 }
 
-// match reports whether all of text matches.
-func (p *pattern) match(text []byte) bool {
+// match reports whether all of text matches. key is text as fixed beginnings
+// and ends are compared with it: in lower case for patterns that are folded.
+func (p *pattern) match(key, text []byte) bool {
 	if p.re != nil {
 		return p.re.Match(text)
 	}
 	if p.exact {
-		return string(text) == p.head
+		return string(key) == p.head
 	}
-	return len(text) >= len(p.head)+len(p.tail) && hasPrefix(text, p.head) && hasSuffix(text, p.tail)
+	return len(key) >= len(p.head)+len(p.tail) && hasPrefix(key, p.head) && hasSuffix(key, p.tail)
 }
 
 func hasPrefix(text []byte, s string) bool {

@@ -60,7 +60,7 @@ func TestPatternShapes(t *testing.T) {
 			t.Errorf("%s: simple %v, head %q, tail %q, name %v", c.expr, p.re == nil, p.head, p.tail, p.mayBeName())
 		}
 		for _, text := range texts1 {
-			if got, want := p.match([]byte(text)), matchesWhole(t, c.expr, text); got != want {
+			if got, want := p.match([]byte(text), []byte(text)), matchesWhole(t, c.expr, text); got != want {
 				t.Errorf("%s on %q: %v, want %v", c.expr, text, got, want)
 			}
 		}
@@ -92,12 +92,12 @@ func TestPatternsFindTheFirst(t *testing.T) {
 			}
 			want := int32(-1)
 			for i := range list {
-				if list[i].match(text) {
+				if list[i].match(text, text) {
 					want = int32(i)
 					break
 				}
 			}
-			if got := index.find(text); got != want {
+			if got := index.find(text, text); got != want {
 				t.Fatalf("round %d, %q: rule %d, want %d", round, text, got, want)
 			}
 		}

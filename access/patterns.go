@@ -57,34 +57,35 @@ func addAffix(all []affixes, s string, rule int32) []affixes {
 	return all
 }
 
-// find returns the first pattern that matches all of text, or -1.
-func (p *patterns) find(text []byte) int32 {
+// find returns the first pattern that matches all of text, or -1. key is as
+// for pattern.match.
+func (p *patterns) find(key, text []byte) int32 {
 	best := int32(-1)
-	if i, ok := p.exact[string(text)]; ok {
+	if i, ok := p.exact[string(key)]; ok {
 		best = i
 	}
 	for _, a := range p.heads {
-		if a.size > len(text) {
+		if a.size > len(key) {
 			break
 		}
-		best = p.first(best, a.rules[string(text[:a.size])], text)
+		best = p.first(best, a.rules[string(key[:a.size])], key, text)
 	}
 	for _, a := range p.tails {
-		if a.size > len(text) {
+		if a.size > len(key) {
 			break
 		}
-		best = p.first(best, a.rules[string(text[len(text)-a.size:])], text)
+		best = p.first(best, a.rules[string(key[len(key)-a.size:])], key, text)
 	}
-	return p.first(best, p.rest, text)
+	return p.first(best, p.rest, key, text)
 }
 
 // first returns the first of rules that matches, unless best comes before it.
-func (p *patterns) first(best int32, rules []int32, text []byte) int32 {
+func (p *patterns) first(best int32, rules []int32, key, text []byte) int32 {
 	for _, i := range rules {
 		if best >= 0 && i > best {
 			break
 		}
-		if p.list[i].match(text) {
+		if p.list[i].match(key, text) {
 			return i
 		}
 	}

@@ -30,6 +30,43 @@ func compile(t *testing.T, r Rules) *Policy {
 
 func ipPeer(s string) Peer { return Peer{IP: netip.MustParseAddr(s), Port: 1} }
 
+// Whoever owns an address chooses how its name is spelt.
+func TestNamesAreComparedWithoutRegardToCase(t *testing.T) {
+	for _, c := range []struct {
+		deny, host string
+		denied     bool
+	}{
+		{`evil\.example\.com`, "evil.example.com", true},
+		{`evil\.example\.com`, "Evil.EXAMPLE.com", true},
+		{`Evil\.Example\.com`, "evil.example.com", true},
+		{`.*\.evil\.example`, "x.EVIL.Example", true},
+		{`evil\..*`, "EVIL.example", true},
+		{`(evil|bad)\d+\.example`, "BAD7.example", true},
+		{`[a-c]+\.example`, "ABC.example", true},
+		{`evil\.example\.com`, "evil.example.org", false},
+		{`[a-c]+\.example`, "abd.example", false},
+	} {
+		r := Rules{Deny: []conf.Value{{Text: c.deny}}, Allow: []conf.Value{{Text: ".*"}}, ReverseLookups: []conf.Value{{Text: "1"}}}
+		p, err := r.Compile()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := p.Decide(Peer{IP: netip.MustParseAddr("192.0.2.1")}, Names{Host: c.host})
+		if v.Allowed == c.denied || !v.Final {
+			t.Errorf("deny %s, name %s: %+v", c.deny, c.host, v)
+		}
+	}
+	// Addresses are compared as they are written.
+	r := Rules{Allow: []conf.Value{{Text: `FE80::1`}}}
+	p, err := r.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := p.Early(Peer{IP: netip.MustParseAddr("fe80::1")}); v.Allowed {
+		t.Errorf("%+v", v)
+	}
+}
+
 func TestZeroPolicyAdmitsEverybody(t *testing.T) {
 	var p Policy
 	for _, peer := range []Peer{ipPeer("10.0.0.1"), ipPeer("::1"), {Unix: true}, {}} {

@@ -16,8 +16,8 @@ import (
 // still given.
 type Rules struct {
 	// Allow and Deny are regular expressions, which must match the whole
-	// address or, with reverse lookups, the whole name. Case matters. A Deny
-	// for names misses clients whose name cannot be found, which double
+	// address or, with reverse lookups, the whole name; in names the case of
+	// letters does not matter. A Deny for names misses clients whose name cannot be found, which double
 	// lookups refuse.
 	Allow, Deny []conf.Value
 	// CIDRAllow and CIDRDeny are networks: ADDRESS/BITS, FIRST-LAST or

@@ -1,6 +1,9 @@
 package access
 
-import "net/netip"
+import (
+	"bytes"
+	"net/netip"
+)
 
 // A table is one set of rules in the form in which they are asked.
 type table struct {
@@ -16,8 +19,9 @@ type table struct {
 
 // patternRules are a list of expressions and what each is called.
 type patternRules struct {
-	patterns
-	names []string
+	patterns          // as addresses are compared with them
+	folded   patterns // as names are; empty where none are looked up
+	names    []string
 }
 
 // networkRules are a list of networks and what each is called.
@@ -89,13 +93,16 @@ func (t *table) find(r *patternRules, ip netip.Addr, q *query) int32 {
 	}
 	buf := buffers.Get().(*[64]byte)
 	defer buffers.Put(buf)
-	best := r.patterns.find(ip.AppendTo(buf[:0]))
+	text := ip.AppendTo(buf[:0])
+	best := r.patterns.find(text, text)
 	if zoned := q.peer.IP; zoned.Zone() != "" {
 		// Net::Server sees fe80::1%eth0; who writes fe80::1 means it too.
-		best = earlier(best, r.patterns.find(zoned.AppendTo(buf[:0])))
+		text = zoned.AppendTo(buf[:0])
+		best = earlier(best, r.patterns.find(text, text))
 	}
 	if t.reverse && q.names.Host != "" {
-		best = earlier(best, r.patterns.find([]byte(q.names.Host)))
+		host := []byte(q.names.Host)
+		best = earlier(best, r.folded.find(bytes.ToLower(host), host))
 	}
 	return best
 }
