@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"strings"
 )
 
@@ -104,43 +103,6 @@ func anyOf(list []string, want string) bool {
 	return false
 }
 
-func dnsMatcher(text string) (func(*x509.Certificate) bool, error) {
-	rest, wild := strings.CutPrefix(text, "*.")
-	if strings.Contains(rest, "*") || rest == "" {
-		return nil, fmt.Errorf("has %.100q: a star can only stand for the whole first label, as in *.example.com", text)
-	}
-	return func(c *x509.Certificate) bool {
-		for _, n := range c.DNSNames {
-			if wild {
-				label, after, ok := strings.Cut(n, ".")
-				// A certificate for *.example.com is not one for a name in it.
-				if ok && label != "" && label != "*" && strings.EqualFold(after, rest) {
-					return true
-				}
-			} else if strings.EqualFold(n, text) {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
-
-func emailMatcher(text string) (func(*x509.Certificate) bool, error) {
-	local, domain, ok := strings.Cut(text, "@")
-	if !ok || domain == "" || strings.Contains(text, "*") {
-		return nil, fmt.Errorf("has %.100q: write user@example.com, or @example.com for all of a domain", text)
-	}
-	return func(c *x509.Certificate) bool {
-		for _, n := range c.EmailAddresses {
-			at := strings.LastIndexByte(n, '@')
-			if at > 0 && strings.EqualFold(n[at+1:], domain) && (local == "" || n[:at] == local) {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
-
 func ipMatcher(text string) (func(*x509.Certificate) bool, error) {
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
@@ -149,6 +111,9 @@ func ipMatcher(text string) (func(*x509.Certificate) bool, error) {
 			return nil, fmt.Errorf("has %.100q, which is neither an address nor a network", text)
 		}
 		prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
+	}
+	if prefix.Addr().Is4In6() {
+		return nil, fmt.Errorf("has %.100q: write the IPv4 network without the prefix ::ffff:0:0/96", text)
 	}
 	if prefix != prefix.Masked() {
 		return nil, fmt.Errorf("has %.100q with bits set beyond the network's length; did you mean %s?", text, prefix.Masked())
@@ -166,59 +131,6 @@ func ipMatcher(text string) (func(*x509.Certificate) bool, error) {
 func toAddr(ip net.IP) (netip.Addr, bool) {
 	a, ok := netip.AddrFromSlice(ip)
 	return a.Unmap(), ok
-}
-
-func uriMatcher(text string) (func(*x509.Certificate) bool, error) {
-	scheme, rest, ok := strings.Cut(text, "://")
-	if !ok || scheme == "" || rest == "" {
-		return nil, fmt.Errorf("has %.100q: write a whole URI, such as spiffe://example.org/ns/*/sa/web", text)
-	}
-	want := strings.Split(rest, "/")
-	for i, w := range want {
-		switch {
-		case w == "**" && (i == 0 || i != len(want)-1):
-			return nil, fmt.Errorf("has %.100q: ** can stand only as the last part of the path", text)
-		case w == "*" && i == 0:
-			return nil, fmt.Errorf("has %.100q: a star cannot stand for the trust domain", text)
-		case strings.Contains(w, "*") && w != "*" && w != "**":
-			return nil, fmt.Errorf("has %.100q: a star stands for a whole part of the path", text)
-		}
-	}
-	return func(c *x509.Certificate) bool {
-		for _, u := range c.URIs {
-			if strings.EqualFold(u.Scheme, scheme) && uriMatches(u, want) {
-				return true
-			}
-		}
-		return false
-	}, nil
-}
-
-// uriMatches compares part by part in escaped form, so that an escaped slash
-// does not make a part. Queries, fragments and users never match.
-func uriMatches(u *url.URL, want []string) bool {
-	if u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Opaque != "" || u.ForceQuery {
-		return false
-	}
-	if !strings.EqualFold(u.Host, want[0]) {
-		return false
-	}
-	path := strings.Split(u.EscapedPath(), "/")
-	if len(path) > 0 {
-		path = path[1:] // what stands before the first slash is empty
-	}
-	for i, w := range want[1:] {
-		if w == "**" {
-			return len(path) > i && path[i] != ""
-		}
-		if i >= len(path) || path[i] == "" && w != "" || path[i] == "." || path[i] == ".." {
-			return false
-		}
-		if w != "*" && w != path[i] {
-			return false
-		}
-	}
-	return len(path) == len(want)-1
 }
 
 // spkiMatcher takes a pin of the public key, or curl's and HPKP's

@@ -102,6 +102,56 @@ func TestAllowLists(t *testing.T) {
 	}
 }
 
+// An entry that no certificate can match is a mistake, found at start.
+func TestAllowEntriesThatNobodyMatchesAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		kind        Kind
+		entry, want string
+	}{
+		{KindURI, "spiffe://a/%zz", "invalid URL escape"},
+		{KindURI, "spiffe://a/b c", "its path is written /b%20c"},
+		{KindURI, "spiffe://a b/c", "invalid character"},
+		{KindURI, "spiffe://u@a/b", "a user before the host"},
+		{KindURI, "spiffe://a/b?c", "a query"},
+		{KindURI, "spiffe://a/b?", "a query"},
+		{KindURI, "spiffe://a/b#c", "a fragment"},
+		{KindURI, "spiffe://a/b#", "a fragment"},
+		{KindURI, "spiffe:///b", "no host"},
+		{KindURI, "spiffe://a/../b", "is .."},
+		{KindURI, "spiffe://a//b", "is empty"},
+		{KindURI, "spiffe://a..b/c", "is empty"},
+		{KindURI, "1x://a/b", "first path segment"},
+		{KindURI, "spiffe://a:port/b", "invalid port"},
+		{KindURI, "spiffe://\u00e4/b", "xn--"},
+		{KindURI, "spiffe://a/*x", "a whole part"},
+		{KindURI, "spiffe://**/x", "only as the last part"},
+		{KindDNS, "a b.example", "cannot stand in a host name"},
+		{KindDNS, "a..example", "is empty"},
+		{KindDNS, ".example", "is empty"},
+		{KindDNS, "a.example.", "without the dot"},
+		{KindDNS, "*..example", "is empty"},
+		{KindDNS, "b\u00fccher.example", "xn--"},
+		{KindDNS, "https://a.example", "cannot stand in a host name"},
+		{KindDNS, strings.Repeat("a", 64) + ".example", "longer than 63"},
+		{KindDNS, strings.Repeat("a.", 130) + "a", "longer than 253"},
+		{KindEmail, "a@b@c.example", "before the @"},
+		{KindEmail, "a b@c.example", "before the @"},
+		{KindEmail, "a@c..example", "is empty"},
+		{KindIP, "::ffff:10.0.0.0/104", "without the prefix"},
+	} {
+		var a Allow
+		if err := a.Add(c.kind, c.entry); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %.60q: %v, want %q", c.kind, c.entry, err, c.want)
+		}
+	}
+	for _, good := range []string{"spiffe://a/b/", "spiffe://a", "spiffe://[::1]/x", "https://a:8443/x", "spiffe://a_b/%2F/*", "spiffe://A/b~c"} {
+		var a Allow
+		if err := a.Add(KindURI, good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+}
+
 func FuzzURIs(f *testing.F) {
 	f.Add("spiffe://a/*/c/**", "spiffe://a/b/c/d")
 	f.Fuzz(func(t *testing.T, entry, uri string) {
@@ -113,6 +163,15 @@ func FuzzURIs(f *testing.F) {
 		if a.Add(KindURI, entry) == nil {
 			if _, ok := a.Match(&x509.Certificate{URIs: []*url.URL{u}}); ok && !strings.EqualFold(u.Host, strings.Split(strings.SplitN(entry, "://", 2)[1], "/")[0]) {
 				t.Fatalf("%q lets %q in", entry, uri)
+			}
+			// What is accepted can match: with a name for each star.
+			one := strings.NewReplacer("**", "x", "*", "x").Replace(strings.TrimSpace(entry))
+			u, err := url.Parse(one)
+			if err != nil {
+				t.Fatalf("%q is accepted, but %q is no URI: %v", entry, one, err)
+			}
+			if _, ok := a.Match(&x509.Certificate{URIs: []*url.URL{u}}); !ok {
+				t.Fatalf("%q is accepted, but does not match %q", entry, one)
 			}
 		}
 	})
