@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -19,13 +20,14 @@ const (
 // Compile checks the rules, reads their files and makes a Policy. The error is
 // a Problems with a line for each fault.
 func (r Rules) Compile() (*Policy, error) {
-	p, _, err := r.compile()
+	p, _, err := r.compile(nil)
 	return p, err
 }
 
 // compile returns the state of the rule files as well, even with an error.
-func (r Rules) compile() (*Policy, []fileState, error) {
-	c := compiler{rules: &r}
+// before are the states of those that are in force, by their paths.
+func (r Rules) compile(before map[string]fileState) (*Policy, []fileState, error) {
+	c := compiler{rules: &r, before: before}
 	c.readLists()
 	reverse, double := lookupModes(&r, &c.problems)
 	unix := newUnixRules(r.UnixAllowUser, r.UnixAllowGroup, &c.problems)
@@ -53,6 +55,7 @@ type compiler struct {
 	rules    *Rules
 	problems problems
 	files    []fileState
+	before   map[string]fileState
 	lists    [4]ruleList
 }
 
@@ -105,11 +108,15 @@ func (c *compiler) readFiles(key string, files []conf.Value, networks bool) []co
 	var all []conf.Value
 	for _, v := range files {
 		data, state, err := readFile(v.Text)
-		c.files = append(c.files, state)
 		var vals []conf.Value
 		if err == nil {
 			vals, err = fileRules(v.Text, data, networks)
+			state.rules, state.ended = len(vals), bytes.HasSuffix(data, []byte("\n"))
 		}
+		if err == nil {
+			err = state.checkWhole(data, c.before[v.Text])
+		}
+		c.files = append(c.files, state)
 		if err != nil {
 			c.problems.add(&ruleError{key: key, text: v.Text, origin: v.Origin, err: err})
 			continue

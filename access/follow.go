@@ -24,8 +24,7 @@ const (
 // nil) and when the files cannot be used. Follow returns at once if there are
 // no rule files.
 func (s *Store) Follow(ctx context.Context, report func(err error)) {
-	dirs := s.dirs()
-	if len(dirs) == 0 {
+	if !s.Follows() {
 		return
 	}
 	if report == nil {
@@ -33,15 +32,13 @@ func (s *Store) Follow(ctx context.Context, report func(err error)) {
 	}
 	var events chan fsnotify.Event
 	var lost chan error
+	f := follower{store: s, report: report, quiet: time.NewTimer(0)}
 	if w, err := fsnotify.NewWatcher(); err == nil {
 		defer w.Close()
-		for dir := range dirs {
-			// What cannot be watched is polled.
-			_ = w.Add(dir)
-		}
+		f.watcher = w
 		events, lost = w.Events, w.Errors
 	}
-	f := follower{store: s, report: report, quiet: time.NewTimer(0)}
+	f.watch()
 	defer f.quiet.Stop()
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
@@ -60,31 +57,60 @@ func (s *Store) Follow(ctx context.Context, report func(err error)) {
 			}
 			f.noticed()
 		case <-f.quiet.C:
+			f.watch()
 			f.reload()
 		case <-poll.C:
+			f.watch()
 			f.reload()
 		}
 	}
 }
 
-// dirs returns the directories that the rule files are in. Directories are
-// watched, not files, because files are replaced.
+// dirs returns the directories that the rule files are in, where their links
+// lead, and those above, in which a whole directory can be replaced.
+// Directories are watched, not files, because files are replaced.
 func (s *Store) dirs() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dirs := make(map[string]bool)
+	add := func(path string) {
+		dir := filepath.Dir(path)
+		dirs[dir], dirs[filepath.Dir(dir)] = true, true
+	}
 	for i := range s.files {
-		dirs[filepath.Dir(s.files[i].path)] = true
+		path := s.files[i].path
+		add(path)
+		if real, err := filepath.EvalSymlinks(path); err == nil && real != path {
+			add(real)
+		}
 	}
 	return dirs
 }
 
 // A follower waits for a directory to become quiet.
 type follower struct {
-	store  *Store
-	report func(error)
-	quiet  *time.Timer
-	since  time.Time // of the first event since the last reload
+	store   *Store
+	report  func(error)
+	watcher *fsnotify.Watcher // nil if there is none
+	quiet   *time.Timer
+	since   time.Time // of the first event since the last reload
+}
+
+// watch makes the watcher follow the directories that have the names now: one
+// that was replaced is another directory. What cannot be watched is polled.
+func (f *follower) watch() {
+	if f.watcher == nil {
+		return
+	}
+	dirs := f.store.dirs()
+	for _, dir := range f.watcher.WatchList() {
+		if !dirs[dir] {
+			_ = f.watcher.Remove(dir)
+		}
+	}
+	for dir := range dirs {
+		_ = f.watcher.Add(dir)
+	}
 }
 
 func (f *follower) noticed() {

@@ -25,6 +25,10 @@ type fileState struct {
 	path string
 	info fs.FileInfo
 	sum  [sha256.Size]byte
+	// rules and ended are how many rules it held, and whether its last line
+	// had an end. They are set for a file that could be used.
+	rules int
+	ended bool
 	// fresh is set if the file had been written so shortly before it was
 	// read that a later write may leave the same time: its content has to
 	// be compared.
@@ -100,6 +104,27 @@ func (s *fileState) changed() bool {
 	}
 	s.fresh = now.fresh
 	return false
+}
+
+// checkWhole reports whether a file, which was used before as it was then, may
+// be half of what it is to become: an emptied one, or one whose last line has
+// no end although it had one. Half a list of rules admits who is not on the
+// other half. A full disk, or a writer that was killed, leaves it so for ever.
+func (s *fileState) checkWhole(data []byte, before fileState) error {
+	switch {
+	case before.rules > 0 && len(bytes.TrimSpace(data)) == 0:
+		return fmt.Errorf("it is empty now, and held %s: to lift them all write a line of comment (#) into it", countRules(before.rules))
+	case before.ended && len(data) > 0 && !s.ended:
+		return errors.New("its last line has no end any more, as in a file that is not written whole: end it with a newline")
+	}
+	return nil
+}
+
+func countRules(n int) string {
+	if n == 1 {
+		return "1 rule"
+	}
+	return fmt.Sprintf("%d rules", n)
 }
 
 // fileRules splits the content of a rule file. Empty lines are skipped, and

@@ -14,15 +14,17 @@ import (
 // changed. A file that cannot be used changes nothing: the Policy before it
 // stays. A Store is safe for concurrent use.
 //
-// A file should be replaced by renaming a new one over it. Of a file that is
-// written in place a part may be read for a moment.
+// A file should be replaced by renaming a new one over it. One that is written
+// in place may be read when a part of it is there. So a file that is empty, and
+// had rules, or whose last line has no end, and had one, is not believed.
 type Store struct {
 	policy atomic.Pointer[Policy]
 
 	mu    sync.Mutex // one Reload at a time
 	rules Rules
-	files []fileState // as they were when last read, with or without success
-	err   error       // of the last Reload that read them
+	files []fileState          // as they were when last read, with or without success
+	good  map[string]fileState // as they were when they came into force
+	err   error                // of the last Reload that read them
 }
 
 // NewStore compiles the rules and returns a Store that follows their files.
@@ -42,11 +44,11 @@ func NewStore(r Rules) (*Store, error) {
 			v.Text = abs
 		}
 	}
-	p, files, err := r.compile()
+	p, files, err := r.compile(nil)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{rules: r, files: files}
+	s := &Store{rules: r, files: files, good: byPath(files)}
 	s.policy.Store(p)
 	return s, nil
 }
@@ -69,15 +71,31 @@ func (s *Store) Reload() (changed bool, err error) {
 	if !stale {
 		return false, nil
 	}
-	p, files, err := s.rules.compile()
+	p, files, err := s.rules.compile(s.good)
 	s.files = files // after a failure too: only a change makes another try worth while
 	if err != nil {
 		s.err = fmt.Errorf("the access rules stay as they were: %w", err)
 		return false, s.err
 	}
 	s.err = nil
+	s.good = byPath(files)
 	s.policy.Store(p)
 	return true, nil
+}
+
+func byPath(files []fileState) map[string]fileState {
+	m := make(map[string]fileState, len(files))
+	for _, f := range files {
+		m[f.path] = f
+	}
+	return m
+}
+
+// Follows reports whether there are rule files, so that the Policy can change.
+func (s *Store) Follows() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.files) > 0
 }
 
 // Err returns why the rule files as they are now are not in force, or nil.

@@ -2,13 +2,17 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 
 	"netserver/conf"
 )
@@ -140,6 +144,114 @@ func TestStoreReload(t *testing.T) {
 		t.Error(err)
 	}
 	try("nothing new", false, "", false, true)
+}
+
+// Half a file is not believed: it would admit who is on the other half.
+func TestHalfWrittenRuleFilesAreNotBelieved(t *testing.T) {
+	for _, c := range []struct{ name, before, after, want string }{
+		{"emptied", "10.0.0.0/8\n", "", "is empty now, and held 1 rule:"},
+		{"blank", "10.0.0.0/8\n11.0.0.0/8\n", "\n \n", "is empty now, and held 2 rules:"},
+		{"cut in a line", "10.0.0.0/8\n192.0.2.0/24\n", "10.0.0.0/8\n192.0.2.0/2", "its last line has no end any more"},
+		{"cut in the first line", "10.0.0.0/8\n", "10.0.0.0", "its last line has no end any more"},
+		{"cut in a comment", "10.0.0.0/8\n# and\n", "10.0.0.0/8\n# an", "its last line has no end any more"},
+		{"not followed by anything", "10.0.0.0/8\n", "10.0.0.0/8\n\x00\x00\x00\x00", "its last line has no end any more"},
+		{"lifted", "10.0.0.0/8\n", "# nobody\n", ""},
+		{"never had an end", "10.0.0.0/8", "11.0.0.0/8", ""},
+		{"has an end now", "10.0.0.0/8", "11.0.0.0/8\n", ""},
+		{"had nothing", "#\n", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "nets")
+			write(t, path, c.before)
+			s, err := NewStore(Rules{CIDRDenyFile: Texts(path), Allow: Texts(".*")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			old := s.Policy()
+			write(t, path, c.after)
+			changed, err := s.Reload()
+			if changed != (c.want == "") || (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("changed %v, %v", changed, err)
+			}
+			if (s.Policy() == old) != (c.want != "") {
+				t.Error("the wrong rules are in force")
+			}
+			if c.want == "" {
+				return
+			}
+			write(t, path, c.after+"\n192.0.2.1\n") // it is there now
+			if changed, err := s.Reload(); !changed && !strings.Contains(c.after, "\x00") {
+				t.Errorf("once it is whole: %v", err)
+			}
+		})
+	}
+}
+
+// A directory that was replaced is watched under its name, not as it was. The
+// poll is too slow for this test to pass by it.
+func TestFollowSeesReplacedDirectories(t *testing.T) {
+	for name, replace := range map[string]func(t *testing.T, dir string){
+		"renamed away and made again": func(t *testing.T, dir string) {
+			if err := errors.Join(os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, "nets"), "11.0.0.0/8\n")
+		},
+		"another one in its place": func(t *testing.T, dir string) {
+			if err := os.Mkdir(dir+".new", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir+".new", "nets"), "11.0.0.0/8\n")
+			if err := errors.Join(os.Rename(dir, dir+".old"), os.Rename(dir+".new", dir)); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "rules")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, "nets")
+			write(t, path, "10.0.0.0/8\n")
+			s, err := NewStore(Rules{CIDRAllowFile: Texts(path)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := follower{store: s, report: func(error) {}, quiet: time.NewTimer(time.Hour)}
+			if f.watcher, err = fsnotify.NewWatcher(); err != nil {
+				t.Fatal(err)
+			}
+			defer f.watcher.Close()
+			f.watch()
+			event := func() {
+				t.Helper()
+				select {
+				case <-f.watcher.Events:
+				case <-time.After(20 * time.Second):
+					t.Fatal("no event")
+				}
+			}
+			replace(t, dir)
+			event()
+			f.watch()
+			f.reload()
+			for len(f.watcher.Events) > 0 {
+				<-f.watcher.Events
+			}
+			if !s.Policy().Early(ipPeer("11.0.0.1")).Allowed {
+				t.Error("the new directory's rules are not in force")
+			}
+			if list := f.watcher.WatchList(); !slices.Contains(list, dir) {
+				t.Fatalf("watched: %v", list)
+			}
+			write(t, path, "12.0.0.0/8\n")
+			for !s.Policy().Early(ipPeer("12.0.0.1")).Allowed {
+				event()
+				f.reload()
+			}
+		})
+	}
 }
 
 func TestStoreComparesContentWhileFresh(t *testing.T) {
