@@ -23,6 +23,10 @@ type Config struct {
 
 	// Access says who may connect; default everybody.
 	Access access.Rules
+	// RulesKeepOpen leaves clients alone who are connected when a file of
+	// Access changes and the new rules would not let them in. By default they
+	// are cut. The key is rules_close, which says the contrary.
+	RulesKeepOpen bool
 	// Lookups bounds the look-ups of clients' names.
 	Lookups access.LookupConfig
 

@@ -54,6 +54,7 @@ type Conn struct {
 	cutBy    atomic.Pointer[error]
 	proxied  atomic.Pointer[proto.ProxyHeader] // what the connection began with, if it did
 	verdict  atomic.Pointer[verdict]           // of the Transport's Judge, if it has one
+	ruled    atomic.Pointer[ruled]             // of the access rules, if they can change
 	isClosed atomic.Bool
 	sawEOF   atomic.Bool
 	in, out  atomic.Uint64

@@ -59,6 +59,9 @@ func (c *Config) defineAccess(s *conf.Set) {
 		s.Define(conf.Key{Name: k.Name, Group: groupAccess, Arg: k.Arg, Help: k.Help, List: k.List},
 			conf.Func(func(v []conf.Value) error { c.Access.Set(k.Name, v); return nil }))
 	}
+	s.Define(conf.Key{Name: "rules_close", Group: groupAccess, Arg: "0|1", Default: "1",
+		Help: "when a file of rules changes, cut the connected clients whom it refuses now; 0 leaves them"},
+		inverse{&c.RulesKeepOpen})
 	l := &c.Lookups
 	define := func(name, arg, def, help string, b conf.Binder) {
 		s.Define(conf.Key{Name: name, Group: groupAccess, Arg: arg, Default: def, Help: help}, b)
@@ -198,3 +201,26 @@ func (c *Config) setTLS(name string, v []conf.Value) error {
 	}
 	return err
 }
+
+// inverse binds a boolean key to a field that says the contrary, so that the
+// zero field is the key's default, 1.
+type inverse struct{ p *bool }
+
+// Set stores the contrary of the last value.
+func (i inverse) Set(vals []conf.Value) error {
+	yes := !*i.p
+	if err := conf.Bool(&yes).Set(vals); err != nil {
+		return err
+	}
+	*i.p = !yes
+	return nil
+}
+
+// Texts returns the value as it would be written.
+func (i inverse) Texts() []string {
+	yes := !*i.p
+	return conf.Bool(&yes).Texts()
+}
+
+// IsBool says that the key's name alone means 1.
+func (i inverse) IsBool() bool { return true }

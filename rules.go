@@ -11,8 +11,9 @@ import (
 
 // rules are the access rules of a run.
 type rules struct {
-	store   *access.Store // nil if there are none
+	store   *access.Store
 	lookups *access.Lookups
+	again   bool // who is here is judged again when they change
 }
 
 // compileRules reads the rules, and says at start what is wrong with them.
@@ -21,7 +22,11 @@ func (s *Server) compileRules() (rules, error) {
 	if err != nil {
 		return rules{}, err
 	}
-	return rules{store: store, lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Lookups}}, nil
+	return rules{
+		store:   store,
+		lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Lookups},
+		again:   store.Follows() && !s.Config.RulesKeepOpen,
+	}, nil
 }
 
 // follow takes over new rule files, until ctx ends.
@@ -36,6 +41,7 @@ func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
 				return
 			}
 			r.log.Log(ctx, LevelNotice, "access rules: the files have changed; the new rules are in force")
+			r.ruleAgain(ctx)
 		})
 	})
 }
@@ -48,12 +54,18 @@ func (c *Conn) checkAddress() error {
 			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
 		}
 	}
-	v := p.Early(c.peer)
-	c.noteVerdict(v)
-	if v.Final {
-		return v.Err()
+	for {
+		v := p.Early(c.peer)
+		c.noteVerdict(v)
+		if v.Final && !v.Allowed {
+			return v.Err()
+		}
+		now := c.letIn(p, false)
+		if now == p {
+			return nil
+		}
+		p = now
 	}
-	return nil
 }
 
 // checkName decides what needs the client's name, which it looks up.
@@ -69,6 +81,13 @@ func (c *Conn) checkName() error {
 	c.noteVerdict(v)
 	if v.Log != "" {
 		c.run.log.LogAttrs(c.ctx, slog.LevelInfo, v.Log, slog.Uint64("client", c.id))
+	}
+	for v.Allowed {
+		now := c.letIn(p, true)
+		if now == p {
+			break
+		}
+		p, v = now, (&ruled{peer: c.peer, named: true}).judge(now)
 	}
 	return v.Err()
 }

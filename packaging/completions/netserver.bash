@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	sig_passthrough) _netserver_reply -W 'WINCH USR1 USR2 HUP QUIT CONT ALRM IO' -- "$2" ;;
 	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
@@ -69,7 +69,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast) key= ;; # they stand alone
+		help|version|check|background|setsid|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -105,7 +105,7 @@ _netserver() {
 		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
 		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
 		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
-		unix_allow_group access_shadow lookup_timeout lookup_ttl
+		unix_allow_group access_shadow rules_close lookup_timeout lookup_ttl
 		lookup_fail_ttl lookup_cache lookup_concurrency proxy_protocol
 		proxy_protocol_from timeout_proxy_header SSL_allow_cn SSL_allow_dns
 		SSL_allow_email SSL_allow_file SSL_allow_ip SSL_allow_ou

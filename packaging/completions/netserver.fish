@@ -158,6 +158,7 @@ complete -c netserver -n '__netserver_keys' -l double_reverse_lookups -x -d 'ref
 complete -c netserver -n '__netserver_keys' -l unix_allow_user -x -a '(__fish_complete_users)' -d 'admit these users to UNIX sockets and nobody else but ...'
 complete -c netserver -n '__netserver_keys' -l unix_allow_group -x -a '(__fish_complete_groups)' -d 'admit members of these groups to UNIX sockets and nobody ...'
 complete -c netserver -n '__netserver_keys' -l access_shadow -x -d 'only log what this key\'s rules would refuse'
+complete -c netserver -n '__netserver_keys' -l rules_close -d 'when a file of rules changes, cut the connected clients ...'
 complete -c netserver -n '__netserver_keys' -l lookup_timeout -x -d 'that a client waits for its name'
 complete -c netserver -n '__netserver_keys' -l lookup_ttl -x -d 'that a name is used again'
 complete -c netserver -n '__netserver_keys' -l lookup_fail_ttl -x -d 'that a look-up that found nothing is not repeated'

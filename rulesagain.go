@@ -1,0 +1,70 @@
+package netserver
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+
+	"netserver/access"
+)
+
+// A ruled is a client as the access rules let it in. It is never changed, so
+// that others than the client's goroutine can look at it.
+type ruled struct {
+	peer  access.Peer
+	named bool // its name has been looked up, if the rules want that
+}
+
+// judge says what the rules of now make of a client that is already here. It
+// looks nothing up: a name server that is down must not end connections.
+func (u *ruled) judge(p *access.Policy) access.Verdict {
+	v := p.Early(u.peer)
+	if v.Final || !u.named {
+		return v
+	}
+	n := access.Names{Host: u.peer.Host}
+	if n.Host != "" {
+		// If the rules want the name to resolve back, it did.
+		n.Addrs = []netip.Addr{u.peer.IP}
+	}
+	return p.Decide(u.peer, n)
+}
+
+// letIn notes, where rules can change, that the Policy p lets c in, and returns
+// the Policy that is in force after that. If it is not p, the client has to be
+// judged again: ruleAgain may have passed it by. If it is, ruleAgain has yet to
+// come by, and will find it.
+func (c *Conn) letIn(p *access.Policy, named bool) *access.Policy {
+	if !c.run.rules.again {
+		return p
+	}
+	c.ruled.Store(&ruled{peer: c.peer, named: named})
+	return c.run.rules.store.Policy()
+}
+
+// ruleAgain cuts the clients whom the rules, which have changed, would not let
+// in any more.
+func (r *run) ruleAgain(ctx context.Context) {
+	if !r.rules.again {
+		return
+	}
+	p := r.rules.store.Policy()
+	cut := 0
+	for _, l := range r.ls {
+		for _, c := range r.clients.on(l) {
+			u := c.ruled.Load()
+			if u == nil {
+				continue // not judged yet
+			}
+			// One that is not final is still on its way to the look-up.
+			if v := u.judge(p); v.Final && !v.Allowed {
+				c.cut(fmt.Errorf("%w (the rules have changed)", v.Err()))
+				cut++
+			}
+		}
+	}
+	if cut > 0 {
+		r.log.LogAttrs(ctx, LevelNotice, "the access rules have changed: clients cut", slog.Int("clients", cut))
+	}
+}
