@@ -54,18 +54,12 @@ func (c *Conn) checkAddress() error {
 			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
 		}
 	}
-	for {
-		v := p.Early(c.peer)
-		c.noteVerdict(v)
-		if v.Final && !v.Allowed {
-			return v.Err()
-		}
-		now := c.letIn(p, false)
-		if now == p {
-			return nil
-		}
-		p = now
+	v := c.rule(false, func(p *access.Policy) access.Verdict { return p.Early(c.peer) })
+	c.noteVerdict(v)
+	if v.Final {
+		return v.Err()
 	}
+	return nil
 }
 
 // checkName decides what needs the client's name, which it looks up.
@@ -74,20 +68,16 @@ func (c *Conn) checkName() error {
 	if !p.NeedsNames() {
 		return nil
 	}
-	peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
-	if c.peer.Host = peer.Host; peer.Host != "" {
-		c.host.Store(&peer.Host)
-	}
+	v := c.rule(true, func(p *access.Policy) access.Verdict {
+		peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
+		if c.peer.Host = peer.Host; peer.Host != "" {
+			c.host.Store(&peer.Host)
+		}
+		return v
+	})
 	c.noteVerdict(v)
 	if v.Log != "" {
 		c.run.log.LogAttrs(c.ctx, slog.LevelInfo, v.Log, slog.Uint64("client", c.id))
-	}
-	for v.Allowed {
-		now := c.letIn(p, true)
-		if now == p {
-			break
-		}
-		p, v = now, (&ruled{peer: c.peer, named: true}).judge(now)
 	}
 	return v.Err()
 }

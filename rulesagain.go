@@ -31,16 +31,22 @@ func (u *ruled) judge(p *access.Policy) access.Verdict {
 	return p.Decide(u.peer, n)
 }
 
-// letIn notes, where rules can change, that the Policy p lets c in, and returns
-// the Policy that is in force after that. If it is not p, the client has to be
-// judged again: ruleAgain may have passed it by. If it is, ruleAgain has yet to
-// come by, and will find it.
-func (c *Conn) letIn(p *access.Policy, named bool) *access.Policy {
-	if !c.run.rules.again {
-		return p
+// rule has the rules judge c, and notes, where they can change, how they let it
+// in. A client that was judged by the rules of before is judged again:
+// ruleAgain may have passed it by. One that was not is still to be found by it.
+func (c *Conn) rule(named bool, judge func(*access.Policy) access.Verdict) access.Verdict {
+	r := &c.run.rules
+	for {
+		p := r.store.Policy()
+		v := judge(p)
+		if !r.again || v.Final && !v.Allowed {
+			return v
+		}
+		c.ruled.Store(&ruled{peer: c.peer, named: named})
+		if r.store.Policy() == p {
+			return v
+		}
 	}
-	c.ruled.Store(&ruled{peer: c.peer, named: named})
-	return c.run.rules.store.Policy()
 }
 
 // ruleAgain cuts the clients whom the rules, which have changed, would not let
