@@ -248,6 +248,7 @@ func bounded(list []string) []string {
 func (s *supervisor) bury(w *child, how string) {
 	g := w.gen
 	w.gone = true
+	w.lent.end()
 	close(w.outbox)
 	if w.kill != nil {
 		w.kill.Stop()

@@ -39,6 +39,7 @@ type keeper struct {
 type keptPort struct {
 	params         tlsparams.Params
 	checked, fresh tlsparams.PairFunc // files as they were checked, and as they are now
+	changed        bool               // the program's own code may change the versions of TLS
 }
 
 // A kept is what was read last of a pair of files.
@@ -66,13 +67,22 @@ func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) 
 	k.server = signer.New(&k.ring, c.Process.SignRate)
 	sc, _ := c.scale()
 	k.threads = max(sc.min, sc.max) <= maxThreads
-	k.addPort(s, c.Server.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
+	plain := false
 	for _, r := range pl.Ports {
 		params, err := c.Server.TLS.With(r.Spec.Params)
 		if err != nil {
 			return nil, err
 		}
-		k.addPort(s, params, r.Spec)
+		switch r.Spec.Kind() {
+		case port.TCP, port.Unix:
+			plain = true
+		case port.UDP, port.UnixDgram: // without TLS
+		default:
+			k.addPort(s, params, r.Spec)
+		}
+	}
+	if plain {
+		k.addPort(s, c.Server.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
 	}
 	if len(s.selfSigned) > 0 {
 		return k, k.addSelf(s.selfSigned)
@@ -83,12 +93,12 @@ func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) 
 func (k *keeper) addPort(s *supervisor, params tlsparams.Params, spec port.Spec) {
 	env := tlsparams.Env{}
 	if own := s.v.server; own != nil {
-		env.Hooks.Password = own.TLS.Hooks.Password
+		env.Hooks.Password, env.Hooks.Config = own.TLS.Hooks.Password, own.TLS.Hooks.Config
 		if own.TLSFor != nil {
 			own.TLSFor(spec, &env)
 		}
 	}
-	p := keptPort{params: params}
+	p := keptPort{params: params, changed: env.Hooks.Config != nil}
 	for _, fresh := range []bool{false, true} {
 		e := env
 		e.ReadFile = func(path string) ([]byte, error) { return k.allowed.readKey(path, fresh) }
@@ -115,7 +125,7 @@ func (k *keeper) addSelf(text []byte) error {
 		return errors.New("the certificate made in memory has a key that cannot sign")
 	}
 	k.self = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
-	k.selfID, err = k.ring.Add(key, slices.ContainsFunc(k.ports, func(p keptPort) bool { return p.params.Old() }))
+	k.selfID, err = k.ring.Add(key, k.useFor(func(keptPort) bool { return true }))
 	return err
 }
 
@@ -192,7 +202,7 @@ func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) 
 	if err != nil || pair == nil {
 		return *c, err
 	}
-	id, err := k.ring.Add(pair.Key, k.oldFor(f))
+	id, err := k.ring.Add(pair.Key, k.useFor(func(p keptPort) bool { return p.params.Names(f) }))
 	if err != nil {
 		return *c, err
 	}
@@ -206,10 +216,21 @@ func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) 
 	return *c, nil
 }
 
-// oldFor reports whether a port that shows the certificate allows TLS 1.0 or
-// 1.1.
-func (k *keeper) oldFor(f certfile.Files) bool {
-	return slices.ContainsFunc(k.ports, func(p keptPort) bool { return p.params.Old() && p.params.Names(f) })
+// useFor returns what the ports that show a certificate need its key for.
+func (k *keeper) useFor(shows func(keptPort) bool) signer.Use {
+	u := signer.Use{Marked: true}
+	for _, p := range k.ports {
+		if !shows(p) {
+			continue
+		}
+		u.TLS13 = u.TLS13 || p.changed || p.params.Allows(tls.VersionTLS13)
+		u.TLS12 = u.TLS12 || p.changed || p.params.Allows(tls.VersionTLS12)
+		u.Old = u.Old || p.params.Allows(tls.VersionTLS10) || p.params.Allows(tls.VersionTLS11)
+		if p.changed || !p.params.Allows(tls.VersionTLS13) {
+			u.Marked = false
+		}
+	}
+	return u
 }
 
 // withhold takes private keys out of what a worker is given. A nil keeper

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"netserver/daemon/control"
 	"netserver/proc"
@@ -68,11 +69,26 @@ func (l *loan) begin(s *supervisor, w *child) {
 
 // serve signs until the worker ends.
 func (l *loan) serve(s *supervisor, id, pid int) {
-	err := l.keeper.server.Serve(l.conn, &l.counts, func(reason string) {
-		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature that belongs to no handshake of ours: %s; it was refused, and the worker may be in somebody else's hands", id, pid, reason))
+	err := l.keeper.server.Serve(l.conn, &l.counts, func(r signer.Refusal) {
+		if r.Chance {
+			s.log.Warn(fmt.Sprintf("worker %d (pid %d) asked for a signature that was refused: %s; a client's random number can bring that about, once in 10^8 handshakes by chance, and a worker in somebody else's hands", id, pid, r.Reason))
+			return
+		}
+		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature that belongs to no handshake of ours: %s; it was refused, and the worker may be in somebody else's hands", id, pid, r.Reason))
 	})
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		s.log.Debug("signatures for a worker ended", "worker", id, "err", err)
+	}
+}
+
+// end ends the worker's way to the keys: it may have handed its end to another
+// process, which must not sign on.
+func (l *loan) end() {
+	if l == nil {
+		return
+	}
+	if f, ok := l.conn.(syscall.Conn); ok {
+		proc.EndPair(f) // an error means that it has been closed
 	}
 }
 

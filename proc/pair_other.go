@@ -5,6 +5,7 @@ package proc
 import (
 	"net"
 	"os"
+	"syscall"
 )
 
 // NewPair makes a socket pair, which this system has not.
@@ -12,3 +13,6 @@ func NewPair() (mine, theirs *os.File, err error) { return nil, nil, errNoLink()
 
 // ConnOf makes a connection of a file that NewPair made in the parent.
 func ConnOf(*os.File) (net.Conn, error) { return nil, errNoLink() }
+
+// EndPair ends a connection from this end of a pair.
+func EndPair(syscall.Conn) error { return errNoLink() }

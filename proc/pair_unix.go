@@ -38,3 +38,18 @@ func ConnOf(f *os.File) (net.Conn, error) {
 	}
 	return c, nil
 }
+
+// EndPair ends a connection from this end of a pair, whoever else has an end
+// by now: reads in any process find its end, and nothing can be written. The
+// caller closes f.
+func EndPair(f syscall.Conn) error {
+	rc, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var down error
+	if err := rc.Control(func(fd uintptr) { down = unix.Shutdown(int(fd), unix.SHUT_RDWR) }); err != nil {
+		return err
+	}
+	return os.NewSyscallError("shutdown", down)
+}

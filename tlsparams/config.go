@@ -124,6 +124,11 @@ func (g *generation) make(ch choice) *tls.Config {
 	}
 	if ch.version != 0 {
 		c.MinVersion, c.MaxVersion = ch.version, ch.version
+		if ch.version == tls.VersionTLS12 {
+			// A client that knows TLS 1.3 would have that; with it allowed
+			// the random number has the mark against downgrades.
+			c.MaxVersion = g.versions.max()
+		}
 	}
 	if ch.suite != 0 {
 		c.CipherSuites = []uint16{ch.suite}

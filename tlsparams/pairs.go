@@ -77,10 +77,11 @@ func (p Params) Secrets() []string {
 	return slices.DeleteFunc(slices.Compact(list), func(f string) bool { return f == "" })
 }
 
-// Old reports whether TLS 1.0 or 1.1 is allowed.
-func (p Params) Old() bool {
+// Allows reports whether a version of TLS is allowed, such as
+// tls.VersionTLS12.
+func (p Params) Allows(version uint16) bool {
 	v, _ := parseVersions(p.Version)
-	return v&oldVersions != 0
+	return v.has(version)
 }
 
 // signable leaves out suites whose key exchange is RSA's, where keys can sign

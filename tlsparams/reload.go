@@ -86,6 +86,7 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		after := sl.cur.Load()
 		s.env.log().Info("certificate replaced", "port", s.env.port(), "file", sl.files.Cert,
 			"subject", certfile.Name(after.Leaf), "expires", after.Leaf.NotAfter, "fingerprint", fingerprint(after.Leaf.Raw))
+		s.logAuthority(sl)
 		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" && !slices.Equal(namesOf(before.Leaf), namesOf(after.Leaf)) {
 			rearrange = true
 		}
@@ -152,6 +153,7 @@ func (s *Source) rescan(errs *[]error) bool {
 		sl.since = s.env.now()
 		s.fromDir = append(s.fromDir, sl)
 		s.env.log().Info("certificate added", "port", s.env.port(), "file", f.Cert, "subject", certfile.Name(sl.cur.Load().Leaf))
+		s.logAuthority(sl)
 		s.noteReplaced()
 		grown = true
 	}

@@ -66,6 +66,7 @@ func (p Params) Open(env Env) (*Source, error) {
 	table, warnings := s.table()
 	s.warnings = append(s.warnings, warnings...)
 	s.checkDates()
+	s.warnAuthorities()
 	s.warnMustStaple()
 	s.checkModes()
 	s.checkUse(sites, &table)

@@ -18,7 +18,7 @@ func BenchmarkHandshake(b *testing.B) {
 	for _, name := range []string{"P-256", "RSA"} {
 		k := keys(b)[name]
 		bed := newBed(b, nil, nil)
-		id, _ := bed.ring.Add(k, false)
+		id, _ := bed.ring.Add(k, anyVersion)
 		for where, key := range map[string]crypto.Signer{"own": k, "isolated": bed.client.Key(id, k.Public())} {
 			cert := certificate(b, k)
 			cert.PrivateKey = key

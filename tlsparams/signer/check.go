@@ -2,6 +2,7 @@ package signer
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -27,29 +28,85 @@ func versionOf(msg []byte) version {
 	if n := len(msg) - len(context); (n == 32 || n == 48) && string(msg[:len(context)]) == context {
 		return tls13
 	}
-	// client_random, server_random and ServerECDHParams (RFC 8422, 5.4): a
-	// named curve and a point on it.
-	if len(msg) < 68 || msg[64] != 3 {
-		return none
+	if isParams(msg) {
+		return tls12
 	}
-	point := msg[68:]
-	want := 0
-	switch tls.CurveID(msg[65])<<8 | tls.CurveID(msg[66]) {
+	return none
+}
+
+// randoms is the length of client_random and server_random, which TLS 1.2
+// signs before ServerECDHParams.
+const randoms = 64
+
+// isParams reports whether msg is what a server signs in TLS 1.2: two random
+// numbers and ServerECDHParams (RFC 8422, 5.4), which are the type of a named
+// curve, the curve, and the length and bytes of a public key. These must be a
+// key: a form with 132 bytes that nobody looks at holds a whole certificate.
+func isParams(msg []byte) bool {
+	const head = randoms + 4
+	if len(msg) < head || msg[randoms] != 3 {
+		return false
+	}
+	curve, size := curveOf(tls.CurveID(msg[randoms+1])<<8 | tls.CurveID(msg[randoms+2]))
+	if curve == nil || int(msg[randoms+3]) != size || len(msg) != head+size {
+		return false
+	}
+	point := msg[head:]
+	if curve == ecdh.X25519() {
+		return isCanonical(point)
+	}
+	_, err := curve.NewPublicKey(point) // uncompressed, and on the curve
+	return err == nil
+}
+
+// curveOf returns a curve of TLS 1.2 and how long its public keys are there.
+func curveOf(id tls.CurveID) (ecdh.Curve, int) {
+	switch id {
 	case tls.X25519:
-		want = 32
+		return ecdh.X25519(), 32
 	case tls.CurveP256:
-		want = 65
+		return ecdh.P256(), 65
 	case tls.CurveP384:
-		want = 97
+		return ecdh.P384(), 97
 	case tls.CurveP521:
-		want = 133
-	default:
-		return none
+		return ecdh.P521(), 133
 	}
-	if len(point) != want || int(msg[67]) != want || want != 32 && point[0] != 4 {
-		return none
+	return nil, 0
+}
+
+// isCanonical reports whether an X25519 key, little-endian, is less than
+// 2^255-19. Any 32 bytes are a key to crypto/ecdh, but no scalar's product is
+// written in another way.
+func isCanonical(key []byte) bool {
+	if key[31] != 0x7f {
+		return key[31] < 0x7f
 	}
-	return tls12
+	for _, b := range key[1:31] {
+		if b != 0xff {
+			return true
+		}
+	}
+	return key[0] < 0xed
+}
+
+// mark is what the server's random number of TLS 1.2 ends with if the server
+// allows TLS 1.3 as well.
+const mark = "DOWNGRD\x01"
+
+// allows reports whether a message of version v may be signed with a key of
+// that use.
+func (u Use) allows(v version, msg []byte) status {
+	switch {
+	case v == none:
+		return statusMessage
+	case v == tls13 && !u.TLS13, v == tls12 && !u.TLS12:
+		return statusVersion
+	case v == tls12 && u.Marked && string(msg[randoms-len(mark):randoms]) != mark:
+		return statusMessage
+	case v == tls12 && isDocument(msg):
+		return statusDocument
+	}
+	return statusSigned
 }
 
 // A form is how a signature is made.
@@ -65,8 +122,8 @@ func formOf(k *held, r request) (form, status) {
 		return legacyForm(k, r.msg)
 	}
 	v := versionOf(r.msg)
-	if v == none {
-		return form{}, statusMessage
+	if st := k.use.allows(v, r.msg); st != statusSigned {
+		return form{}, st
 	}
 	f, ok := form{}, false
 	switch pub := k.pub.(type) {
@@ -119,7 +176,7 @@ func ecdsaForm(s tls.SignatureScheme, v version, bits int) (form, bool) {
 
 // legacyForm is for TLS 1.0 and 1.1, where nothing but the hash is known.
 func legacyForm(k *held, msg []byte) (form, status) {
-	if !k.old {
+	if !k.use.Old {
 		return form{}, statusLegacy
 	}
 	switch k.pub.(type) {

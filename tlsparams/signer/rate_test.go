@@ -34,7 +34,7 @@ func TestRateIsPerProcess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ring Ring
 		k := keys(t)["P-256"]
-		id, _ := ring.Add(k, false)
+		id, _ := ring.Add(k, anyVersion)
 		s := New(&ring, 1000)
 		greedy, modest := pipeBed(t, s), pipeBed(t, s)
 		ask := func(b *bed) error {

@@ -23,29 +23,28 @@ type Ring struct {
 // An identity is what makes two keys one.
 type identity struct {
 	sum [32]byte // of the public key
-	old bool
+	use Use
 }
 
 // A held is a key in a Ring.
 type held struct {
 	key  crypto.Signer
 	pub  crypto.PublicKey
-	old  bool // signs hashes of TLS 1.0 and 1.1
+	use  Use
 	fast bool // a signature takes less than handing it to another goroutine is worth
 	name identity
 	uses int
 }
 
-// Add puts a key into the Ring and returns its number. The same key again has
-// the same number, and must be dropped as many times. old allows TLS 1.0 and
-// 1.1, where whoever asks can have any hash signed.
-func (r *Ring) Add(key crypto.Signer, old bool) (uint32, error) {
+// Add puts a key into the Ring and returns its number. The same key for the
+// same use has the same number again, and must be dropped as many times.
+func (r *Ring) Add(key crypto.Signer, use Use) (uint32, error) {
 	pub := key.Public()
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
 		return 0, fmt.Errorf("signer: a key of a kind that cannot be used: %w", err)
 	}
-	name := identity{sha256.Sum256(der), old}
+	name := identity{sha256.Sum256(der), use}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if id, ok := r.ids[name]; ok {
@@ -56,7 +55,7 @@ func (r *Ring) Add(key crypto.Signer, old bool) (uint32, error) {
 		r.keys, r.ids = make(map[uint32]*held), make(map[identity]uint32)
 	}
 	r.last++
-	r.keys[r.last] = &held{key: key, pub: pub, old: old, fast: isFast(pub), name: name, uses: 1}
+	r.keys[r.last] = &held{key: key, pub: pub, use: use, fast: isFast(pub), name: name, uses: 1}
 	r.ids[name] = r.last
 	return r.last, nil
 }

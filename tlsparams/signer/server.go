@@ -45,10 +45,18 @@ type Counts struct {
 // refusedCost is how many signatures a refused request counts for in the rate.
 const refusedCost = 10
 
+// A Refusal is why a request was refused.
+type Refusal struct {
+	Reason string
+	// Chance says that the random number of a client can be the cause. Else
+	// none of our processes sends such a request.
+	Chance bool
+}
+
 // Serve answers the requests that come over c until that ends, and closes it.
-// What is refused is told to refused, if that is not nil. The error is nil if
-// the other side ended the connection.
-func (s *Server) Serve(c io.ReadWriteCloser, counts *Counts, refused func(reason string)) error {
+// The first request that is refused for a reason is told to refused, if that
+// is not nil. The error is nil if the other side ended the connection.
+func (s *Server) Serve(c io.ReadWriteCloser, counts *Counts, refused func(Refusal)) error {
 	defer c.Close()
 	p := &peer{s: s, c: c, counts: counts, refused: refused, free: cap(s.slots), pace: pace{rate: float64(s.rate)}}
 	p.idle.L = &p.mu
@@ -74,7 +82,8 @@ type peer struct {
 	s       *Server
 	c       io.ReadWriteCloser
 	counts  *Counts
-	refused func(string)
+	refused func(Refusal)
+	told    [statuses]bool // what refused was told of
 	pace    pace
 	skip    int // bytes of a message that is too long, yet to come
 
@@ -108,7 +117,7 @@ func (p *peer) take(b []byte) []byte {
 func (p *peer) answer(r request, more bool) {
 	k, f, st := p.s.judge(r)
 	cost := 1.0
-	if st != statusSigned {
+	if st != statusSigned && st != statusDocument {
 		cost = refusedCost
 	}
 	if d := p.pace.spend(time.Now(), cost); d > 0 {
@@ -130,8 +139,10 @@ func (p *peer) answer(r request, more bool) {
 }
 
 func (p *peer) refuse(r request, st status) {
-	if p.counts.Refused.Add(1) == 1 && p.refused != nil {
-		p.refused(st.String())
+	p.counts.Refused.Add(1)
+	if !p.told[st] && p.refused != nil {
+		p.told[st] = true
+		p.refused(Refusal{Reason: st.String(), Chance: st == statusDocument})
 	}
 	p.put(answer{id: r.id, st: st})
 }

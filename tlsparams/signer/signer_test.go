@@ -3,6 +3,7 @@ package signer
 import (
 	"bytes"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -15,10 +16,16 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+)
+
+var (
+	anyVersion = Use{TLS12: true, TLS13: true}
+	oldToo     = Use{TLS12: true, TLS13: true, Old: true}
 )
 
 // socketPair returns both ends of a stream.
@@ -58,7 +65,7 @@ func newBed(t testing.TB, s *Server, ring *Ring) *bed {
 	}
 	a, c := socketPair(t)
 	b.conn, b.client = a, NewClient(a)
-	go func() { b.done <- s.Serve(c, &b.counts, func(r string) { b.reasons = append(b.reasons, r) }) }()
+	go func() { b.done <- s.Serve(c, &b.counts, func(r Refusal) { b.reasons = append(b.reasons, r.Reason) }) }()
 	t.Cleanup(func() {
 		b.client.Close()
 		<-b.done
@@ -132,7 +139,7 @@ func TestHandshakes(t *testing.T) {
 	n := uint64(0)
 	for name, k := range keys(t) {
 		cert := certificate(t, k)
-		id, err := b.ring.Add(k, false)
+		id, err := b.ring.Add(k, anyVersion)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +157,7 @@ func TestHandshakes(t *testing.T) {
 				t.Errorf("%s: version %x without being allowed", name, v)
 			}
 		}
-		old, err := b.ring.Add(k, true)
+		old, err := b.ring.Add(k, oldToo)
 		if err != nil || old == id {
 			t.Fatal(old, err)
 		}
@@ -182,18 +189,37 @@ func params12(curve tls.CurveID, point []byte) []byte {
 	return append(m, point...)
 }
 
+// publicKey is a server's for one handshake.
+func publicKey(t testing.TB, c ecdh.Curve) []byte {
+	t.Helper()
+	k, err := c.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.PublicKey().Bytes()
+}
+
 // TestNothingElseIsSigned asks as somebody would who has taken over a process.
 func TestNothingElseIsSigned(t *testing.T) {
 	all := keys(t)
 	b := newBed(t, nil, nil)
 	ids := make(map[string]uint32)
 	for name, k := range all {
-		ids[name], _ = b.ring.Add(k, false)
+		ids[name], _ = b.ring.Add(k, anyVersion)
+		for use, u := range map[string]Use{" for 1.2": {TLS12: true}, " for 1.3": {TLS13: true}, " marked": {TLS12: true, TLS13: true, Marked: true}, " for nothing": {}} {
+			ids[name+use], _ = b.ring.Add(k, u)
+		}
 	}
 	good := goodMessage()
 	cut := func(n int) []byte { return good[:len(good)-n] }
 	client := []byte(strings.Replace(string(good), "server", "client", 1))
-	p256 := append([]byte{4}, make([]byte, 64)...)
+	p256 := publicKey(t, ecdh.P256())
+	with := func(msg []byte, at int, b ...byte) []byte {
+		msg = bytes.Clone(msg)
+		copy(msg[at:], b)
+		return msg
+	}
+	marked := with(params12(tls.CurveP256, p256), 56, []byte("DOWNGRD\x01")...)
 	for name, c := range map[string]struct {
 		key    uint32
 		scheme tls.SignatureScheme
@@ -204,6 +230,26 @@ func TestNothingElseIsSigned(t *testing.T) {
 		"good, TLS 1.2":           {ids["P-256"], tls.ECDSAWithP256AndSHA256, params12(tls.CurveP256, p256), statusSigned},
 		"another hash, TLS 1.2":   {ids["P-256"], tls.ECDSAWithP384AndSHA384, params12(tls.CurveP256, p256), statusSigned},
 		"RSA, TLS 1.2":            {ids["RSA"], tls.PKCS1WithSHA256, params12(tls.X25519, make([]byte, 32)), statusSigned},
+		"1.2 where 1.2 is":        {ids["P-256 for 1.2"], tls.ECDSAWithP256AndSHA256, params12(tls.CurveP256, p256), statusSigned},
+		"1.3 where 1.3 is":        {ids["P-256 for 1.3"], tls.ECDSAWithP256AndSHA256, good, statusSigned},
+		"1.2 where 1.3 is":        {ids["P-256 for 1.3"], tls.ECDSAWithP256AndSHA256, params12(tls.CurveP256, p256), statusVersion},
+		"1.3 where 1.2 is":        {ids["P-256 for 1.2"], tls.ECDSAWithP256AndSHA256, good, statusVersion},
+		"RSA, 1.2 where 1.3 is":   {ids["RSA for 1.3"], tls.PKCS1WithSHA256, params12(tls.CurveP256, p256), statusVersion},
+		"RSA, 1.3 where 1.2 is":   {ids["RSA for 1.2"], tls.PSSWithSHA256, good, statusVersion},
+		"1.2 where nothing is":    {ids["P-256 for nothing"], tls.ECDSAWithP256AndSHA256, marked, statusVersion},
+		"1.3 where nothing is":    {ids["P-256 for nothing"], tls.ECDSAWithP256AndSHA256, good, statusVersion},
+		"with the mark":           {ids["P-256 marked"], tls.ECDSAWithP256AndSHA256, marked, statusSigned},
+		"1.3 needs no mark":       {ids["P-256 marked"], tls.ECDSAWithP256AndSHA256, good, statusSigned},
+		"without the mark":        {ids["P-256 marked"], tls.ECDSAWithP256AndSHA256, params12(tls.CurveP256, p256), statusMessage},
+		"the mark of 1.1":         {ids["P-256 marked"], tls.ECDSAWithP256AndSHA256, with(marked, 63, 0), statusMessage},
+		"off the curve":           {ids["P-256"], tls.ECDSAWithP256AndSHA256, with(params12(tls.CurveP256, p256), 100, p256[32]^1), statusMessage},
+		"off the curve, P-384":    {ids["RSA"], tls.PKCS1WithSHA256, params12(tls.CurveP384, append([]byte{4}, make([]byte, 96)...)), statusMessage},
+		"off the curve, P-521":    {ids["RSA"], tls.PSSWithSHA256, params12(tls.CurveP521, append([]byte{4}, make([]byte, 132)...)), statusMessage},
+		"P-521":                   {ids["RSA"], tls.PSSWithSHA256, params12(tls.CurveP521, publicKey(t, ecdh.P521())), statusSigned},
+		"P-384's as P-256's":      {ids["P-256"], tls.ECDSAWithP256AndSHA256, params12(tls.CurveP256, publicKey(t, ecdh.P384())), statusMessage},
+		"X25519, too large":       {ids["P-256"], tls.ECDSAWithP256AndSHA256, params12(tls.X25519, bytes.Repeat([]byte{0xff}, 32)), statusMessage},
+		"X25519, not reduced":     {ids["P-256"], tls.ECDSAWithP256AndSHA256, params12(tls.X25519, append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)), statusMessage},
+		"X25519, the largest":     {ids["P-256"], tls.ECDSAWithP256AndSHA256, params12(tls.X25519, append(append([]byte{0xec}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)), statusSigned},
 		"another hash, TLS 1.3":   {ids["P-256"], tls.ECDSAWithP384AndSHA384, good, statusScheme},
 		"unknown key":             {999, tls.ECDSAWithP256AndSHA256, good, statusNoKey},
 		"no key":                  {0, tls.ECDSAWithP256AndSHA256, good, statusNoKey},
@@ -242,7 +288,8 @@ func TestNothingElseIsSigned(t *testing.T) {
 			t.Errorf("%s: signed and refused are %v, want %v", name, after, before)
 		}
 	}
-	if len(b.reasons) != 1 {
+	slices.Sort(b.reasons)
+	if len(b.reasons) != 5 || len(slices.Compact(b.reasons)) != 5 {
 		t.Errorf("told %d times: %q", len(b.reasons), b.reasons)
 	}
 	// Still there.
@@ -255,7 +302,7 @@ func TestHashesOfOldVersions(t *testing.T) {
 	all := keys(t)
 	b := newBed(t, nil, nil)
 	for name, sizes := range map[string]map[int]bool{"P-256": {20: true, 36: false, 32: false}, "RSA": {36: true, 20: false, 32: false}, "Ed25519": {20: false, 36: false}} {
-		id, _ := b.ring.Add(all[name], true)
+		id, _ := b.ring.Add(all[name], oldToo)
 		for size, want := range sizes {
 			if _, err := b.client.ask(request{key: id, scheme: legacy, msg: make([]byte, size)}); (err == nil) != want {
 				t.Errorf("%s, %d bytes: %v", name, size, err)
@@ -269,7 +316,7 @@ func TestHashesOfOldVersions(t *testing.T) {
 func TestGarbage(t *testing.T) {
 	k := keys(t)["P-256"]
 	b := newBed(t, nil, nil)
-	id, _ := b.ring.Add(k, false)
+	id, _ := b.ring.Add(k, anyVersion)
 	huge := appendRequest(nil, request{id: 1, key: id, scheme: 1})
 	huge[10], huge[11] = 0xff, 0xff
 	huge = append(huge, bytes.Repeat([]byte{0xaa}, 0xffff)...)
@@ -325,7 +372,7 @@ func TestManyAtOnce(t *testing.T) {
 	b := newBed(t, nil, nil)
 	var wg sync.WaitGroup
 	for name, k := range keys(t) {
-		id, _ := b.ring.Add(k, false)
+		id, _ := b.ring.Add(k, anyVersion)
 		remote := b.client.Key(id, k.Public())
 		opts := crypto.SignerOpts(crypto.Hash(0))
 		switch name {
@@ -419,9 +466,9 @@ func TestBadAnswers(t *testing.T) {
 func TestRing(t *testing.T) {
 	var r Ring
 	all := keys(t)
-	a, _ := r.Add(all["P-256"], false)
-	b, _ := r.Add(all["P-256"], false)
-	c, _ := r.Add(all["RSA"], false)
+	a, _ := r.Add(all["P-256"], anyVersion)
+	b, _ := r.Add(all["P-256"], anyVersion)
+	c, _ := r.Add(all["RSA"], anyVersion)
 	if a != b || a == c || r.Len() != 2 {
 		t.Fatal(a, b, c, r.Len())
 	}
@@ -434,7 +481,7 @@ func TestRing(t *testing.T) {
 	if r.find(a) != nil || r.Len() != 1 {
 		t.Error("still there")
 	}
-	if d, _ := r.Add(all["P-256"], false); d == a {
+	if d, _ := r.Add(all["P-256"], anyVersion); d == a {
 		t.Error("an old number names a key again")
 	}
 }

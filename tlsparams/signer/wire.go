@@ -30,6 +30,8 @@ const (
 	statusMessage
 	statusLegacy
 	statusFailed
+	statusVersion
+	statusDocument
 	statuses // how many there are
 )
 
@@ -50,6 +52,10 @@ func (s status) String() string {
 		return "a hash of TLS 1.0 or 1.1 where these are not allowed"
 	case statusFailed:
 		return "the key cannot make that signature"
+	case statusVersion:
+		return "no port that has this key allows that version of TLS"
+	case statusDocument:
+		return "the message could pass for a certificate, a revocation list or another signed document"
 	}
 	return "unknown status"
 }
