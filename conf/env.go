@@ -14,7 +14,9 @@ const envPrefix = "NETSERVER_"
 // variable named NETSERVER_ and the key in any case, upper usually, such as
 // NETSERVER_SSL_CERT_FILE. A list key takes one value from each line of the
 // variable and skips empty lines. Names beginning NETSERVER__ are skipped;
-// other names beginning NETSERVER_ must be keys.
+// other names beginning NETSERVER_ must be keys, but for the links that
+// Kubernetes and Docker make of a service of that name: they are skipped, with
+// a warning.
 func (s *Set) ReadEnv(environ []string) Layer {
 	l := Layer{Source: SourceEnv}
 	byFold := make(map[string]*def)
@@ -22,6 +24,8 @@ func (s *Set) ReadEnv(environ []string) Layer {
 		byFold[strings.ToUpper(d.Name)] = d
 	}
 	seen := make(map[string]string) // key to the variable that gave it
+	var links []string
+	isLink := serviceLinks()
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(pair, "=")
 		key, ok := strings.CutPrefix(name, envPrefix)
@@ -30,6 +34,10 @@ func (s *Set) ReadEnv(environ []string) Layer {
 		}
 		at := Origin{Source: SourceEnv, File: name}
 		d := byFold[strings.ToUpper(key)]
+		if (d == nil || d.Name == portKey) && isLink(key, text) {
+			links = append(links, name)
+			continue
+		}
 		if d != nil {
 			key = d.Name
 		}
@@ -46,6 +54,9 @@ func (s *Set) ReadEnv(environ []string) Layer {
 			e.Values = append(e.Values, s.value(key, t, at))
 		}
 		l.Entries = append(l.Entries, e)
+	}
+	if len(links) > 0 {
+		l.Warnings = append(l.Warnings, linksWarning(links))
 	}
 	return l
 }

@@ -12,6 +12,7 @@ type Layer struct {
 	Entries  []Entry
 	Blocks   []Block  // the [[listen]] blocks of a TOML file
 	Problems Problems // faults found in reading; Resolve reports them with its own
+	Warnings Problems // what was skipped in reading, and why; Result.Warnings has them
 }
 
 // An Entry is one mention of a key: a line, an argument, a TOML array or

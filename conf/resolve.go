@@ -28,6 +28,7 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 	r := resolver{set: s, taken: make(map[string][]Entry)}
 	for _, l := range byStrength(layers) {
 		r.layer(l)
+		r.warnings = append(r.warnings, l.Warnings...)
 	}
 	res := &Result{Blocks: r.blocks, vals: make(map[string][]Value), origin: make(map[string]Origin)}
 	for _, d := range s.defs {
@@ -87,6 +88,7 @@ type resolver struct {
 	blocks   []Block
 	unknown  []Entry
 	problems Problems
+	warnings Problems
 }
 
 // layer takes from l what no stronger layer has named.
@@ -220,8 +222,10 @@ func (r *resolver) unknownKeys(res *Result) {
 	case RefuseUnknown:
 		r.problems = append(r.problems, problems...)
 	default:
-		res.Warnings, res.Leftover = problems, r.unknown
+		res.Leftover = r.unknown
+		r.warnings = append(r.warnings, problems...)
 	}
+	res.Warnings = r.warnings
 }
 
 // unknownKey is the Problem of an entry whose key nobody defined, with the

@@ -6,7 +6,7 @@ import "slices"
 // be read by any number of goroutines.
 type Result struct {
 	Leftover []Entry // what nobody defined, if Set.Unknown lets it pass
-	Warnings []error // one per unknown key, for WarnUnknown
+	Warnings []error // those of the layers, and one per unknown key for WarnUnknown
 	Blocks   []Block // the [[listen]] blocks that hold, in order
 
 	keys   []Key // those that can be given, in the order of definition
