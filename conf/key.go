@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // A Key is one option: its name, what help says of it, and how often and
@@ -29,6 +30,9 @@ type Key struct {
 type Set struct {
 	// Unknown says what Resolve does with keys that nobody defined.
 	Unknown Unknown
+	// Settle is how long a conf file must have rested before it is read, so
+	// that none is read that somebody is writing. Zero is no time.
+	Settle time.Duration
 
 	defs  []*def
 	index map[string]*def

@@ -12,6 +12,7 @@ type Layer struct {
 	Entries  []Entry
 	Blocks   []Block  // the [[listen]] blocks of a TOML file
 	Problems Problems // faults found in reading; Resolve reports them with its own
+	Unended  bool     // the last line of the file has no end: it may be half written
 	Warnings Problems // what was skipped in reading, and why; Result.Warnings has them
 }
 

@@ -29,8 +29,12 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 	for _, l := range byStrength(layers) {
 		r.layer(l)
 		r.warnings = append(r.warnings, l.Warnings...)
+		if l.Source == SourceFile {
+			r.fileKeys += len(l.Entries) + len(l.Blocks)
+			r.unended = r.unended || l.Unended
+		}
 	}
-	res := &Result{Blocks: r.blocks, vals: make(map[string][]Value), origin: make(map[string]Origin)}
+	res := &Result{Blocks: r.blocks, FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin)}
 	for _, d := range s.defs {
 		if d.Refuse != "" {
 			continue
@@ -89,6 +93,8 @@ type resolver struct {
 	unknown  []Entry
 	problems Problems
 	warnings Problems
+	fileKeys int
+	unended  bool
 }
 
 // layer takes from l what no stronger layer has named.

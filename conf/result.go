@@ -8,6 +8,8 @@ type Result struct {
 	Leftover []Entry // what nobody defined, if Set.Unknown lets it pass
 	Warnings []error // those of the layers, and one per unknown key for WarnUnknown
 	Blocks   []Block // the [[listen]] blocks that hold, in order
+	FileKeys int     // keys and blocks that conf files gave, whether they hold or not
+	Unended  bool    // the last line of a conf file has no end
 
 	keys   []Key // those that can be given, in the order of definition
 	vals   map[string][]Value

@@ -146,7 +146,9 @@ func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 			return
 		}
 		g := c.newest()
-		res.Generation, res.Plan, err = g.id, planFor(g, pl, c.conf, conf, binary), nil
+		if err = halfWritten(g.plan, pl); err == nil {
+			res.Generation, res.Plan = g.id, planFor(g, pl, c.conf, conf, binary)
+		}
 	})
 	return res, err
 }

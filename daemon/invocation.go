@@ -56,6 +56,9 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 // them.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 	set, c := &conf.Set{Unknown: unknown}, new(Config)
+	if v.role() == roleCheck {
+		set.Settle = settleTime
+	}
 	*c = v.base
 	if v.server != nil {
 		c.Server = v.server.Config
@@ -128,9 +131,12 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	for _, w := range res.Warnings {
 		warn(v.stderr, w)
 	}
-	ported := len(c.Server.Ports) > 0 && len(res.Get("port")) == 0 // by the program's own code
+	unnamed := len(res.Get("port")) == 0
+	ported := len(c.Server.Ports) > 0 && unnamed // by the program's own code
 	ports := c.Server.Ports
 	notes, err := v.settle(ctx, c, res)
+	unnamed = unnamed && !ported && len(res.Blocks) == 0
+	err = errors.Join(err, emptyFile(c, res, unnamed))
 	if ported {
 		c.Server.Ports = ports
 	}
@@ -151,6 +157,9 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		return p, nil, nil
 	}
 	pl, err := newPlan(p, files)
+	if pl != nil {
+		pl.Unnamed = unnamed
+	}
 	return p, pl, err
 }
 

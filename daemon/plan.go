@@ -36,6 +36,9 @@ type plan struct {
 	Files    []string // certificates, keys and the like that a worker may ask for
 	Dirs     []string // directories of such files
 	Isolate  bool     // the supervisor keeps private keys to itself
+	Unnamed  bool     // nothing names a port: it is the default one
+	FileKeys int      // keys and blocks that the conf file gives
+	Unended  bool     // its last line has no end
 }
 
 // layers returns the plan as a source of configuration.
@@ -51,7 +54,7 @@ func (p *plan) layers() []conf.Layer {
 func newPlan(p *program, files *fileList) (*plan, error) {
 	pl := &plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
-		Leftover: p.res.Leftover,
+		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
 		Warn:     p.warnings, Root: p.conf.Process.stayRoot,
 	}
 	reqs, err := p.server.Requests(p.transports)

@@ -190,6 +190,9 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 		return
 	}
 	c, err := s.planned(pl)
+	if err == nil {
+		err = halfWritten(s.newest().plan, pl)
+	}
 	if err == nil && s.selfSigned == nil && pl.needsSelfSigned() {
 		s.selfSigned, err = newSelfSigned(time.Now())
 	}

@@ -1,0 +1,106 @@
+//go:build unix
+
+package daemon_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"netserver/netservertest"
+)
+
+// A conf file that was cut short at a reload changes nothing, and a whole one
+// after it is taken.
+func TestHalfWrittenConfFile(t *testing.T) {
+	const rule = "allow 127.0.0.1\n"
+	for _, form := range []struct {
+		name, first, last string // parts of the file
+		without           string // what is wrong if the last part is missing
+		args              []string
+	}{
+		{"server.conf", rule, "port 127.0.0.1:0\n", "nothing names a port any more", nil},
+		{"server.toml", "allow = \"127.0.0.1\"\n", "[[listen]]\nport = \"127.0.0.1:0\"\n", "nothing names a port any more", nil},
+		{"rules.conf", "", rule, "gives no key any more", []string{"--port", "127.0.0.1:0"}},
+	} {
+		t.Run(form.name, func(t *testing.T) {
+			file := writeFile(t, filepath.Join(openDir(t), form.name), form.first+form.last)
+			socket := filepath.Join(filepath.Dir(file), "ctl")
+			r := start(t, append(form.args, "--conf_file", file, "--control_socket", socket)...)
+			addr := r.addr(0)
+			r.serving()
+			worker := r.only()
+			n := 0
+			refused := func(why string) {
+				t.Helper()
+				n++
+				r.signal(syscall.SIGHUP)
+				r.wait("is not good, and nothing is changed", n)
+				if !strings.Contains(r.text(), why) {
+					t.Errorf("no %q in the log", why)
+				}
+				code, _, stderr := ctl(socket, "reload", "--dry-run")
+				if code != 1 || !strings.Contains(stderr, why) {
+					t.Errorf("dry run: status %d, %s", code, stderr)
+				}
+			}
+			writeFile(t, file, "")
+			refused("gives no key")
+			writeFile(t, file, "# nothing\n\n")
+			refused("gives no key")
+			writeFile(t, file, form.first+strings.TrimSuffix(form.last, "\n"))
+			refused("ends within a line")
+			writeFile(t, file, form.first)
+			refused(form.without)
+			os.Remove(file)
+			refused("no such file")
+			if err := os.Mkdir(file, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			refused("it is a directory")
+			if got := r.only(); got != worker {
+				t.Error("another worker")
+			}
+			mustDial(t, addr).mustAsk(t, "still here")
+			os.Remove(file)
+			writeFile(t, file, form.first+form.last)
+			r.signal(syscall.SIGHUP)
+			r.wait("restart: ports and handler are the same", 1)
+		})
+	}
+}
+
+// A file that is written slowly, line by line, is read when it is done.
+func TestConfFileIsReadWhenItRests(t *testing.T) {
+	file := writeFile(t, filepath.Join(openDir(t), "server.conf"), "port 127.0.0.1:0\n")
+	r := start(t, "--conf_file", file)
+	r.serving()
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r.signal(syscall.SIGHUP)
+	f.WriteString("port 127.0.0.1:0\n")
+	socket := filepath.Join(filepath.Dir(file), "s")
+	f.WriteString("port " + socket + "|unix\n")
+	r.wait("restart: added "+socket, 1)
+	netservertest.Eventually(t, "the socket", func() bool {
+		_, err := os.Lstat(socket)
+		return err == nil
+	})
+}
+
+// A server whose conf file is empty, and that nobody gave a port, does not
+// open the default one.
+func TestEmptyConfFileStartsNothing(t *testing.T) {
+	file := writeFile(t, filepath.Join(openDir(t), "server.conf"), "# port 443/ssl\n")
+	r := start(t, "--conf_file", file)
+	if code := r.status(); code != 2 || !strings.Contains(r.text(), "gives no key, and nothing else names a port") {
+		t.Errorf("status %d", code)
+	}
+	r = start(t, "--conf_file", file, "--port", "127.0.0.1:0")
+	r.serving()
+}
