@@ -28,12 +28,15 @@ type child struct {
 
 	ready   bool
 	leaving bool
+	told    bool // to leave, drain or stop
 	gone    bool
-	status  status
-	reason  []string // why it cannot serve, in its own words
-	kill    *time.Timer
-	asks    asks        // of the control socket
-	counts  []portCount // by the place of the port
+	// dismissed: it was ended by a signal, and is replaced although it has clients.
+	dismissed bool
+	status    status
+	reason    []string // why it cannot serve, in its own words
+	kill      *time.Timer
+	asks      asks        // of the control socket
+	counts    []portCount // by the place of the port
 }
 
 func (w *child) condition() string {
@@ -56,6 +59,7 @@ func (w *child) tell(m message, files ...*os.File) {
 		closeFiles(files)
 		return
 	}
+	w.told = w.told || m.Op == opLeave || m.Op == opDrain || m.Op == opStop
 	select {
 	case w.outbox <- command{m, files}:
 	default:
@@ -231,6 +235,8 @@ func (s *supervisor) hear(w *child, m message) {
 		s.hearCounts(w, m)
 	case opAnswer:
 		w.asks.answered(m.ID, m.Answer)
+	case opDismissed:
+		s.dismiss(w)
 	case opExit:
 		if !s.ending {
 			notice(s.log, "a client asked for the end of the server")
@@ -261,7 +267,8 @@ func (s *supervisor) bury(w *child, how string) {
 	case s.ending || g.failed:
 	case !g.ready:
 		s.startFailed(g, w.startError(how))
-	case how == "" && len(w.reason) == 0:
+	case w.dismissed && how == "":
+	case how == "" && len(w.reason) == 0 && (w.told || w.leaving || g.leaving):
 		g.failures = 0
 	case !g.leaving:
 		s.crashed(w, how)
@@ -288,10 +295,10 @@ func (w *child) startError(how string) error {
 func (s *supervisor) crashed(w *child, how string) {
 	s.crashes++
 	g := w.gen
-	if time.Since(w.began) > steady {
-		g.failures = 0
+	s.countFailure(w)
+	if how == "" {
+		how = "by itself"
 	}
-	g.failures++
 	if len(w.reason) > 0 {
 		how = strings.Join(w.reason, "; ")
 	}

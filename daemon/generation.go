@@ -244,6 +244,7 @@ func (s *supervisor) manage(g *generation) {
 	if end > 0 {
 		s.endIdle(g, end)
 	}
+	s.boundLeaving(g)
 	s.lookLater(g)
 }
 
@@ -253,7 +254,7 @@ func (g *generation) census() census {
 	for w := range g.workers {
 		full := g.scale.clients > 0 && w.status.Serving >= g.scale.clients
 		switch {
-		case w.leaving && full:
+		case w.leaving && full && !w.dismissed:
 			c.last++
 		case w.leaving:
 		case !w.ready:

@@ -62,8 +62,8 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 	for {
 		select {
 		case s := <-signals:
-			// A job may finish when the server restarts.
-			if s != sigReload && !isOther(s) {
+			// The others are for the supervisor.
+			if endsWorker(s) {
 				stop()
 			}
 		case c := <-w.commands:

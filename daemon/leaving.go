@@ -10,9 +10,7 @@ const leavingPage = 1000
 
 // leave closes the ports and lets clients finish, but for those that l names.
 func (w *worker) leave(l leave) {
-	w.mu.Lock()
-	w.leaving = true
-	w.mu.Unlock()
+	w.setLeaving()
 	for _, ln := range w.ls {
 		ln.Close()
 	}

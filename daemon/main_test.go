@@ -62,6 +62,9 @@ func library() int {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 		say("handler")
 		line, err := c.ReadLine()
+		if want := os.Getenv("DAEMON_TEST_EXIT"); want != "" && string(line) == want {
+			os.Exit(0)
+		}
 		if err == nil {
 			_, err = fmt.Fprintf(c, "%d said %s\n", os.Getpid(), line)
 		}

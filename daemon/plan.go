@@ -55,7 +55,7 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 	pl := &plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
-		Warn:     p.warnings, Root: p.conf.Process.stayRoot,
+		Warn: p.warnings, Root: p.conf.Process.stayRoot,
 	}
 	reqs, err := p.server.Requests(p.transports)
 	if err != nil {

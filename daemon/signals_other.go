@@ -29,6 +29,8 @@ func (s noSignal) Signal()        {}
 
 func isOther(os.Signal) bool { return false }
 
+func endsWorker(os.Signal) bool { return false }
+
 func signalName(s os.Signal) string { return s.String() }
 
 func (p *ProcessConfig) passed() ([]os.Signal, error) {

@@ -32,6 +32,9 @@ func isOther(s os.Signal) bool {
 	return s == sigMore || s == sigLess || s == sigReopen || s == sigState
 }
 
+// endsWorker reports whether a signal ends the worker that it is sent to.
+func endsWorker(s os.Signal) bool { return s == sigStop || s == syscall.SIGINT }
+
 // signalName returns INT for SIGINT.
 func signalName(s os.Signal) string {
 	if n, ok := s.(syscall.Signal); ok {

@@ -34,6 +34,8 @@ const (
 	opDial   = "dial"   // asks for a connection to syslog, for its log
 	opExit   = "exit"   // asks for the end of the server
 
+	opDismissed = "dismissed" // takes no more clients: a signal ends it
+
 	// from a check
 	opPlan = "plan" // the configuration is good, and this is it
 )

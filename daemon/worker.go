@@ -44,6 +44,9 @@ type worker struct {
 	total    atomic.Uint64
 	started  atomic.Bool // serving: files are read as they are now
 
+	dismissed bool               // by a signal
+	ignored   map[os.Signal]bool // signals that were logged
+
 	mu      sync.Mutex
 	leaving bool
 	answers map[uint64]chan message
@@ -121,7 +124,7 @@ func (w *worker) fail(err error) int {
 
 // run serves until the supervisor says or ends.
 func (w *worker) run(ctx context.Context) int {
-	signals := make(chan os.Signal, 4)
+	signals := make(chan os.Signal, 64)
 	signal.Notify(signals, watched()...)
 	defer signal.Stop(signals)
 	defer outlivePipes()()
@@ -316,14 +319,7 @@ func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
 	for {
 		select {
 		case s := <-signals:
-			switch {
-			case s == sigReload:
-				w.leave(leave{})
-			case s == sigDrain:
-				w.drain()
-			case !isOther(s):
-				w.p.server.Close()
-			}
+			w.signalled(s)
 		case c := <-w.commands:
 			w.carryOut(c)
 		case <-ended:
