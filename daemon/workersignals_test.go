@@ -81,10 +81,13 @@ func TestWorkerEndedByASignalIsReplaced(t *testing.T) {
 func TestSignalToEveryProcess(t *testing.T) {
 	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
 		r := start(t, "--port", "127.0.0.1:0")
-		mustDial(t, r.addr(0)).mustAsk(t, "hello")
+		r.serving()
 		syscall.Kill(r.only(), s)
 		if code := r.end(s); code != 0 {
 			t.Errorf("%v: status %d", s, code)
+		}
+		if strings.Contains(r.text(), "another takes its place") {
+			t.Errorf("%v: a worker was started at the end", s)
 		}
 	}
 }
