@@ -76,8 +76,9 @@ func (c *Config) deferAccept(t proto.Transport) time.Duration {
 // ready makes the connection usable.
 func (c *Conn) ready() (nc net.Conn, err error) {
 	t := c.ticket.Load()
+	ctx := c.addressed(c.ctx)
 	if t == nil {
-		return c.l.transport.Ready(c.ctx, c.raw)
+		return c.l.transport.Ready(ctx, c.raw)
 	}
 	t.Begin()
 	if err := t.Err(); err != nil {
@@ -94,10 +95,10 @@ func (c *Conn) ready() (nc net.Conn, err error) {
 		}
 	}()
 	if p, ok := c.l.transport.(proto.Rationed); ok {
-		return p.ReadyIn(c.ctx, c.raw, t)
+		return p.ReadyIn(ctx, c.raw, t)
 	}
 	w := &watched{Conn: c.raw, t: t}
-	nc, err = c.l.transport.Ready(c.ctx, w)
+	nc, err = c.l.transport.Ready(ctx, w)
 	if nc == net.Conn(w) {
 		nc = c.raw
 	}

@@ -353,7 +353,10 @@ func (c *Conn) linger() {
 	}
 	c.raw.SetDeadline(time.Now().Add(lingerTime))
 	if w.CloseWrite() != nil {
-		return
+		// TLS has ended with an alert, which has to arrive too.
+		if w, ok = c.raw.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
+			return
+		}
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)

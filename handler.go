@@ -13,6 +13,21 @@ type Handler interface {
 	Serve(ctx context.Context, c *Conn) error
 }
 
+// A TLSStarter is a Handler that says whether it starts TLS itself, with
+// Conn.StartTLS. Ports that speak TLS, and whose clients begin in plain text
+// (SSL_startHandshake 0), are refused to every other Handler: a client of
+// theirs would never get TLS.
+type TLSStarter interface {
+	StartsTLS() bool
+}
+
+// StartsTLS makes h a TLSStarter that does.
+func StartsTLS(h Handler) Handler { return starting{h} }
+
+type starting struct{ Handler }
+
+func (starting) StartsTLS() bool { return true }
+
 // HandlerFunc makes a Handler of a function.
 type HandlerFunc func(ctx context.Context, c *Conn) error
 

@@ -60,14 +60,27 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		if ts[i], err = f(p); err != nil {
 			errs = append(errs, err)
 		}
+		errs = append(errs, s.checkStart(p, ts[i]))
 		if _, err := cfg.headerRule(err != nil || isStream(ts[i])); err != nil {
 			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
 		}
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return ts, s.startable(ps, ts)
+}
+
+// checkStart refuses a TLS port whose clients begin in plain text to a Handler
+// that leaves them there.
+func (s *Server) checkStart(p port.Spec, t proto.Transport) error {
+	if t, ok := t.(*proto.TLSTransport); !ok || !t.Plain() {
+		return nil
+	}
+	if h, ok := s.Handler.(TLSStarter); ok && h.StartsTLS() {
+		return nil
+	}
+	return fmt.Errorf("port %s: SSL_startHandshake 0 lets clients begin in plain text, and what serves them here never starts TLS: all would stay in plain text; remove it, or serve the port with a Go handler that calls StartTLS (netserver.StartsTLS)", p.Short())
 }
 
 // startable lets the clients of plain stream ports start TLS, if there is a

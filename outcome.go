@@ -40,6 +40,7 @@ const (
 	OutcomeNoVersion                     // no TLS version in common
 	OutcomeNoSuite                       // no cipher suite or curve in common
 	OutcomeNoProtocol                    // no ALPN protocol in common
+	OutcomeUnknownName                   // asked for a name that no certificate is for
 	OutcomeNoCertificate                 // showed no certificate where one is required
 	OutcomeBadCertificate                // showed one that is not trusted
 	OutcomeAlert                         // the client refused the handshake, the server's certificate mostly
@@ -52,7 +53,7 @@ const (
 var outcomeNames = [Outcomes]string{
 	"served", "left", "handler error", "panic", "cut", "denied", "over limit", "shed", "penalised", "probe", "proxy header",
 	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
-	"not tls", "no common version", "no common suite", "no common protocol", "no certificate", "bad certificate",
+	"not tls", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
 	"alert", "reset", "handshake error", "killed",
 }
 
@@ -71,7 +72,7 @@ func (o Outcome) points() float64 {
 		return 2
 	case OutcomeDenied, OutcomeNotTLS, OutcomeNoCertificate, OutcomeBadCertificate, OutcomeHandshakeError, OutcomeTooSlow, OutcomeFirstRequest, OutcomeHeader:
 		return 1
-	case OutcomeNoVersion, OutcomeNoSuite, OutcomeNoProtocol, OutcomeReset, OutcomeAlert:
+	case OutcomeNoVersion, OutcomeNoSuite, OutcomeNoProtocol, OutcomeUnknownName, OutcomeReset, OutcomeAlert:
 		return 0.5
 	}
 	return 0
@@ -82,7 +83,7 @@ func (o Outcome) points() float64 {
 func (o Outcome) noise() bool {
 	switch o {
 	case OutcomeOverLimit, OutcomeShed, OutcomePenalised, OutcomeProbe, OutcomeFirstByte, OutcomeHello,
-		OutcomeNotTLS, OutcomeNoVersion, OutcomeNoSuite, OutcomeReset:
+		OutcomeNotTLS, OutcomeNoVersion, OutcomeNoSuite, OutcomeUnknownName, OutcomeReset:
 		return true
 	}
 	return false
@@ -145,11 +146,17 @@ var timeouts = [...]struct {
 // values for most of it; TestOutcomes compares these words with what it says.
 func handshakeOutcome(err error) Outcome {
 	var cert *tls.CertificateVerificationError
+	var alert *proto.ClientAlert
+	var name *proto.UnknownNameError
 	switch {
 	case err == errSilent || errors.Is(err, errSilent):
 		return OutcomeProbe
 	case errors.Is(err, proto.ErrNotTLS):
 		return OutcomeNotTLS
+	case errors.As(err, &alert):
+		return OutcomeAlert // what it says about is the server's
+	case errors.As(err, &name):
+		return OutcomeUnknownName
 	case errors.As(err, &cert):
 		return OutcomeBadCertificate
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF):
@@ -168,7 +175,6 @@ var handshakeWords = [...]struct {
 	part    string
 	outcome Outcome
 }{
-	{"remote error", OutcomeAlert}, // what it says about is the server's
 	{"unsupported versions", OutcomeNoVersion},
 	{"no supported versions", OutcomeNoVersion},
 	{"no cipher suite supported", OutcomeNoSuite},

@@ -27,6 +27,10 @@ func TestHandshakeOutcomes(t *testing.T) {
 			c.MaxVersion = tls.VersionTLS12
 			c.CipherSuites = []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
 		}), netserver.OutcomeNoSuite},
+		{"protocol", func(c *netserver.Config) { c.TLS.ALPN = []string{"imap"} },
+			client(func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }), netserver.OutcomeNoProtocol},
+		{"unknown name", func(c *netserver.Config) { c.TLS.UnknownSNI = "refuse" },
+			client(func(c *tls.Config) { c.ServerName = "other.example" }), netserver.OutcomeUnknownName},
 		{"the client refuses the certificate", nil, client(func(c *tls.Config) { c.RootCAs, c.InsecureSkipVerify = nil, false }), netserver.OutcomeAlert},
 		{"reset", nil, func(t *testing.T, _ *netservertest.Running, c net.Conn) {
 			c.Write(hello(t))

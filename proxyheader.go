@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -245,6 +246,15 @@ func (c *Conn) standFor(h *proto.ProxyHeader) {
 // ProxyHeader returns the PROXY header that the client's connection began
 // with, nil if it had none. Nobody may change it.
 func (c *Conn) ProxyHeader() *proto.ProxyHeader { return c.proxied.Load() }
+
+// addressed tells a Transport which address the client has connected to,
+// where a header says so.
+func (c *Conn) addressed(ctx context.Context) context.Context {
+	if h := c.forwarded(); h != nil {
+		return proto.WithLocalAddr(ctx, h.Destination)
+	}
+	return ctx
+}
 
 // forwarded returns the header if it tells of a client.
 func (c *Conn) forwarded() *proto.ProxyHeader {

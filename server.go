@@ -74,6 +74,14 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		closeAll(ls)
 		return err
 	}
+	for _, l := range ls {
+		if l, ok := l.(*listener); ok {
+			if err := s.checkStart(l.spec, l.transport); err != nil {
+				closeAll(ls)
+				return err
+			}
+		}
+	}
 	r := newRun(s, rules, headers, ls)
 	r.clients.init(ctx) // before Clients and the like can find it
 	if !s.track(r) {

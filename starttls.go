@@ -20,9 +20,10 @@ var ErrPlaintextBeforeTLS = errors.New("the client sent plain text beyond the co
 // handshake must end within Config.HandshakeTimeout and before ctx does. After
 // an error the connection is of no use.
 //
-// It can be called on TLS ports with SSL_startHandshake 0, and on plain stream
-// ports of a Server whose Config.TLS names a certificate. It must be called by the goroutine that reads, while no
-// other writes.
+// It can be called on TLS ports with SSL_startHandshake 0, which want a
+// TLSStarter, and on plain stream ports of a Server whose Config.TLS names a
+// certificate. It must be called by the goroutine that reads, while no other
+// writes.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	t, err := c.startTransport()
 	if err != nil {
@@ -41,7 +42,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
-	nc, err := t.Start(ctx, c.raw)
+	nc, err := t.Start(c.addressed(ctx), c.raw)
 	if err != nil {
 		if isTimeout(err) && limit > 0 && time.Since(begin) >= limit {
 			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)

@@ -48,7 +48,7 @@ func startTLSHandler(ctx context.Context, c *netserver.Conn) error {
 }
 
 func startTLSServer(t *testing.T, plainPort bool) (*netservertest.Running, string) {
-	s := &netserver.Server{Handler: netserver.HandlerFunc(startTLSHandler)}
+	s := &netserver.Server{Handler: netserver.StartsTLS(netserver.HandlerFunc(startTLSHandler))}
 	if plainPort {
 		pair := netservertest.CA(t).Issue(t, netservertest.Leaf{Name: "localhost", Hosts: []string{"localhost", "127.0.0.1"}})
 		s.Config.TLS.CertFile, s.Config.TLS.KeyFile = pair.CertFile, pair.KeyFile

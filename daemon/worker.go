@@ -254,6 +254,12 @@ type counted struct {
 	netserver.Handler
 }
 
+// StartsTLS says what the Handler does.
+func (h *counted) StartsTLS() bool {
+	s, ok := h.Handler.(netserver.TLSStarter)
+	return ok && s.StartsTLS()
+}
+
 func (h *counted) Serve(ctx context.Context, c *netserver.Conn) error {
 	w := h.w
 	w.serving.Add(1)

@@ -12,8 +12,8 @@ import (
 type Spec struct {
 	Host   string      // name or address without brackets, or "*"; unused for socket paths
 	Port   string      // number, service name, or socket path
-	Proto  string      // as written: tcp, udp, ssl, unix, unixdgram, or the name of a registered protocol
-	IPv    string      // "4", "6" or "*"; "*" for socket paths
+	Proto  string      // as written: tcp, udp, ssl, unix, unixdgram, or the name of a registered protocol; "" is tcp
+	IPv    string      // "4", "6" or "*"; "*" for socket paths; "" is "*"
 	Params conf.Values // keys given for this port alone: listen, udp_recv_len, unix_type, SSL_...
 	Origin conf.Origin // where the entry was given; zero when not known
 }
@@ -54,6 +54,8 @@ func (s Spec) Kind() string {
 // canonical maps the names of the built-in protocols to one name each.
 func canonical(proto string) string {
 	switch k := strings.ToLower(strings.TrimPrefix(proto, classPrefix)); k {
+	case "":
+		return TCP
 	case TCP, UDP, Unix, UnixDgram:
 		return k
 	case SSL, "ssleay", "tls":
@@ -89,7 +91,7 @@ func isUnix(proto string) bool {
 // IsWildcard reports whether the port listens on every address of its family
 // (of both, if IPv is "*") and no host was named.
 func (s Spec) IsWildcard() bool {
-	return !s.IsUnix() && (s.Host == "*" || s.Host == "" || s.Host == "::" && s.IPv == "*")
+	return !s.IsUnix() && (s.Host == "*" || s.Host == "" || s.Host == "::" && s.IPv != "4" && s.IPv != "6")
 }
 
 // Network names the socket to open, as package net does: "tcp" or "udp" with
@@ -123,7 +125,19 @@ func (s Spec) String() string {
 	if s.IsUnix() {
 		return s.unixString(true)
 	}
-	return s.hostString() + ":" + s.Port + "/" + s.Proto + "/IPv" + s.IPv
+	ipv := s.IPv
+	if ipv == "" {
+		ipv = "*"
+	}
+	return s.hostString() + ":" + s.Port + "/" + s.proto() + "/IPv" + ipv
+}
+
+// proto is Proto, or what an empty one means.
+func (s Spec) proto() string {
+	if s.Proto == "" {
+		return TCP
+	}
+	return s.Proto
 }
 
 // Short returns the specification as messages name it: "443/ssl",
@@ -134,11 +148,11 @@ func (s Spec) Short() string {
 	case s.IsUnix():
 		return s.unixString(false)
 	case !s.IsWildcard():
-		return s.hostString() + ":" + s.Port + "/" + s.Proto
+		return s.hostString() + ":" + s.Port + "/" + s.proto()
 	case s.IPv == "4" || s.IPv == "6":
-		return s.Port + "/" + s.Proto + "/IPv" + s.IPv
+		return s.Port + "/" + s.proto() + "/IPv" + s.IPv
 	default:
-		return s.Port + "/" + s.Proto
+		return s.Port + "/" + s.proto()
 	}
 }
 

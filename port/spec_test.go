@@ -26,7 +26,8 @@ func TestSpecForms(t *testing.T) {
 		{Spec{Host: "*", Port: "/run/x.sock", Proto: "UNIX", IPv: "*", Params: dgram}, "/run/x.sock|sock_dgram|UNIX", "/run/x.sock|sock_dgram|UNIX", "unixdgram", "unixgram", true, false, false},
 		{Spec{Host: "*", Port: "/run/x.sock", Proto: "unixdgram", IPv: "*", Params: dgram}, "/run/x.sock|sock_dgram|unixdgram", "/run/x.sock|unixdgram", "unixdgram", "unixgram", true, false, false},
 		{Spec{Host: "*", Port: "@a, b", Proto: "myunix", IPv: "*"}, "@a, b/myunix", "@a, b/myunix", "myunix", "", true, false, false},
-		{Spec{Port: "443", Proto: "tcp"}, "*:443/tcp/IPv", "443/tcp", "tcp", "tcp", false, true, true},
+		{Spec{Port: "443", Proto: "tcp"}, "*:443/tcp/IPv*", "443/tcp", "tcp", "tcp", false, true, true},
+		{Spec{Port: "9374"}, "*:9374/tcp/IPv*", "9374/tcp", "tcp", "tcp", false, true, true},
 	} {
 		s := tc.spec
 		if got := s.String(); got != tc.full {

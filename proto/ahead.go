@@ -32,6 +32,10 @@ type ahead struct {
 	have   int     // bytes of it so far
 	left   int     // bytes of the record's body to come
 
+	local  net.Addr // that the client has connected to
+	shaken bool     // the handshake is done
+	held   [7]byte  // an alert of crypto/tls about the client's certificate, if held[0] is set
+
 	waits   Waits // told of waiting, during the handshake
 	waiting bool
 	owes    bool // the kernel may hold back the acknowledgement of the client's last words
@@ -47,6 +51,9 @@ func newAhead(nc net.Conn) *ahead {
 	return a
 }
 
+// LocalAddr returns the address that the client has connected to.
+func (a *ahead) LocalAddr() net.Addr { return a.local }
+
 // Read hands out buffered bytes, up to the end of a record.
 func (a *ahead) Read(b []byte) (int, error) {
 	if len(b) == 0 {
@@ -57,6 +64,11 @@ func (a *ahead) Read(b []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if !a.shaken && a.atBoundary() {
+		if alert := bareAlert((*a.buf)[a.r:a.w]); alert != nil {
+			return 0, alert
+		}
+	}
 	n := a.measure((*a.buf)[a.r:min(a.w, a.r+len(b))])
 	copy(b, (*a.buf)[a.r:a.r+n])
 	a.r += n
@@ -64,6 +76,31 @@ func (a *ahead) Read(b []byte) (int, error) {
 		a.release()
 	}
 	return n, nil
+}
+
+// Write writes b. It holds back crypto/tls's alert about the client's
+// certificate where it goes out in plain text, which is so before TLS 1.3: the
+// error that the handshake is about to return tells what the right one is.
+func (a *ahead) Write(b []byte) (int, error) {
+	if a.shaken || !endsWithBadCertificate(b) {
+		return a.Conn.Write(b)
+	}
+	rest := len(b) - alertRecordLen // crypto/tls flushes it together with what came before
+	copy(a.held[:], b[rest:])
+	if rest > 0 {
+		if n, err := a.Conn.Write(b[:rest]); err != nil {
+			return n, err
+		}
+	}
+	return len(b), nil
+}
+
+// sendHeld sends the alert that was held back, as err has it.
+func (a *ahead) sendHeld(err error) {
+	if a.held[0] != 0 {
+		a.held[6] = alertFor(err)
+		a.Conn.Write(a.held[:]) // the connection is over either way
+	}
 }
 
 // measure returns how many bytes of p belong to the record being handed out,

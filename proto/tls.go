@@ -118,7 +118,7 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error)
 
 func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSConn, error) {
 	a := newAhead(nc)
-	a.waits = w
+	a.waits, a.local = w, localAddr(ctx, nc)
 	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a}
 	// HandshakeContext would start a goroutine for each handshake.
 	if ctx.Done() != nil {
@@ -126,13 +126,14 @@ func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSCon
 		defer stop()
 	}
 	if err := c.Handshake(); err != nil {
+		a.sendHeld(err)
 		a.release()
 		if cause := context.Cause(ctx); cause != nil {
 			return nil, cause
 		}
-		return nil, handshakeError(err)
+		return nil, handshakeError(c.Conn, err)
 	}
-	a.waits, a.waiting = nil, false
+	a.waits, a.waiting, a.shaken = nil, false, true
 	a.owes = true
 	return c, nil
 }
@@ -142,9 +143,14 @@ var ErrNotTLS = errors.New("the client does not speak TLS")
 
 // handshakeError says what a failed handshake means, where crypto/tls's words
 // need it.
-func handshakeError(err error) error {
+func handshakeError(c *tls.Conn, err error) error {
 	var rec tls.RecordHeaderError
+	if alert, ok := clientAlert(err); ok {
+		err = alert
+	}
 	switch {
+	case noCertificate(err):
+		return fmt.Errorf("TLS handshake: %w", &UnknownNameError{c.ConnectionState().ServerName})
 	case errors.As(err, &rec):
 		return fmt.Errorf("%w: it sent %s", ErrNotTLS, looksLike(rec.RecordHeader))
 	case err == io.EOF:
@@ -182,6 +188,8 @@ type TLSConn struct {
 	more  bool // the last Read may have left decrypted bytes
 	over  bool // Read has failed or met the client's end, and will again
 
+	dead atomic.Bool // Read has failed: an alert has been sent or received
+
 	chains atomic.Pointer[[][]*x509.Certificate] // by the last Judge
 }
 
@@ -207,8 +215,42 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	c.more = err == nil && n == len(b)
 	if ne, ok := err.(net.Error); err != nil && !(ok && ne.Timeout()) {
 		c.over = true
+		if err != io.EOF {
+			c.dead.Store(true)
+		}
 	}
 	return n, err
+}
+
+// errAlerted wraps net.ErrClosed: what a handler still wants to send is of no
+// interest to anybody, and Read has told why.
+var errAlerted = fmt.Errorf("TLS has ended with an alert: %w", net.ErrClosed)
+
+// Write encrypts and writes b, as tls.Conn does.
+func (c *TLSConn) Write(b []byte) (int, error) {
+	if c.dead.Load() {
+		return 0, errAlerted
+	}
+	return c.Conn.Write(b)
+}
+
+// CloseWrite sends close_notify, as tls.Conn does. After a fatal alert, of
+// either side, nothing may follow (RFC 8446, section 6.2), and it returns an
+// error that wraps net.ErrClosed.
+func (c *TLSConn) CloseWrite() error {
+	if c.dead.Load() {
+		return errAlerted
+	}
+	return c.Conn.CloseWrite()
+}
+
+// Close sends close_notify, unless TLS has ended with an alert, and closes the
+// connection.
+func (c *TLSConn) Close() error {
+	if c.dead.Load() {
+		return c.ahead.Conn.Close()
+	}
+	return c.Conn.Close()
 }
 
 // WaitRead waits until a Read would not wait, or may not.
@@ -226,6 +268,9 @@ func (c *TLSConn) Unread() bool { return c.more || c.ahead.r < c.ahead.w }
 // Received returns how many bytes have been read below TLS. It may be called
 // at any time.
 func (c *TLSConn) Received() uint64 { return c.ahead.received.Load() }
+
+// LocalAddr returns the address of the connection below TLS.
+func (c *TLSConn) LocalAddr() net.Addr { return c.ahead.Conn.LocalAddr() }
 
 // NetConn returns the connection below TLS, as accepted.
 func (c *TLSConn) NetConn() net.Conn { return c.ahead.Conn }

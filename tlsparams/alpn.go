@@ -17,13 +17,15 @@ func checkALPN(names []string) string {
 	return ""
 }
 
-// pickALPN returns the client's first choice that is in ours, or "". crypto/tls
-// would take the server's first choice, and end the handshake if there is none.
-func pickALPN(ours, clients []string) string {
+// pickALPN returns the client's first choice that is in ours, where crypto/tls
+// would take the server's first choice. disjoint tells that both have named
+// protocols and none is common to them: crypto/tls, given all of ours, then
+// answers as RFC 7301 says, with the alert no_application_protocol.
+func pickALPN(ours, clients []string) (common string, disjoint bool) {
 	for _, c := range clients {
 		if slices.Contains(ours, c) {
-			return c
+			return c, false
 		}
 	}
-	return ""
+	return "", len(ours) > 0 && len(clients) > 0
 }

@@ -192,6 +192,9 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 		}
 		own.Leaf = leaf
 	}
+	if reason := tooLarge(&own); reason != "" {
+		return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q %s", name, reason), nil)
+	}
 	sl := &slot{key: "SSL_cert", since: s.env.now()}
 	sl.cur.Store(&own)
 	return sl, nil
@@ -215,32 +218,34 @@ func (s *Source) fileError(key string, err error) error {
 
 // table arranges the slots by name: those given for a name, then those of the
 // directory by the names that they are made for.
-func (s *Source) table() (sni.Table[*host], []string) {
-	var t sni.Table[*host]
+func (s *Source) table() (hosts, []string) {
+	t := hosts{refuse: s.p.UnknownSNI == "refuse"}
 	var warnings []string
 	explicit := make(map[string]bool)
 	for _, sl := range s.named {
 		name, _, _ := strings.Cut(sl.name, "%")
-		h, ok := t.At(name)
+		h, ok := t.names.At(name)
 		if !ok {
 			h = &host{}
-			t.Set(name, h)
+			t.names.Set(name, h)
 		}
 		h.add(sl)
+		t.addAddrs(sl)
 		explicit[sni.Normal(name)] = true
 		if reason := coverage(sl.cur.Load().Leaf, name); reason != "" {
 			warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert, reason, nil).Error())
 		}
 	}
 	for _, sl := range s.fromDir {
+		t.addAddrs(sl)
 		for _, name := range namesOf(sl.cur.Load().Leaf) {
-			h, ok := t.At(name)
+			h, ok := t.names.At(name)
 			switch {
 			case explicit[sni.Normal(name)]:
 			case !ok:
 				h = &host{}
 				h.add(sl)
-				t.Set(name, h)
+				t.names.Set(name, h)
 			case h.hasType(sl):
 				warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert,
 					fmt.Sprintf("is not served for %q: %s comes first", name, h.slots[0].files.Cert), nil).Error())

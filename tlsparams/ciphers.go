@@ -61,7 +61,7 @@ func infoOf(ids []uint16) []suiteInfo {
 // follows the client's, uses with TLS 1.2 or older; 0 if none fits. crypto/tls
 // has an order of its own, which gives way only if it has a single suite left.
 func (g *generation) pickSuite(st *site, hello *tls.ClientHelloInfo, version uint16) uint16 {
-	h, ok := g.certs.Find(hello.ServerName)
+	h, ok := g.certs.forHello(hello)
 	if !ok {
 		return 0
 	}

@@ -8,14 +8,16 @@ import (
 	"netserver/tlsparams/trust"
 )
 
-// A VerifyMode says whether clients are asked for a certificate.
+// A VerifyMode says whether clients are asked for a certificate. The numbers
+// are those of SSL_verify_mode, but for VerifyNone: zero is what is not set.
+// Other numbers than these are refused.
 type VerifyMode int
 
 const (
-	VerifyDefault  VerifyMode = iota // VerifyNone; for an SNI name: as the port
-	VerifyNone                       // SSL_verify_mode 0
-	VerifyOptional                   // SSL_verify_mode 1
-	VerifyRequired                   // SSL_verify_mode 3
+	VerifyDefault  VerifyMode = 0  // VerifyNone; for an SNI name: as the port
+	VerifyOptional VerifyMode = 1  // SSL_verify_mode 1: one that is sent is judged
+	VerifyRequired VerifyMode = 3  // SSL_verify_mode 3
+	VerifyNone     VerifyMode = -1 // SSL_verify_mode 0, for an SNI name too whose port asks
 )
 
 // Client says who may come in by certificate.
@@ -111,6 +113,12 @@ func (c *Client) anyAllow() bool {
 // and so would be ignored.
 func (c *Client) needless() string {
 	switch {
+	case len(c.CAFiles) > 0:
+		return "SSL_ca_file"
+	case len(c.CAPath) > 0:
+		return "SSL_ca_path"
+	case c.ClientCAFile != "":
+		return "SSL_client_ca_file"
 	case len(c.Fingerprints) > 0:
 		return "SSL_fingerprint"
 	case c.ForceFingerprint:
@@ -121,8 +129,12 @@ func (c *Client) needless() string {
 		return "SSL_crl_path"
 	case c.crlScope() != "":
 		return "SSL_check_crl"
+	case c.CRLPolicy != "":
+		return "SSL_crl_policy"
 	case c.OCSP != "" && c.OCSP != "off":
 		return "SSL_ocsp_check"
+	case c.OCSPResponder != "":
+		return "SSL_ocsp_responder"
 	case len(c.AllowFiles) > 0:
 		return "SSL_allow_file"
 	}
@@ -149,8 +161,10 @@ func parseVerifyMode(list []string) (VerifyMode, string) {
 		return 0, "must be a number: 0 asks for no client certificate, 1 verifies one that is sent, 3 requires one"
 	}
 	switch {
-	case n&1 == 0:
+	case n == 0:
 		return VerifyNone, ""
+	case n&1 == 0:
+		return 0, "asks for no certificate, as bit 1 is missing: write 3 to require one, or 0 to ask for none"
 	case n&2 == 0:
 		return VerifyOptional, ""
 	}

@@ -109,7 +109,6 @@ func TestWhoMayComeIn(t *testing.T) {
 	annKey := hexOf(people["ann"].cert.RawSubjectPublicKeyInfo)
 	for _, c := range []struct{ args, in string }{
 		{"SSL_verify_mode=0", "ann bob nobody old server stranger tim"},
-		{"SSL_verify_mode=2", "ann bob nobody old server stranger tim"},
 		{"SSL_verify_mode=1", "ann bob nobody tim"},
 		{"SSL_verify_mode=3", "ann bob tim"},
 		{"SSL_verify_mode=7", "ann bob tim"},
@@ -148,7 +147,11 @@ func TestWhoMayComeIn(t *testing.T) {
 		{"SSL_verify_mode=3 SSL_cipher_list[localhost]=ALL", "ann bob tim"},
 		{"SSL_verify_mode=3 SSL_allow_cn[localhost]=ann", "ann"},
 	} {
-		s := open(t, loopback, append(strings.Fields(c.args), caArg)...)
+		args := append(strings.Fields(c.args), caArg)
+		if c.args == "SSL_verify_mode=0" {
+			args = args[:1] // authorities would do nothing, which is an error
+		}
+		s := open(t, loopback, args...)
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			if got := strings.Join(comeIn(t, s, people, version), " "); got != c.in {
 				t.Errorf("%s, TLS %x: in come %q, want %q", c.args, version, got, c.in)

@@ -15,6 +15,7 @@ import (
 type choice struct {
 	site    *site
 	alpn    string // the protocol, by the client's preference
+	noALPN  bool   // the client names protocols, and none of ours
 	version uint16 // where the allowed versions have a hole; 0: between the ends
 	suite   uint16 // where the order of suites is ours to imitate; 0: crypto/tls's choice
 }
@@ -23,7 +24,7 @@ type choice struct {
 // slots' certificates and its variants change.
 type generation struct {
 	src         *Source
-	certs       sni.Table[*host]
+	certs       hosts
 	sites       sni.Table[*site]
 	bySite      map[string]*site
 	versions    versions
@@ -39,7 +40,7 @@ type generation struct {
 }
 
 // newGeneration makes a generation of what has been loaded.
-func (s *Source) newGeneration(certs sni.Table[*host], sites map[string]*site) *generation {
+func (s *Source) newGeneration(certs hosts, sites map[string]*site) *generation {
 	g := &generation{src: s, certs: certs, bySite: sites, versions: s.versions, curves: s.curves, suites: defaultSuites(s.versions),
 		alpn: s.p.ALPN, clientOrder: s.p.ClientOrder}
 	for pattern, st := range sites {
@@ -58,7 +59,8 @@ func (s *Source) newGeneration(certs sni.Table[*host], sites map[string]*site) *
 // forClient is the base's GetConfigForClient.
 func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st, _ := g.sites.Find(hello.ServerName)
-	ch := choice{site: st, alpn: pickALPN(g.alpn, hello.SupportedProtos)}
+	ch := choice{site: st}
+	ch.alpn, ch.noALPN = pickALPN(g.alpn, hello.SupportedProtos)
 	version := g.versions.best(hello.SupportedVersions)
 	if g.versions.hole() {
 		// A client with none in common gets one that it does not speak, and
@@ -116,8 +118,11 @@ func (g *generation) make(ch choice) *tls.Config {
 		CipherSuites:     g.suites,
 		Time:             g.src.env.Now,
 	}
-	if ch.alpn != "" {
+	switch {
+	case ch.alpn != "":
 		c.NextProtos = []string{ch.alpn}
+	case ch.noALPN:
+		c.NextProtos = g.alpn
 	}
 	if st.listed != nil {
 		c.CipherSuites = st.listed
@@ -134,7 +139,7 @@ func (g *generation) make(ch choice) *tls.Config {
 		c.CipherSuites = []uint16{ch.suite}
 	}
 	g.clients(c, st)
-	g.src.tieTickets(c, st)
+	g.tieTickets(c, st)
 	return c
 }
 
@@ -159,7 +164,7 @@ func (g *generation) clients(c *tls.Config, st *site) {
 
 // certificate is GetCertificate: nil without an error sends unrecognized_name.
 func (g *generation) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	h, ok := g.certs.Find(hello.ServerName)
+	h, ok := g.certs.forHello(hello)
 	if !ok {
 		return nil, nil
 	}

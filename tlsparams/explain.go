@@ -24,7 +24,7 @@ type Explanation struct {
 func (s *Source) Explain(name string, chain []*x509.Certificate) Explanation {
 	g := s.cur.Load()
 	var e Explanation
-	h, ok := g.certs.Find(name)
+	h, ok := g.certs.find(name, nil)
 	if ok {
 		var list []string
 		for _, sl := range h.slots {
@@ -33,7 +33,7 @@ func (s *Source) Explain(name string, chain []*x509.Certificate) Explanation {
 		}
 		e.Certificate = strings.Join(list, ", ")
 	} else {
-		e.Certificate = "none: no certificate is for this name and there is no default; the client gets the alert unrecognized_name"
+		e.Certificate = "none: no certificate is for this name, and there is no default that is; the client gets the alert unrecognized_name"
 	}
 	st, _ := g.sites.Find(name)
 	e.Rule = "for " + st.describe() + ": " + map[VerifyMode]string{VerifyNone: "no client certificate is asked for",

@@ -30,6 +30,8 @@ func certKeys() []keyDef {
 			setNamed(func(p *Params) *string { return &p.KeyFile }, func(p *Params) *map[string]string { return &p.KeyFiles })).perSNI(),
 		def("SSL_cert_dir", "DIRECTORY", "serve every certificate in a directory for the names it is made for",
 			setText(func(p *Params) *string { return &p.CertDir })),
+		def("SSL_unknown_sni", "default|refuse", "what clients get that ask for a name that no certificate is for: the default certificate, or the alert unrecognized_name",
+			setChecked(func(p *Params) *string { return &p.UnknownSNI }, checkUnknownSNI)),
 		def("SSL_passwd_file", "FILE", "file whose first line is the password of encrypted keys",
 			setText(func(p *Params) *string { return &p.PasswdFile })),
 		def("SSL_passwd_command", "COMMAND", "program with arguments, run without a shell, that prints the password of encrypted keys",

@@ -33,6 +33,8 @@ type Params struct {
 	ClientOrder  bool              // SSL_honor_cipher_order 0: the client's order of suites decides
 	ALPN         []string          // SSL_alpn_protocols; the client's first choice among them wins
 
+	UnknownSNI string // SSL_unknown_sni: "" or "default", "refuse": names that no certificate is for get the alert unrecognized_name
+
 	Client                    // who may come in by certificate
 	Clients map[string]Client // the same per SNI name; what is not set there is as in Client
 

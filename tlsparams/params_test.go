@@ -50,6 +50,8 @@ func TestRefusedValues(t *testing.T) {
 	dir := t.TempDir()
 	ca := newCA(t, "ca")
 	caFile := writeFile(t, dir, "ca.pem", certPEM(ca.cert))
+	pairCert, pairKey := ca.server(t, "a.b")
+	pairFile := writeFile(t, dir, "pair.pem", certPEM(pairCert), keyPEM(t, pairKey))
 	garbage := writeFile(t, dir, "garbage", []byte("hello\n"))
 	for _, c := range []struct{ args, want string }{
 		{"SSL_version=TLSv1_9", "names no TLS version"},
@@ -63,6 +65,16 @@ func TestRefusedValues(t *testing.T) {
 		{"SSL_alpn_protocols=a,a", "twice"},
 		{"SSL_verify_mode=SSL_VERIFY_PEER", "must be a number"},
 		{"SSL_verify_mode=8", "must be a number"},
+		{"SSL_verify_mode=2", "write 3 to require one"},
+		{"SSL_verify_mode=4", "write 3 to require one"},
+		{"SSL_ca_file=" + caFile, "SSL_verify_mode is 0"},
+		{"SSL_ca_path=" + dir, "SSL_verify_mode is 0"},
+		{"SSL_client_ca_file=" + caFile, "SSL_verify_mode is 0"},
+		{"SSL_crl_policy=open", "SSL_verify_mode is 0"},
+		{"SSL_ocsp_responder=http://x", "SSL_verify_mode is 0"},
+		{"SSL_verify_mode=1 SSL_ca_file=" + caFile + " SSL_verify_mode[a.b]=0 SSL_allow_cn[a.b]=me", "SSL_allow_cn is given, but SSL_verify_mode is 0"},
+		{"SSL_unknown_sni=no", "must be default"},
+		{"SSL_unknown_sni=default SSL_cert_file[a.b]=" + pairFile, "there is none; give an SSL_cert_file without a name"},
 		{"SSL_verify_mode[*]=1", "a star can only stand"},
 		{"SSL_fingerprint=abc", "no fingerprint"},
 		{"SSL_verify_mode=1 SSL_force_fingerprint=1", "without SSL_fingerprint"},

@@ -87,7 +87,10 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		s.env.log().Info("certificate replaced", "port", s.env.port(), "file", sl.files.Cert,
 			"subject", certfile.Name(after.Leaf), "expires", after.Leaf.NotAfter, "fingerprint", fingerprint(after.Leaf.Raw))
 		s.logAuthority(sl)
-		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" && !slices.Equal(namesOf(before.Leaf), namesOf(after.Leaf)) {
+		if reason := large(after); reason != "" {
+			s.env.log().Warn(s.p.fail("", sl.key, sl.files.Cert, reason, nil).Error(), "port", s.env.port())
+		}
+		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" && !slices.Equal(namesOf(before.Leaf), namesOf(after.Leaf)) || !sameAddrs(before.Leaf, after.Leaf) {
 			rearrange = true
 		}
 	}
@@ -189,7 +192,7 @@ func (s *Source) reloadTrust(touched func(string) bool, errs *[]error) map[strin
 	if !any {
 		return nil
 	}
-	sites, _, err := s.loadSites(g.bySite)
+	sites, warnings, err := s.loadSites(g.bySite)
 	if err != nil {
 		*errs = append(*errs, err)
 		if s.final && s.trustErr != err.Error() {
@@ -201,6 +204,7 @@ func (s *Source) reloadTrust(touched func(string) bool, errs *[]error) map[strin
 		return nil
 	}
 	s.trustErr = ""
+	s.warnAgain(warnings)
 	for pattern, st := range sites {
 		if st.digest != g.bySite[pattern].digest {
 			s.env.log().Info("trust files replaced", "port", s.env.port(), "for", st.describe())
@@ -208,6 +212,16 @@ func (s *Source) reloadTrust(touched func(string) bool, errs *[]error) map[strin
 		}
 	}
 	return nil
+}
+
+// warnAgain logs what has to be warned of since the files were read before.
+func (s *Source) warnAgain(warnings []string) {
+	for _, w := range warnings {
+		if !slices.Contains(s.trustWarnings, w) {
+			s.env.log().Warn(w, "port", s.env.port())
+		}
+	}
+	s.trustWarnings = warnings
 }
 
 // TrustError returns why newer contents of authority or revocation files do

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"netserver/tlsparams/cipherlist"
@@ -139,9 +140,12 @@ func (b *siteBuilder) build() {
 		st.rule.Mode = trust.Optional
 	case VerifyRequired:
 		st.rule.Mode = trust.Required
-	default:
+	case VerifyDefault, VerifyNone:
 		b.idle()
 		b.sum.Sum(st.digest[:0])
+		return
+	default:
+		b.fail("SSL_verify_mode", strconv.Itoa(int(b.c.VerifyMode)), "is none of VerifyNone, VerifyOptional and VerifyRequired", nil)
 		return
 	}
 	b.roots()
@@ -155,15 +159,39 @@ func (b *siteBuilder) build() {
 
 // idle finds parameters that would be ignored, as no certificate is asked for.
 func (b *siteBuilder) idle() {
-	if b.site.pattern == "" && len(b.src.p.Clients) > 0 {
-		return // they may be meant for names
+	if b.site.pattern == "" && b.src.p.anyNameAsks() {
+		return // they are meant for names
 	}
-	if key := b.c.needless(); key != "" {
+	own := b.src.p.Client
+	if b.site.pattern != "" {
+		own = b.src.p.ownOf(b.site.pattern) // what comes from the port is meant for others
+	}
+	if key := own.needless(); key != "" {
 		b.fail(key, "", "is given, but SSL_verify_mode is 0 and clients are asked for no certificate; set SSL_verify_mode to 1 or 3", nil)
 	}
-	if len(b.c.CAFiles)+len(b.c.CAPath) > 0 {
-		b.warn("SSL_ca_file", "", "does nothing while SSL_verify_mode is 0: clients are asked for no certificate")
+	if b.site.pattern == "" && b.src.env.ClientCAs != nil {
+		b.fail("SSL_ca", "", "is given in code, but SSL_verify_mode is 0 and clients are asked for no certificate; set it to VerifyOptional or VerifyRequired", nil)
 	}
+}
+
+// ownOf returns what is given for a pattern itself.
+func (p *Params) ownOf(pattern string) Client {
+	for name, c := range p.Clients {
+		if sni.Normal(name) == pattern {
+			return c
+		}
+	}
+	return Client{}
+}
+
+// anyNameAsks reports whether clients are asked for a certificate under a name.
+func (p *Params) anyNameAsks() bool {
+	for name := range p.Clients {
+		if m := p.clientFor(sni.Normal(name)).VerifyMode; m == VerifyOptional || m == VerifyRequired {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *siteBuilder) suites() {

@@ -105,6 +105,9 @@ func (s *slot) load(read PairFunc, share *sharer, now time.Time) (changed bool, 
 		return false, err
 	}
 	c := pair.TLS()
+	if err := s.checkSize(c); err != nil {
+		return false, err
+	}
 	if old := s.cur.Load(); old != nil {
 		reason := certfile.Dates(pair.Chain, now)
 		if reason != "" && certfile.Dates(oldChain(old), now) == "" {

@@ -10,7 +10,6 @@ import (
 
 	"netserver/tlsparams/certfile"
 	"netserver/tlsparams/revoke"
-	"netserver/tlsparams/sni"
 	"netserver/tlsparams/tickets"
 	"netserver/tlsparams/trust"
 )
@@ -37,6 +36,8 @@ type Source struct {
 	replaced chan struct{} // has something when a certificate was replaced
 	trustErr string        // why newer trust files do not count, or ""
 
+	trustWarnings []string // about the trust files in use, logged once
+
 	changedMu sync.Mutex
 	changed   chan struct{}
 }
@@ -59,12 +60,16 @@ func (p Params) Open(env Env) (*Source, error) {
 	}
 	certErr := s.loadCerts()
 	sites, warnings, err := s.loadSites(nil)
+	s.trustWarnings = warnings
 	s.warnings = append(s.warnings, warnings...)
 	if err := errors.Join(certErr, err, s.loadTicketKeys(), s.loadStapleFile()); err != nil {
 		return nil, err
 	}
 	table, warnings := s.table()
 	s.warnings = append(s.warnings, warnings...)
+	if err := s.checkUnknown(&table); err != nil {
+		return nil, err
+	}
 	s.checkDates()
 	s.warnAuthorities()
 	s.warnMustStaple()
@@ -104,9 +109,13 @@ func (s *Source) checkProtocol() error {
 	return nil
 }
 
-// checkDates warns of certificates out of their time.
+// checkDates warns of certificates out of their time, or of such a size that
+// clients refuse them.
 func (s *Source) checkDates() {
 	for _, sl := range s.slots() {
+		if reason := large(sl.cur.Load()); reason != "" {
+			s.warn(sl.key, sl.files.Cert, reason)
+		}
 		if reason := certfile.Dates(oldChain(sl.cur.Load()), s.env.now()); reason != "" && sl.files.Cert != "" {
 			s.warn(sl.key, sl.files.Cert, reason)
 		}
@@ -136,12 +145,12 @@ func (s *Source) checkModes() {
 }
 
 // checkUse warns of suites that fit no certificate.
-func (s *Source) checkUse(sites map[string]*site, table *sni.Table[*host]) {
+func (s *Source) checkUse(sites map[string]*site, table *hosts) {
 	for _, st := range sites {
 		if st.listed == nil || s.versions&^bit(tls.VersionTLS13) == 0 {
 			continue
 		}
-		h, ok := table.At(st.pattern)
+		h, ok := table.names.At(st.pattern)
 		if !ok {
 			continue
 		}
@@ -214,6 +223,10 @@ type Verdict = trust.Verdict
 // Denied is the error that says why a client may not come in by its
 // certificate.
 type Denied = trust.Denied
+
+// ErrRevoked is wrapped by the error about a certificate that a list or a
+// responder calls revoked.
+var ErrRevoked = trust.ErrRevoked
 
 // Judge decides by the rules of this moment whether the client of a finished
 // handshake may come in, or stay. Handshakes are judged by themselves; call it

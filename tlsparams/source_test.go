@@ -160,12 +160,19 @@ func TestALPNFollowsTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for want, offer := range map[string][]string{"bb": {"bb", "aa"}, "aa": {"zz", "aa", "bb"}, "": {"zz"}} {
+	for want, offer := range map[string][]string{"bb": {"bb", "aa"}, "aa": {"zz", "aa", "bb"}, "": nil} {
 		c := anyClient()
 		c.NextProtos = offer
 		srv, _, err := shake(t, s, c)
 		if err != nil || srv.NegotiatedProtocol != want {
 			t.Errorf("offer %q: got %q, %v; want %q", offer, srv.NegotiatedProtocol, err, want)
+		}
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c := anyClient()
+		c.MinVersion, c.MaxVersion, c.NextProtos = version, version, []string{"zz"}
+		if _, _, err := shake(t, s, c); err == nil || !strings.Contains(err.Error(), "no application protocol") {
+			t.Errorf("TLS %x, nothing in common: %v", version, err)
 		}
 	}
 	hello := &tls.ClientHelloInfo{SupportedProtos: []string{"bb", "aa"}}

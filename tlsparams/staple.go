@@ -82,6 +82,11 @@ func (s *Source) loadStapleFile() error {
 	if err != nil {
 		return s.p.fail(s.env.Where, "SSL_ocsp_staple_file", f, "cannot be used: "+err.Error(), err)
 	}
+	stapled := *c
+	stapled.OCSPStaple = data
+	if reason := tooLarge(&stapled); reason != "" {
+		return s.p.fail(s.env.Where, "SSL_ocsp_staple_file", f, reason, nil)
+	}
 	s.named[i].staple(c, data)
 	return nil
 }
@@ -175,6 +180,11 @@ func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *
 	}
 	if resp.Status != ocsp.Good {
 		return nil, nil, fmt.Errorf("the responder says that our certificate is not good (status %d)", resp.Status)
+	}
+	stapled := *c
+	stapled.OCSPStaple = der
+	if reason := tooLarge(&stapled); reason != "" {
+		return nil, nil, errors.New("the certificate " + reason)
 	}
 	return der, resp, nil
 }

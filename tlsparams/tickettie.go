@@ -1,6 +1,7 @@
 package tlsparams
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
 	"errors"
@@ -30,7 +31,8 @@ func (s *Source) binding(st *site, serverName string) []byte {
 // tieTickets makes c's tickets open only where they were issued. When an
 // authority, list, pin or allow list changes, the site's digest does, and all
 // its tickets lead to full handshakes.
-func (s *Source) tieTickets(c *tls.Config, st *site) {
+func (g *generation) tieTickets(c *tls.Config, st *site) {
+	s := g.src
 	if s.p.TicketLife < 0 {
 		c.SessionTicketsDisabled = true
 		return
@@ -41,9 +43,15 @@ func (s *Source) tieTickets(c *tls.Config, st *site) {
 			return nil, err
 		}
 		defer clear(plain)
+		if len(plain) > maxSession {
+			return noTicket(cs.Version)
+		}
 		return s.tickets.Seal(plain, s.binding(st, cs.ServerName), s.env.now())
 	}
 	c.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		if _, ok := g.certs.find(cs.ServerName, nil); !ok && cs.ServerName != "" {
+			return nil, nil // the name is gone: no session may outlive it
+		}
 		plain := s.tickets.Open(ticket, s.binding(st, cs.ServerName), s.env.now())
 		if plain == nil {
 			return nil, nil
@@ -54,6 +62,27 @@ func (s *Source) tieTickets(c *tls.Config, st *site) {
 		}
 		return ss, nil
 	}
+}
+
+// maxSession is the largest session that goes into a ticket, in bytes. A
+// session holds the client's chain of certificates, and the client decides how
+// long that is. A ticket holds 65,535 bytes, but the hello that brings it back
+// has to hold it beside everything else, and larger records than these are
+// refused by many.
+const maxSession = 16 << 10
+
+// noTicket is what a client gets whose session is too large for a ticket.
+// crypto/tls cannot leave the message out once the handshake is here, and an
+// error would end the handshake. TLS 1.2 has an empty ticket for this
+// (RFC 5077, section 3.3). TLS 1.3 has none, so that the client gets a random
+// one, which no key opens: it leads to a full handshake, as no ticket does.
+func noTicket(version uint16) ([]byte, error) {
+	if version < tls.VersionTLS13 {
+		return nil, nil
+	}
+	t := make([]byte, 32)
+	rand.Read(t)
+	return t, nil
 }
 
 // loadTicketKeys reads the key files; the first key of the first one seals.

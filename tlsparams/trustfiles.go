@@ -99,9 +99,12 @@ func (b *siteBuilder) roots() {
 	} else if !b.c.ForceFingerprint && !b.c.anyAllow() {
 		b.warn("SSL_verify_mode", "", "asks for client certificates, and each that an authority of the system has signed is accepted; name yours with SSL_ca_file")
 	}
+	key := "SSL_ca_file"
 	if b.c.ClientCAFile != "" {
-		st.names, _ = b.pool([]trustFile{{"SSL_client_ca_file", b.c.ClientCAFile, true}})
+		key = "SSL_client_ca_file"
+		st.names, _ = b.pool([]trustFile{{key, b.c.ClientCAFile, true}})
 	}
+	b.boundNames(key)
 }
 
 func (b *siteBuilder) pool(files []trustFile) (*x509.CertPool, int) {

@@ -304,14 +304,14 @@ func TestTicketsAcrossServers(t *testing.T) {
 	}
 }
 
-// With SSL_startHandshake 0 clients begin without TLS.
+// With SSL_startHandshake 0 clients begin without TLS, and nothing that the
+// command serves starts it: no such port is opened.
 func TestStartHandshake(t *testing.T) {
 	b := newTLSBed(t)
-	s := b.start(t, "--SSL_startHandshake", "0")
-	p := run(t, "socat", "-", "TCP:"+s.addr(0))
-	p.echoes()
-	p.all()
-	s.stop()
+	for _, serves := range [][]string{nil, {"--echo", "raw"}, {"--proxy_to", "127.0.0.1:9"}, {"--", "/bin/cat"}} {
+		args := append([]string{"--port", "127.0.0.1:0/ssl", "--SSL_cert_file", b.one.file, "--SSL_startHandshake", "0"}, serves...)
+		refuses(t, 2, "port 127.0.0.1:0/ssl: SSL_startHandshake 0 lets clients begin in plain text", args...)
+	}
 }
 
 // TestRulesChangeWhileConnected changes who may come in, each time so that ann

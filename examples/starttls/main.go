@@ -138,7 +138,7 @@ func (s *session) data() error {
 
 func main() {
 	listen := flag.String("port", "127.0.0.1:2525/ssl", "port to listen on")
-	s := &netserver.Server{Handler: netserver.HandlerFunc(serve)}
+	s := &netserver.Server{Handler: netserver.StartsTLS(netserver.HandlerFunc(serve))}
 	flag.StringVar(&s.Config.TLS.CertFile, "cert", "", "file of certificate and key (default: a certificate made in memory, on loopback)")
 	flag.Parse()
 	ports, err := port.Parse(*listen, port.Defaults{})

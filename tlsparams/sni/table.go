@@ -71,20 +71,27 @@ func (t *Table[T]) At(pattern string) (v T, ok bool) {
 // Find returns the value for a client that asks for name, "" if it names
 // none: the exact one, else the wildcard's, else the default.
 func (t *Table[T]) Find(name string) (v T, ok bool) {
-	if name != "" {
-		name = Normal(name)
-		if v, ok = t.exact[name]; ok {
-			return v, true
-		}
-		if t.wildcard != nil {
-			if dot := strings.IndexByte(name, '.'); dot > 0 {
-				if v, ok = t.wildcard[name[dot:]]; ok {
-					return v, true
-				}
-			}
-		}
+	if v, ok = t.Own(name); ok {
+		return v, true
 	}
 	return t.byDef, t.hasDef
+}
+
+// Own is Find without the default.
+func (t *Table[T]) Own(name string) (v T, ok bool) {
+	if name == "" {
+		return v, false
+	}
+	name = Normal(name)
+	if v, ok = t.exact[name]; ok {
+		return v, true
+	}
+	if t.wildcard != nil {
+		if dot := strings.IndexByte(name, '.'); dot > 0 {
+			v, ok = t.wildcard[name[dot:]]
+		}
+	}
+	return v, ok
 }
 
 // Len returns how many names, wildcards and defaults the table holds.
