@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/tlsparams"
+	"netserver/tlsparams/certfile"
 )
 
 // checked is what --check prints.
@@ -118,23 +118,12 @@ func readChain(file string) ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cert: %w", err)
 	}
-	var chain []*x509.Certificate
-	for {
-		var b *pem.Block
-		if b, data = pem.Decode(data); b == nil {
-			break
-		}
-		if b.Type != "CERTIFICATE" {
-			continue
-		}
-		c, err := x509.ParseCertificate(b.Bytes)
-		if err != nil {
-			return nil, fmt.Errorf("cert %s: %w", file, err)
-		}
-		chain = append(chain, c)
+	chain, err := certfile.Authorities(data)
+	if err != nil {
+		return nil, fmt.Errorf("cert %s %w", file, err)
 	}
 	if len(chain) == 0 {
-		return nil, fmt.Errorf("cert %s: there is no PEM certificate in it", file)
+		return nil, fmt.Errorf("cert %s: there is no certificate in it", file)
 	}
 	return chain, nil
 }

@@ -242,9 +242,12 @@ func (k *keeper) withhold(path string, data []byte, err error) ([]byte, error) {
 	if slices.Contains(k.secrets, filepath.Clean(path)) {
 		return nil, errWithheld
 	}
-	rest, ok := certfile.WithoutKeys(data)
-	if !ok {
+	rest, err := certfile.WithoutKeys(data)
+	switch {
+	case errors.Is(err, certfile.ErrKey):
 		return nil, errWithheld
+	case err != nil:
+		return nil, fmt.Errorf("it %w", err)
 	}
 	return rest, nil
 }

@@ -269,7 +269,13 @@ func (b *siteBuilder) lists() {
 		}
 		sum := sha256.Sum256(data)
 		count, err := b.addList(l, f.path, sum, data)
-		if err != nil && f.must {
+		if err != nil && !f.must {
+			// In a directory, or where authorities are, there may be one in DER.
+			if _, certErr := x509.ParseCertificate(data); certErr == nil {
+				continue
+			}
+		}
+		if err != nil {
 			b.fail(f.key, f.path, err.Error(), err)
 			continue
 		}

@@ -1,20 +1,18 @@
 package tlsparams
 
 import (
-	"bytes"
 	"crypto/x509"
-	"encoding/pem"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"netserver/tlsparams/certfile"
 )
 
-// A trustFile is one to read: must is set for those named by themselves, and
-// not for those found in a directory, which may hold other things.
+// A trustFile is one to read: must is set for those that have to hold what is
+// looked for. A file found in a directory may hold other things; what is
+// damaged is an error there too.
 type trustFile struct {
 	key, path string
 	must      bool
@@ -38,9 +36,6 @@ func (b *siteBuilder) follow(path string) {
 	}
 }
 
-// hashName is how openssl rehash names certificates and lists.
-var hashName = regexp.MustCompile(`^[0-9a-f]{8}\.(r?)[0-9]+$`)
-
 // inDirs lists the files of directories that may hold certificates, or lists.
 func (b *siteBuilder) inDirs(key string, dirs []string, lists bool) []trustFile {
 	var out []trustFile
@@ -52,20 +47,19 @@ func (b *siteBuilder) inDirs(key string, dirs []string, lists bool) []trustFile 
 			continue
 		}
 		for _, e := range entries {
-			name := e.Name
-			path := filepath.Join(dir, name)
-			if e.Gone || e.Dir || strings.HasPrefix(name, ".") {
-				continue
+			read, must := certfile.AuthorityName(e.Name), false
+			if lists {
+				read, must = certfile.ListName(e.Name)
 			}
-			ext := strings.ToLower(filepath.Ext(name))
-			m := hashName.FindStringSubmatch(name)
+			path := filepath.Join(dir, e.Name)
 			switch {
-			case m != nil && (m[1] == "r") == lists,
-				lists && (ext == ".crl" || ext == ".pem"),
-				!lists && m == nil && slices.Contains([]string{".pem", ".crt", ".cer"}, ext):
-				// A file made for lists that cannot be read as one is an error:
-				// someone's revocation would be lost.
-				out = append(out, trustFile{key, path, lists && (m != nil || ext == ".crl")})
+			case !read || e.Dir:
+			case e.Gone && !must:
+				// Debian leaves such links behind for authorities that it has
+				// dropped. Fewer are trusted by that, not more.
+				b.warn(key, path, "is a link that leads nowhere")
+			default:
+				out = append(out, trustFile{key, path, must})
 			}
 		}
 	}
@@ -76,6 +70,9 @@ func (b *siteBuilder) crlFiles() []trustFile {
 	var out []trustFile
 	for _, f := range b.c.CRLFiles {
 		out = append(out, trustFile{"SSL_crl_file", f, true})
+	}
+	for _, f := range b.c.CAFiles {
+		out = append(out, trustFile{"SSL_ca_file", f, false})
 	}
 	out = append(out, b.inDirs("SSL_crl_path", b.c.CRLPath, true)...)
 	return append(out, b.inDirs("SSL_ca_path", b.c.CAPath, true)...)
@@ -115,9 +112,9 @@ func (b *siteBuilder) pool(files []trustFile) (*x509.CertPool, int) {
 			continue
 		}
 		b.note(f.key, data)
-		certs, err := parseCAs(data)
-		if err != nil && f.must {
-			b.fail(f.key, f.path, "holds a damaged certificate: "+err.Error(), err)
+		certs, err := certfile.Authorities(data)
+		if err != nil {
+			b.fail(f.key, f.path, err.Error(), err)
 			continue
 		}
 		if len(certs) == 0 && f.must {
@@ -129,32 +126,4 @@ func (b *siteBuilder) pool(files []trustFile) (*x509.CertPool, int) {
 		}
 	}
 	return pool, n
-}
-
-// parseCAs reads certificates in PEM, or one in DER.
-func parseCAs(data []byte) ([]*x509.Certificate, error) {
-	var certs []*x509.Certificate
-	rest := data
-	for {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if !strings.HasSuffix(block.Type, "CERTIFICATE") {
-			continue
-		}
-		c, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		certs = append(certs, c)
-	}
-	if len(certs) == 0 && !bytes.Contains(data, []byte("-----BEGIN ")) {
-		c, err := x509.ParseCertificate(data)
-		if err != nil {
-			return nil, err
-		}
-		certs = append(certs, c)
-	}
-	return certs, nil
 }

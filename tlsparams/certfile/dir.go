@@ -3,7 +3,6 @@ package certfile
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -72,15 +71,18 @@ func (l *Loader) Scan(dir string) ([]Files, error) {
 		case e.Gone:
 			return nil, osError(path, os.ErrNotExist)
 		case e.Dir:
-			list = append(list, l.scanSub(path)...)
+			sub, err := l.scanSub(path)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, sub...)
 			continue
 		}
-		ext := filepath.Ext(e.Name)
-		if !slices.Contains([]string{".pem", ".crt", ".cer", ".der", ".p12", ".pfx"}, strings.ToLower(ext)) {
+		if !Served(e.Name) {
 			continue
 		}
 		f := Files{Cert: path}
-		if key := strings.TrimSuffix(e.Name, ext) + ".key"; names[key] {
+		if key := KeyName(e.Name); names[key] {
 			f.Key = filepath.Join(dir, key)
 		}
 		list = append(list, f)
@@ -91,19 +93,29 @@ func (l *Loader) Scan(dir string) ([]Files, error) {
 	return list, nil
 }
 
-func (l *Loader) scanSub(dir string) []Files {
+// scanSub looks into a directory of the one that is scanned. One with other
+// things in it is passed over; one that cannot be read, or with half a pair, is
+// not, as a name would be served no more.
+func (l *Loader) scanSub(dir string) ([]Files, error) {
 	entries, err := l.List(dir)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	there := make(map[string]bool)
-	for _, e := range entries {
-		there[e.Name] = !e.Gone
+	there := make(map[string]*Entry)
+	for i := range entries {
+		there[entries[i].Name] = &entries[i]
 	}
-	for _, f := range []Files{{"fullchain.pem", "privkey.pem"}, {"tls.crt", "tls.key"}} {
-		if there[f.Cert] && there[f.Key] {
-			return []Files{{filepath.Join(dir, f.Cert), filepath.Join(dir, f.Key)}}
+	for _, f := range SubNames() {
+		cert, key := there[f.Cert], there[f.Key]
+		if cert == nil {
+			continue
 		}
+		for name, e := range map[string]*Entry{f.Cert: cert, f.Key: key} {
+			if e == nil || e.Gone {
+				return nil, osError(filepath.Join(dir, name), os.ErrNotExist)
+			}
+		}
+		return []Files{{filepath.Join(dir, f.Cert), filepath.Join(dir, f.Key)}}, nil
 	}
-	return nil
+	return nil, nil
 }

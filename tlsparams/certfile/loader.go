@@ -67,7 +67,9 @@ func (l *Loader) Parse(certFile string, certData []byte, keyFile string, keyData
 	}
 	switch {
 	case keyData != nil:
-		p.Key, err = l.parseKey(RoleKey, keyFile, splitPEM(keyData), keyData)
+		if b, err = splitPEM(RoleKey, keyFile, keyData); err == nil {
+			p.Key, err = l.parseKey(RoleKey, keyFile, b, keyData)
+		}
 	case p.Key == nil && len(b.keys) == 0:
 		return nil, bad(RoleCert, certFile, "holds no private key; add it to the file or name its file with SSL_key_file")
 	case p.Key == nil:
@@ -90,7 +92,10 @@ func (l *Loader) Parse(certFile string, certData []byte, keyFile string, keyData
 
 // parseCert reads a chain as PEM, DER or PKCS#12; the last may bring the key.
 func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, blocks, error) {
-	b := splitPEM(data)
+	b, err := splitPEM(RoleCert, file, data)
+	if err != nil {
+		return nil, b, err
+	}
 	if len(b.certs) > 0 {
 		chain, err := parseChain(file, b.certs)
 		return &Pair{Chain: chain}, b, err
@@ -98,10 +103,8 @@ func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, block
 	switch {
 	case len(b.keys) > 0:
 		return nil, b, bad(RoleCert, file, "holds a private key but no certificate; were SSL_cert_file and SSL_key_file swapped?")
-	case len(b.other) > 0:
-		return nil, b, bad(RoleCert, file, "holds no certificate but: %s", b.other[0])
-	case looksPEM(data):
-		return nil, b, bad(RoleCert, file, "is damaged or cut short: no complete PEM block in it")
+	case b.pem:
+		return nil, b, bad(RoleCert, file, "holds no certificate but: %s", b.idle)
 	}
 	if c, err := x509.ParseCertificate(data); err == nil {
 		return &Pair{Chain: []*x509.Certificate{c}}, b, nil
@@ -117,16 +120,15 @@ func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, block
 }
 
 func (l *Loader) parseKey(role Role, file string, b blocks, data []byte) (crypto.Signer, error) {
-	if len(b.keys) > 0 {
-		return l.keyBlock(role, file, b.keys[0])
-	}
 	switch {
+	case len(b.keys) > 1:
+		return nil, bad(role, file, "holds %d private keys (lines %d and %d); leave the one that belongs to the certificate", len(b.keys), b.keys[0].Line, b.keys[1].Line)
+	case len(b.keys) > 0:
+		return l.keyBlock(role, file, &b.keys[0])
 	case len(b.certs) > 0:
 		return nil, bad(role, file, "holds a certificate but no private key")
-	case len(b.other) > 0:
-		return nil, bad(role, file, "holds no private key but: %s", b.other[0])
-	case looksPEM(data):
-		return nil, bad(role, file, "is damaged or cut short: no complete PEM block in it")
+	case b.pem:
+		return nil, bad(role, file, "holds no private key but: %s", b.idle)
 	}
 	if k, reason := parseKeyDER(data); reason == "" {
 		return k, nil

@@ -5,12 +5,13 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
 	"sync"
 	"time"
+
+	"netserver/tlsparams/certfile"
 )
 
 // A list is one CRL, as small as checking needs it.
@@ -23,8 +24,8 @@ type list struct {
 	number   *big.Int
 	base     *big.Int // of a delta list: the number it builds on; else nil
 	this     time.Time
-	next     time.Time // zero: no end
-	serials  map[string]uint8
+	next     time.Time       // zero: no end
+	serials  map[string]bool // true: taken off the list again
 	onlyUser bool
 	onlyCA   bool
 	points   []string // the distribution points it is complete for; none: all
@@ -36,58 +37,60 @@ type list struct {
 	wrong    [32]byte // digest of the last key that did not fit
 }
 
-// Parse reads the lists in data: PEM, any number, or one in DER. The error
-// follows the file's name.
+// parseLists reads the lists in data: PEM, any number, or one in DER. Other
+// things may stand beside them in PEM. The error follows the file's name.
 func parseLists(file string, data []byte) ([]*list, error) {
-	var out []*list
-	rest, found := data, false
-	for {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			break
-		}
-		found = true
-		if b.Type != "X509 CRL" {
-			continue // CA files may stand in the same directory
-		}
-		l, err := parseList(file, b.Bytes)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, l)
-	}
-	switch {
-	case found:
-		return out, nil
-	case bytes.Contains(data, []byte("-----BEGIN ")):
-		return nil, errors.New("is damaged or cut short: no complete PEM block in it")
-	}
-	l, err := parseList(file, data)
+	blocks, err := certfile.Blocks(data)
 	if err != nil {
 		return nil, err
 	}
-	return []*list{l}, nil
+	if blocks == nil {
+		l, err := parseList(file, data)
+		if err != nil {
+			return nil, fmt.Errorf("holds no revocation list, or one that cannot be used: %w", err)
+		}
+		return []*list{l}, nil
+	}
+	var out []*list
+	for i := range blocks {
+		b := &blocks[i]
+		if reason := b.Opaque(); reason != "" {
+			return nil, errors.New(reason)
+		}
+		if b.Type != "X509 CRL" {
+			continue // authorities may stand in the same file
+		}
+		l, err := parseList(file, b.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("holds a revocation list in line %d that cannot be used: %w", b.Line, err)
+		}
+		out = append(out, l)
+	}
+	return out, nil
 }
 
 var (
 	oidDelta = asn1.ObjectIdentifier{2, 5, 29, 27}
 	oidPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
 	oidAKI   = asn1.ObjectIdentifier{2, 5, 29, 35}
+
+	oidReason     = asn1.ObjectIdentifier{2, 5, 29, 21}
+	oidInvalidity = asn1.ObjectIdentifier{2, 5, 29, 24}
 )
 
 func parseList(file string, der []byte) (*list, error) {
-	crl, err := x509.ParseRevocationList(der)
+	crl, err := parseCRL(der)
 	if err != nil {
-		return nil, fmt.Errorf("holds no revocation list, or a damaged one: %w", err)
+		return nil, err
 	}
 	if len(crl.Raw) != len(der) {
-		return nil, fmt.Errorf("holds something after the revocation list of %s", crl.Issuer)
+		return nil, fmt.Errorf("there is something after the list of %s", crl.Issuer)
 	}
 	l := &list{
 		file: file, issuer: string(crl.RawIssuer), name: crl.Issuer.String(), keyID: string(crl.AuthorityKeyId),
 		number: crl.Number, this: crl.ThisUpdate, next: crl.NextUpdate,
 		tbs: bytes.Clone(crl.RawTBSRevocationList), sig: bytes.Clone(crl.Signature), algo: crl.SignatureAlgorithm,
-		serials: make(map[string]uint8, len(crl.RevokedCertificateEntries)),
+		serials: make(map[string]bool, len(crl.RevokedCertificateEntries)),
 	}
 	for _, e := range crl.Extensions {
 		switch {
@@ -100,20 +103,37 @@ func parseList(file string, der []byte) (*list, error) {
 				return nil, err
 			}
 		case e.Critical && !e.Id.Equal(oidAKI):
-			return nil, fmt.Errorf("holds a list of %s with a critical extension that is not known here (%s)", l.name, e.Id)
+			return nil, fmt.Errorf("the list of %s has a critical extension that is not known here (%s)", l.name, e.Id)
 		}
 	}
 	for i := range crl.RevokedCertificateEntries {
-		e := &crl.RevokedCertificateEntries[i]
-		l.serials[string(e.SerialNumber.Bytes())] = uint8(e.ReasonCode)
+		if err := l.add(&crl.RevokedCertificateEntries[i]); err != nil {
+			return nil, err
+		}
 	}
 	return l, nil
+}
+
+// removeFromCRL is the reason code that takes a certificate off the list.
+const removeFromCRL = 8
+
+// add takes an entry. One that is listed twice is revoked if one entry says so.
+func (l *list) add(e *x509.RevocationListEntry) error {
+	for _, x := range e.Extensions {
+		if x.Critical && !x.Id.Equal(oidReason) && !x.Id.Equal(oidInvalidity) {
+			return fmt.Errorf("the list of %s has an entry with a critical extension that is not known here (%s)", l.name, x.Id)
+		}
+	}
+	serial := string(e.SerialNumber.Bytes())
+	removed, twice := l.serials[serial]
+	l.serials[serial] = e.ReasonCode == removeFromCRL && (removed || !twice)
+	return nil
 }
 
 func (l *list) delta(value []byte) error {
 	l.base = new(big.Int)
 	if rest, err := asn1.Unmarshal(value, &l.base); err != nil || len(rest) > 0 {
-		return fmt.Errorf("holds a delta list of %s with a damaged base number", l.name)
+		return fmt.Errorf("the delta list of %s has a damaged base number", l.name)
 	}
 	return nil
 }
@@ -132,10 +152,10 @@ func (l *list) scope(value []byte) error {
 		OnlyAttr bool           `asn1:"optional,tag:5"`
 	}
 	if rest, err := asn1.Unmarshal(value, &idp); err != nil || len(rest) > 0 {
-		return fmt.Errorf("holds a list of %s with a damaged distribution point", l.name)
+		return fmt.Errorf("the list of %s has a damaged distribution point", l.name)
 	}
 	if idp.Indirect || idp.OnlyAttr || idp.Reasons.BitLength > 0 || len(idp.Point.Relative.FullBytes) > 0 {
-		return fmt.Errorf("holds a list of %s for other issuers, for some reasons only or for attributes, which is not handled", l.name)
+		return fmt.Errorf("the list of %s is for other issuers, for some reasons only or for attributes, which is not handled", l.name)
 	}
 	l.onlyUser, l.onlyCA = idp.OnlyUser, idp.OnlyCA
 	for _, n := range idp.Point.FullName {
@@ -144,9 +164,16 @@ func (l *list) scope(value []byte) error {
 		}
 	}
 	if len(idp.Point.FullName) > 0 && len(l.points) == 0 {
-		return fmt.Errorf("holds a list of %s for a distribution point that is no URI, which is not handled", l.name)
+		return fmt.Errorf("the list of %s is for a distribution point that is no URI, which is not handled", l.name)
 	}
 	return nil
+}
+
+func (l *list) kind() string {
+	if l.base != nil {
+		return "delta revocation list"
+	}
+	return "revocation list"
 }
 
 // covers tells whether the list would name c if c were revoked.
@@ -192,4 +219,6 @@ func (l *list) signed(issuer *x509.Certificate) bool {
 	return true
 }
 
-func (l *list) expired(now time.Time) bool { return !l.next.IsZero() && now.After(l.next) }
+// expired tells whether the list has ended: at its end it has, as for OpenSSL,
+// so that who looks again at that moment finds it so.
+func (l *list) expired(now time.Time) bool { return !l.next.IsZero() && !now.Before(l.next) }

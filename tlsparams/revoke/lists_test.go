@@ -1,6 +1,7 @@
 package revoke
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -123,6 +124,10 @@ func TestDeltas(t *testing.T) {
 	delta := func(number, base int64, serials ...int64) []byte {
 		return a.list(t, x509.RevocationList{Number: big.NewInt(number), ExtraExtensions: []pkix.Extension{ext(t, oidDelta, big.NewInt(base))}}, serials...)
 	}
+	ended := func(number, base int64, serials ...int64) []byte {
+		return a.list(t, x509.RevocationList{Number: big.NewInt(number), ThisUpdate: now.Add(-time.Hour), NextUpdate: now,
+			ExtraExtensions: []pkix.Extension{ext(t, oidDelta, big.NewInt(base))}}, serials...)
+	}
 	base := a.list(t, x509.RevocationList{Number: big.NewInt(5)}, 10)
 	for _, c := range []struct {
 		name   string
@@ -135,9 +140,21 @@ func TestDeltas(t *testing.T) {
 		{"delta adds", [][]byte{base, delta(6, 5, 11)}, 11, "revoked"},
 		{"delta removes", [][]byte{base, delta(6, 5, -10)}, 10, "good"},
 		{"newest delta wins", [][]byte{base, delta(7, 5, -10), delta(6, 5, 11)}, 11, "good"},
-		{"delta for a newer base", [][]byte{base, delta(9, 8, 11)}, 11, "good"},
+		{"delta for a newer base", [][]byte{base, delta(9, 8, 11)}, 11, "revoked"},
+		{"delta for a newer base, other", [][]byte{base, delta(9, 8, 11)}, 12, "good"},
+		{"delta for a newer base removes", [][]byte{base, delta(9, 8, -10)}, 10, "revoked"},
+		{"ended delta adds", [][]byte{base, ended(6, 5, 11)}, 11, "revoked"},
+		{"ended delta removes", [][]byte{base, ended(6, 5, -10)}, 10, "revoked"},
+		{"ended delta, other", [][]byte{base, ended(6, 5, 11)}, 12, "no answer"},
+		{"ended delta, newer one", [][]byte{base, ended(6, 5, 11), delta(7, 5, 11)}, 12, "good"},
+		{"ended delta, newer base", [][]byte{base, ended(6, 5, 11), a.list(t, x509.RevocationList{Number: big.NewInt(7), ThisUpdate: now.Add(-time.Second)})}, 11, "good"},
+		{"delta from the future", [][]byte{base, a.list(t, x509.RevocationList{Number: big.NewInt(6), ThisUpdate: now.Add(time.Second),
+			ExtraExtensions: []pkix.Extension{ext(t, oidDelta, big.NewInt(5))}}, 11)}, 11, "good"},
 		{"delta older than the base", [][]byte{base, delta(4, 3, 11)}, 11, "good"},
 		{"delta alone", [][]byte{delta(6, 5, 11)}, 10, "no answer"},
+		{"delta alone, listed", [][]byte{delta(6, 5, 11)}, 11, "revoked"},
+		{"listed twice", [][]byte{a.list(t, x509.RevocationList{}, -10, 10)}, 10, "revoked"},
+		{"listed twice, other order", [][]byte{a.list(t, x509.RevocationList{}, 10, -10)}, 10, "revoked"},
 		{"newer base wins", [][]byte{base, a.list(t, x509.RevocationList{Number: big.NewInt(6), ThisUpdate: now.Add(-time.Second)})}, 10, "good"},
 		{"base from the future", [][]byte{base, a.list(t, x509.RevocationList{Number: big.NewInt(6), ThisUpdate: now.Add(time.Second)})}, 10, "revoked"},
 	} {
@@ -214,7 +231,8 @@ func TestBrokenLists(t *testing.T) {
 	a := newAuthority(t, "ca")
 	der := a.list(t, x509.RevocationList{}, 1, 2, 3)
 	text := pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der})
-	for name, data := range map[string][]byte{"empty": {}, "garbage": []byte("x"), "cut": der[:len(der)-1], "more": append(append([]byte{}, der...), 0), "cut PEM": text[:60]} {
+	for name, data := range map[string][]byte{"empty": {}, "garbage": []byte("x"), "cut": der[:len(der)-1], "more": append(append([]byte{}, der...), 0), "cut PEM": text[:60],
+		"second cut": append(bytes.Clone(text), text[:len(text)-9]...), "joined": append(bytes.TrimSpace(text), text...)} {
 		if n, err := (&Lists{}).Add("f", [32]byte{}, data); err == nil || n != 0 {
 			t.Errorf("%s: %d lists, %v", name, n, err)
 		}
@@ -224,11 +242,56 @@ func TestBrokenLists(t *testing.T) {
 	}
 }
 
+// TestJudgedAgain: an answer holds until a list ends or one that is there
+// begins, whatever the policy.
+func TestJudgedAgain(t *testing.T) {
+	a := newAuthority(t, "ca")
+	in := func(d time.Duration) time.Time { return now.Add(d) }
+	ends := a.list(t, x509.RevocationList{Number: big.NewInt(5), NextUpdate: in(time.Hour)})
+	delta := a.list(t, x509.RevocationList{Number: big.NewInt(6), NextUpdate: in(30 * time.Minute), ExtraExtensions: []pkix.Extension{ext(t, oidDelta, big.NewInt(5))}})
+	future := a.list(t, x509.RevocationList{Number: big.NewInt(7), ThisUpdate: in(10 * time.Minute), NextUpdate: in(2 * time.Hour)}, 9)
+	for _, c := range []struct {
+		name   string
+		policy Policy
+		ders   [][]byte
+		want   time.Duration
+	}{
+		{"end", Closed, [][]byte{ends}, time.Hour},
+		{"end of the delta", Closed, [][]byte{ends, delta}, 30 * time.Minute},
+		{"beginning", Closed, [][]byte{ends, delta, future}, 10 * time.Minute},
+		{"beginning, expired", Expired, [][]byte{ends, future}, 10 * time.Minute},
+		{"beginning, open", Open, [][]byte{future}, 10 * time.Minute},
+	} {
+		l := lists(t, &Lists{Policy: c.policy}, c.ders...)
+		leaf := a.leaf(t, 9)
+		until, err := l.Check(context.Background(), []*x509.Certificate{leaf, a.cert}, now)
+		if err != nil || !until.Equal(in(c.want)) {
+			t.Errorf("%s: until %v, %v", c.name, until.Sub(now), err)
+		}
+		_, err = l.Check(context.Background(), []*x509.Certificate{leaf, a.cert}, until)
+		if revoked := errors.Is(err, trust.ErrRevoked); revoked != (c.want == 10*time.Minute) || err == nil {
+			t.Errorf("%s: at that moment: %v", c.name, err)
+		}
+	}
+	l := lists(t, &Lists{}, future)
+	if _, err := l.Check(context.Background(), []*x509.Certificate{a.leaf(t, 8), a.cert}, now); err == nil || !strings.Contains(err.Error(), "begins on") {
+		t.Error(err)
+	}
+	if got := lists(t, &Lists{}, ends, delta).Stale(in(40*time.Minute), 0); len(got) != 1 || !strings.Contains(got[0], "delta revocation list") {
+		t.Error(got)
+	}
+	if got := lists(t, &Lists{}, ends, future).Stale(in(70*time.Minute), 0); len(got) != 0 {
+		t.Error("a list that another has followed is warned of:", got)
+	}
+}
+
 func FuzzLists(f *testing.F) {
 	a := newAuthority(f, "ca")
 	der := a.list(f, x509.RevocationList{ExtraExtensions: []pkix.Extension{ext(f, oidDelta, big.NewInt(1)), ext(f, oidPoint, idp{OnlyUser: true})}}, 1, 2)
 	f.Add(der)
 	f.Add(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: der}))
+	f.Add(a.v1(f, v1List{Next: now.Add(time.Hour).UTC(), Revoked: []v1Entry{{Serial: big.NewInt(2), Date: now.UTC()}}}))
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: a.list(f, x509.RevocationList{}, 2)}))
 	leaf := a.leaf(f, 2)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l := &Lists{}

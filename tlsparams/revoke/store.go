@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"netserver/tlsparams/certfile"
@@ -73,12 +74,24 @@ func (s *Lists) Stale(now time.Time, ahead time.Duration) []string {
 	var out []string
 	for _, lists := range s.byIssuer {
 		for _, l := range lists {
-			if l.base == nil && l.expired(now.Add(ahead)) {
-				out = append(out, fmt.Sprintf("%s holds a revocation list of %s that ends on %s", l.file, l.name, l.next.UTC().Format(time.DateTime)))
+			if l.expired(now.Add(ahead)) && !s.outdone(l, now) {
+				out = append(out, fmt.Sprintf("%s holds a %s of %s that ends on %s", l.file, l.kind(), l.name, l.next.UTC().Format(time.DateTime)))
 			}
 		}
 	}
 	return out
+}
+
+// outdone tells whether a newer list of the same issuer and for the same
+// certificates has begun, so that nothing is decided by l any more.
+func (s *Lists) outdone(l *list, now time.Time) bool {
+	for _, o := range s.byIssuer[l.issuer] {
+		if o.base == nil && o != l && o.keyID == l.keyID && slices.Equal(o.points, l.points) && o.onlyUser == l.onlyUser && o.onlyCA == l.onlyCA &&
+			!now.Before(o.this) && o.this.After(l.this) {
+			return true
+		}
+	}
+	return false
 }
 
 // Check implements trust.Checker.
@@ -93,50 +106,94 @@ func (s *Lists) Check(_ context.Context, chain []*x509.Certificate, now time.Tim
 		if err != nil {
 			return time.Time{}, err
 		}
-		if until.IsZero() || !u.IsZero() && u.Before(until) {
-			until = u
+		until = earlier(until, u)
+	}
+	return until, nil
+}
+
+// one checks c by the newest list of its issuer and that list's newest delta.
+// The answer holds until one of them ends, or a list that is there already
+// begins.
+func (s *Lists) one(c, issuer *x509.Certificate, now time.Time) (time.Time, error) {
+	base, wrong := s.newest(c, issuer, now)
+	delta, ahead := s.deltas(base, c, issuer, now)
+	if by := revoking(base, delta, ahead, string(c.SerialNumber.Bytes()), now); by != nil {
+		return time.Time{}, fmt.Errorf("%s is %w by the list of %s in %s", trust.Subject(c), trust.ErrRevoked, by.name, by.file)
+	}
+	until := s.begins(c, issuer, now)
+	if base == nil {
+		if s.Policy == Open {
+			return until, nil
+		}
+		return time.Time{}, fmt.Errorf("no revocation list of %s is there for %s; add one to SSL_crl_file or SSL_crl_path%s",
+			certfile.Name(issuer), trust.Subject(c), wrong)
+	}
+	for _, l := range []*list{base, delta} {
+		switch {
+		case l == nil:
+		case !l.expired(now):
+			until = earlier(until, l.next)
+		case s.Policy == Closed:
+			return time.Time{}, fmt.Errorf("the %s of %s in %s ended on %s; replace it, or let it count with SSL_crl_policy expired",
+				l.kind(), l.name, l.file, l.next.UTC().Format(time.DateTime))
 		}
 	}
 	return until, nil
 }
 
-// one checks c by the newest list of its issuer and that list's deltas.
-func (s *Lists) one(c, issuer *x509.Certificate, now time.Time) (time.Time, error) {
-	base, wrong := s.newest(c, issuer, now)
-	if base == nil {
-		if s.Policy == Open {
-			return time.Time{}, nil
-		}
-		return time.Time{}, fmt.Errorf("no revocation list of %s is there for %s; add one to SSL_crl_file or SSL_crl_path%s",
-			certfile.Name(issuer), trust.Subject(c), wrong)
-	}
-	serial := c.SerialNumber.Bytes()
-	reason, listed := base.serials[string(serial)]
-	by := base
-	if d := s.newestDelta(base, c, issuer, now); d != nil {
-		if r, ok := d.serials[string(serial)]; ok {
-			reason, listed, by = r, true, d
+// revoking returns the list that revokes a certificate, or nil. A delta that
+// has ended still revokes; it takes off the base list only what it took off in
+// its time, and that is over. Those ahead of the base list only revoke.
+func revoking(base, delta *list, ahead []*list, serial string, now time.Time) (by *list) {
+	if base != nil {
+		if removed, ok := base.serials[serial]; ok && !removed {
+			by = base
 		}
 	}
-	const removeFromCRL = 8
-	if listed && reason != removeFromCRL {
-		return time.Time{}, fmt.Errorf("%s is %w by the list of %s in %s", trust.Subject(c), trust.ErrRevoked, by.name, by.file)
-	}
-	if base.expired(now) {
-		if s.Policy == Closed {
-			return time.Time{}, fmt.Errorf("the revocation list of %s in %s ended on %s; replace it, or let it count with SSL_crl_policy expired",
-				base.name, base.file, base.next.UTC().Format(time.DateTime))
+	if delta != nil {
+		switch removed, ok := delta.serials[serial]; {
+		case ok && !removed:
+			by = delta
+		case ok && !delta.expired(now):
+			by = nil
 		}
-		return time.Time{}, nil
 	}
-	return base.next, nil
+	for _, l := range ahead {
+		if removed, ok := l.serials[serial]; ok && !removed {
+			by = l
+		}
+	}
+	return by
 }
 
-// newest returns the newest full list that issuer signed and that covers c,
-// one that has begun before one that has not. wrong is a hint if there is none.
+// earlier returns the earlier of two moments; zero is never.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// begins returns when the next list for c that has not begun does; zero: there
+// is none.
+func (s *Lists) begins(c, issuer *x509.Certificate, now time.Time) (at time.Time) {
+	for _, l := range s.byIssuer[string(issuer.RawSubject)] {
+		if now.Before(l.this) && l.covers(c) {
+			at = earlier(at, l.this)
+		}
+	}
+	return at
+}
+
+// newest returns the newest full list that issuer signed and that covers c, of
+// those that have begun. wrong is a hint if there is none.
 func (s *Lists) newest(c, issuer *x509.Certificate, now time.Time) (best *list, wrong string) {
 	for _, l := range s.byIssuer[string(issuer.RawSubject)] {
-		if l.base != nil || now.Before(l.this) || !l.covers(c) {
+		switch {
+		case l.base != nil || !l.covers(c):
+			continue
+		case now.Before(l.this):
+			wrong = fmt.Sprintf(" (the one in %s begins on %s)", l.file, l.this.UTC().Format(time.DateTime))
 			continue
 		}
 		if !l.signed(issuer) {
@@ -150,20 +207,26 @@ func (s *Lists) newest(c, issuer *x509.Certificate, now time.Time) (best *list, 
 	return best, wrong
 }
 
-// newestDelta returns the newest delta list that fits base and has not ended.
-func (s *Lists) newestDelta(base *list, c, issuer *x509.Certificate, now time.Time) (best *list) {
+// deltas returns the newest delta list that fits base, of those that have
+// begun, and those that build on a newer base than is there. They may have
+// ended.
+func (s *Lists) deltas(base *list, c, issuer *x509.Certificate, now time.Time) (best *list, ahead []*list) {
+	var number *big.Int
+	if base != nil {
+		number = base.number
+	}
 	for _, l := range s.byIssuer[string(issuer.RawSubject)] {
-		if l.base == nil || now.Before(l.this) || l.expired(now) || !l.covers(c) {
+		if l.base == nil || now.Before(l.this) || !l.covers(c) || !less(number, l.number) || !l.signed(issuer) {
 			continue
 		}
-		if less(base.number, l.base) || !less(base.number, l.number) || best != nil && !less(best.number, l.number) {
-			continue
-		}
-		if l.signed(issuer) {
+		switch {
+		case base == nil || less(number, l.base):
+			ahead = append(ahead, l)
+		case best == nil || less(best.number, l.number):
 			best = l
 		}
 	}
-	return best
+	return best, ahead
 }
 
 func less(a, b *big.Int) bool {
