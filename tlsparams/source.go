@@ -185,7 +185,13 @@ func (s *Source) ocspChecker(hard bool, responder string) (*revoke.OCSP, error) 
 	if s.ocsp == nil {
 		s.ocsp = make(map[string]*revoke.OCSP)
 	}
-	o := &revoke.OCSP{Hard: hard, Responder: responder, Client: s.env.HTTP}
+	o := &revoke.OCSP{Hard: hard, Responder: responder, Client: s.env.HTTP, Unusable: func(subject string, err error, others int) {
+		then := "the client is let in (SSL_ocsp_check soft)"
+		if hard {
+			then = "the client is denied (SSL_ocsp_check hard)"
+		}
+		s.env.log().Warn("OCSP tells nothing about a client certificate: "+then, "port", s.env.port(), "certificate", subject, "error", err, "others_not_logged", others)
+	}}
 	s.ocsp[key] = o
 	return o, nil
 }

@@ -137,7 +137,7 @@ func (s *Source) stapleOne(ctx context.Context, sl *slot, plan map[*slot]*due) {
 	c := sl.cur.Load()
 	now := s.env.now()
 	d := plan[sl]
-	if d == nil || d.leaf != c.Leaf {
+	if d == nil || !d.leaf.Equal(c.Leaf) { // read again, and the same, it keeps its response
 		d = &due{leaf: c.Leaf}
 		plan[sl] = d
 	}
@@ -158,16 +158,12 @@ func (s *Source) stapleOne(ctx context.Context, sl *slot, plan map[*slot]*due) {
 		return
 	}
 	if sl.staple(c, der) {
-		d.failed, d.ends = false, resp.NextUpdate
-		wait := stapleLong
-		if !resp.NextUpdate.IsZero() {
-			wait = min(wait, max(stapleRetry, resp.NextUpdate.Sub(now)/2))
-		}
-		d.at = now.Add(jitter(wait))
+		d.failed, d.ends = false, resp.Ends
+		d.at = now.Add(jitter(min(stapleLong, max(stapleRetry, resp.Ends.Sub(now)/2))))
 	}
 }
 
-func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *ocsp.Response, error) {
+func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *revoke.Response, error) {
 	issuer := issuerOf(c)
 	if issuer == nil {
 		return nil, nil, errors.New("the certificate's issuer is not in its chain")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -22,7 +23,7 @@ import (
 const (
 	ocspTime     = 5 * time.Second  // for one question
 	ocspMaxBody  = 64 << 10         // of an answer, in bytes
-	ocspMaxKeep  = 24 * time.Hour   // an answer without end, or with a far one
+	ocspMaxKeep  = 24 * time.Hour   // an answer with a far end
 	ocspFailKeep = 30 * time.Second // before a responder that failed is asked again
 	ocspMaxCache = 10000            // answers kept
 	ocspMaxBusy  = 64               // questions under way at once
@@ -35,8 +36,13 @@ type OCSP struct {
 	Hard      bool         // no answer denies; else it passes
 	Responder string       // asked instead of the one that the certificate names; "" for that
 	Client    *http.Client // nil: one that waits 5 seconds at most
+	// Unusable, if set, is told of each question without a usable answer,
+	// soft or hard, and of how many others there were that it was not told
+	// of, where there are many.
+	Unusable func(subject string, err error, others int)
 
 	mu    sync.Mutex
+	lines sample
 	cache map[[32]byte]*answer
 	busy  int
 }
@@ -47,6 +53,21 @@ type answer struct {
 	until   time.Time // until when it is kept
 	revoked bool
 	err     error
+	had     bool // revoked, by the answer before
+	alone   bool // for one client, who could not wait for the answer
+}
+
+// was tells whether the last answer about a certificate is that it is revoked.
+func (a *answer) was() bool {
+	if a == nil {
+		return false
+	}
+	select {
+	case <-a.done:
+		return a.revoked
+	default:
+		return false
+	}
 }
 
 // Check implements trust.Checker for the leaf. It may take seconds; when
@@ -57,6 +78,9 @@ func (o *OCSP) Check(ctx context.Context, chain []*x509.Certificate, now time.Ti
 	}
 	leaf, issuer := chain[0], chain[1]
 	a := o.get(ctx, leaf, issuer, now)
+	if a.alone {
+		o.unusable(leaf, a.err, now)
+	}
 	switch {
 	case a.revoked:
 		return time.Time{}, fmt.Errorf("%s is %w by its OCSP responder", trust.Subject(leaf), trust.ErrRevoked)
@@ -75,26 +99,26 @@ func (o *OCSP) get(ctx context.Context, leaf, issuer *x509.Certificate, now time
 	var key [32]byte
 	h.Sum(key[:0])
 	o.mu.Lock()
-	if a := o.cache[key]; a != nil {
+	old := o.cache[key]
+	if old != nil {
 		select {
-		case <-a.done:
-			if now.Before(a.until) {
+		case <-old.done:
+			if now.Before(old.until) {
 				o.mu.Unlock()
-				return a
+				return old
 			}
 		default:
 			o.mu.Unlock()
-			return a.await(ctx, now)
+			return old.await(ctx, now)
 		}
 	}
 	if o.busy >= ocspMaxBusy {
 		o.mu.Unlock()
-		return &answer{err: errors.New("too many questions are under way"), until: now.Add(ocspFailKeep)}
+		return &answer{err: errors.New("too many questions are under way"), until: now.Add(ocspFailKeep), revoked: old.was(), alone: true}
 	}
-	if o.cache == nil || len(o.cache) >= ocspMaxCache {
-		o.cache = make(map[[32]byte]*answer)
-	}
-	a := &answer{done: make(chan struct{})}
+	o.makeRoom()
+	// Who was revoked does not come back because the responder is down.
+	a := &answer{done: make(chan struct{}), had: old.was()}
 	o.cache[key] = a
 	o.busy++
 	o.mu.Unlock()
@@ -108,7 +132,30 @@ func (a *answer) await(ctx context.Context, now time.Time) *answer {
 	case <-a.done:
 		return a
 	case <-ctx.Done():
-		return &answer{err: context.Cause(ctx), until: now.Add(ocspFailKeep)}
+		return &answer{err: context.Cause(ctx), until: now.Add(ocspFailKeep), revoked: a.had, alone: true}
+	}
+}
+
+// makeRoom forgets answers if there are too many, those that say revoked last.
+func (o *OCSP) makeRoom() {
+	if len(o.cache) >= ocspMaxCache {
+		maps.DeleteFunc(o.cache, func(_ [32]byte, a *answer) bool { return !a.was() })
+	}
+	if o.cache == nil || len(o.cache) >= ocspMaxCache {
+		o.cache = make(map[[32]byte]*answer)
+	}
+}
+
+// unusable tells of a question without a usable answer.
+func (o *OCSP) unusable(leaf *x509.Certificate, err error, now time.Time) {
+	if o.Unusable == nil {
+		return
+	}
+	o.mu.Lock()
+	ok, others := o.lines.take(now)
+	o.mu.Unlock()
+	if ok {
+		o.Unusable(trust.Subject(leaf), err, others)
 	}
 }
 
@@ -125,20 +172,20 @@ func (o *OCSP) ask(a *answer, leaf, issuer *x509.Certificate, now time.Time) {
 	ctx, cancel := context.WithTimeout(context.Background(), ocspTime)
 	defer cancel()
 	resp, _, err := Fetch(ctx, o.Client, o.Responder, leaf, issuer, now)
+	if err == nil && resp.Status != ocsp.Good && resp.Status != ocsp.Revoked {
+		err = errors.New("the responder does not know it")
+	}
 	if err != nil {
+		o.unusable(leaf, err, now)
+		// An answer that is too old still tells of a revocation.
+		a.revoked = a.had || resp != nil && resp.Status == ocsp.Revoked
 		a.err, a.until = err, now.Add(ocspFailKeep)
 		return
 	}
+	a.revoked = resp.Status == ocsp.Revoked
 	a.until = now.Add(ocspMaxKeep)
-	if !resp.NextUpdate.IsZero() && resp.NextUpdate.Before(a.until) {
-		a.until = resp.NextUpdate
-	}
-	switch resp.Status {
-	case ocsp.Revoked:
-		a.revoked = true
-	case ocsp.Good:
-	default:
-		a.err = errors.New("the responder does not know it")
+	if resp.Ends.Before(a.until) {
+		a.until = resp.Ends
 	}
 }
 
@@ -153,8 +200,9 @@ func CheckResponder(address string) error {
 
 // Fetch asks a responder, or the one that leaf names if responder is "", and
 // checks the answer: signature, time, and that it is about leaf. It returns
-// the answer in DER too. client may be nil.
-func Fetch(ctx context.Context, client *http.Client, responder string, leaf, issuer *x509.Certificate, now time.Time) (*ocsp.Response, []byte, error) {
+// the answer in DER too; with an error about its time only, both. client may be
+// nil.
+func Fetch(ctx context.Context, client *http.Client, responder string, leaf, issuer *x509.Certificate, now time.Time) (*Response, []byte, error) {
 	if responder == "" {
 		if len(leaf.OCSPServer) == 0 {
 			return nil, nil, errors.New("the certificate names no OCSP responder")
@@ -181,37 +229,16 @@ func Fetch(ctx context.Context, client *http.Client, responder string, leaf, iss
 		return nil, nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, ocspMaxBody))
-	if err != nil {
+	body, err := io.ReadAll(io.LimitReader(res.Body, ocspMaxBody+1))
+	switch {
+	case err != nil:
 		return nil, nil, err
+	case len(body) > ocspMaxBody:
+		return nil, nil, fmt.Errorf("the responder sends more than %d bytes", ocspMaxBody)
 	}
 	if res.StatusCode != http.StatusOK {
 		return nil, nil, fmt.Errorf("the responder answers with HTTP status %d", res.StatusCode)
 	}
 	resp, err := CheckResponse(body, leaf, issuer, now)
 	return resp, body, err
-}
-
-// CheckResponse parses an answer in DER and checks its signature and time, and
-// that it is about leaf.
-func CheckResponse(der []byte, leaf, issuer *x509.Certificate, now time.Time) (*ocsp.Response, error) {
-	resp, err := ocsp.ParseResponseForCert(der, leaf, issuer)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("the OCSP response cannot be used: %w", err)
-	case now.Add(ocspSkew).Before(resp.ThisUpdate):
-		return nil, fmt.Errorf("the OCSP response is from the future: %s", resp.ThisUpdate.UTC().Format(time.DateTime))
-	case !resp.NextUpdate.IsZero() && now.After(resp.NextUpdate):
-		return nil, fmt.Errorf("the OCSP response ended on %s", resp.NextUpdate.UTC().Format(time.DateTime))
-	}
-	if c := resp.Certificate; c != nil && !bytes.Equal(c.Raw, issuer.Raw) {
-		// The library checks that the issuer signed c, not what c is for.
-		for _, u := range c.ExtKeyUsage {
-			if u == x509.ExtKeyUsageOCSPSigning {
-				return resp, nil
-			}
-		}
-		return nil, errors.New("the OCSP response is signed with a certificate that is not made for it")
-	}
-	return resp, nil
 }
