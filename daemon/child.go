@@ -3,18 +3,17 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"netserver/proc"
-	"netserver/tlsparams/certfile"
 )
 
 // A child is a worker as its supervisor sees it.
 type child struct {
+	kind   string // "worker" or "job"
 	id     int
 	gen    *generation
 	proc   *proc.Child
@@ -32,6 +31,7 @@ type child struct {
 	gone    bool
 	// dismissed: it was ended by a signal, and is replaced although it has clients.
 	dismissed bool
+	broke     bool // the protocol, and is killed for it
 	status    status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
@@ -64,6 +64,7 @@ func (w *child) tell(m message, files ...*os.File) {
 	case w.outbox <- command{m, files}:
 	default:
 		closeFiles(files)
+		w.reason = []string{"it did not take what the supervisor sent, and was killed"}
 		w.proc.Kill()
 	}
 }
@@ -122,139 +123,23 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 	if err != nil {
 		return nil, err
 	}
-	w := &child{gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize)}
+	kind := "worker"
+	if in.Job {
+		kind = "job"
+	}
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize)}
 	if how.Role == roleBecome {
 		w.tell(message{Op: opIdentity, Identity: &id})
 	}
 	w.tell(message{Op: opInit, Init: in})
-	go w.write()
+	go s.write(w)
 	return w, nil
-}
-
-// write sends what tell queues, until the outbox is closed.
-func (w *child) write() {
-	for c := range w.outbox {
-		// An error is noticed where the worker's messages are read.
-		if err := send(w.proc.Link, c.message, c.files...); err != nil && !errors.Is(err, io.EOF) {
-			w.proc.Kill()
-		}
-		closeFiles(c.files)
-	}
-}
-
-// attend takes the worker's messages until it ends.
-func (s *supervisor) attend(w *child, allowed *allowed) {
-	var why error
-	limit := limiter{perSecond: 2000}
-	for {
-		m, files, err := receive(w.proc.Link, maxFromWorker)
-		closeFiles(files)
-		if err != nil {
-			why = err
-			break
-		}
-		limit.wait()
-		if m.Op == opDial {
-			s.dialLog(w, m.ID)
-			continue
-		}
-		if m.Op == opRead {
-			data, err := allowed.answer(m)
-			if !m.Dir {
-				data, err = w.gen.keeper.withhold(m.Path, data, err)
-			}
-			if send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)}) != nil {
-				break
-			}
-			continue
-		}
-		if m.Op == opLoad {
-			pair := w.gen.keeper.load(certfile.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
-			if send(w.proc.Link, message{Op: opData, ID: m.ID, Pair: pair}) != nil {
-				break
-			}
-			continue
-		}
-		s.post(func() { s.hear(w, m) })
-	}
-	if why != io.EOF {
-		w.proc.Kill() // it does not keep to the protocol, or cannot be reached
-	}
-	// It closes its link last of all.
-	t := time.AfterFunc(endTime, func() { w.proc.Kill() })
-	ended := w.proc.Wait()
-	t.Stop()
-	w.proc.Link.Close()
-	s.post(func() { s.bury(w, ended) })
-}
-
-// hear acts on a worker's message.
-func (s *supervisor) hear(w *child, m message) {
-	if w.gone {
-		return
-	}
-	switch m.Op {
-	case opReady:
-		if w.ready {
-			return
-		}
-		w.ready = true
-		w.gen.fence = m.Fence
-		if w.id == 1 {
-			for _, line := range bounded(m.Lines) {
-				notice(s.log, line)
-			}
-		}
-		s.isReady(w.gen)
-		if w.gen.follows() {
-			// What was changed since the check may be good.
-			w.tell(message{Op: opFiles})
-		}
-		switch {
-		case s.ending:
-			s.finish(w, s.cutting)
-		case w.gen.failed:
-			s.finish(w, false)
-		case w.gen.leaving:
-			w.tell(message{Op: opLeave, Leave: &leave{}})
-		default:
-			s.manage(w.gen)
-		}
-	case opFailed:
-		w.reason = bounded(m.Lines)
-	case opStatus:
-		if m.Status != nil {
-			if m.Status.Total > w.status.Total {
-				w.gen.client = time.Now()
-			}
-			w.status = *m.Status
-			w.leaving = w.leaving || w.status.Leaving
-			s.manage(w.gen)
-		}
-	case opCounts:
-		s.hearCounts(w, m)
-	case opAnswer:
-		w.asks.answered(m.ID, m.Answer)
-	case opDismissed:
-		s.dismiss(w)
-	case opExit:
-		if !s.ending {
-			notice(s.log, "a client asked for the end of the server")
-			s.end(true)
-		}
-	}
-}
-
-// bounded cuts what a worker says to a length fit for a log.
-func bounded(list []string) []string {
-	return list[:min(len(list), 100)]
 }
 
 // bury acts on the end of a worker. how is "" if it ended in order.
 func (s *supervisor) bury(w *child, how string) {
 	g := w.gen
 	w.gone = true
-	w.lent.end()
 	close(w.outbox)
 	if w.kill != nil {
 		w.kill.Stop()
@@ -299,26 +184,12 @@ func (s *supervisor) crashed(w *child, how string) {
 	if how == "" {
 		how = "by itself"
 	}
+	if w.broke {
+		return // that is in the log
+	}
 	if len(w.reason) > 0 {
 		how = strings.Join(w.reason, "; ")
 	}
 	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
 		"generation", g.id, "clients", w.status.Clients, "in a row", g.failures)
-}
-
-// A limiter slows down a worker that says more than one that serves well would.
-type limiter struct {
-	perSecond int
-	since     time.Time
-	n         int
-}
-
-func (l *limiter) wait() {
-	now := time.Now()
-	if now.Sub(l.since) >= time.Second {
-		l.since, l.n = now, 0
-	}
-	if l.n++; l.n > l.perSecond {
-		time.Sleep(time.Until(l.since.Add(time.Second)))
-	}
 }

@@ -19,6 +19,7 @@ type asks struct {
 }
 
 type asked struct {
+	ask
 	at time.Time
 	to chan<- answer // has room for the answer
 }
@@ -31,23 +32,27 @@ func (a *asks) silence(now time.Time) (d time.Duration) {
 	return d
 }
 
-func (a *asks) add(now time.Time, to chan<- answer) uint64 {
+func (a *asks) add(now time.Time, q ask, to chan<- answer) uint64 {
 	if a.pending == nil {
 		a.pending = make(map[uint64]asked)
 	}
 	a.last++
-	a.pending[a.last] = asked{now, to}
+	a.pending[a.last] = asked{q, now, to}
 	return a.last
 }
 
-// answered passes an answer on.
-func (a *asks) answered(id uint64, ans *answer) {
+// answered passes an answer on, if it is one.
+func (a *asks) answered(id uint64, ans *answer) error {
 	q, ok := a.pending[id]
-	if !ok || ans == nil {
-		return
+	if !ok {
+		return errors.New("answer: nothing was asked")
+	}
+	if err := ans.fits(q.ask); err != nil {
+		return err
 	}
 	delete(a.pending, id)
 	q.to <- *ans
+	return nil
 }
 
 // ended tells those who wait that the worker is gone.
@@ -83,7 +88,7 @@ func (s *supervisor) ask(ctx context.Context, m member, q ask) (answer, error) {
 			return
 		}
 		err = nil
-		w.tell(message{Op: opAsk, ID: w.asks.add(now, got), Ask: &q})
+		w.tell(message{Op: opAsk, ID: w.asks.add(now, q, got), Ask: &q})
 	})
 	if err != nil {
 		return answer{}, err

@@ -98,21 +98,16 @@ func (w *worker) answer(c command) {
 // hearCounts takes what a worker has counted.
 func (s *supervisor) hearCounts(w *child, m message) {
 	if m.Status != nil {
-		w.status = *m.Status
-		w.leaving = w.leaving || w.status.Leaving
+		s.hearStatus(w, *m.Status)
 	}
 	c := m.Counts
-	if c == nil || c.First < 0 {
+	if c == nil {
 		return
 	}
 	if w.counts == nil {
 		w.counts = make([]portCount, len(w.gen.plan.Ports))
 	}
-	for i, p := range c.Ports {
-		if at := c.First + i; at < len(w.counts) && len(p.Outcomes) <= maxCounted && len(p.Refused) <= maxCounted {
-			w.counts[at] = p
-		}
-	}
+	copy(w.counts[min(c.First, len(w.counts)):], c.Ports)
 }
 
 // tallies are counters by the name of their port.
@@ -138,13 +133,30 @@ func (t tallies) at(name string) *portCount {
 	return t[name]
 }
 
+// addCounts adds up counters by name. Those of this version always have room:
+// a worker's inventions must not take it.
 func addCounts(sum, c map[string]uint64) {
 	for name, n := range c {
-		if _, ok := sum[name]; !ok && len(sum) >= maxCounted {
+		if _, ok := sum[name]; !ok && !isCounter(name) && len(sum) >= maxCounted {
 			continue
 		}
-		sum[name[:min(len(name), maxCountName)]] += n
+		sum[name] += n
 	}
+}
+
+// isCounter reports whether this version counts something under a name.
+func isCounter(name string) bool {
+	for o := range netserver.Outcomes {
+		if o.String() == name {
+			return true
+		}
+	}
+	for r := range admit.Reasons {
+		if r.String() == name {
+			return true
+		}
+	}
+	return false
 }
 
 // listeners lists the counters: open ports in their order, then the others.

@@ -154,38 +154,35 @@ func (s *supervisor) logOutput(j *job) {
 	}
 }
 
-// attendJob takes a job's messages until it ends.
+// attendJob waits for a job's end, whatever becomes of its link.
 func (s *supervisor) attendJob(j *job) {
-	reason := s.hearJob(j)
-	t := time.AfterFunc(endTime, func() { j.proc.KillGroup() })
+	heard := make(chan struct{})
+	go func() { defer close(heard); s.hearJob(j) }()
 	how := j.proc.Wait()
-	t.Stop()
 	// What it has left behind would be counted by nobody.
 	j.proc.KillGroup()
-	j.proc.Link.Close()
+	s.lastWords(j.child, heard)
 	j.output.SetReadDeadline(time.Now().Add(outputTime))
 	<-j.read
-	s.post(func() { s.buryJob(j, how, reason) })
+	s.post(func() { s.buryJob(j, how) })
+	j.proc.Link.Close()
 }
 
-// hearJob returns why a job failed, in its own words.
-func (s *supervisor) hearJob(j *job) (reason []string) {
-	limit := limiter{perSecond: 100}
-	for {
-		m, files, err := receive(j.proc.Link, maxFromWorker)
-		closeFiles(files)
-		if err != nil {
-			return reason
+// hearJob takes a job's messages: why it failed, in its own words.
+func (s *supervisor) hearJob(j *job) {
+	err := s.listenTo(j.child, source{sender: fromJob}, 100, func(m message) error {
+		if m.Op == opDial {
+			s.dialLog(j.child, m.ID)
+			return nil
 		}
-		limit.wait()
-		if m.Op == opFailed {
-			reason = bounded(m.Lines)
-		}
-	}
+		s.post(func() { j.reason = m.Lines })
+		return nil
+	})
+	s.heardLast(j.child, err)
 }
 
 // buryJob logs how a job ended.
-func (s *supervisor) buryJob(j *job, how string, reason []string) {
+func (s *supervisor) buryJob(j *job, how string) {
 	j.gone = true
 	close(j.outbox)
 	if j.kill != nil {
@@ -194,8 +191,11 @@ func (s *supervisor) buryJob(j *job, how string, reason []string) {
 	delete(s.jobs.running, j)
 	s.jobs.full = false
 	took := time.Since(j.began).Round(time.Millisecond)
-	if len(reason) > 0 {
-		how = strings.Join(reason, "; ")
+	if j.broke {
+		how = "it broke the protocol"
+	}
+	if len(j.reason) > 0 {
+		how = strings.Join(j.reason, "; ")
 	}
 	switch {
 	case how == "":

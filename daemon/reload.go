@@ -145,8 +145,7 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 	s.checkers.add(c)
 	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
-	m, files, err := receive(c.Link, maxPlan)
-	closeFiles(files)
+	m, err := receiveFrom(c.Link, maxPlan, source{sender: fromCheck})
 	c.Link.Close()
 	how := c.Wait()
 	s.checkers.remove(c)
@@ -161,8 +160,6 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 			errs = append(errs, errors.New(l))
 		}
 		return nil, nil, errors.Join(errs...)
-	case m.Op != opPlan || m.Plan == nil:
-		return nil, nil, fmt.Errorf("the program %s answered %q", binary.Name(), m.Op)
 	}
 	return m.Plan, m.Contents, nil
 }

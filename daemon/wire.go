@@ -118,18 +118,27 @@ func send(l *proc.Link, m message, files ...*os.File) error {
 	return l.Send(b, files...)
 }
 
+// receive takes a message from the supervisor.
 func receive(l *proc.Link, max int) (m message, files []*os.File, err error) {
 	b, files, err := l.Receive(max)
 	if err != nil {
 		return m, nil, err
 	}
 	if err := json.Unmarshal(b, &m); err != nil {
-		for _, f := range files {
-			f.Close()
-		}
+		closeFiles(files)
 		return m, nil, fmt.Errorf("a message that cannot be read: %w", err)
 	}
 	return m, files, nil
+}
+
+// receiveFrom takes a message from a process that the supervisor has started,
+// within the bounds of what that may say.
+func receiveFrom(l *proc.Link, max int, s source) (message, error) {
+	b, _, err := l.Receive(max)
+	if err != nil {
+		return message{}, err
+	}
+	return s.read(b)
 }
 
 // failure puts the error of a file into a form that goes over a link.

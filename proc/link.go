@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"sync"
@@ -18,7 +17,8 @@ import (
 // Send may be called concurrently, Receive by one goroutine at a time, and
 // Close at any time.
 type Link struct {
-	c *net.UnixConn
+	c       *net.UnixConn
+	refuses bool // files that the other process sends
 
 	mu     sync.Mutex // one Send at a time
 	broken error
@@ -31,6 +31,21 @@ const (
 	// sendTime bounds a Send to a process that does not read.
 	sendTime = 5 * time.Second
 )
+
+// ErrFiles is the error of a message with files at an end that takes none.
+var ErrFiles = errors.New("proc: it sent descriptors, and has none to send")
+
+// RefuseFiles has this end take no files, before the other process has its
+// own: to close one can take as long as whoever sent it likes. Where the kernel
+// can, the other process cannot send any; else Receive returns ErrFiles.
+func (l *Link) RefuseFiles() {
+	l.refuses = true
+	refuseRights(l.c)
+}
+
+// CloseRead ends what the other process can send. What it has sent already can
+// be received before Receive returns io.EOF.
+func (l *Link) CloseRead() error { return l.c.CloseRead() }
 
 // ErrTooLong is the error of a message that is longer than the receiver takes.
 var ErrTooLong = errors.New("proc: message too long")
@@ -63,6 +78,10 @@ func (l *Link) Send(msg []byte, files ...*os.File) error {
 func (l *Link) Receive(max int) (msg []byte, files []*os.File, err error) {
 	var head [linkHeader]byte
 	files, err = l.receiveHead(head[:])
+	if l.refuses && len(files) > 0 {
+		discard(files)
+		return nil, nil, ErrFiles
+	}
 	if err == nil && len(files) != int(head[4]) {
 		err = fmt.Errorf("proc: %d of a message's %d files arrived", len(files), head[4])
 	}
@@ -72,7 +91,7 @@ func (l *Link) Receive(max int) (msg []byte, files []*os.File, err error) {
 	}
 	if err == nil {
 		msg = make([]byte, n)
-		_, err = io.ReadFull(l.c, msg)
+		err = l.receiveBody(msg)
 	}
 	if err != nil {
 		closeFiles(files)

@@ -5,6 +5,7 @@ package proc
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 )
@@ -22,3 +23,9 @@ func LinkOf(*os.File) (*Link, error) { return nil, errNoLink() }
 func (l *Link) send([]byte, []*os.File) error { return errNoLink() }
 
 func (l *Link) receiveHead([]byte) ([]*os.File, error) { return nil, errNoLink() }
+
+func (l *Link) receiveBody([]byte) error { return errNoLink() }
+
+func discard(files []*os.File) { closeFiles(files) }
+
+func refuseRights(*net.UnixConn) {}

@@ -71,7 +71,7 @@ func (l *Link) send(b []byte, files []*os.File) error {
 // receiveHead fills head, and takes the files that come with it.
 func (l *Link) receiveHead(head []byte) ([]*os.File, error) {
 	var files []*os.File
-	oob := make([]byte, unix.CmsgSpace(4*maxFiles))
+	oob := make([]byte, unix.CmsgSpace(4*maxRights))
 	for got := 0; got < len(head); {
 		n, oobn, _, _, err := l.c.ReadMsgUnix(head[got:], oob)
 		more, ferr := filesOf(oob[:oobn])
@@ -94,6 +94,44 @@ func (l *Link) receiveHead(head []byte) ([]*os.File, error) {
 		got += n
 	}
 	return files, nil
+}
+
+// receiveBody fills b. Files must not come within a message: the kernel would
+// close them, and have this thread wait for that.
+func (l *Link) receiveBody(b []byte) error {
+	if !l.refuses {
+		_, err := io.ReadFull(l.c, b)
+		return err
+	}
+	oob := make([]byte, unix.CmsgSpace(4*maxRights))
+	for got := 0; got < len(b); {
+		n, oobn, _, _, err := l.c.ReadMsgUnix(b[got:], oob)
+		if files, _ := filesOf(oob[:oobn]); len(files) > 0 {
+			discard(files)
+			return ErrFiles
+		}
+		if err == nil && n == 0 || errors.Is(err, unix.ECONNRESET) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
+		got += n
+	}
+	return nil
+}
+
+// maxRights is how many files the kernel lets one message have.
+const maxRights = 253
+
+// discard closes files that nobody asked for. Whoever sent them can have that
+// take for ever: nobody waits for it.
+func discard(files []*os.File) {
+	for _, f := range files {
+		// Else a socket would wait until its peer has taken all that was sent.
+		unix.SetsockoptLinger(int(f.Fd()), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+	}
+	go closeFiles(files)
 }
 
 func filesOf(oob []byte) ([]*os.File, error) {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewPair makes a socket pair for a stream of bytes: the two ends, of which
-// one is for a child. Reading and writing them blocks a thread, which costs
+// NewPair makes a socket pair for a stream of bytes, and no files: the two
+// ends, of which one is for a child. Reading and writing them blocks a thread, which costs
 // less CPU than to wait for them, and Close does not end a Read; see ConnOf.
 // The caller closes both.
 func NewPair() (mine, theirs *os.File, err error) {
@@ -26,7 +26,10 @@ func NewPair() (mine, theirs *os.File, err error) {
 	if err != nil {
 		return nil, nil, os.NewSyscallError("socketpair", err)
 	}
-	return os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair"), nil
+	mine, theirs = os.NewFile(uintptr(fds[0]), "pair"), os.NewFile(uintptr(fds[1]), "pair")
+	refuseRights(mine)
+	refuseRights(theirs)
+	return mine, theirs, nil
 }
 
 // ConnOf makes a connection of a file that NewPair made, here or in the

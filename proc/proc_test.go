@@ -81,7 +81,7 @@ func start(t *testing.T, role string, files ...*os.File) *Child {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	c, err := Start{Binary: b, Role: role, Args: os.Args[:1], Env: os.Environ(), Files: files, Stderr: os.Stderr}.Start()
+	c, err := Start{Binary: b, Role: role, Args: os.Args[:1], Env: os.Environ(), Files: files, Stderr: os.Stderr, TakesFiles: true}.Start()
 	if err != nil {
 		t.Fatal(err)
 	}

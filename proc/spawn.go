@@ -67,6 +67,8 @@ type Start struct {
 	Stdout  *os.File
 	Stderr  *os.File
 	Session bool // a session of its own, without a terminal; else a process group of its own
+	// TakesFiles lets the process send files over its Link.
+	TakesFiles bool
 }
 
 // A Child is a process that was started with a Link to it. Exactly one
@@ -83,6 +85,9 @@ func (s Start) Start() (*Child, error) {
 		return nil, err
 	}
 	defer theirs.Close()
+	if !s.TakesFiles {
+		link.RefuseFiles()
+	}
 	cmd := &exec.Cmd{
 		Path:       s.Binary.path,
 		Args:       s.Args,

@@ -1,0 +1,198 @@
+package daemon_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A hostage is a process of a server under test that an attacker has taken
+// over. What it has open is the attacker's: the tests take its descriptors and
+// speak its protocols, whatever the code in it would do.
+type hostage struct {
+	t     testing.TB
+	pid   int
+	pidfd int
+}
+
+// seize takes a process over. It needs root.
+func seize(t testing.TB, pid int) *hostage {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatalf("process %d: %v", pid, err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return &hostage{t, pid, fd}
+}
+
+// hold stops the code in it, so that nobody but the attacker reads what comes.
+// The process goes on at the end of the test at the latest.
+func (h *hostage) hold() {
+	h.t.Helper()
+	if err := unix.Kill(h.pid, unix.SIGSTOP); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(h.release)
+}
+
+func (h *hostage) release() { unix.PidfdSendSignal(h.pidfd, unix.SIGCONT, nil, 0) }
+
+// gone reports whether the process has ended.
+func (h *hostage) gone() bool { return !alive(h.pid) }
+
+// descriptors lists what it has open: the number, and what /proc says of it.
+func (h *hostage) descriptors() map[int]string {
+	h.t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", h.pid))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	m := make(map[int]string)
+	for _, e := range list {
+		n, _ := strconv.Atoi(e.Name())
+		if what, err := os.Readlink(filepath.Join(fmt.Sprintf("/proc/%d/fd", h.pid), e.Name())); err == nil {
+			m[n] = what
+		}
+	}
+	return m
+}
+
+// take takes one of its descriptors: the same open file, not a copy.
+func (h *hostage) take(fd int) *os.File {
+	h.t.Helper()
+	n, err := unix.PidfdGetfd(h.pidfd, fd, 0)
+	if err != nil {
+		h.t.Fatalf("descriptor %d of process %d: %v", fd, h.pid, err)
+	}
+	f := os.NewFile(uintptr(n), fmt.Sprintf("descriptor %d of %d", fd, h.pid))
+	h.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// sockets takes those of its sockets that are wanted, in the order of their
+// numbers.
+func (h *hostage) sockets(want func(fd int) bool) (list []*os.File) {
+	h.t.Helper()
+	var nums []int
+	for n, what := range h.descriptors() {
+		if strings.HasPrefix(what, "socket:") {
+			nums = append(nums, n)
+		}
+	}
+	sort.Ints(nums)
+	for _, n := range nums {
+		if f := h.take(n); want(int(f.Fd())) {
+			list = append(list, f)
+		} else {
+			f.Close()
+		}
+	}
+	return list
+}
+
+func option(fd, name int) int {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, name)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// isPair reports whether fd is an end of a pair of UNIX sockets.
+func isPair(fd int) bool {
+	return option(fd, unix.SO_DOMAIN) == unix.AF_UNIX && option(fd, unix.SO_TYPE) == unix.SOCK_STREAM && option(fd, unix.SO_ACCEPTCONN) == 0
+}
+
+// link takes its end of the link to the supervisor. That is the one pair over
+// which it is sent files: the one to the keys carries none.
+func (h *hostage) link() *hostLink {
+	h.t.Helper()
+	list := h.sockets(func(fd int) bool { return isPair(fd) && option(fd, unix.SO_PASSRIGHTS) != 0 })
+	if len(list) != 1 {
+		h.t.Skipf("%d sockets could be the link; this kernel does not tell them apart", len(list))
+	}
+	return &hostLink{h.t, list[0]}
+}
+
+// signer takes its end of the socket to the private keys.
+func (h *hostage) signer() *os.File {
+	h.t.Helper()
+	list := h.sockets(func(fd int) bool { return isPair(fd) && option(fd, unix.SO_PASSRIGHTS) == 0 })
+	if len(list) != 1 {
+		h.t.Skipf("%d sockets could be the one to the keys", len(list))
+	}
+	return list[0]
+}
+
+// ports takes the sockets of its ports that listen.
+func (h *hostage) ports() []*os.File {
+	h.t.Helper()
+	return h.sockets(func(fd int) bool { return option(fd, unix.SO_ACCEPTCONN) == 1 })
+}
+
+// A hostLink is a hostage's end of its link.
+type hostLink struct {
+	t testing.TB
+	*os.File
+}
+
+// frame makes a message of the link of its content.
+func frame(content []byte) []byte {
+	head := make([]byte, 8, 8+len(content))
+	binary.BigEndian.PutUint32(head, uint32(len(content)))
+	return append(head, content...)
+}
+
+// say sends a message: an object for JSON, or a text that is sent as it is.
+func (l *hostLink) say(m any) {
+	l.t.Helper()
+	if err := l.try(m); err != nil {
+		l.t.Fatalf("%v: %v", m, err)
+	}
+}
+
+// try is say, with the error of a link that is closed.
+func (l *hostLink) try(m any) error {
+	l.t.Helper()
+	b, ok := m.(string)
+	if !ok {
+		j, err := json.Marshal(m)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		b = string(j)
+	}
+	return l.raw(frame([]byte(b)))
+}
+
+// raw sends bytes, with descriptors.
+func (l *hostLink) raw(b []byte, fds ...int) error {
+	l.t.Helper()
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	for len(b) > 0 {
+		n, err := unix.SendmsgN(int(l.Fd()), b, oob, nil, unix.MSG_NOSIGNAL)
+		if err == unix.EINTR || err == unix.EAGAIN {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		b, oob = b[n:], nil
+	}
+	return nil
+}
