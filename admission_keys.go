@@ -3,7 +3,6 @@ package netserver
 import (
 	"math"
 	"net/netip"
-	"strings"
 	"time"
 
 	"netserver/conf"
@@ -37,7 +36,7 @@ func (c *Config) defineAdmission(s *conf.Set) {
 	}
 	seconds("penalty_time", "60", "in the penalty box at first; twice as long each further time", &c.PenaltyTime)
 	seconds("penalty_max_time", "3600", "in the penalty box at most", &c.PenaltyMaxTime)
-	s.Define(conf.Key{Name: "penalty_exempt", Group: groupAdmission, Arg: "NETWORK", List: true, Help: "addresses and networks that are never put into the penalty box"},
+	s.Define(conf.Key{Name: "penalty_exempt", Group: groupAdmission, Arg: "NETWORKS", List: true, Help: "addresses and networks that are never put into the penalty box, separated by commas or blanks"},
 		conf.Func(func(v []conf.Value) error { return setPrefixes(&c.PenaltyExempt, v) }))
 	s.Define(conf.Key{Name: "penalty_close", Group: groupAdmission, Arg: "0|1", Help: "cut the clients of a source that is put into the penalty box"},
 		conf.Bool(&c.PenaltyClose))
@@ -47,7 +46,7 @@ func (c *Config) defineAdmission(s *conf.Set) {
 func setPrefixes(to *[]netip.Prefix, vals []conf.Value) error {
 	*to = nil
 	for _, v := range vals {
-		for _, s := range strings.FieldsFunc(v.Text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		for _, s := range conf.Words(v.Text) {
 			p, err := netip.ParsePrefix(s)
 			if err != nil {
 				a, aerr := netip.ParseAddr(s)

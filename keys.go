@@ -46,8 +46,8 @@ func (c *Config) defineProxyHeader(s *conf.Set) {
 	define(conf.Key{Name: keyProxyProtocol, Arg: "off|require|accept", Default: ProxyOff,
 		Help: "whether clients of stream ports begin with a PROXY header (v1, v2), whose address counts from then on; accept: they may"},
 		conf.Choice(&c.ProxyProtocol, ProxyOff, ProxyRequire, ProxyAccept))
-	define(conf.Key{Name: keyProxyFrom, Arg: "NETWORK", List: true,
-		Help: "whose PROXY headers are believed: ADDRESS, ADDRESS/BITS, or unix for UNIX sockets; others are refused"},
+	define(conf.Key{Name: keyProxyFrom, Arg: "NETWORKS", List: true,
+		Help: "whose PROXY headers are believed, separated by commas or blanks: ADDRESS, ADDRESS/BITS, or unix for UNIX sockets; others are refused"},
 		senders{&c.ProxyProtocolFrom})
 	define(conf.Key{Name: "timeout_proxy_header", Arg: "SECONDS", Default: "3",
 		Help: "from accept to the end of the PROXY header, whatever arrives in between; 0 is no limit"},

@@ -98,7 +98,9 @@ func (s *Server) startable(ps []port.Spec, ts []proto.Transport) error {
 		if t == nil {
 			var err error
 			on := port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"}
-			if t, err = s.tls(ps).Protocol(on); err != nil {
+			later := s.tls(ps)
+			later.Where = "StartTLS on plain ports"
+			if t, err = later.Protocol(on); err != nil {
 				return err
 			}
 		}

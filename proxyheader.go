@@ -101,13 +101,18 @@ type senders struct{ p *[]string }
 func (s senders) Set(vals []conf.Value) error {
 	*s.p = nil
 	for _, v := range vals {
-		text := strings.TrimSpace(v.Text)
-		if strings.EqualFold(text, senderUnix) {
-			text = senderUnix
-		} else if _, err := parseSender(text); err != nil {
-			return v.Errorf("%v", err)
+		list := conf.Words(v.Text)
+		if len(list) == 0 {
+			return v.Errorf("%q names no sender", v.Text)
 		}
-		*s.p = append(*s.p, text)
+		for _, text := range list {
+			if strings.EqualFold(text, senderUnix) {
+				text = senderUnix
+			} else if _, err := parseSender(text); err != nil {
+				return v.Errorf("%v", err)
+			}
+			*s.p = append(*s.p, text)
+		}
 	}
 	return nil
 }

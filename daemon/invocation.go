@@ -110,10 +110,12 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		_, err = c.Process.passed()
 		errs = append(errs, err)
 	}
-	if c.Type != typeINET {
+	if c.Type == typeINET {
+		err = c.readPorts(res, variables(v.environ))
+	} else {
 		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
-		errs = append(errs, err)
 	}
+	errs = append(errs, err)
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	unused, err := c.checkLog(res)
 	errs = append(errs, err)

@@ -190,6 +190,7 @@ type program struct {
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own
 	exit       func()      // ends the server as TERM does
+	flush      func()      // type INET over pipes: waits for the client's output
 	tellEnding func()      // without a supervisor: runs Hooks.Ending, once
 }
 
@@ -208,11 +209,9 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	}
 	p.server.Config = c.Server
 	fillTLS(&p.server.TLS, env)
-	if len(c.Server.Ports) > 0 || c.Type == typeINET {
+	if len(c.Server.Ports) > 0 {
 		var err error
-		if c.Type != typeINET {
-			p.transports, err = p.server.Transports()
-		}
+		p.transports, err = p.server.Transports()
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)

@@ -13,6 +13,30 @@ import (
 // blocks of a TOML file. It returns lines for the log on how they were
 // understood.
 func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map[string]string) ([]string, error) {
+	specs, notes, err := port.Resolve(ctx, c.portInput(res, environ), nil)
+	if err != nil {
+		return nil, err
+	}
+	c.Server.Ports = specs
+	lines := make([]string, len(notes))
+	for i, n := range notes {
+		lines[i] = n.Text
+	}
+	return lines, nil
+}
+
+// readPorts is resolvePorts for type INET, which opens none: a port that is
+// given says what its client speaks.
+func (c *Config) readPorts(res *conf.Result, environ map[string]string) error {
+	specs, err := port.Read(c.portInput(res, environ))
+	if err == nil && len(specs) > 0 {
+		c.Server.Ports = specs
+	}
+	return err
+}
+
+// portInput is what the keys and the blocks say of ports.
+func (c *Config) portInput(res *conf.Result, environ map[string]string) port.Input {
 	in := port.Input{
 		Ports:  port.Texts(c.ports.ports),
 		Hosts:  c.ports.hosts,
@@ -28,16 +52,7 @@ func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map
 	for _, b := range res.Blocks {
 		in.Ports = append(in.Ports, blockEntries(b)...)
 	}
-	specs, notes, err := port.Resolve(ctx, in, nil)
-	if err != nil {
-		return nil, err
-	}
-	c.Server.Ports = specs
-	lines := make([]string, len(notes))
-	for i, n := range notes {
-		lines[i] = n.Text
-	}
-	return lines, nil
+	return in
 }
 
 // blockEntries makes an entry of each port that a block names; they share its

@@ -91,7 +91,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
 	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
-	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNAL", List: true, Help: "signal that is sent to the serving processes too, such as WINCH"}, conf.Strings(&p.SigPassthrough))
+	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
 }
 

@@ -72,6 +72,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, erro
 		go followLog(opened.file, done, func() { opened.reopen() })
 	}
 	err = p.server.Serve(ctx, ls...)
+	if p.flush != nil {
+		p.flush()
+	}
 	end.ended()
 	return p.served(log, err)
 }

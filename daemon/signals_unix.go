@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"netserver/conf"
 )
 
 const (
@@ -47,7 +49,7 @@ func signalName(s os.Signal) string {
 func (p *ProcessConfig) passed() ([]os.Signal, error) {
 	var list []os.Signal
 	for _, text := range p.SigPassthrough {
-		for name := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == ',' || r == ' ' }) {
+		for _, name := range conf.Words(text) {
 			n := unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(name), "SIG"))
 			switch n {
 			case 0:

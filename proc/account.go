@@ -6,7 +6,8 @@ import (
 	"os/user"
 	"slices"
 	"strconv"
-	"strings"
+
+	"netserver/conf"
 )
 
 // An Account is the user and the groups that a process runs as.
@@ -33,7 +34,7 @@ func LookupAccount(name, groups string) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	names := strings.FieldsFunc(groups, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	names := conf.Words(groups)
 	if len(names) == 0 {
 		if u == nil {
 			return Account{}, fmt.Errorf("user %s is a number that has no entry; name its group too", name)

@@ -21,6 +21,8 @@ import (
 type TLS struct {
 	// Params are the parameters of ports without their own.
 	Params tlsparams.Params
+	// Where names in messages what the parameters are for; "" is the port.
+	Where string
 	// Loopback tells that every TLS port is bound to loopback, so that one
 	// without a certificate may show a self-signed one.
 	Loopback bool
@@ -42,7 +44,10 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 		return nil, err
 	}
 	env := t.Env
-	env.Where, env.Loopback, env.SelfSigned = "port "+p.Short(), t.Loopback, t.SelfSigned
+	env.Where, env.Loopback, env.SelfSigned = t.Where, t.Loopback, t.SelfSigned
+	if env.Where == "" {
+		env.Where = "port " + p.Short()
+	}
 	if t.EnvFor != nil {
 		where := env.Where
 		t.EnvFor(p, &env)

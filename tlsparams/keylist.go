@@ -55,7 +55,7 @@ func protocolKeys() []keyDef {
 			setChecked(func(p *Params) *string { return &p.Curves }, func(t string) string { _, r := parseCurves(t); return r })),
 		def("SSL_honor_cipher_order", "BOOL", "the server's order of suites decides, up to TLS 1.2 (default: 1)",
 			setNotBool(func(p *Params) *bool { return &p.ClientOrder })),
-		def("SSL_alpn_protocols", "NAMES", "application protocols to agree on; the client's first choice among them wins", setALPN).list(),
+		def("SSL_alpn_protocols", "NAMES", "application protocols to agree on; the client's first choice among them wins; separated by commas or blanks", setALPN).list(),
 	}
 }
 
@@ -65,11 +65,11 @@ func clientKeys() []keyDef {
 			perClient(func(c *Client) *VerifyMode { return &c.VerifyMode }, parseVerifyMode)).perSNI(),
 		def("SSL_ca_file", "FILE", "authorities that sign client certificates, in PEM (default: the system's)",
 			perClient(func(c *Client) *[]string { return &c.CAFiles }, lines)).list().perSNI(),
-		def("SSL_ca_path", "DIRECTORIES", "directories of authorities and revocation lists",
+		def("SSL_ca_path", "DIRECTORIES", "directories of authorities and revocation lists, separated as in PATH",
 			perClient(func(c *Client) *[]string { return &c.CAPath }, paths)).list().perSNI(),
 		def("SSL_client_ca_file", "FILE", "authorities to name to clients, if others than those that are trusted",
 			perClient(func(c *Client) *string { return &c.ClientCAFile }, last)).perSNI(),
-		def("SSL_fingerprint", "PINS", "certificates ([sha256$]HEX) or public keys ([sha256$]pub$HEX) to accept whatever their chain",
+		def("SSL_fingerprint", "PINS", "certificates ([sha256$]HEX) or public keys ([sha256$]pub$HEX) to accept whatever their chain, separated by commas or blanks",
 			perClient(func(c *Client) *[]string { return &c.Fingerprints }, parsePins)).list().perSNI(),
 		def("SSL_force_fingerprint", "BOOL", "deny clients that match no SSL_fingerprint",
 			perClient(func(c *Client) *bool { return &c.ForceFingerprint }, lastBool)).perSNI(),
@@ -82,7 +82,7 @@ func revocationKeys() []keyDef {
 			perClient(func(c *Client) *string { return &c.CheckCRL }, parseCheckCRL)).perSNI(),
 		def("SSL_crl_file", "FILE", "revocation lists, full or delta, in PEM or DER",
 			perClient(func(c *Client) *[]string { return &c.CRLFiles }, lines)).list().perSNI(),
-		def("SSL_crl_path", "DIRECTORIES", "directories of revocation lists",
+		def("SSL_crl_path", "DIRECTORIES", "directories of revocation lists, separated as in PATH",
 			perClient(func(c *Client) *[]string { return &c.CRLPath }, paths)).list().perSNI(),
 		def("SSL_crl_policy", "closed|expired|open", "what a missing or expired list means (default: closed, which denies)",
 			perClient(func(c *Client) *string { return &c.CRLPolicy }, parseCRLPolicy)).perSNI(),
@@ -95,17 +95,24 @@ func revocationKeys() []keyDef {
 
 func allowKeys() []keyDef {
 	help := map[trust.Kind]string{
-		trust.KindCN:    "common names that may come in; an entry of any allow list is enough",
-		trust.KindOU:    "organizational units that may come in",
-		trust.KindDNS:   "DNS names that may come in; *.example.com is any one label",
-		trust.KindEmail: "mail addresses that may come in; @example.com is a whole domain",
-		trust.KindIP:    "addresses or networks in certificates that may come in",
-		trust.KindURI:   "URIs that may come in, such as spiffe://example.org/ns/*/sa/web or spiffe://example.org/**",
-		trust.KindSPKI:  "public keys that may come in: sha256$pub$HEX or sha256/BASE64",
+		trust.KindCN:    "common name that may come in, one a value; an entry of any allow list is enough",
+		trust.KindOU:    "organizational unit that may come in, one a value",
+		trust.KindDNS:   "DNS names that may come in, separated by commas or blanks; *.example.com is any one label",
+		trust.KindEmail: "mail addresses that may come in, separated by commas or blanks; @example.com is a whole domain",
+		trust.KindIP:    "addresses or networks in certificates that may come in, separated by commas or blanks",
+		trust.KindURI:   "URI that may come in, one a value, such as spiffe://example.org/ns/*/sa/web or spiffe://example.org/**",
+		trust.KindSPKI:  "public keys that may come in, separated by commas or blanks: sha256$pub$HEX or sha256/BASE64",
 	}
 	var list []keyDef
 	for _, k := range trust.Kinds() {
-		list = append(list, def("SSL_allow_"+string(k), "NAMES", help[k],
+		arg := "NAMES"
+		switch k {
+		case trust.KindCN, trust.KindOU:
+			arg = "NAME" // which may hold commas and blanks
+		case trust.KindURI:
+			arg = "URI"
+		}
+		list = append(list, def("SSL_allow_"+string(k), arg, help[k],
 			perClient(func(c *Client) *[]string { return c.allow(k) }, parseAllow(k))).list().perSNI())
 	}
 	return append(list, def("SSL_allow_file", "FILE", "file of allow lists that is followed while the server runs: lines such as: cn ops, or: pin FINGERPRINT, which needs no good chain",
@@ -116,7 +123,7 @@ func otherKeys() []keyDef {
 	return []keyDef{
 		def("SSL_session_id_context", "TEXT", "ports and machines with the same text and ticket keys resume each other's sessions (default: the port)",
 			setText(func(p *Params) *string { return &p.SessionIDContext })),
-		def("SSL_ticket_key_file", "FILES", "keys for session tickets, shared by machines; the first encrypts",
+		def("SSL_ticket_key_file", "FILE", "keys for session tickets, shared by machines; the first of the first file encrypts",
 			func(p *Params, vals []conf.Value) string { p.TicketKeyFiles = texts(vals); return "" }).list(),
 		def("SSL_ticket_life", "TIME", "how long a ticket resumes a session; 0 for no tickets (default: a day)", setTicketLife),
 		def("SSL_startHandshake", "BOOL", "0: connections start in plain text and the handler starts TLS (default: 1)",

@@ -33,6 +33,9 @@ func refusedKeys() map[string]string {
 		"SSL_keepSocketOnError":   "keeps a socket open for code to use after a failed handshake, which only code can do, in Server.Hooks.HandshakeFailed",
 		"SSL_usebio":              "is a detail of Perl's TLS over TLS; remove it",
 
+		"SSL_no_shutdown":   "is an argument of close, not a parameter: close_notify is sent always, but after an alert; remove it",
+		"SSL_fast_shutdown": "is an argument of close, not a parameter: closing never waits for the client's close_notify; remove it",
+
 		"SSL_hostname":              clientOnly,
 		"SSL_verifycn_scheme":       clientOnly,
 		"SSL_verifycn_name":         clientOnly,

@@ -66,7 +66,7 @@ func setNamed(field func(*Params) *string, names func(*Params) *map[string]strin
 func words(texts []string) []string {
 	var out []string
 	for _, t := range texts {
-		out = append(out, strings.FieldsFunc(t, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })...)
+		out = append(out, conf.Words(t)...)
 	}
 	return out
 }
@@ -81,6 +81,11 @@ func texts(vals []conf.Value) []string {
 
 func setALPN(p *Params, vals []conf.Value) string {
 	p.ALPN = words(texts(vals))
+	for _, n := range p.ALPN {
+		if strings.Contains(n, ":") {
+			return "has " + quote(n) + ", and no protocol has a colon in its name; separate names with commas or blanks"
+		}
+	}
 	return checkALPN(p.ALPN)
 }
 

@@ -212,6 +212,11 @@ func TestTLSKeyOnAPlainPort(t *testing.T) {
 	refuses(t, 2, `port 0/tcp: SSL_cert_file was given, but the port is tcp and not ssl: .* \(`+regexp.QuoteMeta(file)+`:\d+\)`, "--conf_file", file)
 }
 
+// Parameters of TLS on a server of plain ports are those of no port.
+func TestTLSKeyOfNoPort(t *testing.T) {
+	refuses(t, 2, `netserver: StartTLS on plain ports: SSL_cert_file /none\.pem does not exist; give the path of a file`, loopback("--port", "0/tcp", "--SSL_cert_file", "/none.pem")...)
+}
+
 func TestAllProblemsAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.conf")
 	write(t, file, "port 20203/tcp\nprot tcp\nmax_servers lots\ntimeout_idle 5 apples\nmax_header_size 3\n")

@@ -19,7 +19,6 @@ _netserver_value() {
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
 	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
-	sig_passthrough) _netserver_reply -W 'WINCH USR1 USR2 HUP QUIT CONT ALRM IO' -- "$2" ;;
 	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
 	handshake_queue) _netserver_reply -W 'fair none' -- "$2" ;;
