@@ -23,6 +23,7 @@ import (
 // CONTRIBUTING.md says what lives where.
 var layout = [][]string{
 	{"conf"},
+	{"place"},
 	{"port"},
 	{"access"},
 	{"tlsparams"},

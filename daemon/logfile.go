@@ -7,11 +7,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"netserver/logs"
-	"netserver/proc"
+	"netserver/place"
 )
 
 // openLogFile opens the file of log_file.
@@ -26,51 +25,17 @@ func (c *Config) openLogFile() (*logs.File, error) {
 	return nil, fmt.Errorf("log_file %s: %w", c.LogFile, err)
 }
 
-// logOpener returns what opens the log file. Where the workers' user could put
-// a link in its place, root must not follow that to any file on the machine
-// and append to it what clients say: the file is opened with that user's
-// rights.
+// logOpener returns what opens the log file, now and again. Root must not
+// follow what others may have put in its way to any file on the machine and
+// append to that what clients say.
 func (c *Config) logOpener() logs.Opener {
-	a := c.identity.Account
-	if a == nil || a.UID == 0 {
-		return os.OpenFile
+	var o place.Options
+	if a := c.identity.Account; a != nil {
+		o.Owner, o.Group = a.UID, a.GID
 	}
 	return func(path string, flag int, perm fs.FileMode) (*os.File, error) {
-		if !mayPlantAnywhere(path, *a) {
-			return os.OpenFile(path, flag, perm)
-		}
-		f, err := proc.OpenAs(*a, path, flag, perm)
-		var pe *fs.PathError
-		if errors.As(err, &pe) {
-			err = pe.Err // whoever calls says the path
-		}
-		if err != nil {
-			err = fmt.Errorf("user %s, who serves the clients, can change its directory, so it is opened with no more than that user's rights: %w", a.User, err)
-		}
-		return f, err
+		return place.OpenFile(path, flag, perm, o)
 	}
-}
-
-// mayPlantAnywhere reports whether a could put something else in the place of
-// path, or of a directory on the way to it.
-func mayPlantAnywhere(path string, a proc.Account) bool {
-	real, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist) // then nothing can be opened
-	}
-	for _, p := range []string{path, filepath.Join(real, filepath.Base(path))} {
-		for {
-			if ownerMayPlant(p, a.UID, a.Groups) {
-				return true
-			}
-			up := filepath.Dir(p)
-			if up == p {
-				break
-			}
-			p = up
-		}
-	}
-	return false
 }
 
 const (

@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -405,13 +406,13 @@ func TestLogFileCannotBePlanted(t *testing.T) {
 	}
 	os.Rename(path, path+".1")
 	os.Symlink(secret, path)
-	fileHas(t, path+".1", "no more than that user's rights: permission denied; the one in use stays open")
+	fileHas(t, path+".1", "is a symbolic link of user root (0), and the directory "+dir+" belongs to user nobody (65534), so that it is not followed: ")
 	r.signal(syscall.SIGUSR1)
-	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "permission denied") >= 2 })
+	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "symbolic link of user") >= 2 })
 	os.Remove(path)
 	os.Symlink(filepath.Join(base, "new"), path)
 	r.signal(syscall.SIGUSR1)
-	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "permission denied") >= 3 })
+	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "symbolic link of user") >= 3 })
 	os.Remove(path)
 	fileHas(t, path, "log file opened again")
 	if readAll(t, secret) != "secret\n" {
@@ -429,6 +430,63 @@ func TestLogFileCannotBePlanted(t *testing.T) {
 	r = start(t, "--port", "127.0.0.1:0", "--log_file", path, "--user", strconv.Itoa(nobody))
 	if code := r.status(); code != 2 || !strings.Contains(r.text(), "log_file "+path) {
 		t.Errorf("exit status %d", code)
+	}
+}
+
+// Nor can anybody else who may put a link where the log is to be, at the start
+// or while it is rotated.
+func TestLogFilePlantedByOthers(t *testing.T) {
+	rooted(t)
+	base := logDir(t)
+	secret := writeFile(t, filepath.Join(base, "secret"), "secret\n")
+	for name, mode := range map[string]os.FileMode{"theirs": 0o755, "sticky": 0o777 | os.ModeSticky} {
+		dir := filepath.Join(base, name)
+		owner := 0
+		if name == "theirs" {
+			owner = 12345
+		}
+		if err := errors.Join(os.Mkdir(dir, 0o755), os.Chown(dir, owner, owner), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "log")
+		next := path + ".next"
+		plants := map[string]func() error{
+			"is a symbolic link of user 12345": func() error {
+				return errors.Join(os.Symlink(secret, next), os.Lchown(next, 12345, 12345), os.Rename(next, path))
+			},
+			"it has 2 names": func() error { return errors.Join(os.Link(secret, next), os.Rename(next, path)) },
+		}
+		for why, plant := range plants {
+			if err := plant(); err != nil {
+				t.Fatal(err)
+			}
+			r := start(t, "--port", "127.0.0.1:0", "--log_file", path)
+			if code := r.status(); code != 2 || !strings.Contains(r.text(), "log_file "+path) || !strings.Contains(r.text(), why) {
+				t.Errorf("%s: %s: exit status %d\n%s", name, why, code, r.text())
+			}
+		}
+		os.Remove(path)
+		r := start(t, "--port", "127.0.0.1:0", "--log_file", path)
+		fileHas(t, path, "starting!")
+		if err := os.Link(path, path+".1"); err != nil { // there is no moment without a file
+			t.Fatal(err)
+		}
+		for why, plant := range plants {
+			if err := plant(); err != nil {
+				t.Fatal(err)
+			}
+			r.signal(syscall.SIGUSR1)
+			fileHas(t, path+".1", why)
+		}
+		os.Remove(path)
+		r.signal(syscall.SIGUSR1)
+		fileHas(t, path, "log file opened again")
+		if code := r.end(syscall.SIGTERM); code != 0 {
+			t.Errorf("exit status %d", code)
+		}
+	}
+	if got := readAll(t, secret); got != "secret\n" {
+		t.Errorf("root wrote to another file: %q", got)
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"netserver/place"
 )
 
 // A PIDFile is a file that holds the process's number, locked as long as the
@@ -35,13 +37,21 @@ var ErrRunning = errors.New("the server is already running")
 //
 // A file that is there is taken over if the process that it names does not
 // run, or was started later than the file was written and so cannot be its
-// author, or if it is empty and older than 864 seconds. It is an error if it
-// is locked, names a process that runs, or holds anything else than a number;
-// then nothing is changed.
+// author, or if it is empty and older than 864 seconds. It is an error if a
+// server has it locked, if it names a process that runs, or holds anything else
+// than a number; then nothing is changed. A lock that anybody may have who can
+// read the file proves nothing: then what it says decides, and another file
+// takes its place.
+//
+// For root, nobody else may be able to put another directory in the way of the
+// path, or to have put the file there.
 func CreatePIDFile(path string) (*PIDFile, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := place.Steady(abs); err != nil {
+		return nil, fmt.Errorf("pid_file %s: %w", path, unwrapPath(err))
 	}
 	p := &PIDFile{path: abs, pid: os.Getpid()}
 	for range 10 {
@@ -61,7 +71,7 @@ func CreatePIDFile(path string) (*PIDFile, error) {
 // create makes one attempt; again tells that another process moved the file
 // away in between.
 func (p *PIDFile) create() (again bool, err error) {
-	if p.f, err = os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|openPidFlags, 0o644); err != nil {
+	if p.f, err = place.OpenFile(p.path, os.O_RDWR|os.O_CREATE|openPidFlags, 0o644, place.Options{NoLink: true}); err != nil {
 		return false, unwrapPath(err)
 	}
 	info, err := p.f.Stat()
@@ -71,12 +81,19 @@ func (p *PIDFile) create() (again bool, err error) {
 	if !info.Mode().IsRegular() {
 		return false, errors.New("is not a regular file")
 	}
+	foreign := false // locked by somebody who is no server
 	if err := lockFile(p.f); err != nil {
-		if isLocked(err) {
+		if !isLocked(err) {
+			return false, fmt.Errorf("lock it: %w", err)
+		}
+		switch lockHolder(p.f, info) {
+		case heldByNone:
+			return true, nil
+		case heldByServer:
 			pid, _ := p.read()
 			return false, fmt.Errorf("%w as process %d, which has the file locked", ErrRunning, pid)
 		}
-		return false, fmt.Errorf("lock it: %w", err)
+		foreign = true
 	}
 	if now, err := os.Lstat(p.path); err != nil || !os.SameFile(now, info) {
 		return true, nil
@@ -84,7 +101,58 @@ func (p *PIDFile) create() (again bool, err error) {
 	if err := p.judge(info); err != nil {
 		return false, err
 	}
+	if foreign {
+		return p.exchange(info)
+	}
 	return false, p.write()
+}
+
+// Who has the lock that is in the way.
+const (
+	heldByNone   = iota // it has just been given up
+	heldByServer        // one who may write to the file, as nobody else may
+	heldByReader        // perhaps anybody
+)
+
+// exchange puts a new file in the place of the one that info describes, which
+// somebody keeps locked. The new one is locked before anybody may open it.
+func (p *PIDFile) exchange(info os.FileInfo) (again bool, err error) {
+	p.release()
+	dir, name := filepath.Split(p.path)
+	if p.f, err = os.CreateTemp(dir, "."+name+"-"); err != nil {
+		return false, unwrapPath(err)
+	}
+	fresh := p.f.Name()
+	defer os.Remove(fresh)
+	if err := lockFile(p.f); err != nil {
+		return false, fmt.Errorf("lock it: %w", err)
+	}
+	if err := p.write(); err != nil {
+		return false, err
+	}
+	if err := p.f.Chmod(info.Mode().Perm() &^ 0o022); err != nil {
+		return false, unwrapPath(err)
+	}
+	// Another server may do the same: the file that goes is the one that was
+	// judged, and the new one is put where there is none.
+	aside := fresh + ".old"
+	if err := os.Rename(p.path, aside); err != nil {
+		return errors.Is(err, os.ErrNotExist), unwrapPath(err)
+	}
+	defer os.Remove(aside)
+	if old, err := os.Lstat(aside); err != nil || !os.SameFile(old, info) {
+		os.Link(aside, p.path)
+		return true, nil
+	}
+	if err := os.Link(fresh, p.path); err != nil {
+		return true, nil
+	}
+	note := fmt.Sprintf("pid_file %s was locked by a process that is no server, as anybody can who may read it: another file is in its place", p.path)
+	if p.note != "" {
+		note = p.note + "; " + note
+	}
+	p.note = note
+	return false, nil
 }
 
 // judge decides whether what the file holds may be replaced.

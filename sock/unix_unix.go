@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	places "netserver/place"
 	"netserver/port"
 )
 
@@ -57,6 +58,11 @@ func bindUnix(sockType int, path string, o Options) (*os.File, *socketFile, erro
 	uid, gid, err := o.owner()
 	if err != nil {
 		return nil, nil, err
+	}
+	// In the last directory nothing is followed and nothing taken for ours
+	// that is not; on the way to it bind(2) itself would follow anything.
+	if err := places.Steady(path); err != nil {
+		return nil, nil, explain(err, "%v", err)
 	}
 	if err := clearStale(path); err != nil {
 		return nil, nil, err

@@ -332,7 +332,7 @@ func TestDirectory(t *testing.T) {
 		if err := errors.Join(os.Mkdir(theirs, 0o755), os.Chown(theirs, 65534, 0)); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkDir(theirs); err == nil || !strings.Contains(err.Error(), "belongs to user 65534") {
+		if err := checkDir(theirs); err == nil || !strings.Contains(err.Error(), "belongs to user nobody (65534)") {
 			t.Errorf("another's directory: %v", err)
 		}
 	}
