@@ -134,6 +134,10 @@ func start(t testing.TB, args ...string) *running {
 
 func startProgram(t testing.TB, path, program string, args ...string) *running {
 	t.Helper()
+	// Without a supervisor root has to say that it means to serve.
+	if i := slices.Index(args, "--supervisor"); i >= 0 && args[i+1] == "0" && os.Geteuid() == 0 && !slices.Contains(args, "--user") {
+		args = slices.Insert(slices.Clone(args), i+2, "--user", "root")
+	}
 	cmd := exec.Command(path, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return startCmd(t, cmd, program)

@@ -32,7 +32,6 @@ type plan struct {
 	Ports    []sock.Request
 	Notes    []string // lines for the log
 	Warn     []string // the same, of what somebody should look at
-	Root     bool     // root serves though no user was named, for reasons that Warn has
 	Files    []string // certificates, keys and the like that a worker may ask for
 	Dirs     []string // directories of such files
 	Isolate  bool     // the supervisor keeps private keys to itself
@@ -55,7 +54,7 @@ func newPlan(p *program, files *fileList) (*plan, error) {
 	pl := &plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
-		Warn: p.warnings, Root: p.conf.Process.stayRoot,
+		Warn: p.warnings,
 	}
 	reqs, err := p.server.Requests(p.transports)
 	if err != nil {
@@ -167,7 +166,7 @@ func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Re
 	if err := v.configured(res); err != nil {
 		return nil, nil, err
 	}
-	c.Program, c.Process.stayRoot = pl.Program, pl.Root
+	c.Program = pl.Program
 	c.Server.Ports = nil
 	for _, r := range pl.Ports {
 		c.Server.Ports = append(c.Server.Ports, r.Spec)

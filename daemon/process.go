@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -62,8 +63,6 @@ type ProcessConfig struct {
 
 	// Control is the socket that netserver ctl speaks to.
 	Control ControlConfig
-
-	stayRoot bool // there are reasons for root to serve, though no user is named
 }
 
 const groupProcess = "process"
@@ -72,7 +71,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define := func(name, arg, def, help string, b conf.Binder) {
 		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help}, b)
 	}
-	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server, unless nobody could not serve what is configured, which is logged)", conf.String(&p.User))
+	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server; root serves only if this says so)", conf.String(&p.User))
 	define("group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
 	define("chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
 	define("umask", "MODE", "", "file mode mask, octal", conf.Func(p.setUmask))
@@ -151,13 +150,9 @@ func (p *ProcessConfig) identify() (proc.Identity, error) {
 	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask, Limits: p.Limits}
 	name := p.User
 	if name == "" && (proc.IsRoot() || p.Group != "") {
-		switch {
-		case !proc.IsRoot():
+		name = nobody
+		if !proc.IsRoot() {
 			name = fmt.Sprint(os.Geteuid())
-		case !p.stayRoot:
-			name = nobody
-		case p.Group != "":
-			name = "root"
 		}
 	}
 	var errs []error
@@ -214,6 +209,15 @@ func (c *Config) inProcess() (bool, error) {
 	}
 	bad := c.needsWorkers()
 	var errs []error
+	if c.Type != typeINET && proc.IsRoot() {
+		// Of a process that cannot become anybody else, user can say only
+		// that this is meant.
+		if asRoot(p.User) {
+			bad = slices.DeleteFunc(bad, func(key string) bool { return key == "user" })
+		} else if p.User == "" {
+			errs = append(errs, &conf.Problem{Err: fmt.Errorf("%s root itself would serve the clients", why), Hint: "say --user root if that is meant, or leave supervisor 0 out: then nobody serves, or the user that you name"})
+		}
+	}
 	if len(bad) > 0 {
 		errs = append(errs, fmt.Errorf("%s cannot be had %s", strings.Join(bad, ", "), why))
 	}
@@ -222,6 +226,8 @@ func (c *Config) inProcess() (bool, error) {
 	}
 	return true, errors.Join(errs...)
 }
+
+func asRoot(user string) bool { return user == "root" || user == "0" }
 
 // hasPool reports whether the type is one of several workers.
 func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }

@@ -21,9 +21,11 @@ type obstacle struct {
 	fatal bool   // clients could not be served, or the start would fail
 }
 
-// reach decides who serves, now that it is known what for. If that was left
-// open and nobody could not serve, root does, and says why. If a user was
-// named, what that user cannot do is an error.
+// reach says what the user who is to serve lacks, now that it is known what
+// for. Root never takes that user's place by itself: one wrong mode of a
+// directory would make a program on the network root's. What a user who was
+// named cannot do for sure is an error, what may not matter a warning; of
+// nobody, whom no one chose, both are errors.
 func (p *program) reach() error {
 	a := p.conf.identity.Account
 	if a == nil && p.conf.identity.Chroot == "" {
@@ -33,32 +35,23 @@ func (p *program) reach() error {
 	if a != nil {
 		user = *a
 	}
-	list := p.obstacles(user)
-	if a != nil && p.conf.Process.User == "" {
-		return p.stayRoot(list)
-	}
+	chosen := a == nil || p.conf.Process.User != ""
 	var errs []error
-	for _, o := range list {
-		if o.fatal {
+	for _, o := range p.obstacles(user) {
+		switch {
+		case !chosen && o.fatal:
+			errs = append(errs, &conf.Problem{Err: fmt.Errorf("user %s, who serves the clients when root starts the server, %s", user.User, o.what),
+				Hint: "give that user the right, or say --user NAME (--user root, if root is to serve)"})
+		case !chosen:
+			errs = append(errs, &conf.Problem{Err: fmt.Errorf("user %s, who serves the clients when root starts the server, %s", user.User, o.what),
+				Hint: "give that user the right, or say --user NAME (--user root, if root is to serve; --user nobody, if it does not matter)"})
+		case o.fatal:
 			errs = append(errs, &conf.Problem{Key: "user", Err: fmt.Errorf("%s %s", user.User, o.what)})
-		} else {
+		default:
 			p.warnings = append(p.warnings, fmt.Sprintf("user %s %s", user.User, o.what))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// stayRoot has root serve if there is a reason to, and warns of each.
-func (p *program) stayRoot(reasons []obstacle) (err error) {
-	if len(reasons) == 0 {
-		return nil
-	}
-	for _, o := range reasons {
-		p.warnings = append(p.warnings, fmt.Sprintf("serving as root, since %s %s; set user to choose who serves", nobody, o.what))
-	}
-	p.conf.Process.stayRoot = true
-	p.conf.identity, err = p.conf.Process.identify()
-	return err
 }
 
 // obstacles finds what keeps a from serving what is configured.
@@ -77,11 +70,6 @@ func (p *program) obstacles(a proc.Account) []obstacle {
 	list = append(list, p.unreadable(r)...)
 	if o := r.backend(p.conf.Handler.ProxyTo); o != nil {
 		list = append(list, *o)
-	}
-	for _, s := range p.conf.Server.Ports {
-		if s.Kind() == "unixdgram" {
-			list = append(list, obstacle{what: fmt.Sprintf("cannot answer the clients of port %s whose own sockets do not let everybody write", s.Short())})
-		}
 	}
 	return list
 }

@@ -3,17 +3,19 @@
 package daemon_test
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"netserver/netservertest"
 )
 
-// What nobody cannot reach has root serve, and is named; a user that was
-// chosen is refused for it.
+// What nobody cannot reach is refused, whether a user was chosen or not: root
+// takes that user's place only if it is told to.
 func TestWhoCanServe(t *testing.T) {
 	rooted(t)
 	dir := openDir(t)
@@ -48,26 +50,27 @@ func TestWhoCanServe(t *testing.T) {
 		{[]string{"--", "sh", script}, "cannot read " + script + ", an argument of the program", true},
 		{[]string{"--", "env", "-i", "X=" + script, "echo", "ok"}, "cannot read " + script, true},
 		{[]string{"--deny_file", rules}, "cannot read deny_file " + rules, false},
-		{[]string{"--port", dir + "/d|unixdgram"}, "cannot answer the clients of port " + dir + "/d|unixdgram", true},
 	} {
 		args := append([]string{"--port", "127.0.0.1:0"}, tc.args...)
 		r := start(t, args...)
-		r.serving()
-		want := "Uid:\t0\t0\t0\t0"
 		if tc.why == "" {
-			want = "Uid:\t65534\t65534\t65534\t65534"
-		} else if !strings.Contains(r.text(), "serving as root, since nobody "+tc.why) {
-			t.Errorf("%q: without %q", tc.args, tc.why)
+			r.serving()
+			if s := statusOf(t, r.only()); !strings.Contains(s, "Uid:\t65534\t65534\t65534\t65534") {
+				t.Errorf("%q: as whom?\n%s", tc.args, s)
+			}
+			r.end(syscall.SIGTERM)
+		} else if code := r.status(); code != 2 || !strings.Contains(r.text(), "user nobody, who serves the clients when root starts the server, "+tc.why) ||
+			!strings.Contains(r.text(), "(--user root, if root is to serve") {
+			t.Errorf("%q: exit status %d", tc.args, code)
 		}
-		if s := statusOf(t, r.only()); !strings.Contains(s, want) {
-			t.Errorf("%q: without %q:\n%s", tc.args, want, s)
-		}
-		// The same decision is made at a restart.
+		// Root serves where it is told to, after a restart too.
+		r = start(t, append([]string{"--user", "root"}, args...)...)
+		r.serving()
 		pid := r.only()
 		r.signal(syscall.SIGHUP)
 		r.wait("restart: ", 1)
-		if s := statusOf(t, r.only(pid)); !strings.Contains(s, want) {
-			t.Errorf("%q: after a restart without %q:\n%s", tc.args, want, s)
+		if s := statusOf(t, r.only(pid)); !strings.Contains(s, "Uid:\t0\t0\t0\t0") {
+			t.Errorf("%q: with user root:\n%s", tc.args, s)
 		}
 		r.end(syscall.SIGTERM)
 
@@ -89,6 +92,60 @@ func TestWhoCanServe(t *testing.T) {
 	r := start(t, "--user", "nobody", "--port", "127.0.0.1:0", "--deny_file", rules, "--", hidden)
 	if code := r.status(); code != 2 || !strings.Contains(r.text(), rules) || !strings.Contains(r.text(), hidden) {
 		t.Errorf("exit status %d:\n%s", code, r.text())
+	}
+}
+
+// A reload does not bring root back in either: what nobody may no longer reach
+// keeps the old configuration.
+func TestReloadDoesNotMakeRootServe(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	program := writeFile(t, filepath.Join(dir, "program"), "#!/bin/sh\nid -u\n")
+	os.Chmod(program, 0o755)
+	r := start(t, "--port", "127.0.0.1:0", "--", program)
+	addr := r.addr(0)
+	r.serving()
+	os.Chmod(program, 0o700)
+	r.signal(syscall.SIGHUP)
+	r.wait("cannot execute "+program, 1)
+	os.Chmod(program, 0o755)
+	c := mustDial(t, addr)
+	if got, err := c.r.ReadString('\n'); got != "65534\n" {
+		t.Errorf("the program runs as %q, %v", got, err)
+	}
+}
+
+// An answer that nobody may not send to a client's own socket is logged with
+// what to do about it, and one that it may send arrives.
+func TestDatagramAnswersOfNobody(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	path := filepath.Join(dir, "d")
+	r := start(t, "--port", path+"|unixdgram", "--unix_mode", "0666")
+	r.serving()
+	for name, mode := range map[string]os.FileMode{"closed": 0o700, "open": 0o777} {
+		own := filepath.Join(dir, name)
+		c, err := net.DialUnix("unixgram", &net.UnixAddr{Name: own, Net: "unixgram"}, &net.UnixAddr{Name: path, Net: "unixgram"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if err := os.Chmod(own, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("hello")); err != nil {
+			t.Fatal(err)
+		}
+		if name == "closed" {
+			r.wait("user 65534, who serves, may not write to the client's socket", 1)
+			r.wait("umask 0", 1)
+			continue
+		}
+		c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		b := make([]byte, 100)
+		if n, err := c.Read(b); err != nil || !strings.Contains(string(b[:n]), "hello") {
+			t.Errorf("%q, %v", b[:n], err)
+		}
 	}
 }
 

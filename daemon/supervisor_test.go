@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -367,6 +368,18 @@ func TestStartFails(t *testing.T) {
 		r := start(t, tc.args...)
 		if code := r.status(); code != tc.code || !strings.Contains(r.text(), tc.want) {
 			t.Errorf("%q: exit status %d, not %d; or without %q:\n%s", tc.args, code, tc.code, tc.want, r.text())
+		}
+	}
+}
+
+// Where the one process serves, root says that it means to.
+func TestRootServesOnlyIfTold(t *testing.T) {
+	rooted(t)
+	for _, args := range [][]string{{"--supervisor", "0"}, {"--supervisor", "0", "--group", "daemon"}} {
+		cmd := exec.Command(os.Args[0], append(args, "--port", "127.0.0.1:0")...)
+		r := startCmd(t, cmd, "command")
+		if code := r.status(); code != 2 || !strings.Contains(r.text(), "root itself would serve the clients; say --user root if that is meant") {
+			t.Errorf("%q: exit status %d\n%s", args, code, r.text())
 		}
 	}
 }

@@ -105,8 +105,12 @@ func (s *unixgramSocket) trySend(p []byte, to unix.Sockaddr) error {
 			}
 		}
 	})
-	if werr != nil {
+	switch {
+	case werr != nil:
 		return werr
+	case err == unix.EACCES || err == unix.EPERM: // EPERM: it is connected to another
+		name := to.(*unix.SockaddrUnix).Name
+		return explain(os.NewSyscallError("sendto", err), "the answer cannot be sent: user %d, who serves, may not write to the client's socket %q (%v): the client must let it, for instance by umask 0 before it binds the socket, or user must name whom it lets", os.Geteuid(), name, err)
 	}
 	return os.NewSyscallError("sendto", err)
 }

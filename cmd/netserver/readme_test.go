@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,11 +65,17 @@ func (b block) steps() (steps []step) {
 type tour struct {
 	*testing.T
 	server      *server
+	nobody      bool              // everything runs as nobody
 	there, back *strings.Replacer // from the README's to this machine's, and back
 }
 
 func newTour(t *testing.T) *tour {
 	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} { // as /tmp is
+		if err := os.Chmod(d, 0o777|os.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+	}
 	there, back := []string{"go run ./cmd/netserver", binary, "/tmp/", dir + "/"}, []string{dir + "/", "/tmp/"}
 	seen := make(map[string]bool)
 	for _, port := range []string{"20203", "20204", "20205", "8443"} {
@@ -115,6 +122,9 @@ func (tr *tour) serve(s step) {
 	}
 	cmd := exec.Command("sh", "-c", "exec "+tr.there.Replace(s.command))
 	cmd.Env = serverEnvironment()
+	if tr.nobody {
+		asNobody(tr.T, cmd)
+	}
 	tr.server = startCmd(tr.T, cmd)
 	tr.logs(s.output)
 }
@@ -146,6 +156,9 @@ func (tr *tour) ask(t *testing.T, s step) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", tr.there.Replace(s.command))
 	cmd.Env = serverEnvironment()
+	if tr.nobody {
+		asNobody(t, cmd)
+	}
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) { // as go run reports it
@@ -156,10 +169,18 @@ func (tr *tour) ask(t *testing.T, s step) {
 	}
 }
 
-// The README's tour works as it is printed.
+// The README's tour works as it is printed, for root and for others.
 func TestReadmeTour(t *testing.T) {
+	t.Run("this user", func(t *testing.T) { walkTour(t, false) })
+	if os.Geteuid() == 0 {
+		t.Run("nobody", func(t *testing.T) { walkTour(t, true) })
+	}
+}
+
+func walkTour(t *testing.T, nobody bool) {
 	netservertest.Peer(t, "sh")
 	tr := newTour(t)
+	tr.nobody = nobody
 	_, blocks := readme(t)
 	servers, asked := 0, 0
 	for _, b := range blocks {
@@ -168,7 +189,7 @@ func TestReadmeTour(t *testing.T) {
 			servers++
 			tr.serve(b.steps()[0])
 		case "console log":
-			t.Run("log", func(t *testing.T) {
+			tr.Run("log", func(t *testing.T) {
 				netservertest.Peer(t, "redis-cli")
 				netservertest.Peer(t, "redis-server")
 				tr.logs(strings.Join(b.lines, ""))
@@ -176,7 +197,7 @@ func TestReadmeTour(t *testing.T) {
 		case "console":
 			for _, s := range b.steps() {
 				asked++
-				t.Run(fmt.Sprintf("%d", asked), func(t *testing.T) { tr.ask(t, s) })
+				tr.Run(fmt.Sprintf("%d", asked), func(t *testing.T) { tr.ask(t, s) })
 			}
 		}
 	}
