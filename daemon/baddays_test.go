@@ -78,7 +78,7 @@ func TestStartWithWrongIdentity(t *testing.T) {
 		{[]string{"--chroot", file}, 2, "is not a directory"},
 		{[]string{"--chroot", "tmp"}, 2, "absolute path"},
 		// The program is there, but not for who runs in the directory.
-		{[]string{"--chroot", dir, "--", "/bin/sh"}, 1, missing("/bin/sh")},
+		{[]string{"--chroot", dir, "--", "/bin/sh"}, 2, "netserver: cannot execute /bin/sh: there is no such file below the root directory " + dir},
 		{[]string{"--chroot", dir, "--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/sh"}, 1, missing("dequeue_command: /bin/sh")},
 	} {
 		r, left := marked(t, os.Args[0], append([]string{"--port", "127.0.0.1:0"}, tc.args...)...)

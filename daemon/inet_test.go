@@ -106,7 +106,7 @@ func TestINETAndListeningSockets(t *testing.T) {
 		{listening, []string{"--port", "127.0.0.1:1"}, "at " + l.Addr().String() + ` (descriptor 3 "the name") that no port names`},
 		{listening, []string{"--port", l.Addr().String(), "--supervisor", "0"}, "supervisor 0 cannot take"},
 	} {
-		cmd := exec.Command(sh, append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="the name" exec "$@"`, "sh", os.Args[0]}, tc.args...)...)
+		cmd := exec.Command(sh, append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="the name" exec "$@"`, "sh", os.Args[0]}, rootToo(tc.args)...)...)
 		cmd.Env = append(os.Environ(), programVar+"=command")
 		cmd.ExtraFiles = []*os.File{tc.f}
 		out, err := cmd.CombinedOutput()

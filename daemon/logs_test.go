@@ -501,7 +501,7 @@ func TestJournalForm(t *testing.T) {
 		defer f.Close()
 		info, _ := f.Stat()
 		st := info.Sys().(*syscall.Stat_t)
-		cmd := exec.Command(os.Args[0], append([]string{"--port", "127.0.0.1:0", "--log_level", "3"}, args...)...)
+		cmd := exec.Command(os.Args[0], append([]string{"--port", "127.0.0.1:0", "--log_level", "3"}, rootToo(args)...)...)
 		stream := fmt.Sprintf("%d:%d", st.Dev, st.Ino)
 		if !journal {
 			stream += "0"

@@ -134,13 +134,18 @@ func start(t testing.TB, args ...string) *running {
 
 func startProgram(t testing.TB, path, program string, args ...string) *running {
 	t.Helper()
-	// Without a supervisor root has to say that it means to serve.
-	if i := slices.Index(args, "--supervisor"); i >= 0 && args[i+1] == "0" && os.Geteuid() == 0 && !slices.Contains(args, "--user") {
-		args = slices.Insert(slices.Clone(args), i+2, "--user", "root")
-	}
-	cmd := exec.Command(path, args...)
+	cmd := exec.Command(path, rootToo(args)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return startCmd(t, cmd, program)
+}
+
+// rootToo adds what root has to say where it serves without a supervisor.
+func rootToo(args []string) []string {
+	i := slices.Index(args, "--supervisor")
+	if i < 0 || args[i+1] != "0" || os.Geteuid() != 0 || slices.Contains(args, "--user") {
+		return args
+	}
+	return slices.Insert(slices.Clone(args), i+2, "--user", "root")
 }
 
 func startCmd(t testing.TB, cmd *exec.Cmd, program string) *running {

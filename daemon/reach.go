@@ -9,6 +9,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"netserver/conf"
@@ -36,9 +37,12 @@ func (p *program) reach() error {
 		user = *a
 	}
 	chosen := a == nil || p.conf.Process.User != ""
+	anybody := p.obstacles(proc.Account{}) // what root could not do either
 	var errs []error
 	for _, o := range p.obstacles(user) {
 		switch {
+		case !chosen && o.fatal && slices.Contains(anybody, o):
+			errs = append(errs, errors.New(o.what))
 		case !chosen && o.fatal:
 			errs = append(errs, &conf.Problem{Err: fmt.Errorf("user %s, who serves the clients when root starts the server, %s", user.User, o.what),
 				Hint: "give that user the right, or say --user NAME (--user root, if root is to serve)"})
