@@ -34,11 +34,10 @@ type frame struct {
 // format without its time, or in JSON, and a newline.
 func newFramed(w io.Writer, o Options, json bool, f *frame) slog.Handler {
 	f.w, f.json = w, json
-	format := NewLine
 	if json {
-		format = NewJSON
+		return &framed{inner: newJSON(nil, o), frame: f} // its buffer is enough
 	}
-	return &framed{inner: format(&f.msg, o), frame: f}
+	return &framed{inner: NewLine(&f.msg, o), frame: f}
 }
 
 // Enabled reports whether a record of level l would be written.
@@ -64,17 +63,12 @@ func (h *framed) Handle(ctx context.Context, r slog.Record) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.msg.Reset()
-	if err := h.inner.Handle(ctx, r); err != nil {
+	b, err := h.message(ctx, r, f.head(f.buf[:0], r.Level, at))
+	if err != nil {
 		return err
 	}
-	b := f.head(f.buf[:0], r.Level, at)
-	b = appendASCII(b, bytes.TrimSuffix(f.msg.Bytes(), newline), f.json)
-	if len(b) > f.max {
-		b = append(b[:f.max-len(cutMark)], cutMark...)
-	}
 	b = append(b, '\n')
-	_, err := f.w.Write(b)
+	_, err = f.w.Write(b)
 	if cap(b) <= maxPooled {
 		f.buf = b
 	}
@@ -82,6 +76,29 @@ func (h *framed) Handle(ctx context.Context, r slog.Record) error {
 		f.msg = bytes.Buffer{}
 	}
 	return err
+}
+
+// message adds the message to b, of which there is the head.
+func (h *framed) message(ctx context.Context, r slog.Record, b []byte) ([]byte, error) {
+	f := h.frame
+	if j, ok := h.inner.(*jsonHandler); ok {
+		j.out.mu.Lock()
+		defer j.out.mu.Unlock()
+		head := len(b)
+		return j.encode(ctx, r, f.max, func(msg []byte) []byte {
+			b = appendASCII(b[:head], bytes.TrimSuffix(msg, newline), true)
+			return b
+		})
+	}
+	f.msg.Reset()
+	if err := h.inner.Handle(ctx, r); err != nil {
+		return b, err
+	}
+	b = appendASCII(b, bytes.TrimSuffix(f.msg.Bytes(), newline), false)
+	if len(b) > f.max {
+		b = append(b[:f.max-len(cutMark)], cutMark...)
+	}
+	return b, nil
 }
 
 // severity returns syslog's number for a level: 3, error, to 7, debug.

@@ -1,15 +1,194 @@
 package logs
 
 import (
+	"bytes"
+	"context"
 	"io"
 	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
 )
 
-// NewJSON returns slog's JSON handler, one object a line, with the level's
-// name as LevelName gives it. Its result has the type of NewLine's so that
-// either can be chosen at run time.
-func NewJSON(w io.Writer, o Options) slog.Handler {
-	return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: o.level(), ReplaceAttr: nameLevel})
+// NewJSON returns a handler that writes one JSON object a line, as slog's own
+// does, with the level's name as LevelName gives it. Its result has the type of
+// NewLine's so that either can be chosen at run time.
+//
+// Whatever an object is made of, a strict reader can take it: no key stands in
+// it twice, and it ends, though it has at most maxRecord bytes. A key that is
+// taken already gets a number (msg_2); a client's time, which is how long it
+// was there, is duration_ms, a number. What is too long is cut in its values,
+// and "cut": true says so.
+func NewJSON(w io.Writer, o Options) slog.Handler { return newJSON(w, o) }
+
+func newJSON(w io.Writer, o Options) *jsonHandler {
+	out := &jsonOut{w: w}
+	inner := slog.NewJSONHandler(&out.buf, &slog.HandlerOptions{Level: o.level(), ReplaceAttr: nameLevel})
+	return &jsonHandler{inner: inner, bare: inner, used: []string{slog.TimeKey, slog.LevelKey, slog.MessageKey}, top: true, out: out}
+}
+
+// A jsonHandler hands records on to slog's handler with keys that are unique.
+// Handlers made by WithAttrs and WithGroup share its output.
+type jsonHandler struct {
+	inner slog.Handler // writes into out.buf
+	bare  slog.Handler // the same without what WithAttrs gave
+	used  []string     // keys of the object that attributes go into
+	top   bool         // that is the outermost
+	out   *jsonOut
+}
+
+type jsonOut struct {
+	mu  sync.Mutex // of what follows
+	buf bytes.Buffer
+	w   io.Writer
+}
+
+// Enabled reports whether a record of level l would be written.
+func (h *jsonHandler) Enabled(ctx context.Context, l slog.Level) bool {
+	return h.inner.Enabled(ctx, l)
+}
+
+// WithAttrs returns a handler that adds attrs to each record.
+func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	h2 := *h
+	n := naming{used: slices.Clone(h.used), top: h.top}
+	h2.inner, h2.used = h.inner.WithAttrs(n.all(nil, attrs)), n.used
+	return &h2
+}
+
+// WithGroup returns a handler that puts what is added from then on into an
+// object of that name.
+func (h *jsonHandler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	h2 := *h
+	n := naming{used: h.used}
+	h2.inner, h2.used, h2.top = h.inner.WithGroup(n.unique(name)), nil, false
+	return &h2
+}
+
+// Handle writes r as one line.
+func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
+	h.out.mu.Lock()
+	defer h.out.mu.Unlock()
+	b, err := h.encode(ctx, r, maxRecord, nil)
+	if err == nil {
+		_, err = h.out.w.Write(b)
+	}
+	if h.out.buf.Cap() > maxPooled {
+		h.out.buf = bytes.Buffer{}
+	}
+	return err
+}
+
+// cuts are the lengths of strings that are tried one after the other.
+var cuts = [...]int{0, 4096, 512, 64}
+
+// encode returns a record's line, of at most most bytes after finish, which may
+// be nil, has seen it. The caller has the lock.
+func (h *jsonHandler) encode(ctx context.Context, r slog.Record, most int, finish func([]byte) []byte) ([]byte, error) {
+	try := func(to slog.Handler, r slog.Record) ([]byte, error) {
+		h.out.buf.Reset()
+		err := to.Handle(ctx, r)
+		b := h.out.buf.Bytes()
+		if finish != nil {
+			b = finish(b)
+		}
+		return b, err
+	}
+	for _, cut := range cuts {
+		var keys [32]string
+		n := naming{used: append(keys[:0], h.used...), top: h.top, cut: cut}
+		named := slog.NewRecord(r.Time, r.Level, n.short(r.Message), r.PC)
+		for a := range r.Attrs {
+			named.AddAttrs(n.one(a)...)
+		}
+		if cut > 0 {
+			named.AddAttrs(slog.Bool(n.unique("cut"), true))
+		}
+		if b, err := try(h.inner, named); err != nil || len(b) <= most {
+			return b, err
+		}
+	}
+	// There are too many attributes, or WithAttrs gave what is too long.
+	n := naming{cut: 64}
+	least := slog.NewRecord(r.Time, r.Level, n.short(r.Message), r.PC)
+	least.AddAttrs(slog.Bool("cut", true))
+	return try(h.bare, least)
+}
+
+// A naming gives the attributes of one object their keys.
+type naming struct {
+	used []string
+	top  bool
+	cut  int // bytes that a string may have; 0 is any
+}
+
+// all adds attrs to list under unique keys.
+func (n *naming) all(list, attrs []slog.Attr) []slog.Attr {
+	for _, a := range attrs {
+		list = append(list, n.one(a)...)
+	}
+	return list
+}
+
+// one returns what becomes of an attribute: of a group without a name, its
+// members.
+func (n *naming) one(a slog.Attr) []slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch a.Value.Kind() {
+	case slog.KindGroup:
+		if a.Key == "" {
+			return n.all(nil, a.Value.Group())
+		}
+		inner := naming{cut: n.cut}
+		a.Value = slog.GroupValue(inner.all(nil, a.Value.Group())...)
+		if len(a.Value.Group()) == 0 {
+			return nil
+		}
+	case slog.KindDuration:
+		if n.top && a.Key == slog.TimeKey {
+			a = slog.Float64("duration_ms", float64(a.Value.Duration())/float64(time.Millisecond))
+		}
+	case slog.KindString:
+		a.Value = slog.StringValue(n.short(a.Value.String()))
+	case slog.KindAny:
+		if n.cut > 0 {
+			a.Value = slog.StringValue(n.short(textOf(a.Value.Any())))
+		}
+		if a.Key == "" && a.Value.Any() == nil {
+			return nil // the empty Attr
+		}
+	}
+	a.Key = n.unique(a.Key)
+	return []slog.Attr{a}
+}
+
+// unique returns key, or that with a number if it is taken, and takes it.
+func (n *naming) unique(key string) string {
+	// What is no UTF-8 is written as U+FFFD, whichever bytes it was.
+	key = n.short(strings.ToValidUTF8(key, "\ufffd"))
+	name := key
+	for i := 2; slices.Contains(n.used, name); i++ {
+		name = key + "_" + strconv.Itoa(i)
+	}
+	n.used = append(n.used, name)
+	return name
+}
+
+func (n *naming) short(s string) string {
+	if n.cut == 0 || len(s) <= n.cut {
+		return s
+	}
+	at := n.cut
+	for at > 0 && !utf8.RuneStart(s[at]) {
+		at--
+	}
+	return s[:at] + cutMark
 }
 
 func nameLevel(groups []string, a slog.Attr) slog.Attr {
