@@ -68,6 +68,12 @@ func (s *Server) Kill(id uint64) (found bool) { return s.cut(id, ErrKilled) }
 // Handler to return.
 func (s *Server) Cut(id uint64) (found bool) { return s.cut(id, ErrCut) }
 
+// CutBecause is Cut with the reason that the record tells, for a client that is
+// cut though the server goes on.
+func (s *Server) CutBecause(id uint64, why string) (found bool) {
+	return s.cut(id, &cutError{why})
+}
+
 func (s *Server) cut(id uint64, why error) (found bool) {
 	for _, r := range s.running() {
 		sh := &r.clients.shards[id%uint64(len(r.clients.shards))]

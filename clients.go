@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 )
@@ -90,7 +91,7 @@ func (cs *clients) cut() (n int) {
 		s := &cs.shards[i]
 		s.mu.Lock()
 		for c := range s.set {
-			if c.cause() != ErrCut {
+			if !errors.Is(c.cause(), ErrCut) {
 				n++
 			}
 			c.cut(ErrCut)

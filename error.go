@@ -58,6 +58,12 @@ var (
 	ErrServerClosed = errors.New("server closed")
 )
 
+// A cutError is ErrCut with another reason than the server's end.
+type cutError struct{ why string }
+
+func (e *cutError) Error() string        { return "cut: " + e.why }
+func (e *cutError) Is(target error) bool { return target == ErrCut }
+
 // An Error says at which stage, on which port and for which peer something
 // failed.
 type Error struct {

@@ -128,6 +128,8 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 		wg.Go(func() {
 			defer func() { <-places }()
 			if err := c.judgeConn(ctx, j, v.nc); err != nil && ctx.Err() == nil {
+				// Why it could come in does not hold any more.
+				c.verdict.Store(&verdict{nc: v.nc, until: v.until, reason: "cut: " + err.Error()})
 				c.cut(err)
 				cut.Add(1)
 			}

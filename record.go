@@ -30,7 +30,7 @@ type Record struct {
 	Time    time.Duration // from then to the end
 	In, Out uint64        // bytes that the Handler read and wrote
 	TLS     *tls.ConnectionState
-	Verdict string      // why a client with a certificate could come in
+	Verdict string      // why a client with a certificate could come in, or was cut later by the same rules
 	Notes   []slog.Attr // what the Handler added with Conn.Note
 	Outcome Outcome     // the class that it ended in
 	Err     error       // an *Error, or nil

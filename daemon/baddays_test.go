@@ -233,6 +233,7 @@ func TestPortRemovedWithGrace(t *testing.T) {
 		t.Error("more bytes")
 	}
 	r.wait("clients of ports that were changed or removed are cut: 1", 1)
+	r.wait(`err="cut: a restart changed or removed its port, and its grace time is over"`, 1)
 	k.mustAsk(t, "not cut")
 }
 

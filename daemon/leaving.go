@@ -15,17 +15,22 @@ func (w *worker) leave(l leave) {
 		ln.Close()
 	}
 	if len(l.Changed) > 0 {
-		time.AfterFunc(l.Grace, func() { w.cut("of ports that were changed or removed", l.Changed, l.Spread) })
+		time.AfterFunc(l.Grace, func() {
+			w.cut("of ports that were changed or removed", "a restart changed or removed its port, and its grace time is over", l.Changed, l.Spread)
+		})
 	}
 	if l.Limit > 0 {
-		time.AfterFunc(l.Limit, func() { w.cut("that stayed beyond hup_grace", nil, l.Spread) })
+		time.AfterFunc(l.Limit, func() {
+			w.cut("that stayed beyond hup_grace", "the server was restarted, and hup_grace is over", nil, l.Spread)
+		})
 	}
 	w.changed()
 }
 
 // cut ends the clients of some ports, or all if there are none, one after the
-// other over the window: cut at once, they would all be back at once.
-func (w *worker) cut(which string, places []int, window time.Duration) {
+// other over the window: cut at once, they would all be back at once. The log
+// tells which they are, and the record of each why.
+func (w *worker) cut(which, why string, places []int, window time.Duration) {
 	gone := make(map[string]bool)
 	for _, i := range places {
 		gone[placeOf(specOf(w.ls[i]))] = true
@@ -50,7 +55,7 @@ func (w *worker) cut(which string, places []int, window time.Duration) {
 	for i, id := range list {
 		// Each pause would be a little too long; they must not add up.
 		time.Sleep(time.Until(began.Add(time.Duration(i) * pause)))
-		server.Cut(id)
+		server.CutBecause(id, why)
 	}
 }
 

@@ -57,6 +57,7 @@ func TestCutsAreSpreadOut(t *testing.T) {
 		{"by hup_grace", []string{"--hup_grace", "0.1"}, func(r *running) {
 			r.signal(syscall.SIGHUP)
 			r.wait("clients that stayed beyond hup_grace are cut", 1)
+			r.wait(`err="cut: the server was restarted, and hup_grace is over"`, 1)
 		}},
 		{"without leave", []string{"--leave_children_open_on_hup", "0"}, func(r *running) { r.signal(syscall.SIGHUP) }},
 		{"by the end of the supervisor", nil, func(r *running) { r.signal(syscall.SIGKILL) }},

@@ -153,6 +153,9 @@ func (p *allPorts) datagrams(t *testing.T, network string) *datagrammer {
 	} else {
 		c, err = net.DialUnix("unixgram", &net.UnixAddr{Name: filepath.Join(p.dir, "own"), Net: "unixgram"},
 			&net.UnixAddr{Name: p.unixgramAt, Net: "unixgram"})
+		if err == nil { // root's server serves as nobody
+			err = os.Chmod(filepath.Join(p.dir, "own"), 0o777)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +222,7 @@ func (p *allPorts) exercise(t *testing.T, n int) []*holder {
 // 2,000 clients at once in the command; TERM then leaves nothing behind.
 func TestTwoThousandClients(t *testing.T) {
 	n := manyClients(t, 1)
-	dir := t.TempDir()
+	dir := openDir(t)
 	p := &allPorts{dir: dir, unixPath: filepath.Join(dir, "s"), unixgramAt: filepath.Join(dir, "d")}
 	s := start(t, "--host", "127.0.0.1", "--port", "0/tcp", "--port", "0/ssl", "--port", "0/udp",
 		"--port", p.unixPath+"|unix", "--port", p.unixgramAt+"|unixdgram")

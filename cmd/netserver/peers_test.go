@@ -158,11 +158,11 @@ func TestPeerSocatUNIX(t *testing.T) {
 }
 
 func TestPeerSocatUNIXDatagram(t *testing.T) {
-	dir := t.TempDir()
+	dir := openDir(t)
 	path := filepath.Join(dir, "s")
 	s := start(t, "--port", path+"|unixdgram")
 	s.awaitUnix(path)
-	p := run(t, "socat", "-", "UNIX-SENDTO:"+path+",bind="+filepath.Join(dir, "c"))
+	p := run(t, "socat", "-", "UNIX-SENDTO:"+path+",bind="+filepath.Join(dir, "c")+",umask=0")
 	p.say("ping")
 	p.hear(`You said "ping"`)
 	p.all()

@@ -61,6 +61,18 @@ func (b block) steps() (steps []step) {
 	return steps
 }
 
+// openDir makes a directory that everybody can reach.
+func openDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{dir, filepath.Dir(dir)} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // A tour walks through the README with ports and paths that are free here.
 type tour struct {
 	*testing.T

@@ -19,7 +19,7 @@ import (
 // The five kinds of port in one process, all with the one echo.
 func TestFivePortsAtOnce(t *testing.T) {
 	netservertest.PerlModule(t, "IO::Socket::SSL")
-	dir := t.TempDir()
+	dir := openDir(t)
 	stream, dgram := filepath.Join(dir, "ns.sock"), filepath.Join(dir, "nsd.sock")
 	s := start(t, "--port", "0/tcp", "--port", "0/ssl", "--port", "0/udp",
 		"--port", stream+"|unix", "--port", dgram+"|unixdgram", "--host", "127.0.0.1")
@@ -42,7 +42,7 @@ func TestFivePortsAtOnce(t *testing.T) {
 	}
 	datagrams := []*peer{
 		run(t, "socat", "-", "UDP:127.0.0.1:"+udp),
-		run(t, "socat", "-", "UNIX-SENDTO:"+dgram+",bind="+filepath.Join(dir, "c")),
+		run(t, "socat", "-", "UNIX-SENDTO:"+dgram+",bind="+filepath.Join(dir, "c")+",umask=0"),
 	}
 	for _, p := range streams {
 		p.hear("Welcome to")
@@ -117,7 +117,7 @@ func TestProgramWithHalfClose(t *testing.T) {
 // socket itself tells the same by getpeername.
 func TestProgramPerlINET(t *testing.T) {
 	netservertest.PerlModule(t, "Net::Server::INET")
-	script := filepath.Join(t.TempDir(), "inet.pl")
+	script := filepath.Join(openDir(t), "inet.pl")
 	write(t, script, `#!/usr/bin/perl
 package Greeter;
 use strict;
@@ -135,6 +135,9 @@ sub process_request {
 }
 Greeter->run;
 `)
+	if err := os.Chmod(script, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	s := start(t, "--host", "127.0.0.1", "--port", "0/tcp", "--", "perl", script)
 	c := dial(t, "tcp", s.addr(0))
 	fmt.Fprint(c, "one\r\nquit\r\n")

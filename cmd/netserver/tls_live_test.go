@@ -112,6 +112,7 @@ func TestRevokedWhileConnected(t *testing.T) {
 				t.Errorf("ann came in again: %d, resumed %v", n, c.ConnectionState().DidResume)
 			}
 			s.awaitLogs(`denied.*ann.*revoked`, 3)
+			s.awaitLogs(`denied.*ann.*verdict="cut: .*revoked`, 2) // not why they had come in
 			s.stop()
 		})
 	}
