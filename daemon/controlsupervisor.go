@@ -132,6 +132,10 @@ func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 		return nil, err
 	}
 	defer binary.Close()
+	c.do(func() { err = c.strictBinary(binary) })
+	if err != nil {
+		return nil, err
+	}
 	pl, _, err := c.askCheck(binary)
 	if err != nil {
 		return nil, err

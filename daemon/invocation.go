@@ -147,7 +147,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
 	if err == nil && perr == nil {
-		err = p.reach()
+		err = errors.Join(p.reach(), p.strictFiles())
 	}
 	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err

@@ -61,6 +61,10 @@ type ProcessConfig struct {
 	// SigPassthrough names signals that are sent to the workers too.
 	SigPassthrough []string
 
+	// StrictFiles refuses files that others may change, and keys that they
+	// may read; without it root is warned of them.
+	StrictFiles bool
+
 	// Control is the socket that netserver ctl speaks to.
 	Control ControlConfig
 }
@@ -86,6 +90,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define("pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
 	define("background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
 	define("setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
+	define(keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
 	define("supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
 	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
 	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},

@@ -55,6 +55,11 @@ func (s *supervisor) reload() {
 	s.reloads.begin()
 	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
 	binary, err := proc.Self()
+	if err == nil {
+		if err = s.strictBinary(binary); err != nil {
+			binary.Close()
+		}
+	}
 	if err != nil {
 		s.checked(nil, nil, nil, err)
 		return

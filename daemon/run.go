@@ -92,6 +92,9 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 	for _, n := range p.notes {
 		notice(log, n)
 	}
+	for _, n := range p.warnings {
+		log.Warn(n)
+	}
 	ls, err := p.server.Listen(ctx)
 	if err != nil {
 		return nil, err

@@ -19,4 +19,7 @@ func Steady(string) error { return nil }
 func Guarded(string) error { return nil }
 
 // Unwritable returns nil on this system.
-func Unwritable(string) error { return nil }
+func Unwritable(string, ...int) error { return nil }
+
+// OthersRead returns false on this system.
+func OthersRead(string) bool { return false }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -183,10 +184,11 @@ func Guarded(path string) error {
 }
 
 // Unwritable is Guarded for a file that is there, which nobody else may write
-// to either.
-func Unwritable(path string) error {
-	e, err := guarded(path)
-	switch trust := ours(true); {
+// to either. also are users who may be its owner, and own directories on the
+// way to it.
+func Unwritable(path string, also ...int) error {
+	e, err := guarded(path, also...)
+	switch trust := ours(true, also...); {
 	case err != nil:
 		return err
 	case e == nil:
@@ -200,8 +202,8 @@ func Unwritable(path string) error {
 }
 
 // guarded returns what is at path, nil for nothing.
-func guarded(path string) (*unix.Stat_t, error) {
-	w, err := begin(path, ours(true))
+func guarded(path string, also ...int) (*unix.Stat_t, error) {
+	w, err := begin(path, ours(true, also...))
 	if err != nil {
 		return nil, err
 	}
@@ -220,15 +222,22 @@ func guarded(path string) (*unix.Stat_t, error) {
 	return w.entry, nil
 }
 
+// OthersRead reports whether every user of the system can read the file.
+func OthersRead(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0
+}
+
 // trusted are the users who can do anything to us anyway.
 type trusted struct {
 	own    int
 	root   int // who owns the root directory: in a container that may be a number without a name
+	also   []int
 	strict bool
 }
 
-func ours(strict bool) trusted {
-	t := trusted{own: os.Geteuid(), strict: strict}
+func ours(strict bool, also ...int) trusted {
+	t := trusted{own: os.Geteuid(), strict: strict, also: also}
 	var st unix.Stat_t
 	if unix.Stat("/", &st) == nil {
 		t.root = int(st.Uid)
@@ -236,7 +245,9 @@ func ours(strict bool) trusted {
 	return t
 }
 
-func (t trusted) of(uid int) bool { return uid == 0 || uid == t.own || uid == t.root }
+func (t trusted) of(uid int) bool {
+	return uid == 0 || uid == t.own || uid == t.root || slices.Contains(t.also, uid)
+}
 
 // holds reports whether nobody else can have put the entry into the directory.
 func (t trusted) holds(dir, entry *unix.Stat_t) bool {

@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
@@ -69,7 +69,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -85,7 +85,7 @@ _netserver() {
 		syslog_ident syslog_facility syslog_logopt syslog_logsock user group
 		chroot umask no_new_privs landlock landlock_write key_isolation
 		sign_rate limit_nofile limit_core limit_nproc limit_as limit_memlock
-		pid_file background setsid supervisor hup_grace
+		pid_file background setsid strict_files supervisor hup_grace
 		leave_children_open_on_hup sig_passthrough control_socket control_mode
 		control_owner min_servers min_spare_servers max_spare_servers
 		max_requests clients_per_server check_for_waiting min_child_ttl

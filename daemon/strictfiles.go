@@ -1,0 +1,157 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	osexec "os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"netserver/conf"
+	"netserver/place"
+	"netserver/proc"
+)
+
+const keyStrictFiles = "strict_files"
+
+// A trustedFile is one that decides what the server does.
+type trustedFile struct {
+	key, path string
+	served    bool // it is of use to who serves alone, whose own it may be
+	secret    bool // others must not read it either
+}
+
+// strictFiles looks for files that somebody beside root and the user who
+// starts the server could change: by them that user could have root do
+// anything. With strict_files they are refused, without it root is warned.
+func (p *program) strictFiles() error {
+	strict := p.conf.Process.StrictFiles
+	if !strict && !proc.IsRoot() {
+		return nil
+	}
+	var errs []error
+	found := 0
+	for _, f := range p.trustedFiles() {
+		why := p.loose(f)
+		if why == "" {
+			continue
+		}
+		switch found++; {
+		case found > maxLoose:
+		case strict:
+			errs = append(errs, &conf.Problem{Key: keyStrictFiles, Err: fmt.Errorf("%s %s %s", f.key, f.path, why)})
+		default:
+			p.warnings = append(p.warnings, fmt.Sprintf("%s %s %s (%s 1 refuses that)", f.key, f.path, why, keyStrictFiles))
+		}
+	}
+	if more := found - maxLoose; more > 0 && strict {
+		errs = append(errs, &conf.Problem{Key: keyStrictFiles, Err: fmt.Errorf("%d further files are like these", more)})
+	} else if more > 0 {
+		p.warnings = append(p.warnings, fmt.Sprintf("%d further files are like these", more))
+	}
+	return errors.Join(errs...)
+}
+
+// maxLoose is how many files are named: there may be many in a directory.
+const maxLoose = 20
+
+// loose says who else could change a file, or read it, or "".
+func (p *program) loose(f trustedFile) string {
+	var also []int
+	if a := p.conf.identity.Account; a != nil && f.served {
+		also = []int{a.UID}
+	}
+	if err := place.Unwritable(f.path, also...); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "can be changed by others: " + err.Error()
+	}
+	if f.secret && place.OthersRead(f.path) {
+		return fmt.Sprintf("can be read by every user: chmod o-r %s", f.path)
+	}
+	return ""
+}
+
+// trustedFiles lists each file once, by its absolute path.
+func (p *program) trustedFiles() []trustedFile {
+	var list []trustedFile
+	seen := make(map[string]bool)
+	add := func(key, path string, served, secret bool) {
+		abs, err := filepath.Abs(path)
+		if path == "" || err != nil || seen[abs] {
+			return
+		}
+		seen[abs] = true
+		list = append(list, trustedFile{key, abs, served, secret})
+	}
+	command := func(key string, argv []string, served bool) {
+		if len(argv) == 0 {
+			return
+		}
+		path, err := osexec.LookPath(argv[0])
+		if err != nil {
+			return // which is an error already
+		}
+		add(key, path, served, false)
+		add(key+": the interpreter", rights{}.interpreter(path), served, false)
+		for _, arg := range argv[1:] {
+			// A script is the program, as much as what runs it.
+			if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
+				add(key+": the argument", arg, served, false)
+			}
+		}
+	}
+	add("conf_file", p.conf.confFile, false, false)
+	if name, err := os.Executable(); err == nil {
+		add("the server's own program", name, false, false)
+	}
+	for _, s := range sourcesOf(p.transports) {
+		for _, f := range s.Params().Secrets() {
+			add("the secret", f, false, true)
+		}
+		for _, c := range s.Status() {
+			add("the key", c.KeyFile, false, true)
+		}
+	}
+	for _, f := range p.files.names() {
+		add("the file", f, false, false)
+	}
+	a := &p.conf.Server.Access
+	for key, vals := range map[string][]conf.Value{"allow_file": a.AllowFile, "deny_file": a.DenyFile, "cidr_allow_file": a.CIDRAllowFile, "cidr_deny_file": a.CIDRDenyFile} {
+		for _, v := range vals {
+			add(key, v.Text, true, false)
+		}
+	}
+	if p.conf.Process.Chroot == "" {
+		command("the program", p.conf.Program, true)
+		command("dequeue_command", p.conf.Jobs.Command, true)
+	}
+	commands := []string{p.res.Given().Get("SSL_passwd_command")}
+	for _, s := range p.conf.Server.Ports {
+		commands = append(commands, s.Params.Get("SSL_passwd_command"))
+	}
+	for _, c := range commands {
+		command("SSL_passwd_command", strings.Fields(c), false)
+	}
+	slices.SortStableFunc(list, func(a, b trustedFile) int { return strings.Compare(a.path, b.path) })
+	return list
+}
+
+// strictBinary is strictFiles for the program's file as it is now, before it is
+// executed to check a new configuration: what others could have written there
+// would run as root.
+func (s *supervisor) strictBinary(b *proc.Binary) error {
+	strict := s.conf.Process.StrictFiles
+	if !strict && !proc.IsRoot() {
+		return nil
+	}
+	err := place.Unwritable(b.Name())
+	switch {
+	case err == nil || errors.Is(err, os.ErrNotExist):
+		return nil
+	case strict:
+		return fmt.Errorf("%s: the server's own program %s can be changed by others: %w; it is not executed", keyStrictFiles, b.Name(), err)
+	}
+	s.log.Warn(fmt.Sprintf("the server's own program %s can be changed by others: %v (%s 1 refuses that)", b.Name(), err, keyStrictFiles))
+	return nil
+}
