@@ -51,17 +51,18 @@ type Conn struct {
 	turn     chan struct{}                // closed when the gate gives us a place
 	notes    []slog.Attr
 
-	cutBy    atomic.Pointer[error]
-	proxied  atomic.Pointer[proto.ProxyHeader] // what the connection began with, if it did
-	verdict  atomic.Pointer[verdict]           // of the Transport's Judge, if it has one
-	ruled    atomic.Pointer[ruled]             // of the access rules, if they can change
-	isClosed atomic.Bool
-	sawEOF   atomic.Bool
-	in, out  atomic.Uint64
-	limits   limits
-	rates    *rates // nil if there are none
-	line     lineBuffer
-	rawLine  *rawReader // reads into line, on plain sockets
+	cutBy     atomic.Pointer[error]
+	proxied   atomic.Pointer[proto.ProxyHeader] // what the connection began with, if it did
+	uncounted atomic.Bool                       // nobody knows in and out
+	verdict   atomic.Pointer[verdict]           // of the Transport's Judge, if it has one
+	ruled     atomic.Pointer[ruled]             // of the access rules, if they can change
+	isClosed  atomic.Bool
+	sawEOF    atomic.Bool
+	in, out   atomic.Uint64
+	limits    limits
+	rates     *rates // nil if there are none
+	line      lineBuffer
+	rawLine   *rawReader // reads into line, on plain sockets
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {

@@ -29,6 +29,7 @@ type Record struct {
 	Begin   time.Time     // when it was accepted
 	Time    time.Duration // from then to the end
 	In, Out uint64        // bytes that the Handler read and wrote
+	Unseen  bool          // that of In and Out nobody knows: the Handler gave the socket away
 	TLS     *tls.ConnectionState
 	Verdict string      // why a client with a certificate could come in, or was cut later by the same rules
 	Notes   []slog.Attr // what the Handler added with Conn.Note
@@ -40,7 +41,7 @@ func (c *Conn) record() Record {
 	r := Record{
 		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
-		In: c.in.Load(), Out: c.out.Load(), TLS: c.TLS(), Notes: c.notes,
+		In: c.in.Load(), Out: c.out.Load(), Unseen: c.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
 	if c.forwarded() != nil {
 		r.Via = c.nc.RemoteAddr()
@@ -83,8 +84,12 @@ func (r Record) Attrs() []slog.Attr {
 			a = append(a, slog.Bool("resumed", true))
 		}
 	}
-	a = append(a, slog.Uint64("in", r.In), slog.Uint64("out", r.Out),
-		slog.Duration("time", r.Time.Round(time.Microsecond)))
+	if r.Unseen {
+		a = append(a, slog.Any("in", unknown{}), slog.Any("out", unknown{}))
+	} else {
+		a = append(a, slog.Uint64("in", r.In), slog.Uint64("out", r.Out))
+	}
+	a = append(a, slog.Duration("time", r.Time.Round(time.Microsecond)))
 	a = append(a, r.Notes...)
 	var e *Error
 	if errors.As(r.Err, &e) {

@@ -54,7 +54,8 @@
 //
 // The client's record gets pid, and exit (the status) or signal (its name).
 // socket=true says that the program had the socket itself; then the server
-// does not see the bytes, so in and out are 0 and the idle limit has no hold.
+// does not see the bytes, and the idle limit has no hold. In and out are then
+// what the kernel says of a TCP connection on Linux, and - elsewhere.
 // Handler.Pipes avoids that. An exit with a status other than 0, or by a
 // signal, is an *ExitError, and makes the client a failed one.
 //

@@ -33,6 +33,7 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 	if err != nil {
 		return err
 	}
+	before := count(sock)
 	if err := s.startSocket(rc); err != nil {
 		return err
 	}
@@ -53,9 +54,19 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 	if gone == nil && s.p.exit != (exit{}) {
 		gone = s.leftBefore(sock)
 	}
+	s.countSince(before, sock)
 	setBlocking(rc, false)
 	s.c.CloseWrite() // what the program left running may hold the socket
 	return s.finish(gone)
+}
+
+// countSince tells the record what has passed on the socket since before.
+func (s *session) countSince(before counted, sock stream) {
+	if now := count(sock); before.ok && now.ok {
+		s.c.Count(now.in-min(now.in, before.in), now.out-min(now.out, before.out))
+		return
+	}
+	s.c.Uncounted()
 }
 
 // leftBefore returns an error if the program failed because its client had
