@@ -32,7 +32,7 @@ const maxSettle = time.Second
 // since the call before, until ctx ends. list is asked again after each
 // change. Both are called from Run's own goroutine.
 func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(paths []string)) {
-	r := &runner{w: w, list: list, seen: make(map[string]os.FileInfo), dirs: make(map[string]bool), dirty: make(map[string]bool)}
+	r := &runner{w: w, list: list, seen: make(map[string]os.FileInfo), dirs: make(map[string]os.FileInfo), dirty: make(map[string]bool)}
 	var events chan fsnotify.Event
 	var errs chan error
 	if n, err := fsnotify.NewWatcher(); err == nil {
@@ -41,12 +41,19 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 	} else {
 		w.failed("", err)
 	}
+	var replaced chan struct{}
+	if r.tree = newTree(); r.tree != nil {
+		defer r.tree.close()
+		replaced = r.tree.changed
+	}
 	r.refresh()
 	if w.Ready != nil {
 		w.Ready()
 	}
 	poll := newTicker(w.Poll, 30*time.Second)
 	defer poll.Stop()
+	look := newTicker(dirLook(r.tree), dirPoll)
+	defer look.Stop()
 	settle := time.NewTimer(time.Hour)
 	settle.Stop()
 	defer settle.Stop()
@@ -60,7 +67,17 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 				events = nil
 				continue
 			}
+			if e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
+				delete(r.dirs, e.Name) // the watch is gone with it, if it is one
+			}
 			r.note(e.Name)
+		case <-replaced:
+			r.all = true
+		case <-look.C:
+			if !r.moved() {
+				continue
+			}
+			r.all = true
 		case _, ok := <-errs:
 			if !ok {
 				errs = nil
@@ -71,11 +88,15 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 			r.all = true
 			r.tell(changed)
 			since = time.Time{}
-			continue
+			if !r.all {
+				continue
+			}
 		case <-settle.C:
 			r.tell(changed)
 			since = time.Time{}
-			continue
+			if !r.all {
+				continue
+			}
 		}
 		if since.IsZero() {
 			since = time.Now()
@@ -109,15 +130,38 @@ func newTicker(d, def time.Duration) *time.Ticker {
 	return time.NewTicker(d)
 }
 
+// dirPoll is how often directories are looked at where the system does not
+// tell that one was replaced.
+const dirPoll = time.Second
+
+func dirLook(t *tree) time.Duration {
+	if t != nil {
+		return -1
+	}
+	return dirPoll
+}
+
 // runner is the state of one Run.
 type runner struct {
 	w      *Watcher
 	list   func() []string
 	notify *fsnotify.Watcher
 	seen   map[string]os.FileInfo // what each followed path was at the last look; nil: not there
-	dirs   map[string]bool        // that the system follows
+	dirs   map[string]os.FileInfo // that the system follows, as they were then
+	want   map[string]bool        // directories that it should follow
+	tree   *tree                  // tells of those that were replaced; nil: nothing does
 	dirty  map[string]bool        // followed paths with an event
 	all    bool                   // look at every path
+}
+
+// moved reports whether a directory is not the one that is followed any more.
+func (r *runner) moved() bool {
+	for d := range r.want {
+		if now, then := stat(d), r.dirs[d]; (now == nil) != (then == nil) || now != nil && !os.SameFile(now, then) {
+			return true
+		}
+	}
+	return false
 }
 
 // note marks what an event may be about: the path itself if it is followed; or
@@ -166,7 +210,9 @@ func (r *runner) tell(changed func([]string)) {
 	}
 }
 
-// refresh takes up new paths and follows the directories of all.
+// refresh takes up new paths and follows the directories of all. What happens
+// in a directory before it is followed is found by looking once more, which all
+// asks for.
 func (r *runner) refresh() {
 	want := make(map[string]bool)
 	dirs := make(map[string]bool)
@@ -186,26 +232,58 @@ func (r *runner) refresh() {
 			delete(r.seen, p)
 		}
 	}
+	r.want = dirs
+	if r.tree != nil {
+		r.all = r.tree.set(ways(dirs)) || r.all
+	}
 	if r.notify == nil {
 		return
 	}
 	for d := range dirs {
-		if !r.dirs[d] {
-			if err := r.notify.Add(d); err != nil {
-				if !os.IsNotExist(err) {
-					r.w.failed(d, err)
-				}
-				continue
-			}
-			r.dirs[d] = true
-		}
+		r.all = r.attach(d) || r.all
 	}
 	for d := range r.dirs {
-		if !dirs[d] || stat(d) == nil {
+		if !dirs[d] {
 			r.notify.Remove(d)
 			delete(r.dirs, d)
 		}
 	}
+}
+
+// attach has the system follow d, and reports whether it did not before. A
+// directory that was put into the place of another is another.
+func (r *runner) attach(d string) bool {
+	now, then := stat(d), r.dirs[d]
+	switch {
+	case now != nil && then != nil && os.SameFile(now, then):
+		return false
+	case then != nil:
+		r.notify.Remove(d)
+		delete(r.dirs, d)
+	}
+	if now == nil {
+		return false
+	}
+	if err := r.notify.Add(d); err != nil {
+		if !os.IsNotExist(err) {
+			r.w.failed(d, err)
+		}
+		return false
+	}
+	// If it was replaced in between, moved or the next look finds that out.
+	r.dirs[d] = now
+	return true
+}
+
+// ways returns the directories and all above them: each may be replaced.
+func ways(dirs map[string]bool) map[string]bool {
+	all := make(map[string]bool, 2*len(dirs))
+	for d := range dirs {
+		for p := d; !all[p] && filepath.Dir(p) != p; p = filepath.Dir(p) {
+			all[p] = true
+		}
+	}
+	return all
 }
 
 // follow adds the directories in which path could be replaced: its own, and

@@ -1,0 +1,141 @@
+package watch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// A tree tells when a directory or link on the way to a file is replaced:
+// renamed away and made again, or mounted over. The watch on the directory
+// itself stays with the old one and hears nothing of that. Package fsnotify
+// could watch the directories above, too, but would wake us for every write in
+// /tmp or /var, and does not know of mounts.
+type tree struct {
+	changed chan struct{} // has something after a change
+	notify  int           // inotify
+	mounts  int           // /proc/self/mountinfo, which says by POLLPRI that it has changed; -1 without
+	stop    int           // an eventfd
+	done    chan struct{}
+
+	mu   sync.Mutex
+	ways map[string]bool    // what is looked for: directories and links
+	dirs map[int32][]string // by watch: the directories that hold them
+}
+
+const treeEvents = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
+
+// newTree returns nil if the system has no room for one.
+func newTree() *tree {
+	t := &tree{changed: make(chan struct{}, 1), mounts: -1, done: make(chan struct{}), dirs: make(map[int32][]string)}
+	var err error
+	if t.notify, err = unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK); err != nil {
+		return nil
+	}
+	if t.stop, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(t.notify)
+		return nil
+	}
+	if fd, err := unix.Open("/proc/self/mountinfo", unix.O_RDONLY|unix.O_CLOEXEC, 0); err == nil {
+		t.mounts = fd
+	}
+	go t.read()
+	return t
+}
+
+func (t *tree) close() {
+	unix.Write(t.stop, binary.NativeEndian.AppendUint64(nil, 1))
+	<-t.done
+	for _, fd := range []int{t.notify, t.stop, t.mounts} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// set makes t look for ways, which are paths. It reports whether a directory
+// is watched that was not before, so that what happened there in between may
+// have been missed.
+func (t *tree) set(ways map[string]bool) (fresh bool) {
+	above := make(map[string]bool)
+	for w := range ways {
+		above[filepath.Dir(w)] = true
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	dirs := make(map[int32][]string, len(above))
+	for d := range above {
+		// One that is watched already keeps its number.
+		wd, err := unix.InotifyAddWatch(t.notify, d, treeEvents)
+		if err != nil {
+			continue // it is not there, and the one above it tells when it is
+		}
+		n := int32(wd)
+		fresh = fresh || len(t.dirs[n]) == 0
+		dirs[n] = append(dirs[n], d)
+	}
+	for n := range t.dirs {
+		if len(dirs[n]) == 0 {
+			unix.InotifyRmWatch(t.notify, uint32(n))
+		}
+	}
+	t.ways, t.dirs = ways, dirs
+	return fresh
+}
+
+// read waits for events until t is closed. It takes a thread: to ask whether
+// the mounts have changed is to be told only once, so that the runtime's own
+// waiting, which asks too, would hide the answer from us.
+func (t *tree) read() {
+	defer close(t.done)
+	buf := make([]byte, 16<<10)
+	for {
+		fds := []unix.PollFd{{Fd: int32(t.stop), Events: unix.POLLIN}, {Fd: int32(t.notify), Events: unix.POLLIN}, {Fd: int32(t.mounts), Events: unix.POLLPRI}}
+		if _, err := unix.Poll(fds, -1); err != nil && err != unix.EINTR {
+			return
+		}
+		if fds[0].Revents != 0 {
+			return
+		}
+		if fds[2].Revents&unix.POLLPRI != 0 || fds[1].Revents != 0 && t.take(buf) {
+			select {
+			case t.changed <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// take reads events of inotify and reports whether one matters.
+func (t *tree) take(buf []byte) (matters bool) {
+	n, err := unix.Read(t.notify, buf)
+	if err != nil {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for b := buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
+		wd := int32(binary.NativeEndian.Uint32(b))
+		mask := binary.NativeEndian.Uint32(b[4:])
+		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
+		if size > len(b) {
+			return true
+		}
+		name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:size], []byte{0})
+		b = b[size:]
+		if mask&(unix.IN_Q_OVERFLOW|unix.IN_UNMOUNT|unix.IN_IGNORED|unix.IN_DELETE_SELF|unix.IN_MOVE_SELF) != 0 {
+			matters = true
+			if mask&unix.IN_IGNORED != 0 {
+				delete(t.dirs, wd)
+			}
+			continue
+		}
+		for _, d := range t.dirs[wd] {
+			matters = matters || t.ways[filepath.Join(d, string(name))]
+		}
+	}
+	return matters
+}
