@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"netserver/tlsparams/trust"
 )
@@ -38,7 +40,14 @@ func (b *siteBuilder) allowFiles() {
 func addAllowed(r *trust.Rule, data []byte) (n int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for at := 1; sc.Scan(); at++ {
-		line := strings.TrimSpace(sc.Text())
+		line := sc.Text()
+		if at == 1 {
+			line = strings.TrimPrefix(line, "\ufeff") // as some editors write
+		}
+		if reason := notText(line); reason != "" {
+			return n, fmt.Errorf("line %d holds %s", at, reason)
+		}
+		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
@@ -55,8 +64,23 @@ func addAllowed(r *trust.Rule, data []byte) (n int, err error) {
 	return n, nil
 }
 
+// notText is what a line holds that no line of text does, or "": a name with
+// it would be that of nobody.
+func notText(line string) string {
+	switch {
+	case !utf8.ValidString(line):
+		return "something that is not UTF-8"
+	case strings.ContainsFunc(line, func(r rune) bool { return r == 0xfeff || unicode.IsControl(r) && r != '\t' && r != '\r' }):
+		return "a control character or a byte order mark"
+	}
+	return ""
+}
+
 func addEntry(r *trust.Rule, line string) error {
-	kind, text, _ := strings.Cut(line, " ")
+	kind, text := line, ""
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		kind, text = line[:i], line[i+1:]
+	}
 	if kind == "pin" {
 		pin, err := trust.ParsePin(strings.TrimSpace(text))
 		if err != nil {

@@ -32,7 +32,11 @@ func TestAllowFilesAreFollowed(t *testing.T) {
 		{"cn ann\nann\n", `line 2 has "ann"`, false, true, true},
 		{"cn\n", "line 1 has an empty entry", false, true, true},
 		{"pin 12\n", "line 1 has a pin", false, true, true},
+		{"cn ann\ncn b\xe4r\n", "line 2 holds something that is not UTF-8", false, true, true},
+		{"cn ann\ncn \x00\x00\x00", "line 2 holds a control character", false, true, true},
+		{"cn ann\n\ufeffcn bob", "line 2 holds a control character or a byte order mark", false, true, true},
 		{"cn ann\r\ncn bob", "", true, true, false},
+		{"\ufeffcn\tann\ncn\t bob", "", true, true, false},
 		{"pin " + trust.Fingerprint(eve.cert, true), "", false, false, true},
 	} {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {

@@ -1,6 +1,7 @@
 package tlsparams
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
@@ -9,6 +10,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"netserver/tlsparams/certfile"
 	"netserver/tlsparams/sni"
@@ -137,7 +139,7 @@ func (s *Source) defaultCert(add func(string, *slot, error)) error {
 				return err
 			}
 		}
-		sl := &slot{key: "SSL_cert_file", since: s.env.now()}
+		sl := &slot{key: "SSL_cert_file", since: s.env.now(), span: certfile.SpanOf([]*x509.Certificate{s.self.tls.Leaf})}
 		sl.cur.Store(s.self.tls)
 		add("", sl, nil)
 	case p.CertFile != "" && !code:
@@ -195,7 +197,15 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 	if reason := tooLarge(&own); reason != "" {
 		return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q %s", name, reason), nil)
 	}
-	sl := &slot{key: "SSL_cert", since: s.env.now()}
+	chain := []*x509.Certificate{own.Leaf}
+	for _, der := range c.Certificate[1:] {
+		ca, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q has a damaged certificate of an issuer: %v", name, err), err)
+		}
+		chain = append(chain, ca)
+	}
+	sl := &slot{key: "SSL_cert", since: s.env.now(), span: certfile.SpanOf(chain)}
 	sl.cur.Store(&own)
 	return sl, nil
 }
@@ -217,7 +227,8 @@ func (s *Source) fileError(key string, err error) error {
 }
 
 // table arranges the slots by name: those given for a name, then those of the
-// directory by the names that they are made for.
+// directory by the names that they are made for, which changes as certificates
+// begin and end.
 func (s *Source) table() (hosts, []string) {
 	t := hosts{refuse: s.p.UnknownSNI == "refuse"}
 	var warnings []string
@@ -236,7 +247,8 @@ func (s *Source) table() (hosts, []string) {
 			warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert, reason, nil).Error())
 		}
 	}
-	for _, sl := range s.fromDir {
+	s.arrange = begins(s.fromDir, s.env.now())
+	for _, sl := range byDates(s.fromDir, s.env.now()) {
 		t.addAddrs(sl)
 		for _, name := range namesOf(sl.cur.Load().Leaf) {
 			h, ok := t.names.At(name)
@@ -273,4 +285,27 @@ func namesOf(leaf *x509.Certificate) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "" || sni.Check(n) != "" })
 }
 
-func oldChain(c *tls.Certificate) []*x509.Certificate { return []*x509.Certificate{c.Leaf} }
+// byDates puts first what is valid at now, and what ends last before what ends
+// earlier.
+func byDates(slots []*slot, now time.Time) []*slot {
+	type dated struct {
+		sl   *slot
+		out  int // 1: not valid
+		span certfile.Span
+	}
+	list := make([]dated, len(slots))
+	for i, sl := range slots {
+		list[i] = dated{sl: sl, span: sl.dates()}
+		if list[i].span.At(now) != "" {
+			list[i].out = 1
+		}
+	}
+	slices.SortStableFunc(list, func(a, b dated) int {
+		return cmp.Or(a.out-b.out, b.span.To.Compare(a.span.To), strings.Compare(a.sl.files.Cert, b.sl.files.Cert))
+	})
+	out := make([]*slot, len(list))
+	for i := range list {
+		out[i] = list[i].sl
+	}
+	return out
+}

@@ -15,7 +15,7 @@ import (
 // passwordTime bounds how long SSL_passwd_command may run.
 const passwordTime = 10 * time.Second
 
-// maxPassword bounds what it may print, in bytes.
+// maxPassword bounds what it may print, and a password, in bytes.
 const maxPassword = 4096
 
 // passwords returns the function that finds the password of a file, or nil.
@@ -29,7 +29,12 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("SSL_passwd_file %w", err)
 			}
-			return firstLine(data), nil
+			pw, err := firstLine(data)
+			if err != nil {
+				clear(data)
+				return nil, fmt.Errorf("SSL_passwd_file %s %w", p.PasswdFile, err)
+			}
+			return pw, nil
 		}
 	case p.PasswdCommand != "":
 		return func(file string) ([]byte, error) { return runPassword(p.PasswdCommand, file) }
@@ -37,10 +42,22 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 	return nil
 }
 
-// firstLine keeps blanks: they may belong to the password.
-func firstLine(data []byte) []byte {
+// firstLine keeps blanks: they may belong to the password. What no password
+// begins with or holds is an error, which the wrong one would hide.
+func firstLine(data []byte) ([]byte, error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
-	return bytes.TrimSuffix(line, []byte("\r"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	switch {
+	case len(line) == 0:
+		return nil, errors.New("has nothing in its first line, where the password belongs")
+	case len(line) > maxPassword:
+		return nil, fmt.Errorf("has a first line of more than %d bytes", maxPassword)
+	case bytes.HasPrefix(line, []byte("\xef\xbb\xbf")):
+		return nil, errors.New("begins with a byte order mark; save it without")
+	case bytes.IndexByte(line, 0) >= 0:
+		return nil, errors.New("holds NUL bytes: it is damaged, or UTF-16 text")
+	}
+	return line, nil
 }
 
 // runPassword runs the command with the encrypted file's name in the
@@ -66,7 +83,11 @@ func runPassword(command, file string) ([]byte, error) {
 	case out.over:
 		return nil, fmt.Errorf("SSL_passwd_command %s printed more than %d bytes", args[0], maxPassword)
 	}
-	return firstLine(out.data), nil
+	pw, err := firstLine(out.data)
+	if err != nil {
+		return nil, fmt.Errorf("what SSL_passwd_command %s prints %w", args[0], err)
+	}
+	return pw, nil
 }
 
 type limitedBuffer struct {

@@ -26,10 +26,10 @@ func (s *Source) reload(final bool, paths []string) error {
 	rearrange := s.reloadSlots(touched, &errs)
 	trustChanged := s.reloadTrust(touched, &errs)
 	if slices.ContainsFunc(s.p.TicketKeyFiles, touched) {
-		errs = append(errs, s.loadTicketKeys())
+		errs = append(errs, s.keep("SSL_ticket_key_file", s.loadTicketKeys()))
 	}
-	if s.p.StapleFile != "" && touched(s.p.StapleFile) {
-		errs = append(errs, s.loadStapleFile())
+	if s.p.StapleFile != "" && (touched(s.p.StapleFile) || s.stapled.stale(s.named)) {
+		errs = append(errs, s.keep("SSL_ocsp_staple_file", s.loadStapleFile()))
 	}
 	if rearrange || trustChanged != nil {
 		g := s.cur.Load()
@@ -69,7 +69,8 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		rearrange = s.rescan(errs)
 	}
 	for _, sl := range s.slots() {
-		if sl.files.Cert == "" || !touched(sl.files.Cert) && !touched(sl.files.Key) {
+		// With another password what could not be decrypted may be good.
+		if sl.files.Cert == "" || !touched(sl.files.Cert) && !touched(sl.files.Key) && !touched(s.p.PasswdFile) {
 			continue
 		}
 		before := sl.cur.Load()
@@ -90,7 +91,7 @@ func (s *Source) reloadSlots(touched func(string) bool, errs *[]error) bool {
 		if reason := large(after); reason != "" {
 			s.env.log().Warn(s.p.fail("", sl.key, sl.files.Cert, reason, nil).Error(), "port", s.env.port())
 		}
-		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" && !slices.Equal(namesOf(before.Leaf), namesOf(after.Leaf)) || !sameAddrs(before.Leaf, after.Leaf) {
+		if isECDSA(before) != isECDSA(after) || sl.key == "SSL_cert_dir" || !sameAddrs(before.Leaf, after.Leaf) {
 			rearrange = true
 		}
 	}
@@ -123,6 +124,24 @@ func (s *Source) record(sl *slot, err error) {
 	sl.err, sl.errAt = err.Error(), s.env.now()
 }
 
+// keep notes why newer contents of the files of a parameter do not count, and
+// logs it once. It returns err.
+func (s *Source) keep(key string, err error) error {
+	switch {
+	case err == nil:
+		delete(s.refused, key)
+	case s.final:
+		if s.refused == nil {
+			s.refused = make(map[string]string)
+		}
+		if s.refused[key] != err.Error() {
+			s.env.log().Error("new file refused, what was read before stays", "port", s.env.port(), "error", err)
+		}
+		s.refused[key] = err.Error()
+	}
+	return err
+}
+
 func (s *Source) logFinal(msg string, args ...any) {
 	if s.final {
 		s.env.log().Error(msg, args...)
@@ -135,7 +154,10 @@ func (s *Source) logFinal(msg string, args ...any) {
 func (s *Source) rescan(errs *[]error) bool {
 	found, err := s.loader().Scan(s.p.CertDir)
 	if err != nil {
-		*errs = append(*errs, s.fileError("SSL_cert_dir", err))
+		err = s.fileError("SSL_cert_dir", err)
+	}
+	if s.keep("SSL_cert_dir", err) != nil {
+		*errs = append(*errs, err)
 		return false
 	}
 	have := make(map[certfile.Files]bool)

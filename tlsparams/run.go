@@ -24,6 +24,7 @@ func (s *Source) Run(ctx context.Context) {
 		wg.Go(func() { s.follow(ctx) })
 	}
 	wg.Go(func() { s.warnOfEnds(ctx) })
+	wg.Go(func() { s.keepTime(ctx) })
 	if s.p.Staple {
 		wg.Go(func() { s.refreshStaples(ctx) })
 	}
@@ -101,8 +102,8 @@ func (s *Source) endings() []string {
 	s.mu.Unlock()
 	var out []string
 	for _, sl := range slots {
-		leaf := sl.cur.Load().Leaf
-		left := leaf.NotAfter.Sub(now)
+		leaf, span := sl.cur.Load().Leaf, sl.dates()
+		left := span.To.Sub(now)
 		step := 0
 		for _, days := range []int{30, 7, 1} {
 			if left <= time.Duration(days)*24*time.Hour {
@@ -118,9 +119,9 @@ func (s *Source) endings() []string {
 		sl.mu.Unlock()
 		switch {
 		case news && step < 0:
-			out = append(out, fmt.Sprintf("the certificate %s %s has expired on %s", certfile.Name(leaf), sl.files.Cert, leaf.NotAfter.UTC().Format(time.DateTime)))
+			out = append(out, fmt.Sprintf("the certificate %s %s has expired: %s ended on %s", certfile.Name(leaf), sl.files.Cert, span.Ends, span.To.UTC().Format(time.DateTime)))
 		case news:
-			out = append(out, fmt.Sprintf("the certificate %s %s ends within %d days, on %s", certfile.Name(leaf), sl.files.Cert, step, leaf.NotAfter.UTC().Format(time.DateTime)))
+			out = append(out, fmt.Sprintf("the certificate %s %s ends within %d days: %s ends on %s", certfile.Name(leaf), sl.files.Cert, step, span.Ends, span.To.UTC().Format(time.DateTime)))
 		}
 	}
 	return append(out, s.endingLists(now)...)

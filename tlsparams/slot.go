@@ -20,6 +20,7 @@ type slot struct {
 
 	mu       sync.Mutex
 	digest   [32]byte // of the files' contents
+	span     certfile.Span
 	since    time.Time
 	err      string // why the newest contents are not served, or ""
 	errAt    time.Time
@@ -109,8 +110,8 @@ func (s *slot) load(read PairFunc, share *sharer, now time.Time) (changed bool, 
 		return false, err
 	}
 	if old := s.cur.Load(); old != nil {
-		reason := certfile.Dates(pair.Chain, now)
-		if reason != "" && certfile.Dates(oldChain(old), now) == "" {
+		reason := certfile.SpanOf(pair.Chain).At(now)
+		if reason != "" && s.dates().At(now) == "" {
 			return false, &certfile.Error{File: s.files.Cert, Reason: reason}
 		}
 		if string(old.Certificate[0]) == string(c.Certificate[0]) {
@@ -120,9 +121,16 @@ func (s *slot) load(read PairFunc, share *sharer, now time.Time) (changed bool, 
 	share.chain(c)
 	s.cur.Store(c)
 	s.mu.Lock()
-	s.digest, s.since, s.lastWarn = digest, now, 0
+	s.digest, s.since, s.lastWarn, s.span = digest, now, 0, certfile.SpanOf(pair.Chain)
 	s.mu.Unlock()
 	return true, nil
+}
+
+// dates returns when the slot's certificate and those of its issuers are valid.
+func (s *slot) dates() certfile.Span {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.span
 }
 
 // sharer keeps one copy of each authority's certificate: ten thousand

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
-	"netserver/tlsparams/certfile"
 	"netserver/tlsparams/revoke"
 	"netserver/tlsparams/tickets"
 	"netserver/tlsparams/trust"
@@ -36,7 +36,10 @@ type Source struct {
 	replaced chan struct{} // has something when a certificate was replaced
 	trustErr string        // why newer trust files do not count, or ""
 
-	trustWarnings []string // about the trust files in use, logged once
+	trustWarnings []string          // about the trust files in use, logged once
+	refused       map[string]string // why newer contents of other files do not count, by parameter
+	arrange       time.Time         // when a certificate of SSL_cert_dir begins; zero: all have
+	stapled       stapleFile
 
 	changedMu sync.Mutex
 	changed   chan struct{}
@@ -116,7 +119,7 @@ func (s *Source) checkDates() {
 		if reason := large(sl.cur.Load()); reason != "" {
 			s.warn(sl.key, sl.files.Cert, reason)
 		}
-		if reason := certfile.Dates(oldChain(sl.cur.Load()), s.env.now()); reason != "" && sl.files.Cert != "" {
+		if reason := sl.dates().At(s.env.now()); reason != "" && sl.files.Cert != "" {
 			s.warn(sl.key, sl.files.Cert, reason)
 		}
 	}

@@ -62,15 +62,15 @@ func (s *Source) loadStapleFile() error {
 	if f == "" || len(s.named) == 0 {
 		return nil
 	}
-	i := slices.IndexFunc(s.named, func(sl *slot) bool { return sl.name == "" })
-	if i < 0 {
+	sl := defaultSlot(s.named)
+	if sl == nil {
 		return s.p.fail(s.env.Where, "SSL_ocsp_staple_file", f, "is for the default certificate, and there is none", nil)
 	}
 	data, err := s.loader().Read(certfile.RoleCert, f)
 	if err != nil {
 		return s.fileError("SSL_ocsp_staple_file", err)
 	}
-	c := s.named[i].cur.Load()
+	c := sl.cur.Load()
 	issuer := issuerOf(c)
 	if issuer == nil {
 		return s.p.fail(s.env.Where, "SSL_ocsp_staple_file", f, "cannot be checked: the certificate's issuer is not in its chain", nil)
@@ -87,7 +87,8 @@ func (s *Source) loadStapleFile() error {
 	if reason := tooLarge(&stapled); reason != "" {
 		return s.p.fail(s.env.Where, "SSL_ocsp_staple_file", f, reason, nil)
 	}
-	s.named[i].staple(c, data)
+	sl.staple(c, data)
+	s.stapled = stapleFile{leaf: c.Leaf.Raw, ends: resp.Ends}
 	return nil
 }
 

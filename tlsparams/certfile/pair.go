@@ -78,19 +78,37 @@ func issuesOne(ca *x509.Certificate, before []*x509.Certificate) bool {
 	return false
 }
 
-// Dates returns why a certificate of chain is not valid at now, or "".
-func Dates(chain []*x509.Certificate, now time.Time) string {
+// A Span is the time in which all certificates of a chain are valid. The zero
+// Span is that of no chain.
+type Span struct {
+	From, To     time.Time
+	Starts, Ends string // which of them starts last and ends first, for messages
+}
+
+// SpanOf returns the time in which chain is valid.
+func SpanOf(chain []*x509.Certificate) (s Span) {
 	for i, c := range chain {
 		who := "its certificate"
 		if i > 0 {
 			who = "the certificate of its issuer " + Name(c)
 		}
-		if now.After(c.NotAfter) {
-			return fmt.Sprintf("has expired: %s ended on %s", who, c.NotAfter.UTC().Format(time.DateTime))
+		if i == 0 || c.NotBefore.After(s.From) {
+			s.From, s.Starts = c.NotBefore, who
 		}
-		if now.Before(c.NotBefore) {
-			return fmt.Sprintf("is not valid yet: %s starts on %s (is the clock right?)", who, c.NotBefore.UTC().Format(time.DateTime))
+		if i == 0 || c.NotAfter.Before(s.To) {
+			s.To, s.Ends = c.NotAfter, who
 		}
+	}
+	return s
+}
+
+// At returns why the chain is not valid at now, or "".
+func (s Span) At(now time.Time) string {
+	switch {
+	case now.After(s.To):
+		return fmt.Sprintf("has expired: %s ended on %s", s.Ends, s.To.UTC().Format(time.DateTime))
+	case now.Before(s.From):
+		return fmt.Sprintf("is not valid yet: %s starts on %s (is the clock right?)", s.Starts, s.From.UTC().Format(time.DateTime))
 	}
 	return ""
 }

@@ -49,34 +49,57 @@ func Read(role Role, file string) ([]byte, error) {
 	return data, nil
 }
 
+// read reads a file that stays the same for as long as that takes: half of the
+// old contents and half of the new ones may look like a whole file.
 func read(file string) ([]byte, *Error) {
+	for range 3 {
+		data, same, err := readOnce(file)
+		if err != nil || same {
+			return data, err
+		}
+	}
+	return nil, &Error{File: file, Reason: "is being written to all the time; put a new one in its place by rename"}
+}
+
+// readOnce also reports whether the file was left alone meanwhile.
+func readOnce(file string) (data []byte, same bool, fail *Error) {
 	// A look before opening: opening a named pipe would wait for its writer.
 	fi, err := os.Stat(file)
 	if err != nil {
-		return nil, osError(file, err)
+		return nil, false, osError(file, err)
 	}
 	if fi.IsDir() {
-		return nil, &Error{File: file, Reason: "is a directory; name a file in it, or serve all of it with SSL_cert_dir"}
+		return nil, false, &Error{File: file, Reason: "is a directory; name a file in it, or serve all of it with SSL_cert_dir"}
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, &Error{File: file, Reason: "is not a regular file"}
+		return nil, false, &Error{File: file, Reason: "is not a regular file"}
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, osError(file, err)
+		return nil, false, osError(file, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, MaxSize+1))
+	before, err := f.Stat()
 	if err != nil {
-		return nil, osError(file, err)
+		return nil, false, osError(file, err)
 	}
-	if len(data) > MaxSize {
-		return nil, &Error{File: file, Reason: fmt.Sprintf("is larger than %d MiB", MaxSize>>20)}
+	if !before.Mode().IsRegular() {
+		return nil, false, &Error{File: file, Reason: "is not a regular file"}
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, &Error{File: file, Reason: "is empty"}
+	if data, err = io.ReadAll(io.LimitReader(f, MaxSize+1)); err != nil {
+		return nil, false, osError(file, err)
 	}
-	return data, nil
+	after, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, false, osError(file, err)
+	case len(data) > MaxSize:
+		return nil, false, &Error{File: file, Reason: fmt.Sprintf("is larger than %d MiB", MaxSize>>20)}
+	case len(bytes.TrimSpace(data)) == 0:
+		return nil, false, &Error{File: file, Reason: "is empty"}
+	}
+	same = (after.Size() == int64(len(data)) || after.Size() == 0) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime())
+	return data, same, nil
 }
 
 func osError(file string, err error) *Error {
