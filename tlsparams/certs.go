@@ -199,11 +199,10 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 	}
 	chain := []*x509.Certificate{own.Leaf}
 	for _, der := range c.Certificate[1:] {
-		ca, err := x509.ParseCertificate(der)
-		if err != nil {
-			return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q has a damaged certificate of an issuer: %v", name, err), err)
+		// What a program gives is sent as it is; its dates are of interest.
+		if ca, err := x509.ParseCertificate(der); err == nil {
+			chain = append(chain, ca)
 		}
-		chain = append(chain, ca)
 	}
 	sl := &slot{key: "SSL_cert", since: s.env.now(), span: certfile.SpanOf(chain)}
 	sl.cur.Store(&own)
