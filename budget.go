@@ -47,25 +47,32 @@ func (r *run) warnDescriptors() {
 	}
 }
 
+// A PortVerdict is what a port alone decides about a client by its address.
+type PortVerdict struct {
+	Allowed bool
+	Proxied bool   // rules and limits go by the address in its PROXY header
+	Why     string // "in proxy_protocol_from: ..."
+}
+
 // ExplainPort says what the port alone decides about a client that connects to
-// it, before any byte of the client's own and any access rule, and why. The
-// error is about the port's parameters.
-func (s *Server) ExplainPort(p port.Spec, peer access.Peer) (allowed bool, why string, err error) {
+// it, before any byte of the client's own and any access rule. The error is
+// about the port's parameters.
+func (s *Server) ExplainPort(p port.Spec, peer access.Peer) (PortVerdict, error) {
 	cfg, _, err := s.Config.forPort(p)
 	if err != nil {
-		return false, "", err
+		return PortVerdict{}, err
 	}
 	datagrams := p.Kind() == "udp" || p.Kind() == "unixdgram"
 	rule, err := cfg.headerRule(!datagrams)
 	switch {
 	case err != nil:
-		return false, "", fmt.Errorf("port %s: %w", p.Short(), err)
+		return PortVerdict{}, fmt.Errorf("port %s: %w", p.Short(), err)
 	case rule == nil:
-		return true, keyProxyProtocol + " off: the rules go by this address", nil
+		return PortVerdict{Allowed: true, Why: keyProxyProtocol + " off: the rules go by this address"}, nil
 	case rule.trusts(peer):
-		return true, "in " + keyProxyFrom + ": the rules and limits go by the address in its PROXY header", nil
+		return PortVerdict{Allowed: true, Proxied: true, Why: "in " + keyProxyFrom + ": the rules and limits go by the address in its PROXY header"}, nil
 	case rule.optional:
-		return true, "not in " + keyProxyFrom + ": the rules go by this address, and a PROXY header is refused", nil
+		return PortVerdict{Allowed: true, Why: "not in " + keyProxyFrom + ": the rules go by this address, and a PROXY header is refused"}, nil
 	}
-	return false, fmt.Sprintf("%s %s: not in %s", keyProxyProtocol, ProxyRequire, keyProxyFrom), nil
+	return PortVerdict{Why: fmt.Sprintf("%s %s: not in %s", keyProxyProtocol, ProxyRequire, keyProxyFrom)}, nil
 }

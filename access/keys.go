@@ -8,10 +8,13 @@ import (
 
 // A KeyInfo describes one configuration key of this package.
 type KeyInfo struct {
-	Name string // as in Net::Server, or new in its manner
-	Arg  string // what help calls the value
-	Help string // what it does
-	List bool   // may be given several times
+	Name string    // as in Net::Server, or new in its manner
+	Arg  string    // what help calls the value
+	Help string    // what it does
+	List bool      // may be given several times
+	When conf.When // when it has an effect
+	// Theirs is set for Net::Server's own keys.
+	Theirs bool
 
 	field func(*Rules) *[]conf.Value
 }
@@ -20,32 +23,34 @@ type KeyInfo struct {
 // list them. Rules.Set takes their values.
 func Keys() []KeyInfo {
 	const re, net, file = "REGEX", "NETWORK", "FILE"
+	const shadowed = keyAllow + "|" + keyDeny + "|" + keyCIDRAllow + "|" + keyCIDRDeny + "|" + keyAllowFile + "|" + keyDenyFile + "|" +
+		keyCIDRAllowFile + "|" + keyCIDRDenyFile + "|" + keyDouble + "|" + keyReverse + "|" + keyUnixUser + "|" + keyUnixGroup
 	return []KeyInfo{
-		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true,
+		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.Allow }},
-		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; goes before every allow", true,
+		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; goes before every allow", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.Deny }},
-		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true,
+		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRAllow }},
-		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; goes before every allow", true,
+		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; goes before every allow", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRDeny }},
-		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true,
+		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true, "inet", false,
 			func(r *Rules) *[]conf.Value { return &r.AllowFile }},
-		{keyDenyFile, file, "more deny rules, one a line; the file is followed", true,
+		{keyDenyFile, file, "more deny rules, one a line; the file is followed", true, "inet", false,
 			func(r *Rules) *[]conf.Value { return &r.DenyFile }},
-		{keyCIDRAllowFile, file, "more cidr_allow rules, one a line; the file is followed", true,
+		{keyCIDRAllowFile, file, "more cidr_allow rules, one a line; the file is followed", true, "inet", false,
 			func(r *Rules) *[]conf.Value { return &r.CIDRAllowFile }},
-		{keyCIDRDenyFile, file, "more cidr_deny rules, one a line; the file is followed", true,
+		{keyCIDRDenyFile, file, "more cidr_deny rules, one a line; the file is followed", true, "inet", false,
 			func(r *Rules) *[]conf.Value { return &r.CIDRDenyFile }},
-		{keyReverse, "MODE", "look up clients' names: 1, or double and a mode of double_reverse_lookups", false,
+		{keyReverse, "MODE", "look up clients' names: 1, or double and a mode of double_reverse_lookups", false, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.ReverseLookups }},
-		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false,
+		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.DoubleReverseLookups }},
-		{keyUnixUser, "USER", "admit these users to UNIX sockets and nobody else but unix_allow_group", true,
+		{keyUnixUser, "USER", "admit these users to UNIX sockets and nobody else but unix_allow_group", true, "unix", false,
 			func(r *Rules) *[]conf.Value { return &r.UnixAllowUser }},
-		{keyUnixGroup, "GROUP", "admit members of these groups to UNIX sockets and nobody else but unix_allow_user", true,
+		{keyUnixGroup, "GROUP", "admit members of these groups to UNIX sockets and nobody else but unix_allow_user", true, "unix", false,
 			func(r *Rules) *[]conf.Value { return &r.UnixAllowGroup }},
-		{keyShadow, "KEY", "only log what this key's rules would refuse; all for every key of this list", true,
+		{keyShadow, "KEY", "only log what this key's rules would refuse; all for every key of this list", true, shadowed, false,
 			func(r *Rules) *[]conf.Value { return &r.Shadow }},
 	}
 }

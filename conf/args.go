@@ -49,6 +49,7 @@ func (s *Set) ReadArgs(argv []string, types ...string) Args {
 		}
 	}
 	a.Layer.Entries, a.Layer.Problems = r.entries, r.problems
+	a.Layer.Help, a.Layer.Version = a.Help, a.Version
 	return a
 }
 
@@ -197,6 +198,8 @@ func (r *argReader) stray(types []string) {
 	hint := "a program to run follows --"
 	a, _ := splitArg(text)
 	switch d := r.set.index[a.key]; {
+	case len(r.entries) > 0 && r.entries[len(r.entries)-1].Key == portKey:
+		hint = "a port is one word, such as 443/ssl; a further one has a --port of its own"
 	case d != nil: // with several words for a value in one argument
 		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
 	case r.next == 0 && kind != "":

@@ -151,8 +151,8 @@ func ParseBool(v Value) (bool, error) {
 //
 //	s.Define(conf.Key{Name: "unknown_keys"}, conf.UnknownKeys(&s.Unknown))
 //
-// If it holds KeepUnknown when the key is defined, that is the default, whose
-// word is keep.
+// If it holds KeepUnknown or KeepInFiles when the key is defined, that is the
+// default, whose word is keep.
 func UnknownKeys(p *Unknown) Binder { return unknownBinder{p, *p} }
 
 type unknownBinder struct {
@@ -168,14 +168,14 @@ func (b unknownBinder) Set(vals []Value) error {
 		return nil
 	}
 	words := []string{"refuse", "warn"}
-	if b.initial == KeepUnknown {
+	if b.initial == KeepUnknown || b.initial == KeepInFiles {
 		words = append(words, keepWord)
 	}
 	var word string
 	if err := Choice(&word, words...).Set(vals); err != nil {
 		return err
 	}
-	*b.p = map[string]Unknown{"warn": WarnUnknown, keepWord: KeepUnknown}[word]
+	*b.p = map[string]Unknown{"warn": WarnUnknown, keepWord: b.initial}[word]
 	return nil
 }
 
@@ -183,7 +183,7 @@ func (b unknownBinder) Texts() []string {
 	switch *b.p {
 	case WarnUnknown:
 		return []string{"warn"}
-	case KeepUnknown:
+	case KeepUnknown, KeepInFiles:
 		return []string{keepWord}
 	}
 	return nil

@@ -44,6 +44,9 @@ func (s *Set) blockValues(b Block) (Values, error) {
 		if err == nil {
 			vals[e.Key], err = d.collapse([]Entry{e})
 		}
+		if err == nil {
+			err = s.empties(d, Origin{}, vals[e.Key], false)
+		}
 		problems.add(err)
 	}
 	if !given[portKey] || len(vals[portKey]) == 0 && len(problems) == 0 {

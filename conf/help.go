@@ -146,7 +146,7 @@ func (s *Set) Markdown(w io.Writer) error {
 		if g != "" {
 			fmt.Fprintf(&b, "## %s\n\n", g)
 		}
-		b.WriteString("| key | value | default | repeats | per port | meaning |\n|---|---|---|---|---|---|\n")
+		b.WriteString("| key | value | default | repeats | per port | needs | meaning |\n|---|---|---|---|---|---|---|\n")
 		for _, d := range s.defs {
 			if d.Group == g && d.Refuse == "" {
 				d.row(&b)
@@ -179,8 +179,12 @@ func (d *def) row(b *bytes.Buffer) {
 	if def != "" {
 		def = "`" + def + "`"
 	}
-	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n",
-		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), cell(d.Help))
+	needs := string(d.When)
+	if d.When == Always {
+		needs = ""
+	}
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
+		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), cell(needs), cell(d.Help))
 }
 
 func yes(b bool) string {

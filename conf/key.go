@@ -22,6 +22,22 @@ type Key struct {
 	PerPort bool   // may also stand in a [[listen]] block
 	Secret  bool   // its value is never printed
 	Refuse  string // why the key cannot be given (yet); "" if it can
+
+	// When says in which starts the key has an effect; Result.Idle finds those
+	// that were given and have none. "" is not declared, and taken for Always.
+	When When
+	// Theirs marks a key that Net::Server has: where it accepts a second value
+	// or a key without effect, there is a warning and not a problem.
+	Theirs bool
+	// Empty says what an empty value means. In a Set that is Strict, an empty
+	// or blank value is a problem where it means nothing.
+	Empty Empty
+	// NotInFile marks a key that asks something of one run, and so cannot stand
+	// in a conf file.
+	NotInFile bool
+	// Pick chooses among several values of a layer, for a key that takes one
+	// in another way than by the last one holding.
+	Pick func([]Value) Value
 }
 
 // A Set is the keys that a program knows, each bound to a variable. The zero
@@ -33,6 +49,9 @@ type Set struct {
 	// Settle is how long a conf file must have rested before it is read, so
 	// that none is read that somebody is writing. Zero is no time.
 	Settle time.Duration
+	// Strict has Resolve look for what was hardly meant: a single-valued key
+	// that one layer gives twice, a value that is empty.
+	Strict bool
 
 	defs  []*def
 	index map[string]*def

@@ -8,9 +8,17 @@ import (
 // A Layer is one source of configuration: what it gives for which key, in
 // order, and what was wrong with it. Readers make layers; so does LayerOf.
 type Layer struct {
-	Source   Source
-	Entries  []Entry
-	Blocks   []Block  // the [[listen]] blocks of a TOML file
+	Source  Source
+	Entries []Entry
+	Blocks  []Block // the [[listen]] blocks of a TOML file
+	// Help and Version say that arguments asked for these, of --help and
+	// --version, where no keys of that name are defined.
+	Help, Version bool
+
+	// read reads the layer again, with the keys of a Set; nil if it is as it
+	// is.
+	read func(*Set) Layer
+
 	Problems Problems // faults found in reading; Resolve reports them with its own
 	Unended  bool     // the last line of the file has no end: it may be half written
 	Warnings Problems // what was skipped in reading, and why; Result.Warnings has them
@@ -71,6 +79,24 @@ func byStrength(layers []Layer) []Layer {
 	return layers
 }
 
+// Later returns l, but has a Set that resolves it read it anew with the keys
+// that are defined by then: what is a key, and has a value, depends on that.
+func (l Layer) Later(read func(*Set) Layer) Layer {
+	l.read = read
+	return l
+}
+
+// Read reads the layers that Later has left for now.
+func (s *Set) Read(layers []Layer) []Layer {
+	layers = slices.Clone(layers)
+	for i, l := range layers {
+		if l.read != nil {
+			layers[i] = l.read(s)
+		}
+	}
+	return layers
+}
+
 // Find returns the values that the strongest of the layers gives for key,
 // before anything is resolved or checked. A program uses it for keys that
 // decide what is read next.
@@ -96,6 +122,7 @@ const confFile = "conf_file"
 // has a default), the layer of that file. A conf_file that is empty names
 // none.
 func (s *Set) WithConfFile(layers []Layer) []Layer {
+	layers = s.Read(layers)
 	vals := Find(confFile, layers...)
 	if d := s.index[confFile]; d != nil && vals == nil {
 		vals = d.fallback()

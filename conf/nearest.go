@@ -33,6 +33,26 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
+// misspelt returns the name among known that differs from name by a slip of
+// the keyboard, where other names are to be expected too.
+func misspelt(name string, known []string) string {
+	folded := fold(name)
+	limit := 2
+	switch {
+	case len(folded) < 5 || len(folded) > maxNearest:
+		return ""
+	case len(folded) >= 10:
+		limit = 3
+	}
+	best := ""
+	for _, k := range known {
+		if d := distance(folded, fold(k), limit); d < limit {
+			best, limit = k, d
+		}
+	}
+	return best
+}
+
 // fold removes what Nearest does not look at.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {

@@ -29,14 +29,15 @@ func Size[T ~int | ~int64](p *T, min, max T) Binder {
 
 // Seconds binds a span of time from min to max: decimal seconds as Net::Server
 // writes them (10, 0.5), or a Go duration (1m30s). A max of 0 is no bound. A
-// negative min allows none, as for Int, which stores a duration of -1.
+// negative min allows none, as for Int, which stores a duration of -1, and no
+// other negative time.
 func Seconds(p *time.Duration, min, max time.Duration) Binder {
 	if max == 0 {
 		max = math.MaxInt64
 	}
 	return &numberBinder[time.Duration]{
 		p: p, min: min, max: max,
-		kind: "a time such as 10, 0.5 or 1m30s", parse: parseSeconds, format: formatSeconds,
+		kind: "a time such as 10, 0.5 or 1m30s", parse: parseSeconds, format: formatSeconds, whole: true,
 	}
 }
 
@@ -55,6 +56,7 @@ type numberBinder[T integer] struct {
 	kind     string                           // what the text should be, for messages
 	parse    func(text string) (int64, error) // without sign
 	format   func(int64) string
+	whole    bool // a negative min stands for none, and nothing else is negative
 }
 
 func (b *numberBinder[T]) Set(vals []Value) error {
@@ -73,6 +75,9 @@ func (b *numberBinder[T]) Set(vals []Value) error {
 		return nil
 	}
 	num, err := b.number(text)
+	if b.whole && num < 0 && err == nil {
+		err = strconv.ErrRange
+	}
 	switch {
 	case err == nil && num >= int64(b.min) && num <= int64(b.max):
 		*b.p = T(num)
@@ -95,7 +100,7 @@ func (b *numberBinder[T]) number(text string) (int64, error) {
 // bounds words the allowed range.
 func (b *numberBinder[T]) bounds() string {
 	low, high, orNone := int64(b.min), int64(b.max), ""
-	if low == -1 {
+	if low == -1 || low < 0 && b.whole {
 		low, orNone = 0, ", or none"
 	}
 	if high == math.MaxInt64 {

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -12,6 +13,7 @@ const (
 	RefuseUnknown Unknown = iota // each is a problem
 	WarnUnknown                  // each is a warning and left over
 	KeepUnknown                  // they are left over
+	KeepInFiles                  // those of conf files are left over, all others are problems
 )
 
 // Resolve lets the strongest layer that names a key set all of it, stores the
@@ -25,8 +27,8 @@ const (
 // been written in part then. A later Resolve, with another conf file say,
 // starts from the defaults again.
 func (s *Set) Resolve(layers ...Layer) (*Result, error) {
-	r := resolver{set: s, taken: make(map[string][]Entry)}
-	for _, l := range byStrength(layers) {
+	r := resolver{set: s, taken: make(map[string][]Entry), weaker: make(map[string]bool)}
+	for _, l := range byStrength(s.Read(layers)) {
 		r.layer(l)
 		r.warnings = append(r.warnings, l.Warnings...)
 		if l.Source == SourceFile {
@@ -34,12 +36,13 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 			r.unended = r.unended || l.Unended
 		}
 	}
-	res := &Result{Blocks: r.blocks, FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin)}
+	res := &Result{Blocks: r.blocks, FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin), fixed: make(map[string]bool)}
 	for _, d := range s.defs {
 		if d.Refuse != "" {
 			continue
 		}
 		res.keys = append(res.keys, d.Key)
+		res.fixed[d.Name] = len(d.initial) > 0
 		if vals := r.bind(d); vals != nil {
 			res.vals[d.Name] = vals
 			res.origin[d.Name] = origin(r.taken[d.Name], vals)
@@ -89,6 +92,7 @@ func (s *Set) Apply(v Values) error {
 type resolver struct {
 	set      *Set
 	taken    map[string][]Entry // key to the entries of the strongest layer that names it
+	weaker   map[string]bool    // keys that a weaker layer names too
 	blocks   []Block
 	unknown  []Entry
 	problems Problems
@@ -109,13 +113,22 @@ func (r *resolver) layer(l Layer) {
 			r.unknown = append(r.unknown, e)
 		case d.Refuse != "":
 			r.problems.add(d.refused(e))
+		case d.NotInFile && l.Source == SourceFile:
+			r.problems.add(&Problem{Key: d.Name, Origin: e.Origin, Err: errNotInFile})
 		default:
 			named[e.Key] = append(named[e.Key], e)
+		}
+	}
+	for _, d := range r.set.defs {
+		if entries := named[d.Name]; len(entries) > 1 {
+			r.repeats(d, entries)
 		}
 	}
 	for key, entries := range named {
 		if _, ok := r.taken[key]; !ok {
 			r.taken[key] = entries
+		} else {
+			r.weaker[key] = true
 		}
 	}
 	if len(l.Blocks) == 0 {
@@ -147,6 +160,12 @@ func (r *resolver) bind(d *def) []Value {
 	}
 	vals, err := d.collapse(entries)
 	if err == nil {
+		err = r.set.empties(d, origin(entries, vals), vals, r.weaker[d.Name])
+	}
+	if err == nil {
+		err = r.quotes(d, vals)
+	}
+	if err == nil {
 		err = d.set(vals)
 	}
 	r.problems.add(err)
@@ -166,13 +185,16 @@ func (d *def) collapse(entries []Entry) ([]Value, error) {
 			problems.add(p)
 			continue
 		}
-		if !d.List {
+		if !d.List && d.Pick == nil {
 			// Within a layer the last one holds, for each name if it is a map.
 			vals = slices.DeleteFunc(vals, func(v Value) bool {
 				return !d.Map || slices.ContainsFunc(e.Values, func(w Value) bool { return v.Name == w.Name })
 			})
 		}
 		vals = append(vals, e.Values...)
+	}
+	if d.Pick != nil && len(vals) > 1 {
+		vals = []Value{d.Pick(vals)}
 	}
 	return vals, problems.err()
 }
@@ -217,20 +239,29 @@ func (d *def) refused(e Entry) *Problem {
 
 // unknownKeys deals with the keys that nobody defined.
 func (r *resolver) unknownKeys(res *Result) {
-	var problems Problems
+	how := r.set.Unknown
+	var problems, warnings Problems
 	for _, e := range r.unknown {
-		if r.set.Unknown == KeepUnknown || problems.full() {
-			break
+		if how == RefuseUnknown || how == KeepInFiles && e.Origin.Source != SourceFile {
+			problems.add(r.set.unknownKey(e))
+			continue
 		}
-		problems.add(r.set.unknownKey(e))
+		res.Leftover = append(res.Leftover, e)
+		switch {
+		case warnings.full():
+		case how == WarnUnknown:
+			warnings.add(r.set.unknownKey(e))
+		case e.Origin.Source == SourceFile && r.set.Strict:
+			if near := misspelt(e.Key, r.set.names()); near != "" {
+				warnings.add(&Problem{
+					Key: quoteName(e.Key), Origin: e.Origin,
+					Err: errors.New("it is no key of the server, and left to others"), Hint: didYouMean(near),
+				})
+			}
+		}
 	}
-	switch r.set.Unknown {
-	case RefuseUnknown:
-		r.problems = append(r.problems, problems...)
-	default:
-		res.Leftover = r.unknown
-		r.warnings = append(r.warnings, problems...)
-	}
+	r.problems = append(r.problems, problems...)
+	r.warnings = append(r.warnings, warnings...)
 	res.Warnings = r.warnings
 }
 

@@ -6,7 +6,7 @@ import "slices"
 // be read by any number of goroutines.
 type Result struct {
 	Leftover []Entry // what nobody defined, if Set.Unknown lets it pass
-	Warnings []error // those of the layers, and one per unknown key for WarnUnknown
+	Warnings []error // those of the layers, one per unknown key for WarnUnknown, and per key of Net::Server's that is given twice
 	Blocks   []Block // the [[listen]] blocks that hold, in order
 	FileKeys int     // keys and blocks that conf files gave, whether they hold or not
 	Unended  bool    // the last line of a conf file has no end
@@ -14,6 +14,7 @@ type Result struct {
 	keys   []Key // those that can be given, in the order of definition
 	vals   map[string][]Value
 	origin map[string]Origin // of the keys in vals
+	fixed  map[string]bool   // keys whose variable held something when they were defined
 }
 
 // Get returns the values that hold for key, the default included; nil if it

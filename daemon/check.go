@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"netserver"
 	"netserver/access"
 	"netserver/conf"
+	"netserver/port"
 	"netserver/tlsparams"
 	"netserver/tlsparams/certfile"
 )
@@ -45,8 +47,9 @@ type checkedTLS struct {
 }
 
 // printCheck prints the resolved configuration as one JSON object, and what
-// would happen to the client that --check was asked about.
-func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) error {
+// would happen to the client that --check was asked about. It reports whether
+// that client would be let in, by one port at least.
+func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) (allowed bool, err error) {
 	out := checked{
 		ServerType: p.conf.Type,
 		Listeners:  []checkedListener{},
@@ -61,10 +64,8 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	ask := p.conf.check
 	if ask.peer != "" {
 		e, err := p.explainPeer(ctx)
-		out.Access, out.Peer = e, p.explainLimits()
+		out.Access, out.Peer = e, p.explainLimits(e)
 		errs = append(errs, err)
-	} else if ask.host != "" {
-		errs = append(errs, errors.New("peer_host: it goes with --peer ADDRESS"))
 	}
 	if ask.cert != "" || ask.sni != "" {
 		var err error
@@ -74,7 +75,27 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return errors.Join(append(errs, e.Encode(out))...)
+	return out.allowed(p.conf.Server.Ports), errors.Join(append(errs, e.Encode(out))...)
+}
+
+// allowed reports whether one of the ports lets the client in by all that was
+// asked about it.
+func (c *checked) allowed(ports []port.Spec) bool {
+	if c.Peer == nil && c.TLS == nil {
+		return c.Access == nil || c.Access.Allowed
+	}
+	if c.Peer != nil && len(c.Peer.Ports) == 0 {
+		return c.Access == nil || c.Access.Allowed
+	}
+	for _, p := range ports {
+		name := p.Short()
+		byPeer := c.Peer == nil || slices.ContainsFunc(c.Peer.Ports, func(x checkedPort) bool { return x.Port == name && x.Allowed })
+		byTLS := c.TLS == nil || slices.ContainsFunc(c.TLS, func(x checkedTLS) bool { return x.Port == name && x.Allowed })
+		if byPeer && byTLS {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *program) explainPeer(ctx context.Context) (*access.Explanation, error) {

@@ -24,9 +24,10 @@ type checkedPort struct {
 	Rule    string `json:"rule"`
 }
 
-// explainLimits tells how the client of --peer is counted. What is wrong with
-// the address or a port is reported elsewhere.
-func (p *program) explainLimits() *checkedPeer {
+// explainLimits tells how the client of --peer is counted, and which ports let
+// it in; e is what the rules for addresses say, which hold for every port. What
+// is wrong with the address or a port is reported elsewhere.
+func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
 	peer, err := access.ParsePeer(p.conf.check.peer)
 	if err != nil {
 		return nil
@@ -41,10 +42,14 @@ func (p *program) explainLimits() *checkedPeer {
 		if spec.IsUnix() != peer.Unix {
 			continue // it does not come that way
 		}
-		allowed, why, err := p.server.ExplainPort(spec, peer)
-		if err == nil {
-			c.Ports = append(c.Ports, checkedPort{Port: spec.Short(), Allowed: allowed, Rule: why})
+		v, err := p.server.ExplainPort(spec, peer)
+		if err != nil {
+			continue
 		}
+		if v.Allowed && !v.Proxied && e != nil && !e.Allowed {
+			v.Allowed, v.Why = false, e.Rule
+		}
+		c.Ports = append(c.Ports, checkedPort{Port: spec.Short(), Allowed: v.Allowed, Rule: v.Why})
 	}
 	return &c
 }

@@ -15,13 +15,14 @@ import (
 // The exit statuses of the command.
 const (
 	exitDone   = 0 // done, stopped as asked
-	exitFailed = 1 // failed at run time
+	exitFailed = 1 // failed at run time, or the client of --check is denied
 	exitUsage  = 2 // bad usage or configuration: nothing was started
 )
 
 // Command is the command netserver: it runs the command line argv (without
 // the program's name) under the environment environ and returns the exit
-// status: 0 done, 1 failed at run time, 2 bad usage or configuration. Of the
+// status: 0 done, 1 failed at run time or the client of --check denied, 2 bad
+// usage or configuration. Of the
 // last it writes all problems to stderr at once, one on a line.
 //
 // The clients are served by further processes, for which Command starts the
@@ -50,16 +51,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "netserver", Version())
 		return exitDone
 	}
-	p, pl, err := v.start(ctx, set, c, &args)
-	if c.check.on && p != nil {
-		if cerr := p.printCheck(ctx, stdout, p.res); cerr != nil {
-			err = errors.Join(err, cerr)
-		}
-		if err == nil {
-			return exitDone
-		}
-	}
-	code, err := v.runAs(ctx, p, pl, err)
+	code, err := v.begin(ctx, set, c, &args)
 	var seen errLogged
 	if errors.As(err, &seen) {
 		err = nil
@@ -73,9 +65,26 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	return code
 }
 
+// begin reads the configuration, and prints it for --check, or does what the
+// role of this process is. An error that it returns has not been shown to
+// anybody yet.
+func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (int, error) {
+	p, pl, err := v.start(ctx, set, c, args)
+	if c.check.on && p != nil {
+		allowed, cerr := p.printCheck(ctx, v.stdout, p.res)
+		err = errors.Join(err, cerr)
+		switch {
+		case err == nil && !allowed:
+			return exitFailed, nil
+		case err == nil:
+			return exitDone, nil
+		}
+	}
+	return v.runAs(ctx, p, pl, err)
+}
+
 // runAs does what the role of this process is, after the configuration has
-// been read; err is what was wrong with that. An error that it returns has
-// not been shown to anybody yet.
+// been read; err is what was wrong with that.
 func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error) (int, error) {
 	if v.role() == roleCheck {
 		return v.answerCheck(p, pl, err), nil
@@ -137,6 +146,10 @@ changes over to it, and to the program's new version if there is one, without
 losing a client; if something is wrong with it, nothing changes. TTIN and TTOU
 add one to max_servers or take one away, USR1 opens the log file again, USR2
 logs what the server is doing.
+
+Exit status: 0 done, or stopped as asked; 1 failed at run time, or --check was
+asked about a client that no port would let in; 2 bad usage or configuration,
+with a line for each problem, and nothing was started.
 
 `
 

@@ -25,6 +25,17 @@ type Config struct {
 	Workers WorkersConfig
 	Jobs    JobsConfig
 
+	// Usage is what a program on Run prints for --help before the keys; default
+	// a line that says how keys are written.
+	Usage string
+	// UnknownKeys is what Run does with keys that nobody has defined. The
+	// default refuses them, as the command does. KeepInFiles leaves those of
+	// conf files over for Hooks.Configured, for a file that is shared with
+	// other programs or plugins, and KeepUnknown those of the command line and
+	// the environment as well; a name that is nearly a key's gets a warning.
+	// The key unknown_keys goes before it.
+	UnknownKeys conf.Unknown
+
 	// Server is what the command's Server gets. Run takes the Config of its
 	// Server instead.
 	Server netserver.Config
@@ -67,7 +78,7 @@ const (
 )
 
 // types are the server types that can be run, and below the ones to come.
-var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "MultiType"}
+var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "PSGI", "Thread", "MultiType"}
 
 // The server types, and those of the original that are refused by name.
 const (
@@ -93,33 +104,41 @@ func (c *Config) Define(s *conf.Set) {
 
 func (c *Config) definePorts(s *conf.Set) {
 	define := func(name, arg, help string, p *[]conf.Value) {
-		s.Define(conf.Key{Name: name, Group: groupPorts, Arg: arg, List: true, Help: help}, conf.Raw(p))
+		k := conf.Key{Name: name, Group: groupPorts, Arg: arg, List: true, Help: help, When: conf.Always, Theirs: true}
+		switch name {
+		case "host", "ipv":
+			k.When = factListens + " " + factInet
+		}
+		s.Define(k, conf.Raw(p))
 	}
 	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix); default 20203", &c.ports.ports)
 	define("host", "HOST", "address or name to listen on, for ports that name none; the n-th goes with the n-th port (default *, all)", &c.ports.hosts)
 	define("proto", "PROTO", "tcp, udp, ssl, unix or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
-	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
+	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, When: factListens + " " + factUnix, Theirs: true, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
 	define("ipv", "4|6|*", "IP version, for ports that name none (default *, both)", &c.ports.ipvs)
 }
 
 func (c *Config) defineServer(s *conf.Set) {
 	define := func(k conf.Key, b conf.Binder) {
 		k.Group = groupServer
+		if k.When == "" {
+			k.When = conf.Always
+		}
 		s.Define(k, b)
 	}
-	define(conf.Key{Name: "server_type", Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
+	define(conf.Key{Name: "server_type", Theirs: true, Pick: pickType, Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
 		conf.Func(c.setType))
-	define(conf.Key{Name: "conf_file", Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
+	define(conf.Key{Name: "conf_file", Theirs: true, Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
 		conf.UnknownKeys(&s.Unknown))
-	define(conf.Key{Name: "log_level", Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
-	define(conf.Key{Name: "log_file", Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
+	define(conf.Key{Name: "log_level", Theirs: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
+	define(conf.Key{Name: "log_file", Theirs: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
-	define(conf.Key{Name: "check", Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
-	define(conf.Key{Name: "peer", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule"}, conf.String(&c.check.peer))
-	define(conf.Key{Name: "peer_host", Arg: "NAME", Help: "with --check --peer: the client's name, instead of looking it up"}, conf.String(&c.check.host))
-	define(conf.Key{Name: "cert", Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain"}, conf.String(&c.check.cert))
-	define(conf.Key{Name: "sni", Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.String(&c.check.sni))
+	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
+	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))
+	define(conf.Key{Name: "peer_host", NotInFile: true, When: "check peer", Arg: "NAME", Help: "with --check --peer: the client's name, instead of looking it up"}, conf.String(&c.check.host))
+	define(conf.Key{Name: "cert", NotInFile: true, When: "check " + factTLS, Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain; exit status as for peer"}, conf.String(&c.check.cert))
+	define(conf.Key{Name: "sni", NotInFile: true, When: "check " + factTLS, Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.String(&c.check.sni))
 }
 
 func (c *Config) setType(vals []conf.Value) error {
@@ -136,18 +155,18 @@ func (c *Config) setType(vals []conf.Value) error {
 
 func (c *Config) defineHandler(s *conf.Set) {
 	h := &c.Handler
-	define := func(name, arg, def, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupHandler, Arg: arg, Default: def, Help: help}, b)
+	define := func(when conf.When, name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupHandler, Arg: arg, Default: def, Help: help, When: when}, b)
 	}
-	define("proxy_to", "TARGET", "", "connect each client to host:port or to a UNIX socket's path", conf.String(&h.ProxyTo))
-	define("proxy_connect_timeout", "SECONDS", "5", "for the connection to proxy_to", conf.Seconds(&h.ConnectTimeout, time.Millisecond, time.Hour))
-	define("proxy_answer_timeout", "SECONDS", "2", "for proxy_to's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
-	define("proxy_answers", "N", "1", "datagrams that proxy_to answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
-	define("echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
-	define("echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
-	define("exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
-	define("exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
-	define("exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+	define(factCommand, "proxy_to", "TARGET", "", "connect each client to host:port or to a UNIX socket's path", conf.String(&h.ProxyTo))
+	define("proxy_to", "proxy_connect_timeout", "SECONDS", "5", "for the connection to proxy_to", conf.Seconds(&h.ConnectTimeout, time.Millisecond, time.Hour))
+	define("proxy_to "+factDatagram, "proxy_answer_timeout", "SECONDS", "2", "for proxy_to's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
+	define("proxy_to "+factDatagram, "proxy_answers", "N", "1", "datagrams that proxy_to answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
+	define(factEcho, "echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
+	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
+	define(factProgram, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
+	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 
 // label names the program in the log, as Net::Server does.

@@ -31,12 +31,12 @@ const (
 
 func (c *ControlConfig) define(s *conf.Set) {
 	c.defineSocket(s)
-	s.Define(conf.Key{Name: keyControlMode, Group: groupProcess, Arg: "MODE", Default: "0600", Help: "mode of that socket's file: 0600, or 0660 with a group in control_owner"}, conf.FileMode(&c.Mode))
-	s.Define(conf.Key{Name: keyControlOwner, Group: groupProcess, Arg: "USER[:GROUP]", Help: "owner of that socket's file, who may use it beside root and the user of the server"}, conf.String(&c.Owner))
+	s.Define(conf.Key{Name: keyControlMode, Group: groupProcess, When: keyControlSocket, Arg: "MODE", Default: "0600", Help: "mode of that socket's file: 0600, or 0660 with a group in control_owner"}, conf.FileMode(&c.Mode))
+	s.Define(conf.Key{Name: keyControlOwner, Group: groupProcess, When: keyControlSocket, Arg: "USER[:GROUP]", Help: "owner of that socket's file, who may use it beside root and the user of the server"}, conf.String(&c.Owner))
 }
 
 func (c *ControlConfig) defineSocket(s *conf.Set) {
-	s.Define(conf.Key{Name: keyControlSocket, Group: groupProcess, Arg: "FILE", Help: "UNIX socket by which netserver ctl asks the running server and tells it things (default: none)"}, conf.String(&c.Socket))
+	s.Define(conf.Key{Name: keyControlSocket, Group: groupProcess, Empty: conf.EmptyTakesOff, When: conf.Always, Arg: "FILE", Help: "UNIX socket by which netserver ctl asks the running server and tells it things (default: none)"}, conf.String(&c.Socket))
 }
 
 // A controlAccess is a ControlConfig with its names looked up.

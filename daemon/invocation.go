@@ -47,7 +47,7 @@ func (v *invocation) role() string {
 // newSet returns a configuration with its defaults, and its keys.
 func (v *invocation) newSet() (*conf.Set, *Config) {
 	if v.server != nil {
-		return v.newSetFor(conf.KeepUnknown)
+		return v.newSetFor(v.base.UnknownKeys)
 	}
 	return v.newSetFor(conf.RefuseUnknown)
 }
@@ -55,7 +55,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 // newSetFor is newSet with what becomes of unknown keys if nothing is said of
 // them.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
-	set, c := &conf.Set{Unknown: unknown}, new(Config)
+	set, c := &conf.Set{Unknown: unknown, Strict: true}, new(Config)
 	if v.role() == roleCheck {
 		set.Settle = settleTime
 	}
@@ -74,16 +74,22 @@ func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 func (v *invocation) load(set *conf.Set, c *Config, args *conf.Args) (*conf.Result, error) {
 	layers := v.layers
 	if args != nil {
-		if args.Type != "" {
-			o := conf.Origin{Source: conf.SourceArgs, Line: 1}
-			args.Layer.Entries = append(args.Layer.Entries, conf.Entry{
-				Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
-			})
-		}
+		addType(args)
 		layers = []conf.Layer{args.Layer, set.ReadEnv(v.environ)}
 		c.Program = args.Program
 	}
 	return set.Resolve(set.WithConfFile(layers)...)
+}
+
+// addType makes a value of server_type of the TYPE word, before any other.
+func addType(args *conf.Args) {
+	if args.Type == "" {
+		return
+	}
+	o := conf.Origin{Source: conf.SourceArgs, Line: 1}
+	args.Layer.Entries = slices.Insert(args.Layer.Entries, 0, conf.Entry{
+		Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
+	})
 }
 
 // configured tells the program of a configuration.
@@ -117,10 +123,9 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 	}
 	errs = append(errs, err)
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
-	unused, err := c.checkLog(res)
-	errs = append(errs, err)
+	errs = append(errs, c.checkLog())
 	_, more := c.scale()
-	return slices.Concat(notes, unused, more), errors.Join(errs...)
+	return slices.Concat(notes, more), errors.Join(errs...)
 }
 
 // start does what all processes but workers begin with: it reads the
@@ -130,22 +135,22 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, w := range res.Warnings {
-		warn(v.stderr, w)
-	}
 	unnamed := len(res.Get("port")) == 0
 	ported := len(c.Server.Ports) > 0 && unnamed // by the program's own code
 	ports := c.Server.Ports
 	notes, err := v.settle(ctx, c, res)
 	unnamed = unnamed && !ported && len(res.Blocks) == 0
-	err = errors.Join(err, emptyFile(c, res, unnamed))
+	err = errors.Join(err, emptyFile(c, res, unnamed), c.checkBacklog(res, unnamed && c.Type != typeINET))
 	if ported {
 		c.Server.Ports = ports
 	}
+	idle, ierr := v.idleKeys(c, res)
+	err = errors.Join(err, ierr)
 	files := new(fileList)
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
+	v.warn(p, res.Warnings, idle)
 	if err == nil && perr == nil {
 		err = errors.Join(p.reach(), p.strictFiles())
 	}
@@ -171,4 +176,20 @@ func (v *invocation) stderrFile() *os.File {
 		return f
 	}
 	return os.Stderr
+}
+
+// warn tells of what somebody should look at: at a start on standard error,
+// at a restart in the log.
+func (v *invocation) warn(p *program, warnings []error, idle []string) {
+	for _, w := range idle {
+		warnings = append(warnings, errors.New(w))
+	}
+	for _, w := range warnings {
+		switch v.role() {
+		case "":
+			warn(p.inetLog(v.stderr), w)
+		case roleCheck:
+			p.warnings = append(p.warnings, w.Error())
+		}
+	}
 }

@@ -35,24 +35,16 @@ const (
 )
 
 func (j *JobsConfig) define(s *conf.Set) {
-	define := func(name, arg, help string, list bool, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupJobs, Arg: arg, Help: help, List: list}, b)
+	define := func(theirs, list bool, name, arg, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupJobs, Arg: arg, Help: help, List: list, Theirs: theirs, When: factSupervisor}, b)
 	}
-	define("check_for_dequeue", "SECONDS", "between the starts of two jobs, 0.1 at least (default: no jobs)", false, conf.Seconds(&j.Every, 0, 365*24*time.Hour))
-	define("max_dequeue", "N", "jobs that may run at once; while so many run, no other is started (default: no jobs)", false, conf.Int(&j.Max, 0, math.MaxInt16))
-	define("dequeue_command", "WORD", "program that a job runs, as the user that serves the clients, and its arguments: a word each time the key is given, and no shell reads them", true, conf.Strings(&j.Command))
+	define(true, false, "check_for_dequeue", "SECONDS", "between the starts of two jobs, 0.1 at least (default: no jobs)", conf.Seconds(&j.Every, 0, 365*24*time.Hour))
+	define(true, false, "max_dequeue", "N", "jobs that may run at once; while so many run, no other is started (default: no jobs)", conf.Int(&j.Max, 0, math.MaxInt16))
+	define(false, true, "dequeue_command", "WORD", "program that a job runs, as the user that serves the clients, and its arguments: a word each time the key is given, and no shell reads them", conf.Strings(&j.Command))
 }
 
 // on reports whether there are jobs.
 func (j *JobsConfig) on() bool { return j.Every > 0 && j.Max > 0 }
-
-// given returns the keys of jobs that are to run.
-func (j *JobsConfig) given() []string {
-	if !j.on() {
-		return nil
-	}
-	return []string{"check_for_dequeue", "max_dequeue"}
-}
 
 // check finds what does not fit together. hook says whether the program has a
 // function for jobs.
@@ -110,9 +102,4 @@ func (j *JobsConfig) find() error {
 		return fmt.Errorf("%w; write its whole path", err)
 	}
 	return err
-}
-
-// needsWorkers returns the keys that were given and need a supervisor.
-func (c *Config) needsWorkers() []string {
-	return sorted(append(c.Process.needsWorkers(), c.Jobs.given()...))
 }

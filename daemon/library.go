@@ -3,7 +3,11 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"netserver"
 	"netserver/conf"
@@ -71,9 +75,11 @@ type Hooks struct {
 // and returns. What is wrong with the configuration is returned all at once,
 // and nothing was started then.
 //
-// c.Server and c.Handler are not looked at: s has both. Keys that nobody
-// defined are left over for h.Configured, unless unknown_keys says refuse or
-// warn.
+// c.Server and c.Handler are not looked at: s has both. Every program has the
+// command's --help, --version and --check, which Run answers and returns nil,
+// and refuses keys that nobody defined; c.UnknownKeys leaves them over for
+// h.Configured, in a program that shares its conf file or its arguments with
+// other parts.
 func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...conf.Layer) error {
 	v := &invocation{
 		argv: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,
@@ -90,29 +96,82 @@ func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...
 		return nil
 	}
 	set, conf := v.newSet()
-	p, pl, err := v.start(ctx, set, conf, nil)
-	code, err := v.runAs(ctx, p, pl, err)
-	if err == nil && code != exitDone {
-		err = errWorker
+	v.layers = set.Read(layers)
+	if v.part == nil && v.asked(set) {
+		return nil
 	}
-	return err
+	code, err := v.begin(ctx, set, conf, nil)
+	switch {
+	case err != nil || code == exitDone:
+		return err
+	case conf.check.on:
+		return errDenied
+	}
+	return errWorker
 }
+
+// asked answers --help and --version, and reports whether either was given.
+func (v *invocation) asked(set *conf.Set) bool {
+	for _, l := range v.layers {
+		switch {
+		case l.Help:
+			v.printProgramHelp(set)
+			return true
+		case l.Version:
+			fmt.Fprintln(v.stdout, programName(), Version())
+			return true
+		}
+	}
+	return false
+}
+
+// programName is what this program is called.
+func programName() string { return filepath.Base(os.Args[0]) }
+
+// printProgramHelp prints what a program on Run can be given.
+func (v *invocation) printProgramHelp(set *conf.Set) {
+	text := v.base.Usage
+	if text == "" {
+		text = fmt.Sprintf("Usage: %s [TYPE] [--key value | --key=value | key=value]...", programName())
+	}
+	fmt.Fprintf(v.stdout, "%s\n\n", strings.TrimRight(text, "\n"))
+	fmt.Fprintf(v.stdout, "TYPE is one of %s. Keys also come from NETSERVER_KEY in the environment\n"+
+		"and from the file of --conf_file; the command line goes before the environment,\nand both before the file.\n\n",
+		strings.Join(Types(), ", "))
+	// The ready handlers are the command's.
+	set.Help(v.stdout, slices.DeleteFunc(set.Groups(), func(g string) bool { return g == groupHandler })...)
+}
+
+// errDenied is what Run returns where --check found that the client it was
+// asked about would not be let in.
+var errDenied = errors.New("the client that --check was asked about would not be let in")
 
 // errWorker is returned where the reason was told elsewhere.
 var errWorker = errors.New("daemon: it could not serve; the log or the starting process has the reason")
 
 // Layers returns what a command line, without the program's name, and an
-// environment give for the keys of the command, as layers for Run. Keys of the
-// program's own are left to it: Run does not refuse them.
+// environment give, as layers for Run, which reads them with the program's own
+// keys beside those of the command.
 func Layers(argv, environ []string) []conf.Layer {
 	set := new(conf.Set)
 	new(Config).Define(set)
+	argv, environ = slices.Clone(argv), slices.Clone(environ)
+	return []conf.Layer{
+		argsLayer(set, argv).Later(func(s *conf.Set) conf.Layer { return argsLayer(s, argv) }),
+		set.ReadEnv(environ).Later(func(s *conf.Set) conf.Layer { return s.ReadEnv(environ) }),
+	}
+}
+
+// argsLayer reads the command line of a program, which serves its clients
+// itself.
+func argsLayer(set *conf.Set, argv []string) conf.Layer {
 	args := set.ReadArgs(argv, types...)
-	if args.Type != "" {
-		o := conf.Origin{Source: conf.SourceArgs, Line: 1}
-		args.Layer.Entries = append(args.Layer.Entries, conf.Entry{
-			Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
+	addType(&args)
+	if args.Program != nil && set.Unknown != conf.KeepUnknown {
+		args.Layer.Problems = append(args.Layer.Problems, &conf.Problem{
+			Origin: conf.Origin{Source: conf.SourceArgs, Line: len(argv) - len(args.Program)},
+			Err:    errors.New("nothing can follow --: this program serves its clients itself"),
 		})
 	}
-	return []conf.Layer{args.Layer, set.ReadEnv(environ)}
+	return args.Layer
 }

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(flowProgram())
 	case "library":
 		os.Exit(library())
+	case "keys":
+		os.Exit(keysProgram())
 	case "held":
 		os.Exit(held())
 	case "crash": // at start, as a bad new version of the program would

@@ -158,6 +158,7 @@ func tlsDirs(p *plan) []string {
 // does not know are skipped: they are for the version that made the plan.
 func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
 	set, c := v.newSetFor(unknown)
+	set.Strict = false // the sources were looked at before the plan was made
 	res, err := set.Resolve(pl.layers()...)
 	if err != nil {
 		return nil, nil, err

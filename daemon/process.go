@@ -7,8 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"netserver/conf"
@@ -72,30 +70,37 @@ type ProcessConfig struct {
 const groupProcess = "process"
 
 func (p *ProcessConfig) define(s *conf.Set) {
-	define := func(name, arg, def, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help}, b)
+	define := func(when conf.When, name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help, When: when}, b)
 	}
-	define("user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server; root serves only if this says so)", conf.String(&p.User))
-	define("group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
-	define("chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
-	define("umask", "MODE", "", "file mode mask, octal", conf.Func(p.setUmask))
-	define("no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
-	define("landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
-	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
-	define("key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the processes that serve clients; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
-	define("sign_rate", "N", "", "signatures a second that a serving process may have with key_isolation; further ones wait (default: 5000 for each CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
+	theirs := func(when conf.When, name, arg, def, help string, b conf.Binder) {
+		k := conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help, When: when, Theirs: true}
+		if name == "user" || name == "group" || name == "pid_file" {
+			k.Empty = conf.EmptyTakesOff
+		}
+		s.Define(k, b)
+	}
+	theirs(factBecome, "user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server; root serves only if this says so)", conf.String(&p.User))
+	theirs(factSupervisor, "group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
+	theirs(factSupervisor, "chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
+	define(factSupervisor, "umask", "MODE", "", "file mode mask, octal", withTexts{conf.Func(p.setUmask), p.umaskTexts()})
+	define(factSupervisor, "no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
+	define(factSupervisor, "landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
+	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, When: factSupervisor + " " + factConfined, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
+	define(factSupervisor+" "+factTLS, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the processes that serve clients; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
+	define(factSupervisor+" "+factTLS+" key_isolation", "sign_rate", "N", "", "signatures a second that a serving process may have with key_isolation; further ones wait (default: 5000 for each CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
-		define("limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", conf.Func(p.setLimit(name)))
+		define(factSupervisor, "limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", withTexts{conf.Func(p.setLimit(name)), p.limitTexts(name)})
 	}
-	define("pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
-	define("background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
-	define("setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
-	define(keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
-	define("supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
-	define("hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
-	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
+	theirs(conf.Always, "pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
+	theirs(factSupervisor, "background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
+	theirs(factSupervisor, "setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
+	define(conf.Always, keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
+	define(factListens, "supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
+	define(factRestarts, "hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
+	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, Theirs: true, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
-	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
+	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, Theirs: true, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
 }
 
@@ -135,6 +140,31 @@ func (p *ProcessConfig) setLimit(name string) func([]conf.Value) error {
 		}
 		return nil
 	}
+}
+
+// withTexts has a function for a binder say what its variable holds.
+type withTexts struct {
+	conf.Binder
+	texts []string // when the key is defined
+}
+
+// Texts returns that.
+func (b withTexts) Texts() []string { return b.texts }
+
+func (p *ProcessConfig) umaskTexts() []string {
+	if p.Umask == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%04o", *p.Umask)}
+}
+
+func (p *ProcessConfig) limitTexts(name string) []string {
+	for _, l := range p.Limits {
+		if l.Name == name {
+			return []string{fmt.Sprint(l.Value)}
+		}
+	}
+	return nil
 }
 
 func without(list []proc.Limit, name string) []proc.Limit {
@@ -199,32 +229,16 @@ func (p *ProcessConfig) checkChroot() error {
 }
 
 // inProcess reports whether the server serves in the process that was
-// started, and what of the configuration that makes impossible.
+// started, and whether that makes the type impossible. Which keys it does is
+// for their conditions to say.
 func (c *Config) inProcess() (bool, error) {
-	p := &c.Process
-	if proc.CanSpawn && p.Supervisor != "0" && c.Type != typeINET {
+	alone, why := c.alone()
+	if !alone {
 		return false, nil
 	}
-	why := "with supervisor 0"
-	switch {
-	case c.Type == typeINET:
-		why = "with type INET, where what starts the server decides"
-	case !proc.CanSpawn:
-		why = "on this system"
-	}
-	bad := c.needsWorkers()
 	var errs []error
-	if c.Type != typeINET && proc.IsRoot() {
-		// Of a process that cannot become anybody else, user can say only
-		// that this is meant.
-		if asRoot(p.User) {
-			bad = slices.DeleteFunc(bad, func(key string) bool { return key == "user" })
-		} else if p.User == "" {
-			errs = append(errs, &conf.Problem{Err: fmt.Errorf("%s root itself would serve the clients", why), Hint: "say --user root if that is meant, or leave supervisor 0 out: then nobody serves, or the user that you name"})
-		}
-	}
-	if len(bad) > 0 {
-		errs = append(errs, fmt.Errorf("%s cannot be had %s", strings.Join(bad, ", "), why))
+	if c.Type != typeINET && proc.IsRoot() && c.Process.User == "" {
+		errs = append(errs, &conf.Problem{Err: fmt.Errorf("%s root itself would serve the clients", why), Hint: "say --user root if that is meant, or leave supervisor 0 out: then nobody serves, or the user that you name"})
 	}
 	if c.hasPool() {
 		errs = append(errs, fmt.Errorf("type %s cannot be had %s", c.Type, why))
@@ -232,22 +246,23 @@ func (c *Config) inProcess() (bool, error) {
 	return true, errors.Join(errs...)
 }
 
+// alone reports whether the server serves in the process that was started,
+// and why.
+func (c *Config) alone() (alone bool, why string) {
+	if proc.CanSpawn && c.Process.Supervisor != "0" && c.Type != typeINET {
+		return false, ""
+	}
+	why = "with supervisor 0"
+	switch {
+	case c.Type == typeINET:
+		why = "with type INET, where what starts the server decides"
+	case !proc.CanSpawn:
+		why = "on this system"
+	}
+	return true, why
+}
+
 func asRoot(user string) bool { return user == "root" || user == "0" }
 
 // hasPool reports whether the type is one of several workers.
 func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }
-
-// needsWorkers returns the keys that were given and need a supervisor.
-func (p *ProcessConfig) needsWorkers() []string {
-	var bad []string
-	for name, given := range map[string]bool{
-		"user": p.User != "", "group": p.Group != "", "chroot": p.Chroot != "",
-		"landlock": p.Landlock == "1", "no_new_privs": p.NoNewPrivs == "1", "key_isolation": p.KeyIsolation == "1", "limit_...": len(p.Limits) > 0, "umask": p.Umask != nil,
-		"background": p.Background, "setsid": p.Setsid, "sig_passthrough": len(p.SigPassthrough) > 0,
-	} {
-		if given {
-			bad = append(bad, name)
-		}
-	}
-	return sorted(bad)
-}

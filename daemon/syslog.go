@@ -30,7 +30,7 @@ const defaultLogOpt = "pid,nofatal"
 
 func (c *SyslogConfig) define(s *conf.Set) {
 	define := func(name, arg, def, help string, p *string, check func(string) error) {
-		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help}, lookedAt{conf.String(p), check})
+		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help, When: factSyslog, Theirs: true}, lookedAt{conf.String(p), check})
 	}
 	define("syslog_ident", "NAME", logs.DefaultSyslogIdent, "with log_file Sys::Syslog: name of the program",
 		&c.Ident, func(v string) error { return logs.CheckSyslogIdent(v, false) })
@@ -105,19 +105,13 @@ var (
 	logKeys    = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
 )
 
-// checkLog says what is wrong with the keys of the log, and names those that
-// mean nothing.
-func (c *Config) checkLog(res *conf.Result) (notes []string, err error) {
+// checkLog says what is wrong with the keys of the log.
+func (c *Config) checkLog() error {
 	if !c.toSyslog() {
-		for _, key := range syslogKeys {
-			if len(res.Given()[key]) > 0 {
-				notes = append(notes, key+" is not used: log_file is not Sys::Syslog")
-			}
-		}
-		return notes, logs.CheckFileName(c.LogFile)
+		return logs.CheckFileName(c.LogFile)
 	}
-	_, _, _, err = c.syslog()
-	return nil, err
+	_, _, _, err := c.syslog()
+	return err
 }
 
 // syslog returns where the log goes and what it looks like there.

@@ -6,6 +6,6 @@ import "slices"
 // line and server_type take them, for documentation and completions.
 func Types() []string {
 	return slices.DeleteFunc(slices.Clone(types), func(t string) bool {
-		return t == "Multiplex" || t == "HTTP" // not built yet
+		return absentTypes[t] != ""
 	})
 }

@@ -7,18 +7,38 @@ import (
 	"netserver/conf"
 )
 
+// absentTypes are the original's types that cannot be run, with what to use.
+var absentTypes = map[string]string{
+	"Multiplex": "is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET",
+	"HTTP":      "is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET",
+	"PSGI":      "runs Perl applications, which this program cannot; use Fork and --proxy_to a server that runs the application",
+	"Thread":    "serves each client in a thread of Perl; use Fork, which serves any number of clients at once in one process",
+}
+
+// pickType chooses among the values of server_type as the original does: the
+// first type that can be run. Where there is none, the first value stays, for
+// the error that it is.
+func pickType(vals []conf.Value) conf.Value {
+	for _, v := range vals {
+		if _, err := typeNamed(v); err == nil && !strings.HasSuffix(strings.ToLower(v.Text), "multitype") {
+			return v
+		}
+	}
+	return vals[0]
+}
+
 // typeNamed returns the server type that v names, in any case, or why it
 // cannot be run.
 func typeNamed(v conf.Value) (string, error) {
-	name := strings.TrimPrefix(v.Text, "Net::Server::")
+	name := strings.TrimPrefix(strings.Trim(v.Text, " \t"), "Net::Server::")
 	for _, t := range types {
 		if !strings.EqualFold(t, name) {
 			continue
 		}
-		switch t {
-		case "Multiplex", "HTTP":
-			return "", v.Errorf("type %s is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET", t)
-		case "MultiType": // it is what server_type does
+		if why := absentTypes[t]; why != "" {
+			return "", v.Errorf("type %s %s", t, why)
+		}
+		if t == "MultiType" { // it is what server_type does
 			return typeFork, nil
 		}
 		return t, nil

@@ -38,25 +38,25 @@ const (
 )
 
 func (w *WorkersConfig) define(s *conf.Set) {
-	key := func(name, arg, def, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: arg, Default: def, Help: help}, b)
+	key := func(when conf.When, name, arg, def, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: arg, Default: def, Help: help, When: when, Theirs: name != "clients_per_server"}, b)
 	}
 	seconds := func(name, def, help string, p *time.Duration) {
 		b := conf.Seconds(p, 0, 365*24*time.Hour)
 		// 0 stands for the default in a Config.
-		key(name, "SECONDS", def, help, insteadOf0(b, p, time.Nanosecond))
+		key(factPreFork, name, "SECONDS", def, help, insteadOf0(b, p, time.Nanosecond))
 	}
-	key("min_servers", "N", "", "PreFork: processes at least (default 5)", conf.Int(&w.Min, 1, math.MaxInt32))
-	key("min_spare_servers", "N", "", "PreFork: processes without a client, at least; 0 is none (default 5)",
+	key(factPreFork, "min_servers", "N", "", "PreFork: processes at least (default 5)", conf.Int(&w.Min, 1, math.MaxInt32))
+	key(factPreFork, "min_spare_servers", "N", "", "PreFork: processes without a client, at least; 0 is none (default 5)",
 		insteadOf0(conf.Int(&w.MinSpare, 0, math.MaxInt32), &w.MinSpare, -1))
-	key("max_spare_servers", "N", "", "PreFork: processes without a client, at most (default 10)", conf.Int(&w.MaxSpare, 1, math.MaxInt32))
-	key("max_requests", "N", "", "PreFork, PreForkSimple: clients after which a process ends and is replaced; -1 never, 0 is 1 (default 1000)",
+	key(factPreFork, "max_spare_servers", "N", "", "PreFork: processes without a client, at most (default 10)", conf.Int(&w.MaxSpare, 1, math.MaxInt32))
+	key(factPool, "max_requests", "N", "", "PreFork, PreForkSimple: clients after which a process ends and is replaced; -1 never, 0 is 1 (default 1000)",
 		insteadOf0(conf.Int(&w.Requests, -1, math.MaxInt32), &w.Requests, 1))
-	key("clients_per_server", "N", "", "PreFork, PreForkSimple: clients of one process at once (default 1)", conf.Int(&w.Clients, 1, math.MaxInt32))
+	key(factPool, "clients_per_server", "N", "", "PreFork, PreForkSimple: clients of one process at once (default 1)", conf.Int(&w.Clients, 1, math.MaxInt32))
 	seconds("check_for_waiting", "10", "PreFork: between two looks for surplus processes", &w.Surplus)
 	seconds("min_child_ttl", "10", "PreFork: after the start of a process until any is ended as surplus", &w.MinLife)
 	for _, name := range []string{"check_for_dead", "check_for_spawn"} {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", When: factUseful, Theirs: true, Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
 			conf.Seconds(&w.ignored, 0, 365*24*time.Hour))
 	}
 }

@@ -210,7 +210,14 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 }
 
 func (s *Source) loader() *certfile.Loader {
-	return &certfile.Loader{ReadFile: s.env.ReadFile, ReadDir: s.env.ReadDir, Password: s.p.passwords(&s.env)}
+	l := &certfile.Loader{ReadFile: s.env.ReadFile, ReadDir: s.env.ReadDir}
+	if password := s.p.passwords(&s.env); password != nil {
+		l.Password = func(file string) ([]byte, error) {
+			s.asked.Store(true)
+			return password(file)
+		}
+	}
+	return l
 }
 
 // fileError names the parameter that brought the file.

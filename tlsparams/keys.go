@@ -10,12 +10,20 @@ import (
 
 // KeyInfo describes one SSL_ key for the configuration and its help.
 type KeyInfo struct {
-	Name   string // "SSL_cert_file"
-	Arg    string // what the value is, for help: "FILE"
-	Help   string // one line
-	List   bool   // several values may be given
-	Map    bool   // values may be given per SNI name
-	Secret bool   // the value must not be shown
+	Name   string    // "SSL_cert_file"
+	Arg    string    // what the value is, for help: "FILE"
+	Help   string    // one line
+	List   bool      // several values may be given
+	Map    bool      // values may be given per SNI name
+	Secret bool      // the value must not be shown
+	When   conf.When // when it has an effect
+	Theirs bool      // Net::Server has it too, and not IO::Socket::SSL alone
+}
+
+// theirs are the keys that Net::Server::Proto::SSL names itself.
+var theirs = [...]string{
+	"SSL_use_cert", "SSL_verify_mode", "SSL_key_file", "SSL_cert_file", "SSL_ca_path", "SSL_ca_file",
+	"SSL_cipher_list", "SSL_max_getline_length", "SSL_version",
 }
 
 // Keys returns the keys that can be given as text, sorted by name.
@@ -23,7 +31,12 @@ func Keys() []KeyInfo {
 	var list []KeyInfo
 	for _, k := range keyTable() {
 		if k.refused == "" {
-			list = append(list, k.KeyInfo)
+			info := k.KeyInfo
+			if info.When == "" {
+				info.When = "tls"
+			}
+			info.Theirs = slices.Contains(theirs[:], k.Name)
+			list = append(list, info)
 		}
 	}
 	slices.SortFunc(list, func(a, b KeyInfo) int {

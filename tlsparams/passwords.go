@@ -42,6 +42,30 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 	return nil
 }
 
+// checkPasswords refuses two sources of passwords, of which one would not be
+// asked.
+func (s *Source) checkPasswords() error {
+	if s.p.PasswdFile == "" || s.p.PasswdCommand == "" {
+		return nil
+	}
+	return s.p.fail(s.env.Where, "SSL_passwd_command", "", "stands beside SSL_passwd_file, and only one of them can be asked; remove one", nil)
+}
+
+// warnPasswords tells of a source of passwords that nothing needs, since no
+// key is encrypted: its owner may think that one is.
+func (s *Source) warnPasswords() {
+	if s.asked.Load() || s.env.Hooks.Password != nil || s.env.Pair != nil { // then keys are read elsewhere
+		return
+	}
+	const unused = "is not used: no key here is encrypted; encrypt it, or remove the parameter"
+	switch {
+	case s.p.PasswdFile != "":
+		s.warn("SSL_passwd_file", s.p.PasswdFile, unused)
+	case s.p.PasswdCommand != "":
+		s.warn("SSL_passwd_command", "", unused)
+	}
+}
+
 // firstLine keeps blanks: they may belong to the password. What no password
 // begins with or holds is an error, which the wrong one would hide.
 func firstLine(data []byte) ([]byte, error) {

@@ -41,6 +41,8 @@ type Source struct {
 	arrange       time.Time         // when a certificate of SSL_cert_dir begins; zero: all have
 	stapled       stapleFile
 
+	asked atomic.Bool // for the password of a file
+
 	changedMu sync.Mutex
 	changed   chan struct{}
 }
@@ -58,7 +60,7 @@ func (p Params) Source(where string, loopback bool) (*Source, error) {
 func (p Params) Open(env Env) (*Source, error) {
 	s := &Source{p: p, env: env, changed: make(chan struct{}), replaced: make(chan struct{}, 1)}
 	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey, Secret: env.TicketSecret}
-	if err := errors.Join(s.checkProtocol(), s.checkTickets()); err != nil {
+	if err := errors.Join(s.checkProtocol(), s.checkTickets(), s.checkPasswords()); err != nil {
 		return nil, err
 	}
 	certErr := s.loadCerts()
@@ -76,6 +78,7 @@ func (p Params) Open(env Env) (*Source, error) {
 	s.checkDates()
 	s.warnAuthorities()
 	s.warnMustStaple()
+	s.warnPasswords()
 	s.checkModes()
 	s.checkUse(sites, &table)
 	s.cur.Store(s.newGeneration(table, sites))

@@ -14,6 +14,7 @@ import (
 func TestCheckExplainsLimitsAndPorts(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.toml")
 	write(t, file, `
+penalty_points = 10
 penalty_exempt = ["192.0.2.0/24"]
 max_connections = 1000
 [[listen]]

@@ -89,7 +89,9 @@ func main() {
 	n := new(node)
 	s := &netserver.Server{Handler: netserver.HandlerFunc(n.serve)}
 	h := daemon.Hooks{Keys: n.keys, Configured: n.configured}
-	if err := daemon.Run(context.Background(), s, daemon.Config{}, h, daemon.Layers(os.Args[1:], os.Environ())...); err != nil {
+	// The file has settings for plugins; the command line has not.
+	c := daemon.Config{UnknownKeys: conf.KeepInFiles}
+	if err := daemon.Run(context.Background(), s, c, h, daemon.Layers(os.Args[1:], os.Environ())...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
