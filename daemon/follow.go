@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -51,23 +50,22 @@ func (g *generation) filesChanged(paths []string) {
 // no good: the other half of a pair may be under way.
 const reloadPause = time.Second
 
-// reloadFiles reads TLS files again, twice if need be.
+// reloadFiles reads TLS files again, twice if need be. The Sources log what
+// is wrong the second time.
 func (w *worker) reloadFiles(paths []string) {
-	if w.reloadOnce(paths) == nil {
+	var again []*tlsparams.Source
+	for _, s := range sourcesOf(w.p.transports) {
+		if s.TryReload(paths...) != nil {
+			again = append(again, s)
+		}
+	}
+	if len(again) == 0 {
 		return
 	}
 	time.Sleep(reloadPause)
-	if err := w.reloadOnce(paths); err != nil {
-		logged(w.log, err)
+	for _, s := range again {
+		s.Reload(paths...)
 	}
-}
-
-func (w *worker) reloadOnce(paths []string) error {
-	var errs []error
-	for _, s := range sourcesOf(w.p.transports) {
-		errs = append(errs, s.Reload(paths...))
-	}
-	return errors.Join(errs...)
 }
 
 // sourcesOf returns what the TLS of ports is made from, each once.

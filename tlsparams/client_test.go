@@ -56,12 +56,23 @@ func (p person) config() *tls.Config {
 func (a *testCA) crl(t testing.TB, number int64, base int64, next time.Time, revoked ...*x509.Certificate) []byte {
 	t.Helper()
 	tmpl := &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: time.Now().Add(-time.Hour), NextUpdate: next}
+	if base > 0 {
+		tmpl.ExtraExtensions = []pkix.Extension{{Id: []int{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, byte(base)}}}
+	}
+	return a.signList(t, tmpl, revoked)
+}
+
+// crlFrom makes a list that begins at a time.
+func (a *testCA) crlFrom(t testing.TB, number int64, this, next time.Time, revoked ...*x509.Certificate) []byte {
+	t.Helper()
+	return a.signList(t, &x509.RevocationList{Number: big.NewInt(number), ThisUpdate: this, NextUpdate: next}, revoked)
+}
+
+func (a *testCA) signList(t testing.TB, tmpl *x509.RevocationList, revoked []*x509.Certificate) []byte {
+	t.Helper()
 	for _, c := range revoked {
 		tmpl.RevokedCertificateEntries = append(tmpl.RevokedCertificateEntries,
 			x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)})
-	}
-	if base > 0 {
-		tmpl.ExtraExtensions = []pkix.Extension{{Id: []int{2, 5, 29, 27}, Critical: true, Value: []byte{2, 1, byte(base)}}}
 	}
 	der, err := x509.CreateRevocationList(rand.Reader, tmpl, a.cert, a.key)
 	if err != nil {

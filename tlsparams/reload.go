@@ -11,9 +11,13 @@ import (
 
 // Reload reads the files again. With paths, only what depends on one of them;
 // without, everything. What is good is used from now on for new handshakes,
-// each certificate for itself; what is not is left as it was, and stated in the
-// error and in Status. Sessions and connections go on.
+// each certificate for itself; what is not is left as it was, logged, and stated
+// in the error and in Status. Sessions and connections go on.
 func (s *Source) Reload(paths ...string) error { return s.reload(true, paths) }
+
+// TryReload is Reload for the first of two attempts: what is wrong is returned
+// and neither logged nor kept, as the files may be half written.
+func (s *Source) TryReload(paths ...string) error { return s.reload(false, paths) }
 
 // reload is Reload. Unless it is final, errors are returned only: the files
 // may be half written, and the next look finds them whole.
