@@ -213,7 +213,7 @@ func (r *reader) body(typ string) (*Block, error) {
 	for first := true; ; first = false {
 		line, ok := r.next()
 		switch {
-		case !ok:
+		case !ok, len(r.data) == 0 && len(line) > 0 && len(line) < len(typ)+len("-----END -----") && strings.HasPrefix("-----END "+typ+"-----", string(line)):
 			return nil, fmt.Errorf("is cut short: the block %s that begins in line %d has no END line", typ, b.Line)
 		case bytes.HasPrefix(line, []byte("-----END ")):
 			if end, ok := label(line, "-----END "); ok && end == typ {

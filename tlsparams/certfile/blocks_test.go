@@ -23,7 +23,7 @@ func damage() map[string]struct{ text, want string } {
 	body := strings.Split(b, "\n")[1]
 	return map[string]struct{ text, want string }{
 		"second cut":            {a + b[:len(b)-40], "cut short: the block CERTIFICATE that begins in line 6 has no END line"},
-		"cut in the END line":   {a + b[:len(b)-3], "damaged in line"},
+		"cut in the END line":   {a + b[:len(b)-3], "cut short: the block CERTIFICATE that begins in line 6"},
 		"cut after BEGIN":       {a + "-----BEGIN CERTIFICATE-----\n", "cut short"},
 		"cut in the BEGIN line": {a + "-----BEGIN CERTIFIC", "damaged in line 6"},
 		"cut after dashes":      {a + "-----", "cut short: line 6 is the start of a BEGIN line"},
