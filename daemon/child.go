@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"netserver/proc"
@@ -19,11 +18,8 @@ type child struct {
 	proc   *proc.Child
 	outbox chan command // what is to be sent; closed when it is gone
 	began  time.Time
-	hasLog bool
+	output *output
 	lent   *loan // its way to private keys, or nil
-
-	dialing atomic.Bool               // to syslog, for it
-	dialed  atomic.Pointer[time.Time] // last
 
 	ready   bool
 	leaving bool
@@ -82,7 +78,7 @@ func (s *supervisor) spawn(g *generation) error {
 		return err
 	}
 	in := &initial{
-		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1, HasLog: s.logFile != nil,
+		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
 		Secret: s.secret, SelfSigned: s.selfSigned,
 		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
 		Follow: g.follows(),
@@ -93,16 +89,13 @@ func (s *supervisor) spawn(g *generation) error {
 		return err
 	}
 	files = lent.add(files)
-	if in.HasLog {
-		files = append([]*os.File{s.logFile.Current()}, files...)
-	}
-	w, err := s.startProcess(g, in, proc.Start{Files: files, Stdout: os.Stdout, Stderr: s.v.stderrFile()})
+	w, err := s.startProcess(g, in, proc.Start{Files: files})
 	if err != nil {
 		lent.begin(s, nil)
 		return err
 	}
 	s.nextWorker++
-	w.id, w.hasLog = s.nextWorker, in.HasLog
+	w.id = s.nextWorker
 	lent.begin(s, w)
 	g.workers[w] = struct{}{}
 	g.started = w.began
@@ -119,15 +112,22 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 		how.Role = roleWorker
 	}
 	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), proc.WithoutManager(s.v.environ)
+	out, err := s.newOutput(g, &how)
+	if err != nil {
+		return nil, err
+	}
+	in.LogForm = s.logForm
 	p, err := how.Start()
 	if err != nil {
+		out.close()
 		return nil, err
 	}
 	kind := "worker"
 	if in.Job {
 		kind = "job"
 	}
-	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize)}
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize), output: out}
+	out.begin(s, w)
 	if how.Role == roleBecome {
 		w.tell(message{Op: opIdentity, Identity: &id})
 	}

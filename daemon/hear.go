@@ -23,6 +23,7 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 	go func() { defer close(heard); s.hearWorker(w, allowed) }()
 	ended := w.proc.Wait()
 	s.lastWords(w, heard)
+	w.output.finish()
 	s.post(func() { s.bury(w, ended) })
 	w.proc.Link.Close()
 }
@@ -45,8 +46,6 @@ func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 	files := limiter{perSecond: maxFileRate}
 	err := s.listenTo(w, from, 2000, func(m message) error {
 		switch m.Op {
-		case opDial:
-			s.dialLog(w, m.ID)
 		case opRead:
 			data, err := allowed.answer(m)
 			if !m.Dir {

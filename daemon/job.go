@@ -67,12 +67,8 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 				stop()
 			}
 		case c := <-w.commands:
-			switch {
-			case c.Op == opStop:
+			if c.Op == opStop {
 				stop()
-			case c.Op == opLog && w.file != nil && len(c.files) > 0:
-				w.file.replace(c.files[0])
-				c.files = c.files[1:]
 			}
 			closeFiles(c.files)
 		case <-ended:

@@ -91,16 +91,12 @@ func (s *supervisor) jobDue() {
 }
 
 func (s *supervisor) startJob(g *generation) error {
-	log := s.v.stderrFile()
-	if s.logFile != nil {
-		log = s.logFile.Current()
-	}
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	in := &initial{Plan: jobPlan(g.plan), Generation: g.id, HasLog: true, Job: true}
-	c, err := s.startProcess(g, in, proc.Start{Files: []*os.File{log}, Stdout: w, Stderr: w})
+	in := &initial{Plan: jobPlan(g.plan), Generation: g.id, Job: true}
+	c, err := s.startProcess(g, in, proc.Start{Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
 		r.Close()
@@ -108,7 +104,7 @@ func (s *supervisor) startJob(g *generation) error {
 	}
 	l := &s.jobs
 	l.next++
-	c.id, c.hasLog = l.next, s.logFile != nil
+	c.id = l.next
 	j := &job{child: c, output: r, read: make(chan struct{})}
 	if l.running == nil {
 		l.running = make(map[*job]struct{})
@@ -164,6 +160,7 @@ func (s *supervisor) attendJob(j *job) {
 	s.lastWords(j.child, heard)
 	j.output.SetReadDeadline(time.Now().Add(outputTime))
 	<-j.read
+	j.child.output.finish()
 	s.post(func() { s.buryJob(j, how) })
 	j.proc.Link.Close()
 }
@@ -171,10 +168,6 @@ func (s *supervisor) attendJob(j *job) {
 // hearJob takes a job's messages: why it failed, in its own words.
 func (s *supervisor) hearJob(j *job) {
 	err := s.listenTo(j.child, source{sender: fromJob}, 100, func(m message) error {
-		if m.Op == opDial {
-			s.dialLog(j.child, m.ID)
-			return nil
-		}
 		s.post(func() { j.reason = m.Lines })
 		return nil
 	})

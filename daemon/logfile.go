@@ -84,25 +84,6 @@ func (o *openedLog) reopen() error {
 	return nil
 }
 
-// streamFormat returns how lines go to w: with the journal's prefix if w is
-// what the journal reads.
-func (c *Config) streamFormat(w io.Writer) logs.Format {
-	if f, ok := w.(*logs.File); ok && f.IsStream() {
-		w = f.Current()
-	}
-	json := c.LogFormat == "json"
-	if f, ok := w.(*os.File); ok && logs.IsJournal(os.Getenv(journalVar), f) {
-		if json {
-			return logs.NewJournalJSON
-		}
-		return logs.NewJournal
-	}
-	if json {
-		return logs.NewJSON
-	}
-	return logs.NewLine
-}
-
 // journalPrefix returns what stands before a line that is no record, if the
 // journal reads w.
 func journalPrefix(w io.Writer, l slog.Level) string {

@@ -173,7 +173,8 @@ func TestSyslogFromConfinedWorkers(t *testing.T) {
 			if strings.Contains(r.text(), "were lost") {
 				t.Error("lines were lost")
 			}
-			if out := rest.text(); out != "" && network == "unixgram" {
+			// The one process that writes may have found the daemon gone.
+			if out := rest.text(); network == "unixgram" && strings.Count(out, "\n") != strings.Count(out, "lines wait") {
 				t.Errorf("standard error: %q", out)
 			}
 		})

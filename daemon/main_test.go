@@ -154,7 +154,10 @@ func startCmd(t testing.TB, cmd *exec.Cmd, program string) *running {
 	t.Helper()
 	r := &running{t: t, done: make(chan struct{}), cmd: cmd}
 	r.cmd.Env = append(os.Environ(), programVar+"="+program)
-	r.cmd.Stdout, r.cmd.Stderr = r, r
+	r.cmd.Stdout = r
+	if r.cmd.Stderr == nil {
+		r.cmd.Stderr = r
+	}
 	r.cmd.WaitDelay = 20 * time.Second
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,8 @@ type supervisor struct {
 	conf    *Config // that is in force
 	log     *slog.Logger
 	logFile *logs.File // nil is standard error, or syslog
+	logForm string
+	sinks   sinks
 	opened  *openedLog
 	calls   chan func()
 	quit    chan struct{} // closed when the loop has ended
@@ -108,13 +110,14 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	return s.result()
 }
 
-// openLog opens the log. The workers inherit its file.
+// openLog opens the log. What the workers log comes to it through pipes.
 func (s *supervisor) openLog() (func(), error) {
 	var err error
 	if s.opened, err = s.conf.openLog(s.v.stderr); err != nil {
 		return nil, err
 	}
-	s.log, s.logFile = s.opened.log, s.opened.file
+	s.log, s.logFile, s.logForm = s.opened.log, s.opened.file, s.opened.form
+	s.sinks = s.newSinks()
 	stop := make(chan struct{})
 	if s.logFile != nil {
 		go followLog(s.logFile, stop, func() {
@@ -125,7 +128,7 @@ func (s *supervisor) openLog() (func(), error) {
 			}
 		})
 	}
-	return func() { close(stop); s.opened.end() }, nil
+	return func() { close(stop); s.sinks.end(); s.opened.end() }, nil
 }
 
 // post has the loop call f.
@@ -334,30 +337,12 @@ func (s *supervisor) passOn(sig os.Signal) {
 	}
 }
 
-// reopen opens the log file again, for every process.
+// reopen opens the log file again.
 func (s *supervisor) reopen() {
 	if s.logFile == nil {
 		return
 	}
-	if s.opened.reopen() != nil {
-		return
-	}
-	tell := func(w *child) {
-		if !w.hasLog {
-			return
-		}
-		if f, err := dupFile(s.logFile.Current()); err == nil {
-			w.tell(message{Op: opLog}, f)
-		}
-	}
-	for _, g := range s.gens {
-		for w := range g.workers {
-			tell(w)
-		}
-	}
-	for j := range s.jobs.running {
-		tell(j.child)
-	}
+	s.opened.reopen()
 }
 
 // state describes what the server is doing, a line each.

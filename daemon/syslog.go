@@ -154,7 +154,6 @@ func (c *Config) openSyslog(stderr io.Writer) (*openedLog, error) {
 	}
 	b := &bell{stderr: stderr, target: t.String()}
 	opened := c.startSyslog(form, dial, b.ring)
-	opened.target = &t
 	return opened, nil
 }
 
@@ -165,8 +164,8 @@ const syslogFlush = time.Second
 // startSyslog makes a log that dial connects to the daemon.
 func (c *Config) startSyslog(form logs.Syslog, dial dialFunc, down func(error)) *openedLog {
 	w := logs.NewSyslogWriter(dial, down)
-	log, end := c.startLog(w, form.New, syslogFlush)
-	return &openedLog{log: log, end: func() {
+	log, queue, end := c.startLog(w, form.New, syslogFlush)
+	return &openedLog{log: log, queue: queue, form: formSyslog, end: func() {
 		end()
 		w.Close()
 	}}
@@ -224,93 +223,6 @@ func (s *supervisor) keepLog(c *Config, pl *plan) {
 		}
 	}
 	c.LogFile, c.LogFormat, c.Syslog = s.conf.LogFile, s.conf.LogFormat, s.conf.Syslog
-}
-
-// dialPause is the least time between two connections that a worker is given.
-const dialPause = time.Second
-
-// dialLog connects a worker to syslog, which it may not be able to do itself
-// where it is. One attempt of each worker is under way at a time.
-func (s *supervisor) dialLog(w *child, id uint64) {
-	if s.opened.target == nil || w.dialing.Swap(true) {
-		send(w.proc.Link, message{Op: opData, ID: id, Failed: "not now"})
-		return
-	}
-	go s.dialLogNow(w, id)
-}
-
-func (s *supervisor) dialLogNow(w *child, id uint64) {
-	defer w.dialing.Store(false)
-	if last := w.dialed.Load(); last != nil && time.Since(*last) < dialPause {
-		select {
-		case <-time.After(time.Until(last.Add(dialPause))):
-		case <-s.quit:
-			return
-		}
-	}
-	now := time.Now()
-	w.dialed.Store(&now)
-	c, err := s.opened.target.Dial(context.Background())
-	if err != nil {
-		send(w.proc.Link, message{Op: opData, ID: id, Failed: err.Error()})
-		return
-	}
-	defer c.Close()
-	f, err := c.(interface{ File() (*os.File, error) }).File()
-	if err != nil {
-		send(w.proc.Link, message{Op: opData, ID: id, Failed: err.Error()})
-		return
-	}
-	defer f.Close()
-	send(w.proc.Link, message{Op: opData, ID: id}, f)
-}
-
-// openSyslog makes the log of a worker, to which the supervisor gives its
-// connections: under another identity, or in another root directory, it could
-// not make them. One that is alone tries by itself.
-func (w *worker) openSyslog(c *Config) func() {
-	t, form, _, err := c.syslog()
-	if err != nil { // the supervisor has found it good
-		t, form = logs.SyslogTarget{}, logs.Syslog{PID: os.Getpid()}
-	}
-	opened := c.startSyslog(form, func(ctx context.Context) (net.Conn, error) {
-		conn, err := w.askLog(ctx)
-		if errors.Is(err, errAlone) {
-			return t.Dial(ctx)
-		}
-		return conn, err
-	}, nil)
-	w.log = opened.log
-	return opened.end
-}
-
-// askLog asks the supervisor for a connection to syslog.
-func (w *worker) askLog(ctx context.Context) (net.Conn, error) {
-	answer := make(chan message, 1)
-	id, ok := w.expect(answer)
-	if !ok {
-		return nil, errAlone
-	}
-	if err := send(w.link, message{Op: opDial, ID: id}); err != nil {
-		return nil, errAlone
-	}
-	ctx, cancel := context.WithTimeout(ctx, readTime)
-	defer cancel()
-	var m message
-	select {
-	case m = <-answer:
-	case <-ctx.Done():
-		w.forget(id, answer)
-		return nil, ctx.Err()
-	}
-	defer closeFiles(m.files)
-	switch {
-	case m.Failed != "":
-		return nil, errors.New(m.Failed)
-	case len(m.files) != 1:
-		return nil, errors.New("no connection came from the supervisor")
-	}
-	return net.FileConn(m.files[0])
 }
 
 // expect makes room for an answer of the supervisor's.

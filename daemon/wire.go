@@ -21,8 +21,7 @@ const (
 	opLeave    = "leave"    // take no more clients; those here may stay
 	opDrain    = "drain"    // take no more clients; those here have the grace time
 	opStop     = "stop"     // cut everyone
-	opLog      = "log"      // write the log to the file that comes along
-	opData     = "data"     // answer to opRead and opLoad, and with a file to opDial
+	opData     = "data"     // answer to opRead and opLoad
 	opFiles    = "files"    // these were changed: read them again; without any, all
 	opStatus   = "status"   // both ways: how many clients there are
 
@@ -31,7 +30,6 @@ const (
 	opFailed = "failed" // cannot serve, and why
 	opRead   = "read"   // asks for the content of a file
 	opLoad   = "load"   // asks for a certificate whose key the supervisor keeps
-	opDial   = "dial"   // asks for a connection to syslog, for its log
 	opExit   = "exit"   // asks for the end of the server
 
 	opDismissed = "dismissed" // takes no more clients: a signal ends it
@@ -82,7 +80,7 @@ type initial struct {
 	Plan       *plan
 	Generation int
 	Worker     int
-	HasLog     bool   // the first inherited file is the log
+	LogForm    string // of the records that go to the first inherited file; see logforms.go
 	Secret     []byte // for ticket keys
 	SelfSigned []byte // PEM: a certificate and its key, or without that if Signer is set
 	Signer     bool   // the last inherited file leads to the private keys, which can sign handshakes

@@ -87,7 +87,6 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: opFailed, Lines: []string{"no"}},
 		{Op: opRead, ID: 1, Path: "/etc/passwd", Dir: true},
 		{Op: opLoad, ID: 1, Path: "/a", Key: "/b", Have: make([]byte, 32)},
-		{Op: opDial, ID: 1},
 		{Op: opExit},
 		{Op: opStatus, Status: &status{Clients: 1, Serving: 1, Total: 3, Leaving: true}},
 		{Op: opCounts, Counts: &counts{First: 1, Ports: []portCount{{Outcomes: map[string]uint64{"served": 2}}}}},
@@ -122,7 +121,7 @@ func FuzzWorkerMessages(f *testing.F) {
 			if src.sender != fromWorker {
 				continue
 			}
-			if m.Op == opRead || m.Op == opLoad || m.Op == opDial {
+			if m.Op == opRead || m.Op == opLoad {
 				continue // the files have tests of their own
 			}
 			if s.hear(s.w, m) != nil {

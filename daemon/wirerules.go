@@ -43,7 +43,6 @@ var rules = map[string]rule{
 	opFailed: {[]sender{fromWorker, fromJob, fromCheck}, takeFailed},
 	opRead:   {[]sender{fromWorker}, takeRead},
 	opLoad:   {[]sender{fromWorker}, takeLoad},
-	opDial:   {[]sender{fromWorker, fromJob}, takeDial},
 	opExit:   {[]sender{fromWorker}, takeExit},
 	opStatus: {[]sender{fromWorker}, takeStatus},
 	opCounts: {[]sender{fromWorker}, takeCounts},
@@ -125,8 +124,6 @@ func takeLoad(_ *source, from, to *message) error {
 	}
 	return errors.Join(checkPath(from.Path), checkPath(from.Key))
 }
-
-func takeDial(*source, *message, *message) error { return nil }
 
 // takeNothing is for messages that say all with their name.
 func takeNothing(*source, *message, *message) error { return nil }

@@ -29,7 +29,6 @@ type worker struct {
 	v      *invocation
 	link   *proc.Link
 	log    *slog.Logger
-	file   *logFile // nil if the log is standard error
 	init   *initial
 	p      *program
 	ls     []net.Listener
@@ -179,18 +178,14 @@ func (v *invocation) newUnknown() conf.Unknown {
 	return conf.WarnUnknown // the supervisor has warned
 }
 
-// openLog makes the log. The supervisor's own processes write to one file.
+// openLog makes the log: the supervisor writes what comes through the first of
+// the inherited files, a pipe.
 func (w *worker) openLog(c *Config) func() {
-	if c.toSyslog() {
-		return w.openSyslog(c)
+	var out io.Writer = io.Discard
+	if files := w.v.part.Files; len(files) > 0 {
+		out, w.v.part.Files = files[0], files[1:]
 	}
-	var out io.Writer = w.v.stderr
-	files := w.v.part.Files
-	if w.init.HasLog && len(files) > 0 {
-		w.file = newLogFile(files[0])
-		out, w.v.part.Files = w.file, files[1:]
-	}
-	log, end := c.logTo(out)
+	log, _, end := c.startLog(out, c.formatOf(w.init.LogForm), flushTime)
 	w.log = log
 	return end
 }
@@ -390,11 +385,6 @@ func (w *worker) carryOut(c command) {
 		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
 	case opAsk:
 		go w.answer(c)
-	case opLog:
-		if w.file != nil && len(c.files) > 0 {
-			w.file.replace(c.files[0])
-			c.files = c.files[1:]
-		}
 	}
 	for _, f := range c.files {
 		f.Close()

@@ -32,6 +32,7 @@ type Async struct {
 	busy    bool   // the queue is not empty, or is being written
 	closed  bool
 	waiting []chan struct{} // closed when busy ends
+	room    chan struct{}   // closed when the queue is taken; nil if nobody waits for that
 }
 
 // A Format makes a handler that writes to w: NewLine or NewJSON.
@@ -87,6 +88,45 @@ func (a *Async) Write(record []byte) (int, error) {
 	return len(record), nil
 }
 
+// WriteShared is Write for a record of another process, of which there may be
+// too many: it leaves a quarter of the queue to the process's own records. If
+// there is no room it waits for it, until stop is closed; with a nil stop the
+// record is lost.
+func (a *Async) WriteShared(record []byte, stop <-chan struct{}) (int, error) {
+	for {
+		a.mu.Lock()
+		full := len(a.queue)+len(record) > a.size-a.size/4
+		if !full || a.closed || len(a.queue) == 0 {
+			a.mu.Unlock()
+			return a.Write(record)
+		}
+		if stop == nil {
+			a.lost++
+			a.total++
+			a.mu.Unlock()
+			return len(record), nil
+		}
+		if a.room == nil {
+			a.room = make(chan struct{})
+		}
+		room := a.room
+		a.mu.Unlock()
+		select {
+		case <-room:
+		case <-stop:
+			stop = nil
+		}
+	}
+}
+
+// tellRoom lets those go on who wait for room. a.mu is held.
+func (a *Async) tellRoom() {
+	if a.room != nil {
+		close(a.room)
+		a.room = nil
+	}
+}
+
 // Lost returns how many records have been lost so far.
 func (a *Async) Lost() uint64 {
 	a.mu.Lock()
@@ -126,6 +166,7 @@ func (a *Async) Close(ctx context.Context) error {
 		return nil
 	}
 	a.closed = true
+	a.tellRoom()
 	a.mu.Unlock()
 
 	err := a.Flush(ctx)
@@ -160,6 +201,7 @@ func (a *Async) take(spare []byte) (records []byte, lost uint64, ok bool) {
 		a.waiting = nil
 		return nil, 0, false
 	}
+	a.tellRoom()
 	records, lost = a.queue, a.lost
 	a.queue, a.lost = spare, 0
 	return records, lost, true

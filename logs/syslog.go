@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log/slog"
@@ -98,6 +99,44 @@ func (s Syslog) head() func([]byte, slog.Level, time.Time) []byte {
 		b = t.Local().AppendFormat(b, "2006-01-02T15:04:05.000000Z07:00")
 		return append(b, rest...)
 	}
+}
+
+// Made reports whether a record has the head that s gives it, but for the
+// time: the facility, a severity that records have, the names and the process
+// number. What another process sends as a record of its own can be told so.
+func (s Syslog) Made(record []byte) bool {
+	want := s.head()(nil, slog.LevelInfo, time.Now())
+	pri, rest, ok := cutPriority(record)
+	first, wanted, _ := cutPriority(want)
+	if !ok || pri>>3 != first>>3 || pri&7 < 3 {
+		return false
+	}
+	rest, wanted = afterTime(rest, s.Network), afterTime(wanted, s.Network)
+	return len(wanted) > 0 && bytes.HasPrefix(rest, wanted)
+}
+
+// cutPriority takes <13> off a record.
+func cutPriority(b []byte) (pri int, rest []byte, ok bool) {
+	head, rest, ok := bytes.Cut(b, []byte(">"))
+	if !ok || len(head) < 2 || len(head) > 4 || head[0] != '<' {
+		return 0, nil, false
+	}
+	pri, err := strconv.Atoi(string(head[1:]))
+	return pri, rest, err == nil && pri >= 0
+}
+
+// afterTime returns what follows the time of a head.
+func afterTime(b []byte, network bool) []byte {
+	if !network {
+		const stamp = len("Jan _2 15:04:05 ")
+		return b[min(stamp, len(b)):]
+	}
+	b, ok := bytes.CutPrefix(b, []byte("1 "))
+	i := bytes.IndexByte(b, ' ')
+	if !ok || i < 0 {
+		return nil
+	}
+	return b[i:]
 }
 
 func appendPriority(b []byte, facility int, l slog.Level) []byte {

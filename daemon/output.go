@@ -1,0 +1,203 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"netserver/logs"
+	"netserver/proc"
+)
+
+// The processes that a supervisor starts have neither the log nor its standard
+// streams open: what a worker could truncate, or read from, or make its own. They
+// have pipes, from which the supervisor takes lines.
+
+// sinks are where those lines go: queues that never wait.
+type sinks struct{ log, out, err *logs.Async }
+
+// streamQueue is the size of a queue before a standard stream, in bytes.
+const streamQueue = 256 << 10
+
+func (s *supervisor) newSinks() sinks {
+	k := sinks{log: s.opened.queue, err: s.opened.queue}
+	if s.logFile != nil || s.logForm == formSyslog {
+		k.err = logs.NewAsync(s.v.stderrFile(), streamQueue, nil)
+	}
+	k.out = logs.NewAsync(os.Stdout, streamQueue, nil)
+	return k
+}
+
+// end writes out what is left.
+func (k sinks) end() {
+	ctx, cancel := context.WithTimeout(context.Background(), streamFlush)
+	defer cancel()
+	k.out.Close(ctx)
+	if k.err != k.log {
+		k.err.Close(ctx)
+	}
+}
+
+// streamFlush bounds how long the end waits for a standard stream.
+const streamFlush = time.Second
+
+// An output is the pipes that one process writes to. A nil one has none.
+type output struct {
+	log, out, err *os.File // our ends; out and err are nil if they go elsewhere
+	theirs        []*os.File
+	done          sync.WaitGroup
+	stop          chan struct{} // closed when nobody waits for room in a queue any more
+}
+
+// newOutput makes the pipes for a process that is to be started, and has it
+// inherit them. What how says of the standard streams stays.
+func (s *supervisor) newOutput(g *generation, how *proc.Start) (*output, error) {
+	o := &output{stop: make(chan struct{})}
+	pipe := func(ours, theirs **os.File) error {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		*ours, *theirs = r, w
+		o.theirs = append(o.theirs, w)
+		return nil
+	}
+	var log *os.File
+	err := pipe(&o.log, &log)
+	if err == nil && how.Stdout == nil {
+		err = pipe(&o.out, &how.Stdout)
+	}
+	if err == nil && how.Stderr == nil {
+		err = pipe(&o.err, &how.Stderr)
+	}
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	if a := g.conf.identity.Account; a != nil {
+		// Programs open /dev/stderr.
+		for _, f := range o.theirs[1:] {
+			f.Chown(a.UID, a.GID)
+		}
+	}
+	how.Files = append([]*os.File{log}, how.Files...)
+	return o, nil
+}
+
+// close gives the pipes of a process up that was not started.
+func (o *output) close() {
+	closeFiles(o.theirs)
+	for _, f := range []*os.File{o.log, o.out, o.err} {
+		f.Close()
+	}
+}
+
+// begin takes what c, which has been started, writes.
+func (o *output) begin(s *supervisor, c *child) {
+	closeFiles(o.theirs)
+	o.theirs = nil
+	o.done.Go(func() { s.relayLog(c, o) })
+	if o.out != nil {
+		o.done.Go(func() { o.relay(o.out, s.sinks.out, "") })
+	}
+	if o.err != nil {
+		form := ""
+		if s.sinks.err == s.sinks.log {
+			form = s.logForm
+		}
+		o.done.Go(func() { o.relay(o.err, s.sinks.err, form) })
+	}
+}
+
+// finish waits until all has been taken that a process wrote before its end.
+// What it has left behind may go on to write: that is not waited for.
+func (o *output) finish() {
+	if o == nil {
+		return
+	}
+	end := time.Now().Add(outputTime)
+	for _, f := range []*os.File{o.log, o.out, o.err} {
+		f.SetReadDeadline(end)
+	}
+	t := time.AfterFunc(outputTime, func() { close(o.stop) })
+	defer t.Stop()
+	o.done.Wait()
+}
+
+const (
+	maxRecordLine = 64<<10 + 1<<10 // logs cut records there
+	maxStreamLine = 8 << 10
+	// streamLines is how many lines of a standard stream are taken in a
+	// second; a process that writes more waits. recordBytes is the same for
+	// the log.
+	streamLines = 10_000
+	recordBytes = 16 << 20
+)
+
+// relay takes lines of a standard stream. They are no records: what is in them
+// is the process's own, but it cannot forge a line beside its own.
+func (o *output) relay(f *os.File, to *logs.Async, form string) {
+	defer f.Close()
+	limit := limiter{perSecond: streamLines}
+	var buf []byte
+	eachLine(f, maxStreamLine, func(line []byte, cut bool) {
+		limit.wait()
+		buf = appendStreamLine(buf[:0], line, form)
+		if cut {
+			buf = append(buf, cutMark...)
+		}
+		to.WriteShared(append(buf, '\n'), nil)
+	})
+}
+
+const cutMark = " ... cut"
+
+// relayLog takes the records of a process's log. Where they would be too many
+// the process waits, and counts itself what it loses.
+func (s *supervisor) relayLog(c *child, o *output) {
+	defer o.log.Close()
+	ok := s.recordCheck(c.proc.Pid())
+	limit := limiter{perSecond: recordBytes}
+	eachLine(o.log, maxRecordLine, func(line []byte, cut bool) {
+		limit.waitFor(len(line) + 1)
+		if cut || !ok(line) {
+			text := clean(string(line), maxSaid)
+			s.log.Warn("a process wrote what is no record to the log", c.kind, c.id, "text", text)
+			return
+		}
+		s.sinks.log.WriteShared(append(line, '\n'), o.stop)
+	})
+}
+
+// eachLine calls f with the lines of r, at most max bytes of each; f may append
+// to what it gets. The last line may have no end.
+func eachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
+	b := bufio.NewReaderSize(r, 4096)
+	var line []byte
+	for {
+		part, err := b.ReadSlice('\n')
+		cut := len(line)+len(part) > max+1
+		line = append(line, part[:min(len(part), max+1-len(line))]...)
+		if err == bufio.ErrBufferFull {
+			continue
+		}
+		if n := len(line); err == nil && !cut {
+			line = line[:n-1]
+		} else if cut {
+			line = line[:max]
+		}
+		if err == nil || len(line) > 0 {
+			f(line, cut)
+		}
+		if err != nil {
+			return
+		}
+		if cap(line) > 16<<10 {
+			line = nil
+		}
+		line = line[:0]
+	}
+}

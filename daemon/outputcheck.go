@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"encoding/json"
+
+	"netserver/logs"
+)
+
+// recordCheck returns what tells whether a line is a record as the process pid
+// makes them: text alone, in the log's form, and under its own name.
+func (s *supervisor) recordCheck(pid int) func(line []byte) bool {
+	switch s.logForm {
+	case formJSON:
+		return isJSONRecord
+	case formJournal:
+		return func(b []byte) bool { _, ok := cutLevel(b); return ok && isText(b) }
+	case formJournalJSON:
+		return func(b []byte) bool {
+			rest, ok := cutLevel(b)
+			return ok && isJSONRecord(rest)
+		}
+	case formSyslog:
+		_, form, o, err := s.conf.syslog()
+		if err == nil && o.pid {
+			form.PID = pid
+		}
+		return func(b []byte) bool {
+			return err == nil && form.Made(b) && isText(b) && len(b) <= max(form.Max, maxSaid)
+		}
+	}
+	return isText
+}
+
+// cutLevel takes the journal's prefix off a line: <3>, error, to <7>. Those
+// below are for systems that are going down.
+func cutLevel(b []byte) ([]byte, bool) {
+	if len(b) < 3 || b[0] != '<' || b[1] < '3' || b[1] > '7' || b[2] != '>' {
+		return nil, false
+	}
+	return b[3:], true
+}
+
+func isJSONRecord(b []byte) bool {
+	return len(b) > 1 && b[0] == '{' && b[len(b)-1] == '}' && noControl(b) && json.Valid(b)
+}
+
+// isText reports whether b is printable ASCII, as all records are that are not
+// JSON.
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// noControl reports whether a terminal would obey nothing in b, which may have
+// UTF-8 in it.
+func noControl(b []byte) bool {
+	for i, c := range b {
+		if c < ' ' || c == 0x7f || c == 0xc2 && i+1 < len(b) && b[i+1] < 0xa0 {
+			return false
+		}
+	}
+	return true
+}
+
+// appendStreamLine adds a line of a standard stream, as it can be shown where
+// form is the form of records; "" is none.
+func appendStreamLine(to, line []byte, form string) []byte {
+	switch form {
+	case formJournal, formJournalJSON:
+		if len(line) > 2 && line[0] == '<' && line[2] == '>' {
+			if _, ok := cutLevel(line); !ok {
+				to = append(to, logs.JournalPrefix(0)...)
+			}
+		}
+	}
+	for i, c := range line {
+		switch {
+		case c == '\t', c >= ' ' && c != 0x7f && !(c == 0xc2 && i+1 < len(line) && line[i+1] < 0xa0):
+			to = append(to, c)
+		case c == '\r' && i == len(line)-1:
+		default:
+			to = append(to, hexBytes(string([]byte{c}))...)
+		}
+	}
+	return to
+}
