@@ -69,6 +69,18 @@ func (h *hostage) descriptors() map[int]string {
 	return m
 }
 
+// access returns how a descriptor was opened: O_RDONLY, O_WRONLY or O_RDWR.
+func (h *hostage) access(fd int) int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", h.pid, fd))
+	for line := range strings.Lines(string(b)) {
+		if text, ok := strings.CutPrefix(line, "flags:"); ok {
+			n, _ := strconv.ParseInt(strings.TrimSpace(text), 8, 64)
+			return int(n) & unix.O_ACCMODE
+		}
+	}
+	return -1
+}
+
 // take takes one of its descriptors: the same open file, not a copy.
 func (h *hostage) take(fd int) *os.File {
 	h.t.Helper()

@@ -1,0 +1,133 @@
+package sock
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// mend is Mend for a descriptor.
+func mend(fd int, r Request) (found []string, err error) {
+	note := func(what string, bad error) {
+		found = append(found, what)
+		if bad != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w: %w", what, ErrSpoiled, bad))
+		}
+	}
+	if strings.HasPrefix(r.Network, "udp") || r.Network == "unixgram" {
+		mendPacket(fd, note)
+	} else {
+		mendStream(fd, r, note)
+	}
+	// Any program can be a filter that lets nothing through.
+	if n, ferr := filterLength(fd); n > 0 || errors.Is(ferr, unix.EACCES) {
+		note("a filter was attached", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0))
+	}
+	if !r.Spec.IsUnix() {
+		mendNetwork(fd, note)
+	}
+	return found, err
+}
+
+func mendStream(fd int, r Request, note func(string, error)) {
+	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
+	switch {
+	case err != nil:
+		note("it cannot be asked whether it listens", err)
+		return
+	case on == 0:
+		note("it was shut down", listenAgain(fd, r))
+		return
+	case isShut(fd):
+		// Of a UNIX socket nothing takes that back.
+		note("it was shut down", unix.ENOTCONN)
+		return
+	}
+	// The backlog cannot be asked for, and costs nothing to be set.
+	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
+		note("it cannot listen", err)
+	}
+}
+
+// listenAgain has a TCP socket listen that was shut down, at its own address:
+// one whose port the system chose has lost it.
+func listenAgain(fd int, r Request) error {
+	was, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
+		return err
+	}
+	now, err := unix.Getsockname(fd)
+	if err != nil {
+		return err
+	}
+	if portOfAddr(was) != portOfAddr(now) || r.Spec.Port != fmt.Sprint(portOfAddr(now)) {
+		unix.Shutdown(fd, unix.SHUT_RDWR) // nobody asked for that port
+		return errors.New("it has another port now")
+	}
+	return nil
+}
+
+func portOfAddr(a unix.Sockaddr) int {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return a.Port
+	case *unix.SockaddrInet6:
+		return a.Port
+	}
+	return 0
+}
+
+func mendPacket(fd int, note func(string, error)) {
+	if isShut(fd) {
+		note("it was shut down", unix.ENOTCONN)
+		return
+	}
+	if _, err := unix.Getpeername(fd); err == nil {
+		// Datagrams of others are not received. What unconnects it may change
+		// its address, too.
+		note("it was connected to one peer", unix.EISCONN)
+	}
+}
+
+// isShut reports whether shutdown(2) was called.
+func isShut(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP) != 0
+}
+
+// filterLength returns how many instructions the socket's filter has. The error
+// is EACCES for one that is no classic program.
+func filterLength(fd int) (int, error) {
+	var n uint32 // room for none: the length is all that comes
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_GET_FILTER, 0, uintptr(unsafe.Pointer(&n)), 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+// mendNetwork takes back what keeps datagrams and connections of the network
+// from a socket.
+func mendNetwork(fd int, note func(string, error)) {
+	if dev, err := unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE); err == nil && dev != "" {
+		note("it was bound to a device", unix.BindToDevice(fd, ""))
+	}
+	for _, o := range []struct {
+		level, option int
+		name          string
+	}{
+		{unix.IPPROTO_IP, unix.IP_MINTTL, "IP_MINTTL"},
+		{unix.IPPROTO_IPV6, unix.IPV6_MINHOPCOUNT, "IPV6_MINHOPCOUNT"},
+	} {
+		if n, err := unix.GetsockoptInt(fd, o.level, o.option); err == nil && n != 0 {
+			note(o.name+" was set", unix.SetsockoptInt(fd, o.level, o.option, 0))
+		}
+	}
+}
