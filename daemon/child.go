@@ -28,6 +28,7 @@ type child struct {
 	// dismissed: it was ended by a signal, and is replaced although it has clients.
 	dismissed bool
 	broke     bool // the protocol, and is killed for it
+	spoiled   bool // a socket that it has, and is killed for that
 	status    status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
@@ -73,6 +74,10 @@ func closeFiles(files []*os.File) {
 
 // spawn starts a worker.
 func (s *supervisor) spawn(g *generation) error {
+	s.mendPorts()
+	if err := s.reopenPorts(g); err != nil {
+		return err
+	}
 	files, err := s.filesFor(g.plan, g.keys)
 	if err != nil {
 		return err
@@ -152,7 +157,7 @@ func (s *supervisor) bury(w *child, how string) {
 	case s.ending || g.failed:
 	case !g.ready:
 		s.startFailed(g, w.startError(how))
-	case w.dismissed && how == "":
+	case w.dismissed && how == "", w.spoiled:
 	case how == "" && len(w.reason) == 0 && (w.told || w.leaving || g.leaving):
 		g.failures = 0
 	case !g.leaving:

@@ -148,6 +148,7 @@ func (s *supervisor) after(d time.Duration, f func()) *time.Timer {
 func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 	done := ctx.Done()
 	s.watchdog()
+	s.followPorts()
 	for !s.ending || s.count() > 0 || len(s.jobs.running) > 0 {
 		select {
 		case f := <-s.calls:

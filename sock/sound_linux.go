@@ -52,11 +52,14 @@ func mendStream(fd int, r Request, note func(string, error)) {
 	}
 }
 
-// listenAgain has a TCP socket listen that was shut down, at its own address:
-// one whose port the system chose has lost it.
+// listenAgain has a TCP socket listen that was shut down, at its own address.
 func listenAgain(fd int, r Request) error {
 	was, err := unix.Getsockname(fd)
 	if err != nil {
+		return err
+	}
+	// One whose port the system chose has lost it; others are bound still.
+	if err := unix.Bind(fd, was); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
 	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
