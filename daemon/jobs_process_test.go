@@ -74,6 +74,7 @@ func TestNoMoreJobsThanMaxDequeue(t *testing.T) {
 		"while [ ! -e %[1]s/go ]; do sleep 0.05; done; rm %[1]s/job.$$", dir)
 	r := start(t, jobArgs(script, "--max_dequeue", "3")...)
 	r.wait("no job is started: 3 are running", 1)
+	r.wait("there are", 3)
 	got := strings.Join(jobLines(r.text()), ", ")
 	if strings.Contains(got, "there are 4") || strings.Count(got, "there are") != 3 {
 		t.Errorf("output: %s", got)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -99,7 +100,9 @@ func (o *output) close() {
 func (o *output) begin(s *supervisor, c *child) {
 	closeFiles(o.theirs)
 	o.theirs = nil
-	o.done.Go(func() { s.relayLog(c, o) })
+	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.recordCheck(c.proc.Pid())}
+	l.other = slog.New(s.conf.formatOf(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
+	o.done.Go(l.run)
 	if o.out != nil {
 		o.done.Go(func() { o.relay(o.out, s.sinks.out, "") })
 	}
@@ -135,7 +138,17 @@ const (
 	// the log.
 	streamLines = 10_000
 	recordBytes = 16 << 20
+	recordCost  = 256 // of each, beside its bytes
 )
+
+// A sharedWriter writes the supervisor's own records about what a process
+// wrote, of which there may be as many.
+type sharedWriter struct {
+	to   *logs.Async
+	stop chan struct{}
+}
+
+func (w sharedWriter) Write(b []byte) (int, error) { return w.to.WriteShared(b, w.stop) }
 
 // relay takes lines of a standard stream. They are no records: what is in them
 // is the process's own, but it cannot forge a line beside its own.
@@ -155,20 +168,27 @@ func (o *output) relay(f *os.File, to *logs.Async, form string) {
 
 const cutMark = " ... cut"
 
-// relayLog takes the records of a process's log. Where they would be too many
-// the process waits, and counts itself what it loses.
-func (s *supervisor) relayLog(c *child, o *output) {
-	defer o.log.Close()
-	ok := s.recordCheck(c.proc.Pid())
+// A logRelay takes the records of a process's log.
+type logRelay struct {
+	*output
+	c        *child
+	to       *logs.Async
+	isRecord func(line []byte) bool
+	other    *slog.Logger // for what is none
+}
+
+// run takes records until the last process is gone that has the pipe. Where
+// they would be too many that process waits, and counts itself what it loses.
+func (l *logRelay) run() {
+	defer l.log.Close()
 	limit := limiter{perSecond: recordBytes}
-	eachLine(o.log, maxRecordLine, func(line []byte, cut bool) {
-		limit.waitFor(len(line) + 1)
-		if cut || !ok(line) {
-			text := clean(string(line), maxSaid)
-			s.log.Warn("a process wrote what is no record to the log", c.kind, c.id, "text", text)
+	eachLine(l.log, maxRecordLine, func(line []byte, cut bool) {
+		limit.waitFor(len(line) + recordCost)
+		if cut || !l.isRecord(line) {
+			l.other.Warn("a process wrote what is no record to the log", "from", l.c.proc.Pid(), "text", clean(string(line), maxSaid))
 			return
 		}
-		s.sinks.log.WriteShared(append(line, '\n'), o.stop)
+		l.to.WriteShared(append(line, '\n'), l.stop)
 	})
 }
 
