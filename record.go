@@ -31,10 +31,13 @@ type Record struct {
 	In, Out uint64        // bytes that the Handler read and wrote
 	Unseen  bool          // that of In and Out nobody knows: the Handler gave the socket away
 	TLS     *tls.ConnectionState
-	Verdict string      // why a client with a certificate could come in, or was cut later by the same rules
-	Notes   []slog.Attr // what the Handler added with Conn.Note
-	Outcome Outcome     // the class that it ended in
-	Err     error       // an *Error, or nil
+	// Truncated tells that a TLS client ended its connection without
+	// close_notify, so that it may have sent more than has arrived.
+	Truncated bool
+	Verdict   string      // why a client with a certificate could come in, or was cut later by the same rules
+	Notes     []slog.Attr // what the Handler added with Conn.Note
+	Outcome   Outcome     // the class that it ended in
+	Err       error       // an *Error, or nil
 }
 
 func (c *Conn) record() Record {
@@ -42,6 +45,9 @@ func (c *Conn) record() Record {
 		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.in.Load(), Out: c.out.Load(), Unseen: c.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
+	}
+	if t, ok := c.nc.(interface{ Truncated() bool }); ok {
+		r.Truncated = t.Truncated()
 	}
 	if c.forwarded() != nil {
 		r.Via = c.nc.RemoteAddr()
@@ -59,7 +65,7 @@ func (c *Conn) record() Record {
 // Attrs returns the record as attributes, in the order in which they are
 // logged.
 func (r Record) Attrs() []slog.Attr {
-	a := make([]slog.Attr, 0, 13+len(r.Notes))
+	a := make([]slog.Attr, 0, 14+len(r.Notes))
 	a = append(a, slog.Uint64("client", r.ID), slog.String("port", r.Port.Short()))
 	if r.Peer != nil && r.Peer.String() != "" {
 		a = append(a, slog.String("peer", r.Peer.String()))
@@ -82,6 +88,9 @@ func (r Record) Attrs() []slog.Attr {
 		}
 		if t.DidResume {
 			a = append(a, slog.Bool("resumed", true))
+		}
+		if r.Truncated {
+			a = append(a, slog.String("close_notify", "missing"))
 		}
 	}
 	if r.Unseen {

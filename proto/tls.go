@@ -124,7 +124,7 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error)
 func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSConn, error) {
 	a := newAhead(nc)
 	a.waits, a.local = w, localAddr(ctx, nc)
-	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a}
+	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a, eofFails: t.src.Params().UnexpectedEOF == "reset"}
 	// HandshakeContext would start a goroutine for each handshake.
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
@@ -193,6 +193,9 @@ type TLSConn struct {
 	more  bool // the last Read may have left decrypted bytes
 	over  bool // Read has failed or met the client's end, and will again
 
+	truncated atomic.Bool // the client has ended without close_notify
+	eofFails  bool        // which is an error then
+
 	dead atomic.Bool // Read has failed: an alert has been sent or received
 
 	chains atomic.Pointer[[][]*x509.Certificate] // by the last Judge
@@ -218,6 +221,14 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	// crypto/tls does not tell what it holds, but a Read that did not fill
 	// b has emptied it.
 	c.more = err == nil && n == len(b)
+	if err == io.EOF && c.ahead.err == io.EOF {
+		// crypto/tls takes the end of the connection between two records
+		// for the client's word, as it does close_notify.
+		c.truncated.Store(true)
+		if c.eofFails {
+			err = ErrTruncated
+		}
+	}
 	if ne, ok := err.(net.Error); err != nil && !(ok && ne.Timeout()) {
 		c.over = true
 		if err != io.EOF {
@@ -226,6 +237,15 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	}
 	return n, err
 }
+
+// ErrTruncated is the error of a client that ends its connection without
+// close_notify, with SSL_unexpected_eof reset: whether it has sent all is not
+// known, as anybody on the way can make a FIN.
+var ErrTruncated = fmt.Errorf("the client ended the connection without close_notify: %w", io.ErrUnexpectedEOF)
+
+// Truncated reports whether Read has met the end of the connection without
+// close_notify. It may be called at any time.
+func (c *TLSConn) Truncated() bool { return c.truncated.Load() }
 
 // errAlerted wraps net.ErrClosed: what a handler still wants to send is of no
 // interest to anybody, and Read has told why.

@@ -128,6 +128,8 @@ func otherKeys() []keyDef {
 		def("SSL_ticket_life", "TIME", "how long a ticket resumes a session; 0 for no tickets (default: a day)", setTicketLife),
 		def("SSL_startHandshake", "BOOL", "0: connections start in plain text and the handler starts TLS (default: 1)",
 			setNotBool(func(p *Params) *bool { return &p.StartPlain })),
+		def("SSL_unexpected_eof", "end|reset", "what a client's FIN without close_notify is: the end of what it sends, as on TCP, or a failure, so that a backend gets a reset and a program is ended (default: end)",
+			setChecked(func(p *Params) *string { return &p.UnexpectedEOF }, checkUnexpectedEOF)),
 		def("SSL_max_getline_length", "BYTES", "longest line that a handler reads", setLineLength),
 		def("SSL_use_cert", "BOOL", "servers always use their certificate: only 1",
 			setTrue("is not possible: a server always shows its certificate; remove it")),

@@ -45,7 +45,11 @@ type Params struct {
 	Staple           bool          // SSL_ocsp_staple: fetch and refresh OCSP responses for the certificates
 
 	StartPlain bool // SSL_startHandshake 0: the handler starts TLS later
-	MaxLine    int  // SSL_max_getline_length: longest line in bytes; 0 means the engine's limit
+	// UnexpectedEOF is what a FIN without close_notify is: "end" (the
+	// default), as on TCP, or "reset", a failure that a backend or a program
+	// is told of.
+	UnexpectedEOF string
+	MaxLine       int // SSL_max_getline_length: longest line in bytes; 0 means the engine's limit
 
 	origins map[string]conf.Origin // of values that With took from texts
 }

@@ -72,7 +72,7 @@ func (p Params) Open(env Env) (*Source, error) {
 	}
 	table, warnings := s.table()
 	s.warnings = append(s.warnings, warnings...)
-	if err := s.checkUnknown(&table); err != nil {
+	if err := errors.Join(s.checkUnknown(&table), s.checkEnd()); err != nil {
 		return nil, err
 	}
 	s.checkDates()

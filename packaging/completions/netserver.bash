@@ -26,6 +26,7 @@ _netserver_value() {
 	SSL_check_crl) _netserver_reply -W '0 1 chain' -- "$2" ;;
 	SSL_crl_policy) _netserver_reply -W 'closed expired open' -- "$2" ;;
 	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
+	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
 	conf_file|log_file|cert|pid_file|control_socket|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
 	chroot|landlock_write|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
@@ -117,8 +118,8 @@ _netserver() {
 		SSL_mode_release_buffers SSL_ocsp_check SSL_ocsp_responder
 		SSL_ocsp_staple SSL_ocsp_staple_file SSL_passwd_command
 		SSL_passwd_file SSL_server SSL_session_id_context SSL_startHandshake
-		SSL_ticket_key_file SSL_ticket_life SSL_unknown_sni SSL_use_cert
-		SSL_verify_mode SSL_version" -- "${cur#--}"
+		SSL_ticket_key_file SSL_ticket_life SSL_unexpected_eof SSL_unknown_sni
+		SSL_use_cert SSL_verify_mode SSL_version" -- "${cur#--}"
 		;;
 	*)
 		((COMP_CWORD == 1)) || return

@@ -206,6 +206,7 @@ complete -c netserver -n '__netserver_keys' -l SSL_session_id_context -x -d 'por
 complete -c netserver -n '__netserver_keys' -l SSL_startHandshake -x -a '0 1' -d '0: connections start in plain text and the handler starts ...'
 complete -c netserver -n '__netserver_keys' -l SSL_ticket_key_file -r -F -d 'keys for session tickets, shared by machines'
 complete -c netserver -n '__netserver_keys' -l SSL_ticket_life -x -d 'how long a ticket resumes a session'
+complete -c netserver -n '__netserver_keys' -l SSL_unexpected_eof -x -a 'end reset' -d 'what a client\'s FIN without close_notify is: the end of ...'
 complete -c netserver -n '__netserver_keys' -l SSL_unknown_sni -x -a 'default refuse' -d 'what clients get that ask for a name that no certificate is ...'
 complete -c netserver -n '__netserver_keys' -l SSL_use_cert -x -a '0 1' -d 'servers always use their certificate: only 1'
 complete -c netserver -n '__netserver_keys' -l SSL_verify_mode -x -d 'client certificates: 0 not asked for, 1 verified if sent, 3 ...'
