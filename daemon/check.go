@@ -13,7 +13,6 @@ import (
 	"netserver"
 	"netserver/access"
 	"netserver/conf"
-	"netserver/port"
 	"netserver/tlsparams"
 	"netserver/tlsparams/certfile"
 )
@@ -48,7 +47,8 @@ type checkedTLS struct {
 
 // printCheck prints the resolved configuration as one JSON object, and what
 // would happen to the client that --check was asked about. It reports whether
-// that client would be let in, by one port at least.
+// one port at least would let that client's address in; what its certificate is
+// worth depends on the name that it asks for as well, and is printed only.
 func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) (allowed bool, err error) {
 	out := checked{
 		ServerType: p.conf.Type,
@@ -75,27 +75,15 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return out.allowed(p.conf.Server.Ports), errors.Join(append(errs, e.Encode(out))...)
+	return out.allowed(), errors.Join(append(errs, e.Encode(out))...)
 }
 
-// allowed reports whether one of the ports lets the client in by all that was
-// asked about it.
-func (c *checked) allowed(ports []port.Spec) bool {
-	if c.Peer == nil && c.TLS == nil {
+// allowed reports whether one of the ports lets the client's address in.
+func (c *checked) allowed() bool {
+	if c.Peer == nil || len(c.Peer.Ports) == 0 {
 		return c.Access == nil || c.Access.Allowed
 	}
-	if c.Peer != nil && len(c.Peer.Ports) == 0 {
-		return c.Access == nil || c.Access.Allowed
-	}
-	for _, p := range ports {
-		name := p.Short()
-		byPeer := c.Peer == nil || slices.ContainsFunc(c.Peer.Ports, func(x checkedPort) bool { return x.Port == name && x.Allowed })
-		byTLS := c.TLS == nil || slices.ContainsFunc(c.TLS, func(x checkedTLS) bool { return x.Port == name && x.Allowed })
-		if byPeer && byTLS {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Peer.Ports, func(p checkedPort) bool { return p.Allowed })
 }
 
 func (p *program) explainPeer(ctx context.Context) (*access.Explanation, error) {

@@ -148,7 +148,7 @@ add one to max_servers or take one away, USR1 opens the log file again, USR2
 logs what the server is doing.
 
 Exit status: 0 done, or stopped as asked; 1 failed at run time, or --check was
-asked about a client that no port would let in; 2 bad usage or configuration,
+asked about a peer that no port would let in; 2 bad usage or configuration,
 with a line for each problem, and nothing was started.
 
 `

@@ -137,7 +137,7 @@ func (c *Config) defineServer(s *conf.Set) {
 	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))
 	define(conf.Key{Name: "peer_host", NotInFile: true, When: "check peer", Arg: "NAME", Help: "with --check --peer: the client's name, instead of looking it up"}, conf.String(&c.check.host))
-	define(conf.Key{Name: "cert", NotInFile: true, When: "check " + factTLS, Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain; exit status as for peer"}, conf.String(&c.check.cert))
+	define(conf.Key{Name: "cert", NotInFile: true, When: "check " + factTLS, Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain"}, conf.String(&c.check.cert))
 	define(conf.Key{Name: "sni", NotInFile: true, When: "check " + factTLS, Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.String(&c.check.sni))
 }
 

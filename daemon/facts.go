@@ -6,6 +6,7 @@ import (
 	"netserver/conf"
 	"netserver/port"
 	"netserver/proc"
+	"netserver/tlsparams"
 )
 
 // The facts that a conf.Key.When can name, beside other keys. The engine's keys
@@ -176,9 +177,13 @@ func (c *Config) portFacts(ports []port.Spec, v *invocation) map[string]bool {
 // warnings for those of Net::Server, else problems.
 func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, err error) {
 	facts := c.facts(v)
+	anyPort := make(conf.Facts)
+	for name := range c.portFacts(nil, v) {
+		anyPort[name] = fact(name, true)
+	}
 	inBlock := func(b conf.Block, k conf.Key) conf.Facts {
 		if k.Group == "TLS" || k.Group == "sockets" {
-			return facts // the port's protocol knows which it takes
+			return facts.With(anyPort) // the port's protocol knows which it takes
 		}
 		var ports []port.Spec
 		for _, p := range c.Server.Ports {
@@ -198,6 +203,9 @@ func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, e
 	}
 	if len(problems) > 0 {
 		err = problems
+	}
+	if err != nil && !facts[factTLS].Holds {
+		c.Server.TLS = tlsparams.Params{} // what is wrong with those that are refused does not matter
 	}
 	return warnings, err
 }

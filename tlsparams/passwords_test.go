@@ -1,49 +1,48 @@
 package tlsparams
 
 import (
-	"bytes"
 	"strings"
 	"testing"
+
+	"netserver/conf"
 )
 
-// TestDamagedPasswordFiles: they are called damaged, not a wrong password.
-func TestDamagedPasswordFiles(t *testing.T) {
-	for name, c := range map[string]struct{ data, want, fault string }{
-		"plain":           {"secret", "secret", ""},
-		"blanks":          {" se cret \r\nmore\n", " se cret ", ""},
-		"other charset":   {"secr\xe9t\n", "secr\xe9t", ""},
-		"empty line":      {"\nsecret\n", "", "nothing in its first line"},
-		"byte order mark": {"\xef\xbb\xbfsecret\n", "", "byte order mark"},
-		"UTF-16":          {"s\x00e\x00c\x00\n\x00", "", "NUL bytes"},
-		"zeros":           {string(make([]byte, 512)), "", "NUL bytes"},
-		"long":            {strings.Repeat("x", maxPassword+1), "", "more than 4096 bytes"},
+// A source of passwords that no key needs is named, and two are refused.
+func TestPasswordsThatNothingNeeds(t *testing.T) {
+	leaf, signer := newCA(t, "ca").server(t, "example.com")
+	cert := writeFile(t, t.TempDir(), "cert.pem", certPEM(leaf))
+	key := writeFile(t, t.TempDir(), "key.pem", keyPEM(t, signer))
+	open := func(more map[string]string) (*Source, error) {
+		v := conf.Values{}
+		v.Set("SSL_cert_file", cert)
+		v.Set("SSL_key_file", key)
+		for k, text := range more {
+			v.Set(k, text)
+		}
+		p, err := Params{}.With(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Open(Env{Where: "443/ssl"})
+	}
+	for key, want := range map[string]string{
+		"SSL_passwd_file":    "443/ssl: SSL_passwd_file /etc/pw is not used: no key here is encrypted",
+		"SSL_passwd_command": "443/ssl: SSL_passwd_command is not used: no key here is encrypted",
 	} {
-		got, err := firstLine([]byte(c.data))
-		if string(got) != c.want || (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
-			t.Errorf("%s: %q, %v", name, got, err)
+		s, err := open(map[string]string{key: "/etc/pw"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := strings.Join(s.Warnings(), "\n"); !strings.Contains(w, want) {
+			t.Errorf("%s: warnings %q", key, w)
 		}
 	}
-	p := Params{PasswdFile: writeFile(t, t.TempDir(), "pw", []byte("\xef\xbb\xbfhunter2\n"))}
-	if _, err := p.passwords(&Env{})("x.key"); err == nil || !strings.Contains(err.Error(), "pw begins with a byte order mark") || strings.Contains(err.Error(), "hunter2") {
-		t.Error(err)
+	if _, err := open(map[string]string{"SSL_passwd_file": "/etc/pw", "SSL_passwd_command": "/bin/pw secret"}); err == nil ||
+		!strings.Contains(err.Error(), "stands beside SSL_passwd_file") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("two sources: %v", err)
 	}
-	p = Params{PasswdCommand: "true"}
-	if _, err := p.passwords(&Env{})("x.key"); err == nil || !strings.Contains(err.Error(), "SSL_passwd_command true prints has nothing") {
-		t.Error(err)
+	s, err := open(nil)
+	if err != nil || strings.Contains(strings.Join(s.Warnings(), ""), "passwd") {
+		t.Errorf("%v, %q", err, s.Warnings())
 	}
-}
-
-func FuzzPasswordFile(f *testing.F) {
-	for _, s := range []string{"secret\n", " a b \r\nc", "\xef\xbb\xbfx", "a\x00b", "", "\n"} {
-		f.Add([]byte(s))
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		pw, err := firstLine(data)
-		switch {
-		case err != nil && (pw != nil || strings.Contains(err.Error(), "\n")):
-			t.Fatalf("%q %v", pw, err)
-		case err == nil && (len(pw) == 0 || len(pw) > maxPassword || !bytes.HasPrefix(data, pw) || bytes.ContainsAny(pw, "\n\x00")):
-			t.Fatalf("%q of %q", pw, data)
-		}
-	})
 }

@@ -212,9 +212,10 @@ func TestTLSKeyOnAPlainPort(t *testing.T) {
 	refuses(t, 2, `port 0/tcp: SSL_cert_file was given, but the port is tcp and not ssl: .* \(`+regexp.QuoteMeta(file)+`:\d+\)`, "--conf_file", file)
 }
 
-// Parameters of TLS on a server of plain ports are those of no port.
+// Parameters of TLS on a server of plain ports, where nothing starts TLS, have
+// no effect.
 func TestTLSKeyOfNoPort(t *testing.T) {
-	refuses(t, 2, `netserver: StartTLS on plain ports: SSL_cert_file /none\.pem does not exist; give the path of a file`, loopback("--port", "0/tcp", "--SSL_cert_file", "/none.pem")...)
+	refuses(t, 2, `netserver: SSL_cert_file has no effect without a TLS port \(argument 5\); write the port as PORT/ssl`, loopback("--port", "0/tcp", "--SSL_cert_file", "/none.pem")...)
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
