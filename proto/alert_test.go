@@ -3,6 +3,7 @@ package proto
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -102,7 +103,10 @@ func TestAlertInPlainText(t *testing.T) {
 			defer func() { first = false }()
 			return !first
 		}
-		tls.Client(c, &tls.Config{MinVersion: tls.VersionTLS13}).Handshake()
+		cfg := &tls.Config{ServerName: "localhost", RootCAs: x509.NewCertPool(), MinVersion: tls.VersionTLS13}
+		if err := tls.Client(c, cfg).Handshake(); err == nil || !strings.Contains(err.Error(), "unknown authority") {
+			t.Fatal(err)
+		}
 		before := len(c.seen)
 		client.Write([]byte{21, 3, 3, 0, 2, 2, alert})
 		err := <-done
