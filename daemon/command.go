@@ -71,6 +71,11 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (int, error) {
 	p, pl, err := v.start(ctx, set, c, args)
 	if c.check.on && p != nil {
+		for _, s := range sourcesOf(p.transports) {
+			for _, w := range s.Warnings() {
+				warn(v.stderr, errors.New(w)) // which a start would log
+			}
+		}
 		allowed, cerr := p.printCheck(ctx, v.stdout, p.res)
 		err = errors.Join(err, cerr)
 		switch {

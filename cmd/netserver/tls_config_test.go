@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"os/exec"
 	"regexp"
@@ -163,7 +164,7 @@ func TestCheckExplainsCertificates(t *testing.T) {
 				Allowed                         bool
 			}
 		}
-		if err != nil || json.Unmarshal(out, &got) != nil || len(got.TLS) != 1 {
+		if (err != nil) == c.allowed || json.Unmarshal(out, &got) != nil || len(got.TLS) != 1 {
 			t.Fatalf("%v: %v\n%s", c, err, out)
 		}
 		e := got.TLS[0]
@@ -175,6 +176,18 @@ func TestCheckExplainsCertificates(t *testing.T) {
 		}
 	}
 	s.stop()
+}
+
+// What a start would warn of, --check tells too.
+func TestCheckTellsWarnings(t *testing.T) {
+	b := newTLSBed(t)
+	cmd := exec.Command(binary, b.args("--check --host 127.0.0.1 --port 0/ssl --SSL_cert_file ONE --SSL_version SSLv23:!TLSv1")...)
+	cmd.Stdout = new(bytes.Buffer)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	if err := cmd.Run(); err != nil || !strings.Contains(said.String(), "netserver: warning: port 127.0.0.1:0/ssl: SSL_version") {
+		t.Errorf("%v: %s", err, &said)
+	}
 }
 
 // TestSecretsStaySecret makes what has to do with keys and passwords fail, and
