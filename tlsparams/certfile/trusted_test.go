@@ -66,7 +66,9 @@ func TestWhatAuthoritiesAreNot(t *testing.T) {
 			t.Errorf("%s: %d certificates", name, len(certs))
 		}
 	}
-	if certs, err := Authorities(append(bytes.Clone(cert), block("X509 CRL", 30)...)); err != nil || len(certs) != 1 {
+	other, _ := pair(t)
+	mixed := bytes.Join([][]byte{cert, []byte(block("X509 CRL", 30)), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Raw})}, nil)
+	if certs, err := Authorities(mixed); err != nil || len(certs) != 2 || !certs[1].Equal(other) {
 		t.Error(len(certs), err)
 	}
 }

@@ -1,12 +1,14 @@
 package revoke
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -127,6 +129,52 @@ func (a *authority) signedAs(t testing.TB, o *authority) *x509.Certificate {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// TestSignersByKey: a response may name its signer by the hash of its key.
+func TestSignersByKey(t *testing.T) {
+	a, other := newAuthority(t, "ca"), newAuthority(t, "ca")
+	var spki struct {
+		Algo pkix.AlgorithmIdentifier
+		Key  asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(a.cert.RawSubjectPublicKeyInfo, &spki); err != nil {
+		t.Fatal(err)
+	}
+	sum := sha1.Sum(spki.Key.Bytes)
+	hash, _ := asn1.Marshal(sum[:])
+	id := func(tag int, content []byte) asn1.RawValue {
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Tag: tag, Bytes: content}
+	}
+	for name, c := range map[string]struct {
+		id   asn1.RawValue
+		cert *x509.Certificate
+		want bool
+	}{
+		"its key": {id(2, hash), a.cert, true}, "another's key": {id(2, hash), other.cert, false}, "damaged": {id(2, hash[:9]), a.cert, false},
+		"more": {id(2, append(hash[:len(hash):len(hash)], 0)), a.cert, false}, "its name": {id(1, a.cert.RawSubject), a.cert, true},
+		"neither": {id(3, hash), a.cert, false}, "no name": {asn1.RawValue{}, a.cert, false},
+	} {
+		b := &basicResponse{Data: responseData{Responder: c.id}}
+		if got := b.names(c.cert); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	der := a.answer(t, a, nil, ocsp.Response{NextUpdate: now.Add(time.Hour)})
+	// Each byte broken and each length cut: an error, and no panic.
+	for i := range der {
+		if _, err := CheckResponse(der[:i], a.leaf(t, 7), a.cert, now); err == nil {
+			t.Errorf("accepted when cut to %d bytes", i)
+		}
+	}
+	leaf := a.leaf(t, 7)
+	for i := range der {
+		bad := bytes.Clone(der)
+		bad[i] ^= 0x55
+		if r, err := CheckResponse(bad, leaf, a.cert, now); err == nil && r.Status != ocsp.Good {
+			t.Errorf("byte %d changes what it says", i)
+		}
+	}
 }
 
 func TestTimesOfResponses(t *testing.T) {
