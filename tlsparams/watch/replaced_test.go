@@ -58,22 +58,28 @@ func TestReplacedDirectories(t *testing.T) {
 			must(t, os.Remove(root+"/a/b/x"))
 		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
-			must(t, os.MkdirAll(root+"/a/b", 0o755))
-			file := filepath.Join(root, "a", "b", "x")
-			write(t, file, "1")
-			ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, file)
-			for n := range 3 {
-				replace(t, root)
-				told(t, ch, file, "gone")
-				write(t, file, string(make([]byte, n+2)))
-				told(t, ch, file, "there again")
-				write(t, file, string(make([]byte, n+20)))
-				told(t, ch, file, "changed")
-				must(t, os.RemoveAll(root+"/old"))
-			}
+		t.Run(name, func(t *testing.T) { replaced(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, replace) })
+		t.Run(name+", looked for", func(t *testing.T) {
+			replaced(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond, look: 20 * time.Millisecond}, replace)
 		})
+	}
+}
+
+func replaced(t *testing.T, w *Watcher, replace func(*testing.T, string)) {
+	t.Helper()
+	root := t.TempDir()
+	must(t, os.MkdirAll(root+"/a/b", 0o755))
+	file := filepath.Join(root, "a", "b", "x")
+	write(t, file, "1")
+	ch := start(t, w, file)
+	for n := range 3 {
+		replace(t, root)
+		told(t, ch, file, "gone")
+		write(t, file, string(make([]byte, n+2)))
+		told(t, ch, file, "there again")
+		write(t, file, string(make([]byte, n+20)))
+		told(t, ch, file, "changed")
+		must(t, os.RemoveAll(root+"/old"))
 	}
 }
 

@@ -22,6 +22,8 @@ type Watcher struct {
 	// Ready, if set, is called from Run's goroutine once all files are
 	// followed: what changed before that has to be found by other means.
 	Ready func()
+
+	look time.Duration // for tests: as where the system does not tell of replaced directories, and how often they are looked at then
 }
 
 // maxSettle bounds the wait for quiet, so that a directory that is written to
@@ -42,7 +44,10 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 		w.failed("", err)
 	}
 	var replaced chan struct{}
-	if r.tree = newTree(); r.tree != nil {
+	if w.look == 0 {
+		r.tree = newTree()
+	}
+	if r.tree != nil {
 		defer r.tree.close()
 		replaced = r.tree.changed
 	}
@@ -52,7 +57,7 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 	}
 	poll := newTicker(w.Poll, 30*time.Second)
 	defer poll.Stop()
-	look := newTicker(dirLook(r.tree), dirPoll)
+	look := newTicker(w.dirLook(r.tree), dirPoll)
 	defer look.Stop()
 	settle := time.NewTimer(time.Hour)
 	settle.Stop()
@@ -134,11 +139,11 @@ func newTicker(d, def time.Duration) *time.Ticker {
 // tell that one was replaced.
 const dirPoll = time.Second
 
-func dirLook(t *tree) time.Duration {
+func (w *Watcher) dirLook(t *tree) time.Duration {
 	if t != nil {
 		return -1
 	}
-	return dirPoll
+	return w.look
 }
 
 // runner is the state of one Run.
