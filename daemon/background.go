@@ -18,7 +18,6 @@ func (v *invocation) background(c *Config) (int, error) {
 	defer binary.Close()
 	st := proc.Start{
 		Binary: binary, Role: roleBackground, Args: append([]string{os.Args[0]}, v.argv...), Env: v.environ,
-		Session: c.Process.Setsid,
 	}
 	if !c.Process.Setsid {
 		st.Stdout = os.Stdout

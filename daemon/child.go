@@ -116,7 +116,7 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 	if id.IsZero() {
 		how.Role = roleWorker
 	}
-	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), proc.WithoutManager(s.v.environ)
+	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), childEnviron(s.v.environ, &id)
 	out, err := s.newOutput(g, &how)
 	if err != nil {
 		return nil, err

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"netserver/conf"
-	"netserver/proc"
 )
 
 // The exit statuses of the command.
@@ -30,8 +29,8 @@ const (
 // there too, before it does anything else that matters.
 func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	v := &invocation{argv: argv, environ: environ, stdout: stdout, stderr: stderr}
-	var err error
-	if v.part, err = proc.TakePart(); err != nil {
+	err := v.takePart()
+	if err != nil {
 		return fail(stderr, err)
 	}
 	ctx := context.Background()
@@ -96,6 +95,9 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 	}
 	if err != nil {
 		return exitUsage, v.tellFront(err)
+	}
+	if err := p.conf.keepToItself(); err != nil {
+		return exitFailed, v.tellFront(err)
 	}
 	if in, _ := p.conf.inProcess(); in {
 		return p.run(ctx, v.stderr, v.hooks)

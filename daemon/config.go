@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/handler/exec"
 	"netserver/proc"
 )
 
@@ -57,6 +58,7 @@ type HandlerConfig struct {
 	EchoTimeout    time.Duration // without a line
 	ExecStderr     string        // log (the default), client or inherit
 	ExecKillAfter  time.Duration // between TERM and KILL
+	ExecEnv        []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
 	ExecPipes      bool          // join plain clients by pipes, not by their socket
 }
 
@@ -165,8 +167,21 @@ func (c *Config) defineHandler(s *conf.Set) {
 	define(factEcho, "echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
 	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
 	define(factProgram, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	s.Define(conf.Key{Name: "exec_env", Group: groupHandler, When: factProgram + "|dequeue_command", Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
+		conf.Func(h.setExecEnv))
 	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
 	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+}
+
+func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {
+	h.ExecEnv = nil
+	for _, v := range vals {
+		if err := exec.CheckEnv(v.Text); err != nil {
+			return v.Errorf("%v", err)
+		}
+		h.ExecEnv = append(h.ExecEnv, v.Text)
+	}
+	return nil
 }
 
 // label names the program in the log, as Net::Server does.

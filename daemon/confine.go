@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"errors"
+	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"netserver/conf"
 	"netserver/port"
+	"netserver/proc"
 	"netserver/sock"
 )
 
@@ -24,63 +27,143 @@ func specOf(l net.Listener) port.Spec {
 	return port.Spec{}
 }
 
-// systemFiles are what name look-ups, time zones and verification of servers
-// need.
+// systemFiles are what time zones and verification of servers need, and the
+// runtime.
 var systemFiles = [...]string{
-	"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/services", "/etc/protocols",
+	"/etc/services", "/etc/protocols",
 	"/etc/localtime", "/usr/share/zoneinfo", "/etc/ssl", "/etc/pki", "/usr/share/ca-certificates",
-	"/run/systemd/resolve", "/sys/kernel/mm/transparent_hugepage", "/proc/self", "/proc/sys/net",
+	"/sys/kernel/mm/transparent_hugepage", "/proc/self", "/proc/sys/net",
 	"/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes", // for max_memory
 }
 
-// A fence says which files a worker may reach.
+// nameFiles are what name look-ups need. Network managers and editors put new
+// files in their places, which a rule for a file does not cover.
+var nameFiles = [...]string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"}
+
+// A fence says what a worker may reach.
 type fence struct {
-	read  []string // files and directories
-	write []string // directories
-	all   bool     // read and execute everything
+	read     []string // files and directories
+	write    []string // directories
+	all      bool     // read and execute everything
+	abstract bool     // connect to abstract UNIX sockets of others
 }
 
-// confine restricts what the worker may do to files. It can only be tightened
-// from then on, and what the worker executes is restricted too.
+// confine restricts what the worker may do: first to files, then of the
+// kernel. It can only be tightened from then on, and what the worker executes is
+// restricted too.
 func (w *worker) confine() error {
-	p := &w.p.conf.Process
 	own := w.v.server == nil && len(w.p.conf.Program) == 0 && !w.init.Job
-	if p.Landlock == "0" || p.Landlock != "1" && !own {
-		return nil
+	files, err := w.confineFiles(own)
+	if err != nil {
+		return err
 	}
-	f := fence{write: p.LandlockWrite, all: !own || w.init.Plan.runsCommand()}
+	calls, err := w.confineCalls(own)
+	if err != nil {
+		return err
+	}
+	w.confined = strings.Join(slices.DeleteFunc([]string{files, calls}, func(s string) bool { return s == "" }), "; ")
+	return nil
+}
+
+// confineFiles restricts what the worker may do to files, and returns what that
+// comes to, for the log. own says that all that serves clients is ours.
+func (w *worker) confineFiles(own bool) (string, error) {
+	p := &w.p.conf.Process
+	if p.Landlock == "0" || p.Landlock != "1" && !own {
+		return "", nil
+	}
+	f := fence{write: p.LandlockWrite, all: !own || w.init.Plan.runsCommand(), abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
+	names := false
 	if !f.all {
 		f.read = append(systemFiles[:], w.init.Plan.paths()...)
+		names = w.init.Plan.looksUpNames()
+		for _, file := range nameFiles {
+			f.read = append(f.read, file)
+			if names {
+				f.read = append(f.read, placesOf(file)...)
+			}
+		}
 	}
 	level, err := restrictFiles(f)
 	switch {
 	case err == nil:
 		what := "read the files that the configuration names"
-		if f.all {
+		switch {
+		case f.all:
 			what = "read and execute files"
+		case names:
+			what += ", and /etc to look up names"
 		}
-		w.confined = "Landlock is in force (" + level + "): they can only " + what
+		return "Landlock is in force (" + level + "): they can only " + what, nil
 	case errors.Is(err, errors.ErrUnsupported) && p.Landlock != "1":
-		w.confined = "this system has no Landlock: they can reach whatever their user can"
-	default:
-		return &conf.Problem{Key: "landlock", Err: err, Hint: "set landlock 0 to do without"}
+		return "this system has no Landlock: they can reach whatever their user can", nil
 	}
-	return nil
+	return "", &conf.Problem{Key: "landlock", Err: err, Hint: "set landlock 0 to do without"}
 }
 
-// paths returns the directories of the files that the values of a plan name,
-// and of UNIX sockets.
+// confineCalls restricts the system calls that the worker may make, and returns
+// what that comes to, for the log.
+func (w *worker) confineCalls(own bool) (string, error) {
+	how := w.p.conf.Process.Seccomp
+	switch {
+	case how == "0" || w.init.Job || len(w.p.conf.Program) > 0 || how != "1" && !own:
+		return "", nil
+	case w.init.Plan.runsCommand():
+		if how == "1" {
+			return "", &conf.Problem{Key: "seccomp", Err: errors.New("the processes that serve clients run the command of SSL_passwd_command"), Hint: "set key_isolation 1, so that they need not, or seccomp 0"}
+		}
+		return "", nil
+	}
+	err := proc.RefuseCalls()
+	switch {
+	case err == nil:
+		return "seccomp is in force: they can start no process", nil
+	case errors.Is(err, errors.ErrUnsupported) && how != "1":
+		return err.Error(), nil
+	}
+	return "", &conf.Problem{Key: "seccomp", Err: err, Hint: "set seccomp 0 to do without"}
+}
+
+// lookupKeys are those, beside proxy_to, by which names are looked up for
+// clients.
+var lookupKeys = [...]string{"reverse_lookups", "double_reverse_lookups", "SSL_ocsp_check"}
+
+// looksUpNames reports whether serving clients may take name look-ups: of the
+// backend, of clients, or of who answers for their certificates.
+func (p *plan) looksUpNames() bool {
+	given := func(v conf.Values) bool {
+		for _, key := range lookupKeys {
+			if text := v.Get(key); text != "" && text != "0" && text != "off" {
+				return true
+			}
+		}
+		return isName(v.Get("proxy_to"))
+	}
+	return given(p.Values) || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return given(r.Spec.Params) })
+}
+
+// isName reports whether the host of proxy_to has to be looked up.
+func isName(target string) bool {
+	if target == "" || strings.HasPrefix(target, "/") || strings.HasPrefix(target, "unix:") {
+		return false
+	}
+	host, _, err := net.SplitHostPort(target)
+	if err != nil {
+		return true
+	}
+	_, err = netip.ParseAddr(host)
+	return err != nil
+}
+
+// paths returns the files that the values of a plan name, and UNIX sockets, and
+// the directories that they lie in: a file may be replaced by another.
 func (p *plan) paths() []string {
 	var list []string
 	add := func(v conf.Values) {
 		for key, vals := range v {
 			for _, val := range vals {
 				for _, path := range pathsOf(key, val.Text) {
-					if info, err := os.Stat(path); err == nil && info.IsDir() {
-						list = append(list, path)
-					} else if err == nil {
-						list = append(list, filepath.Dir(path))
-					}
+					list = append(list, placesOf(path)...)
 				}
 			}
 		}
@@ -91,12 +174,52 @@ func (p *plan) paths() []string {
 	}
 	for _, f := range p.Files {
 		if abs, err := filepath.Abs(f); err == nil {
-			list = append(list, filepath.Dir(abs))
+			list = append(list, placesOf(abs)...)
 		}
 	}
 	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// wide are directories that too much lies in for a link there to open them.
+var wide = []string{"/", "/etc", "/usr", "/var", "/run", "/home", "/opt", "/srv", "/mnt", "/tmp", "/root", "/lib", "/proc", "/sys", "/dev"}
+
+// placesOf returns what a worker must reach to read path now and when another
+// file is put in its place: path itself, and the directories that it and the
+// links on the way to it lie in. A link to a directory may come to lead
+// elsewhere too, as a release's or a mounted secret's does.
+func placesOf(path string) []string {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	list := []string{path}
+	if !info.IsDir() {
+		list = append(list, filepath.Dir(path))
+	}
+	rights{}.walk(path, func(dir string, _, entry fs.FileInfo) bool {
+		if entry == nil || entry.Mode()&fs.ModeSymlink == 0 {
+			return true
+		}
+		next := filepath.Join(dir, entry.Name())
+		to, err := filepath.EvalSymlinks(next)
+		if err != nil {
+			return false
+		}
+		end, err := os.Stat(to)
+		switch {
+		case err != nil:
+			return false
+		case !end.IsDir():
+			// Another link of the chain is visited by itself.
+			list = append(list, dir, filepath.Dir(to))
+		case !slices.Contains(wide, dir):
+			list = append(list, dir)
+		}
+		return true
+	})
 	// The root directory would be everything.
-	return slices.DeleteFunc(slices.Compact(list), func(d string) bool { return d == "/" })
+	return slices.DeleteFunc(list, func(p string) bool { return p == "/" })
 }
 
 // runsCommand reports whether workers run a command for passwords of key files.

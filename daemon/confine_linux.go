@@ -7,6 +7,7 @@ import (
 
 	"github.com/landlock-lsm/go-landlock/landlock"
 	lsys "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
 )
 
 // restrictFiles puts f in force for this process and all that it starts.
@@ -17,7 +18,7 @@ func restrictFiles(f fence) (level string, err error) {
 	}
 	rules := []landlock.Rule{
 		landlock.RWDirs(f.write...),
-		landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty").IgnoreIfMissing(),
+		landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom").IgnoreIfMissing(),
 	}
 	if f.all {
 		rules = append(rules, landlock.RODirs("/"))
@@ -27,13 +28,42 @@ func restrictFiles(f fence) (level string, err error) {
 		switch {
 		case err != nil: // not there, or out of reach anyway
 		case info.IsDir():
-			rules = append(rules, landlock.RODirs(path).IgnoreIfMissing())
+			// Not to execute, which RODirs allows too.
+			rules = append(rules, landlock.PathAccess(lsys.AccessFSReadFile|lsys.AccessFSReadDir, path).IgnoreIfMissing())
 		default:
-			rules = append(rules, landlock.ROFiles(path).IgnoreIfMissing())
+			rules = append(rules, landlock.PathAccess(lsys.AccessFSReadFile, path).IgnoreIfMissing())
 		}
 	}
-	if err := landlock.V5.BestEffort().RestrictPaths(rules...); err != nil {
+	if err := f.landlock().BestEffort().Restrict(rules...); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("ABI %d", abi), nil
+}
+
+// landlock returns what is restricted, as far as the kernel can do that. Version
+// 9 and those after it restrict connections, which are left alone here.
+func (f fence) landlock() landlock.Config {
+	c := landlock.Config{HandledAccessFS: landlock.V8.HandledAccessFS}
+	if f.all {
+		// Programs speak to whom they like, and are ended by a thread that
+		// did not start them.
+		return c
+	}
+	c.HandledAccessNet = lsys.AccessNetBindTCP // the ports are open already
+	if !f.abstract {
+		c.Scoped |= lsys.ScopeAbstractUnixSocket
+	}
+	if signalsAmongThreads() {
+		c.Scoped |= lsys.ScopeSignal
+	}
+	return c
+}
+
+// signalsAmongThreads reports whether a thread under Landlock can signal the
+// others of its process in any case, as the Go runtime has to. Some kernels of
+// version 6 do not let it.
+func signalsAmongThreads() bool {
+	const errataFlag, signalErratum = 1 << 1, 1 << 1
+	fixed, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, errataFlag)
+	return errno == 0 && fixed&signalErratum != 0
 }

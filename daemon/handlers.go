@@ -29,7 +29,7 @@ func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error
 		e := &exec.Handler{
 			Path: c.Program[0], Args: c.Program[1:],
 			Stderr: exec.Stderr(h.ExecStderr), KillGrace: h.ExecKillAfter,
-			Pipes: h.ExecPipes,
+			Pipes: h.ExecPipes, Env: h.ExecEnv,
 		}
 		if c.identity.Chroot != "" {
 			return e, nil // it is looked for below the root directory later

@@ -21,7 +21,7 @@ const lastWordsTime = 5 * time.Second
 func (s *supervisor) attend(w *child, allowed *allowed) {
 	heard := make(chan struct{})
 	go func() { defer close(heard); s.hearWorker(w, allowed) }()
-	ended := w.proc.Wait()
+	ended := explainEnd(w.proc.Wait())
 	s.lastWords(w, heard)
 	w.output.finish()
 	s.post(func() { s.bury(w, ended) })

@@ -44,6 +44,40 @@ func (v *invocation) role() string {
 	return v.part.Role
 }
 
+// takePart takes what this process has from its parent, and sees to it that
+// nothing else that it has goes to those that it starts, or is theirs to take.
+func (v *invocation) takePart() (err error) {
+	proc.CloseInherited()
+	if err := proc.TakeZone(); err != nil {
+		return err
+	}
+	if v.part, err = proc.TakePart(); err != nil {
+		return err
+	}
+	if v.part == nil || v.role() == roleBackground {
+		return nil
+	}
+	return proc.KeepToItself()
+}
+
+// keepToItself is for a process that stays who it was started as. Programs of
+// the same user could take its sockets and keys.
+func (c *Config) keepToItself() error {
+	if len(c.Program) == 0 && len(c.Jobs.Command) == 0 {
+		return nil
+	}
+	return proc.KeepToItself()
+}
+
+// childEnviron returns the environment of a worker or job that becomes id.
+func childEnviron(environ []string, id *proc.Identity) []string {
+	env := proc.WithoutManager(environ)
+	if a := id.Account; a != nil && a.UID != os.Geteuid() {
+		return proc.LoginEnviron(env, a.UID)
+	}
+	return env
+}
+
 // newSet returns a configuration with its defaults, and its keys.
 func (v *invocation) newSet() (*conf.Set, *Config) {
 	if v.server != nil {
@@ -122,6 +156,7 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
 	}
 	errs = append(errs, err)
+	errs = append(errs, c.checkSeccomp())
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	errs = append(errs, c.checkLog())
 	_, more := c.scale()
@@ -152,7 +187,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	p.notes, p.files = notes, files
 	v.warn(p, res.Warnings, idle)
 	if err == nil && perr == nil {
-		err = errors.Join(p.reach(), p.strictFiles())
+		err = errors.Join(p.room(), p.reach(), p.strictFiles())
 	}
 	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err

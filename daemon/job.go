@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"strings"
 	"time"
 
 	"netserver/proc"
@@ -43,7 +42,7 @@ func (w *worker) runJob(ctx context.Context) int {
 
 func (w *worker) doJob(ctx context.Context, c *Config) error {
 	if len(c.Jobs.Command) > 0 {
-		return runCommand(ctx, c.Jobs.Command, w.v.environ)
+		return runCommand(ctx, c.Jobs.Command, proc.ProgramEnviron(w.v.environ, c.Handler.ExecEnv))
 	}
 	if s := w.v.server; s != nil {
 		s.Config, s.Log = c.Server, w.log
@@ -90,7 +89,12 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 // does; then it gets TERM, and what it has started too.
 func runCommand(ctx context.Context, argv, environ []string) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = jobEnviron(environ)
+	null, err := proc.Null()
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	cmd.Env, cmd.Stdin = environ, null
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // the pipe to the log
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("cannot start %s: %w", argv[0], unwrapPath(err))
@@ -112,15 +116,4 @@ func unwrapPath(err error) error {
 		return pe.Err
 	}
 	return err
-}
-
-// jobEnviron is the server's environment without what is for the server alone.
-func jobEnviron(environ []string) []string {
-	var env []string
-	for _, kv := range proc.WithoutManager(environ) {
-		if !strings.HasPrefix(kv, "NETSERVER_") {
-			env = append(env, kv)
-		}
-	}
-	return env
 }

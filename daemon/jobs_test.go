@@ -146,10 +146,3 @@ func TestJobPlanHasNoSecrets(t *testing.T) {
 		t.Errorf("%+v of %+v", p, pl)
 	}
 }
-
-func TestJobEnviron(t *testing.T) {
-	got := jobEnviron([]string{"A=1", "NETSERVER_SSL_KEY=x", "NOTIFY_SOCKET=/x", "LISTEN_FDS=3", "PATH=/bin", "WATCHDOG_USEC=1"})
-	if s := strings.Join(got, " "); s != "A=1 PATH=/bin" {
-		t.Error(s)
-	}
-}

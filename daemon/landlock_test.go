@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -31,8 +32,8 @@ func startAs(t *testing.T, user string, args ...string) *running {
 	return startCmd(t, cmd, "command")
 }
 
-// fenced waits for the start and skips the test if the kernel has no Landlock.
-func fenced(t *testing.T, r *running) {
+// isFenced waits for the start and skips the test if the kernel has no Landlock.
+func isFenced(t *testing.T, r *running) {
 	t.Helper()
 	r.serving()
 	if strings.Contains(r.text(), "no Landlock") {
@@ -75,7 +76,7 @@ func TestLandlockKeepsToWhatIsNamed(t *testing.T) {
 			rules := writeFile(t, filepath.Join(dir, "rules"), "192.0.2.1\n")
 			other := writeFile(t, filepath.Join(outside, "rules"), "192.0.2.3\n")
 			r := startAs(t, user, "--port", "127.0.0.1:0", "--cidr_deny_file", rules, "--cidr_allow", "127.0.0.0/8")
-			fenced(t, r)
+			isFenced(t, r)
 			mustDial(t, r.addr(0)).mustAsk(t, "hello")
 			s := statusOf(t, r.only())
 			for _, want := range []string{"Uid:\t65534\t", "CapEff:\t0000000000000000", "NoNewPrivs:\t1"} {
@@ -188,8 +189,134 @@ func TestLandlockFollowsCertificates(t *testing.T) {
 	}
 	issue()
 	r := startAs(t, "nobody", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", file)
-	fenced(t, r)
+	isFenced(t, r)
 	first := leafOf(t, r.addr(0))
 	issue()
 	netservertest.Eventually(t, "the renewed certificate", func() bool { return leafOf(t, r.addr(0)) != first })
+}
+
+// A certificate that a link leads to, as certbot keeps it, is followed to the
+// next one, in the other directory.
+func TestLandlockFollowsLinksOfCertificates(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	ca := netservertest.CA(t)
+	live, archive := filepath.Join(dir, "live"), filepath.Join(dir, "archive")
+	for _, d := range []string{live, archive} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	link := filepath.Join(live, "both.pem")
+	issue := func(n int) {
+		t.Helper()
+		p := ca.Issue(t, netservertest.Leaf{})
+		cert, err := os.ReadFile(p.CertFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := os.ReadFile(p.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(archive, fmt.Sprintf("both%d.pem", n)), string(cert)+string(key))
+		if err := os.Symlink(fmt.Sprintf("../archive/both%d.pem", n), link+".new"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(link+".new", link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	issue(1)
+	r := startAs(t, "nobody", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", link)
+	isFenced(t, r)
+	first := leafOf(t, r.addr(0))
+	issue(2)
+	netservertest.Eventually(t, "the renewed certificate", func() bool { return leafOf(t, r.addr(0)) != first })
+}
+
+// Rule files behind a link to a directory, as a mounted secret or a release
+// has, are read again when the link leads to another.
+func TestLandlockFollowsLinksToDirectories(t *testing.T) {
+	rooted(t)
+	dir := openDir(t)
+	release := func(n int, rules string) {
+		t.Helper()
+		d := filepath.Join(dir, fmt.Sprintf("release%d", n))
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(d, "rules"), rules)
+		if err := os.Symlink(filepath.Base(d), filepath.Join(dir, "new")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "current")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	release(1, "192.0.2.1\n")
+	r := startAs(t, "root", "--port", "127.0.0.1:0", "--cidr_deny_file", filepath.Join(dir, "current", "rules"), "--cidr_allow", "127.0.0.0/8")
+	isFenced(t, r)
+	release(2, "192.0.2.2\n")
+	r.wait("access rules: the files have changed; the new rules are in force", 1)
+}
+
+// Where names are looked up, the files that say how are read when others have
+// taken their places; where not, /etc is closed.
+func TestLandlockReadsHowNamesAreLookedUp(t *testing.T) {
+	rooted(t)
+	const opened = "and /etc to look up names"
+	for _, tc := range []struct {
+		args []string
+		want bool
+	}{
+		{nil, false},
+		{[]string{"--proxy_to", "127.0.0.1:9"}, false},
+		{[]string{"--proxy_to", "[::1]:9"}, false},
+		{[]string{"--proxy_to", "/run/nothing"}, false},
+		{[]string{"--proxy_to", "localhost:9"}, true},
+		{[]string{"--reverse_lookups", "1"}, true},
+		{[]string{"--reverse_lookups", "0"}, false},
+		{[]string{"--double_reverse_lookups", "1"}, true},
+	} {
+		r := startAs(t, "root", append([]string{"--port", "127.0.0.1:0"}, tc.args...)...)
+		isFenced(t, r)
+		if got := strings.Contains(r.text(), opened); got != tc.want {
+			t.Errorf("%q: %v", tc.args, got)
+		}
+		r.end(syscall.SIGTERM)
+	}
+}
+
+// What somebody can do who has broken into an echo's worker: not read what the
+// configuration does not name, not write, not open a port, not reach abstract
+// sockets and processes of others, not open a terminal.
+func TestAttackerUnderLandlock(t *testing.T) {
+	dir := openDir(t)
+	writeFile(t, filepath.Join(dir, "named"), "x")
+	copyProgram(t, filepath.Join(dir, "program"))
+	abstract, err := net.Listen("unix", "@netserver-test-"+fmt.Sprint(os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer abstract.Close()
+	cmd := exec.Command(os.Args[0], dir, abstract.Addr().String())
+	cmd.Env = append(os.Environ(), programVar+"=fenced")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	did := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if strings.Contains(did[0], "has no Landlock") {
+		t.Skip(did[0])
+	}
+	want := []string{"can read " + filepath.Join(dir, "named"), "done"}
+	var abi int
+	if fmt.Sscanf(did[0], "ABI %d", &abi); abi < 6 {
+		t.Skipf("Landlock of this kernel, %s, is too old for some of it: %q", did[0], did)
+	}
+	if !slices.Equal(did[1:], want) {
+		t.Errorf("%q, want %q", did, want)
+	}
 }

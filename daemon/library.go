@@ -12,7 +12,6 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/port"
-	"netserver/proc"
 )
 
 // Hooks are functions that Run calls at fixed points of the program's life.
@@ -72,7 +71,8 @@ type Hooks struct {
 // Workers are this program, started again with the same arguments. It must
 // call Run there too with the same s, c and h, and before it does anything
 // that is not for every process; Run then serves until the supervisor says,
-// and returns. What is wrong with the configuration is returned all at once,
+// and returns. Descriptors that the program was started with, other than the
+// first three, do not reach workers. What is wrong with the configuration is returned all at once,
 // and nothing was started then.
 //
 // c.Server and c.Handler are not looked at: s has both. Every program has the
@@ -85,8 +85,7 @@ func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...
 		argv: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,
 		server: s, base: c, hooks: h, layers: layers,
 	}
-	var err error
-	if v.part, err = proc.TakePart(); err != nil {
+	if err := v.takePart(); err != nil {
 		return err
 	}
 	if r := v.role(); r == roleWorker || r == roleBecome {

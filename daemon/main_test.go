@@ -46,6 +46,12 @@ func TestMain(m *testing.M) {
 		os.Exit(library())
 	case "keys":
 		os.Exit(keysProgram())
+	case "attacker":
+		os.Exit(attacker(os.Args[1:]))
+	case "fenced":
+		os.Exit(fenced(os.Args[1:]))
+	case "hostile":
+		os.Exit(hostile())
 	case "held":
 		os.Exit(held())
 	case "crash": // at start, as a bad new version of the program would

@@ -32,6 +32,12 @@ type ProcessConfig struct {
 	Landlock string
 	// LandlockWrite are directories that stay writable.
 	LandlockWrite []string
+	// Seccomp has the kernel end a worker that makes a system call which
+	// serving clients never needs, such as to execute a program: "1", "0", or
+	// "auto" (the default), which means 1 for the command's echo and proxy,
+	// where the kernel can do that, and 0 for Run, whose Handler may need any.
+	// It cannot be had where workers run programs.
+	Seccomp string
 	// KeyIsolation keeps private keys out of the workers: "1", "0", or "auto"
 	// (the default): if they have another user than the supervisor. They can
 	// have it sign TLS handshakes, and nothing else.
@@ -87,6 +93,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define(factSupervisor, "no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
 	define(factSupervisor, "landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
 	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, When: factSupervisor + " " + factConfined, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
+	define(factSupervisor, "seccomp", "auto|0|1", "auto", "Linux: have the kernel end a serving process that makes a system call which no server makes for its clients, such as to start a program, to look into other processes or to mount; auto is 1 for the echo and the proxy, where the kernel can", conf.Choice(&p.Seccomp, "auto", "0", "1"))
 	define(factSupervisor+" "+factTLS, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the processes that serve clients; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
 	define(factSupervisor+" "+factTLS+" key_isolation", "sign_rate", "N", "", "signatures a second that a serving process may have with key_isolation; further ones wait (default: 5000 for each CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	osexec "os/exec"
@@ -38,6 +36,7 @@ func (p *program) reach() error {
 	}
 	chosen := a == nil || p.conf.Process.User != ""
 	anybody := p.obstacles(proc.Account{}) // what root could not do either
+	p.namesInJail()
 	var errs []error
 	for _, o := range p.obstacles(user) {
 		switch {
@@ -56,6 +55,34 @@ func (p *program) reach() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// namesInJail warns of names that have to be looked up where the files are
+// missing that say how.
+func (p *program) namesInJail() {
+	root := p.conf.identity.Chroot
+	if root == "" {
+		return
+	}
+	missing := func(path string) bool {
+		_, err := os.Stat(filepath.Join(root, path))
+		return err != nil
+	}
+	if !missing("/etc/resolv.conf") {
+		return
+	}
+	given := p.res.Given()
+	add := func(what string) {
+		p.warnings = append(p.warnings, fmt.Sprintf("%s: names are looked up, but %s has no etc/resolv.conf: they are asked of 127.0.0.1 port 53, beside etc/hosts; put a copy there, and renew it with the system's own", what, root))
+	}
+	if to := p.conf.Handler.ProxyTo; isName(to) {
+		add("proxy_to " + to)
+	}
+	for _, key := range lookupKeys {
+		if text := given.Get(key); text != "" && text != "0" && text != "off" {
+			add(key)
+		}
+	}
 }
 
 // obstacles finds what keeps a from serving what is configured.
@@ -133,20 +160,29 @@ func (r rights) find(name string) (string, error) {
 	return "", fmt.Errorf("it is not found in $PATH below %s", r.root)
 }
 
-// canRun returns why the user cannot execute a file, or what interprets it.
-func (r rights) canRun(path string) error {
+// canRun returns why the user cannot execute a file, or what runs it.
+func (r rights) canRun(path string) error { return r.canRunAt(path, 0) }
+
+// maxInterpreters is how many files may run one another: the kernel's own limit.
+const maxInterpreters = 5
+
+func (r rights) canRunAt(path string, depth int) error {
 	if err := r.can(path, toExecute); err != nil {
 		return r.below(err)
 	}
-	interpreter := r.interpreter(path)
-	if interpreter == "" {
+	interpreter, script := r.interpreter(path)
+	if interpreter == "" || depth == maxInterpreters {
 		return nil
 	}
-	if err := r.can(path, toRead); err != nil {
-		return err
+	what := "its loader"
+	if script {
+		what = "its interpreter"
+		if err := r.can(path, toRead); err != nil {
+			return err
+		}
 	}
-	if err := r.can(interpreter, toExecute); err != nil {
-		return fmt.Errorf("its interpreter %s: %w", interpreter, r.below(err))
+	if err := r.canRunAt(interpreter, depth+1); err != nil {
+		return fmt.Errorf("%s %s: %w", what, interpreter, err)
 	}
 	return nil
 }
@@ -162,27 +198,26 @@ func (r rights) below(err error) error {
 	return fmt.Errorf("there is no such file below the root directory %s", r.root)
 }
 
-// interpreter returns what a script's first line names.
-func (r rights) interpreter(path string) string {
-	f, err := os.Open(filepath.Join("/", r.root, path))
+// interpreter returns what runs a program: what a script's first line names, or
+// what loads its shared libraries.
+func (r rights) interpreter(path string) (name string, script bool) {
+	f, err := r.open(path)
 	if err != nil {
-		return ""
+		return "", false
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return ""
+		return "", false
 	}
-	head, _ := io.ReadAll(io.LimitReader(f, 256))
-	line, ok := bytes.CutPrefix(head, []byte("#!"))
-	if !ok {
-		return ""
+	return proc.InterpreterOf(f)
+}
+
+// open opens a file; none through a link that leads out of the root directory.
+func (r rights) open(path string) (*os.File, error) {
+	if r.root == "" {
+		return os.Open(path)
 	}
-	line, _, _ = bytes.Cut(line, []byte("\n"))
-	words := bytes.Fields(line)
-	if len(words) == 0 || !bytes.HasPrefix(words[0], []byte("/")) {
-		return ""
-	}
-	return string(words[0])
+	return os.OpenInRoot(r.root, strings.TrimPrefix(filepath.Clean(path), "/"))
 }
 
 // argument returns what keeps the user from a file or directory that an

@@ -25,3 +25,7 @@ func (rights) allows(string, fs.FileInfo, uint32) bool { return true }
 func (rights) mayReplace(string) bool                  { return true }
 
 func ownerMayPlant(string, int, []int) bool { return true }
+
+func (rights) walk(string, func(dir string, d, entry fs.FileInfo) bool) (fs.FileInfo, error) {
+	return nil, errors.ErrUnsupported
+}

@@ -93,7 +93,8 @@ func (p *program) trustedFiles() []trustedFile {
 			return // which is an error already
 		}
 		add(key, path, served, false)
-		add(key+": the interpreter", rights{}.interpreter(path), served, false)
+		interpreter, _ := rights{}.interpreter(path)
+		add(key+": the interpreter", interpreter, served, false)
 		for _, arg := range argv[1:] {
 			// A script is the program, as much as what runs it.
 			if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {

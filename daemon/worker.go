@@ -91,22 +91,28 @@ func (v *invocation) become(link *proc.Link) error {
 	if err != nil {
 		return err
 	}
+	loader := ""
+	if m.Identity.Chroot != "" {
+		proc.KeepZone() // its file is out of reach from then on
+		loader = proc.OwnLoader()
+	}
 	if err := m.Identity.Become(nil); err != nil {
 		return err
 	}
 	if again != nil {
-		return explainAgain(m.Identity, again())
+		return explainAgain(m.Identity, loader, again())
 	}
 	return nil
 }
 
-// explainAgain says why the program could not be started again as id.
-func explainAgain(id *proc.Identity, err error) error {
+// explainAgain says why the program could not be started again as id. loader is
+// what loads its shared libraries, if there is something.
+func explainAgain(id *proc.Identity, loader string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission) && id.Account != nil:
 		return fmt.Errorf("user %s may not execute the server's own program: %w", id.Account.User, err)
-	case errors.Is(err, os.ErrNotExist) && id.Chroot != "":
-		return fmt.Errorf("chroot %s does not have the shared libraries of the server's own program; put those there that ldd shows, or build it with CGO_ENABLED=0: %w", id.Chroot, err)
+	case errors.Is(err, os.ErrNotExist) && loader != "":
+		return fmt.Errorf("chroot %s does not have %s, which loads the shared libraries of the server's own program; put it and those libraries there, as ldd shows them, or build the program with CGO_ENABLED=0: %w", id.Chroot, loader, err)
 	}
 	return err
 }

@@ -126,6 +126,10 @@ func (p *Part) reexec(exe *os.File, role string) error {
 		return err
 	}
 	empty, _ := syscall.BytePtrFromString("")
+	// Package syscall raises the limit on descriptors at start and, when it
+	// starts a program, lowers it to what it was. It does so here too, before
+	// it finds that there is no program of this name.
+	syscall.Exec("", nil, nil)
 	_, _, errno := syscall.RawSyscall6(unix.SYS_EXECVEAT, uintptr(self), uintptr(unsafe.Pointer(empty)),
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
 	runtime.KeepAlive(argv)

@@ -53,6 +53,8 @@ func child(p *Part) int {
 		wd, _ := os.Getwd()
 		b, _ := io.ReadAll(p.Files[0])
 		p.Link.Send(fmt.Appendf(nil, "%s\nFile: %s\nDir: %s\nWayBack: %v\n", status, b, wd, system().Check(65534, 65534)))
+	case "refuse":
+		return refusing(p)
 	case "sleep":
 		p.Link.Receive(1)
 	}

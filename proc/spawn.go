@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -55,18 +56,18 @@ func (b *Binary) Close() error {
 // link.
 const RoleVar = "NETSERVER__ROLE"
 
-// A Start says how a process is to be started.
+// A Start says how a process is to be started. It has a session of its own, and
+// no controlling terminal.
 type Start struct {
-	Binary  *Binary
-	Role    string     // what Role returns there
-	Args    []string   // with the name in front, as os.Args
-	Env     []string   // as os.Environ
-	Dir     string     // "" is this process's
-	Files   []*os.File // what Role returns there; the caller closes them
-	Stdin   *os.File   // nil is the null device; so are the two below
-	Stdout  *os.File
-	Stderr  *os.File
-	Session bool // a session of its own, without a terminal; else a process group of its own
+	Binary *Binary
+	Role   string     // what Role returns there
+	Args   []string   // with the name in front, as os.Args
+	Env    []string   // as os.Environ
+	Dir    string     // "" is this process's
+	Files  []*os.File // what Role returns there; the caller closes them
+	Stdin  *os.File   // nil is the null device; so are the two below
+	Stdout *os.File
+	Stderr *os.File
 	// TakesFiles lets the process send files over its Link.
 	TakesFiles bool
 }
@@ -88,24 +89,23 @@ func (s Start) Start() (*Child, error) {
 	if !s.TakesFiles {
 		link.RefuseFiles()
 	}
+	null, err := Null()
+	if err != nil {
+		link.Close()
+		return nil, err
+	}
+	defer null.Close()
 	cmd := &exec.Cmd{
-		Path:       s.Binary.path,
 		Args:       s.Args,
 		Dir:        s.Dir,
 		Env:        append(withoutRole(s.Env), fmt.Sprintf("%s=%s/%d", RoleVar, s.Role, len(s.Files))),
 		ExtraFiles: append([]*os.File{theirs}, s.Files...),
+		Stdin:      cmp.Or(s.Stdin, null), Stdout: cmp.Or(s.Stdout, null), Stderr: cmp.Or(s.Stderr, null),
 	}
-	// An *os.File that is nil must not become an io.Writer that is not.
-	if s.Stdin != nil {
-		cmd.Stdin = s.Stdin
-	}
-	if s.Stdout != nil {
-		cmd.Stdout = s.Stdout
-	}
-	if s.Stderr != nil {
-		cmd.Stderr = s.Stderr
-	}
-	setGroup(cmd, s.Session)
+	var release func()
+	cmd.Path, release = s.Binary.reach(cmd)
+	defer release()
+	ownSession(cmd)
 	if err := cmd.Start(); err != nil {
 		link.Close()
 		return nil, fmt.Errorf("proc: start %s: %w", s.Binary.name, unwrapPath(err))

@@ -13,7 +13,7 @@ const CanSpawn = false
 // firstFile is the descriptor of the first inherited file elsewhere.
 const firstFile = 3
 
-func setGroup(*exec.Cmd, bool) {}
+func ownSession(*exec.Cmd) {}
 
 func inherited(names []string) []*os.File {
 	files := make([]*os.File, len(names))

@@ -14,11 +14,11 @@ const CanSpawn = true
 // firstFile is the descriptor of the first inherited file.
 const firstFile = 3
 
-// setGroup keeps the signals of a terminal from reaching the child: its parent
-// decides what becomes of it.
-func setGroup(cmd *exec.Cmd, session bool) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: session, Setpgid: !session}
-}
+// ownSession has the child begin a session of its own: the signals of a terminal
+// do not reach it, as its parent decides what becomes of it, and it has no
+// controlling terminal, into which it could type (TIOCSTI) what a shell there
+// would run.
+func ownSession(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // inherited returns the first inherited files, with these names.
 func inherited(names []string) []*os.File {

@@ -96,6 +96,7 @@ func runPassword(command, file string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(cmd.Environ(), "SSL_PASSWD_FOR="+file)
 	cmd.WaitDelay = time.Second
+	alone(cmd)
 	out := &limitedBuffer{}
 	cmd.Stdout = out
 	err := cmd.Run()

@@ -47,8 +47,12 @@
 //
 // # Descriptors
 //
-// A program has descriptors 0, 1 and 2, and those that the server itself was
-// started with, unless they are close-on-exec; never another client's.
+// A program has descriptors 0, 1 and 2; never another client's. Of those that
+// the server itself was started with it has none in a program of package
+// daemon, and elsewhere those that are not close-on-exec.
+//
+// It is the leader of a session of its own and has no controlling terminal, so
+// that it cannot type into the one from which the server was started.
 //
 // # Record
 //
@@ -61,10 +65,9 @@
 //
 // # Environment
 //
-// The program gets the server's environment, without names that begin with
-// NETSERVER_ and without those by which a service manager speaks to the server
-// (LISTEN_FDS and its like, NOTIFY_SOCKET, WATCHDOG_USEC, BOUND_SOCKETS), then
-// Handler.Env, and then, set for each client and never inherited:
+// The program gets PATH, TZ, LANG, LANGUAGE, LC_*, HOME, USER, LOGNAME and
+// SHELL of the server's environment, what Handler.Env names or sets, and then,
+// set for each client and never passed on:
 //
 //	PROTO                          TCP, SSL (any port with TLS), UNIX or UDP
 //	TCPLOCALIP, TCPLOCALPORT       the server's address; on TLS ports SSLLOCALIP ... too;

@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/access"
+	"netserver/proc"
 )
 
 // maxValue is how long a variable that tells of a client may be. Longer ones
@@ -19,7 +20,7 @@ import (
 const maxValue = 4 << 10
 
 // perClient are the names that are set for each client, or were meant for the
-// server as somebody else's program. None of them is ever inherited, so that a
+// server as somebody else's program. None of them is ever passed on, so that a
 // variable of another client, or of the one that started the server, is not
 // taken for one of this client.
 var perClient = struct{ names, prefixes []string }{
@@ -33,66 +34,40 @@ var perClient = struct{ names, prefixes []string }{
 	},
 }
 
-// serversOwn are the names by which others speak to the server itself. A
-// program that read them would take itself for the server.
-var serversOwn = struct{ names, prefixes []string }{
-	names: []string{
-		"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "NOTIFY_SOCKET",
-		"WATCHDOG_PID", "WATCHDOG_USEC", "BOUND_SOCKETS",
-	},
-	prefixes: []string{"NETSERVER_"},
-}
-
 func isPerClient(name string) bool {
 	return slices.Contains(perClient.names, name) || hasPrefix(name, perClient.prefixes)
-}
-
-func isServersOwn(name string) bool {
-	return slices.Contains(serversOwn.names, name) || hasPrefix(name, serversOwn.prefixes)
 }
 
 func hasPrefix(name string, prefixes []string) bool {
 	return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
-// checkEnv checks one of Handler.Env.
-func checkEnv(kv string) error {
-	name, _, ok := strings.Cut(kv, "=")
+// CheckEnv returns why an entry cannot be one of Handler.Env, or nil.
+func CheckEnv(entry string) error {
+	name, _, set := strings.Cut(entry, "=")
 	switch {
-	case !ok || name == "":
-		return fmt.Errorf("%q is not KEY=VALUE", kv)
-	case strings.IndexByte(kv, 0) >= 0:
+	case name == "":
+		return fmt.Errorf("%q names no variable; write NAME or NAME=VALUE", entry)
+	case strings.IndexByte(entry, 0) >= 0:
 		return fmt.Errorf("%s has a NUL byte in it", name)
+	case !set && strings.ContainsAny(name, " \t\n,;:"):
+		return fmt.Errorf("%q is no name of a variable; each has an entry of its own", name)
 	case isPerClient(name):
 		return fmt.Errorf("%s is set for each client and cannot be given", name)
+	case proc.IsServersOwn(name):
+		return fmt.Errorf("%s is for the server alone and cannot be given", name)
 	}
 	return nil
 }
 
-// baseEnv returns the environment for all clients: the server's with what it
-// may not hand on taken out, and extra over it.
-func baseEnv(server, extra []string) []string {
-	var env []string
-	at := make(map[string]int)
-	put := func(name, kv string) {
-		if i, ok := at[name]; ok {
-			env[i] = kv
-			return
-		}
-		at[name] = len(env)
-		env = append(env, kv)
-	}
-	for _, kv := range server {
+// baseEnv returns the environment for all clients: a short list of the
+// server's, and more.
+func baseEnv(server, more []string) []string {
+	env := proc.ProgramEnviron(server, more)
+	return slices.Clip(slices.DeleteFunc(env, func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		if !isPerClient(name) && !isServersOwn(name) {
-			put(name, kv)
-		}
-	}
-	for _, kv := range extra {
-		name, _, _ := strings.Cut(kv, "=")
-		put(name, kv)
-	}
-	return slices.Clip(env)
+		return isPerClient(name)
+	}))
 }
 
 // A vars is an environment being made for one client.

@@ -125,22 +125,25 @@ func TestEnvironmentOfLazyHandshake(t *testing.T) {
 	want(t, s.environment("tls"), "PROTO=SSL", "SSL_PROTOCOL=TLSv1.3", "SSL_CLIENT_S_DN_CN=Jane Client")
 }
 
-// What the server's own environment says of a client, or tells the server
-// alone, is not inherited; what the operator gives is there.
+// Of the server's own environment a program has a short list and what the
+// operator names, and never what says something of a client or is for the
+// server alone.
 func TestEnvironmentIsClean(t *testing.T) {
 	for k, v := range map[string]string{
 		"NETSERVER_SSL_PASSWD": "secret", "TCPREMOTEHOST": "forged", "SSL_CLIENT_S_DN": "CN=root", "SSL_CLIENT_VERIFY": "SUCCESS",
 		"LISTEN_FDS": "1", "NOTIFY_SOCKET": "/run/x", "SSL_CERT_FILE": "/etc/ca.pem", "KEPT": "yes", "GIVEN": "no",
+		"AWS_SECRET_ACCESS_KEY": "secret", "LC_ALL": "C", "TZ": "UTC", "PERL5LIB": "/lib/p", "PERL_X": "1", "SSL_CLIENT_I_DN": "CN=CA",
 	} {
 		t.Setenv(k, v)
 	}
 	h := printEnv()
-	h.Env = []string{"GIVEN=old", "GIVEN=yes", "EMPTY="}
+	h.Env = []string{"GIVEN=old", "GIVEN=yes", "EMPTY=", "KEPT", "SSL_CERT_FILE", "PERL*", "ABSENT", "SSL_*"}
 	s := serve(t, h)
 	out := s.run("tcp", "")
 	env := splitEnv(out)
 	want(t, env, "NETSERVER_SSL_PASSWD=", "TCPREMOTEHOST=", "SSL_CLIENT_S_DN=", "SSL_CLIENT_VERIFY=", "LISTEN_FDS=", "NOTIFY_SOCKET=",
-		"SSL_CERT_FILE=/etc/ca.pem", "KEPT=yes", "GIVEN=yes")
+		"SSL_CERT_FILE=/etc/ca.pem", "KEPT=yes", "GIVEN=yes", "AWS_SECRET_ACCESS_KEY=", "LC_ALL=C", "TZ=UTC", "PATH="+os.Getenv("PATH"),
+		"PERL5LIB=/lib/p", "PERL_X=1", "ABSENT=", "SSL_CLIENT_I_DN=", "EXEC_TEST=")
 	if strings.Count(out, "GIVEN=") != 1 {
 		t.Error("GIVEN is there twice")
 	}
@@ -200,7 +203,9 @@ func TestCheck(t *testing.T) {
 		{&exec.Handler{Path: "cat", Dir: "/no/dir"}, "exec: working directory /no/dir: no such file or directory"},
 		{&exec.Handler{Path: "cat", Dir: plain}, "exec: working directory " + plain + ": not a directory"},
 		{&exec.Handler{Path: "cat", Args: []string{"a", "b\x00"}}, "exec: cat: argument 2 has a NUL byte in it"},
-		{&exec.Handler{Path: "cat", Env: []string{"X"}}, `exec: environment: "X" is not KEY=VALUE`},
+		{&exec.Handler{Path: "cat", Env: []string{"=X"}}, `exec: environment: "=X" names no variable; write NAME or NAME=VALUE`},
+		{&exec.Handler{Path: "cat", Env: []string{"A, B"}}, `exec: environment: "A, B" is no name of a variable; each has an entry of its own`},
+		{&exec.Handler{Path: "cat", Env: []string{"LISTEN_FDS=3"}}, "exec: environment: LISTEN_FDS is for the server alone and cannot be given"},
 		{&exec.Handler{Path: "cat", Env: []string{"PROTO=TCP"}}, "exec: environment: PROTO is set for each client and cannot be given"},
 		{&exec.Handler{Path: "cat", Stderr: "nowhere"}, `exec: standard error cannot go to "nowhere", only to log, client, drop or inherit`},
 		{&exec.Handler{Path: "cat", KillGrace: 1e10}, "exec: 10s between TERM and KILL is too long: it must be less than 10s"},
@@ -239,7 +244,7 @@ func TestProgramThatCannotStart(t *testing.T) {
 		what, text, err string
 		remove          bool
 	}{
-		{"interpreter", "#!/no/such/interpreter\n", "the interpreter that its first line names: no such file or directory", false},
+		{"interpreter", "#!/no/such/interpreter\n", "the interpreter /no/such/interpreter that its first line names: no such file or directory", false},
 		{"garbage", "\x00\x01", "exec format error", false},
 		{"gone", "#!/bin/sh\n", "no such file or directory", true},
 	} {

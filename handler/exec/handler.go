@@ -25,8 +25,12 @@ type Handler struct {
 	Args []string
 	// Dir is the program's working directory; default the server's.
 	Dir string
-	// Env are further environment variables, KEY=VALUE, which replace the
-	// server's own. Those that are set for each client cannot be given.
+	// Env are environment variables beside PATH, TZ, LANG, LANGUAGE, LC_*,
+	// HOME, USER, LOGNAME and SHELL, which come from the server's environment
+	// in any case: NAME=VALUE sets one, NAME passes the server's own on, and
+	// PREFIX* all those of the server whose names begin so. Those that are set
+	// for each client, and those that are for the server alone, cannot be
+	// given.
 	Env []string
 	// Stderr is where the program's standard error goes; default the log.
 	Stderr Stderr
@@ -115,7 +119,7 @@ func (h *Handler) resolve() {
 		}
 	}
 	for _, kv := range h.Env {
-		if err := checkEnv(kv); err != nil {
+		if err := CheckEnv(kv); err != nil {
 			bad("environment: %w", err)
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"sync"
+
+	"netserver/proc"
 )
 
 // bufferSize is how much is read from a program at once: half of what a pipe
@@ -45,7 +47,7 @@ func openStderr(to Stderr, out *os.File) (ours *outlet, theirs *os.File, err err
 	case StderrClient:
 		return nil, out, nil
 	case StderrDrop:
-		theirs, err = os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+		theirs, err = proc.Null()
 		return nil, theirs, err
 	case StderrInherit:
 		return nil, os.Stderr, nil

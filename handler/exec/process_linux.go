@@ -14,11 +14,12 @@ type process struct {
 	pidfd int // -1 if the kernel has none
 }
 
-// attr asks for a process group, for KILL when the server dies, and for a
-// descriptor that becomes readable at the program's end.
+// attr asks for a session, and with it a process group and no controlling
+// terminal, for KILL when the server dies, and for a descriptor that becomes
+// readable at the program's end.
 func (s *process) attr() *syscall.SysProcAttr {
 	s.pidfd = -1
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd}
+	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd}
 }
 
 // reap waits for the program's end and takes its status. Up to then its number

@@ -7,7 +7,9 @@ import "syscall"
 // A process is what the system knows of a program beside its number.
 type process struct{}
 
-func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// attr asks for a session, and with it a process group and no controlling
+// terminal.
+func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
 // reap waits for the program's end and takes its status. A signal that is sent
 // at that very moment could in principle reach a new process of that number.

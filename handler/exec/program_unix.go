@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 
+	"netserver/proc"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -35,8 +37,16 @@ func (cmd *command) explain(err error) error {
 	if _, serr := os.Stat(cmd.dir); cmd.dir != "" && serr != nil {
 		return fmt.Errorf("its working directory %s: %w", cmd.dir, err)
 	}
-	if _, serr := os.Stat(cmd.path); serr == nil {
-		return fmt.Errorf("the interpreter that its first line names: %w", err)
+	f, ferr := os.Open(cmd.path)
+	if ferr != nil {
+		return err
+	}
+	defer f.Close()
+	switch name, script := proc.InterpreterOf(f); {
+	case script:
+		return fmt.Errorf("the interpreter %s that its first line names: %w", name, err)
+	case name != "":
+		return fmt.Errorf("%s, which loads its shared libraries: %w", name, err)
 	}
 	return err
 }

@@ -1,0 +1,69 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+
+	"netserver/conf"
+	"netserver/proc"
+)
+
+// What a process that serves clients needs before it has any.
+const (
+	ownDescriptors = 32        // beside its ports
+	ownThreads     = 24        // beside two for each CPU
+	ownAddresses   = 256 << 20 // beside what the supervisor's start took
+)
+
+// room refuses limits that leave no room for the process itself: it would end
+// when it needs a thread or memory, and its clients with it.
+func (p *program) room() error {
+	var errs []error
+	for _, l := range p.conf.Process.Limits {
+		if l.Value < 0 {
+			continue
+		}
+		var least int64
+		var why string
+		switch l.Name {
+		case "nofile":
+			least = int64(len(p.conf.Server.Ports) + ownDescriptors)
+			why = "its ports and its own files"
+		case "as":
+			now, ok := proc.AddressSpace()
+			if !ok {
+				continue
+			}
+			least, why = now+ownAddresses, "the addresses that it reserves, most of which it never uses; max_memory bounds what it uses"
+		case "nproc":
+			least, why = p.threads(l)
+		}
+		if l.Value < least {
+			errs = append(errs, &conf.Problem{
+				Key: "limit_" + l.Name, Err: fmt.Errorf("%d leaves no room for a process that serves clients: it needs at least %d, for %s", l.Value, least, why),
+				Hint: "set more, or leave it out",
+			})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// threads returns the least limit of the user's processes and threads, and
+// warns where programs could take what the server needs of it.
+func (p *program) threads(l proc.Limit) (least int64, why string) {
+	uid, user := os.Geteuid(), "its user"
+	if a := p.conf.identity.Account; a != nil {
+		uid, user = a.UID, "user "+a.User
+	}
+	used, ok := proc.Tasks(uid)
+	if uid == 0 || !ok {
+		return 0, "" // root is not bound by it
+	}
+	least = int64(used + ownThreads + 2*runtime.NumCPU())
+	if n := p.conf.Server.MaxServing; len(p.conf.Program) > 0 && l.Value >= least && l.Value < least+int64(n) {
+		p.warnings = append(p.warnings, fmt.Sprintf("limit_nproc %d is less than the %d that %s needs for %d programs at once (max_servers) and the server's own threads: when it is reached the server may end; set more, or max_servers lower", l.Value, least+int64(n), user, n))
+	}
+	return least, fmt.Sprintf("threads, beside the %d processes and threads that %s has now", used, user)
+}
