@@ -146,7 +146,7 @@ func TestAttackerProgramHasNoTerminal(t *testing.T) {
 // into any terminal that it has open.
 func TestAttackerProgramHasNoTerminalWithoutSupervisor(t *testing.T) {
 	for _, args := range [][]string{{"--exec_pipes", "1"}, {"--exec_pipes", "0"}} {
-		r := startAtTerminal(t, append(append([]string{"--port", "127.0.0.1:0", "--supervisor", "0"}, args...), append([]string{"--"}, attackerFor(t, "terminal")...)...)...)
+		r := startAtTerminal(t, append(append([]string{"--port", "127.0.0.1:0", "--supervisor", "0", "--user", "root"}, args...), append([]string{"--"}, attackerFor(t, "terminal")...)...)...)
 		if did := attackBy(t, r.addr(0)); len(did) > 0 {
 			t.Errorf("the program %s", strings.Join(did, ", "))
 		}
@@ -229,7 +229,7 @@ func startWithDescriptor(t *testing.T, name string, args ...string) *running {
 func TestAttackerHasNoInheritedDescriptor(t *testing.T) {
 	secret := writeFile(t, filepath.Join(t.TempDir(), "secret"), "for root alone\n")
 	program := attackerFor(t, "descriptors")
-	for _, args := range [][]string{{}, {"--supervisor", "0"}, {"--supervisor", "0", "--exec_pipes", "1"}} {
+	for _, args := range [][]string{{}, {"--supervisor", "0", "--user", "root"}, {"--supervisor", "0", "--user", "root", "--exec_pipes", "1"}} {
 		r := startWithDescriptor(t, secret, append(append([]string{"--port", "127.0.0.1:0"}, args...), append([]string{"--"}, program...)...)...)
 		if did := attackBy(t, r.addr(0)); len(did) > 0 {
 			t.Errorf("%q: the program %s", args, strings.Join(did, ", "))
@@ -316,7 +316,7 @@ func TestAttackerHasNotTheServersEnvironment(t *testing.T) {
 	}{
 		{nil, "/nonexistent"},
 		{[]string{"--user", "root"}, "/root"},
-		{[]string{"--supervisor", "0"}, "/root"},
+		{[]string{"--supervisor", "0", "--user", "root"}, "/root"},
 	} {
 		args := append([]string{"-c", `ulimit -Sn 321; exec "$@"`, "sh", os.Args[0], "--port", "127.0.0.1:0",
 			"--exec_env", "DAEMON_TEST_SHOWN", "--exec_env=DAEMON_TEST_SET=a b"}, tc.args...)
