@@ -61,7 +61,7 @@ func TestStartWithWrongIdentity(t *testing.T) {
 	file := writeFile(t, filepath.Join(dir, "file"), "")
 	missing := func(what string) string {
 		if out, err := exec.Command("ldd", os.Args[0]).CombinedOutput(); err == nil && !strings.Contains(string(out), "not a dynamic") {
-			return "does not have the shared libraries" // of this test binary
+			return "which loads the shared libraries" // of this test binary
 		}
 		return what
 	}
