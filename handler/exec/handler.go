@@ -52,6 +52,7 @@ type Handler struct {
 	err      error
 	threads  parent
 	lines    rate // of all clients' standard error in the log
+	ports    ownPorts
 }
 
 // A Stderr is where a program's standard error goes.

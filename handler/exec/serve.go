@@ -37,6 +37,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	s := &session{h: h, c: c, gone: make(chan error, 1), quit: make(chan struct{})}
 	if h.Stderr == "" || h.Stderr == StderrLog {
 		s.log = newLineLog(c, &h.lines)
+		s.log.look = func(line []byte) { h.ports.look(c, line) }
 	}
 	if sock := s.wholeSocket(); sock != nil {
 		return s.serveSocket(ctx, sock)

@@ -21,6 +21,9 @@ const (
 	handlerLines = 200
 )
 
+// firstLines are those in which a program says what it is.
+const firstLines = 5
+
 // A rate allows so many events a second, and a burst of as many.
 type rate struct {
 	mu     sync.Mutex
@@ -51,6 +54,8 @@ func (r *rate) allow() bool {
 type lineLog struct {
 	emit  func(line string)
 	allow func() bool
+	look  func(line []byte) // sees the first lines; nil is nobody
+	seen  int               // lines that it has seen
 
 	line []byte // the start of a line whose end has not come
 	long bool   // the line is longer than maxLine; the rest is skipped
@@ -106,6 +111,10 @@ func (l *lineLog) flush() {
 func (l *lineLog) end() {
 	line, long := l.line, l.long
 	l.line, l.long = l.line[:0], false
+	if l.look != nil && l.seen < firstLines {
+		l.seen++
+		l.look(line)
+	}
 	if !l.allow() {
 		l.lost++
 		return

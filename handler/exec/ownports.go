@@ -1,0 +1,40 @@
+package exec
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"netserver"
+)
+
+// ownPorts notices a program that is a server itself and opens ports of its
+// own for each client, as a program on Net::Server does whose base class is not
+// INET: the first client gets no answer, and the second one's program fails
+// since the port is taken.
+type ownPorts struct {
+	told atomic.Bool // once for each Handler: all clients have the same program
+}
+
+// look looks at one of the first lines of a program's standard error.
+func (o *ownPorts) look(c *netserver.Conn, line []byte) {
+	if o.told.Load() || !opensPorts(line) || o.told.Swap(true) {
+		return
+	}
+	c.Logger().LogAttrs(context.Background(), slog.LevelWarn,
+		"the program is a server that opens ports of its own, for each client, instead of serving the one on its standard input: "+
+			"a program on Net::Server must have Net::Server::INET as its base class, and netserver itself must be given INET",
+		slog.String("line", clean(line[:min(len(line), maxLine)])))
+}
+
+// opensPorts reports whether a line is what Net::Server, or we, begin with:
+// "2026/11/28-18:51:32 Name (type Net::Server::Fork) starting! pid(8478)".
+func opensPorts(line []byte) bool {
+	_, kind, ok := bytes.Cut(line, []byte(" (type "))
+	if !ok {
+		return false
+	}
+	kind, rest, ok := bytes.Cut(kind, []byte(")"))
+	return ok && bytes.HasPrefix(rest, []byte(" starting! pid(")) && !bytes.Equal(kind, []byte("INET")) && !bytes.HasSuffix(kind, []byte("::INET"))
+}
