@@ -18,7 +18,7 @@ func TestProgramWithPortsOfItsOwn(t *testing.T) {
 		"2026/11/28-18:51:32 G (type Net::Server::INET) starting! pid(8478)": 0,
 		"2026/11/28-18:51:32 netserver (type INET) starting! pid(8478)":      0,
 		"an engine (type V8) starting! pid 3":                                0,
-		"(type ": 0,
+		"(type ":                                                             0,
 	} {
 		s := serve(t, sh("echo '"+line+"' >&2"))
 		for range 2 {
