@@ -68,6 +68,22 @@ func TestAttackMessages(t *testing.T) {
 	}
 }
 
+// A job may say why it failed, and nothing else.
+func TestAttackFromJob(t *testing.T) {
+	rooted(t)
+	r := start(t, jobArgs("sleep 1000", "--max_dequeue", "1")...)
+	r.wait("job 1 is started, pid", 1)
+	var pid int
+	if _, err := fmt.Sscanf(r.text()[strings.Index(r.text(), "job 1 is started, pid"):], "job 1 is started, pid %d", &pid); err != nil {
+		t.Fatal(err)
+	}
+	netservertest.Eventually(t, "the job runs its program", func() bool { return len(childrenOf(t, pid)) > 0 })
+	seize(t, pid).link().say(object{"Op": "status", "Status": object{}})
+	r.wait("job 1 (pid "+fmt.Sprint(pid)+") breaks the protocol with the supervisor and is killed: it sent \"status\", which a job may not", 1)
+	r.wait("it broke the protocol", 1)
+	mustDial(t, r.addr(0)).mustAsk(t, "clients are served")
+}
+
 // Messages that this version does not know, and fields, are of a later one.
 func TestLaterWorkerIsUnderstood(t *testing.T) {
 	rooted(t)

@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"bytes"
 	"encoding/json"
+	"unicode"
+	"unicode/utf8"
 
 	"netserver/logs"
 )
@@ -58,12 +61,7 @@ func isText(b []byte) bool {
 // noControl reports whether a terminal would obey nothing in b, which may have
 // UTF-8 in it.
 func noControl(b []byte) bool {
-	for i, c := range b {
-		if c < ' ' || c == 0x7f || c == 0xc2 && i+1 < len(b) && b[i+1] < 0xa0 {
-			return false
-		}
-	}
-	return true
+	return isText(b) || utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
 // appendStreamLine adds a line of a standard stream, as it can be shown where

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -75,7 +77,7 @@ func (h *jsonHandler) WithGroup(name string) slog.Handler {
 func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
 	h.out.mu.Lock()
 	defer h.out.mu.Unlock()
-	b, err := h.encode(ctx, r, maxRecord, nil)
+	b, err := h.encode(ctx, r, maxRecord, escapeUnprintable)
 	if err == nil {
 		_, err = h.out.w.Write(b)
 	}
@@ -189,6 +191,29 @@ func (n *naming) short(s string) string {
 		at--
 	}
 	return s[:at] + cutMark
+}
+
+// escapeUnprintable writes as \uHHHH what slog leaves as it is and a terminal
+// would obey: DEL, the control characters of U+0080 to U+009F, and those that
+// turn the direction of what follows. They stand in strings alone.
+func escapeUnprintable(b []byte) []byte {
+	bad := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
+	if bytes.IndexFunc(b, bad) < 0 {
+		return b
+	}
+	to := make([]byte, 0, len(b)+64)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if hi, lo := utf16.EncodeRune(r); bad(r) && hi != utf8.RuneError {
+			to = appendU(appendU(to, hi), lo)
+		} else if bad(r) {
+			to = appendU(to, r)
+		} else {
+			to = append(to, b[:n]...)
+		}
+		b = b[n:]
+	}
+	return to
 }
 
 func nameLevel(groups []string, a slog.Attr) slog.Attr {
