@@ -204,6 +204,7 @@ func eachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
 		if err == bufio.ErrBufferFull {
 			continue
 		}
+		cut = cut || err != nil && len(line) > max
 		if n := len(line); err == nil && !cut {
 			line = line[:n-1]
 		} else if cut {
