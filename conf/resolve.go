@@ -180,18 +180,25 @@ func (r *resolver) bind(d *def) []Value {
 func (d *def) collapse(entries []Entry) ([]Value, error) {
 	var problems Problems
 	vals := []Value{}
-	for _, e := range entries {
+	// Within a layer the last value of a single key holds, for each name if it
+	// is a map.
+	single := !d.List && d.Pick == nil
+	last := make(map[string]int)
+	for i, e := range entries {
 		if p := d.misfit(e); p != nil {
 			problems.add(p)
 			continue
 		}
-		if !d.List && d.Pick == nil {
-			// Within a layer the last one holds, for each name if it is a map.
-			vals = slices.DeleteFunc(vals, func(v Value) bool {
-				return !d.Map || slices.ContainsFunc(e.Values, func(w Value) bool { return v.Name == w.Name })
-			})
+		for _, v := range e.Values {
+			last[v.Name] = i
 		}
-		vals = append(vals, e.Values...)
+	}
+	for i, e := range entries {
+		for _, v := range e.Values {
+			if !single || last[v.Name] == i {
+				vals = append(vals, v)
+			}
+		}
 	}
 	if d.Pick != nil && len(vals) > 1 {
 		vals = []Value{d.Pick(vals)}
@@ -237,6 +244,10 @@ func (d *def) refused(e Entry) *Problem {
 	return &Problem{Key: d.Name, Origin: e.Origin, Err: fmt.Errorf("%w: %s", ErrRefused, d.Refuse)}
 }
 
+// maxCompared bounds the keys of others that are compared with those of the
+// server: nobody writes more of them.
+const maxCompared = 1000
+
 // unknownKeys deals with the keys that nobody defined.
 func (r *resolver) unknownKeys(res *Result) {
 	how := r.set.Unknown
@@ -244,6 +255,9 @@ func (r *resolver) unknownKeys(res *Result) {
 	for _, e := range r.unknown {
 		if how == RefuseUnknown || how == KeepInFiles && e.Origin.Source != SourceFile {
 			problems.add(r.set.unknownKey(e))
+			if problems.full() {
+				break // to look for the nearest key takes time
+			}
 			continue
 		}
 		res.Leftover = append(res.Leftover, e)
@@ -251,7 +265,7 @@ func (r *resolver) unknownKeys(res *Result) {
 		case warnings.full():
 		case how == WarnUnknown:
 			warnings.add(r.set.unknownKey(e))
-		case e.Origin.Source == SourceFile && r.set.Strict:
+		case e.Origin.Source == SourceFile && r.set.Strict && len(res.Leftover) <= maxCompared:
 			if near := misspelt(e.Key, r.set.names()); near != "" {
 				warnings.add(&Problem{
 					Key: quoteName(e.Key), Origin: e.Origin,

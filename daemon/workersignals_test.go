@@ -16,7 +16,11 @@ import (
 // client who is there goes on, and the next is served.
 func TestWorkerIgnoresTheSupervisorsSignals(t *testing.T) {
 	for _, kind := range []string{"Fork", "PreForkSimple"} {
-		r := start(t, kind, "--port", "127.0.0.1:0", "--max_servers", "4", "--sig_passthrough", "WINCH", "--clients_per_server", "9")
+		args := []string{kind, "--port", "127.0.0.1:0", "--max_servers", "4", "--sig_passthrough", "WINCH"}
+		if kind != "Fork" {
+			args = append(args, "--clients_per_server", "9")
+		}
+		r := start(t, args...)
 		r.serving()
 		addr := r.addr(0)
 		c := mustDial(t, addr)
