@@ -25,6 +25,7 @@ type child struct {
 	leaving bool
 	told    bool // to leave, drain or stop
 	gone    bool
+	epoch   uint64 // the newest whose secret it has; 0 is none
 	// dismissed: it was ended by a signal, and is replaced although it has clients.
 	dismissed bool
 	broke     bool // the protocol, and is killed for it
@@ -84,10 +85,12 @@ func (s *supervisor) spawn(g *generation) error {
 	}
 	in := &initial{
 		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
-		Secret: s.secret, SelfSigned: s.selfSigned,
+		SelfSigned: s.selfSigned,
 		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
 		Follow: g.follows(),
 	}
+	tickets := s.epochs.secrets()
+	in.Secret, in.Past = tickets.Current, tickets.Past
 	lent, err := g.keeper.lend(in)
 	if err != nil {
 		closeFiles(files)
@@ -100,7 +103,7 @@ func (s *supervisor) spawn(g *generation) error {
 		return err
 	}
 	s.nextWorker++
-	w.id = s.nextWorker
+	w.id, w.epoch = s.nextWorker, s.epochs.newest()
 	lent.begin(s, w)
 	g.workers[w] = struct{}{}
 	g.started = w.began
@@ -145,6 +148,8 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 func (s *supervisor) bury(w *child, how string) {
 	g := w.gen
 	w.gone = true
+	w.lent.end()
+	s.outlive(w, how)
 	close(w.outbox)
 	if w.kill != nil {
 		w.kill.Stop()

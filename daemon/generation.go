@@ -102,6 +102,7 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)
+	s.epochs.next(time.Now())
 	s.gens = append(s.gens, g)
 	g.deadline = s.after(startTime, func() { s.startFailed(g, fmt.Errorf("not ready after %v", startTime)) })
 	for range g.scale.min {
@@ -161,6 +162,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 			s.killLater(w, endTime)
 		}
 	}
+	s.handOut() // to those before, whose next workers have the newest secrets
 	logged(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
 	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
 	keep := make(map[string]bool)

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"os"
@@ -34,7 +33,7 @@ type supervisor struct {
 	gens       []*generation      // oldest first
 	jobs       jobList
 	start      func(*generation) error // spawn, but for tests
-	secret     []byte                  // for ticket keys
+	epochs     epochs                  // of ticket keys
 	selfSigned []byte                  // PEM, made when it is first needed
 
 	nextGen, nextWorker int
@@ -57,10 +56,9 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	s := &supervisor{
 		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
 		manager: proc.ManagerOf(v.environ),
-		socks:   make(map[string]*socket), secret: make([]byte, 32), began: time.Now(), past: make(tallies),
+		socks:   make(map[string]*socket), began: time.Now(), past: make(tallies),
 	}
 	s.start = s.spawn
-	rand.Read(s.secret)
 	defer outlivePipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {

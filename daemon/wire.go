@@ -23,6 +23,7 @@ const (
 	opStop     = "stop"     // cut everyone
 	opData     = "data"     // answer to opRead and opLoad
 	opFiles    = "files"    // these were changed: read them again; without any, all
+	opTickets  = "tickets"  // make ticket keys of these secrets from now on
 	opStatus   = "status"   // both ways: how many clients there are
 
 	// from a worker
@@ -65,6 +66,7 @@ type message struct {
 	Pair     *pairAnswer    `json:",omitempty"` // answer to opLoad
 	Dir      bool           `json:",omitempty"` // of opRead: what is in a directory; the answer is a JSON list
 	Fence    string         `json:",omitempty"` // of opReady: what restricts the worker
+	Tickets  *secrets       `json:",omitempty"` // of opTickets
 	// Contents, beside a plan, are of files that it names.
 	Contents map[string][]byte `json:",omitempty"`
 	Ask      *ask              `json:",omitempty"` // see controlwire.go
@@ -80,16 +82,17 @@ type initial struct {
 	Plan       *plan
 	Generation int
 	Worker     int
-	LogForm    string // of the records that go to the first inherited file; see logforms.go
-	Secret     []byte // for ticket keys
-	SelfSigned []byte // PEM: a certificate and its key, or without that if Signer is set
-	Signer     bool   // the last inherited file leads to the private keys, which can sign handshakes
-	SelfKey    uint32 // with Signer: by which the key of SelfSigned is known
-	MaxServing int    // clients in the handler; 0 is what the configuration says
-	MaxClients int    // after so many clients the worker ends; 0 is never
-	Report     bool   // send a status with every change
-	Follow     bool   // the supervisor follows the files of TLS
-	Job        bool   // run a job instead of serving
+	LogForm    string   // of the records that go to the first inherited file; see logforms.go
+	Secret     []byte   // for ticket keys
+	Past       [][]byte // those before, whose tickets may open
+	SelfSigned []byte   // PEM: a certificate and its key, or without that if Signer is set
+	Signer     bool     // the last inherited file leads to the private keys, which can sign handshakes
+	SelfKey    uint32   // with Signer: by which the key of SelfSigned is known
+	MaxServing int      // clients in the handler; 0 is what the configuration says
+	MaxClients int      // after so many clients the worker ends; 0 is never
+	Report     bool     // send a status with every change
+	Follow     bool     // the supervisor follows the files of TLS
+	Job        bool     // run a job instead of serving
 }
 
 // leave says who may stay.

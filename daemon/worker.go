@@ -213,6 +213,7 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 		return err
 	}
 	w.p.exit = w.askExit
+	w.renewTickets(&secrets{Current: w.init.Secret, Past: w.init.Past})
 	s := w.p.server
 	s.Log = w.log
 	s.Handler = &counted{w: w, Handler: s.Handler}
@@ -387,6 +388,8 @@ func (w *worker) carryOut(c command) {
 		w.p.server.Close()
 	case opFiles:
 		go w.reloadFiles(c.Paths)
+	case opTickets:
+		w.renewTickets(c.Tickets)
 	case opStatus:
 		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
 	case opAsk:

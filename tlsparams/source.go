@@ -59,7 +59,10 @@ func (p Params) Source(where string, loopback bool) (*Source, error) {
 // to is gone.
 func (p Params) Open(env Env) (*Source, error) {
 	s := &Source{p: p, env: env, changed: make(chan struct{}), replaced: make(chan struct{}, 1)}
-	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey, Secret: env.TicketSecret}
+	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey}
+	if env.TicketSecret != nil {
+		s.tickets.SetSecrets(env.TicketSecret)
+	}
 	if err := errors.Join(s.checkProtocol(), s.checkTickets(), s.checkPasswords()); err != nil {
 		return nil, err
 	}

@@ -97,3 +97,48 @@ func TestTicketKeysAreReadAgain(t *testing.T) {
 		t.Error("a broken key file takes the keys away:", err)
 	}
 }
+
+// TestTicketsOfThePast: who has a secret of before, and so can read and make
+// its tickets, comes in as nobody with a certificate, and reads no TLS 1.2.
+func TestTicketsOfThePast(t *testing.T) {
+	ca := newCA(t, "ca")
+	caFile := "SSL_ca_file=" + writeFile(t, t.TempDir(), "ca.pem", certPEM(ca.cert))
+	ann := ca.person(t, "ann", nil)
+	first, second, third := []byte("first secret"), []byte("second secret"), []byte("third secret")
+	for name, c := range map[string]struct {
+		version uint16
+		args    []string
+		past    [][]byte
+		resumes bool
+	}{
+		"TLS 1.3":               {tls.VersionTLS13, nil, [][]byte{second, first}, true},
+		"TLS 1.3, forgotten":    {tls.VersionTLS13, nil, [][]byte{second}, false},
+		"TLS 1.2":               {tls.VersionTLS12, nil, [][]byte{second, first}, false},
+		"certificate":           {tls.VersionTLS13, []string{"SSL_verify_mode=3", caFile}, [][]byte{second, first}, false},
+		"certificate, optional": {tls.VersionTLS13, []string{"SSL_verify_mode=1", caFile}, [][]byte{second, first}, false},
+		"certificate, TLS 1.2":  {tls.VersionTLS12, []string{"SSL_verify_mode=3", caFile}, [][]byte{second, first}, false},
+	} {
+		s := open(t, Env{Loopback: true, TicketSecret: first}, c.args...)
+		cfg := ann.config()
+		cfg.MinVersion, cfg.MaxVersion = c.version, c.version
+		cfg.ClientSessionCache = oneTicket{&[1]*tls.ClientSessionState{}}
+		resumed := func() bool {
+			srv, _, err := shake(t, s, cfg)
+			if err != nil {
+				t.Fatal(name, err)
+			}
+			return srv.DidResume
+		}
+		if resumed() || !resumed() {
+			t.Errorf("%s: does not resume in its own time", name)
+		}
+		s.RenewTicketSecret(second, second) // of another who gave his own
+		s.RenewTicketSecret(first, third, c.past...)
+		if got := resumed(); got != c.resumes {
+			t.Errorf("%s: resumed %v", name, got)
+		}
+		if !resumed() {
+			t.Errorf("%s: the new ticket does not resume", name)
+		}
+	}
+}

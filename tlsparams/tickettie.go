@@ -1,6 +1,7 @@
 package tlsparams
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
@@ -52,7 +53,7 @@ func (g *generation) tieTickets(c *tls.Config, st *site) {
 		if _, ok := g.certs.find(cs.ServerName, nil); !ok && cs.ServerName != "" {
 			return nil, nil // the name is gone: no session may outlive it
 		}
-		plain := s.tickets.Open(ticket, s.binding(st, cs.ServerName), s.env.now())
+		plain := s.tickets.Open(ticket, s.binding(st, cs.ServerName), s.env.now(), st.takesPast(cs.Version))
 		if plain == nil {
 			return nil, nil
 		}
@@ -83,6 +84,26 @@ func noTicket(version uint16) ([]byte, error) {
 	t := make([]byte, 32)
 	rand.Read(t)
 	return t, nil
+}
+
+// takesPast reports whether tickets of secrets of the past open in a handshake
+// of that version. Who may still have such a secret, a serving process that has
+// ended, could make a ticket that says whose certificate its client has shown;
+// and could read what TLS 1.2 says after resumption. Without certificates, and
+// with TLS 1.3, where each resumption agrees on a new key, neither is so.
+func (st *site) takesPast(version uint16) bool {
+	return st.mode() == VerifyNone && version >= tls.VersionTLS13
+}
+
+// RenewTicketSecret replaces the secret that was Env.TicketSecret when the
+// Source was made, if it was from. Tickets are sealed with keys made from
+// current. Those of past are opened only where that gains nobody who has one of
+// these secrets anything: in TLS 1.3, for clients who are asked for no
+// certificate.
+func (s *Source) RenewTicketSecret(from, current []byte, past ...[]byte) {
+	if s.env.TicketSecret != nil && bytes.Equal(from, s.env.TicketSecret) {
+		s.tickets.SetSecrets(current, past...)
+	}
 }
 
 // loadTicketKeys reads the key files; the first key of the first one seals.

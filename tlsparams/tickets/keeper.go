@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -44,11 +43,11 @@ type Lookup func(name []byte) (key, current []byte, err error)
 type Keeper struct {
 	Life   time.Duration // of a ticket; 0 means a day
 	Lookup Lookup        // if set, the only source of keys
-	Secret []byte        // if set, keys are derived from it and the time, the same in every process that has it
 
-	mu    sync.RWMutex
-	files []key // from SetKeys; the first seals
-	own   []key // newest first
+	mu      sync.RWMutex
+	files   []key     // from SetKeys; the first seals
+	own     []key     // newest first
+	secrets []*secret // from SetSecrets; the first seals
 }
 
 // LogValue hides the keys.
@@ -113,8 +112,9 @@ func (k *Keeper) Seal(plain, binding []byte, now time.Time) ([]byte, error) {
 }
 
 // Open returns what was sealed, or nil if the ticket is not from here, too
-// old, damaged, or was sealed with another binding.
-func (k *Keeper) Open(ticket, binding []byte, now time.Time) []byte {
+// old, damaged, or was sealed with another binding. Past allows keys of the
+// secrets of the past.
+func (k *Keeper) Open(ticket, binding []byte, now time.Time, past bool) []byte {
 	if len(ticket) < headSize+chacha20poly1305.Overhead {
 		return nil
 	}
@@ -122,7 +122,7 @@ func (k *Keeper) Open(ticket, binding []byte, now time.Time) []byte {
 	if age > k.life() || age < -clockSkew {
 		return nil
 	}
-	found, ok := k.find(ticket[:NameSize], now)
+	found, ok := k.find(ticket[:NameSize], now, past)
 	if !ok {
 		return nil
 	}
@@ -155,8 +155,9 @@ func (k *Keeper) current(now time.Time) (key, error) {
 		k.mu.RLock()
 		defer k.mu.RUnlock()
 		return k.files[0], nil
-	case k.Secret != nil:
-		return k.atEpoch(k.epoch(now))
+	}
+	if list := k.derived(false); len(list) > 0 {
+		return list[0].at(k.epoch(now))
 	}
 	return k.rotate(now), nil
 }
@@ -177,23 +178,21 @@ func (k *Keeper) hasFiles() bool {
 	return len(k.files) > 0
 }
 
-func (k *Keeper) find(name []byte, now time.Time) (key, bool) {
-	switch {
-	case k.Lookup != nil:
+func (k *Keeper) find(name []byte, now time.Time, past bool) (key, bool) {
+	if k.Lookup != nil {
 		raw, _, err := k.Lookup(slices.Clone(name))
 		if err != nil || raw == nil {
 			return key{}, false
 		}
 		found, err := given(raw, name)
 		return found, err == nil
-	case k.Secret != nil && !k.hasFiles():
-		e := k.epoch(now)
-		for n := e + 1; n+3 >= e; n-- { // the clocks of machines differ; a ticket is valid for two epochs
-			if c, err := k.atEpoch(n); err == nil && string(c.name[:]) == string(name) {
+	}
+	if !k.hasFiles() {
+		for _, s := range k.derived(past) {
+			if c, ok := s.find(name, k.epoch(now)); ok {
 				return c, true
 			}
 		}
-		return key{}, false
 	}
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -209,10 +208,6 @@ func (k *Keeper) find(name []byte, now time.Time) (key, bool) {
 
 func (k *Keeper) epoch(now time.Time) int64 {
 	return now.Unix() / max(1, int64(k.life()/(2*time.Second)))
-}
-
-func (k *Keeper) atEpoch(n int64) (key, error) {
-	return derive(k.Secret, "netserver ticket key epoch "+strconv.FormatInt(n, 10))
 }
 
 // rotate returns the newest key of its own, making one if it is due.

@@ -13,6 +13,12 @@ import (
 
 var t0 = time.Unix(1_700_000_000, 0)
 
+func withSecret(secret string, life time.Duration) *Keeper {
+	k := &Keeper{Life: life}
+	k.SetSecrets([]byte(secret))
+	return k
+}
+
 func seal(t *testing.T, k *Keeper, now time.Time) []byte {
 	t.Helper()
 	ticket, err := k.Seal([]byte("session"), []byte("binding"), now)
@@ -23,7 +29,7 @@ func seal(t *testing.T, k *Keeper, now time.Time) []byte {
 }
 
 func TestTicketsLiveAsStated(t *testing.T) {
-	for name, k := range map[string]*Keeper{"own": {Life: time.Hour}, "secret": {Life: time.Hour, Secret: []byte("shared")}} {
+	for name, k := range map[string]*Keeper{"own": {Life: time.Hour}, "secret": withSecret("shared", time.Hour)} {
 		names := map[string]bool{}
 		for at := time.Duration(0); at < 5*time.Hour; at += 7 * time.Minute {
 			ticket := seal(t, k, t0.Add(at))
@@ -33,11 +39,11 @@ func TestTicketsLiveAsStated(t *testing.T) {
 				if age > 0 {
 					seal(t, k, t0.Add(at+age))
 				}
-				if string(k.Open(ticket, []byte("binding"), t0.Add(at+age))) != "session" {
+				if string(k.Open(ticket, []byte("binding"), t0.Add(at+age), false)) != "session" {
 					t.Fatalf("%s: a ticket of %v is dead at %v", name, at, age)
 				}
 			}
-			if k.Open(ticket, []byte("binding"), t0.Add(at+61*time.Minute)) != nil {
+			if k.Open(ticket, []byte("binding"), t0.Add(at+61*time.Minute), false) != nil {
 				t.Fatalf("%s: a ticket lives beyond its life", name)
 			}
 		}
@@ -50,22 +56,22 @@ func TestTicketsLiveAsStated(t *testing.T) {
 func TestOnlyUntouchedTicketsOpen(t *testing.T) {
 	k := &Keeper{}
 	ticket := seal(t, k, t0)
-	if k.Open(ticket, []byte("other binding"), t0) != nil {
+	if k.Open(ticket, []byte("other binding"), t0, false) != nil {
 		t.Error("opens under another binding")
 	}
 	for i := range ticket {
 		bad := bytes.Clone(ticket)
 		bad[i] ^= 1
-		if k.Open(bad, []byte("binding"), t0) != nil {
+		if k.Open(bad, []byte("binding"), t0, false) != nil {
 			t.Errorf("opens with byte %d changed", i)
 		}
 	}
 	for n := range ticket {
-		if k.Open(ticket[:n], []byte("binding"), t0) != nil {
+		if k.Open(ticket[:n], []byte("binding"), t0, false) != nil {
 			t.Errorf("opens cut to %d", n)
 		}
 	}
-	if (&Keeper{}).Open(ticket, []byte("binding"), t0) != nil {
+	if (&Keeper{}).Open(ticket, []byte("binding"), t0, false) != nil {
 		t.Error("another keeper opens it")
 	}
 }
@@ -85,7 +91,7 @@ func TestMachinesShareAFile(t *testing.T) {
 	a, b := &Keeper{}, &Keeper{}
 	check := func(step string) {
 		for _, p := range [][2]*Keeper{{a, b}, {b, a}} {
-			if p[1].Open(seal(t, p[0], t0), []byte("binding"), t0) == nil {
+			if p[1].Open(seal(t, p[0], t0), []byte("binding"), t0, false) == nil {
 				t.Error(step, "a ticket of the other machine does not open")
 			}
 		}
@@ -112,7 +118,7 @@ func TestLookup(t *testing.T) {
 		return nil, name, nil
 	}}
 	ticket := seal(t, k, t0)
-	if !bytes.Equal(ticket[:NameSize], name) || k.Open(ticket, []byte("binding"), t0) == nil {
+	if !bytes.Equal(ticket[:NameSize], name) || k.Open(ticket, []byte("binding"), t0, false) == nil {
 		t.Error("the function's key is not used")
 	}
 	bad := &Keeper{Lookup: func([]byte) ([]byte, []byte, error) { return key[:5], name, nil }}
@@ -121,8 +127,41 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestSecretsOfThePast open only where that is allowed, and seal nothing.
+func TestSecretsOfThePast(t *testing.T) {
+	k, binding := &Keeper{}, []byte("binding")
+	old := seal(t, withSecret("first", 0), t0)
+	k.SetSecrets([]byte("second"), []byte("zeroth"), []byte("first"))
+	if k.Open(old, binding, t0, false) != nil {
+		t.Error("a ticket of the past opens")
+	}
+	if string(k.Open(old, binding, t0, true)) != "session" {
+		t.Error("a ticket of the past does not open where it may")
+	}
+	now := seal(t, k, t0)
+	if withSecret("second", 0).Open(now, binding, t0, false) == nil || withSecret("first", 0).Open(now, binding, t0, true) != nil {
+		t.Error("sealed with another secret than the current one")
+	}
+	k.SetSecrets([]byte("third"))
+	if k.Open(old, binding, t0, true) != nil || k.Open(now, binding, t0, true) != nil {
+		t.Error("a ticket opens whose secret is gone")
+	}
+}
+
+// TestFewKeysAreKept however long a Keeper lives.
+func TestFewKeysAreKept(t *testing.T) {
+	k := withSecret("x", time.Hour)
+	for i := range 100 {
+		now := t0.Add(time.Duration(i) * time.Hour)
+		k.Open(seal(t, k, now), []byte("binding"), now, true)
+		if n := len(k.secrets[0].keys); n > 11 {
+			t.Fatalf("%d keys", n)
+		}
+	}
+}
+
 func TestKeysAreHidden(t *testing.T) {
-	k := &Keeper{Secret: []byte("hunter2")}
+	k := withSecret("hunter2", 0)
 	seal(t, k, t0)
 	for _, f := range []string{"%v", "%+v", "%#v", "%s"} {
 		if s := fmt.Sprintf(f, k); strings.Contains(s, "hunter2") || strings.Contains(s, "104") {
@@ -148,7 +187,7 @@ func FuzzParseKeys(f *testing.F) {
 }
 
 func FuzzOpen(f *testing.F) {
-	k := &Keeper{Secret: []byte("x")}
+	k := withSecret("x", 0)
 	f.Add([]byte{1}, 100)
 	f.Add([]byte{0, 0x80}, 24)
 	f.Fuzz(func(t *testing.T, noise []byte, size int) {
@@ -160,7 +199,7 @@ func FuzzOpen(f *testing.F) {
 		for i := range min(len(noise), len(bad)) {
 			bad[i] ^= noise[i]
 		}
-		if k.Open(bad, nil, t0) != nil && !bytes.Equal(bad, ticket) {
+		if k.Open(bad, nil, t0, false) != nil && !bytes.Equal(bad, ticket) {
 			t.Fatal("forged")
 		}
 	})
@@ -171,6 +210,6 @@ func BenchmarkSealAndOpen(b *testing.B) {
 	plain, binding := make([]byte, 300), make([]byte, 32)
 	for b.Loop() {
 		ticket, _ := k.Seal(plain, binding, t0)
-		k.Open(ticket, binding, t0)
+		k.Open(ticket, binding, t0, false)
 	}
 }
