@@ -90,6 +90,9 @@ func (s *supervisor) handOut() {
 			continue
 		}
 		for w := range g.workers {
+			if w.leaving {
+				continue
+			}
 			w.epoch = s.epochs.newest()
 			w.tell(message{Op: opTickets, Tickets: s.epochs.secrets()})
 		}
@@ -99,7 +102,7 @@ func (s *supervisor) handOut() {
 // inOrder reports whether a worker ended as it was told to, or after as many
 // clients as it was to have. how is "" if nothing else is wrong.
 func (w *child) inOrder(how string) bool {
-	return how == "" && len(w.reason) == 0 && (w.told || w.leaving && w.gen.scale.requests > 0)
+	return how == "" && len(w.reason) == 0 && (w.told || w.leaving && !w.dismissed && w.gen.scale.requests > 0)
 }
 
 // outlive sees to it that a worker's secrets are of no use when it has ended:
