@@ -3,27 +3,38 @@ package daemon
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
+	"netserver/tlsparams"
 	"netserver/tlsparams/certfile"
 )
 
-// allowed is the files that the workers of a generation may have read for
-// them.
+// allowed is what the workers of a generation may have read for them.
 type allowed struct {
-	files, dirs []string
-	contents    map[string][]byte   // as they were found good
-	uid         func() (int, []int) // of the workers, and their groups; -1 is our own
+	*tlsparams.Handout
+	contents map[string][]byte   // of files, as they were found good
+	uid      func() (int, []int) // of the workers, and their groups; -1 is our own
 }
 
-func allowedFiles(g *generation) *allowed {
-	return &allowed{files: g.plan.Files, dirs: g.plan.Dirs, contents: g.contents, uid: func() (int, []int) {
-		if a := g.conf.identity.Account; a != nil {
+// newAllowed returns what the ports of a plan name.
+func newAllowed(c *Config, pl *plan, contents map[string][]byte) (*allowed, error) {
+	a := &allowed{Handout: &tlsparams.Handout{NoKeys: pl.Isolate}, contents: contents, uid: func() (int, []int) {
+		if a := c.identity.Account; a != nil {
 			return a.UID, a.Groups
 		}
 		return -1, nil
 	}}
+	a.Add(c.Server.TLS)
+	for _, r := range pl.Ports {
+		params, err := c.Server.TLS.With(r.Spec.Params)
+		if err != nil {
+			return nil, err
+		}
+		a.Add(params)
+	}
+	return a, nil
 }
 
 // read reads a file for a worker. A file in a directory that the worker could
@@ -31,26 +42,51 @@ func allowedFiles(g *generation) *allowed {
 // any other file. Unless it is to be fresh, it is as it was checked.
 func (a *allowed) read(path string, fresh bool) ([]byte, error) {
 	path = filepath.Clean(path)
-	if data, ok := a.contents[path]; ok && !fresh {
-		return data, nil
-	}
-	if !slices.Contains(a.files, path) && !a.inDirs(path) || a.own(path) {
+	if !a.Names(path) {
 		return nil, errors.New(ownWay)
 	}
-	return readFile(path)
+	data, ok := a.contents[path]
+	if !ok || fresh {
+		if a.own(path) {
+			return nil, errors.New(ownWay)
+		}
+		var err error
+		if data, err = certfile.Read(certfile.RoleCert, path); err != nil {
+			return nil, toWorker(err)
+		}
+	}
+	data, err := a.File(path, data)
+	if err != nil {
+		return nil, errors.New(unusable + err.Error())
+	}
+	return data, nil
 }
 
-// list returns what is in a directory, as JSON.
+// toWorker is an error of reading a file in the form that failure and readFile
+// understand.
+func toWorker(err error) error {
+	var fe *certfile.Error
+	if errors.As(err, &fe) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		return errors.New(unusable + fe.Reason)
+	}
+	return err
+}
+
+// unusable begins the answer about a file that cannot be given, before the
+// reason, which follows the file's name.
+const unusable = "the file "
+
+// list returns what is looked for in a directory, as JSON.
 func (a *allowed) list(dir string) ([]byte, error) {
 	dir = filepath.Clean(dir)
-	if !a.inDirs(dir) || a.own(filepath.Join(dir, "x")) {
+	if !a.Lists(dir) || a.own(filepath.Join(dir, "x")) {
 		return nil, errors.New(ownWay)
 	}
 	entries, err := certfile.List(dir)
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(entries)
+	return json.Marshal(a.Entries(dir, entries))
 }
 
 func (a *allowed) answer(m message) ([]byte, error) {
@@ -60,17 +96,22 @@ func (a *allowed) answer(m message) ([]byte, error) {
 	return a.read(m.Path, m.Fresh)
 }
 
-// inDirs reports whether path is one of the directories or below one.
-func (a *allowed) inDirs(path string) bool {
-	return slices.ContainsFunc(a.dirs, func(d string) bool {
-		rel, err := filepath.Rel(d, path)
-		return err == nil && filepath.IsLocal(rel)
-	})
-}
-
 // own reports whether a worker is to reach for path itself: it is who we are,
 // or could put something else there.
 func (a *allowed) own(path string) bool {
 	uid, gids := a.uid()
 	return uid == -1 || ownerMayPlant(path, uid, gids)
+}
+
+// readKey reads a file that is for the supervisor alone. Unless it is to be
+// fresh, it is as it was checked.
+func (a *allowed) readKey(path string, fresh bool) ([]byte, error) {
+	path = filepath.Clean(path)
+	if data, ok := a.contents[path]; ok && !fresh {
+		return slices.Clone(data), nil // it is overwritten after use
+	}
+	if uid, gids := a.uid(); uid != -1 && ownerMayPlant(path, uid, gids) {
+		return nil, &certfile.Error{File: path, Reason: "is in a directory that the serving processes may write to, so that it may be of their making; with key_isolation it is not read"}
+	}
+	return certfile.Read(certfile.RoleCert, path)
 }

@@ -107,7 +107,7 @@ func (s *supervisor) spawn(g *generation) error {
 	lent.begin(s, w)
 	g.workers[w] = struct{}{}
 	g.started = w.began
-	go s.attend(w, allowedFiles(g))
+	go s.attend(w, g.allowed)
 	return nil
 }
 

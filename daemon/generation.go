@@ -15,16 +15,15 @@ import (
 
 // A generation is the workers of one configuration and one program file.
 type generation struct {
-	id     int
-	plan   *plan
-	conf   *Config
-	keys   []string // of its sockets
-	binary *proc.Binary
-	// contents are of files of TLS, as they were found good.
-	contents map[string][]byte
-	keeper   *keeper // of the private keys; nil if the workers read them themselves
-	scale    scale
-	workers  map[*child]struct{}
+	id      int
+	plan    *plan
+	conf    *Config
+	keys    []string // of its sockets
+	binary  *proc.Binary
+	allowed *allowed // files that workers may have read
+	keeper  *keeper  // of the private keys; nil if the workers read them themselves
+	scale   scale
+	workers map[*child]struct{}
 
 	fence string // what restricts the workers, in their own words
 
@@ -75,7 +74,12 @@ func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents ma
 // beginWith is begin with a program file, which it closes if it fails.
 func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
-	keeper, err := s.newKeeper(c, pl, contents)
+	may, err := newAllowed(c, pl, contents)
+	if err != nil {
+		binary.Close()
+		return err
+	}
+	keeper, err := s.newKeeper(c, pl, may)
 	if err != nil {
 		binary.Close()
 		return err
@@ -98,7 +102,7 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 	sc, _ := c.scale()
 	s.nextGen++
 	g := &generation{
-		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, contents: contents, keeper: keeper, scale: sc,
+		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, allowed: may, keeper: keeper, scale: sc,
 		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)

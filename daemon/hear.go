@@ -48,9 +48,6 @@ func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 		switch m.Op {
 		case opRead:
 			data, err := allowed.answer(m)
-			if !m.Dir {
-				data, err = w.gen.keeper.withhold(m.Path, data, err)
-			}
 			files.waitFor(len(data) + minFileCost)
 			return send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)})
 		case opLoad:

@@ -6,8 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"path/filepath"
-	"slices"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -25,11 +25,11 @@ type keeper struct {
 	server  *signer.Server
 	allowed *allowed
 	ports   []keptPort
-	secrets []string // files of which workers get nothing
-	threads bool     // a thread waits for each worker
+	threads bool // a thread waits for each worker
 
 	mu    sync.Mutex // one pair is read at a time
-	pairs map[certfile.Files]*kept
+	pairs map[pairKey]*kept
+	sweep int // of how many pairs those are dropped whose files are gone
 
 	self   []byte // PEM of the certificate made in memory
 	selfID uint32
@@ -42,16 +42,35 @@ type keptPort struct {
 	changed        bool               // the program's own code may change the versions of TLS
 }
 
+// A pairKey names a pair of files, as they are now or as they were checked.
+type pairKey struct {
+	certfile.Files
+	fresh bool
+}
+
 // A kept is what was read last of a pair of files.
 type kept struct {
 	digest [32]byte
 	chain  [][]byte
 	ids    []uint32 // of its keys, the newest last
+
+	failed   error // of the contents with that digest
+	failedOf [32]byte
+	failedAt time.Time
 }
 
-// keptKeys is how many keys of one pair of files stay open: those before the
-// newest are for workers that are not there yet.
-const keptKeys = 4
+const (
+	// keptKeys is how many keys of one pair of files stay open: those before
+	// the newest are for workers that are not there yet.
+	keptKeys = 4
+	// keptPairs is how many pairs may be there before those are looked for
+	// whose files are gone.
+	keptPairs = 256
+	// failKeep is for how long a pair that is no good is not tried again
+	// unless its files have changed: it may take a second's work to find
+	// that out, and a worker can ask at any rate.
+	failKeep = 500 * time.Millisecond
+)
 
 // maxThreads is for how many workers a thread each waits, which saves the
 // wake-ups of other threads.
@@ -59,11 +78,11 @@ const maxThreads = 16
 
 // newKeeper returns the keeper of what is to be a generation, or nil if its
 // workers read keys themselves.
-func (s *supervisor) newKeeper(c *Config, pl *plan, contents map[string][]byte) (*keeper, error) {
+func (s *supervisor) newKeeper(c *Config, pl *plan, may *allowed) (*keeper, error) {
 	if !pl.Isolate {
 		return nil, nil
 	}
-	k := &keeper{allowed: allowedFiles(&generation{conf: c, plan: pl, contents: contents}), pairs: make(map[certfile.Files]*kept)}
+	k := &keeper{allowed: may, pairs: make(map[pairKey]*kept)}
 	k.server = signer.New(&k.ring, c.Process.SignRate)
 	sc, _ := c.scale()
 	k.threads = max(sc.min, sc.max) <= maxThreads
@@ -109,9 +128,6 @@ func (k *keeper) addPort(s *supervisor, params tlsparams.Params, spec port.Spec)
 		}
 	}
 	k.ports = append(k.ports, p)
-	for _, f := range params.Secrets() {
-		k.secrets = append(k.secrets, filepath.Clean(f))
-	}
 }
 
 // addSelf takes the key of the certificate made in memory.
@@ -190,7 +206,8 @@ func (k *keeper) read(f certfile.Files, fresh bool) (kept, error) {
 }
 
 func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) {
-	c := k.pairs[f]
+	at := pairKey{f, fresh}
+	c := k.pairs[at]
 	if c == nil {
 		c = &kept{}
 	}
@@ -198,10 +215,24 @@ func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) 
 	if fresh {
 		load = p.fresh
 	}
-	pair, digest, err := load(f, c.digest)
-	if err != nil || pair == nil {
-		return *c, err
+	have, knownBad := c.digest, c.failed != nil && time.Since(c.failedAt) < failKeep
+	if knownBad {
+		have = c.failedOf
 	}
+	pair, digest, err := load(f, have)
+	switch {
+	case err != nil:
+		if digest != have { // it could be read
+			c.failed, c.failedOf, c.failedAt = err, digest, time.Now()
+			k.keep(at, c)
+		}
+		return *c, err
+	case pair == nil && knownBad:
+		return *c, c.failed
+	case pair == nil:
+		return *c, nil
+	}
+	c.failed = nil
 	id, err := k.ring.Add(pair.Key, k.useFor(func(p keptPort) bool { return p.params.Names(f) }))
 	if err != nil {
 		return *c, err
@@ -212,8 +243,27 @@ func (k *keeper) readAs(p keptPort, f certfile.Files, fresh bool) (kept, error) 
 		k.ring.Drop(c.ids[0])
 		c.ids = c.ids[1:]
 	}
-	k.pairs[f] = c
+	k.keep(at, c)
 	return *c, nil
+}
+
+// keep keeps what was read of a pair. Certificates come and go in a directory:
+// now and then those are dropped whose files are gone.
+func (k *keeper) keep(at pairKey, c *kept) {
+	k.pairs[at] = c
+	if len(k.pairs) <= max(k.sweep, keptPairs) {
+		return
+	}
+	for old, c := range k.pairs {
+		if _, err := os.Lstat(old.Cert); old == at || !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for _, id := range c.ids {
+			k.ring.Drop(id)
+		}
+		delete(k.pairs, old)
+	}
+	k.sweep = 2 * len(k.pairs)
 }
 
 // useFor returns what the ports that show a certificate need its key for.
@@ -231,40 +281,6 @@ func (k *keeper) useFor(shows func(keptPort) bool) signer.Use {
 		}
 	}
 	return u
-}
-
-// withhold takes private keys out of what a worker is given. A nil keeper
-// takes nothing.
-func (k *keeper) withhold(path string, data []byte, err error) ([]byte, error) {
-	if k == nil || err != nil {
-		return data, err
-	}
-	if slices.Contains(k.secrets, filepath.Clean(path)) {
-		return nil, errWithheld
-	}
-	rest, err := certfile.WithoutKeys(data)
-	switch {
-	case errors.Is(err, certfile.ErrKey):
-		return nil, errWithheld
-	case err != nil:
-		return nil, fmt.Errorf("it %w", err)
-	}
-	return rest, nil
-}
-
-var errWithheld = errors.New("it holds a private key, or a password, which stays in the supervisor (key_isolation)")
-
-// readKey reads a file that is for the supervisor alone. Unless it is to be
-// fresh, it is as it was checked.
-func (a *allowed) readKey(path string, fresh bool) ([]byte, error) {
-	path = filepath.Clean(path)
-	if data, ok := a.contents[path]; ok && !fresh {
-		return slices.Clone(data), nil // it is overwritten after use
-	}
-	if uid, gids := a.uid(); uid != -1 && ownerMayPlant(path, uid, gids) {
-		return nil, &certfile.Error{File: path, Reason: "is in a directory that the serving processes may write to, so that it may be of their making; with key_isolation it is not read"}
-	}
-	return certfile.Read(certfile.RoleCert, path)
 }
 
 // signatures describes what the keys of a generation were asked for.

@@ -2,13 +2,12 @@ package daemon
 
 import (
 	"bytes"
-	"crypto/x509"
-	"encoding/pem"
-	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"netserver/conf"
 	"netserver/netservertest"
@@ -24,7 +23,11 @@ func testKeeper(t *testing.T, params tlsparams.Params) *keeper {
 	c := &Config{}
 	c.Server.TLS = params
 	pl := &plan{Isolate: true, Ports: []sock.Request{{Network: "tcp", Spec: port.Spec{Host: "127.0.0.1", Port: "1", Proto: port.SSL, IPv: "4", Params: conf.Values{}}}}}
-	k, err := (&supervisor{v: &invocation{}}).newKeeper(c, pl, nil)
+	may, err := newAllowed(c, pl, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := (&supervisor{v: &invocation{}}).newKeeper(c, pl, may)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,48 +91,97 @@ func TestKeeperGivesWhatIsNamed(t *testing.T) {
 	}
 }
 
-// TestKeeperWithholds: of files that workers may have read, they get no key.
-func TestKeeperWithholds(t *testing.T) {
+// TestKeeperOfADirectory: a worker that asks for a pair in every way of writing
+// its name does not fill the keeper; what is gone is dropped; files that are no
+// good are not tried again and again.
+func TestKeeperOfADirectory(t *testing.T) {
+	dir := t.TempDir()
 	p := netservertest.CA(t).Issue(t, netservertest.Leaf{})
 	cert, _ := os.ReadFile(p.CertFile)
 	key, _ := os.ReadFile(p.KeyFile)
-	block, _ := pem.Decode(key)
-	certBlock, _ := pem.Decode(cert)
-	k := testKeeper(t, tlsparams.Params{CertFile: "/c", KeyFile: "/k", PasswdFile: "/p"})
-	for _, secret := range []string{"/k", "/p", "/x/../k"} {
-		if _, err := k.withhold(secret, cert, nil); !errors.Is(err, errWithheld) {
-			t.Errorf("%s: %v", secret, err)
+	write := func(name string, data []byte) certfile.Files {
+		f := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
+			t.Fatal(err)
 		}
+		if err := os.WriteFile(f, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return certfile.Files{Cert: f}
 	}
-	for name, data := range map[string][]byte{
-		"key behind": append(bytes.Clone(cert), key...), "key before": append(bytes.Clone(key), cert...),
+	both := append(bytes.Clone(cert), key...)
+	k := testKeeper(t, tlsparams.Params{CertDir: dir})
+	good := write("a.pem", both)
+	for _, name := range []string{"text.txt", ".hidden.pem", "sub/x.pem", "sub/sub/fullchain.pem", ".sub/tls.crt", "a.pem.bak"} {
+		write(name, both)
+	}
+	for _, bad := range []certfile.Files{
+		{Cert: dir + "/./a.pem"}, {Cert: dir + "//a.pem"}, {Cert: dir + "/x/../a.pem"}, {Cert: dir + "/a.pem/"}, {Cert: "./" + dir + "/a.pem"},
+		{Cert: dir + "/text.txt"}, {Cert: dir + "/.hidden.pem"}, {Cert: dir + "/sub/x.pem"}, {Cert: dir + "/sub/sub/fullchain.pem"}, {Cert: dir + "/a.pem.bak"},
+		{Cert: dir + "/.sub/tls.crt", Key: dir + "/.sub/tls.key"}, {Cert: good.Cert, Key: dir + "/b.key"}, {Cert: good.Cert, Key: dir + "/./a.key"},
+		{Cert: dir + "/../" + filepath.Base(dir) + "/a.pem"}, {Cert: dir}, {Cert: filepath.Dir(dir) + "/a.pem"},
 	} {
-		got, err := k.withhold("/ca", data, nil)
-		if err != nil || !bytes.Equal(got, cert) {
-			t.Errorf("%s: %v\n%s", name, err, got)
+		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not named") {
+			t.Errorf("%v: %+v", bad, a)
 		}
 	}
-	// What is left of a damaged file would look like a whole one.
-	damaged := append(bytes.Replace(bytes.Clone(key), []byte("\n"), []byte("\n!"), 2), cert...)
-	if got, err := k.withhold("/ca", damaged, nil); err == nil || got != nil || !strings.Contains(err.Error(), "damaged in line 2") {
-		t.Errorf("damaged key: %v\n%s", err, got)
-	}
-	if _, err := k.withhold("/ca", block.Bytes, nil); !errors.Is(err, errWithheld) {
-		t.Errorf("DER: %v", err)
-	}
-	for name, data := range map[string][]byte{"certificate": cert, "DER certificate": certBlock.Bytes, "list": []byte("sha256$00 # ann\n")} {
-		if got, err := k.withhold("/ca", data, nil); err != nil || !bytes.Equal(got, data) {
-			t.Errorf("%s: %v", name, err)
+	write("certbot/fullchain.pem", cert)
+	write("certbot/privkey.pem", key)
+	for _, f := range []certfile.Files{good, {Cert: dir + "/certbot/fullchain.pem", Key: dir + "/certbot/privkey.pem"}} {
+		for range 3 {
+			if a := k.load(f, [32]byte{}, true); a.Reason != "" {
+				t.Errorf("%v: %s", f, a.Reason)
+			}
+			if a := k.load(f, [32]byte{}, false); a.Reason != "" {
+				t.Errorf("%v: %s", f, a.Reason)
+			}
 		}
 	}
-	if _, err := x509.ParseCertificate(certBlock.Bytes); err != nil {
-		t.Error(err)
+	if len(k.pairs) != 4 || k.ring.Len() != 1 {
+		t.Errorf("%d pairs, %d keys", len(k.pairs), k.ring.Len())
 	}
-	var none *keeper
-	if got, err := none.withhold("/k", key, nil); err != nil || !bytes.Equal(got, key) {
-		t.Error("without isolation workers read keys themselves")
+	for i := range 3 * keptPairs {
+		f := write(fmt.Sprintf("n%d.pem", i), both)
+		if a := k.load(f, [32]byte{}, true); a.Reason != "" {
+			t.Fatal(a.Reason)
+		}
+		os.Remove(f.Cert)
 	}
-	if a := none.load(certfile.Files{Cert: "/c"}, [32]byte{}, true); a.Reason == "" {
-		t.Errorf("%+v", a)
+	if len(k.pairs) > keptPairs+1 {
+		t.Errorf("%d pairs, nearly all of them gone", len(k.pairs))
+	}
+}
+
+// TestKeeperTriesNothingTwice: what cannot be used is found out once.
+func TestKeeperTriesNothingTwice(t *testing.T) {
+	dir := t.TempDir()
+	f := copyTo(t, dir, netservertest.CA(t).Issue(t, netservertest.Leaf{}))
+	good, _ := os.ReadFile(f.Key)
+	k := testKeeper(t, tlsparams.Params{CertFile: f.Cert, KeyFile: f.Key})
+	if a := k.load(f, [32]byte{}, true); a.Reason != "" {
+		t.Fatal(a.Reason)
+	}
+	tries := 0
+	read := k.ports[0].fresh
+	k.ports[0].fresh = func(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
+		pair, digest, err := read(f, have)
+		if pair != nil || err != nil {
+			tries++
+		}
+		return pair, digest, err
+	}
+	os.WriteFile(f.Key, []byte("garbage"), 0o600)
+	begin := time.Now()
+	for range 5 {
+		if a := k.load(f, [32]byte{}, true); a.Role != certfile.RoleKey || a.Reason == "" {
+			t.Errorf("broken: %+v", a)
+		}
+	}
+	if most := 1 + int(time.Since(begin)/failKeep); tries > most {
+		t.Errorf("tried %d times", tries)
+	}
+	os.WriteFile(f.Key, good, 0o600)
+	if a := k.load(f, [32]byte{}, true); a.Reason != "" {
+		t.Errorf("good again: %+v", a)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"netserver"
 	"netserver/conf"
@@ -112,18 +114,26 @@ func (f *fileList) read(path string) ([]byte, error) {
 // maxFile is the largest file that is read for a worker.
 const maxFile = 64 << 20
 
-// readFile reads a regular file; of a named pipe it would wait for the writer.
+// readFile reads a regular file. A named pipe could take its place at any
+// moment, and is opened without waiting for its writer.
 func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
 		return nil, errors.New("it is not a regular file")
-	case info.Size() > maxFile:
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
 		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 	}
-	return os.ReadFile(path)
+	return data, err
 }
 
 func (f *fileList) names() []string {

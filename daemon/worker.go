@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ import (
 	"netserver/proc"
 	"netserver/sock"
 	"netserver/tlsparams"
+	"netserver/tlsparams/certfile"
 	"netserver/tlsparams/signer"
 )
 
@@ -426,6 +428,9 @@ func (w *worker) readFile(path string) ([]byte, error) {
 		return nil, failed(path, err.Error())
 	case err != nil:
 		return nil, err
+	}
+	if reason, ok := strings.CutPrefix(m.Failed, unusable); ok {
+		return nil, &certfile.Error{File: path, Reason: reason}
 	}
 	return m.Data, failed(path, m.Failed)
 }

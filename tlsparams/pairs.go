@@ -56,14 +56,26 @@ func (p Params) Names(f certfile.Files) bool {
 			return true
 		}
 	}
-	return p.CertDir != "" && within(p.CertDir, f.Cert) && (f.Key == "" || filepath.Dir(f.Key) == filepath.Dir(f.Cert))
+	return p.CertDir != "" && scanned(filepath.Clean(p.CertDir), f)
 }
 
-// within reports whether file is in dir, or in a directory of it, as Scan
-// finds certificates.
-func within(dir, file string) bool {
-	rel, err := filepath.Rel(filepath.Clean(dir), filepath.Clean(file))
-	return err == nil && filepath.IsLocal(rel) && strings.Count(filepath.ToSlash(rel), "/") <= 1
+// scanned reports whether Scan of dir can return f, which it writes in one way
+// only.
+func scanned(dir string, f certfile.Files) bool {
+	in, name := filepath.Dir(f.Cert), filepath.Base(f.Cert)
+	if in == dir {
+		return f.Cert == filepath.Join(dir, name) && certfile.Served(name) && (f.Key == "" || f.Key == filepath.Join(dir, certfile.KeyName(name)))
+	}
+	sub := filepath.Base(in)
+	if filepath.Dir(in) != dir || strings.HasPrefix(sub, ".") {
+		return false
+	}
+	for _, n := range certfile.SubNames() {
+		if f == (certfile.Files{Cert: filepath.Join(dir, sub, n.Cert), Key: filepath.Join(dir, sub, n.Key)}) {
+			return true
+		}
+	}
+	return false
 }
 
 // Secrets returns the files that hold a private key or the password of one and

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // MaxSize is the largest file, in bytes, that Read accepts. The largest files
@@ -63,7 +64,8 @@ func read(file string) ([]byte, *Error) {
 
 // readOnce also reports whether the file was left alone meanwhile.
 func readOnce(file string) (data []byte, same bool, fail *Error) {
-	// A look before opening: opening a named pipe would wait for its writer.
+	// A look before opening: that of a device may have effects. A named pipe
+	// that takes its place is opened without waiting for its writer.
 	fi, err := os.Stat(file)
 	if err != nil {
 		return nil, false, osError(file, err)
@@ -74,7 +76,7 @@ func readOnce(file string) (data []byte, same bool, fail *Error) {
 	if !fi.Mode().IsRegular() {
 		return nil, false, &Error{File: file, Reason: "is not a regular file"}
 	}
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, false, osError(file, err)
 	}
