@@ -2,6 +2,7 @@ package signer
 
 import (
 	"crypto"
+	"crypto/ecdh"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -58,5 +59,25 @@ func handshakes(b *testing.B, cert *tls.Certificate) {
 			b.Fatal(err)
 		}
 		s.Close()
+	}
+}
+
+// BenchmarkJudge is what it takes to find out that a message may be signed:
+// little beside the signature.
+func BenchmarkJudge(b *testing.B) {
+	k := keys(b)["P-256"]
+	var ring Ring
+	id, _ := ring.Add(k, anyVersion)
+	s := New(&ring, 0)
+	for name, msg := range map[string][]byte{"TLS 1.3": goodMessage(), "X25519": params12(tls.X25519, publicKey(b, ecdh.X25519())),
+		"P-256": params12(tls.CurveP256, publicKey(b, ecdh.P256())), "P-521": params12(tls.CurveP521, publicKey(b, ecdh.P521()))} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, st := s.judge(request{key: id, scheme: uint16(tls.ECDSAWithP256AndSHA256), msg: msg}); st != statusSigned {
+					b.Fatal(st)
+				}
+			}
+		})
 	}
 }
