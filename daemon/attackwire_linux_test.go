@@ -205,10 +205,12 @@ func TestAttackNeverReads(t *testing.T) {
 	dir := openDir(t)
 	ctl := dir + "/ctl"
 	cert := newKeyed(t, "P-256")
-	certFile := writeFile(t, dir+"/cert.pem", string(cert.certPEM())+strings.Repeat("# padding\n", 100_000))
+	certFile := writeFile(t, dir+"/cert.pem", string(cert.certPEM()))
+	names := writeFile(t, dir+"/names", strings.Repeat("cn somebody or other\n", 50_000))
 	keyFile := writeFile(t, dir+"/key.pem", string(cert.pem))
 	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl, "--user", "nobody",
-		"--SSL_cert_file", certFile, "--SSL_key_file", keyFile, "--port", "127.0.0.1:0/ssl")
+		"--SSL_cert_file", certFile, "--SSL_key_file", keyFile, "--port", "127.0.0.1:0/ssl",
+		"--SSL_verify_mode", "1", "--SSL_ca_file", certFile, "--SSL_allow_file", names)
 	r.serving()
 	netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 	h := seize(t, r.children()[0])
@@ -217,7 +219,7 @@ func TestAttackNeverReads(t *testing.T) {
 	fd := int(l.Fd())
 	unix.SetNonblock(fd, true)
 	for i := range 10 {
-		unix.Write(fd, frame(fmt.Appendf(nil, `{"Op":"read","ID":%d,"Path":%q}`, i+1, certFile)))
+		unix.Write(fd, frame(fmt.Appendf(nil, `{"Op":"read","ID":%d,"Path":%q}`, i+1, names)))
 	}
 	begin := time.Now()
 	r.wait("breaks the protocol", 1)
