@@ -223,7 +223,7 @@ func TestAttackFiles(t *testing.T) {
 // oneTicket is a client's memory of one ticket.
 type oneTicket struct{ last *tls.ClientSessionState }
 
-func (o *oneTicket) Get(string) (*tls.ClientSessionState, bool)   { return o.last, o.last != nil }
+func (o *oneTicket) Get(string) (*tls.ClientSessionState, bool)  { return o.last, o.last != nil }
 func (o *oneTicket) Put(_ string, state *tls.ClientSessionState) { o.last = state }
 
 // name returns the name of the key that sealed the ticket.
