@@ -182,7 +182,7 @@ type logRelay struct {
 func (l *logRelay) run() {
 	defer l.log.Close()
 	limit := limiter{perSecond: recordBytes}
-	eachLine(l.log, maxRecordLine, func(line []byte, cut bool) {
+	eachLine(&paced{r: l.log}, maxRecordLine, func(line []byte, cut bool) {
 		limit.waitFor(len(line) + recordCost)
 		if cut || !l.isRecord(line) {
 			l.other.Warn("a process wrote what is no record to the log", "from", l.c.proc.Pid(), "text", clean(string(line), maxSaid))
@@ -192,10 +192,29 @@ func (l *logRelay) run() {
 	})
 }
 
+// A paced reader lets what comes in small pieces gather for a moment: to be
+// woken for each line of a busy log costs more than the line.
+type paced struct {
+	r    io.Reader
+	next time.Time
+}
+
+// pace is that moment.
+const pace = 5 * time.Millisecond
+
+func (p *paced) Read(b []byte) (int, error) {
+	time.Sleep(time.Until(p.next))
+	n, err := p.r.Read(b)
+	if n < len(b)/2 {
+		p.next = time.Now().Add(pace)
+	}
+	return n, err
+}
+
 // eachLine calls f with the lines of r, at most max bytes of each; f may append
 // to what it gets. The last line may have no end.
 func eachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
-	b := bufio.NewReaderSize(r, 4096)
+	b := bufio.NewReaderSize(r, 8<<10)
 	var line []byte
 	for {
 		part, err := b.ReadSlice('\n')
