@@ -149,6 +149,9 @@ func RefuseCalls() error {
 	switch {
 	case errno == unix.ENOSYS || errno == unix.EINVAL:
 		return fmt.Errorf("the kernel has no seccomp filters: %w", errors.ErrUnsupported)
+	case errno == unix.EPERM || errno == unix.EACCES:
+		// As a filter of the service manager or the container has it.
+		return fmt.Errorf("a seccomp filter is not allowed here: %w", errors.ErrUnsupported)
 	case errno != 0:
 		return os.NewSyscallError("seccomp", errno)
 	case r != 0:
