@@ -66,6 +66,8 @@ var paramCases = []paramCase{
 	{"SSL_alpn_protocols", "--SSL_alpn_protocols x --SSL_alpn_protocols y", "-alpn y,x", "ALPN protocol: y"},
 	{"SSL_alpn_protocols", "--SSL_alpn_protocols x,y", "-alpn z", "no application protocol"},
 	{"SSL_alpn_protocols", "--SSL_alpn_protocols x,y", none, comesIn},
+	{"SSL_unexpected_eof", "--SSL_unexpected_eof reset", none, comesIn}, // what it does is seen in package daemon
+	{"SSL_unexpected_eof", "--SSL_unexpected_eof maybe", "", "SSL_unexpected_eof"},
 	{"SSL_unknown_sni", "--SSL_unknown_sni refuse", "-servername else.example.com", "unrecognized name"},
 	{"SSL_unknown_sni", "--SSL_unknown_sni refuse", "-noservername", comesIn},
 	{"SSL_unknown_sni", "--SSL_unknown_sni default", "-servername else.example.com", comesIn},
