@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"netserver/proc"
@@ -33,6 +34,8 @@ type child struct {
 	status    status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
+	silence   silence
+	busy      atomic.Bool // its supervisor is at what it asked for
 	asks      asks        // of the control socket
 	counts    []portCount // by the place of the port
 }
@@ -158,8 +161,14 @@ func (s *supervisor) bury(w *child, how string) {
 	s.total += w.status.Total
 	s.past.add(g.plan, w.counts)
 	w.asks.ended()
+	if how == "" {
+		s.left.note()
+	} else {
+		s.left.end(s.log, fmt.Sprintf("worker %d (pid %d)", w.id, w.proc.Pid()))
+	}
 	switch {
 	case s.ending || g.failed:
+	case !g.ready && s.earlyEnd(w, how):
 	case !g.ready:
 		s.startFailed(g, w.startError(how))
 	case w.dismissed && how == "", w.spoiled:

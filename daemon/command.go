@@ -34,11 +34,13 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		return fail(stderr, err)
 	}
 	ctx := context.Background()
-	if r := v.role(); r == roleWorker || r == roleBecome {
-		return v.work(ctx)
-	}
 	if v.part == nil && len(argv) > 0 && argv[0] == ctlWord {
 		return runCtl(argv[1:], environ, stdout, stderr)
+	}
+	v.signals = takeSignals(v.role())
+	defer v.signals.end()
+	if r := v.role(); r == roleWorker || r == roleBecome {
+		return v.work(ctx)
 	}
 	set, c := v.newSet()
 	args := set.ReadArgs(argv, types...)
@@ -100,7 +102,7 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 		return exitFailed, v.tellFront(err)
 	}
 	if in, _ := p.conf.inProcess(); in {
-		return p.run(ctx, v.stderr, v.hooks)
+		return p.run(ctx, v.stderr, v)
 	}
 	if (p.conf.Process.Background || p.conf.Process.Setsid) && v.role() != roleBackground {
 		return v.background(p.conf)

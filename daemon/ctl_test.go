@@ -363,7 +363,7 @@ func TestCtlCountersCarryOver(t *testing.T) {
 
 // A worker that does not answer is named, and the others are shown.
 func TestCtlStuckWorker(t *testing.T) {
-	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "3", "--clients_per_server", "10", "--port", "127.0.0.1:0")
+	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "3", "--clients_per_server", "10", "--worker_timeout", "0", "--port", "127.0.0.1:0")
 	r.serving()
 	for range 12 {
 		mustDial(t, r.addr(0)).mustAsk(t, "hello")
@@ -398,7 +398,7 @@ func TestCtlStuckWorker(t *testing.T) {
 // Many who ask at once all get an answer, with a worker that does not answer
 // among those asked, and the server goes on meanwhile.
 func TestCtlFlood(t *testing.T) {
-	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "4", "--clients_per_server", "50", "--port", "127.0.0.1:0")
+	r, socket := startCtl(t, "PreForkSimple", "--max_servers", "4", "--clients_per_server", "50", "--worker_timeout", "0", "--port", "127.0.0.1:0")
 	r.serving()
 	stays := mustDial(t, r.addr(0))
 	stays.mustAsk(t, "hello")

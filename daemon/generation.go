@@ -33,6 +33,7 @@ type generation struct {
 	cut      bool // the same, at once
 	failed   bool
 	failures int // workers that ended badly one after the other
+	early    int // workers that a signal ended before they could take it
 	started  time.Time
 	looked   time.Time // for surplus
 	deadline *time.Timer
@@ -143,6 +144,7 @@ func (s *supervisor) isReady(g *generation) {
 	s.conf = g.conf
 	s.followFiles(g)
 	s.scheduleJobs()
+	s.beginPulse()
 	s.ready(g)
 	s.manage(g)
 	s.reloads.concluded(g.id, nil)

@@ -118,7 +118,9 @@ func (s *supervisor) listenTo(c *child, from source, perSecond int, act func(mes
 	}()
 	limit := limiter{perSecond: perSecond}
 	for {
+		c.busy.Store(false)
 		m, err := receiveFrom(c.proc.Link, maxFromWorker, from)
+		c.busy.Store(true)
 		limit.wait()
 		if err == errSkip {
 			continue
@@ -183,6 +185,8 @@ func (s *supervisor) hear(w *child, m message) error {
 		s.hearCounts(w, m)
 	case opAnswer:
 		return w.asks.answered(m.ID, m.Answer)
+	case opEcho:
+		s.echoed(w, m.ID)
 	case opDismissed:
 		s.dismiss(w)
 	case opExit:
@@ -197,6 +201,7 @@ func (s *supervisor) hear(w *child, m message) error {
 func (s *supervisor) hearReady(w *child, m message) {
 	w.ready = true
 	w.gen.fence = m.Fence
+	w.silence = silence{echoes: m.Echoes}
 	if w.id == 1 {
 		for _, line := range m.Lines {
 			notice(s.log, line)

@@ -21,6 +21,7 @@ type invocation struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	part    *proc.Part // nil unless a supervisor, or the front of one, started this process
+	signals *earlySignals
 
 	// Of Run; zero for the command.
 	server *netserver.Server

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"time"
 
 	"netserver/proc"
@@ -15,9 +14,7 @@ import (
 // runJob is what a process does that runs a job: it has become who the workers
 // are, and has neither ports nor keys.
 func (w *worker) runJob(ctx context.Context) int {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, watched()...)
-	defer signal.Stop(signals)
+	signals := w.v.signals.take()
 	defer outlivePipes()()
 	c, _, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
 	if err != nil {
@@ -26,6 +23,9 @@ func (w *worker) runJob(ctx context.Context) int {
 	endLog := w.openLog(c)
 	defer endLog()
 	w.p = &program{conf: c}
+	reaped := make(chan struct{})
+	defer close(reaped)
+	adopt(reaped) // where it cannot, the system's process 1 does
 	if err := w.confine(); err != nil {
 		return w.fail(err)
 	}

@@ -183,6 +183,7 @@ func (s *supervisor) buryJob(j *job, how string) {
 	}
 	delete(s.jobs.running, j)
 	s.jobs.full = false
+	s.left.note()
 	took := time.Since(j.began).Round(time.Millisecond)
 	if j.broke {
 		how = "it broke the protocol"

@@ -88,6 +88,8 @@ func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...
 	if err := v.takePart(); err != nil {
 		return err
 	}
+	v.signals = takeSignals(v.role())
+	defer v.signals.end()
 	if r := v.role(); r == roleWorker || r == roleBecome {
 		if code := v.work(ctx); code != exitDone {
 			return errWorker

@@ -86,13 +86,22 @@ func library() int {
 			}
 			return nil
 		},
-		Bound:       func(ps []port.Spec) { say(fmt.Sprintf("bound %d", len(ps))) },
-		WorkerStart: func(context.Context) error { say("worker-start"); return nil },
-		Serving:     func() { say("serving") },
-		Restarting:  func() { say("restarting") },
-		WorkerStop:  func() { say("worker-stop") },
-		Ending:      func() { say("ending") },
-		Ended:       func() { say("ended") },
+		Bound: func(ps []port.Spec) { say(fmt.Sprintf("bound %d", len(ps))) },
+		WorkerStart: func(ctx context.Context) error {
+			say("worker-start")
+			if name := os.Getenv("DAEMON_TEST_HANG"); name != "" {
+				if _, err := os.Stat(name); err == nil {
+					say("hangs")
+					<-ctx.Done()
+				}
+			}
+			return nil
+		},
+		Serving:    func() { say("serving") },
+		Restarting: func() { say("restarting") },
+		WorkerStop: func() { say("worker-stop") },
+		Ending:     func() { say("ending") },
+		Ended:      func() { say("ended") },
 		RunDequeue: func(ctx context.Context) error {
 			say("run-dequeue")
 			fmt.Println("on standard output")

@@ -62,6 +62,10 @@ type ProcessConfig struct {
 	HUPGrace time.Duration
 	// CutOnHUP gives every client no more than the grace time at a restart.
 	CutOnHUP bool
+	// WorkerTimeout is how long a worker may leave an echo of the supervisor
+	// without an answer before it is killed and replaced. 0 is 5 s, negative
+	// for ever.
+	WorkerTimeout time.Duration
 	// SigPassthrough names signals that are sent to the workers too.
 	SigPassthrough []string
 
@@ -107,6 +111,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define(factRestarts, "hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
 	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, Theirs: true, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
+	define(factSupervisor, "worker_timeout", "SECONDS", "5", "a serving process that does not answer its supervisor for so long is killed and replaced (one that is at work, or waits for the processor or a disk, has six times as long; one in a debugger is left alone); 0 is not to look", insteadOf0(conf.Seconds(&p.WorkerTimeout, 0, time.Hour), &p.WorkerTimeout, -1))
 	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, Theirs: true, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
 }

@@ -138,13 +138,26 @@ func (c *checkers) end() {
 	}
 }
 
-func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, error) {
+// askCheck has the configuration checked. A checking process that was ended by
+// a signal for the supervisor, before it could ignore it, is started again.
+func (s *supervisor) askCheck(binary *proc.Binary) (pl *plan, contents map[string][]byte, err error) {
+	for range maxEarlyEnds {
+		var how string
+		if pl, contents, how, err = s.askCheckOnce(binary); err == nil || !isSupervisors(how) {
+			break
+		}
+	}
+	return pl, contents, err
+}
+
+// askCheckOnce also returns how the process ended.
+func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *plan, contents map[string][]byte, how string, err error) {
 	c, err := proc.Start{
 		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
 		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
 	}.Start()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, "", err
 	}
 	defer c.Link.Close()
 	s.checkers.add(c)
@@ -152,21 +165,21 @@ func (s *supervisor) askCheck(binary *proc.Binary) (*plan, map[string][]byte, er
 	defer t.Stop()
 	m, err := receiveFrom(c.Link, maxPlan, source{sender: fromCheck})
 	c.Link.Close()
-	how := c.Wait()
+	how = c.Wait()
 	s.checkers.remove(c)
 	switch {
 	case err != nil && how != "":
-		return nil, nil, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
+		return nil, nil, how, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
 	case err != nil:
-		return nil, nil, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
+		return nil, nil, how, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
 	case m.Op == opFailed:
 		var errs []error
 		for _, l := range m.Lines {
 			errs = append(errs, errors.New(l))
 		}
-		return nil, nil, errors.Join(errs...)
+		return nil, nil, how, errors.Join(errs...)
 	}
-	return m.Plan, m.Contents, nil
+	return m.Plan, m.Contents, how, nil
 }
 
 // checked goes on with what the check found.

@@ -8,18 +8,24 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"strings"
 	"time"
 
 	"netserver"
 	"netserver/port"
+	"netserver/proc"
 	"netserver/proto"
 )
 
 // run opens the ports and serves in this process until a signal ends it.
-func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, error) {
+func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int, error) {
+	signals := v.signals.take()
 	defer outlivePipes()() // until the log is written
+	if os.Getpid() == 1 {
+		reaped := make(chan struct{})
+		defer close(reaped)
+		go proc.ReapOrphans(reaped)
+	}
 	opened, err := p.conf.openLog(p.inetLog(stderr))
 	if err != nil {
 		return exitUsage, err
@@ -46,10 +52,6 @@ func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, erro
 	}
 	defer ctl.close()
 	defer close(done) // before: those who wait for the end are told of it
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, watched()...)
-	defer signal.Stop(signals)
-
 	ls, err := p.listen(ctx, log)
 	if err != nil {
 		return exitFailed, logged(log, err)
@@ -58,7 +60,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, h Hooks) (int, erro
 		closeAll(ls)
 		return exitUsage, logged(log, err)
 	}
-	end, err := h.begin(ctx, ls)
+	end, err := v.hooks.begin(ctx, ls)
 	if err != nil {
 		closeAll(ls)
 		return exitFailed, logged(log, err)

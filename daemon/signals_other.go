@@ -31,6 +31,10 @@ func isOther(os.Signal) bool { return false }
 
 func endsWorker(os.Signal) bool { return false }
 
+func endsStart(os.Signal, string) bool { return true }
+
+func dieOf(os.Signal) { os.Exit(exitFailed) }
+
 func signalName(s os.Signal) string { return s.String() }
 
 func (p *ProcessConfig) passed() ([]os.Signal, error) {

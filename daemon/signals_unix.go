@@ -37,6 +37,21 @@ func isOther(s os.Signal) bool {
 // endsWorker reports whether a signal ends the worker that it is sent to.
 func endsWorker(s os.Signal) bool { return s == sigStop || s == syscall.SIGINT }
 
+// endsStart reports whether a signal ends a program that does not serve yet.
+func endsStart(s os.Signal, role string) bool {
+	return endsWorker(s) || s == sigDrain && role != roleCheck
+}
+
+// dieOf ends this process as a signal does that nobody takes.
+func dieOf(s os.Signal) {
+	if n, ok := s.(syscall.Signal); ok && n != syscall.SIGQUIT { // of which Go would tell much
+		signal.Reset(s)
+		syscall.Kill(os.Getpid(), n)
+		select {}
+	}
+	os.Exit(exitFailed)
+}
+
 // signalName returns INT for SIGINT.
 func signalName(s os.Signal) string {
 	if n, ok := s.(syscall.Signal); ok {

@@ -28,6 +28,8 @@ type supervisor struct {
 	quit    chan struct{} // closed when the loop has ended
 
 	manager *proc.Manager // nil is none
+	left    leftovers
+	pulse   pulse
 
 	socks      map[string]*socket // by keysOf
 	gens       []*generation      // oldest first
@@ -59,6 +61,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		socks:   make(map[string]*socket), began: time.Now(), past: make(tallies),
 	}
 	s.start = s.spawn
+	signals := v.signals.take()
 	defer outlivePipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {
@@ -70,6 +73,8 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		return exitFailed, v.tellFront(logged(s.log, err))
 	}
 	defer func() { removePID(s.log, pid) }()
+	s.left.adopted = adopt(s.quit) == nil
+	defer s.left.sweeps.Wait()
 	if m := p.conf.Process.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
@@ -78,10 +83,10 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 		return exitFailed, v.tellFront(logged(s.log, err))
 	}
 	defer ctl.close()
-	signals := make(chan os.Signal, 64)
 	passed, _ := p.conf.Process.passed()
-	signal.Notify(signals, append(watched(), passed...)...)
-	defer signal.Stop(signals)
+	if len(passed) > 0 { // none would mean all
+		signal.Notify(signals, passed...)
+	}
 
 	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
 	if pl.needsSelfSigned() {
@@ -365,10 +370,13 @@ func (s *supervisor) tellManager(lines ...string) {
 	}
 }
 
-// watchdog tells the service manager again and again that the loop runs.
+// watchdog tells the service manager again and again that the loop runs, and
+// that a worker answers.
 func (s *supervisor) watchdog() {
 	if d := s.manager.Watchdog(); d > 0 {
-		s.tellManager("WATCHDOG=1")
+		if s.answers(d / 2) {
+			s.tellManager("WATCHDOG=1")
+		}
 		s.after(d/2, s.watchdog)
 	}
 }

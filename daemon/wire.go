@@ -33,6 +33,7 @@ const (
 	opLoad   = "load"   // asks for a certificate whose key the supervisor keeps
 	opExit   = "exit"   // asks for the end of the server
 
+	opEcho      = "echo"      // both ways: whether a worker still answers
 	opDismissed = "dismissed" // takes no more clients: a signal ends it
 
 	// from a check
@@ -72,6 +73,7 @@ type message struct {
 	Ask      *ask              `json:",omitempty"` // see controlwire.go
 	Answer   *answer           `json:",omitempty"`
 	Counts   *counts           `json:",omitempty"`
+	Echoes   bool              `json:",omitempty"` // of opReady: the worker answers opEcho
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 
 	files []*os.File // that came with an answer

@@ -48,6 +48,7 @@ var rules = map[string]rule{
 	opCounts: {[]sender{fromWorker}, takeCounts},
 	opAnswer: {[]sender{fromWorker}, takeAnswer},
 
+	opEcho:      {[]sender{fromWorker}, takeNothing},
 	opDismissed: {[]sender{fromWorker}, takeNothing},
 
 	opPlan: {[]sender{fromCheck}, takePlan},
@@ -103,6 +104,7 @@ const (
 )
 
 func takeReady(_ *source, from, to *message) error {
+	to.Echoes = from.Echoes
 	to.Fence, to.Lines = clean(from.Fence, maxFence), cleanLines(from.Lines)
 	return nil
 }

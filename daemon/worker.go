@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/signal"
 	"runtime"
 	"strings"
 	"sync"
@@ -131,9 +130,7 @@ func (w *worker) fail(err error) int {
 
 // run serves until the supervisor says or ends.
 func (w *worker) run(ctx context.Context) int {
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, watched()...)
-	defer signal.Stop(signals)
+	signals := w.v.signals.take()
 	defer outlivePipes()()
 	c, res, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
 	if err != nil {
@@ -143,6 +140,11 @@ func (w *worker) run(ctx context.Context) int {
 	defer endLog()
 	ended := make(chan struct{}) // the supervisor's end
 	go w.listen(ended)
+	if w.v.server != nil || len(c.Program) > 0 {
+		reaped := make(chan struct{})
+		defer close(reaped)
+		adopt(reaped) // where it cannot, the system's process 1 does
+	}
 	if err := w.prepare(c, res); err != nil {
 		return w.fail(err)
 	}
@@ -160,10 +162,11 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.report(done) })
 	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
-	send(w.link, message{Op: opReady, Fence: w.confined, Lines: w.facts()})
+	send(w.link, message{Op: opReady, Fence: w.confined, Lines: w.facts(), Echoes: true})
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
 	helpers.Wait()
+	go w.afterServing()
 	w.sendCounts(w.p.server.LastStats())
 	if h := w.v.hooks.WorkerStop; h != nil {
 		h()
@@ -396,6 +399,8 @@ func (w *worker) carryOut(c command) {
 		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
 	case opAsk:
 		go w.answer(c)
+	case opEcho:
+		w.echo(c.ID)
 	}
 	for _, f := range c.files {
 		f.Close()

@@ -11,7 +11,8 @@ import (
 
 // A process is what Linux knows of a program beside its number.
 type process struct {
-	pidfd int // -1 if the kernel has none
+	pidfd int      // -1 if the kernel has none
+	file  *os.File // the same; nil until it is polled
 }
 
 // attr asks for a session, and with it a process group and no controlling
@@ -33,6 +34,10 @@ func (p *program) reap() (syscall.WaitStatus, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reaped = true
+	if f := p.sys.file; f != nil {
+		// Last of all: it tells that the program is ours to wait for.
+		defer f.Close()
+	}
 	return p.wait4()
 }
 
@@ -40,9 +45,8 @@ func (p *program) reap() (syscall.WaitStatus, error) {
 // need a thousand.
 func (s *process) poll() bool {
 	unix.SetNonblock(s.pidfd, true)
-	f := os.NewFile(uintptr(s.pidfd), "pidfd")
-	defer f.Close()
-	rc, err := f.SyscallConn()
+	s.file = os.NewFile(uintptr(s.pidfd), "pidfd")
+	rc, err := s.file.SyscallConn()
 	if err != nil {
 		return false
 	}

@@ -78,6 +78,7 @@ complete -c netserver -n '__netserver_keys' -l strict_files -d 'refuse a conf fi
 complete -c netserver -n '__netserver_keys' -l supervisor -x -a 'auto 0 1' -d '1: processes of their own serve the clients, so that HUP ...'
 complete -c netserver -n '__netserver_keys' -l hup_grace -x -d 'that clients may stay after a HUP that does not concern them'
 complete -c netserver -n '__netserver_keys' -l leave_children_open_on_hup -x -a '0 1' -d '0 gives all clients no more than the grace time at a HUP'
+complete -c netserver -n '__netserver_keys' -l worker_timeout -x -d 'a serving process that does not answer its supervisor for ...'
 complete -c netserver -n '__netserver_keys' -l sig_passthrough -x -d 'signals that are sent to the serving processes too, such as ...'
 complete -c netserver -n '__netserver_keys' -l control_socket -r -F -d 'UNIX socket by which netserver ctl asks the running server ...'
 complete -c netserver -n '__netserver_keys' -l control_mode -x -d 'mode of that socket\'s file: 0600, or 0660 with a group in ...'

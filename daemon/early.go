@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+)
+
+// Signals are taken from the first moment on: a HUP that comes while the
+// configuration is being read must not end the program, and is obeyed when it
+// serves. TERM, INT and QUIT end it at once until then, whatever it waits for.
+type earlySignals struct {
+	c       chan os.Signal
+	over    chan struct{} // closed when somebody else takes them
+	ended   chan struct{} // closed when obey has returned
+	once    sync.Once
+	pending []os.Signal
+	role    string
+}
+
+// maxSignals is how many signals wait to be obeyed.
+const maxSignals = 64
+
+func takeSignals(role string) *earlySignals {
+	e := &earlySignals{c: make(chan os.Signal, maxSignals), over: make(chan struct{}), ended: make(chan struct{}), role: role}
+	signal.Notify(e.c, watched()...)
+	if role == roleWorker || role == roleBecome {
+		close(e.ended) // they wait until it serves
+		return e
+	}
+	go e.obey()
+	return e
+}
+
+func (e *earlySignals) obey() {
+	defer close(e.ended)
+	for {
+		select {
+		case s := <-e.c:
+			switch {
+			case endsStart(s, e.role):
+				dieOf(s)
+			case len(e.pending) < maxSignals/2:
+				e.pending = append(e.pending, s)
+			}
+		case <-e.over:
+			return
+		}
+	}
+}
+
+// take returns the channel of signals, with those that have come.
+func (e *earlySignals) take() chan os.Signal {
+	e.once.Do(func() { close(e.over) })
+	<-e.ended
+	for _, s := range e.pending {
+		select {
+		case e.c <- s:
+		default: // more have come than anybody means
+		}
+	}
+	e.pending = nil
+	return e.c
+}
+
+// end gives the signals back to the system.
+func (e *earlySignals) end() {
+	signal.Stop(e.c)
+	e.take()
+}
+
+// isSupervisors reports whether how, the end of a process before it could take
+// signals, is one that was meant for the supervisor.
+func isSupervisors(how string) bool {
+	for _, s := range watched() {
+		if !endsWorker(s) && how == fmt.Sprintf("signal: %v", s) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxEarlyEnds is how many processes of one start may end so.
+const maxEarlyEnds = 10
+
+// earlyEnd starts a process again that a signal ended before it could serve,
+// and reports whether it has.
+func (s *supervisor) earlyEnd(w *child, how string) bool {
+	g := w.gen
+	if g.early >= maxEarlyEnds || len(w.reason) > 0 || !w.dismissed && !isSupervisors(how) {
+		return false
+	}
+	g.early++
+	if how == "" {
+		how = "signal"
+	}
+	s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended at its start (%s); it is started again", w.id, w.proc.Pid(), how))
+	return s.spawn(g) == nil
+}
