@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"time"
@@ -150,7 +151,7 @@ func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 			return
 		}
 		g := c.newest()
-		if err = halfWritten(g.plan, pl); err == nil {
+		if err = errors.Join(halfWritten(g.plan, pl), c.ownConflicts(pl, keysOf(pl.Ports))); err == nil {
 			res.Generation, res.Plan = g.id, planFor(g, pl, c.conf, conf, binary)
 		}
 	})

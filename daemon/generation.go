@@ -91,6 +91,9 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary 
 		return err
 	}
 	for _, so := range opened {
+		if old := s.socks[so.key]; old != nil {
+			old.close() // its file is gone; workers that have it keep it
+		}
 		s.socks[so.key] = so
 	}
 	if h := s.v.hooks.Bound; h != nil {

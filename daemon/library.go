@@ -75,6 +75,12 @@ type Hooks struct {
 // first three, do not reach workers. What is wrong with the configuration is returned all at once,
 // and nothing was started then.
 //
+// What the program keeps in memory lives in one worker: a restart in place
+// begins without it, and with PreFork and PreForkSimple each worker has its
+// own. A program whose state must be one sets c.Process.Supervisor to "0",
+// serves with one worker and hands its state over itself (in WorkerStop and
+// WorkerStart, through a file or another service), or keeps it elsewhere.
+//
 // c.Server and c.Handler are not looked at: s has both. Every program has the
 // command's --help, --version and --check, which Run answers and returns nil,
 // and refuses keys that nobody defined; c.UnknownKeys leaves them over for

@@ -234,6 +234,9 @@ func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
 		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
 	}
 	notice(s.log, s.reloads.plan.Summary())
+	if s.v.server != nil && s.restarts == 0 {
+		notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
+	}
 }
 
 // makeRoom keeps the number of generations bounded: the clients of the oldest

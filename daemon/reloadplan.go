@@ -19,7 +19,7 @@ func planFor(g *generation, pl *plan, old, now *Config, binary *proc.Binary) con
 	d := compare(g, pl, keys)
 	p := control.Plan{
 		Kept: []string{}, Added: list(d.added), Removed: list(d.removed), Changed: []control.Change{},
-		Handler: handlerChanges(g.plan, pl), Program: !g.binary.Same(binary), Settings: settingChanges(g.plan, pl), Stays: list(needsStart(old, now)),
+		Handler: handlerChanges(g.plan, pl), Program: !g.binary.Same(binary), Settings: settingChanges(g.plan, pl), Stays: list(append(needsStart(old, now), socketStays(g, pl, keys)...)),
 	}
 	at := make(map[string]int)
 	for i, k := range keys {

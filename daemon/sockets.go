@@ -41,10 +41,13 @@ func keysOf(ports []sock.Request) []string {
 // the real numbers into pl.
 func (s *supervisor) open(ctx context.Context, pl *plan) (opened []*socket, err error) {
 	keys := keysOf(pl.Ports)
+	if err := s.ownConflicts(pl, keys); err != nil {
+		return nil, err
+	}
 	var missing []int
 	var reqs []sock.Request
 	for i, k := range keys {
-		if have := s.socks[k]; have != nil {
+		if have := s.socks[k]; have != nil && !have.unlinked() {
 			// What was asked for is kept, as it says whether a port changed.
 			pl.Ports[i].Spec.Port = have.req.Spec.Port
 			continue
@@ -115,7 +118,8 @@ func (so *socket) close() error {
 // closeSockets closes those that keep says nothing of.
 func (s *supervisor) closeSockets(keep map[string]bool) {
 	for k, so := range s.socks {
-		if keep[k] {
+		if keep[k] || so.given && keep != nil {
+			// The service manager has it too, and could not give it again.
 			continue
 		}
 		delete(s.socks, k)
