@@ -20,6 +20,10 @@ const judgeTime = 10 * time.Second
 // revoked, and one responder must not be asked more than it can answer.
 const judgesAtOnce = 32
 
+// clockLook is how often judgeLoop looks at the clock: timers do not notice one
+// that is set, and dates of certificates go by it.
+const clockLook = 30 * time.Second
+
 // judge asks the Transport whether the client may come in, after its
 // handshake, and when to ask again.
 func (c *Conn) judge(ctx context.Context, j proto.Judge) error {
@@ -87,24 +91,27 @@ func (l *listening) sooner(until time.Time) {
 // not stay because it came in time.
 func (r *run) judgeLoop(ctx context.Context, l *listening, j proto.Judge) {
 	changed := j.Changed()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
-		var timer <-chan time.Time
-		if at := l.recheck.at.Load(); at != 0 {
-			t := time.NewTimer(time.Until(time.Unix(0, at)))
-			defer t.Stop()
-			timer = t.C
+		at := l.recheck.at.Load()
+		if at == 0 {
+			timer.Stop()
+		} else {
+			timer.Reset(min(time.Until(time.Unix(0, at)), clockLook))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-l.recheck.wake:
-			continue
 		case <-changed:
 			changed = j.Changed()
 			r.judgeAll(ctx, l, j, time.Time{})
-		case now := <-timer:
-			l.recheck.at.Store(0)
-			r.judgeAll(ctx, l, j, now)
+		case <-timer.C:
+			if now := time.Now(); now.UnixNano() >= at {
+				l.recheck.at.Store(0)
+				r.judgeAll(ctx, l, j, now)
+			}
 		}
 	}
 }
