@@ -34,6 +34,9 @@ func (s *Source) Run(ctx context.Context) {
 // follow reloads what changes. What fails is tried once more after a while,
 // before the error is published.
 func (s *Source) follow(ctx context.Context) {
+	if len(s.Files()) == 0 {
+		return // a watcher holds four descriptors
+	}
 	retry := make(chan []string)
 	var wg sync.WaitGroup
 	defer wg.Wait()
