@@ -111,7 +111,8 @@ func (c *Config) definePortLimits(s *conf.Set) {
 	seconds("tls", "timeout_hello", "5", "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake", &c.HelloTimeout)
 	seconds("stream watched", "timeout_first_request", "", "that a handler waits for the first byte of a request (default: no limit)", &c.FirstRequestTimeout)
 	seconds("stream watched", "timeout_idle", "", "without a byte in either direction (default: no limit)", &c.IdleTimeout)
-	seconds("stream watched", "timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
+	// The kernel sees to this one, whoever writes to the socket (TCP_USER_TIMEOUT).
+	seconds("stream", "timeout_write", "60", "without the client taking a byte of what is written to it; 0 is no limit", &c.WriteTimeout)
 	rate := func(name, help string, p *int) {
 		s.Define(conf.Key{Name: name, Group: groupLimits, Arg: "BYTES", Help: help, PerPort: true, When: "stream watched"}, conf.Int(p, -1, math.MaxInt32))
 	}

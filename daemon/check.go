@@ -78,8 +78,12 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	return out.allowed(), errors.Join(append(errs, e.Encode(out))...)
 }
 
-// allowed reports whether one of the ports lets the client's address in.
+// allowed reports whether one of the ports lets the client's address in, and
+// one of the TLS ports its certificate where that was asked for.
 func (c *checked) allowed() bool {
+	if len(c.TLS) > 0 && !slices.ContainsFunc(c.TLS, func(v checkedTLS) bool { return v.Allowed }) {
+		return false
+	}
 	if c.Peer == nil || len(c.Peer.Ports) == 0 {
 		return c.Access == nil || c.Access.Allowed
 	}

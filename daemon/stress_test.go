@@ -215,8 +215,8 @@ func TestStress(t *testing.T) {
 	}
 	netservertest.Eventually(t, "still serving", func() bool { return once(addr) == nil })
 	netservertest.Eventually(t, "the descriptors are back", func() bool {
-		// A worker is a link and perhaps a descriptor of its process.
-		return r.descriptors() <= before+2*max(0, len(r.children())-workers)
+		// A worker is a link, three pipes and perhaps a descriptor of its process.
+		return r.descriptors() <= before+5*max(0, len(r.children())-workers)
 	})
 	rest := r.children()
 	if code := r.end([]syscall.Signal{syscall.SIGTERM, syscall.SIGQUIT}[random.IntN(2)]); code != 0 {

@@ -126,8 +126,13 @@ func withoutRole(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(v string) bool { return strings.HasPrefix(v, RoleVar+"=") })
 }
 
-// Pid returns the child's process id.
-func (c *Child) Pid() int { return c.cmd.Process.Pid }
+// Pid returns the child's process id, 0 for no child.
+func (c *Child) Pid() int {
+	if c == nil {
+		return 0
+	}
+	return c.cmd.Process.Pid
+}
 
 // Wait waits for the child's end and returns how it ended: "" for exit status
 // 0, else words such as "exit status 2" or "signal: killed".

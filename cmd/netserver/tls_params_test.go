@@ -86,9 +86,9 @@ var paramCases = []paramCase{
 	{"SSL_ca_path", "--SSL_verify_mode 3 --SSL_ca_path DIR/cas", "-cert ANN", comesIn},
 	{"SSL_ca_path", "--SSL_verify_mode 3 --SSL_ca_path DIR/cas", "-cert BOB", "!" + comesIn},
 	{"SSL_client_ca_file", "--SSL_verify_mode 1 --SSL_ca_file CA --SSL_client_ca_file DIR/other.pem", none, "Acceptable client certificate CA names\nCN = netservertest"},
-	{"SSL_fingerprint", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_fingerprint sha256$BOBPRINT", "-cert BOB", comesIn},
+	{"SSL_fingerprint", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_fingerprint sha256$@bobprint", "-cert BOB", comesIn},
 	{"SSL_fingerprint", "--SSL_verify_mode 3 --SSL_fingerprint 12", "", "SSL_fingerprint"},
-	{"SSL_force_fingerprint", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_fingerprint sha256$BOBPRINT --SSL_force_fingerprint 1", "-cert ANN", "!" + comesIn},
+	{"SSL_force_fingerprint", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_fingerprint sha256$@bobprint --SSL_force_fingerprint 1", "-cert ANN", "!" + comesIn},
 	{"SSL_check_crl", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1 --SSL_crl_file DIR/empty.crl", "-cert ANN", comesIn},
 	{"SSL_check_crl", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1", "-cert ANN", "!" + comesIn},
 	{"SSL_crl_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1 --SSL_crl_file DIR/ann.crl", "-cert ANN", "!" + comesIn},
@@ -96,7 +96,7 @@ var paramCases = []paramCase{
 	{"SSL_crl_path", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1 --SSL_crl_path DIR/crls", "-cert ANN", "!" + comesIn},
 	{"SSL_crl_policy", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1 --SSL_crl_policy open", "-cert ANN", comesIn},
 	{"SSL_crl_policy", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_check_crl 1 --SSL_crl_policy lax", "", "must be closed"},
-	{"SSL_ocsp_check", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_ocsp_check hard --SSL_ocsp_responder RESPONDER", "-cert ANN", "!" + comesIn},
+	{"SSL_ocsp_check", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_ocsp_check hard --SSL_ocsp_responder @responder", "-cert ANN", "!" + comesIn},
 	{"SSL_ocsp_responder", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_ocsp_check soft --SSL_ocsp_responder http://127.0.0.1:9/", "-cert ANN", comesIn},
 	{"SSL_ocsp_responder", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_ocsp_check hard --SSL_ocsp_responder ftp://x", "", "no http"},
 	{"SSL_allow_cn", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_cn ann", "-cert ANN", comesIn},
@@ -111,8 +111,8 @@ var paramCases = []paramCase{
 	{"SSL_allow_ip", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_ip 127.0.0.1", "-cert ANN", "!" + comesIn},
 	{"SSL_allow_uri", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_uri spiffe://example.org/sa/*", "-cert ANN", comesIn},
 	{"SSL_allow_uri", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_uri spiffe://example.org/*", "-cert ANN", "!" + comesIn},
-	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256/ANNSPKI", "-cert ANN", comesIn},
-	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256$pub$BOBPRINT", "-cert ANN", "!" + comesIn},
+	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256/@annspki", "-cert ANN", comesIn},
+	{"SSL_allow_spki", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_spki sha256$pub$@bobprint", "-cert ANN", "!" + comesIn},
 	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file DIR/allow", "-cert ANN", comesIn},
 	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file two.example.com=DIR/allow --SSL_allow_cn bob", "-cert ANN -servername one.example.com", "!" + comesIn},
 	{"SSL_allow_file", "--SSL_verify_mode 3 --SSL_ca_file CA --SSL_allow_file DIR/password", "", "where cn, ou, dns"},
@@ -147,14 +147,14 @@ func TestEveryParameter(t *testing.T) {
 	responder := httptest.NewServer(answerOCSP(t, b.ca, ocsp.Revoked))
 	defer responder.Close()
 	spki := sha256.Sum256(b.ann.cert.RawSubjectPublicKeyInfo)
-	r := strings.NewReplacer("BOBPRINT", fingerprint(b.bob), "ANNSPKI", base64.StdEncoding.EncodeToString(spki[:]), "RESPONDER", responder.URL)
+	r := strings.NewReplacer("@bobprint", fingerprint(b.bob), "@annspki", base64.StdEncoding.EncodeToString(spki[:]), "@responder", responder.URL)
 	seen := map[string]bool{}
 	for _, c := range paramCases {
 		seen[c.key] = true
 		t.Run(c.args+" "+c.client, func(t *testing.T) {
-			args := b.args(r.Replace(c.args))
-			for i := range args {
-				args[i] = strings.ReplaceAll(args[i], "~", " ")
+			args := b.args(c.args)
+			for i := range args { // after b.args, whose words may stand in base64
+				args[i] = strings.ReplaceAll(r.Replace(args[i]), "~", " ")
 			}
 			if c.client == "" {
 				text, status := refusal(t, append([]string{"--host", "127.0.0.1", "--port", "0/ssl", "--SSL_cert_file", b.one.file}, args...)...)
