@@ -59,6 +59,7 @@ var goodHeaders = []struct{ name, header, want string }{
 	{"v2 LOCAL with anything", v2(0x20, 0x77, "anything"), "local"},
 	{"v2 UNSPEC", v2(0x21, 0x00, tlv(ProxyTLVNoop, "")), "local"},
 	{"v2 checksum", summed(v2(0x21, 0x11, addr4+tlv(ProxyTLVALPN, "h2")+tlv(ProxyTLVCRC32C, "\x00\x00\x00\x00"))), "tcp 192.0.2.1:7 tcp 198.51.100.2:443"},
+	{"v2 longest id", v2(0x21, 0x11, addr4+tlv(ProxyTLVUniqueID, strings.Repeat("x", 128))), "tcp 192.0.2.1:7 tcp 198.51.100.2:443"},
 	{"v2 longest", v2(0x21, 0x31, addrUnix+tlv(0xE0, strings.Repeat("x", proxyV2TLVs-tlvFixed))), "unix /run/client unix @abstract"},
 }
 
