@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/logs"
 	"netserver/port"
 	"netserver/proc"
 )
@@ -145,6 +146,12 @@ func (s *supervisor) isReady(g *generation) {
 	}
 	s.closeSockets(keep)
 	s.conf = g.conf
+	if s.opened != nil {
+		s.opened.level.Set(logs.Level(g.conf.LogLevel))
+	}
+	if m := g.conf.Process.Umask; m != nil {
+		proc.SetUmask(*m)
+	}
 	s.followFiles(g)
 	s.scheduleJobs()
 	s.beginPulse()

@@ -19,7 +19,8 @@ type openedLog struct {
 	file  *logs.File  // nil: it goes to standard error, or to syslog
 	queue *logs.Async // before it
 	form  string      // of its records; see logforms.go
-	end   func()      // writes out what is left, and closes
+	level *slog.LevelVar
+	end   func() // writes out what is left, and closes
 }
 
 // openLog opens the log of a process that workers do not get theirs from, or
@@ -44,21 +45,24 @@ func (c *Config) openLog(stderr io.Writer) (*openedLog, error) {
 // logTo makes a logger that writes to out, as startLog does.
 func (c *Config) logTo(out io.Writer) *openedLog {
 	form := c.streamForm(out)
-	log, queue, end := c.startLog(out, c.formatOf(form), flushTime)
-	return &openedLog{log: log, queue: queue, form: form, end: end}
+	o := c.startLog(out, c.formatOf(form), flushTime)
+	o.form = form
+	return o
 }
 
-// startLog makes a logger in a format, behind a queue. The function it returns
-// writes out what is left, for so long as flush at most. Nothing that logs ever waits for the disk, the
-// reader of a pipe or a syslog daemon.
-func (c *Config) startLog(out io.Writer, format logs.Format, flush time.Duration) (*slog.Logger, *logs.Async, func()) {
-	queue := logs.NewAsync(out, 0, format)
-	end := func() {
+// startLog makes a logger in a format, behind a queue. Its end writes out what
+// is left, for so long as flush at most. Nothing that logs ever waits for the
+// disk, the reader of a pipe or a syslog daemon.
+func (c *Config) startLog(out io.Writer, format logs.Format, flush time.Duration) *openedLog {
+	o := &openedLog{queue: logs.NewAsync(out, 0, format), level: new(slog.LevelVar)}
+	o.level.Set(logs.Level(c.LogLevel))
+	o.log = slog.New(format(o.queue, logs.Options{Level: o.level}))
+	o.end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flush)
 		defer cancel()
-		queue.Close(ctx)
+		o.queue.Close(ctx)
 	}
-	return slog.New(format(queue, logs.Options{Level: logs.Level(c.LogLevel)})), queue, end
+	return o
 }
 
 // pidFile makes the pid file, if there is to be one.

@@ -125,6 +125,11 @@ func needsStart(old, now *Config) (keys []string) {
 		{keyControlSocket, o.Socket == n.Socket},
 		{keyControlMode, cmp.Or(o.Mode, 0o600) == cmp.Or(n.Mode, 0o600)},
 		{keyControlOwner, o.Owner == n.Owner},
+		{"background", old.Process.Background == now.Process.Background},
+		{"setsid", old.Process.Setsid == now.Process.Setsid},
+		{"supervisor", old.Process.Supervisor == now.Process.Supervisor},
+		{"sig_passthrough", slices.Equal(old.Process.SigPassthrough, now.Process.SigPassthrough)},
+		{"umask", old.Process.Umask == nil || now.Process.Umask != nil}, // nobody knows what was before
 	} {
 		if !k.same {
 			keys = append(keys, k.name)

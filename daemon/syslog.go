@@ -164,11 +164,14 @@ const syslogFlush = time.Second
 // startSyslog makes a log that dial connects to the daemon.
 func (c *Config) startSyslog(form logs.Syslog, dial dialFunc, down func(error)) *openedLog {
 	w := logs.NewSyslogWriter(dial, down)
-	log, queue, end := c.startLog(w, form.New, syslogFlush)
-	return &openedLog{log: log, queue: queue, form: formSyslog, end: func() {
+	o := c.startLog(w, form.New, syslogFlush)
+	end := o.end
+	o.form = formSyslog
+	o.end = func() {
 		end()
 		w.Close()
-	}}
+	}
+	return o
 }
 
 type dialFunc func(context.Context) (net.Conn, error)

@@ -196,9 +196,9 @@ func (w *worker) openLog(c *Config) func() {
 	if files := w.v.part.Files; len(files) > 0 {
 		out, w.v.part.Files = files[0], files[1:]
 	}
-	log, _, end := c.startLog(out, c.formatOf(w.init.LogForm), flushTime)
-	w.log = log
-	return end
+	o := c.startLog(out, c.formatOf(w.init.LogForm), flushTime)
+	w.log = o.log
+	return o.end
 }
 
 // prepare makes the Server and its listeners.
