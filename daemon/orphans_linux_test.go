@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +29,15 @@ func processesWith(word string) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// killAll kills them, and what they start meanwhile.
+func killAll(word string) {
+	for pids := processesWith(word); len(pids) > 0; pids = processesWith(word) {
+		for _, pid := range pids {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // zombiesOf counts the children of pid that have ended and wait.
@@ -56,12 +66,13 @@ func mustRead(t *testing.T, addr string) string {
 }
 
 // sleepFor returns a number of seconds that no other process sleeps.
-func sleepFor() string { return fmt.Sprintf("1%07d.5", os.Getpid()) }
+func sleepFor() string { return fmt.Sprintf("1%07d.%d", os.Getpid(), rand.Uint32()) }
 
 // What a killed worker's programs have started is ended, in whatever session
 // it is, and whatever it ignores.
 func TestKilledWorkersProgramsAreEnded(t *testing.T) {
 	word := sleepFor()
+	t.Cleanup(func() { killAll(word) })
 	// Each of the three starts another when the one before is killed.
 	script := `trap "" TERM HUP
 		setsid sh -c 'trap "" TERM HUP; sleep $0; setsid sleep $0; setsid sleep $0' ` + word + ` <&- >&- 2>&- &
@@ -90,11 +101,7 @@ func TestKilledWorkersProgramsAreEnded(t *testing.T) {
 func TestLeftoversOfAnOrderlyEndGoOn(t *testing.T) {
 	word := sleepFor()
 	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--", "/bin/sh", "-c", "sleep "+word+" <&- >&- 2>&- & echo left")
-	t.Cleanup(func() {
-		for _, pid := range processesWith(word) {
-			syscall.Kill(pid, syscall.SIGKILL)
-		}
-	})
+	t.Cleanup(func() { killAll(word) })
 	if got := mustRead(t, r.addr(0)); got != "left\n" {
 		t.Fatalf("%q", got)
 	}

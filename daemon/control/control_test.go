@@ -218,10 +218,17 @@ func TestSilentClientsDelayNobody(t *testing.T) {
 	if d := time.Since(begin); d >= requestTime {
 		t.Skipf("this machine took %v to connect", d)
 	}
-	c := silent[len(silent)-1]
-	c.SetReadDeadline(time.Now().Add(2 * requestTime))
-	if b, _ := io.ReadAll(c); !bytes.Contains(b, []byte("errors")) {
-		t.Errorf("a silent client was told %q", b)
+	// Which of them stay depends on whose goroutine comes first, and one made
+	// room for the request.
+	told := 0
+	for _, c := range silent {
+		c.SetReadDeadline(time.Now().Add(2 * requestTime))
+		if b, _ := io.ReadAll(c); bytes.Contains(b, []byte("errors")) {
+			told++
+		}
+	}
+	if told != maxSilent && told != maxSilent-1 {
+		t.Errorf("%d silent clients were told that they are late, of %d that can be", told, maxSilent)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -305,10 +306,14 @@ func TestUnusableAnswersAreTold(t *testing.T) {
 	if told != sampleLines {
 		t.Errorf("%d lines of %d", told, 3*sampleLines)
 	}
-	last := 0
-	o.Unusable = func(_ string, _ error, others int) { last = others }
-	if o.Check(ctx, chain, now.Add(time.Hour)); last != 2*sampleLines {
-		t.Errorf("%d others", last)
+	var most atomic.Int64 // an answer may come when Check has given up
+	o.Unusable = func(_ string, _ error, others int) {
+		if others > 0 {
+			most.Store(int64(others))
+		}
+	}
+	if o.Check(ctx, chain, now.Add(time.Hour)); most.Load() != 2*sampleLines {
+		t.Errorf("%d others", most.Load())
 	}
 }
 
