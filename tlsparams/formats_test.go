@@ -86,6 +86,9 @@ func TestFormats(t *testing.T) {
 				t.Errorf("%s %s, password by %s: %v", c.cert, c.key, how, err)
 				continue
 			}
+			if w := strings.Join(s.Warnings(), "\n"); c.encrypted && strings.Contains(w, "no key here is encrypted") {
+				t.Errorf("%s %s, password by %s: warnings %q", c.cert, c.key, how, w)
+			}
 			srv, cli, err := shake(t, s, anyClient())
 			if err != nil || len(cli.PeerCertificates) != c.chain {
 				t.Errorf("%s %s: chain of %d, want %d (%v, %x)", c.cert, c.key, len(cli.PeerCertificates), c.chain, err, srv.Version)

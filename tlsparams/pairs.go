@@ -20,14 +20,17 @@ func (s *Source) pairs() PairFunc {
 	if s.env.Pair != nil {
 		return s.env.Pair
 	}
-	return s.p.Pairs(&s.env)
+	return pairsBy(s.loader()) // which notes that a password was asked for
 }
 
 // Pairs returns a function that reads certificates with their keys as a Source
 // with these parameters and env does, passwords included: for a process that
 // keeps the keys for others. env.Pair is not looked at.
 func (p Params) Pairs(env *Env) PairFunc {
-	l := &certfile.Loader{ReadFile: env.ReadFile, Password: p.passwords(env)}
+	return pairsBy(&certfile.Loader{ReadFile: env.ReadFile, Password: p.passwords(env)})
+}
+
+func pairsBy(l *certfile.Loader) PairFunc {
 	return func(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
 		snap, err := take(l, f)
 		if err != nil {
