@@ -47,8 +47,8 @@ type checkedTLS struct {
 
 // printCheck prints the resolved configuration as one JSON object, and what
 // would happen to the client that --check was asked about. It reports whether
-// one port at least would let that client's address in; what its certificate is
-// worth depends on the name that it asks for as well, and is printed only.
+// one port at least would let that client in, by its address and, if one is
+// given, by its certificate.
 func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) (allowed bool, err error) {
 	out := checked{
 		ServerType: p.conf.Type,
@@ -71,6 +71,9 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		var err error
 		out.TLS, err = p.explainTLS()
 		errs = append(errs, err)
+		if ask.cert != "" {
+			out.Peer.denyBy(out.TLS)
+		}
 	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"net/netip"
 
 	"netserver/access"
@@ -52,6 +53,21 @@ func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
 		c.Ports = append(c.Ports, checkedPort{Port: spec.Short(), Allowed: v.Allowed, Rule: v.Why})
 	}
 	return &c
+}
+
+// denyBy takes back what a port allows by the address where it denies the
+// client's certificate.
+func (c *checkedPeer) denyBy(verdicts []checkedTLS) {
+	if c == nil {
+		return
+	}
+	for _, v := range verdicts {
+		for i := range c.Ports {
+			if p := &c.Ports[i]; p.Port == v.Port && p.Allowed && !v.Allowed {
+				p.Allowed, p.Rule = false, cmp.Or(v.Reason, v.Certificate)
+			}
+		}
+	}
 }
 
 func contains(ps []netip.Prefix, a netip.Addr) bool {

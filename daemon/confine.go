@@ -155,12 +155,19 @@ func isName(target string) bool {
 	return err != nil
 }
 
+// supervisorsFiles are those that only the supervisor opens: workers have pipes
+// for what they log.
+var supervisorsFiles = []string{"log_file", "pid_file", "control_socket"}
+
 // paths returns the files that the values of a plan name, and UNIX sockets, and
 // the directories that they lie in: a file may be replaced by another.
 func (p *plan) paths() []string {
 	var list []string
 	add := func(v conf.Values) {
 		for key, vals := range v {
+			if slices.Contains(supervisorsFiles, key) {
+				continue
+			}
 			for _, val := range vals {
 				for _, path := range pathsOf(key, val.Text) {
 					list = append(list, placesOf(path)...)

@@ -23,10 +23,16 @@ func restrictFiles(f fence) (level string, err error) {
 	if f.all {
 		rules = append(rules, landlock.RODirs("/"))
 	}
+	ruled, err := newRuledFiles()
+	if err != nil {
+		return "", err
+	}
+	defer ruled.close()
 	for _, path := range f.read {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil: // not there, or out of reach anyway
+		case !ruled.has(path):
 		case info.IsDir():
 			// Not to execute, which RODirs allows too.
 			rules = append(rules, landlock.PathAccess(lsys.AccessFSReadFile|lsys.AccessFSReadDir, path).IgnoreIfMissing())
@@ -38,6 +44,28 @@ func restrictFiles(f fence) (level string, err error) {
 		return "", err
 	}
 	return fmt.Sprintf("ABI %d", abi), nil
+}
+
+// ruledFiles tells which files Landlock has rules for. Pipes without a name and
+// the like have none, such as /dev/stdin or a shell's <(command) lead to; nor
+// are they restricted.
+type ruledFiles int
+
+func newRuledFiles() (ruledFiles, error) {
+	fd, err := lsys.LandlockCreateRuleset(&lsys.RulesetAttr{HandledAccessFS: lsys.AccessFSReadFile}, 0)
+	return ruledFiles(fd), err
+}
+
+func (r ruledFiles) close() { unix.Close(int(r)) }
+
+func (r ruledFiles) has(path string) bool {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return true // what is wrong is told where the rule is made
+	}
+	defer unix.Close(fd)
+	err = lsys.LandlockAddPathBeneathRule(int(r), &lsys.PathBeneathAttr{ParentFd: fd, AllowedAccess: lsys.AccessFSReadFile}, 0)
+	return !errors.Is(err, unix.EBADFD)
 }
 
 // landlock returns what is restricted, as far as the kernel can do that. Version

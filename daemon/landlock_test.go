@@ -104,6 +104,18 @@ func TestLandlockKeepsToWhatIsNamed(t *testing.T) {
 	}
 }
 
+// The log may go to standard error or output by name, as in containers, where
+// it is a pipe.
+func TestLandlockAndTheLog(t *testing.T) {
+	for _, file := range []string{"/dev/stderr", "/dev/stdout", "/proc/self/fd/2"} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			r := start(t, "--port", "127.0.0.1:0", "--log_file", file)
+			isFenced(t, r)
+			mustDial(t, r.addr(0)).mustAsk(t, "hello")
+		})
+	}
+}
+
 // Name look-ups, UNIX sockets as port and as backend, and a log that is opened
 // again, work under it.
 func TestLandlockLeavesWhatIsNeeded(t *testing.T) {

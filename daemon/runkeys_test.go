@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon"
+	"netserver/netservertest"
 )
 
 // keysProgram is a program on Run with keys of its own. It says what it read
@@ -152,6 +154,37 @@ proxy_protocol_from = ["192.0.2.9"]
 		}
 		if fmt.Sprint(got) != fmt.Sprint(c.ports) {
 			t.Errorf("%s: ports %q, want %q", c.peer, got, c.ports)
+		}
+	}
+}
+
+// The certificate that --check is asked about counts for its status as well.
+func TestCheckStatusForACertificate(t *testing.T) {
+	server := netservertest.CA(t).Issue(t, netservertest.Leaf{})
+	people := netservertest.NewCA(t, "people")
+	ann := people.Issue(t, netservertest.Leaf{Name: "ann", Client: true})
+	bob := netservertest.NewCA(t, "others").Issue(t, netservertest.Leaf{Name: "bob", Client: true})
+	args := []string{"--check", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", server.CertFile, "--SSL_key_file", server.KeyFile,
+		"--SSL_verify_mode", "3", "--SSL_ca_file", people.File(t), "--cert"}
+	for _, c := range []struct {
+		cert   string
+		more   []string
+		status int
+	}{
+		{ann.CertFile, nil, 0},
+		{ann.CertFile, []string{"--peer", "192.0.2.1"}, 0},
+		{ann.CertFile, []string{"--peer", "192.0.2.1", "--cidr_deny", "192.0.2.1"}, 1},
+		{bob.CertFile, nil, 1},
+		{bob.CertFile, []string{"--peer", "192.0.2.1"}, 1},
+		{bob.CertFile, []string{"--peer", "192.0.2.1", "--port", "127.0.0.1:0/tcp"}, 1}, // the certificate was asked for
+	} {
+		var out, stderr bytes.Buffer
+		if code := daemon.Command(slices.Concat(args, []string{c.cert}, c.more), nil, &out, &stderr); code != c.status {
+			t.Errorf("%s %q: status %d, %s%s", filepath.Base(c.cert), c.more, code, &stderr, &out)
+		}
+		denies := strings.Contains(out.String(), `"rule": "client certificate denied`)
+		if want := c.cert == bob.CertFile && len(c.more) > 0; denies != want {
+			t.Errorf("%s %q: the port's rule is the certificate's: %v\n%s", filepath.Base(c.cert), c.more, denies, &out)
 		}
 	}
 }
