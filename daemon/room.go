@@ -15,6 +15,9 @@ const (
 	ownDescriptors = 32        // beside its ports
 	ownThreads     = 24        // beside two for each CPU
 	ownAddresses   = 256 << 20 // beside what the supervisor's start took
+	// addressSpread is more than one start takes beyond another, by its threads:
+	// what is told to suffice does at each.
+	addressSpread = 512 << 20
 )
 
 // room refuses limits that leave no room for the process itself: it would end
@@ -25,7 +28,7 @@ func (p *program) room() error {
 		if l.Value < 0 {
 			continue
 		}
-		var least int64
+		var least, told int64
 		var why string
 		switch l.Name {
 		case "nofile":
@@ -36,19 +39,26 @@ func (p *program) room() error {
 			if !ok {
 				continue
 			}
-			least, why = now+ownAddresses, "the addresses that it reserves, most of which it never uses; max_memory bounds what it uses"
+			least = now + ownAddresses
+			told = enoughAddresses(least)
+			why = "the addresses that it reserves, most of which it never uses; max_memory bounds what it uses"
 		case "nproc":
 			least, why = p.threads(l)
 		}
 		if l.Value < least {
+			told = max(told, least)
 			errs = append(errs, &conf.Problem{
-				Key: "limit_" + l.Name, Err: fmt.Errorf("%d leaves no room for a process that serves clients: it needs at least %d, for %s", l.Value, least, why),
+				Key: "limit_" + l.Name, Err: fmt.Errorf("%d leaves no room for a process that serves clients: it needs at least %d, for %s", l.Value, told, why),
 				Hint: "set more, or leave it out",
 			})
 		}
 	}
 	return errors.Join(errs...)
 }
+
+// enoughAddresses is what suffices at every start, in round figures, where one
+// needs least.
+func enoughAddresses(least int64) int64 { return (least/addressSpread + 2) * addressSpread }
 
 // threads returns the least limit of the user's processes and threads, and
 // warns where programs could take what the server needs of it.
