@@ -169,6 +169,12 @@ func (s *supervisor) bury(w *child, how string) {
 	switch {
 	case s.ending || g.failed:
 	case !g.ready && s.earlyEnd(w, how):
+	case !g.ready && w.ready && w.leaving && how == "":
+		// It has served all its clients (max_requests) before the others of
+		// its generation are there.
+		if err := s.spawn(g); err != nil {
+			s.startFailed(g, err)
+		}
 	case !g.ready:
 		s.startFailed(g, w.startError(how))
 	case w.dismissed && how == "", w.spoiled:

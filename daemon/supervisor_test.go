@@ -110,6 +110,26 @@ func TestRestartLosesNobody(t *testing.T) {
 	}
 }
 
+// A worker may have served all its clients before the others of its generation
+// are there: that is no failed start.
+func TestWorkerIsDoneBeforeOthersServe(t *testing.T) {
+	r := start(t, "PreForkSimple", "--max_servers", "6", "--max_requests", "1", "--port", "127.0.0.1:0")
+	addr := r.addr(0)
+	for served := 0; served < 30; {
+		if once(addr) == nil {
+			served++
+		}
+		select {
+		case <-r.done:
+			t.Fatalf("the server ended after %d clients:\n%s", served, r.text())
+		default:
+		}
+	}
+	if code := r.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit status %d", code)
+	}
+}
+
 func TestKilledWorkerIsReplaced(t *testing.T) {
 	r := start(t, "--port", "127.0.0.1:0")
 	addr := r.addr(0)
