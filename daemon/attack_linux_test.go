@@ -148,12 +148,6 @@ func (h *hostage) signer() *os.File {
 	return list[0]
 }
 
-// ports takes the sockets of its ports that listen.
-func (h *hostage) ports() []*os.File {
-	h.t.Helper()
-	return h.sockets(func(fd int) bool { return option(fd, unix.SO_ACCEPTCONN) == 1 })
-}
-
 // A hostLink is a hostage's end of its link.
 type hostLink struct {
 	t testing.TB

@@ -98,12 +98,9 @@ func (c *Config) toSyslog() bool {
 	return false
 }
 
-// syslogKeys are the keys that say how, and logKeys all that stay as they are
-// until the server is started again.
-var (
-	syslogKeys = [...]string{"syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
-	logKeys    = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
-)
+// logKeys are the keys of the log that stay as they are until the server is
+// started again.
+var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
 
 // checkLog says what is wrong with the keys of the log.
 func (c *Config) checkLog() error {

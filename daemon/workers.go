@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"netserver/conf"
@@ -212,9 +211,4 @@ func durationOr(d, def time.Duration) time.Duration {
 		return def
 	}
 	return d
-}
-
-func sorted(list []string) []string {
-	slices.Sort(list)
-	return list
 }
