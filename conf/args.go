@@ -181,8 +181,11 @@ func (r *argReader) unknown() bool {
 // twoDashes is the hint for a key that was written with one dash.
 func (r *argReader) twoDashes(name string) string {
 	name = strings.TrimLeft(name, "-")
-	if near := Nearest(name, r.set.names()); near != "" {
+	switch near := Nearest(name, r.set.names()); {
+	case near != "":
 		name = near
+	case len(name) == 1 && isWord(name) && !('0' <= name[0] && name[0] <= '9'): // an option of other programs
+		return "keys begin with two dashes and are whole words; --help lists them"
 	}
 	if !isWord(name) || '0' <= name[0] && name[0] <= '9' {
 		return "keys begin with two dashes"
@@ -197,8 +200,16 @@ func (r *argReader) stray(types []string) {
 	key, kind := Nearest(text, r.set.names()), Nearest(text, types)
 	hint := "a program to run follows --"
 	a, _ := splitArg(text)
+	help, version := r.set.isFlag("--" + text)
+	afterPort := len(r.entries) > 0 && r.entries[len(r.entries)-1].Key == portKey
+	path := strings.HasPrefix(text, "/") || strings.HasPrefix(text, "./") || strings.HasPrefix(text, "../")
 	switch d := r.set.index[a.key]; {
-	case len(r.entries) > 0 && r.entries[len(r.entries)-1].Key == portKey:
+	case help, version:
+		hint = "write --" + text
+	case path: // nearly no key's name
+	case r.set.index[portKey] != nil && !afterPort && text != "" && '0' <= text[0] && text[0] <= '9':
+		hint = fmt.Sprintf("write --%s %s", portKey, text)
+	case afterPort:
 		hint = "a port is one word, such as 443/ssl; a further one has a --port of its own"
 	case d != nil: // with several words for a value in one argument
 		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())

@@ -145,9 +145,9 @@ client to PROGRAM (its stdin and stdout are the client), to the backend of
 
 TYPE is Fork (many clients at once, the default), Single (one after the other),
 PreForkSimple (max_servers processes), PreFork (as many as are needed) or INET
-(the client is standard input, as inetd has it). Keys also come from NETSERVER_KEY in the environment and from the file
-of --conf_file; the command line goes before the environment, and both before
-the file.
+(the client is standard input, as inetd has it). Keys also come from
+NETSERVER_KEY in the environment and from the file of --conf_file; the command
+line goes before the environment, and both before the file.
 
 Signals: INT and TERM stop at once, QUIT lets clients finish for --grace
 seconds, a second signal cuts them. HUP reads the configuration again and

@@ -142,8 +142,9 @@ func (v *invocation) printProgramHelp(set *conf.Set) {
 		text = fmt.Sprintf("Usage: %s [TYPE] [--key value | --key=value | key=value]...", programName())
 	}
 	fmt.Fprintf(v.stdout, "%s\n\n", strings.TrimRight(text, "\n"))
-	fmt.Fprintf(v.stdout, "TYPE is one of %s. Keys also come from NETSERVER_KEY in the environment\n"+
-		"and from the file of --conf_file; the command line goes before the environment,\nand both before the file.\n\n",
+	fmt.Fprintf(v.stdout, "TYPE is one of %s.\n"+
+		"Keys also come from NETSERVER_KEY in the environment and from the file of\n"+
+		"--conf_file; the command line goes before the environment, and both before the\nfile.\n\n",
 		strings.Join(Types(), ", "))
 	// The ready handlers are the command's.
 	set.Help(v.stdout, slices.DeleteFunc(set.Groups(), func(g string) bool { return g == groupHandler })...)

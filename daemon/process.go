@@ -104,7 +104,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 		define(factSupervisor, "limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", withTexts{conf.Func(p.setLimit(name)), p.limitTexts(name)})
 	}
 	theirs(conf.Always, "pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
-	theirs(factSupervisor, "background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error", conf.Bool(&p.Background))
+	theirs(factSupervisor, "background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error (standard output and error stay open: see setsid)", conf.Bool(&p.Background))
 	theirs(factSupervisor, "setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
 	define(conf.Always, keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
 	define(factListens, "supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))

@@ -189,7 +189,11 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 		if binary != nil {
 			binary.Close()
 		}
-		logged(s.log, fmt.Errorf("the configuration is not good, and nothing is changed: %w", err))
+		what := "the configuration is not good, and nothing is changed"
+		for _, e := range lines(err) {
+			s.log.Error(fmt.Sprintf("%s: %v", what, e))
+			what = "the configuration is not good"
+		}
 		if !s.ending {
 			s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
 		}

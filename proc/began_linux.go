@@ -10,14 +10,10 @@ import (
 
 // processBegan tells when a process was started, to a hundredth of a second.
 func processBegan(pid int) (time.Time, bool) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return time.Time{}, false
-	}
-	// The name in parentheses may hold anything; field 22 is the start, in
-	// ticks after the boot, of which Linux shows 100 a second.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(fields) < 20 {
+	// Field 22 is the start, in ticks after the boot, of which Linux shows 100
+	// a second.
+	_, fields, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	if !ok || len(fields) < 20 {
 		return time.Time{}, false
 	}
 	ticks, err := strconv.ParseInt(string(fields[19]), 10, 64)
@@ -26,6 +22,12 @@ func processBegan(pid int) (time.Time, bool) {
 	}
 	boot, ok := bootTime()
 	return boot.Add(time.Duration(ticks) * 10 * time.Millisecond), ok
+}
+
+// processEnded reports whether a process has ended and waits to be reaped.
+func processEnded(pid int) bool {
+	state, _, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	return ok && (state == 'Z' || state == 'X')
 }
 
 func bootTime() (time.Time, bool) {

@@ -40,10 +40,11 @@ func ourOwn(info fs.FileInfo) bool {
 	return ok && (st.Uid == 0 || int(st.Uid) == os.Geteuid())
 }
 
-// processRuns reports whether there is a process of that number, whosever.
+// processRuns reports whether there is a process of that number, whosever. One
+// that has ended and that its parent has not reaped yet runs no more.
 func processRuns(pid int) bool {
 	err := unix.Kill(pid, 0)
-	return err == nil || errors.Is(err, unix.EPERM)
+	return (err == nil || errors.Is(err, unix.EPERM)) && !processEnded(pid)
 }
 
 // removeOpen does nothing: an open file can be removed.

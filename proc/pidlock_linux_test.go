@@ -12,6 +12,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// A server that was killed, and that its parent has not reaped yet, runs no more.
+func TestPIDFileOfAProcessThatIsNotReaped(t *testing.T) {
+	dead := start(t, "sleep")
+	defer dead.Wait()
+	path := filepath.Join(t.TempDir(), "pid")
+	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", dead.Pid()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	dead.Kill()
+	for end := time.Now().Add(10 * time.Second); !processEnded(dead.Pid()) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if unix.Kill(dead.Pid(), 0) != nil {
+		t.Fatal("it was reaped")
+	}
+	p, err := CreatePIDFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Remove()
+}
+
 // Whoever may only read the file cannot keep a server from starting, by no
 // kind of lock, nor end the one that runs.
 func TestPIDFileLockedByAReader(t *testing.T) {

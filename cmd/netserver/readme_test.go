@@ -127,7 +127,8 @@ func (tr *tour) same(text string) string {
 	return text
 }
 
-// serve replaces the running server, and waits for the log that is shown.
+// serve replaces the running server, and waits for the log that is shown, which
+// is all of it.
 func (tr *tour) serve(s step) {
 	if tr.server != nil {
 		tr.server.stop()
@@ -139,6 +140,13 @@ func (tr *tour) serve(s step) {
 	}
 	tr.server = startCmd(tr.T, cmd)
 	tr.logs(s.output)
+	want := tr.same(s.output)
+	log, _ := tr.server.log.next()
+	for line := range strings.Lines(log) {
+		if !strings.Contains(want, tr.same(line)) && !strings.Contains(line, "private keys stay") { // that is for root
+			tr.Errorf("the README lacks a line of the log: %s", line)
+		}
+	}
 }
 
 // logs waits until every line of want has been in the server's log.

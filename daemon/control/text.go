@@ -217,7 +217,7 @@ func (l *Leaving) Text(w io.Writer) {
 		fmt.Fprintf(w, "ended after %s\n", seconds(l.Elapsed))
 		return
 	}
-	grace := "no grace time"
+	grace := "without a grace time"
 	if l.Grace > 0 {
 		grace = "of " + seconds(l.Grace)
 	}
