@@ -20,10 +20,10 @@ Nothing that is given is ignored. The same rules hold for every key, and for
 those that a Go program defines itself.
 
 - **A key without effect in this start** is an error: a key of --check without
-  it, a TLS key without a TLS port, min_servers with Fork. For Net::Server's own
-  keys it is a warning, as it accepts them and old conf files should still
-  start, unless the server would go without something that guards it: the last
-  column below. The column *needs* says when a key has an effect; of words
+  it, a TLS key without a TLS port, exec_pipes without a program. For
+  Net::Server's own keys (min_servers with Fork) it is a warning, as Net::Server
+  accepts them and old conf files should still start, unless the server would go
+  without something that guards it: the last column below. The column *needs* says when a key has an effect; of words
   joined by | one suffices, and a word that is not in this table is a key, which
   must be set to anything but off. A key that asks for nothing, being 0, off,
   none or its default, is passed over.
