@@ -207,7 +207,7 @@ func (c *Config) defineTLS(s *conf.Set) {
 	}
 	refused := tlsparams.Refused()
 	for _, name := range slices.Sorted(maps.Keys(refused)) {
-		s.Define(conf.Key{Name: name, Refuse: refused[name]}, nil)
+		s.Define(conf.Key{Name: name, Refuse: "it " + refused[name]}, nil)
 	}
 }
 

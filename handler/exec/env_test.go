@@ -198,7 +198,7 @@ func TestCheck(t *testing.T) {
 		{&exec.Handler{}, "exec: no program is given"},
 		{&exec.Handler{Path: "/no/such"}, "exec: /no/such: no such file or directory"},
 		{&exec.Handler{Path: "no-such-program"}, "exec: no-such-program: not found in $PATH"},
-		{&exec.Handler{Path: plain}, "exec: " + plain + ": permission denied"},
+		{&exec.Handler{Path: plain}, "exec: " + plain + ": permission denied: it is not executable; chmod +x makes it so"},
 		{&exec.Handler{Path: dir}, "exec: " + dir + ": is a directory"},
 		{&exec.Handler{Path: "cat", Dir: "/no/dir"}, "exec: working directory /no/dir: no such file or directory"},
 		{&exec.Handler{Path: "cat", Dir: plain}, "exec: working directory " + plain + ": not a directory"},
@@ -245,7 +245,7 @@ func TestProgramThatCannotStart(t *testing.T) {
 		remove          bool
 	}{
 		{"interpreter", "#!/no/such/interpreter\n", "the interpreter /no/such/interpreter that its first line names: no such file or directory", false},
-		{"garbage", "\x00\x01", "exec format error", false},
+		{"garbage", "\x00\x01", "neither a program for this system nor a script that begins with #!: exec format error", false},
 		{"gone", "#!/bin/sh\n", "no such file or directory", true},
 	} {
 		if err := os.WriteFile(path, []byte(c.text), 0o755); err != nil {

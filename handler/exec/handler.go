@@ -160,6 +160,9 @@ func lookup(name string) (string, error) {
 	case errors.As(err, &oe):
 		err = oe.Err
 	}
+	if fi, e := os.Stat(name); e == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 == 0 {
+		return "", fmt.Errorf("%s: %w: it is not executable; chmod +x makes it so", name, err)
+	}
 	return "", fmt.Errorf("%s: %w", name, err)
 }
 

@@ -31,7 +31,11 @@ func (h *Handler) start(cmd *command, env []string, files [3]uintptr) (*program,
 
 // explain tells what is missing when it is not the program itself.
 func (cmd *command) explain(err error) error {
-	if err != syscall.ENOENT {
+	switch err {
+	case syscall.ENOENT:
+	case syscall.ENOEXEC:
+		return fmt.Errorf("neither a program for this system nor a script that begins with #!: %w", err)
+	default:
 		return err
 	}
 	if _, serr := os.Stat(cmd.dir); cmd.dir != "" && serr != nil {
