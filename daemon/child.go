@@ -216,5 +216,5 @@ func (s *supervisor) crashed(w *child, how string) {
 		how = strings.Join(w.reason, "; ")
 	}
 	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
-		"generation", g.id, "clients", w.status.Clients, "in a row", g.failures)
+		"generation", g.id, "clients at last report", w.status.Clients, "in a row", g.failures)
 }

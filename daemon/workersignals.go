@@ -66,7 +66,7 @@ func (s *supervisor) dismiss(w *child) {
 			return
 		}
 		s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended by a signal; another takes its place", w.id, w.proc.Pid()),
-			"generation", g.id, "clients", w.status.Clients)
+			"generation", g.id, "clients at last report", w.status.Clients)
 		s.countFailure(w)
 		if !w.gone {
 			s.killLater(w, endTime+g.conf.graceTime()+g.conf.graceSpread())
