@@ -182,6 +182,9 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	}
 	idle, ierr := v.idleKeys(c, res)
 	err = errors.Join(err, ierr)
+	if !ported {
+		idle = append(idle, c.unusedParts(res, variables(v.environ))...)
+	}
 	files := new(fileList)
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)

@@ -55,6 +55,24 @@ func (c *Config) portInput(res *conf.Result, environ map[string]string) port.Inp
 	return in
 }
 
+// unusedParts warns of hosts, protocols and families that serve no port: whoever
+// gives 127.0.0.1 beside *:80 may think that others cannot come in.
+func (c *Config) unusedParts(res *conf.Result, environ map[string]string) (warnings []string) {
+	if c.Type == typeINET {
+		return nil
+	}
+	for _, u := range port.FindUnused(c.portInput(res, environ)) {
+		why, hint := "there are fewer ports", "give each port its own, as in HOST:PORT/PROTO, or leave it out"
+		if u.Port != "" {
+			why, hint = "port "+u.Port+" says itself where and how it listens", "write it into the port, or leave it out"
+		}
+		p := u.Value.Errorf("%s has no effect: %s", u.Value.Text, why)
+		p.Key, p.Hint = u.Key, hint
+		warnings = append(warnings, p.Error())
+	}
+	return warnings
+}
+
 // blockEntries makes an entry of each port that a block names; they share its
 // other keys.
 func blockEntries(b conf.Block) []port.Entry {

@@ -188,3 +188,23 @@ func TestCheckStatusForACertificate(t *testing.T) {
 		}
 	}
 }
+
+// A host or protocol that serves no port is warned of: the port is open to all,
+// or in plain text.
+func TestHostsAndProtocolsWithoutAPort(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--port", "0.0.0.0:1", "--host", "127.0.0.1"}, "host: 127.0.0.1 has no effect: port 0.0.0.0:1 says itself where and how it listens (argument 4)"},
+		{[]string{"--port", "127.0.0.1:1/tcp", "--proto", "ssl"}, "proto: ssl has no effect: port 127.0.0.1:1/tcp says"},
+		{[]string{"--port", "1", "--host", "127.0.0.1", "--host", "127.0.0.2"}, "host: 127.0.0.2 has no effect: there are fewer ports (argument 6)"},
+		{[]string{"--port", "1", "--port", "2", "--host", "127.0.0.1"}, ""},
+	} {
+		var out, stderr bytes.Buffer
+		code := daemon.Command(append([]string{"--check"}, c.args...), nil, &out, &stderr)
+		if code != 0 || !strings.Contains(stderr.String(), c.want) || c.want == "" && stderr.Len() > 0 {
+			t.Errorf("%q: status %d, %s", c.args, code, &stderr)
+		}
+	}
+}
