@@ -1,8 +1,11 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
 	"net"
 	"net/url"
 	"strings"
@@ -149,6 +152,49 @@ func TestAllowEntriesThatNobodyMatchesAreRefused(t *testing.T) {
 		if err := a.Add(KindURI, good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
+	}
+}
+
+// The public key of a certificate, in the three ways in which people write it.
+func TestAllowedPublicKeys(t *testing.T) {
+	c := &x509.Certificate{Raw: []byte("certificate"), RawSubjectPublicKeyInfo: []byte("key")}
+	other := &x509.Certificate{Raw: []byte("key"), RawSubjectPublicKeyInfo: []byte("certificate")}
+	sum := sha256.Sum256([]byte("key"))
+	b64 := base64.StdEncoding.EncodeToString(sum[:])
+	for _, entry := range []string{b64, "sha256/" + b64, "sha256//" + b64, "sha256$pub$" + hex.EncodeToString(sum[:]), "sha256$" + hex.EncodeToString(sum[:])} {
+		var a Allow
+		if err := a.Add(KindSPKI, entry); err != nil {
+			t.Errorf("%s: %v", entry, err)
+			continue
+		}
+		if _, ok := a.Match(c); !ok {
+			t.Errorf("%s does not match", entry)
+		}
+		if _, ok := a.Match(other); ok {
+			t.Errorf("%s matches another key", entry)
+		}
+	}
+	md5 := strings.Repeat("a", 32)
+	for _, entry := range []string{"md5$pub$" + md5, md5, "sha256/" + b64[:20], "sha256/" + strings.Repeat("!", 44), "key"} {
+		var a Allow
+		if err := a.Add(KindSPKI, entry); err == nil {
+			t.Errorf("%s is accepted", entry)
+		}
+	}
+}
+
+func TestLongestNamesAreAllowed(t *testing.T) {
+	label := strings.Repeat("a", 63)
+	longest := label + "." + label + "." + label + "." + label[:61]
+	var a Allow
+	if err := a.Add(KindDNS, longest); err != nil || len(longest) != 253 {
+		t.Errorf("%d bytes: %v", len(longest), err)
+	}
+	if err := a.Add(KindDNS, longest+"a"); err == nil {
+		t.Error("254 bytes are accepted")
+	}
+	if err := a.Add(KindDNS, label+"a.example"); err == nil {
+		t.Error("a label of 64 bytes is accepted")
 	}
 }
 

@@ -1,0 +1,96 @@
+package signer
+
+import (
+	"bytes"
+	"crypto/tls"
+	"encoding/binary"
+	"testing"
+)
+
+// An X25519 key is written in one way: less than 2^255-19, little-endian.
+func TestCanonicalKeys(t *testing.T) {
+	prime := append(append([]byte{0xed}, bytes.Repeat([]byte{0xff}, 30)...), 0x7f)
+	with := func(i int, b byte) []byte {
+		k := bytes.Clone(prime)
+		k[i] = b
+		return k
+	}
+	for name, c := range map[string]struct {
+		key  []byte
+		want bool
+	}{
+		"the prime":                  {prime, false},
+		"one less":                   {with(0, 0xec), true},
+		"one more":                   {with(0, 0xee), false},
+		"less in the middle":         {with(15, 0xfe), true},
+		"less in the second":         {with(1, 0), true},
+		"less at the end":            {with(31, 0x7e), true},
+		"the bit that is left alone": {with(31, 0xff), false},
+		"that bit and little else":   {append(make([]byte, 31), 0x80), false},
+		"nothing":                    {make([]byte, 32), true},
+	} {
+		if got := isCanonical(c.key); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// A form of TLS 1.2 has exactly the bytes that its curve's key has.
+func TestFormsOfOneLength(t *testing.T) {
+	good := params12(tls.X25519, make([]byte, 32))
+	if !isParams(good) {
+		t.Fatal("refused")
+	}
+	edit := func(at int, b byte) []byte {
+		m := bytes.Clone(good)
+		m[at] = b
+		return m
+	}
+	for name, m := range map[string][]byte{
+		"a byte more":         append(bytes.Clone(good), 0),
+		"a byte less":         good[:len(good)-1],
+		"another length":      edit(randoms+3, 31),
+		"another curve":       edit(randoms+2, 0x1e),
+		"a curve of nobody's": edit(randoms+1, 1),
+		"no named curve":      edit(randoms, 2),
+		"nothing":             nil,
+		"the randoms alone":   good[:randoms],
+	} {
+		if isParams(m) {
+			t.Errorf("%s passes", name)
+		}
+	}
+}
+
+// What a supervisor says that cannot be ends the connection to it.
+func TestAnswersThatCannotBe(t *testing.T) {
+	answer := func(st, pad byte, size int) []byte {
+		b := make([]byte, answerHead+size)
+		b[4], b[5] = st, pad
+		binary.BigEndian.PutUint16(b[6:], uint16(size))
+		return b
+	}
+	for name, c := range map[string]struct {
+		b  []byte
+		ok bool
+	}{
+		"the last status": {answer(byte(statuses)-1, 0, 0), true},
+		"one more":        {answer(byte(statuses), 0, 0), false},
+		"padding":         {answer(0, 1, 0), false},
+		"the longest":     {answer(0, 0, maxSignature), true},
+		"longer":          {answer(0, 0, maxSignature+1), false},
+	} {
+		if _, n, ok := parseAnswer(c.b); ok != c.ok || ok && n != len(c.b) {
+			t.Errorf("%s: %d bytes, %v", name, n, ok)
+		}
+	}
+}
+
+func TestTagsOfNoDocument(t *testing.T) {
+	for tag, want := range map[byte]bool{0x30: true, 0x31: true, 2: true, 0xa0: true, 0x80: true, 0: false, 0x20: false,
+		0x1f: false, 0x3f: false, 0x9f: false, 0x42: false, 0x62: false, 0xc1: false, 0xe0: false} {
+		if got := plausibleTag(tag); got != want {
+			t.Errorf("%#x: %v", tag, got)
+		}
+	}
+}
