@@ -85,7 +85,7 @@ var takes = map[string][]string{
 func (r *Request) check() error {
 	fields, ok := takes[r.Verb]
 	if !ok {
-		return fmt.Errorf("there is no verb %q", r.Verb)
+		return fmt.Errorf("there is no verb %q", cut(r.Verb))
 	}
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,

@@ -127,11 +127,16 @@ func (s *session) servePipes(ctx context.Context) error {
 func (s *session) await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
-		return nil
 	case why := <-s.gone:
 		return why
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	select {
+	case why := <-s.gone: // which may be why the program ended
+		return why
+	default:
+		return nil
 	}
 }
 
@@ -169,15 +174,17 @@ func (s *session) stop(writing bool) {
 // client's. Then it goes on watching for the client to go away.
 func (s *session) input() {
 	_, err := s.c.WriteTo(stdin{s.pipes.stdin, streamSocket(s.c.NetConn())})
-	s.pipes.stdin.Close()
 	var notRead *stdinError
-	switch {
-	case err == nil:
-	case !errors.As(err, &notRead):
-		s.leave(err)
-		return
-	case errors.Is(err, errReset):
-		s.leave(errReset)
+	unread := errors.As(err, &notRead)
+	away := err != nil && !unread
+	if unread && errors.Is(err, errReset) {
+		err, away = errReset, true
+	}
+	if away {
+		s.leave(err) // before the program ends because its input does
+	}
+	s.pipes.stdin.Close()
+	if away {
 		return
 	}
 	if sock := streamSocket(s.c.NetConn()); sock != nil && s.mayWatch(sock) {
