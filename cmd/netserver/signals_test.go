@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // talking returns a client of the line echo that has been greeted.
@@ -220,6 +222,13 @@ func TestRestartFindsItsSocketFileAgain(t *testing.T) {
 	s.awaitUnix(path)
 	s.signal(syscall.SIGKILL) // nothing can be cleaned up
 	s.wait()
+	netservertest.Eventually(t, "the worker has noticed, and listens no more", func() bool {
+		c, err := net.Dial("unix", path)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
 	if _, err := os.Stat(path); err != nil {
 		t.Fatal(err)
 	}
