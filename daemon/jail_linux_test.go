@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 var libraryPath = regexp.MustCompile(`(?m)(?:=>|^)\s*(/\S+) \(0x`)
@@ -22,9 +24,9 @@ var libraryPath = regexp.MustCompile(`(?m)(?:=>|^)\s*(/\S+) \(0x`)
 func jail(t *testing.T) string {
 	t.Helper()
 	dir := openDir(t)
-	out, err := exec.Command("ldd", os.Args[0]).CombinedOutput()
+	out, err := exec.Command(netservertest.Peer(t, "ldd"), os.Args[0]).CombinedOutput()
 	if err != nil && !bytes.Contains(out, []byte("not a dynamic")) {
-		t.Skipf("ldd: %v", err)
+		t.Fatalf("ldd: %v\n%s", err, out)
 	}
 	for _, m := range libraryPath.FindAllStringSubmatch(string(out), -1) {
 		copyTo(t, m[1], filepath.Join(dir, m[1]))
