@@ -117,6 +117,7 @@ func (w *worker) confineCalls(own bool) (string, error) {
 	err := proc.RefuseCalls()
 	switch {
 	case err == nil:
+		w.sealed = true
 		return "seccomp is in force: they can start no process", nil
 	case errors.Is(err, errors.ErrUnsupported) && how != "1":
 		return err.Error(), nil

@@ -107,7 +107,8 @@ func TestLeftoversOfAnOrderlyEndGoOn(t *testing.T) {
 	}
 	netservertest.Eventually(t, "it runs", func() bool { return len(processesWith(word)) == 1 })
 	left := processesWith(word)[0]
-	old := r.children()
+	var old []int
+	netservertest.Eventually(t, "both workers run", func() bool { old = r.children(); return len(old) == 2 })
 	r.signal(syscall.SIGHUP)
 	r.wait("restart: ports and handler are the same", 1)
 	netservertest.Eventually(t, "the old workers have ended", func() bool { return !alive(old[0]) && !alive(old[1]) })

@@ -40,6 +40,7 @@ type worker struct {
 	commands chan command       // from the supervisor, for obey
 
 	confined string // what confine did, for the log
+	sealed   bool   // it may start no process
 	serving  atomic.Int64
 	total    atomic.Uint64
 	started  atomic.Bool // serving: files are read as they are now
@@ -140,13 +141,15 @@ func (w *worker) run(ctx context.Context) int {
 	defer endLog()
 	ended := make(chan struct{}) // the supervisor's end
 	go w.listen(ended)
-	if w.v.server != nil || len(c.Program) > 0 {
+	if err := w.prepare(c, res); err != nil {
+		return w.fail(err)
+	}
+	// Who may start no process has no orphans; to look for them is among the
+	// calls for which seccomp ends a process.
+	if (w.v.server != nil || len(c.Program) > 0) && !w.sealed {
 		reaped := make(chan struct{})
 		defer close(reaped)
 		adopt(reaped) // where it cannot, the system's process 1 does
-	}
-	if err := w.prepare(c, res); err != nil {
-		return w.fail(err)
 	}
 	if h := w.v.hooks.WorkerStart; h != nil {
 		if err := h(ctx); err != nil {
