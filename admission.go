@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"netserver/access"
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/proto"
 	"netserver/tlsparams"
 )

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/netservertest"
 )
 

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/netservertest"
 )
 

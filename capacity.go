@@ -4,7 +4,7 @@ import (
 	"math"
 	"runtime/debug"
 
-	"netserver/admit"
+	"netserver/internal/admit"
 )
 
 // A Descriptors is a Handler that opens descriptors of its own: so many for

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"netserver/access"
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/port"
 	"netserver/proto"
 )

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/port"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"syscall"
 
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/proto"
 )
 

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"netserver/access"
-	"netserver/admit"
+	"netserver/internal/admit"
 )
 
 // What a connection takes, in bytes: measured with 9,000 connections from the

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"netserver/admit"
+	"netserver/internal/admit"
 	"netserver/port"
 )
 

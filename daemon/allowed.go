@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"netserver/internal/certfile"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
 )
 
 // allowed is what the workers of a generation may have read for them.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"os"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // background starts this program again as a supervisor in the background, and

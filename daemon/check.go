@@ -13,8 +13,8 @@ import (
 	"netserver"
 	"netserver/access"
 	"netserver/conf"
+	"netserver/internal/certfile"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
 )
 
 // checked is what --check prints.

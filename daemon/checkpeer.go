@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"netserver/access"
-	"netserver/admit"
+	"netserver/internal/admit"
 )
 
 // checkedPeer is what limits and ports do with the client that --check was

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // A child is a worker as its supervisor sees it.

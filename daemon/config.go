@@ -7,7 +7,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/exec"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // Config is what a program has beside its Server: type, logs and, for the

@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/internal/proc"
 	"netserver/port"
-	"netserver/proc"
 	"netserver/sock"
 )
 

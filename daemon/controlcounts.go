@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/admit"
-	"netserver/daemon/control"
+	"netserver/internal/admit"
+	"netserver/internal/control"
 )
 
 // counts are what ports have counted, from the First one on, as many as go

@@ -11,8 +11,8 @@ import (
 
 	"netserver/access"
 	"netserver/conf"
-	"netserver/daemon/control"
-	"netserver/proc"
+	"netserver/internal/control"
+	"netserver/internal/proc"
 )
 
 // ControlConfig is where the socket of `netserver ctl` is, and who may use it.

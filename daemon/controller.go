@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"netserver/access"
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 // A backend is what the control socket controls: a supervisor with its

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strconv"
 
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 // status tells how the server is. What workers know is asked first, so that

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 // An alone is a program without a supervisor as the control socket's

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"netserver/daemon/control"
-	"netserver/proc"
+	"netserver/internal/control"
+	"netserver/internal/proc"
 )
 
 // A controlled is a supervisor as the control socket's controller sees it.

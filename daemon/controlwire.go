@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/admit"
-	"netserver/daemon/control"
+	"netserver/internal/admit"
+	"netserver/internal/control"
 )
 
 // What a supervisor asks its workers for the control socket, and what they

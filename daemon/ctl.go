@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"netserver/conf"
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 // ctlWord is the first argument that makes the command speak to a running

@@ -20,7 +20,7 @@ import (
 	"time"
 
 	"netserver/daemon"
-	"netserver/daemon/control"
+	"netserver/internal/control"
 	"netserver/netservertest"
 )
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 var jsonExample = regexp.MustCompile("(?s)```json (\\w+)\n(.*?)```")

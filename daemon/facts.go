@@ -4,8 +4,8 @@ import (
 	"runtime"
 
 	"netserver/conf"
+	"netserver/internal/proc"
 	"netserver/port"
-	"netserver/proc"
 	"netserver/tlsparams"
 )
 

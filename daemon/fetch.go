@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // readDir is readFile for a directory.

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"netserver/internal/watch"
 	"netserver/proto"
 	"netserver/tlsparams"
-	"netserver/tlsparams/watch"
 )
 
 // follows reports whether the supervisor follows the files of a generation's

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"time"
 
+	"netserver/internal/proc"
 	"netserver/logs"
 	"netserver/port"
-	"netserver/proc"
 )
 
 // A generation is the workers of one configuration and one program file.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // A worker that hangs keeps its link and its sockets, so that nothing but its

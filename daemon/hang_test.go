@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // What is known of a silent worker decides how long it has.

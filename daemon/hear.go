@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // lastWordsTime bounds how long what a process said before its end is waited

@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"netserver"
+	"netserver/internal/proc"
 	"netserver/port"
-	"netserver/proc"
 	"netserver/sock"
 )
 

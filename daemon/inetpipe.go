@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // A piped client of type INET is one whose bytes come by standard input and go

@@ -9,7 +9,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 	"netserver/tlsparams"
 )
 

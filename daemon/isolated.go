@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 
-	"netserver/proc"
+	"netserver/internal/certfile"
+	"netserver/internal/proc"
+	"netserver/internal/signer"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/signer"
 )
 
 // isolate takes this worker's way to the keys, which is the last of the

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // runJob is what a process does that runs a job: it has become who the workers

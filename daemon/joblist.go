@@ -13,7 +13,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // A jobList is what a supervisor knows of its jobs. Its loop owns the fields.

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
+	"netserver/internal/certfile"
+	"netserver/internal/signer"
 	"netserver/port"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/signer"
 )
 
 // A keeper has the private keys of a generation, which its workers have not.

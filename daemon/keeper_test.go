@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/internal/certfile"
 	"netserver/netservertest"
 	"netserver/port"
 	"netserver/sock"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
 )
 
 // testKeeper is the keeper of a port with params, whose workers are who we are.

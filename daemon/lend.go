@@ -8,9 +8,9 @@ import (
 	"os"
 	"syscall"
 
-	"netserver/daemon/control"
-	"netserver/proc"
-	"netserver/tlsparams/signer"
+	"netserver/internal/control"
+	"netserver/internal/proc"
+	"netserver/internal/signer"
 )
 
 // A loan is a worker's way to the keys of its generation.

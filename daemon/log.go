@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"netserver/internal/proc"
 	"netserver/logs"
-	"netserver/proc"
 )
 
 // flushTime bounds how long the end of the program waits for the log.

@@ -9,8 +9,8 @@ import (
 	"os"
 	"time"
 
+	"netserver/internal/place"
 	"netserver/logs"
-	"netserver/place"
 )
 
 // openLogFile opens the file of log_file.

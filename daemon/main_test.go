@@ -25,9 +25,9 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon"
+	"netserver/internal/proc"
 	"netserver/netservertest"
 	"netserver/port"
-	"netserver/proc"
 )
 
 // programVar has the test binary be a program instead of running tests: the

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // useManager finds the service manager of a program that serves in this

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // What programs start may outlive them. A worker, and a job, is the parent of

@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"netserver/internal/proc"
 	"netserver/netservertest"
-	"netserver/proc"
 )
 
 // processesWith lists the processes that run and have a word among their

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"netserver/internal/proc"
 	"netserver/logs"
-	"netserver/proc"
 )
 
 // The processes that a supervisor starts have neither the log nor its standard

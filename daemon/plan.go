@@ -16,11 +16,11 @@ import (
 
 	"netserver"
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/certfile"
+	"netserver/internal/proc"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
 )
 
 // A plan is a resolved configuration in a form that can be handed to another

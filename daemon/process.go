@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // ProcessConfig is what the program is as a process. The zero value runs in

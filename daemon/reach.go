@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // An obstacle is something that the user who is to serve lacks.

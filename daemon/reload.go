@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // checkTime bounds the check of a new configuration.

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"netserver/conf"
-	"netserver/daemon/control"
-	"netserver/proc"
+	"netserver/internal/control"
+	"netserver/internal/proc"
 )
 
 // planFor says what going over from a generation to a plan does, and why.

@@ -7,7 +7,7 @@ import (
 	"runtime"
 
 	"netserver/conf"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // What a process that serves clients needs before it has any.

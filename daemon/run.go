@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/internal/proc"
 	"netserver/port"
-	"netserver/proc"
 	"netserver/proto"
 )
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"netserver/conf"
-	"netserver/place"
-	"netserver/proc"
+	"netserver/internal/place"
+	"netserver/internal/proc"
 )
 
 const keyStrictFiles = "strict_files"

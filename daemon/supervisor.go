@@ -9,8 +9,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"netserver/internal/proc"
 	"netserver/logs"
-	"netserver/proc"
 )
 
 // A supervisor opens the ports, reads secrets, keeps its identity and has

@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // What a supervisor and its processes say to each other, one JSON object a

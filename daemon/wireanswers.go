@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"netserver/daemon/control"
+	"netserver/internal/control"
 )
 
 // takeAnswer takes what a worker answers to the control socket: names are

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"netserver/daemon/control"
+	"netserver/internal/control"
 	"netserver/port"
 	"netserver/sock"
 )

@@ -17,12 +17,12 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/internal/certfile"
+	"netserver/internal/proc"
+	"netserver/internal/signer"
 	"netserver/port"
-	"netserver/proc"
 	"netserver/sock"
 	"netserver/tlsparams"
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/signer"
 )
 
 // A worker is a process that serves clients for a supervisor.

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	places "netserver/place"
+	places "netserver/internal/place"
 	"netserver/port"
 )
 

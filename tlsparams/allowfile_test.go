@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 // TestAllowFilesAreFollowed changes who may come in by a file of allow lists

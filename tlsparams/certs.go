@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/sni"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/sni"
 )
 
 // A host is what one name serves: a certificate for each key type, those that

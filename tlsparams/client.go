@@ -4,8 +4,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"netserver/tlsparams/revoke"
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/revoke"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A VerifyMode says whether clients are asked for a certificate. The numbers

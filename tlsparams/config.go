@@ -7,7 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"netserver/tlsparams/sni"
+	"netserver/tlsparams/internal/sni"
 )
 
 // choice is what has to be settled for each client because a tls.Config cannot

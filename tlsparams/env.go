@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // Env is what a Source needs beside the parameters. The zero Env works.

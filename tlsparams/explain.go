@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/cipherlist"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/cipherlist"
 )
 
 // An Explanation tells what would happen to a client.

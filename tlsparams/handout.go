@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A Handout says what of the files that parameters name may be given to a

@@ -14,8 +14,8 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/tickets"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/tickets"
 )
 
 // handoutOf names a file and a directory for each use.

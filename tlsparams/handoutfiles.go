@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"strings"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/revoke"
-	"netserver/tlsparams/tickets"
-	"netserver/tlsparams/trust"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/revoke"
+	"netserver/tlsparams/internal/tickets"
+	"netserver/tlsparams/internal/trust"
 )
 
 // What follows gives a file back without anything that it was not named for.

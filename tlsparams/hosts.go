@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"netserver/tlsparams/sni"
+	"netserver/tlsparams/internal/sni"
 )
 
 // hosts finds what a client is served: by the name that it asks for, or by the

@@ -2,7 +2,7 @@ package tlsparams
 
 import (
 	"netserver/conf"
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 // handledKeys lists the keys that texts can give.

@@ -5,7 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // What handshake messages hold, in bytes. crypto/tls writes what it is given,

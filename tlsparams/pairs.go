@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A PairFunc reads a certificate and its key. The digest is of the files'

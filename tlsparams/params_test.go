@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"netserver/conf"
-	"netserver/tlsparams/cipherlist"
+	"netserver/tlsparams/internal/cipherlist"
 )
 
 // open makes a Source from texts: "key=value" or "key[name]=value".

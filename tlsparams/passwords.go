@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // passwordTime bounds how long SSL_passwd_command may run.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // Reload reads the files again. With paths, only what depends on one of them;

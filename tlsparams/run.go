@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/watch"
+	"netserver/internal/certfile"
+	"netserver/internal/watch"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"net"
 	"time"
 
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A Certificate is one that the server shows, with its key. It is not changed

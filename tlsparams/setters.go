@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"netserver/conf"
-	"netserver/tlsparams/sni"
+	"netserver/tlsparams/internal/sni"
 )
 
 // checkName checks an entry's name: a pattern, for certificates with "%TYPE".

@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"netserver/tlsparams/cipherlist"
-	"netserver/tlsparams/revoke"
-	"netserver/tlsparams/sni"
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/cipherlist"
+	"netserver/tlsparams/internal/revoke"
+	"netserver/tlsparams/internal/sni"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A site is what differs by SNI name beside the certificate: who may come in,

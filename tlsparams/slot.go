@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A slot is one certificate with its key, wherever it is served. Its files

@@ -9,9 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"netserver/tlsparams/revoke"
-	"netserver/tlsparams/tickets"
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/revoke"
+	"netserver/tlsparams/internal/tickets"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A Source gives the *tls.Config of one port, keeps it up to date while Run

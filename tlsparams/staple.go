@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/revoke"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/revoke"
 )
 
 const (

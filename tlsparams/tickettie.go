@@ -7,10 +7,10 @@ import (
 	"crypto/tls"
 	"errors"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/sni"
-	"netserver/tlsparams/tickets"
-	"netserver/tlsparams/trust"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/sni"
+	"netserver/tlsparams/internal/tickets"
+	"netserver/tlsparams/internal/trust"
 )
 
 // binding is what a ticket is tied to: the port (or what joins several), the

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A trustFile is one to read: must is set for those that have to hold what is

@@ -12,7 +12,7 @@ import (
 
 	"netserver"
 	"netserver/access"
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // maxValue is how long a variable that tells of a client may be. Longer ones

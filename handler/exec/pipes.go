@@ -5,7 +5,7 @@ import (
 	"os"
 	"sync"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 // bufferSize is how much is read from a program at once: half of what a pipe

@@ -7,7 +7,7 @@ import (
 	"os"
 	"syscall"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 
 	"golang.org/x/sys/unix"
 )

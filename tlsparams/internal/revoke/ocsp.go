@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 const (

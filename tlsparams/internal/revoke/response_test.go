@@ -25,7 +25,7 @@ import (
 
 	"golang.org/x/crypto/ocsp"
 
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 // signer makes a certificate for signing responses, from a.

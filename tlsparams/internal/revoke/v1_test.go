@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 type v1Entry struct {

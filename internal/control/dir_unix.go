@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	"netserver/place"
+	"netserver/internal/place"
 )
 
 // Supported reports whether there can be a control socket on this system.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"netserver/proc"
+	"netserver/internal/proc"
 )
 
 func mappedPages(t *testing.T) int {

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"netserver/place"
+	"netserver/internal/place"
 )
 
 // A PIDFile is a file that holds the process's number, locked as long as the

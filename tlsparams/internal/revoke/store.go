@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"netserver/tlsparams/certfile"
-	"netserver/tlsparams/trust"
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A Policy says what an answer that cannot be had means.

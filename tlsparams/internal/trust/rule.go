@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A Mode says whether clients are asked for a certificate.

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"netserver/tlsparams/trust"
+	"netserver/tlsparams/internal/trust"
 )
 
 type authority struct {

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"netserver/tlsparams/certfile"
+	"netserver/internal/certfile"
 )
 
 // A list is one CRL, as small as checking needs it.

@@ -1,6 +1,6 @@
 package revoke
 
-import "netserver/tlsparams/certfile"
+import "netserver/internal/certfile"
 
 // Split returns the lists in data one by one, in DER, if all of them can be
 // used. The error follows the file's name. Without a check it trusts that

@@ -14,7 +14,7 @@ import (
 // and in another goroutine behind a socket pair. Both sides are in one
 // process, so that the time with one CPU is all that it costs:
 //
-//	go test -run xxx -bench Handshake -cpu 1 ./tlsparams/signer
+//	go test -run xxx -bench Handshake -cpu 1 ./internal/signer
 func BenchmarkHandshake(b *testing.B) {
 	for _, name := range []string{"P-256", "RSA"} {
 		k := keys(b)[name]
