@@ -40,14 +40,6 @@ var systemFiles = [...]string{
 // files in their places, which a rule for a file does not cover.
 var nameFiles = [...]string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"}
 
-// A fence says what a worker may reach.
-type fence struct {
-	read     []string // files and directories
-	write    []string // directories
-	all      bool     // read and execute everything
-	abstract bool     // connect to abstract UNIX sockets of others
-}
-
 // confine restricts what the worker may do: first to files, then of the
 // kernel. It can only be tightened from then on, and what the worker executes is
 // restricted too.
@@ -72,24 +64,24 @@ func (w *worker) confineFiles(own bool) (string, error) {
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return "", nil
 	}
-	f := fence{write: p.LandlockWrite, all: !own || w.init.Plan.runsCommand(), abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
+	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || w.init.Plan.runsCommand(), Abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
 	names := false
-	if !f.all {
-		f.read = append(systemFiles[:], w.init.Plan.paths()...)
+	if !box.All {
+		box.Read = append(systemFiles[:], w.init.Plan.paths()...)
 		names = w.init.Plan.looksUpNames()
 		for _, file := range nameFiles {
-			f.read = append(f.read, file)
+			box.Read = append(box.Read, file)
 			if names {
-				f.read = append(f.read, placesOf(file)...)
+				box.Read = append(box.Read, placesOf(file)...)
 			}
 		}
 	}
-	level, err := restrictFiles(f)
+	level, err := proc.Restrict(box)
 	switch {
 	case err == nil:
 		what := "read the files that the configuration names"
 		switch {
-		case f.all:
+		case box.All:
 			what = "read and execute files"
 		case names:
 			what += ", and /etc to look up names"
@@ -205,7 +197,7 @@ func placesOf(path string) []string {
 	if !info.IsDir() {
 		list = append(list, filepath.Dir(path))
 	}
-	rights{}.walk(path, func(dir string, _, entry fs.FileInfo) bool {
+	proc.FileRights{}.Walk(path, func(dir string, _, entry fs.FileInfo) bool {
 		if entry == nil || entry.Mode()&fs.ModeSymlink == 0 {
 			return true
 		}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"netserver/internal/control"
+	"netserver/internal/proc"
 )
 
 // status tells how the server is. What workers know is asked first, so that
@@ -28,19 +29,19 @@ func (k *controller) status(ctx context.Context) *control.Status {
 		st.Handshakes.Sources += h.Sources
 		st.Handshakes.Shed += h.Shed
 	}
-	mine := processUse(st.PID)
-	st.Memory, st.Descriptors = mine.memory, mine.descriptors
+	mine := proc.UsageOf(st.PID)
+	st.Memory, st.Descriptors = mine.Memory, mine.Descriptors
 	for _, g := range st.Generations {
 		for i := range g.Workers {
 			w := &g.Workers[i]
 			w.Answers = answering[w.ID]
 			u := mine
 			if w.PID != st.PID {
-				u = processUse(w.PID)
-				st.Memory = sumOf(st.Memory, u.memory)
-				st.Descriptors = sumOf(st.Descriptors, u.descriptors)
+				u = proc.UsageOf(w.PID)
+				st.Memory = sumOf(st.Memory, u.Memory)
+				st.Descriptors = sumOf(st.Descriptors, u.Descriptors)
 			}
-			w.Memory, w.Descriptors = u.memory, u.descriptors
+			w.Memory, w.Descriptors = u.Memory, u.Descriptors
 			st.Clients += w.Clients
 			st.InHandler += w.InHandler
 			st.Served += w.Served
@@ -56,12 +57,6 @@ func sumOf[T int | int64](a, b *T) *T {
 	}
 	n := *a + *b
 	return &n
-}
-
-// A use is what a process has; nil is not known.
-type use struct {
-	memory      *int64
-	descriptors *int
 }
 
 // conns sends the clients, a page of one worker after the other: nobody ever

@@ -13,6 +13,7 @@ import (
 
 	"netserver/conf"
 	"netserver/internal/control"
+	"netserver/internal/proc"
 )
 
 // ctlWord is the first argument that makes the command speak to a running
@@ -72,7 +73,7 @@ func runCtl(args, environ []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		return fail(stderr, err)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, sigStop)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, proc.StopSignal)
 	defer stop()
 	if err := c.do(ctx); err != nil {
 		return c.failed(ctx, err)

@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+
+	"netserver/internal/proc"
 )
 
 // Signals are taken from the first moment on: a HUP that comes while the
@@ -24,7 +26,7 @@ const maxSignals = 64
 
 func takeSignals(role string) *earlySignals {
 	e := &earlySignals{c: make(chan os.Signal, maxSignals), over: make(chan struct{}), ended: make(chan struct{}), role: role}
-	signal.Notify(e.c, watched()...)
+	signal.Notify(e.c, proc.ServerSignals()...)
 	if role == roleWorker || role == roleBecome {
 		close(e.ended) // they wait until it serves
 		return e
@@ -39,8 +41,8 @@ func (e *earlySignals) obey() {
 		select {
 		case s := <-e.c:
 			switch {
-			case endsStart(s, e.role):
-				dieOf(s)
+			case proc.IsStop(s) || s == proc.DrainSignal && e.role != roleCheck:
+				proc.DieOf(s, exitFailed)
 			case len(e.pending) < maxSignals/2:
 				e.pending = append(e.pending, s)
 			}
@@ -73,8 +75,8 @@ func (e *earlySignals) end() {
 // isSupervisors reports whether how, the end of a process before it could take
 // signals, is one that was meant for the supervisor.
 func isSupervisors(how string) bool {
-	for _, s := range watched() {
-		if !endsWorker(s) && how == fmt.Sprintf("signal: %v", s) {
+	for _, s := range proc.ServerSignals() {
+		if !proc.IsStop(s) && how == fmt.Sprintf("signal: %v", s) {
 			return true
 		}
 	}

@@ -345,7 +345,7 @@ func (s *supervisor) resize(sig os.Signal) {
 	}
 	g := s.newest()
 	n, word := 1, "Increasing"
-	if sig == sigLess {
+	if sig == proc.LessSignal {
 		n, word = -1, "Decreasing"
 	}
 	before := g.scale

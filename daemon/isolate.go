@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"netserver/conf"
+	"netserver/internal/proc"
 	"netserver/tlsparams"
 )
 
@@ -70,7 +71,7 @@ func plantable(p *program, sources []*tlsparams.Source) string {
 			list = append(list, filepath.Join(par.CertDir, "certificates"))
 		}
 		for _, f := range list {
-			if f != "" && ownerMayPlant(f, a.UID, a.Groups) {
+			if f != "" && (proc.FileRights{UID: a.UID, Groups: a.Groups}).MayReplace(f) {
 				return f
 			}
 		}

@@ -15,7 +15,7 @@ import (
 // are, and has neither ports nor keys.
 func (w *worker) runJob(ctx context.Context) int {
 	signals := w.v.signals.take()
-	defer outlivePipes()()
+	defer proc.SurviveBrokenPipes()()
 	c, _, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
 	if err != nil {
 		return w.fail(err)
@@ -62,7 +62,7 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 		select {
 		case s := <-signals:
 			// The others are for the supervisor.
-			if endsWorker(s) {
+			if proc.IsStop(s) {
 				stop()
 			}
 		case c := <-w.commands:

@@ -221,7 +221,7 @@ func (p *ProcessConfig) identify() (proc.Identity, error) {
 	if p.Chroot != "" {
 		errs = append(errs, p.checkChroot())
 	}
-	id.NoNewPrivs = p.NoNewPrivs == "1" || p.NoNewPrivs != "0" && canNoNewPrivs && id.Account != nil && id.Account.UID != 0
+	id.NoNewPrivs = p.NoNewPrivs == "1" || p.NoNewPrivs != "0" && proc.CanNoNewPrivs && id.Account != nil && id.Account.UID != 0
 	return id, errors.Join(errs...)
 }
 
@@ -275,6 +275,21 @@ func (c *Config) alone() (alone bool, why string) {
 }
 
 func asRoot(user string) bool { return user == "root" || user == "0" }
+
+// passed returns the signals of sig_passthrough.
+func (p *ProcessConfig) passed() ([]os.Signal, error) {
+	var list []os.Signal
+	for _, text := range p.SigPassthrough {
+		for _, name := range conf.Words(text) {
+			s, err := proc.SignalNamed(name)
+			if err != nil {
+				return nil, fmt.Errorf("sig_passthrough: %w", err)
+			}
+			list = append(list, s)
+		}
+	}
+	return list, nil
+}
 
 // hasPool reports whether the type is one of several workers.
 func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }

@@ -20,6 +20,9 @@ type obstacle struct {
 	fatal bool   // clients could not be served, or the start would fail
 }
 
+// fileRights are those of the user who is to serve.
+type fileRights struct{ proc.FileRights }
+
 // reach says what the user who is to serve lacks, now that it is known what
 // for. Root never takes that user's place by itself: one wrong mode of a
 // directory would make a program on the network root's. What a user who was
@@ -87,7 +90,7 @@ func (p *program) namesInJail() {
 
 // obstacles finds what keeps a from serving what is configured.
 func (p *program) obstacles(a proc.Account) []obstacle {
-	r := rights{uid: a.UID, gids: append([]int{a.GID}, a.Groups...), root: p.conf.Process.Chroot}
+	r := fileRights{proc.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
 	var list []obstacle
 	if len(p.conf.Program) > 0 && p.server.Handler != nil {
 		list = r.program(p.conf.Program)
@@ -107,20 +110,20 @@ func (p *program) obstacles(a proc.Account) []obstacle {
 
 // ourselves returns what keeps the user from executing this program's own
 // file, which it gets open: the way to it does not matter.
-func (r rights) ourselves() *obstacle {
+func (r fileRights) ourselves() *obstacle {
 	name, err := os.Executable()
 	if err != nil {
 		return nil
 	}
 	info, err := os.Stat(name)
-	if err != nil || (rights{uid: r.uid, gids: r.gids}).allows(name, info, toExecute) {
+	if err != nil || (proc.FileRights{UID: r.UID, Groups: r.Groups}).Allows(name, info, proc.WantExecute) {
 		return nil
 	}
 	return &obstacle{what: fmt.Sprintf("cannot execute the server's own program %s: its mode is %v", name, info.Mode()), fatal: true}
 }
 
 // program returns what keeps the user from running argv.
-func (r rights) program(argv []string) []obstacle {
+func (r fileRights) program(argv []string) []obstacle {
 	path, err := r.find(argv[0])
 	if err != nil {
 		return []obstacle{{what: fmt.Sprintf("cannot execute %s: %v", argv[0], err), fatal: true}}
@@ -139,10 +142,10 @@ func (r rights) program(argv []string) []obstacle {
 
 // find returns the absolute path of a program, which may be searched for in
 // $PATH, in the user's root directory.
-func (r rights) find(name string) (string, error) {
-	if r.root == "" || strings.Contains(name, "/") {
+func (r fileRights) find(name string) (string, error) {
+	if r.Root == "" || strings.Contains(name, "/") {
 		path := name
-		if r.root == "" {
+		if r.Root == "" {
 			var err error
 			if path, err = osexec.LookPath(name); err != nil {
 				return "", errors.New("it is not found")
@@ -153,21 +156,21 @@ func (r rights) find(name string) (string, error) {
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join("/", dir, name)
-		if r.can(path, toExecute) == nil {
+		if r.Can(path, proc.WantExecute) == nil {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("it is not found in $PATH below %s", r.root)
+	return "", fmt.Errorf("it is not found in $PATH below %s", r.Root)
 }
 
 // canRun returns why the user cannot execute a file, or what runs it.
-func (r rights) canRun(path string) error { return r.canRunAt(path, 0) }
+func (r fileRights) canRun(path string) error { return r.canRunAt(path, 0) }
 
 // maxInterpreters is how many files may run one another: the kernel's own limit.
 const maxInterpreters = 5
 
-func (r rights) canRunAt(path string, depth int) error {
-	if err := r.can(path, toExecute); err != nil {
+func (r fileRights) canRunAt(path string, depth int) error {
+	if err := r.Can(path, proc.WantExecute); err != nil {
 		return r.below(err)
 	}
 	interpreter, script := r.interpreter(path)
@@ -177,7 +180,7 @@ func (r rights) canRunAt(path string, depth int) error {
 	what := "its loader"
 	if script {
 		what = "its interpreter"
-		if err := r.can(path, toRead); err != nil {
+		if err := r.Can(path, proc.WantRead); err != nil {
 			return err
 		}
 	}
@@ -188,19 +191,19 @@ func (r rights) canRunAt(path string, depth int) error {
 }
 
 // below says where a file is missing.
-func (r rights) below(err error) error {
+func (r fileRights) below(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if r.root == "" {
+	if r.Root == "" {
 		return errors.New("there is no such file")
 	}
-	return fmt.Errorf("there is no such file below the root directory %s", r.root)
+	return fmt.Errorf("there is no such file below the root directory %s", r.Root)
 }
 
 // interpreter returns what runs a program: what a script's first line names, or
 // what loads its shared libraries.
-func (r rights) interpreter(path string) (name string, script bool) {
+func (r fileRights) interpreter(path string) (name string, script bool) {
 	f, err := r.open(path)
 	if err != nil {
 		return "", false
@@ -213,16 +216,16 @@ func (r rights) interpreter(path string) (name string, script bool) {
 }
 
 // open opens a file; none through a link that leads out of the root directory.
-func (r rights) open(path string) (*os.File, error) {
-	if r.root == "" {
+func (r fileRights) open(path string) (*os.File, error) {
+	if r.Root == "" {
 		return os.Open(path)
 	}
-	return os.OpenInRoot(r.root, strings.TrimPrefix(filepath.Clean(path), "/"))
+	return os.OpenInRoot(r.Root, strings.TrimPrefix(filepath.Clean(path), "/"))
 }
 
 // argument returns what keeps the user from a file or directory that an
 // argument of the program names, as "FILE" or "--key=FILE".
-func (r rights) argument(arg string) *obstacle {
+func (r fileRights) argument(arg string) *obstacle {
 	names := []string{arg}
 	if _, value, ok := strings.Cut(arg, "="); ok {
 		names = append(names, value)
@@ -232,15 +235,15 @@ func (r rights) argument(arg string) *obstacle {
 		if path == "" {
 			continue
 		}
-		want := uint32(toRead)
-		info, err := os.Stat(filepath.Join("/", r.root, path))
+		want := uint32(proc.WantRead)
+		info, err := os.Stat(filepath.Join("/", r.Root, path))
 		switch {
 		case err != nil || !info.Mode().IsRegular() && !info.IsDir():
 			continue
 		case info.IsDir():
-			want = toRead | toExecute
+			want = proc.WantRead | proc.WantExecute
 		}
-		if err := r.can(path, want); err != nil {
+		if err := r.Can(path, want); err != nil {
 			return &obstacle{what: fmt.Sprintf("cannot read %s, an argument of the program: %v", path, err)}
 		}
 	}
@@ -248,13 +251,13 @@ func (r rights) argument(arg string) *obstacle {
 }
 
 // absolute returns the path that a name means to the program, "" for none.
-func (r rights) absolute(name string) string {
+func (r fileRights) absolute(name string) string {
 	switch {
 	case name == "" || strings.ContainsAny(name, "\n\x00"):
 		return ""
 	case strings.HasPrefix(name, "/"):
 		return name
-	case r.root != "":
+	case r.Root != "":
 		return "/" + name
 	}
 	path, err := filepath.Abs(name)
@@ -265,12 +268,12 @@ func (r rights) absolute(name string) string {
 }
 
 // backend returns what keeps the user from the socket that proxy_to names.
-func (r rights) backend(target string) *obstacle {
+func (r fileRights) backend(target string) *obstacle {
 	path := strings.TrimPrefix(target, "unix:")
 	if !strings.HasPrefix(path, "/") {
 		return nil
 	}
-	if err := r.can(path, toWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.Can(path, proc.WantWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &obstacle{what: fmt.Sprintf("cannot connect to %s: %v", path, err), fatal: true}
 	}
 	return nil
@@ -278,18 +281,18 @@ func (r rights) backend(target string) *obstacle {
 
 // unreadable returns the files that the serving processes have to read
 // themselves and cannot.
-func (p *program) unreadable(r rights) []obstacle {
+func (p *program) unreadable(r fileRights) []obstacle {
 	var list []obstacle
 	check := func(key, path, why string) {
-		if err := r.can(path, toRead); err != nil {
+		if err := r.Can(path, proc.WantRead); err != nil {
 			list = append(list, obstacle{what: fmt.Sprintf("cannot read %s %s%s: %v", key, path, why, r.below(err)), fatal: true})
 		}
 	}
-	whole := rights{uid: r.uid, gids: r.gids}
+	whole := proc.FileRights{UID: r.UID, Groups: r.Groups}
 	for _, path := range p.files.names() {
 		abs, err := filepath.Abs(path)
 		// A file that the user could exchange is not read for it by root.
-		if err == nil && whole.mayReplace(abs) {
+		if err == nil && whole.MayReplace(abs) {
 			check("the file", abs, " (which it could exchange, so that root does not read it)")
 		}
 	}
@@ -309,7 +312,7 @@ func (p *program) unreadable(r rights) []obstacle {
 
 // passwords returns what keeps the user from the commands that print the
 // passwords of key files.
-func (p *program) passwords(r rights) []obstacle {
+func (p *program) passwords(r fileRights) []obstacle {
 	const key = "SSL_passwd_command"
 	if isolated, _, _ := p.isolation(); isolated {
 		return nil // the supervisor runs them

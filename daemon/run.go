@@ -20,7 +20,7 @@ import (
 // run opens the ports and serves in this process until a signal ends it.
 func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int, error) {
 	signals := v.signals.take()
-	defer outlivePipes()() // until the log is written
+	defer proc.SurviveBrokenPipes()() // until the log is written
 	if os.Getpid() == 1 {
 		reaped := make(chan struct{})
 		defer close(reaped)
@@ -162,17 +162,17 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 		case <-done:
 			return
 		case s := <-signals:
-			name := strings.ToUpper(signalName(s))
+			name := strings.ToUpper(proc.SignalName(s))
 			switch {
-			case s == sigReload:
+			case s == proc.ReloadSignal:
 				notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
 				continue
-			case s == sigReopen:
+			case s == proc.ReopenSignal:
 				p.opened.reopen()
 				continue
-			case isOther(s):
+			case proc.ForSupervisor(s):
 				continue
-			case s == sigDrain && !p.ending.Load():
+			case s == proc.DrainSignal && !p.ending.Load():
 				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
 				p.endingNow(log)
 				p.stop()

@@ -62,7 +62,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	}
 	s.start = s.spawn
 	signals := v.signals.take()
-	defer outlivePipes()() // until the log is written
+	defer proc.SurviveBrokenPipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {
 		return exitUsage, v.tellFront(err)
@@ -296,13 +296,13 @@ const (
 
 // obey carries out a signal.
 func (s *supervisor) obey(sig os.Signal) {
-	name := signalName(sig)
+	name := proc.SignalName(sig)
 	s.passOn(sig)
 	switch sig {
-	case os.Interrupt, sigStop:
+	case os.Interrupt, proc.StopSignal:
 		notice(s.log, "Received a SIG "+name+": stopping")
 		s.end(true)
-	case sigDrain:
+	case proc.DrainSignal:
 		if s.ending {
 			notice(s.log, "Received a SIG "+name+" again: stopping")
 			s.end(true)
@@ -310,14 +310,14 @@ func (s *supervisor) obey(sig os.Signal) {
 		}
 		notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.grace()))
 		s.end(false)
-	case sigReload:
+	case proc.ReloadSignal:
 		notice(s.log, "Received a SIG "+name)
 		s.reload()
-	case sigMore, sigLess:
+	case proc.MoreSignal, proc.LessSignal:
 		s.resize(sig)
-	case sigReopen:
+	case proc.ReopenSignal:
 		s.reopen()
-	case sigState:
+	case proc.StateSignal:
 		for _, line := range s.state() {
 			notice(s.log, line)
 		}

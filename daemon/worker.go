@@ -132,7 +132,7 @@ func (w *worker) fail(err error) int {
 // run serves until the supervisor says or ends.
 func (w *worker) run(ctx context.Context) int {
 	signals := w.v.signals.take()
-	defer outlivePipes()()
+	defer proc.SurviveBrokenPipes()()
 	c, res, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
 	if err != nil {
 		return w.fail(err)

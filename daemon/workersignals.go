@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"netserver/internal/proc"
 )
 
 // A signal that was meant for the supervisor often reaches a worker: pidof and
@@ -14,7 +16,7 @@ import (
 // signalled acts on a signal in a worker.
 func (w *worker) signalled(s os.Signal) {
 	switch {
-	case !endsWorker(s):
+	case !proc.IsStop(s):
 		w.ignore(s)
 	case w.dismissed:
 		w.p.server.Close()
@@ -41,7 +43,7 @@ func (w *worker) ignore(s os.Signal) {
 			return // for the program's own handler
 		}
 	}
-	notice(w.log, fmt.Sprintf("worker %d (pid %d) ignores SIG%s: it is for the supervisor, pid %d", w.init.Worker, os.Getpid(), signalName(s), os.Getppid()))
+	notice(w.log, fmt.Sprintf("worker %d (pid %d) ignores SIG%s: it is for the supervisor, pid %d", w.init.Worker, os.Getpid(), proc.SignalName(s), os.Getppid()))
 }
 
 func (w *worker) setLeaving() {

@@ -21,6 +21,9 @@ func dropBounds() error { return nil }
 func dropCaps() error   { return nil }
 func checkCaps() error  { return nil }
 
+// CanNoNewPrivs tells that the system can keep programs from gaining rights.
+const CanNoNewPrivs = false
+
 func noNewPrivs() error {
 	return fmt.Errorf("%s has nothing like it: %w", runtime.GOOS, errors.ErrUnsupported)
 }

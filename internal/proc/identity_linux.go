@@ -53,6 +53,9 @@ func checkCaps() error {
 	return nil
 }
 
+// CanNoNewPrivs tells that the system can keep programs from gaining rights.
+const CanNoNewPrivs = true
+
 func noNewPrivs() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
 
 func limitNumber(name string) (int, error) {

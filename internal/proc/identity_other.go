@@ -8,6 +8,9 @@ import (
 	"runtime"
 )
 
+// CanNoNewPrivs tells that the system can keep programs from gaining rights.
+const CanNoNewPrivs = false
+
 func system() *System {
 	no := fmt.Errorf("%s: %w", runtime.GOOS, errors.ErrUnsupported)
 	return &System{

@@ -1,4 +1,4 @@
-package daemon
+package proc
 
 import (
 	"errors"
@@ -10,17 +10,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restrictFiles puts f in force for this process and all that it starts.
-func restrictFiles(f fence) (level string, err error) {
+// Restrict puts a sandbox in force for this process and all that it starts, for
+// good, and returns which version of Landlock does it. Where the system has
+// none, the error wraps errors.ErrUnsupported.
+func Restrict(b Sandbox) (level string, err error) {
 	abi, err := lsys.LandlockGetABIVersion()
 	if err != nil || abi < 1 {
 		return "", fmt.Errorf("the kernel has no Landlock, or it is switched off: %w", errors.ErrUnsupported)
 	}
 	rules := []landlock.Rule{
-		landlock.RWDirs(f.write...),
+		landlock.RWDirs(b.Write...),
 		landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom").IgnoreIfMissing(),
 	}
-	if f.all {
+	if b.All {
 		rules = append(rules, landlock.RODirs("/"))
 	}
 	ruled, err := newRuledFiles()
@@ -28,7 +30,7 @@ func restrictFiles(f fence) (level string, err error) {
 		return "", err
 	}
 	defer ruled.close()
-	for _, path := range f.read {
+	for _, path := range b.Read {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil: // not there, or out of reach anyway
@@ -40,7 +42,7 @@ func restrictFiles(f fence) (level string, err error) {
 			rules = append(rules, landlock.PathAccess(lsys.AccessFSReadFile, path).IgnoreIfMissing())
 		}
 	}
-	if err := f.landlock().BestEffort().Restrict(rules...); err != nil {
+	if err := b.landlock().BestEffort().Restrict(rules...); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("ABI %d", abi), nil
@@ -70,15 +72,15 @@ func (r ruledFiles) has(path string) bool {
 
 // landlock returns what is restricted, as far as the kernel can do that. Version
 // 9 and those after it restrict connections, which are left alone here.
-func (f fence) landlock() landlock.Config {
+func (b Sandbox) landlock() landlock.Config {
 	c := landlock.Config{HandledAccessFS: landlock.V8.HandledAccessFS}
-	if f.all {
+	if b.All {
 		// Programs speak to whom they like, and are ended by a thread that
 		// did not start them.
 		return c
 	}
 	c.HandledAccessNet = lsys.AccessNetBindTCP // the ports are open already
-	if !f.abstract {
+	if !b.Abstract {
 		c.Scoped |= lsys.ScopeAbstractUnixSocket
 	}
 	if signalsAmongThreads() {

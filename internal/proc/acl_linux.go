@@ -1,4 +1,4 @@
-package daemon
+package proc
 
 import "golang.org/x/sys/unix"
 

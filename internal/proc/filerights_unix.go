@@ -1,6 +1,6 @@
 //go:build unix
 
-package daemon
+package proc
 
 import (
 	"errors"
@@ -13,33 +13,18 @@ import (
 	"syscall"
 )
 
-// rights are what files let a user do, worked out from their owners and modes:
-// a supervisor of root finds out what its workers will be able to reach.
-type rights struct {
-	uid  int
-	gids []int
-	root string // directory that paths begin at; "" is the system's root
-}
-
-// What a user may want to do with a file.
-const (
-	toRead    = 4
-	toWrite   = 2
-	toExecute = 1 // or to search a directory
-)
-
-var wantWords = map[uint32]string{toRead: "read", toWrite: "write to", toExecute: "execute"}
+var wantWords = map[uint32]string{WantRead: "read", WantWrite: "write to", WantExecute: "execute"}
 
 // maxLinks is how many symbolic links may lie on the way to a file.
 const maxLinks = 40
 
-// can returns why the user may not do what is wanted with the file at path, an
+// Can returns why the user may not do what is wanted with the file at path, an
 // absolute one, or nil. An error that wraps fs.ErrNotExist means that there is
 // no such file.
-func (r rights) can(path string, want uint32) error {
+func (r FileRights) Can(path string, want uint32) error {
 	var barred error
-	info, err := r.walk(path, func(dir string, d, _ fs.FileInfo) bool {
-		if !r.allows(dir, d, toExecute) {
+	info, err := r.Walk(path, func(dir string, d, _ fs.FileInfo) bool {
+		if !r.Allows(dir, d, WantExecute) {
 			barred = fmt.Errorf("the directory %s is closed to it", dir)
 		}
 		return barred == nil
@@ -49,39 +34,43 @@ func (r rights) can(path string, want uint32) error {
 		return barred
 	case err != nil:
 		return err
-	case !r.allows(path, info, want):
+	case !r.Allows(path, info, want):
 		return fmt.Errorf("it may not %s the file", wantWords[want])
 	}
 	return nil
 }
 
-// mayReplace reports whether the user could put another file, or a link, in
+// MayReplace reports whether the user could put another file, or a link, in
 // the place of path or of a directory on the way to it.
-func (r rights) mayReplace(path string) bool {
-	if r.uid == 0 {
+func (r FileRights) MayReplace(path string) bool {
+	if r.UID == 0 {
 		return false
 	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return true
+	}
 	found := false
-	_, err := r.walk(path, func(dir string, d, entry fs.FileInfo) bool {
+	_, err = r.Walk(path, func(dir string, d, entry fs.FileInfo) bool {
 		switch uid, ok := ownerOf(d); {
-		case !ok || uid == r.uid:
+		case !ok || uid == r.UID:
 			found = true // it could also change the mode
-		case !r.allows(dir, d, toWrite):
+		case !r.Allows(dir, d, WantWrite):
 		case d.Mode()&os.ModeSticky == 0 || entry == nil:
 			found = true
 		default:
 			uid, ok = ownerOf(entry)
-			found = !ok || uid == r.uid
+			found = !ok || uid == r.UID
 		}
 		return !found
 	})
 	return found || err != nil && !errors.Is(err, fs.ErrNotExist)
 }
 
-// walk goes to path as the kernel does. It calls visit with each directory in
+// Walk goes to path as the kernel does. It calls visit with each directory in
 // which it looks something up, and with what it finds there, nil for nothing,
 // until visit returns false. It returns what is at the end.
-func (r rights) walk(path string, visit func(dir string, d, entry fs.FileInfo) bool) (fs.FileInfo, error) {
+func (r FileRights) Walk(path string, visit func(dir string, d, entry fs.FileInfo) bool) (fs.FileInfo, error) {
 	at, todo := "/", strings.Split(path, "/")
 	for links := 0; len(todo) > 0; {
 		name := todo[0]
@@ -124,24 +113,24 @@ func (r rights) walk(path string, visit func(dir string, d, entry fs.FileInfo) b
 	return os.Lstat(r.real(at))
 }
 
-func (r rights) real(path string) string { return filepath.Join("/", r.root, path) }
+func (r FileRights) real(path string) string { return filepath.Join("/", r.Root, path) }
 
-// allows reports whether the owner and mode of a file let the user do what is
+// Allows reports whether the owner and mode of a file let the user do what is
 // wanted. Where a list of further users may do so, it is assumed to.
-func (r rights) allows(path string, info fs.FileInfo, want uint32) bool {
+func (r FileRights) Allows(path string, info fs.FileInfo, want uint32) bool {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return false
 	}
 	mode := uint32(info.Mode().Perm())
 	switch {
-	case r.uid == 0:
-		return want != toExecute || info.IsDir() || mode&0o111 != 0
-	case int(st.Uid) == r.uid:
+	case r.UID == 0:
+		return want != WantExecute || info.IsDir() || mode&0o111 != 0
+	case int(st.Uid) == r.UID:
 		return mode>>6&want == want
 	case hasACL(r.real(path)):
 		return true
-	case slices.Contains(r.gids, int(st.Gid)):
+	case slices.Contains(r.Groups, int(st.Gid)):
 		return mode>>3&want == want
 	}
 	return mode&want == want
@@ -153,11 +142,4 @@ func ownerOf(info fs.FileInfo) (int, bool) {
 		return 0, false
 	}
 	return int(st.Uid), true
-}
-
-// ownerMayPlant reports whether somebody with that user and groups could put
-// another file, or a link, in the place of path.
-func ownerMayPlant(path string, uid int, gids []int) bool {
-	abs, err := filepath.Abs(path)
-	return err != nil || rights{uid: uid, gids: gids}.mayReplace(abs)
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package daemon
+package proc
 
 import (
 	"errors"
@@ -8,6 +8,7 @@ import (
 	"runtime"
 )
 
-func restrictFiles(fence) (string, error) {
+// Restrict cannot be done here.
+func Restrict(Sandbox) (string, error) {
 	return "", fmt.Errorf("%s has no Landlock: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package daemon
+package proc
 
 // hasACL: lists of users are not looked at here.
 func hasACL(string) bool { return false }

@@ -1,4 +1,4 @@
-package daemon
+package proc
 
 import (
 	"bytes"
@@ -7,14 +7,14 @@ import (
 	"strconv"
 )
 
-// processUse returns the resident memory and the descriptors of a process, as far
+// UsageOf returns the resident memory and the descriptors of a process, as far
 // as this one may see them.
-func processUse(pid int) (u use) {
+func UsageOf(pid int) (u Usage) {
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid)); err == nil {
 		if f := bytes.Fields(b); len(f) > 1 {
 			if pages, err := strconv.ParseInt(string(f[1]), 10, 64); err == nil {
 				n := pages * int64(os.Getpagesize())
-				u.memory = &n
+				u.Memory = &n
 			}
 		}
 	}
@@ -22,7 +22,7 @@ func processUse(pid int) (u use) {
 	// Linux 6.2 and later tell the number without a look at each.
 	if info, err := os.Stat(dir); err == nil && info.Size() > 0 {
 		n := int(info.Size())
-		u.descriptors = &n
+		u.Descriptors = &n
 		return u
 	}
 	f, err := os.Open(dir)
@@ -32,7 +32,7 @@ func processUse(pid int) (u use) {
 	defer f.Close()
 	if names, err := f.Readdirnames(-1); err == nil {
 		n := len(names)
-		u.descriptors = &n
+		u.Descriptors = &n
 	}
 	return u
 }

@@ -1,4 +1,0 @@
-package daemon
-
-// canNoNewPrivs tells that the system can keep programs from gaining rights.
-const canNoNewPrivs = true
