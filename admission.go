@@ -38,7 +38,7 @@ var errSilent = fmt.Errorf("the client left without a word: %w", io.ErrUnexpecte
 type ration Conn
 
 // Start goes on with the handshake on a pooled goroutine.
-func (c *ration) Start() { c.run.pool.run((*Conn)(c)) }
+func (c *ration) Start() { c.run.pool.Run((*Conn)(c)) }
 
 // Cut ends the handshake.
 func (c *ration) Cut(why error) { (*Conn)(c).cut(why) }
@@ -174,7 +174,7 @@ func (r *run) gone(l *listening, nc net.Conn, err error) {
 	l.outcomes[o].Add(1)
 	peer := nc.RemoteAddr()
 	r.charge(access.PeerOf(peer).IP, o)
-	if r.log.Enabled(context.Background(), LevelNotice) && r.noise.allowOutcome(o) {
+	if r.log.Enabled(context.Background(), LevelNotice) && r.mayLog(o) {
 		r.log.LogAttrs(context.Background(), LevelNotice, "failed", slog.String("port", l.spec.Short()),
 			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),
 			slog.String("err", err.Error()), slog.String("outcome", o.String()))

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"netserver/access"
+	"netserver/internal/proc"
 	"netserver/port"
 )
 
@@ -40,7 +41,7 @@ func (s *Server) Budget() Budget {
 // warnDescriptors tells of a max_connections that the descriptor limit does not
 // allow: accept will fail before it is reached.
 func (r *run) warnDescriptors() {
-	limit := descriptorLimit()
+	limit := proc.DescriptorLimit()
 	if n := r.cfg.maxConns(); n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
 		r.log.Warn(fmt.Sprintf("max_connections %d is more than %d descriptors are enough for (%d clients): raise the limit (ulimit -n, limit_nofile), or clients will wait in the backlog for descriptors",
 			n, limit, connsFor(limit, r.srv.Handler)))

@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 
 	"netserver/internal/admit"
+	"netserver/internal/proc"
 )
 
 // A Descriptors is a Handler that opens descriptors of its own: so many for
@@ -28,7 +29,7 @@ func (c *Config) maxConnsOf(h Handler) int {
 	if c.MaxConns != 0 {
 		return c.maxConns()
 	}
-	return connsFor(descriptorLimit(), h)
+	return connsFor(proc.DescriptorLimit(), h)
 }
 
 func connsFor(limit uint64, h Handler) int {
@@ -83,7 +84,7 @@ func (c *Config) maxMemory() int64 {
 		return c.MaxMemory
 	}
 	limit := debug.SetMemoryLimit(-1) // GOMEMLIMIT
-	if m := systemMemory(); m > 0 && m < limit {
+	if m := proc.SystemMemory(); m > 0 && m < limit {
 		limit = m
 	}
 	if limit == math.MaxInt64 {

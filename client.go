@@ -33,7 +33,7 @@ func (c *Conn) live(from Stage) {
 		if stage == StageAdmit && from < StageAdmit && c.l.header != nil && !c.l.plain && c.run.queue == nil {
 			done = true
 			c.from = StageAdmit
-			c.run.pool.run(c)
+			c.run.pool.Run(c)
 			return
 		}
 		if stage == StageAccess && from < StageAccess && !c.l.plain {
@@ -55,6 +55,9 @@ func (c *Conn) live(from Stage) {
 	c.finish()
 	done = true
 }
+
+// resume goes on with a client that waited for a pooled goroutine.
+func (c *Conn) resume() { c.live(c.from) }
 
 // enter runs one stage. A panic in it becomes the client's error.
 func (c *Conn) enter(stage Stage) (err error) {
@@ -151,8 +154,8 @@ func (c *Conn) allow() error {
 
 // handle gives the client to the Handler when there is a place for it.
 func (c *Conn) handle() error {
-	if err := c.run.gate.enter(c); err != nil {
-		return err
+	if err := c.run.gate.Enter(c.ctx); err != nil {
+		return c.orCause(err)
 	}
 	c.placed.Store(true)
 	c.run.serving.Add(1)
@@ -186,11 +189,11 @@ func (c *Conn) finish() {
 		t.Done()
 	}
 	if c.placed.Load() {
-		c.run.gate.leave()
+		c.run.gate.Leave()
 		c.run.serving.Add(-1)
 	}
 	c.l.datagramDone()
-	c.run.gate.closed()
+	c.run.gate.Closed()
 	if c.run.starved.Load() && c.run.starved.CompareAndSwap(true, false) {
 		select {
 		case c.run.freed <- struct{}{}:

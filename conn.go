@@ -48,7 +48,6 @@ type Conn struct {
 	shadowed bool                         // a rule in shadow mode would refuse it, and that is logged
 	placed   atomic.Bool                  // holds a place in the Handler
 	host     atomic.Pointer[string]       // peer.Host, for those who ask from outside
-	turn     chan struct{}                // closed when the gate gives us a place
 	notes    []slog.Attr
 
 	cutBy     atomic.Pointer[error]

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"netserver/internal/admit"
+	"netserver/internal/slots"
 	"netserver/port"
 )
 
@@ -66,7 +67,7 @@ func (r *run) tallies() (sum PortStats) {
 }
 
 func (r *run) countLimits(n PortStats) []LimitUse {
-	c := r.cfg.limits(r.gate.maxOpen)
+	c := r.cfg.limits(r.gate.MaxOpen())
 	sources, networks := r.limiter.Top(1)
 	most := func(list []admit.SourceUse) float64 {
 		if len(list) == 0 {
@@ -83,8 +84,8 @@ func (r *run) countLimits(n PortStats) []LimitUse {
 	}
 	st := r.limiter.Stats()
 	list := []LimitUse{
-		{Key: "max_connections", Unit: "clients", Value: float64(r.gate.maxOpen), Use: float64(r.clients.count())},
-		{Key: "max_servers", Unit: "clients", Value: float64(r.gate.maxServing), Use: r.gate.servingNow()},
+		{Key: "max_connections", Unit: "clients", Value: float64(r.gate.MaxOpen()), Use: float64(r.clients.count())},
+		{Key: "max_servers", Unit: "clients", Value: float64(r.gate.MaxServing()), Use: servingNow(r.gate)},
 		r.handshakeLimit(n),
 		{Key: "max_handshakes_per_source", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerSource()), Use: unused, Refused: n.Refused[admit.OverSourceHandshakes]},
 		{Key: "max_handshakes_per_prefix", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerPrefix()), Use: unused, Refused: n.Refused[admit.OverPrefixHandshakes]},
@@ -142,11 +143,9 @@ func (r *run) timeLimits(n PortStats) []LimitUse {
 }
 
 // servingNow returns how many clients are in the Handler, if that is counted.
-func (g *gate) servingNow() float64 {
-	if g.maxServing == 0 {
+func servingNow(g *slots.Gate) float64 {
+	if g.MaxServing() == 0 {
 		return unused
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return float64(g.serving)
+	return float64(g.Serving())
 }

@@ -42,7 +42,7 @@ func TestNoiseIsSummarisedOnceAMinute(t *testing.T) {
 		}
 		noise(100)
 		count(`outcome="not tls"`, 10)
-		count("one by one", 0)
+		count("not logged individually", 0)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		count(`"not tls"=90`, 1)
@@ -50,13 +50,13 @@ func TestNoiseIsSummarisedOnceAMinute(t *testing.T) {
 		count(`outcome="not tls"`, 15)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		count("one by one", 1)
+		count("not logged individually", 1)
 		noise(12)
 		cancel()
 		<-done
 		count(`outcome="not tls"`, 25)
 		count(`"not tls"=2`, 1)
-		count("one by one", 2)
+		count("not logged individually", 2)
 	})
 }
 

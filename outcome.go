@@ -78,6 +78,14 @@ func (o Outcome) points() float64 {
 	return 0
 }
 
+// mayLog reports whether one more client that ended so may be logged now.
+func (r *run) mayLog(o Outcome) bool {
+	if o.noise() {
+		return r.samples.AllowKind(int(o))
+	}
+	return r.samples.Allow()
+}
+
 // noise reports whether the outcome is what every port on the Internet sees
 // all day: it is logged a few times a minute, and then counted.
 func (o Outcome) noise() bool {

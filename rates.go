@@ -199,7 +199,7 @@ func (c *Conn) tooSlow(err error) {
 		return
 	}
 	c.l.wouldCut.Add(1)
-	if c.run.noise.allowOutcome(OutcomeTooSlow) {
+	if c.run.mayLog(OutcomeTooSlow) {
 		c.run.log.LogAttrs(context.Background(), LevelNotice, "would cut", slog.Uint64("client", c.id),
 			slog.String("port", c.l.spec.Short()), slog.String("peer", c.RemoteAddr().String()), slog.String("err", err.Error()))
 	}

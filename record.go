@@ -133,7 +133,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			level, msg = slog.LevelInfo, "left"
 		}
 	}
-	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.noise.allowOutcome(rec.Outcome) {
+	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.mayLog(rec.Outcome) {
 		return
 	}
 	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)

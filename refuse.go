@@ -85,7 +85,7 @@ func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Re
 }
 
 func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
-	if !r.log.Enabled(context.Background(), LevelNotice) || !r.noise.allowOutcome(o) {
+	if !r.log.Enabled(context.Background(), LevelNotice) || !r.mayLog(o) {
 		return
 	}
 	r.log.LogAttrs(context.Background(), LevelNotice, msg, slog.String("port", l.spec.Short()),
@@ -144,7 +144,7 @@ func (r *run) boxed(b admit.Boxed) {
 	if r.cfg.PenaltyClose && !r.cfg.LimitsShadow {
 		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", ErrPenalised, b.Prefix))
 	}
-	if r.noise.allow() {
+	if r.samples.Allow() {
 		r.log.LogAttrs(context.Background(), LevelNotice, "source put into the penalty box", slog.String("network", b.Prefix.String()),
 			slog.Duration("for", b.Left.Round(time.Second)), slog.Int("times", b.Offences), slog.Int("cut", n))
 	}

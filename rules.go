@@ -89,7 +89,7 @@ func (c *Conn) noteVerdict(v access.Verdict) {
 		return
 	}
 	c.shadowed = true
-	if c.run.noise.allow() {
+	if c.run.samples.Allow() {
 		c.run.log.LogAttrs(c.ctx, LevelNotice, "would refuse", slog.Uint64("client", c.id),
 			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"netserver/internal/admit"
+	"netserver/internal/lograte"
+	"netserver/internal/slots"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -24,7 +26,7 @@ type run struct {
 	cfg   Config // a copy, so that no caller can change it under us
 	log   *slog.Logger
 	ls    []*listening
-	gate  *gate
+	gate  *slots.Gate
 	rules rules
 	// queue gives handshakes the CPU in turns; nil if they take it as they come
 	queue   *admit.Queue
@@ -35,8 +37,8 @@ type run struct {
 	serving  atomic.Int64  // clients in the Handler
 	served   atomic.Uint64 // that have been in it
 	clients  clients
-	pool     pool
-	noise    noise
+	pool     *slots.Pool[*Conn]
+	samples  *lograte.Sampler
 	draining chan struct{} // closed when the server stops taking clients
 	now      chan struct{} // closed by stopNow
 	nowOnce  sync.Once
@@ -71,7 +73,8 @@ func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *r
 		now:      make(chan struct{}),
 		freed:    make(chan struct{}, 1),
 	}
-	r.noise.log = r.log
+	r.samples = lograte.New(r.log, LevelNotice, outcomeNames[:])
+	r.pool = slots.NewPool((*Conn).resume)
 	for i, l := range ls {
 		v := r.listening(l)
 		v.header = headers[i]
@@ -79,7 +82,7 @@ func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *r
 	}
 	r.queue = r.newQueue()
 	r.limiter = r.newLimiter()
-	r.gate = newGate(r.maxConns(), r.cfg.maxServing(), r.ls)
+	r.gate = slots.NewGate(r.maxConns(), r.cfg.maxServing(), ls)
 	return r
 }
 
@@ -115,7 +118,6 @@ func (r *run) listening(l net.Listener) *listening {
 // serve accepts until ctx is done, the listeners have ended or the server was
 // closed, and then sees the clients off.
 func (r *run) serve(ctx context.Context) error {
-	r.pool.init()
 	var loops, helpers sync.WaitGroup
 	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
 	r.startHelpers(helpersCtx, &helpers)
@@ -143,11 +145,11 @@ func (r *run) serve(ctx context.Context) error {
 	closeListening(r.ls)
 	err := r.drain()
 	r.clients.release()
-	r.pool.stop()
+	r.pool.Stop()
 	if r.lobby != nil {
 		r.lobby.close()
 	}
-	r.noise.flush()
+	r.samples.Flush()
 	return err
 }
 
@@ -178,7 +180,7 @@ func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
 // in the backlog and end, or to end at once if the server was closed.
 func (r *run) interruptAccept() {
 	for _, l := range r.ls {
-		if r.isNow() || setAcceptDeadline(l, time.Now().Add(backlogPause)) != nil {
+		if r.isNow() || slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil {
 			l.Close()
 		}
 	}
@@ -226,7 +228,7 @@ func waitThenClose(wg *sync.WaitGroup, c chan struct{}) {
 func (r *run) acceptLoop(l *listening) {
 	defer r.acceptBacklog(l)
 	b := backoff{run: r, port: l.spec}
-	for r.gate.wait(l, r.draining) {
+	for r.gate.Wait(l.Listener, r.draining) {
 		if l.datagram != nil {
 			select {
 			case l.datagram <- struct{}{}:
@@ -267,8 +269,8 @@ func (r *run) acceptBacklog(l *listening) {
 	if !r.isDraining() {
 		return // the listener has ended by itself
 	}
-	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && r.gate.hasRoom(); {
-		if setAcceptDeadline(l, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
+	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && r.gate.HasRoom(); {
+		if slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
 			return
 		}
 		nc, err := l.Accept()
@@ -328,7 +330,7 @@ func (r *run) start(l *listening, nc net.Conn, hello helloState) {
 	if d := l.deferral.now; d > 0 && !hello.begun() {
 		c.begin = c.begin.Add(-d) // it said nothing for so long
 	}
-	r.gate.opened()
+	r.gate.Opened()
 	r.clients.prepare(c)
 	if l.plain || r.queue == nil && l.header != nil {
 		r.clients.add(c)
@@ -340,7 +342,7 @@ func (r *run) start(l *listening, nc net.Conn, hello helloState) {
 	}
 	r.clients.add(c)
 	if r.queue == nil {
-		r.pool.run(c)
+		r.pool.Run(c)
 		return
 	}
 	if l.header != nil || r.srv.Hooks.seeClients() {

@@ -1,12 +1,12 @@
 //go:build unix
 
-package netserver
+package proc
 
 import "golang.org/x/sys/unix"
 
-// descriptorLimit returns how many descriptors the process may have; 0 is
+// DescriptorLimit returns how many descriptors the process may have; 0 is
 // unknown. Go has raised the limit to the most it may by itself.
-func descriptorLimit() uint64 {
+func DescriptorLimit() uint64 {
 	var r unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &r) != nil {
 		return 0

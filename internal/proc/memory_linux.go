@@ -1,4 +1,4 @@
-package netserver
+package proc
 
 import (
 	"os"
@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// systemMemory returns the bytes of memory that the process may have: its
+// SystemMemory returns the bytes of memory that the process may have: its
 // control group's, or the machine's. 0 is unknown.
-func systemMemory() int64 {
+func SystemMemory() int64 {
 	total := int64(0)
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		if _, rest, ok := strings.Cut(string(b), "MemTotal:"); ok {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package proc
+
+// SystemMemory returns 0: unknown. GOMEMLIMIT or max_memory tell it.
+func SystemMemory() int64 { return 0 }
