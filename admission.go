@@ -11,6 +11,7 @@ import (
 
 	"netserver/access"
 	"netserver/internal/admit"
+	"netserver/internal/deadline"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
@@ -201,7 +202,7 @@ func (c *Conn) awaitHello() error {
 	if err == nil {
 		return nil
 	}
-	if err = c.handshakeErr(err); h.why != nil && isTimeout(err) {
+	if err = c.handshakeErr(err); h.why != nil && deadline.IsTimeout(err) {
 		return h.why
 	}
 	return err
@@ -214,7 +215,7 @@ func (c *Conn) helloDeadline(from time.Time, limit time.Duration) (end time.Time
 		end = from.Add(limit)
 	}
 	if h := c.l.cfg.handshakeTimeout(); h > 0 {
-		end = nearest(end, c.begin.Add(h))
+		end = deadline.Nearest(end, c.begin.Add(h))
 	}
 	return end
 }
@@ -222,7 +223,7 @@ func (c *Conn) helloDeadline(from time.Time, limit time.Duration) (end time.Time
 // handshakeErr says what a failed handshake means.
 func (c *Conn) handshakeErr(err error) error {
 	limit := c.l.cfg.handshakeTimeout()
-	if isTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
+	if deadline.IsTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
 		return errHandshakeTimeout(limit)
 	}
 	if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {

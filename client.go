@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"netserver/internal/deadline"
 	"netserver/proto"
 )
 
@@ -111,7 +112,7 @@ func (c *Conn) admit() error {
 func (c *Conn) handshake() error {
 	if c.l.transport == nil {
 		c.become(c.raw)
-		c.limits.begin()
+		c.limits.Begin()
 		return nil
 	}
 	limit := c.l.cfg.handshakeTimeout()
@@ -130,7 +131,7 @@ func (c *Conn) handshake() error {
 		c.run.limiter.Reserve(priceTLS - c.price)
 		c.price = priceTLS
 	}
-	c.limits.begin()
+	c.limits.Begin()
 	return nil
 }
 
@@ -181,9 +182,7 @@ func (c *Conn) fail(stage Stage, err error) {
 // panic here must not keep a place taken.
 func (c *Conn) finish() {
 	c.hook(c.beforeClose)
-	if c.rates != nil {
-		c.rates.stop()
-	}
+	c.rates.Stop()
 	c.close()
 	if t := c.ticket.Load(); t != nil {
 		t.Done()
@@ -245,10 +244,8 @@ func (c *Conn) become(nc net.Conn) {
 	c.nc = nc
 	c.wait, _ = nc.(proto.Waiter)
 	c.initRaw()
-	if c.rates == nil {
-		c.rates = newRates(c)
+	if c.rates == nil && c.l.datagram == nil {
+		c.rates = deadline.NewRates(&c.l.minimum, (*rated)(c), c.raw)
 	}
-	if c.rates != nil {
-		c.rates.follow(nc)
-	}
+	c.rates.Follow(nc)
 }

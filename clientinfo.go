@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/internal/deadline"
 	"netserver/port"
 )
 
@@ -166,12 +167,12 @@ func (c *Conn) info() ClientInfo {
 
 // idle returns how long no byte has passed, or -1.
 func (c *Conn) idle() time.Duration {
-	if c.limits.idle > 0 {
-		return max(time.Since(time.Unix(0, c.limits.last.Load())), 0)
+	if limit, last := c.limits.IdleLimit(); limit > 0 {
+		return max(time.Since(last), 0)
 	}
 	nc := c.raw
 	if u, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = u.NetConn()
 	}
-	return silence(nc)
+	return deadline.Idle(nc)
 }

@@ -14,6 +14,7 @@ import (
 
 	"netserver/access"
 	"netserver/internal/admit"
+	"netserver/internal/deadline"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -58,8 +59,8 @@ type Conn struct {
 	isClosed  atomic.Bool
 	sawEOF    atomic.Bool
 	in, out   atomic.Uint64
-	limits    limits
-	rates     *rates // nil if there are none
+	limits    deadline.Limits
+	rates     *deadline.Rates // nil if there are none
 	line      lineBuffer
 	rawLine   *rawReader // reads into line, on plain sockets
 }
@@ -72,7 +73,7 @@ func newConn(r *run, l *listening, nc net.Conn) *Conn {
 	}
 	c.price = l.price
 	c.source = l.countedAs(c.peer)
-	c.limits.init(&l.cfg, c.begin, l)
+	c.limits.Init(&l.limits, c.begin)
 	return c
 }
 
@@ -151,13 +152,13 @@ func (c *Conn) Read(b []byte) (int, error) {
 
 func (c *Conn) read(b []byte) (int, error) {
 	for {
-		c.limits.armRead(c.nc)
-		c.waitsRead()
+		c.limits.ArmRead(c.nc)
+		c.rates.BeginRead()
 		n, err := c.nc.Read(b)
 		if n > 0 {
 			c.gotBytes(n)
 		}
-		c.readCame()
+		c.rates.EndRead()
 		if err == nil || !c.again(err) {
 			return n, c.readErr(err)
 		}
@@ -171,13 +172,13 @@ func (c *Conn) gotBytes(n int) {
 	if c.in.Add(uint64(n)) == uint64(n) && c.ticket.Load() != nil {
 		c.ticket.Load().Useful()
 	}
-	c.limits.got()
+	c.limits.Got()
 }
 
 // again reports whether err is a deadline of ours that came too early,
 // because bytes have passed since it was set.
 func (c *Conn) again(err error) bool {
-	return c.limits.any() && isTimeout(err) && c.limits.expired() == nil
+	return c.limits.Any() && deadline.IsTimeout(err) && c.limits.Expired() == nil
 }
 
 // readErr says what a failed Read means.
@@ -188,17 +189,13 @@ func (c *Conn) readErr(err error) error {
 	case err == io.EOF:
 		c.sawEOF.Store(true)
 		return err
-	case isTimeout(err):
-		if why := c.limits.expired(); why != nil {
+	case deadline.IsTimeout(err):
+		if why := c.limits.Expired(); why != nil {
 			return why
 		}
 	}
 	return c.orCause(err)
 }
-
-// maxWrite bounds one write to the connection, so that a client that takes
-// bytes slowly but steadily is not taken for one that takes none.
-const maxWrite = 64 << 10
 
 // Write writes b to the client: all of it, or an error. A datagram client gets
 // b as one packet. ErrWriteStalled tells that the client took no bytes for
@@ -209,16 +206,16 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		c.out.Add(uint64(n))
 		return n, c.orCause(err)
 	}
-	c.waitsWrite()
-	defer c.wrote()
+	c.rates.BeginWrite()
+	defer c.rates.EndWrite()
 	for {
-		part := b[n:min(len(b), n+maxWrite)]
-		c.limits.armWrite(c.nc)
+		part := b[n:min(len(b), n+deadline.MaxWrite)]
+		c.limits.ArmWrite(c.nc)
 		m, err := c.nc.Write(part)
 		n += m
 		if m > 0 {
 			c.out.Add(uint64(m))
-			c.limits.active()
+			c.limits.Active()
 		}
 		if err != nil && !(m > 0 && c.resumable(err)) {
 			return n, c.writeErr(err)
@@ -232,15 +229,15 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 // resumable reports whether a write that timed out after some bytes may go on.
 // A tls.Conn is of no use after a timed-out write.
 func (c *Conn) resumable(err error) bool {
-	return isTimeout(err) && c.nc == c.raw && c.limits.expiredWrite() == nil
+	return deadline.IsTimeout(err) && c.nc == c.raw && c.limits.ExpiredWrite() == nil
 }
 
 func (c *Conn) writeErr(err error) error {
-	if isTimeout(err) {
-		if why := c.limits.expiredWrite(); why != nil {
+	if deadline.IsTimeout(err) {
+		if why := c.limits.ExpiredWrite(); why != nil {
 			return why
 		}
-		if !c.limits.userWritePassed() {
+		if !c.limits.UserWritePassed() {
 			return ErrWriteStalled
 		}
 	}
@@ -255,7 +252,7 @@ func (c *Conn) writeErr(err error) error {
 // errors.ErrUnsupported where the connection cannot do that.
 func (c *Conn) CloseWrite() error {
 	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
-		c.limits.armWrite(c.nc)
+		c.limits.ArmWrite(c.nc)
 		return c.orCause(w.CloseWrite())
 	}
 	return errors.ErrUnsupported
@@ -276,11 +273,11 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 // SetReadDeadline sets the read deadline, as net.Conn tells.
-func (c *Conn) SetReadDeadline(t time.Time) error { return c.limits.setRead(c.nc, t) }
+func (c *Conn) SetReadDeadline(t time.Time) error { return c.limits.SetRead(c.nc, t) }
 
 // SetWriteDeadline sets the write deadline, as net.Conn tells. After a write
 // to a TLS client has timed out the connection is of no use.
-func (c *Conn) SetWriteDeadline(t time.Time) error { return c.limits.setWrite(c.nc, t) }
+func (c *Conn) SetWriteDeadline(t time.Time) error { return c.limits.SetWrite(c.nc, t) }
 
 // cut ends the client from outside its goroutine.
 func (c *Conn) cut(why error) {
@@ -317,6 +314,26 @@ func (c *Conn) orCause(err error) error {
 	return err
 }
 
+// A rated is a Conn as its minimum rates know it.
+type rated Conn
+
+// Counts returns what the Handler has read and written.
+func (r *rated) Counts() (in, out uint64) { return r.in.Load(), r.out.Load() }
+
+// TooSlow ends a client that is below a minimum rate.
+func (r *rated) TooSlow(err error) {
+	c := (*Conn)(r)
+	if !c.run.cfg.LimitsShadow {
+		c.cut(err)
+		return
+	}
+	c.l.wouldCut.Add(1)
+	if c.run.mayLog(OutcomeTooSlow) {
+		c.run.log.LogAttrs(context.Background(), LevelNotice, "would cut", slog.Uint64("client", c.id),
+			slog.String("port", c.l.spec.Short()), slog.String("peer", c.RemoteAddr().String()), slog.String("err", err.Error()))
+	}
+}
+
 // lingerTime and lingerBytes bound what is read and thrown away of a client
 // that still sends when its Handler is done.
 const (
@@ -335,7 +352,7 @@ func (c *Conn) close() {
 		c.raw.Close() // a handler that closed nc may have left a layer below
 		return
 	}
-	c.limits.off(c.nc)
+	c.limits.Off(c.nc)
 	if c.cause() == nil && !c.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
 		c.linger()
 	}

@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"netserver/internal/deadline"
 	"netserver/proto"
 )
 
@@ -17,10 +18,10 @@ type source struct {
 	client *Conn     // one of these two
 	r      io.Reader //
 
-	conn   net.Conn        // r, or the client's, if it is one
-	rc     syscall.RawConn // of conn, if that is a plain stream socket
-	limits *limits         // of the client at the other end
-	armed  time.Time       // conn's read deadline, if r is the source
+	conn   net.Conn         // r, or the client's, if it is one
+	rc     syscall.RawConn  // of conn, if that is a plain stream socket
+	limits *deadline.Limits // of the client at the other end
+	armed  time.Time        // conn's read deadline, if r is the source
 	chunks chunkReader
 }
 
@@ -71,10 +72,10 @@ func (s *source) chunk() (buf *[]byte, n int, err error) {
 func (s *source) arm() {
 	switch {
 	case s.client != nil:
-		s.client.limits.armRead(s.conn)
-	case s.conn != nil && s.limits.any():
+		s.client.limits.ArmRead(s.conn)
+	case s.conn != nil && s.limits.Any():
 		now := time.Now()
-		want := s.limits.next(now)
+		want := s.limits.Next(now)
 		if s.armed.After(now) && !s.armed.After(want) {
 			return // it may be early; again sees to that
 		}
@@ -92,13 +93,13 @@ func (s *source) disarm() {
 // waits and came stand around what may wait for s.
 func (s *source) waits() {
 	if s.client != nil {
-		s.client.waitsRead()
+		s.client.rates.BeginRead()
 	}
 }
 
 func (s *source) came() {
 	if s.client != nil {
-		s.client.readCame()
+		s.client.rates.EndRead()
 	}
 }
 
@@ -114,7 +115,7 @@ func (s *source) again(err error) bool {
 	if s.client != nil {
 		return s.client.again(err)
 	}
-	return !s.armed.IsZero() && isTimeout(err) && s.limits.passed() == nil
+	return !s.armed.IsZero() && deadline.IsTimeout(err) && s.limits.Passed() == nil
 }
 
 // failure says what a failed read means.
@@ -122,8 +123,8 @@ func (s *source) failure(err error) error {
 	if s.client != nil {
 		return s.client.readErr(err)
 	}
-	if !s.armed.IsZero() && isTimeout(err) {
-		if why := s.limits.passed(); why != nil {
+	if !s.armed.IsZero() && deadline.IsTimeout(err) {
+		if why := s.limits.Passed(); why != nil {
 			return why
 		}
 	}
@@ -136,12 +137,12 @@ type sink struct {
 	client *Conn     // one of these two
 	w      io.Writer //
 
-	conn   net.Conn        // w, if it is one
-	rc     syscall.RawConn // if the sink is a plain stream socket
-	limits *limits         // of the client at the other end
-	stall  time.Duration   // how long conn may take no bytes; 0 is no limit
-	armed  time.Time       // conn's write deadline
-	since  time.Time       // when conn last took bytes, or was first asked to
+	conn   net.Conn         // w, if it is one
+	rc     syscall.RawConn  // if the sink is a plain stream socket
+	limits *deadline.Limits // of the client at the other end
+	stall  time.Duration    // how long conn may take no bytes; 0 is no limit
+	armed  time.Time        // conn's write deadline
+	since  time.Time        // when conn last took bytes, or was first asked to
 }
 
 func sinkOf(w io.Writer, from *Conn) *sink {
@@ -194,13 +195,13 @@ func (s *sink) begin() {
 // of the client's Conn.
 func (s *sink) waits() {
 	if s.client != nil {
-		s.client.waitsWrite()
+		s.client.rates.BeginWrite()
 	}
 }
 
 func (s *sink) went() {
 	if s.client != nil {
-		s.client.wrote()
+		s.client.rates.EndWrite()
 	}
 }
 
@@ -208,12 +209,12 @@ func (s *sink) went() {
 func (s *sink) arm() {
 	switch {
 	case s.client != nil:
-		s.client.limits.armWrite(s.client.nc)
-	case s.conn != nil && (s.stall > 0 || s.limits.any()):
+		s.client.limits.ArmWrite(s.client.nc)
+	case s.conn != nil && (s.stall > 0 || s.limits.Any()):
 		now := time.Now()
-		want := s.limits.next(now)
+		want := s.limits.Next(now)
 		if s.stall > 0 {
-			want = nearest(want, s.since.Add(s.stall))
+			want = deadline.Nearest(want, s.since.Add(s.stall))
 		}
 		if s.rc != nil && s.armed.After(now) && !s.armed.After(want) {
 			return // it may be early; again sees to that
@@ -233,23 +234,23 @@ func (s *sink) disarm() {
 func (s *sink) took(n int) {
 	if c := s.client; c != nil {
 		c.out.Add(uint64(n))
-		c.limits.active()
+		c.limits.Active()
 		return
 	}
 	s.since = time.Now()
-	s.limits.active()
+	s.limits.Active()
 }
 
 // again reports whether err is a deadline of ours that was set too early. Only
 // a plain socket is of use after that.
 func (s *sink) again(err error) bool {
 	switch {
-	case s.rc == nil || !isTimeout(err):
+	case s.rc == nil || !deadline.IsTimeout(err):
 		return false
 	case s.client != nil:
 		return false // armWrite sets none too early
 	}
-	return !s.armed.IsZero() && s.limits.passed() == nil && !s.stalled()
+	return !s.armed.IsZero() && s.limits.Passed() == nil && !s.stalled()
 }
 
 func (s *sink) stalled() bool {
@@ -263,38 +264,13 @@ func (s *sink) failure(err error) error {
 		return nil
 	case s.client != nil:
 		return s.client.writeErr(err)
-	case !s.armed.IsZero() && isTimeout(err):
-		if why := s.limits.passed(); why != nil {
+	case !s.armed.IsZero() && deadline.IsTimeout(err):
+		if why := s.limits.Passed(); why != nil {
 			return why
 		}
 		return opError("write", s.conn, os.ErrDeadlineExceeded)
 	}
 	return err
-}
-
-// next returns when the idle limit or the life ends, if nothing passes; zero
-// if never. It is a moment after now at least, so that waiting for it waits.
-func (l *limits) next(now time.Time) time.Time {
-	t := l.end
-	if l.idle > 0 {
-		t = nearest(t, time.Unix(0, l.last.Load()).Add(l.idle))
-	}
-	if soon := now.Add(time.Millisecond); !t.IsZero() && t.Before(soon) {
-		t = soon
-	}
-	return t
-}
-
-// passed returns the idle limit or the end of life, if that is over.
-func (l *limits) passed() error {
-	now := time.Now()
-	switch {
-	case !l.end.IsZero() && !now.Before(l.end):
-		return ErrMaxLife
-	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
-		return ErrIdle
-	}
-	return nil
 }
 
 // rawOf returns the raw connection of v if it is a plain stream socket.
@@ -343,7 +319,7 @@ func (s *sink) netConn() net.Conn {
 // mayGoOn reports whether a write that timed out after some bytes may go on.
 func (s *sink) mayGoOn() bool {
 	if s.client != nil {
-		return s.client.limits.expiredWrite() == nil
+		return s.client.limits.ExpiredWrite() == nil
 	}
-	return s.limits.passed() == nil
+	return s.limits.Passed() == nil
 }

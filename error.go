@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"syscall"
 	"time"
 
 	"netserver/access"
+	"netserver/internal/deadline"
 	"netserver/port"
 )
 
@@ -21,11 +21,11 @@ var (
 	// ErrKilled ends a client that Server.Kill ended.
 	ErrKilled = errors.New("killed by the operator")
 	// ErrIdle ends a client that sent and took nothing for Config.IdleTimeout.
-	ErrIdle = errors.New("idle for too long")
+	ErrIdle = deadline.ErrIdle
 	// ErrMaxLife ends a client that was connected for Config.MaxLife.
-	ErrMaxLife = errors.New("connected for too long")
+	ErrMaxLife = deadline.ErrMaxLife
 	// ErrWriteStalled ends a client that took no bytes for Config.WriteTimeout.
-	ErrWriteStalled = errors.New("client took no bytes for too long")
+	ErrWriteStalled = deadline.ErrWriteStalled
 	// ErrHandshakeTimeout ends a client that did not finish its handshake
 	// within Config.HandshakeTimeout.
 	ErrHandshakeTimeout = errors.New("handshake not finished in time")
@@ -38,10 +38,10 @@ var (
 	// in Config.
 	ErrFirstByteTimeout    = errors.New("no byte in time")
 	ErrHelloTimeout        = errors.New("hello not finished in time")
-	ErrFirstRequestTimeout = errors.New("no request in time")
+	ErrFirstRequestTimeout = deadline.ErrFirstRequestTimeout
 	// ErrTooSlow ends a client that sent less than Config.MinReadRate or took
 	// less than Config.MinWriteRate.
-	ErrTooSlow = errors.New("too slow")
+	ErrTooSlow = deadline.ErrTooSlow
 	// ErrOverLimit ends a client behind a proxy whose source or network has
 	// too much already.
 	ErrOverLimit = errors.New("over a limit")
@@ -93,15 +93,6 @@ type PanicError struct {
 
 // Error returns the panic's value. The stack is logged apart from it.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
-
-// isTimeout reports whether err is an expired deadline.
-func isTimeout(err error) bool {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return true
-	}
-	var ne net.Error
-	return errors.As(err, &ne) && ne.Timeout()
-}
 
 func errHandshakeTimeout(limit time.Duration) error {
 	return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)

@@ -25,25 +25,24 @@ func BenchmarkLimits(b *testing.B) {
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			l := &listening{cfg: bm.cfg}
+			l.prepareLimits()
 			c := &Conn{nc: noConn{}, raw: noConn{}, l: l, run: &run{}}
-			c.limits.init(&l.cfg, time.Now(), l)
+			c.limits.Init(&l.limits, time.Now())
 			c.become(c.raw)
-			c.limits.begin()
+			c.limits.Begin()
 			b.ReportAllocs()
 			for b.Loop() {
-				c.limits.armRead(c.nc)
-				c.waitsRead()
+				c.limits.ArmRead(c.nc)
+				c.rates.BeginRead()
 				c.gotBytes(1)
-				c.readCame()
-				c.waitsWrite()
-				c.limits.armWrite(c.nc)
+				c.rates.EndRead()
+				c.rates.BeginWrite()
+				c.limits.ArmWrite(c.nc)
 				c.out.Add(1)
-				c.limits.active()
-				c.wrote()
+				c.limits.Active()
+				c.rates.EndWrite()
 			}
-			if c.rates != nil {
-				c.rates.stop()
-			}
+			c.rates.Stop()
 		})
 	}
 }

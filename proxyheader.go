@@ -12,6 +12,7 @@ import (
 
 	"netserver/access"
 	"netserver/conf"
+	"netserver/internal/deadline"
 	"netserver/proto"
 	"netserver/sock"
 )
@@ -198,7 +199,7 @@ func (c *Conn) readHeader(rule *headerRule) (*proto.ProxyHeader, error) {
 	if rule.optional {
 		match, err := proto.PeekProxyHeader(c.raw)
 		switch {
-		case err == nil && match == proto.ProxyNone, isTimeout(err) && match == proto.ProxyNone:
+		case err == nil && match == proto.ProxyNone, deadline.IsTimeout(err) && match == proto.ProxyNone:
 			return nil, nil
 		case err != nil:
 			return nil, c.headerErr(err)
@@ -220,7 +221,7 @@ func (c *Conn) untrusted() error {
 // headerErr says what a header that could not be read means.
 func (c *Conn) headerErr(err error) error {
 	switch {
-	case isTimeout(err):
+	case deadline.IsTimeout(err):
 		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.proxyHeaderTimeout())
 	case err == io.EOF:
 		return fmt.Errorf("%w missing: the client left: %w", ErrProxyHeader, err)

@@ -167,14 +167,14 @@ func (c *Conn) Buffered() int { return c.line.len() }
 func (c *Conn) fill(limit int) error {
 	l := &c.line
 	for {
-		c.limits.armRead(c.nc)
-		c.waitsRead()
+		c.limits.ArmRead(c.nc)
+		c.rates.BeginRead()
 		n, err := c.readAhead(limit)
 		if n > 0 {
 			l.w += n
 			c.gotBytes(n)
 		}
-		c.readCame()
+		c.rates.EndRead()
 		if n > 0 {
 			return nil
 		}

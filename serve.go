@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver/internal/admit"
+	"netserver/internal/deadline"
 	"netserver/internal/lograte"
 	"netserver/internal/slots"
 	"netserver/port"
@@ -52,14 +53,16 @@ type listening struct {
 	spec      port.Spec
 	cfg       Config // with the port's own limits
 	transport proto.Transport
-	header    *headerRule   // for PROXY headers, if its clients begin with them
-	recheck   recheck       // of clients' certificates
-	plain     bool          // Ready does not wait
-	hello     bool          // its clients begin with a TLS record
-	deferral  deferral      // of clients that say nothing, while many reset
-	price     int64         // bytes that a new connection takes
-	stall     bool          // the kernel ends clients that take no bytes
-	datagram  chan struct{} // for datagram ports: a slot for each one being served
+	header    *headerRule      // for PROXY headers, if its clients begin with them
+	recheck   recheck          // of clients' certificates
+	plain     bool             // Ready does not wait
+	hello     bool             // its clients begin with a TLS record
+	deferral  deferral         // of clients that say nothing, while many reset
+	price     int64            // bytes that a new connection takes
+	stall     bool             // the kernel ends clients that take no bytes
+	datagram  chan struct{}    // for datagram ports: a slot for each one being served
+	limits    deadline.Values  // of its clients
+	minimum   deadline.Minimum // rates of its clients
 	tally
 }
 
@@ -112,7 +115,21 @@ func (r *run) listening(l net.Listener) *listening {
 		v.datagram = make(chan struct{}, v.cfg.maxDatagrams())
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
+	v.prepareLimits()
 	return v
+}
+
+// prepareLimits works out, once, the time limits of the port's clients.
+func (l *listening) prepareLimits() {
+	if l.datagram != nil {
+		return // a datagram waits for nothing
+	}
+	c := &l.cfg
+	l.limits = deadline.Values{Idle: c.idleTimeout(), Write: c.writeTimeout(), Life: c.maxLife(), FirstRequest: c.firstRequestTimeout()}
+	if l.stall {
+		l.limits.Write = 0 // the kernel sees to it
+	}
+	l.minimum = deadline.Minimum{Read: c.minReadRate(), Write: c.minWriteRate(), Window: c.minRateWindow()}
 }
 
 // serve accepts until ctx is done, the listeners have ended or the server was
@@ -246,7 +263,7 @@ func (r *run) acceptLoop(l *listening) {
 		if r.isDraining() || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
 			return
 		}
-		if isTimeout(err) {
+		if deadline.IsTimeout(err) {
 			continue // the gate interrupted us
 		}
 		if !b.wait(err) {

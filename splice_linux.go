@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"netserver/internal/deadline"
 )
 
 // pipeSize is how much a pipe between two sockets may hold, and the most that
@@ -112,7 +114,7 @@ func (s *splicer) out(drain func(uintptr) bool) error {
 			continue
 		case err == nil:
 			err = opError("write", s.dst.netConn(), os.NewSyscallError("splice", s.err))
-		case isTimeout(err) && s.held < held && s.dst.mayGoOn(), s.dst.again(err):
+		case deadline.IsTimeout(err) && s.held < held && s.dst.mayGoOn(), s.dst.again(err):
 			continue
 		}
 		return s.dst.failure(err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"netserver/internal/deadline"
 	"netserver/proto"
 )
 
@@ -35,7 +36,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	c.line.release()
 	limit := c.l.cfg.handshakeTimeout()
 	begin := time.Now()
-	c.limits.off(c.nc)
+	c.limits.Off(c.nc)
 	if limit > 0 {
 		c.raw.SetDeadline(begin.Add(limit))
 	}
@@ -44,14 +45,14 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
 	nc, err := t.Start(c.addressed(ctx), c.raw)
 	if err != nil {
-		if isTimeout(err) && limit > 0 && time.Since(begin) >= limit {
+		if deadline.IsTimeout(err) && limit > 0 && time.Since(begin) >= limit {
 			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
 		}
 		return c.orCause(err)
 	}
 	c.raw.SetDeadline(time.Time{})
 	c.become(nc)
-	c.limits.again(nc)
+	c.limits.Renew(nc)
 	return c.judge(c.ctx, t)
 }
 
@@ -65,7 +66,7 @@ func (c *Conn) StopTLS() error {
 		return fmt.Errorf("StopTLS: no TLS here: %w", errors.ErrUnsupported)
 	}
 	c.line.release()
-	c.limits.off(c.nc)
+	c.limits.Off(c.nc)
 	if limit := c.l.cfg.handshakeTimeout(); limit > 0 {
 		c.raw.SetDeadline(time.Now().Add(limit))
 	}
@@ -75,7 +76,7 @@ func (c *Conn) StopTLS() error {
 	}
 	c.raw.SetDeadline(time.Time{})
 	c.become(nc)
-	c.limits.again(nc)
+	c.limits.Renew(nc)
 	c.line.b, c.line.w = sent, len(sent)
 	return nil
 }

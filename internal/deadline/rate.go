@@ -1,55 +1,107 @@
-package netserver
+package deadline
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
-
-	"netserver/proto"
 )
 
-// rates are the minimum rates of a client that has any.
+// Minimum are the minimum rates of a client, in bytes a second; 0 is none.
+type Minimum struct {
+	Read, Write int
+	Window      time.Duration // of waiting for the client, over which a rate must hold
+}
+
+// A Client is whom minimum rates are for.
+type Client interface {
+	// Counts returns how many bytes the handler has read and written so far.
+	Counts() (in, out uint64)
+	// TooSlow ends the client. It is called once at most for a direction.
+	TooSlow(err error)
+}
+
+// Rates are the minimum rates of a client that has any.
 //
 // What counts as the client's time is only what the server spends in waiting
 // for it: a read that waits for its bytes, or a write that waits until it takes
-// some. A Handler that is busy elsewhere charges nobody. When that time adds up
+// some. A handler that is busy elsewhere charges nobody. When that time adds up
 // to a window, the bytes that have passed since the window began must be the
 // rate's worth; then the next window begins.
 //
 // A timer for each direction looks after that. It runs only while somebody
 // waits, so a read or write sets none as a rule.
-type rates struct {
+//
+// The methods of a nil *Rates do nothing. Methods may be called
+// concurrently.
+type Rates struct {
 	read, write meter
 }
 
-// newRates returns nil if the client has no minimum rates.
-func newRates(c *Conn) *rates {
-	cfg := &c.l.cfg
-	if c.l.datagram != nil || cfg.minReadRate() == 0 && cfg.minWriteRate() == 0 {
+// NewRates returns the rates of c, whose accepted connection is raw; nil if it
+// has none.
+func NewRates(v *Minimum, c Client, raw net.Conn) *Rates {
+	if v.Read == 0 && v.Write == 0 {
 		return nil
 	}
-	r := new(rates)
-	r.read.init(c, "min_read_rate", cfg.minReadRate())
-	r.write.init(c, "min_write_rate", cfg.minWriteRate())
+	r := new(Rates)
+	r.read.init(c, "min_read_rate", v.Read, v.Window)
+	r.write.init(c, "min_write_rate", v.Write, v.Window)
 	r.read.count = r.read.moved
-	r.write.count, r.write.slack = takenBy(c)
+	r.write.count, r.write.slack = takenBy(c, raw)
 	return r
 }
 
-// follow makes nc what bytes are counted on, when TLS starts or ends: a record
-// of it that drips in is no byte yet for the Handler, but some for the rate.
-func (r *rates) follow(nc net.Conn) {
+// BeginRead is called before a read that may wait for the client, and EndRead
+// after it.
+func (r *Rates) BeginRead() {
+	if r != nil {
+		r.read.begin()
+	}
+}
+
+// EndRead ends what BeginRead began.
+func (r *Rates) EndRead() {
+	if r != nil {
+		r.read.end()
+	}
+}
+
+// BeginWrite is BeginRead for writes.
+func (r *Rates) BeginWrite() {
+	if r != nil {
+		r.write.begin()
+	}
+}
+
+// EndWrite ends what BeginWrite began.
+func (r *Rates) EndWrite() {
+	if r != nil {
+		r.write.end()
+	}
+}
+
+// A receiver is a connection that counts what has come below it, and not only
+// what a reader got of it.
+type receiver interface{ Received() uint64 }
+
+// Follow makes nc what bytes are counted on, when TLS starts or ends: a record
+// of it that drips in is no byte yet for the handler, but some for the rate.
+func (r *Rates) Follow(nc net.Conn) {
+	if r == nil {
+		return
+	}
 	r.read.mu.Lock()
-	r.read.tls, _ = nc.(*proto.TLSConn)
+	r.read.below, _ = nc.(receiver)
 	r.read.fresh()
 	r.read.mu.Unlock()
 }
 
-// stop ends the timers.
-func (r *rates) stop() {
+// Stop ends the timers.
+func (r *Rates) Stop() {
+	if r == nil {
+		return
+	}
 	for _, m := range [...]*meter{&r.read, &r.write} {
 		m.mu.Lock()
 		m.over = true
@@ -62,7 +114,7 @@ func (r *rates) stop() {
 
 // A meter watches one direction.
 type meter struct {
-	c     *Conn
+	c     Client
 	key   string // of the rate
 	rate  float64
 	every time.Duration // the window
@@ -70,7 +122,7 @@ type meter struct {
 	slack uint64        // bytes that count may be behind
 
 	mu      sync.Mutex
-	tls     *proto.TLSConn
+	below   receiver
 	waiters int           // waiting now: one reader, or any number of writers
 	since   time.Time     // when that began
 	waited  time.Duration // in this window, before since
@@ -81,8 +133,8 @@ type meter struct {
 	over    bool // the client has been found too slow, or is gone
 }
 
-func (m *meter) init(c *Conn, key string, rate int) {
-	m.c, m.key, m.rate, m.every = c, key, float64(rate), c.l.cfg.minRateWindow()
+func (m *meter) init(c Client, key string, rate int, window time.Duration) {
+	m.c, m.key, m.rate, m.every = c, key, float64(rate), window
 	m.over = rate == 0
 }
 
@@ -134,7 +186,7 @@ func (m *meter) arm() {
 // look judges a window that is full, and cuts the client if it is too slow.
 func (m *meter) look() {
 	if err := m.judge(time.Now()); err != nil {
-		m.c.tooSlow(err)
+		m.c.TooSlow(err)
 	}
 }
 
@@ -185,49 +237,9 @@ func (m *meter) full() error {
 // moved counts for the read rate: what came, and what the client took
 // meanwhile, as nobody sends a request while its answer still comes.
 func (m *meter) moved() uint64 {
-	in := m.c.in.Load()
-	if m.tls != nil {
-		in = m.tls.Received()
+	in, out := m.c.Counts()
+	if m.below != nil {
+		in = m.below.Received()
 	}
-	return in + m.c.out.Load()
-}
-
-// tooSlow ends a client that is below a minimum rate.
-func (c *Conn) tooSlow(err error) {
-	if !c.run.cfg.LimitsShadow {
-		c.cut(err)
-		return
-	}
-	c.l.wouldCut.Add(1)
-	if c.run.mayLog(OutcomeTooSlow) {
-		c.run.log.LogAttrs(context.Background(), LevelNotice, "would cut", slog.Uint64("client", c.id),
-			slog.String("port", c.l.spec.Short()), slog.String("peer", c.RemoteAddr().String()), slog.String("err", err.Error()))
-	}
-}
-
-// waitsRead is called before a read that may wait for the client, and
-// readCame after it.
-func (c *Conn) waitsRead() {
-	if c.rates != nil {
-		c.rates.read.begin()
-	}
-}
-
-func (c *Conn) readCame() {
-	if c.rates != nil {
-		c.rates.read.end()
-	}
-}
-
-// waitsWrite and wrote are the same for writes.
-func (c *Conn) waitsWrite() {
-	if c.rates != nil {
-		c.rates.write.begin()
-	}
-}
-
-func (c *Conn) wrote() {
-	if c.rates != nil {
-		c.rates.write.end()
-	}
+	return in + out
 }

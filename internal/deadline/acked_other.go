@@ -1,6 +1,6 @@
 //go:build !linux
 
-package netserver
+package deadline
 
 import "syscall"
 

@@ -1,4 +1,4 @@
-package netserver
+package deadline
 
 import (
 	"net"
@@ -7,9 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// silence returns how long no byte has come from or gone to a TCP client, as
-// the kernel counts it, or -1: counting it here would cost each read and write.
-func silence(nc net.Conn) time.Duration {
+// Idle returns how long no byte has come from or gone to the peer of a TCP
+// connection, as the kernel counts it, or -1: counting it here would cost each
+// read and write.
+func Idle(nc net.Conn) time.Duration {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
 		return -1

@@ -1,0 +1,256 @@
+package deadline
+
+import (
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Values are the limits of a client; zero ones are none.
+type Values struct {
+	Idle         time.Duration // without a byte in either direction
+	Write        time.Duration // of one write, while the client takes nothing
+	Life         time.Duration // since it was accepted
+	FirstRequest time.Duration // of the read that waits for its first byte
+}
+
+// Limits holds what ends a client's waiting: the deadlines its handler set, its
+// idle limit, its write limit and its life. The nearest counts.
+//
+// Setting a deadline for every read and write would cost a timer each. Instead
+// one that is armed already stays while it is early enough, and when it fires
+// early the read asks Expired and goes on.
+//
+// The zero value has no limits. Methods may be called concurrently, but for
+// Init.
+type Limits struct {
+	idle, write time.Duration
+	end         time.Time // zero is never
+
+	request time.Duration
+	// first is until when the first request must begin, in Unix nanoseconds:
+	// 0 once it has, toBegin until a read waits for it.
+	first atomic.Int64
+
+	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
+
+	mu                  sync.Mutex
+	userRead, userWrite time.Time
+	armedRead, armedOut time.Time
+}
+
+// Init sets the limits of a client that was accepted at begin.
+func (l *Limits) Init(v *Values, begin time.Time) {
+	l.idle, l.write, l.request = v.Idle, v.Write, v.FirstRequest
+	if v.Life > 0 {
+		l.end = begin.Add(v.Life)
+	}
+	if l.idle > 0 {
+		l.last.Store(begin.UnixNano())
+	}
+}
+
+const toBegin = -1
+
+// Begin notes that the client may now send its first request. Its time begins
+// when a read waits for that: until then it is the server that takes its time.
+func (l *Limits) Begin() {
+	if l.request > 0 {
+		l.first.Store(toBegin)
+	}
+}
+
+// firstEnd returns until when the first request must have begun; zero is
+// never.
+func (l *Limits) firstEnd() time.Time {
+	if l.request > 0 {
+		if t := l.first.Load(); t > 0 {
+			return time.Unix(0, t)
+		}
+	}
+	return time.Time{}
+}
+
+// Any reports whether reads have limits beside the handler's deadlines.
+func (l *Limits) Any() bool { return l.idle > 0 || l.request > 0 || !l.end.IsZero() }
+
+// Got notes that the client has sent something.
+func (l *Limits) Got() {
+	if l.request > 0 {
+		l.first.Store(0)
+	}
+	l.Active()
+}
+
+// Active notes that bytes have passed.
+func (l *Limits) Active() {
+	if l.idle > 0 {
+		l.last.Store(time.Now().UnixNano())
+	}
+}
+
+// Expired returns the limit that has passed by now, if one has.
+func (l *Limits) Expired() error {
+	now := time.Now()
+	l.mu.Lock()
+	user := l.userRead
+	l.mu.Unlock()
+	switch {
+	case !user.IsZero() && !now.Before(user):
+		return os.ErrDeadlineExceeded
+	case !l.end.IsZero() && !now.Before(l.end):
+		return ErrMaxLife
+	case !l.firstEnd().IsZero() && !now.Before(l.firstEnd()):
+		return ErrFirstRequestTimeout
+	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
+		return ErrIdle
+	}
+	return nil
+}
+
+// ExpiredWrite returns the limit other than the write limit that has passed.
+func (l *Limits) ExpiredWrite() error {
+	if l.UserWritePassed() {
+		return os.ErrDeadlineExceeded
+	}
+	if !l.end.IsZero() && !time.Now().Before(l.end) {
+		return ErrMaxLife
+	}
+	return nil
+}
+
+func (l *Limits) UserWritePassed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.userWrite.IsZero() && !time.Now().Before(l.userWrite)
+}
+
+// ArmRead makes sure that a Read of nc will not wait past the nearest limit.
+func (l *Limits) ArmRead(nc net.Conn) {
+	if !l.Any() {
+		return // the handler's own deadline is set on nc already
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.request > 0 && l.first.Load() == toBegin {
+		l.first.Store(now.Add(l.request).UnixNano())
+	}
+	soft := l.firstEnd()
+	if l.idle > 0 {
+		soft = Nearest(soft, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	// What has come while nobody read is there to be read.
+	if min := now.Add(time.Millisecond); !soft.IsZero() && soft.Before(min) {
+		soft = min
+	}
+	want := Nearest(Nearest(l.userRead, l.end), soft)
+	if l.armedRead.After(now) && !l.armedRead.After(want) {
+		return
+	}
+	l.armedRead = want
+	nc.SetReadDeadline(want)
+}
+
+// ArmWrite makes sure that a Write to nc will not wait past the nearest limit:
+// for the write limit, between once and one and a half times its length.
+func (l *Limits) ArmWrite(nc net.Conn) {
+	if l.write == 0 && l.end.IsZero() {
+		return
+	}
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	want := Nearest(l.userWrite, l.end)
+	if l.write > 0 {
+		if l.armedOut.Sub(now) >= l.write && (want.IsZero() || !l.armedOut.After(want)) {
+			return
+		}
+		want = Nearest(want, now.Add(l.write+l.write/2))
+	} else if l.armedOut.Equal(want) {
+		return
+	}
+	l.armedOut = want
+	nc.SetWriteDeadline(want)
+}
+
+func (l *Limits) SetRead(nc net.Conn, t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.userRead = t
+	l.armedRead = Nearest(t, l.end)
+	if l.idle > 0 {
+		l.armedRead = Nearest(l.armedRead, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	return nc.SetReadDeadline(l.armedRead)
+}
+
+func (l *Limits) SetWrite(nc net.Conn, t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.userWrite = t
+	l.armedOut = Nearest(t, l.end)
+	if l.write > 0 {
+		l.armedOut = Nearest(l.armedOut, time.Now().Add(l.write+l.write/2))
+	}
+	return nc.SetWriteDeadline(l.armedOut)
+}
+
+// Off takes all deadlines away.
+func (l *Limits) Off(nc net.Conn) {
+	nc.SetDeadline(time.Time{})
+}
+
+// Renew sets the handler's deadlines on nc, which has taken the place of
+// another connection; the server's own are set as they are needed.
+func (l *Limits) Renew(nc net.Conn) {
+	l.mu.Lock()
+	read, write := l.userRead, l.userWrite
+	l.mu.Unlock()
+	l.SetRead(nc, read)
+	l.SetWrite(nc, write)
+}
+
+// Next returns when the idle limit or the life ends, if nothing passes; zero
+// if never. It is a moment after now at least, so that waiting for it waits.
+func (l *Limits) Next(now time.Time) time.Time {
+	t := l.end
+	if l.idle > 0 {
+		t = Nearest(t, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	if soon := now.Add(time.Millisecond); !t.IsZero() && t.Before(soon) {
+		t = soon
+	}
+	return t
+}
+
+// Passed returns the idle limit or the end of life, if that is over.
+func (l *Limits) Passed() error {
+	now := time.Now()
+	switch {
+	case !l.end.IsZero() && !now.Before(l.end):
+		return ErrMaxLife
+	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
+		return ErrIdle
+	}
+	return nil
+}
+
+// IdleLimit returns the idle limit, 0 for none, and when bytes passed last,
+// which is kept only for that.
+func (l *Limits) IdleLimit() (limit time.Duration, last time.Time) {
+	if l.idle > 0 {
+		last = time.Unix(0, l.last.Load())
+	}
+	return l.idle, last
+}
+
+// Nearest returns the earlier of two deadlines, of which zero is none.
+func Nearest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
