@@ -38,6 +38,7 @@ var layout = [][]string{
 	{"."},
 	{"handler/*"},
 	{"netservertest"},
+	{"daemon/internal/logging"},
 	{"daemon"},
 	{"cmd/netserver"},
 	{"bench", "docs", "examples", "packaging"},

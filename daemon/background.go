@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 )
 
@@ -58,7 +59,7 @@ func (v *invocation) tellFront(err error) error {
 	m := message{Op: opReady}
 	if err != nil {
 		m.Op = opFailed
-		for _, e := range lines(err) {
+		for _, e := range logging.Split(err) {
 			m.Lines = append(m.Lines, e.Error())
 		}
 	}

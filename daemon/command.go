@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 )
 
 // The exit statuses of the command.
@@ -53,11 +52,11 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	code, err := v.begin(ctx, set, c, &args)
-	var seen errLogged
+	var seen logging.Logged
 	if errors.As(err, &seen) {
 		err = nil
 		if c.LogFile != "" {
-			err = seen.error // it went there alone
+			err = seen.Unwrap() // it went there alone
 		}
 	}
 	if err != nil {
@@ -74,7 +73,7 @@ func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *
 	if c.check.on && p != nil {
 		for _, s := range sourcesOf(p.transports) {
 			for _, w := range s.Warnings() {
-				warn(v.stderr, errors.New(w)) // which a start would log
+				logging.PrintWarning(v.stderr, errors.New(w)) // which a start would log
 			}
 		}
 		allowed, cerr := p.printCheck(ctx, v.stdout, p.res)
@@ -112,28 +111,8 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 
 // fail prints problems, one on a line.
 func fail(stderr io.Writer, err error) int {
-	prefix := journalPrefix(stderr, slog.LevelError)
-	for _, e := range lines(err) {
-		fmt.Fprintf(stderr, "%snetserver: %v\n", prefix, e)
-	}
+	logging.PrintError(stderr, err)
 	return exitUsage
-}
-
-func warn(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "%snetserver: warning: %v\n", journalPrefix(stderr, slog.LevelWarn), err)
-}
-
-// lines takes joined errors apart: those whose text has several lines.
-func lines(err error) []error {
-	many, ok := err.(interface{ Unwrap() []error })
-	if !ok || !strings.Contains(err.Error(), "\n") {
-		return []error{err}
-	}
-	var all []error
-	for _, e := range many.Unwrap() {
-		all = append(all, lines(e)...)
-	}
-	return all
 }
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]

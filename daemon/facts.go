@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -116,7 +117,7 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	state(factEcho, !library && lines)
 	state(factEchoLines, !library && lines && c.Handler.Echo != "raw")
 	state(factReads, library || lines && c.Handler.Echo != "raw")
-	state(factSyslog, c.toSyslog())
+	state(factSyslog, logging.ToSyslog(c.LogFile))
 	state(factConfined, c.Process.Landlock == "1" || c.Process.Landlock != "0" && !library && len(c.Program) == 0)
 	state(factLinux, runtime.GOOS == "linux")
 	state(factUseful, false)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"netserver/internal/proc"
-	"netserver/logs"
 	"netserver/port"
 )
 
@@ -147,7 +146,7 @@ func (s *supervisor) isReady(g *generation) {
 	s.closeSockets(keep)
 	s.conf = g.conf
 	if s.opened != nil {
-		s.opened.level.Set(logs.Level(g.conf.LogLevel))
+		s.opened.SetLevel(g.conf.LogLevel)
 	}
 	if m := g.conf.Process.Umask; m != nil {
 		proc.SetUmask(*m)

@@ -9,6 +9,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 	"netserver/tlsparams"
 )
@@ -159,7 +160,7 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 	errs = append(errs, err)
 	errs = append(errs, c.checkSeccomp())
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
-	errs = append(errs, c.checkLog())
+	errs = append(errs, c.logging().Check())
 	_, more := c.scale()
 	return slices.Concat(notes, more), errors.Join(errs...)
 }
@@ -226,7 +227,7 @@ func (v *invocation) warn(p *program, warnings []error, idle []string) {
 	for _, w := range warnings {
 		switch v.role() {
 		case "":
-			warn(p.inetLog(v.stderr), w)
+			logging.PrintWarning(p.inetLog(v.stderr), w)
 		case roleCheck:
 			p.warnings = append(p.warnings, w.Error())
 		}

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"io"
 	"log/slog"
@@ -9,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 	"netserver/logs"
 )
@@ -24,8 +24,8 @@ type sinks struct{ log, out, err *logs.Async }
 const streamQueue = 256 << 10
 
 func (s *supervisor) newSinks() sinks {
-	k := sinks{log: s.opened.queue, err: s.opened.queue}
-	if s.logFile != nil || s.logForm == formSyslog {
+	k := sinks{log: s.opened.Queue, err: s.opened.Queue}
+	if s.logFile != nil || s.logForm == logging.FormSyslog {
 		k.err = logs.NewAsync(s.v.stderrFile(), streamQueue, nil)
 	}
 	k.out = logs.NewAsync(os.Stdout, streamQueue, nil)
@@ -100,8 +100,8 @@ func (o *output) close() {
 func (o *output) begin(s *supervisor, c *child) {
 	closeFiles(o.theirs)
 	o.theirs = nil
-	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.recordCheck(c.proc.Pid())}
-	l.other = slog.New(s.conf.formatOf(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
+	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.conf.logging().RecordCheck(s.logForm, c.proc.Pid())}
+	l.other = slog.New(s.conf.logging().Format(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
 	o.done.Go(l.run)
 	if o.out != nil {
 		o.done.Go(func() { o.relay(o.out, s.sinks.out, "") })
@@ -156,9 +156,9 @@ func (o *output) relay(f *os.File, to *logs.Async, form string) {
 	defer f.Close()
 	limit := limiter{perSecond: streamLines}
 	var buf []byte
-	eachLine(f, maxStreamLine, func(line []byte, cut bool) {
+	logging.EachLine(f, maxStreamLine, func(line []byte, cut bool) {
 		limit.wait()
-		buf = appendStreamLine(buf[:0], line, form)
+		buf = logging.AppendStreamLine(buf[:0], line, form)
 		if cut {
 			buf = append(buf, cutMark...)
 		}
@@ -182,7 +182,7 @@ type logRelay struct {
 func (l *logRelay) run() {
 	defer l.log.Close()
 	limit := limiter{perSecond: recordBytes}
-	eachLine(&paced{r: l.log}, maxRecordLine, func(line []byte, cut bool) {
+	logging.EachLine(&paced{r: l.log}, maxRecordLine, func(line []byte, cut bool) {
 		limit.waitFor(len(line) + recordCost)
 		if cut || !l.isRecord(line) {
 			l.other.Warn("a process wrote what is no record to the log", "from", l.c.proc.Pid(), "text", clean(string(line), maxSaid))
@@ -209,35 +209,4 @@ func (p *paced) Read(b []byte) (int, error) {
 		p.next = time.Now().Add(pace)
 	}
 	return n, err
-}
-
-// eachLine calls f with the lines of r, at most max bytes of each; f may append
-// to what it gets. The last line may have no end.
-func eachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
-	b := bufio.NewReaderSize(r, 8<<10)
-	var line []byte
-	for {
-		part, err := b.ReadSlice('\n')
-		cut := len(line)+len(part) > max+1
-		line = append(line, part[:min(len(part), max+1-len(line))]...)
-		if err == bufio.ErrBufferFull {
-			continue
-		}
-		cut = cut || err != nil && len(line) > max
-		if n := len(line); err == nil && !cut {
-			line = line[:n-1]
-		} else if cut {
-			line = line[:max]
-		}
-		if err == nil || len(line) > 0 {
-			f(line, cut)
-		}
-		if err != nil {
-			return
-		}
-		if cap(line) > 16<<10 {
-			line = nil
-		}
-		line = line[:0]
-	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/proto"
@@ -194,7 +195,7 @@ type program struct {
 	transports []proto.Transport
 	notes      []string      // lines for the log that the configuration caused
 	manager    *proc.Manager // nil is none, or it is the supervisor's
-	opened     *openedLog    // where the log goes; nil but in a process that serves alone
+	opened     *logging.Log  // where the log goes; nil but in a process that serves alone
 	warnings   []string      // the same as notes, of what somebody should look at
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 )
 
@@ -27,7 +28,7 @@ func (v *invocation) answerCheck(p *program, pl *plan, err error) int {
 	}
 	if err != nil {
 		m := message{Op: opFailed}
-		for _, e := range lines(err) {
+		for _, e := range logging.Split(err) {
 			m.Lines = append(m.Lines, e.Error())
 		}
 		send(v.part.Link, m)
@@ -190,7 +191,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 			binary.Close()
 		}
 		what := "the configuration is not good, and nothing is changed"
-		for _, e := range lines(err) {
+		for _, e := range logging.Split(err) {
 			s.log.Error(fmt.Sprintf("%s: %v", what, e))
 			what = "the configuration is not good"
 		}

@@ -12,9 +12,8 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
-	"netserver/port"
-	"netserver/proto"
 )
 
 // run opens the ports and serves in this process until a signal ends it.
@@ -26,13 +25,13 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		defer close(reaped)
 		go proc.ReapOrphans(reaped)
 	}
-	opened, err := p.conf.openLog(p.inetLog(stderr))
+	opened, err := p.conf.logging().Open(p.inetLog(stderr))
 	if err != nil {
 		return exitUsage, err
 	}
-	defer opened.end()
+	defer opened.Close()
 	p.opened = opened
-	log := opened.log
+	log := opened.Logger
 	p.server.Log = log
 	pid, err := p.pidFile(log)
 	if err != nil {
@@ -70,8 +69,8 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	p.ready(log)
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
-	if opened.file != nil {
-		go followLog(opened.file, done, func() { opened.reopen() })
+	if opened.File != nil {
+		go logging.FollowFile(opened.File, done, func() { opened.Reopen() })
 	}
 	err = p.server.Serve(ctx, ls...)
 	if p.flush != nil {
@@ -102,9 +101,9 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 		return nil, err
 	}
 	for _, l := range ls {
-		logBound(log, l)
+		logging.Bound(log, l)
 	}
-	logTLS(log, netserver.TransportsOf(ls))
+	logging.TLSNotes(sourcesOf(netserver.TransportsOf(ls)), func(line string) { notice(log, line) })
 	return ls, nil
 }
 
@@ -121,19 +120,6 @@ func (p *program) served(log *slog.Logger, err error) (int, error) {
 		return exitDone, nil
 	}
 	return exitFailed, logged(log, err)
-}
-
-// errLogged marks an error that has been logged.
-type errLogged struct{ error }
-
-func (e errLogged) Unwrap() error { return e.error }
-
-// logged logs an error, a line each of those that it joins.
-func logged(log *slog.Logger, err error) error {
-	for _, e := range lines(err) {
-		log.Error(e.Error())
-	}
-	return errLogged{err}
 }
 
 func closeAll(ls []net.Listener) {
@@ -168,7 +154,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 				notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
 				continue
 			case s == proc.ReopenSignal:
-				p.opened.reopen()
+				p.opened.Reopen()
 				continue
 			case proc.ForSupervisor(s):
 				continue
@@ -187,52 +173,21 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 
 func (p *program) grace() string { return p.conf.grace() }
 
-// logBound says what was bound, in Net::Server's words.
-func logBound(log *slog.Logger, l net.Listener) {
-	b, ok := l.(interface{ Spec() port.Spec })
-	if !ok {
-		return
+// pidFile makes the pid file, if there is to be one.
+func (p *program) pidFile(log *slog.Logger) (*proc.PIDFile, error) {
+	name := p.conf.Process.PIDFile
+	if name == "" {
+		return nil, nil
 	}
-	s := b.Spec()
-	asked := s.Port
-	if a, ok := l.(interface{ Asked() port.Spec }); ok {
-		asked = a.Asked().Port
+	f, err := proc.CreatePIDFile(name)
+	if err == nil && f.Note() != "" {
+		notice(log, f.Note())
 	}
-	proto := strings.ToUpper(s.Kind())
-	if s.IsUnix() {
-		notice(log, fmt.Sprintf("Binding to %s socket file %q", proto, s.Port))
-		return
-	}
-	notice(log, fmt.Sprintf("Binding to %s port %s on host %s with IPv%s", proto, asked, s.Host, s.IPv))
-	switch {
-	case asked == "0":
-		notice(log, "  Bound to auto-assigned port "+s.Port)
-	case asked != s.Port:
-		notice(log, fmt.Sprintf("  Bound to service port %s(%s)", asked, s.Port))
-	}
+	return f, err
 }
 
-// logTLS logs what collectTLS finds.
-func logTLS(log *slog.Logger, ts []proto.Transport) {
-	collectTLS(ts, func(line string) { notice(log, line) })
-}
-
-// collectTLS names what is odd about TLS ports, and certificates that were
-// made in memory, so that their owner can compare the fingerprint with what a
-// client sees.
-func collectTLS(ts []proto.Transport, add func(line string)) {
-	seen := make(map[string]bool)
-	for _, s := range sourcesOf(ts) {
-		for _, w := range s.Warnings() {
-			add(w)
-		}
-		if c := s.SelfSigned(); c != nil && !seen[c.Fingerprint()] {
-			seen[c.Fingerprint()] = true
-			add("TLS ports show a certificate made in memory, which clients cannot verify: " + c.Fingerprint())
-		}
+func removePID(log *slog.Logger, f *proc.PIDFile) {
+	if err := f.Remove(); err != nil {
+		log.Error(err.Error())
 	}
-}
-
-func notice(log *slog.Logger, msg string) {
-	log.Log(context.Background(), netserver.LevelNotice, msg)
 }

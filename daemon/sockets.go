@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 
+	"netserver/daemon/internal/logging"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -61,7 +62,7 @@ func (s *supervisor) open(ctx context.Context, pl *plan) (opened []*socket, err 
 	}
 	var errs []error
 	for n, l := range ls {
-		logBound(s.log, l)
+		logging.Bound(s.log, l)
 		so, err := newSocket(keys[missing[n]], reqs[n], l)
 		if err != nil {
 			errs = append(errs, err)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"netserver/daemon/internal/logging"
 	"netserver/internal/proc"
 	"netserver/logs"
 )
@@ -23,7 +24,7 @@ type supervisor struct {
 	logFile *logs.File // nil is standard error, or syslog
 	logForm string
 	sinks   sinks
-	opened  *openedLog
+	opened  *logging.Log
 	calls   chan func()
 	quit    chan struct{} // closed when the loop has ended
 
@@ -116,14 +117,14 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 // openLog opens the log. What the workers log comes to it through pipes.
 func (s *supervisor) openLog() (func(), error) {
 	var err error
-	if s.opened, err = s.conf.openLog(s.v.stderr); err != nil {
+	if s.opened, err = s.conf.logging().Open(s.v.stderr); err != nil {
 		return nil, err
 	}
-	s.log, s.logFile, s.logForm = s.opened.log, s.opened.file, s.opened.form
+	s.log, s.logFile, s.logForm = s.opened.Logger, s.opened.File, s.opened.Form
 	s.sinks = s.newSinks()
 	stop := make(chan struct{})
 	if s.logFile != nil {
-		go followLog(s.logFile, stop, func() {
+		go logging.FollowFile(s.logFile, stop, func() {
 			select {
 			case s.calls <- s.reopen:
 			case <-s.quit:
@@ -131,7 +132,7 @@ func (s *supervisor) openLog() (func(), error) {
 			}
 		})
 	}
-	return func() { close(stop); s.sinks.end(); s.opened.end() }, nil
+	return func() { close(stop); s.sinks.end(); s.opened.Close() }, nil
 }
 
 // post has the loop call f.
@@ -178,9 +179,9 @@ func (s *supervisor) result() (int, error) {
 	case s.err == nil:
 		return exitDone, nil
 	case !s.serving:
-		return exitFailed, s.v.tellFront(errLogged{s.err})
+		return exitFailed, s.v.tellFront(logging.AsLogged(s.err))
 	}
-	return exitFailed, errLogged{s.err}
+	return exitFailed, logging.AsLogged(s.err)
 }
 
 // count is how many workers there are.
@@ -346,7 +347,7 @@ func (s *supervisor) reopen() {
 	if s.logFile == nil {
 		return
 	}
-	s.opened.reopen()
+	s.opened.Reopen()
 }
 
 // state describes what the server is doing, a line each.

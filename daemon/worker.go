@@ -17,6 +17,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
@@ -122,7 +123,7 @@ func explainAgain(id *proc.Identity, loader string, err error) error {
 // fail tells the supervisor why this worker cannot serve.
 func (w *worker) fail(err error) int {
 	m := message{Op: opFailed}
-	for _, e := range lines(err) {
+	for _, e := range logging.Split(err) {
 		m.Lines = append(m.Lines, e.Error())
 	}
 	send(w.link, m)
@@ -199,9 +200,9 @@ func (w *worker) openLog(c *Config) func() {
 	if files := w.v.part.Files; len(files) > 0 {
 		out, w.v.part.Files = files[0], files[1:]
 	}
-	o := c.startLog(out, c.formatOf(w.init.LogForm), flushTime)
-	w.log = o.log
-	return o.end
+	o := c.logging().OpenPipe(out, w.init.LogForm)
+	w.log = o.Logger
+	return o.Close
 }
 
 // prepare makes the Server and its listeners.
@@ -479,7 +480,7 @@ func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
 func (w *worker) facts() (facts []string) {
-	collectTLS(w.p.transports, func(line string) { facts = append(facts, line) })
+	logging.TLSNotes(sourcesOf(w.p.transports), func(line string) { facts = append(facts, line) })
 	return facts
 }
 

@@ -1,34 +1,38 @@
-package daemon
+package logging
 
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"unicode"
 	"unicode/utf8"
 
 	"netserver/logs"
 )
 
-// recordCheck returns what tells whether a line is a record as the process pid
-// makes them: text alone, in the log's form, and under its own name.
-func (s *supervisor) recordCheck(pid int) func(line []byte) bool {
-	switch s.logForm {
-	case formJSON:
+// maxText bounds a record of syslog that its own maximum does not, in bytes.
+const maxText = 4 << 10
+
+// RecordCheck returns what tells whether a line is a record as the process pid
+// makes them: text alone, in a form, and under its own name.
+func (c *Config) RecordCheck(form string, pid int) func(line []byte) bool {
+	switch form {
+	case FormJSON:
 		return isJSONRecord
-	case formJournal:
+	case FormJournal:
 		return func(b []byte) bool { _, ok := cutLevel(b); return ok && isText(b) }
-	case formJournalJSON:
+	case FormJournalJSON:
 		return func(b []byte) bool {
 			rest, ok := cutLevel(b)
 			return ok && isJSONRecord(rest)
 		}
-	case formSyslog:
-		_, form, o, err := s.conf.syslog()
+	case FormSyslog:
+		_, format, o, err := c.syslog()
 		if err == nil && o.pid {
-			form.PID = pid
+			format.PID = pid
 		}
 		return func(b []byte) bool {
-			return err == nil && form.Made(b) && isText(b) && len(b) <= max(form.Max, maxSaid)
+			return err == nil && format.Made(b) && isText(b) && len(b) <= max(format.Max, maxText)
 		}
 	}
 	return isText
@@ -64,11 +68,11 @@ func noControl(b []byte) bool {
 	return isText(b) || utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// appendStreamLine adds a line of a standard stream, as it can be shown where
+// AppendStreamLine adds a line of a standard stream, as it can be shown where
 // form is the form of records; "" is none.
-func appendStreamLine(to, line []byte, form string) []byte {
+func AppendStreamLine(to, line []byte, form string) []byte {
 	switch form {
-	case formJournal, formJournalJSON:
+	case FormJournal, FormJournalJSON:
 		if len(line) > 2 && line[0] == '<' && line[2] == '>' {
 			if _, ok := cutLevel(line); !ok {
 				to = append(to, logs.JournalPrefix(0)...)
@@ -81,7 +85,7 @@ func appendStreamLine(to, line []byte, form string) []byte {
 			to = append(to, c)
 		case c == '\r' && i == len(line)-1:
 		default:
-			to = append(to, hexBytes(string([]byte{c}))...)
+			to = fmt.Appendf(to, "%%%02X", c)
 		}
 	}
 	return to

@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"errors"
@@ -13,24 +13,24 @@ import (
 	"netserver/logs"
 )
 
-// openLogFile opens the file of log_file.
-func (c *Config) openLogFile() (*logs.File, error) {
-	f, err := logs.OpenFileWith(c.LogFile, c.logOpener())
+// openFile opens the file of log_file.
+func (c *Config) openFile() (*logs.File, error) {
+	f, err := logs.OpenFileWith(c.File, c.opener())
 	if err == nil {
 		return f, nil
 	}
 	if inner := errors.Unwrap(err); inner != nil {
 		err = inner // without the path
 	}
-	return nil, fmt.Errorf("log_file %s: %w", c.LogFile, err)
+	return nil, fmt.Errorf("log_file %s: %w", c.File, err)
 }
 
-// logOpener returns what opens the log file, now and again. Root must not
+// opener returns what opens the log file, now and again. Root must not
 // follow what others may have put in its way to any file on the machine and
 // append to that what clients say.
-func (c *Config) logOpener() logs.Opener {
+func (c *Config) opener() logs.Opener {
 	var o place.Options
-	if a := c.identity.Account; a != nil {
+	if a := c.Owner; a != nil {
 		o.Owner, o.Group = a.UID, a.GID
 	}
 	return func(path string, flag int, perm fs.FileMode) (*os.File, error) {
@@ -43,9 +43,9 @@ const (
 	followAtLeast = time.Minute // while the file cannot be opened again
 )
 
-// followLog calls moved when the log file was renamed or removed, until stop
+// FollowFile calls moved when the log file was renamed or removed, until stop
 // is closed: rotation without a signal.
-func followLog(f *logs.File, stop <-chan struct{}, moved func()) {
+func FollowFile(f *logs.File, stop <-chan struct{}, moved func()) {
 	wait, again := followEvery, false
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -70,17 +70,17 @@ func followLog(f *logs.File, stop <-chan struct{}, moved func()) {
 	}
 }
 
-// reopenLog opens the log file again.
-func (o *openedLog) reopen() error {
-	if o.file == nil {
+// Reopen opens the log file again, if there is one, and logs how that went.
+func (l *Log) Reopen() error {
+	if l.File == nil {
 		return nil
 	}
-	err := o.file.Reopen()
+	err := l.File.Reopen()
 	if err != nil {
-		o.log.Error(err.Error())
+		l.Error(err.Error())
 		return err
 	}
-	notice(o.log, "log file opened again")
+	Notice(l.Logger, "log file opened again")
 	return nil
 }
 

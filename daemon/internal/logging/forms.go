@@ -1,4 +1,4 @@
-package daemon
+package logging
 
 import (
 	"io"
@@ -10,11 +10,11 @@ import (
 // The forms of records, as a supervisor names them to the processes whose
 // records it writes.
 const (
-	formLine        = "line"
-	formJSON        = "json"
-	formJournal     = "journal"
-	formJournalJSON = "journal json"
-	formSyslog      = "syslog"
+	FormLine        = "line"
+	FormJSON        = "json"
+	FormJournal     = "journal"
+	FormJournalJSON = "journal json"
+	FormSyslog      = "syslog"
 )
 
 // streamForm returns the form of records that go to w: with the journal's
@@ -23,31 +23,31 @@ func (c *Config) streamForm(w io.Writer) string {
 	if f, ok := w.(*logs.File); ok && f.IsStream() {
 		w = f.Current()
 	}
-	json := c.LogFormat == "json"
+	json := c.JSON
 	f, ok := w.(*os.File)
 	journal := ok && logs.IsJournal(os.Getenv(journalVar), f)
 	switch {
 	case journal && json:
-		return formJournalJSON
+		return FormJournalJSON
 	case journal:
-		return formJournal
+		return FormJournal
 	case json:
-		return formJSON
+		return FormJSON
 	}
-	return formLine
+	return FormLine
 }
 
-// formatOf returns what makes records of a form. A form that it does not know
+// Format returns what makes records of a form. A form that it does not know
 // is one of a later version.
-func (c *Config) formatOf(form string) logs.Format {
+func (c *Config) Format(form string) logs.Format {
 	switch form {
-	case formJSON:
+	case FormJSON:
 		return logs.NewJSON
-	case formJournal:
+	case FormJournal:
 		return logs.NewJournal
-	case formJournalJSON:
+	case FormJournalJSON:
 		return logs.NewJournalJSON
-	case formSyslog:
+	case FormSyslog:
 		if _, form, _, err := c.syslog(); err == nil {
 			return form.New
 		}
