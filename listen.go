@@ -87,7 +87,7 @@ func (s *Server) checkStart(p port.Spec, t proto.Transport) error {
 // certificate for that.
 func (s *Server) startable(ps []port.Spec, ts []proto.Transport) error {
 	p := s.Config.TLS
-	if p.CertFile == "" && p.CertDir == "" && len(p.CertFiles) == 0 && len(s.TLS.Certificates) == 0 {
+	if p.CertFile == "" && p.CertDir == "" && len(p.CertFiles) == 0 && len(s.TLS.Certificates) == 0 && !s.certified() {
 		return nil
 	}
 	var t proto.Transport
@@ -115,7 +115,16 @@ func (s *Server) tls(ps []port.Spec) proto.TLS {
 	if env.Log == nil {
 		env.Log = s.log()
 	}
+	if s.TLSConfig != nil {
+		env.TLSConfig = s.TLSConfig
+	}
 	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: env.SelfSigned, Env: env, EnvFor: s.TLSFor}
+}
+
+// certified reports whether the program's TLSConfig brings certificates.
+func (s *Server) certified() bool {
+	c := s.TLSConfig
+	return c != nil && (len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil)
 }
 
 // protocols returns the protocols that ports may name: the built-in ones, and
@@ -123,7 +132,7 @@ func (s *Server) tls(ps []port.Spec) proto.TLS {
 func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
 	m := proto.Builtin()
 	t := s.tls(ps)
-	if t.Loopback && t.Params.CertFile == "" && t.SelfSigned == nil {
+	if t.Loopback && t.Params.CertFile == "" && t.SelfSigned == nil && !s.certified() {
 		var err error
 		if t.SelfSigned, err = tlsparams.SelfSigned(time.Now()); err != nil {
 			return nil, err

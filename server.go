@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -21,6 +22,38 @@ type Server struct {
 	Hooks     Hooks                     // functions; nil ones are skipped
 	Protocols map[string]proto.Protocol // added to the built-in ones, or replacing them
 	Log       *slog.Logger              // slog.Default() if nil
+	// TLSConfig is the program's own configuration of TLS, for all TLS ports and
+	// for StartTLS on plain ones; nil is none. It is not changed, and what the
+	// caller changes in it after Listen counts for nothing.
+	//
+	// SSL_ parameters (Config.TLS and those of a port) go before it. What both
+	// cannot say, such as certificates, is an error of Listen. Of its fields
+	//
+	//   - Certificates, GetCertificate, GetConfigForClient, ClientAuth,
+	//     ClientCAs, VerifyPeerCertificate, VerifyConnection, NextProtos,
+	//     CipherSuites, MinVersion, MaxVersion, CurvePreferences, Rand, Time,
+	//     SessionTicketsDisabled, DynamicRecordSizingDisabled, KeyLogWriter,
+	//     EncryptedClientHelloKeys and GetEncryptedClientHelloKeys mean what
+	//     crypto/tls says. Client certificates are verified by the engine, which
+	//     asks revocation lists, responders and allow lists too and does so
+	//     again for resumed sessions and while clients are connected; so
+	//     VerifyPeerCertificate is called for resumed sessions as well.
+	//   - GetConfigForClient may change all for a client but ClientAuth and
+	//     ClientCAs, by which clients are judged again; a configuration without
+	//     certificates is served with those of TLSConfig.
+	//   - NameToCertificate, SessionTicketKey, WrapSession and UnwrapSession are
+	//     refused: tickets are the engine's, whose keys Config.TLS or
+	//     TLS.Hooks.TicketKey gives. Keys set with SetSessionTicketKeys are not
+	//     used.
+	//   - RootCAs, ServerName, InsecureSkipVerify, GetClientCertificate,
+	//     ClientSessionCache, Renegotiation, EncryptedClientHelloConfigList and
+	//     EncryptedClientHelloRejectionVerify are for clients, and
+	//     PreferServerCipherSuites does nothing, as in crypto/tls.
+	//
+	// With a supervisor (package daemon) each worker runs the program's main and
+	// has the TLSConfig made there: its keys are in the workers, and
+	// key_isolation is for keys in files only.
+	TLSConfig *tls.Config
 	// TLS is what TLS ports have beside their parameters: certificates and
 	// functions from code, and where files are read. Where and Loopback are
 	// filled in for each port.

@@ -113,11 +113,12 @@ func (k *keeper) addPort(s *supervisor, params tlsparams.Params, spec port.Spec)
 	env := tlsparams.Env{}
 	if own := s.v.server; own != nil {
 		env.Hooks.Password, env.Hooks.Config = own.TLS.Hooks.Password, own.TLS.Hooks.Config
+		env.TLSConfig = own.TLSConfig
 		if own.TLSFor != nil {
 			own.TLSFor(spec, &env)
 		}
 	}
-	p := keptPort{params: params, changed: env.Hooks.Config != nil}
+	p := keptPort{params: params, changed: env.Hooks.Config != nil || env.TLSConfig != nil}
 	for _, fresh := range []bool{false, true} {
 		e := env
 		e.ReadFile = func(path string) ([]byte, error) { return k.allowed.readKey(path, fresh) }

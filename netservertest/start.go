@@ -67,7 +67,8 @@ type Running struct {
 // Serve does not return. Unless s.Config.Ports says otherwise it listens on a
 // free port for each of the protocols, or of Protos if none are named; a
 // protocol of s.Protocols can be named too, and its port is a TCP one. TLS
-// ports show a certificate of CA unless they or s.Config.TLS have one.
+// ports show a certificate of CA unless they, s.Config.TLS or s.TLSConfig have
+// one.
 //
 // Start sets s.Config.Ports, s.Hooks.Accepted and s.Hooks.Closed (the old ones
 // are still called) and, if it is nil, s.Log; the log is shown when the test
@@ -83,7 +84,7 @@ func Start(t testing.TB, s *netserver.Server, protos ...string) *Running {
 			s.Config.Ports = append(s.Config.Ports, r.spec(p))
 		}
 	}
-	if s.Config.TLS.CertFile == "" {
+	if own := s.TLSConfig; s.Config.TLS.CertFile == "" && (own == nil || len(own.Certificates) == 0 && own.GetCertificate == nil) {
 		r.certify(t, s.Config.Ports)
 	}
 	r.ports = s.Config.Ports

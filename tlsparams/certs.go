@@ -18,12 +18,18 @@ import (
 
 // A host is what one name serves: a certificate for each key type, those that
 // are cheaper to sign with first.
-type host struct{ slots []*slot }
+type host struct {
+	slots []*slot
+	given bool // those of a tls.Config, in its order
+}
 
 // pick returns the first certificate that the client can take, or the last.
 func (h *host) pick(hello *tls.ClientHelloInfo, clientOrder bool) *tls.Certificate {
 	if len(h.slots) == 1 {
 		return h.slots[0].cur.Load()
+	}
+	if h.given {
+		return h.pickGiven(hello)
 	}
 	if clientOrder {
 		if c := h.bySignature(hello); c != nil {
@@ -102,8 +108,14 @@ func (s *Source) loadCerts() error {
 		add(name, sl, err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.env.Certificates)) {
-		sl, err := s.codeSlot(name, s.env.Certificates[name])
+		sl, err := s.codeSlot("SSL_cert", name, s.env.Certificates[name])
 		add(name, sl, err)
+	}
+	if own := s.env.TLSConfig; own != nil {
+		for i := range own.Certificates {
+			sl, err := s.codeSlot(keyCode, "", &own.Certificates[i])
+			add("", sl, err)
+		}
 	}
 	if p.CertDir != "" {
 		found, err := s.loader().Scan(p.CertDir)
@@ -126,11 +138,13 @@ func (s *Source) loadCerts() error {
 func (s *Source) defaultCert(add func(string, *slot, error)) error {
 	p := &s.p
 	_, code := s.env.Certificates[""]
-	others := len(p.CertFiles) > 0 || p.CertDir != "" || len(s.env.Certificates) > 0
+	own := s.env.TLSConfig
+	others := len(p.CertFiles) > 0 || p.CertDir != "" || len(s.env.Certificates) > 0 || certified(own) || own != nil && own.GetConfigForClient != nil
 	switch {
+	case p.CertFile == "" && !others && !s.env.Loopback && s.env.Hooks.Config != nil:
+		return nil // which may give one
 	case p.CertFile == "" && !others && !s.env.Loopback:
-		return p.fail(s.env.Where, "SSL_cert_file", "",
-			"is missing: a TLS port needs a certificate; give SSL_cert_file (and SSL_key_file), or SSL_cert_file=self-signed for one made in memory that clients cannot verify", nil)
+		return s.noCertificate()
 	case p.CertFile == ForceSelfSigned || p.CertFile == "" && !others:
 		s.self = s.env.SelfSigned
 		if s.self == nil {
@@ -147,6 +161,12 @@ func (s *Source) defaultCert(add func(string, *slot, error)) error {
 		add("", sl, err)
 	}
 	return nil
+}
+
+// noCertificate is the error of a port that has none.
+func (s *Source) noCertificate() error {
+	return s.p.fail(s.env.Where, "SSL_cert_file", "",
+		"is missing: a TLS port needs a certificate; give SSL_cert_file (and SSL_key_file), or SSL_cert_file=self-signed for one made in memory that clients cannot verify", nil)
 }
 
 // certConflict finds parameters about certificates that exclude each other.
@@ -182,20 +202,20 @@ func (s *Source) fileSlot(key string, f certfile.Files) (*slot, error) {
 	return sl, nil
 }
 
-func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
+func (s *Source) codeSlot(key, name string, c *tls.Certificate) (*slot, error) {
 	if c == nil || len(c.Certificate) == 0 || c.PrivateKey == nil {
-		return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q has no certificate or no key", name), nil)
+		return nil, s.p.fail(s.env.Where, key, "", fmt.Sprintf("from code for the name %q has no certificate or no key", name), nil)
 	}
 	own := *c
 	if own.Leaf == nil {
 		leaf, err := x509.ParseCertificate(c.Certificate[0])
 		if err != nil {
-			return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q is damaged: %v", name, err), err)
+			return nil, s.p.fail(s.env.Where, key, "", fmt.Sprintf("from code for the name %q is damaged: %v", name, err), err)
 		}
 		own.Leaf = leaf
 	}
 	if reason := tooLarge(&own); reason != "" {
-		return nil, s.p.fail(s.env.Where, "SSL_cert", "", fmt.Sprintf("from code for the name %q %s", name, reason), nil)
+		return nil, s.p.fail(s.env.Where, key, "", fmt.Sprintf("from code for the name %q %s", name, reason), nil)
 	}
 	chain := []*x509.Certificate{own.Leaf}
 	for _, der := range c.Certificate[1:] {
@@ -204,7 +224,7 @@ func (s *Source) codeSlot(name string, c *tls.Certificate) (*slot, error) {
 			chain = append(chain, ca)
 		}
 	}
-	sl := &slot{key: "SSL_cert", since: s.env.now(), span: certfile.SpanOf(chain)}
+	sl := &slot{key: key, since: s.env.now(), span: certfile.SpanOf(chain)}
 	sl.cur.Store(&own)
 	return sl, nil
 }
@@ -246,8 +266,12 @@ func (s *Source) table() (hosts, []string) {
 			h = &host{}
 			t.names.Set(name, h)
 		}
-		h.add(sl)
-		t.addAddrs(sl)
+		if sl.key == keyCode {
+			h.slots, h.given = append(h.slots, sl), true // crypto/tls knows no addresses
+		} else {
+			h.add(sl)
+			t.addAddrs(sl)
+		}
 		explicit[sni.Normal(name)] = true
 		if reason := coverage(sl.cur.Load().Leaf, name); reason != "" {
 			warnings = append(warnings, s.p.fail(s.env.Where, sl.key, sl.files.Cert, reason, nil).Error())

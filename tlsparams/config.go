@@ -23,41 +23,73 @@ type choice struct {
 // A generation is everything that handshakes see, made at one time. Only its
 // slots' certificates and its variants change.
 type generation struct {
+	agreement
 	src         *Source
+	own         *tls.Config // the program's; nil if it has none
 	certs       hosts
 	sites       sni.Table[*site]
 	bySite      map[string]*site
-	versions    versions
-	curves      []tls.CurveID
-	suites      []uint16 // without SSL_cipher_list
-	alpn        []string
 	clientOrder bool
+	// getCertificate is the program's own, or nil.
+	getCertificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 
 	base     *tls.Config
 	baseFor  choice
-	mu       sync.Mutex // for adding variants
+	mu       sync.Mutex // for adding variants, and for byOwn
 	variants atomic.Pointer[map[choice]*tls.Config]
+	byOwn    map[*tls.Config]*generation // by what the program's GetConfigForClient returned
+	derives  bool                        // this is one of those
 }
 
 // newGeneration makes a generation of what has been loaded.
 func (s *Source) newGeneration(certs hosts, sites map[string]*site) *generation {
-	g := &generation{src: s, certs: certs, bySite: sites, versions: s.versions, curves: s.curves, suites: defaultSuites(s.versions),
-		alpn: s.p.ALPN, clientOrder: s.p.ClientOrder}
+	g := &generation{src: s, own: s.env.TLSConfig, agreement: s.agreement, certs: certs, bySite: sites, clientOrder: s.p.ClientOrder}
+	if g.own != nil {
+		g.getCertificate = g.own.GetCertificate
+	}
 	for pattern, st := range sites {
 		g.sites.Set(pattern, st)
 	}
-	g.baseFor = choice{site: sites[""]}
+	g.init()
+	return g
+}
+
+// init makes the base and makes room for variants of it.
+func (g *generation) init() {
+	g.baseFor = choice{site: g.bySite[""]}
 	g.base = g.make(g.baseFor)
 	g.base.GetConfigForClient = g.forClient
-	if h := s.env.Hooks.Config; h != nil {
+	if h := g.src.env.Hooks.Config; h != nil {
 		h(g.base)
 	}
 	g.variants.Store(&map[choice]*tls.Config{})
-	return g
 }
 
 // forClient is the base's GetConfigForClient.
 func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if g.own == nil || g.own.GetConfigForClient == nil {
+		return g.choose(hello)
+	}
+	own, err := g.own.GetConfigForClient(hello)
+	if err != nil {
+		return nil, err
+	}
+	if own == nil || own == g.own {
+		return g.choose(hello)
+	}
+	d, err := g.derived(own)
+	if err != nil {
+		return nil, err
+	}
+	c, err := d.choose(hello)
+	if c == nil && err == nil {
+		return d.base, nil
+	}
+	return c, err
+}
+
+// choose returns the configuration for a client; nil is the base.
+func (g *generation) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st, _ := g.sites.Find(hello.ServerName)
 	ch := choice{site: st}
 	ch.alpn, ch.noALPN = pickALPN(g.alpn, hello.SupportedProtos)
@@ -69,7 +101,7 @@ func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 			ch.version = g.versions.max()
 		}
 	}
-	if st.suites != nil && version != 0 && version <= tls.VersionTLS12 {
+	if st.suites != nil && version != 0 && version <= tls.VersionTLS12 && !(g.derives && st.listed == nil) {
 		ch.suite = g.pickSuite(st, hello, version)
 	}
 	if ch == g.baseFor {
@@ -110,15 +142,16 @@ func (g *generation) addVariant(ch choice) *tls.Config {
 
 func (g *generation) make(ch choice) *tls.Config {
 	st := ch.site
-	c := &tls.Config{
-		GetCertificate:   g.certificate,
-		MinVersion:       g.versions.min(),
-		MaxVersion:       g.versions.max(),
-		CurvePreferences: g.curves,
-		CipherSuites:     g.suites,
-		Time:             g.src.env.Now,
+	c := newConfig(g.own)
+	c.MinVersion, c.MaxVersion = g.versions.min(), g.versions.max()
+	c.CurvePreferences, c.CipherSuites = g.curves, g.suites
+	c.Time = g.src.env.Now
+	if g.getCertificate != nil || !g.certs.empty() {
+		c.GetCertificate = g.certificate
 	}
 	switch {
+	case g.ownALPN != nil:
+		c.NextProtos = g.ownALPN
 	case ch.alpn != "":
 		c.NextProtos = []string{ch.alpn}
 	case ch.noALPN:
@@ -147,23 +180,41 @@ func (g *generation) make(ch choice) *tls.Config {
 // itself: it would do so on full handshakes only, and pins, callbacks and
 // other names than the anchors' could not have their say.
 func (g *generation) clients(c *tls.Config, st *site) {
+	own := g.own
+	if own != nil && own.VerifyConnection == nil && own.VerifyPeerCertificate == nil {
+		own = nil
+	}
+	asked := true
 	switch st.mode() {
 	case VerifyOptional:
 		c.ClientAuth = tls.RequestClientCert
 	case VerifyRequired:
 		c.ClientAuth = tls.RequireAnyClientCert
 	default:
-		return
+		if own == nil {
+			return
+		}
+		asked = false
 	}
 	c.ClientCAs = st.names
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		_, err := st.rule.Judge(context.Background(), &cs, g.src.env.now())
+		v, err := st.rule.Judge(context.Background(), &cs, g.src.env.now())
+		if err == nil && own != nil {
+			err = verifyOwn(own, cs, v, asked)
+		}
 		return err
 	}
 }
 
 // certificate is GetCertificate: nil without an error sends unrecognized_name.
+// The program's own is asked when crypto/tls would ask it: without certificates
+// always, beside some for clients that name a server.
 func (g *generation) certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if f := g.getCertificate; f != nil && (hello.ServerName != "" || g.certs.empty()) {
+		if c, err := f(hello); c != nil || err != nil {
+			return c, err
+		}
+	}
 	h, ok := g.certs.forHello(hello)
 	if !ok {
 		return nil, nil

@@ -18,6 +18,7 @@ type Env struct {
 	SelfSigned   *Certificate                               // the one to use where one is wanted; nil makes a new one
 	Certificates map[string]*tls.Certificate                // SSL_cert and SSL_key: certificates from code, named as Params.CertFiles; "" is the default
 	ClientCAs    *x509.CertPool                             // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
+	TLSConfig    *tls.Config                                // the program's own configuration, see netserver.Server.TLSConfig; parameters go before it
 	TicketSecret []byte                                     // shared by the processes of one server: ticket keys are made from it; nil: each process its own
 	ReadFile     func(file string) ([]byte, error)          // instead of reading from disk, for processes that may not
 	ReadDir      func(dir string) ([]certfile.Entry, error) // the same for directories

@@ -41,11 +41,14 @@ func (t *hosts) find(name string, conn net.Conn) (*host, bool) {
 		}
 	}
 	h, ok := t.names.At("")
-	if ok && t.refuse && h.slots[0].cur.Load().Leaf.VerifyHostname(sni.Normal(name)) != nil {
+	if ok && t.refuse && !h.covers(sni.Normal(name)) {
 		return nil, false
 	}
 	return h, ok
 }
+
+// empty reports whether there is no certificate at all.
+func (t *hosts) empty() bool { return len(t.addrs) == 0 && t.names.Empty() }
 
 // forHello is find for a client's hello.
 func (t *hosts) forHello(hello *tls.ClientHelloInfo) (*host, bool) {

@@ -140,12 +140,20 @@ func (b *siteBuilder) build() {
 		st.rule.Mode = trust.Optional
 	case VerifyRequired:
 		st.rule.Mode = trust.Required
-	case VerifyDefault, VerifyNone:
-		b.idle()
-		b.sum.Sum(st.digest[:0])
-		return
+	case VerifyNone:
+	case VerifyDefault:
+		b.modeOfProgram()
 	default:
 		b.fail("SSL_verify_mode", strconv.Itoa(int(b.c.VerifyMode)), "is none of VerifyNone, VerifyOptional and VerifyRequired", nil)
+		return
+	}
+	if st.rule.Mode == trust.None || st.rule.Unverified {
+		if st.rule.Mode == trust.None {
+			b.idle()
+		} else {
+			b.unverified()
+		}
+		b.sum.Sum(st.digest[:0])
 		return
 	}
 	b.roots()
@@ -172,6 +180,34 @@ func (b *siteBuilder) idle() {
 	if b.site.pattern == "" && b.src.env.ClientCAs != nil {
 		b.fail("SSL_ca", "", "is given in code, but SSL_verify_mode is 0 and clients are asked for no certificate; set it to VerifyOptional or VerifyRequired", nil)
 	}
+	if own := b.src.env.TLSConfig; b.site.pattern == "" && own != nil && own.ClientCAs != nil {
+		b.fail("TLSConfig.ClientCAs", "", "is given, but clients are asked for no certificate; set TLSConfig.ClientAuth or SSL_verify_mode", nil)
+	}
+}
+
+// modeOfProgram takes the mode from the program's TLSConfig, as no parameter
+// gives one.
+func (b *siteBuilder) modeOfProgram() {
+	own := b.src.env.TLSConfig
+	if own == nil {
+		return
+	}
+	b.site.rule.Mode, b.site.rule.Unverified, _ = clientAuth(own.ClientAuth)
+	b.note("TLSConfig.ClientAuth", []byte{byte(own.ClientAuth)})
+}
+
+// unverified is for clients that are asked for a certificate which is not
+// verified, as TLSConfig.ClientAuth asks: nothing can be allowed by it.
+func (b *siteBuilder) unverified() {
+	own := b.src.env.TLSConfig
+	if key := b.c.needless(); key != "" {
+		b.fail(key, "", "is given, but TLSConfig.ClientAuth "+own.ClientAuth.String()+" takes certificates without verifying them; set SSL_verify_mode to 1 or 3, or ClientAuth to VerifyClientCertIfGiven or RequireAndVerifyClientCert", nil)
+	}
+	if b.src.env.ClientCAs != nil {
+		b.fail("SSL_ca", "", "is given in code, but TLSConfig.ClientAuth "+own.ClientAuth.String()+" takes certificates without verifying them", nil)
+	}
+	b.site.names = own.ClientCAs
+	b.boundNames("TLSConfig.ClientCAs")
 }
 
 // ownOf returns what is given for a pattern itself.
@@ -208,7 +244,7 @@ func (b *siteBuilder) suites() {
 	case st.listed != nil:
 		st.suites = infoOf(st.listed)
 	case p.ClientOrder:
-		st.suites = infoOf(defaultSuites(b.src.versions))
+		st.suites = infoOf(b.src.agreement.suites)
 	}
 }
 

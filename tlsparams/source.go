@@ -18,14 +18,13 @@ import (
 // runs, and judges clients by their certificates. It is safe for concurrent
 // use.
 type Source struct {
-	p        Params
-	env      Env
-	versions versions
-	curves   []tls.CurveID
-	self     *Certificate
-	tickets  *tickets.Keeper
-	share    sharer
-	cur      atomic.Pointer[generation]
+	p   Params
+	env Env
+	agreement
+	self    *Certificate
+	tickets *tickets.Keeper
+	share   sharer
+	cur     atomic.Pointer[generation]
 
 	mu       sync.Mutex // held while files are read again
 	named    []*slot
@@ -58,12 +57,18 @@ func (p Params) Source(where string, loopback bool) (*Source, error) {
 // each thing that is wrong. A Source needs no closing; one that nothing refers
 // to is gone.
 func (p Params) Open(env Env) (*Source, error) {
+	if env.TLSConfig != nil {
+		env.TLSConfig = env.TLSConfig.Clone() // the caller may go on with its own
+		if env.Now == nil {
+			env.Now = env.TLSConfig.Time
+		}
+	}
 	s := &Source{p: p, env: env, changed: make(chan struct{}), replaced: make(chan struct{}, 1)}
 	s.tickets = &tickets.Keeper{Life: max(0, p.TicketLife), Lookup: env.Hooks.TicketKey}
 	if env.TicketSecret != nil {
 		s.tickets.SetSecrets(env.TicketSecret)
 	}
-	if err := errors.Join(s.checkProtocol(), s.checkTickets(), s.checkPasswords()); err != nil {
+	if err := errors.Join(s.checkProtocol(), s.checkTLSConfig(), s.checkTickets(), s.checkPasswords()); err != nil {
 		return nil, err
 	}
 	certErr := s.loadCerts()
@@ -84,33 +89,33 @@ func (p Params) Open(env Env) (*Source, error) {
 	s.warnPasswords()
 	s.checkModes()
 	s.checkUse(sites, &table)
-	s.cur.Store(s.newGeneration(table, sites))
+	g := s.newGeneration(table, sites)
+	if g.base.GetCertificate == nil && len(g.base.Certificates) == 0 && (g.own == nil || g.own.GetConfigForClient == nil) {
+		return nil, s.noCertificate() // Hooks.Config could have given one
+	}
+	s.cur.Store(g)
 	return s, nil
 }
 
 // checkProtocol checks versions, suites, groups and protocols.
 func (s *Source) checkProtocol() error {
 	p := &s.p
-	var errs []error
-	fail := func(key, value, reason string) {
-		if reason != "" {
-			errs = append(errs, p.fail(s.env.Where, key, value, reason, nil))
+	var err error
+	s.agreement, err = s.agreementWith(s.env.TLSConfig)
+	if p.Ciphersuites != "" {
+		if reason := checkCiphersuites(p.Ciphersuites); reason != "" {
+			err = errors.Join(err, p.fail(s.env.Where, "SSL_ciphersuites", p.Ciphersuites, reason, nil))
 		}
 	}
-	var reason string
-	s.versions, reason = parseVersions(p.Version)
-	fail("SSL_version", p.Version, reason)
-	s.curves, reason = parseCurves(p.Curves)
-	fail("SSL_ecdh_curve", p.Curves, reason)
-	fail("SSL_alpn_protocols", "", checkALPN(p.ALPN))
-	if p.Ciphersuites != "" {
-		fail("SSL_ciphersuites", p.Ciphersuites, checkCiphersuites(p.Ciphersuites))
-	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	if err != nil {
+		return err
 	}
 	if s.versions&oldVersions != 0 {
-		s.warn("SSL_version", p.Version, "allows TLS 1.0 or 1.1, which are obsolete and insecure")
+		key := "SSL_version"
+		if p.Version == "" {
+			key = "TLSConfig.MinVersion"
+		}
+		s.warn(key, p.Version, "allows TLS 1.0 or 1.1, which are obsolete and insecure")
 	}
 	if onlyTLS13(s.curves) && s.versions&^bit(tls.VersionTLS13) != 0 {
 		s.warn("SSL_ecdh_curve", p.Curves, "holds only groups of TLS 1.3: clients of TLS 1.2 and older cannot come in")

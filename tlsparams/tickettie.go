@@ -34,7 +34,7 @@ func (s *Source) binding(st *site, serverName string) []byte {
 // its tickets lead to full handshakes.
 func (g *generation) tieTickets(c *tls.Config, st *site) {
 	s := g.src
-	if s.p.TicketLife < 0 {
+	if s.p.TicketLife < 0 || s.p.TicketLife == 0 && g.own != nil && g.own.SessionTicketsDisabled {
 		c.SessionTicketsDisabled = true
 		return
 	}
@@ -50,7 +50,7 @@ func (g *generation) tieTickets(c *tls.Config, st *site) {
 		return s.tickets.Seal(plain, s.binding(st, cs.ServerName), s.env.now())
 	}
 	c.UnwrapSession = func(ticket []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
-		if _, ok := g.certs.find(cs.ServerName, nil); !ok && cs.ServerName != "" {
+		if _, ok := g.certs.find(cs.ServerName, nil); !ok && cs.ServerName != "" && g.getCertificate == nil {
 			return nil, nil // the name is gone: no session may outlive it
 		}
 		plain := s.tickets.Open(ticket, s.binding(st, cs.ServerName), s.env.now(), st.takesPast(cs.Version))
@@ -144,6 +144,9 @@ func (st *site) mode() VerifyMode {
 }
 
 func (s *Source) checkTickets() error {
+	if own := s.env.TLSConfig; own != nil && own.SessionTicketsDisabled && s.p.TicketLife == 0 && (len(s.p.TicketKeyFiles) > 0 || s.env.Hooks.TicketKey != nil) {
+		return s.p.fail(s.env.Where, "TLSConfig.SessionTicketsDisabled", "", "is set, so that there are no tickets, but keys for them are given (SSL_ticket_key_file or Server.TLS.Hooks.TicketKey)", nil)
+	}
 	if s.p.TicketLife < 0 && (len(s.p.TicketKeyFiles) > 0 || s.env.Hooks.TicketKey != nil) {
 		return errors.Join(s.p.fail(s.env.Where, "SSL_ticket_life", "", "is 0, so that there are no tickets, but keys for them are given", nil))
 	}

@@ -93,6 +93,13 @@ func (b *siteBuilder) roots() {
 		st.rule.Roots, st.names = pool, pool
 	} else if b.src.env.ClientCAs != nil {
 		st.rule.Roots, st.names = b.src.env.ClientCAs, b.src.env.ClientCAs
+	} else if own := b.src.env.TLSConfig; own != nil && own.ClientCAs != nil {
+		st.rule.Roots, st.names = own.ClientCAs, own.ClientCAs
+		st.rule.Anchors = "TLSConfig.ClientCAs"
+		//lint:ignore SA1019 the names are for the digest only
+		for _, name := range own.ClientCAs.Subjects() {
+			b.note("TLSConfig.ClientCAs", name)
+		}
 	} else if !b.c.ForceFingerprint && !b.c.anyAllow() {
 		b.warn("SSL_verify_mode", "", "asks for client certificates, and each that an authority of the system has signed is accepted; name yours with SSL_ca_file")
 	}

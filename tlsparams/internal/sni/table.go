@@ -35,6 +35,9 @@ func Check(pattern string) string {
 // the end. It does not allocate for names that are so already.
 func Normal(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
 
+// Empty reports whether no pattern has a value.
+func (t *Table[T]) Empty() bool { return len(t.exact) == 0 && len(t.wildcard) == 0 && !t.hasDef }
+
 // Set gives pattern a value.
 func (t *Table[T]) Set(pattern string, v T) {
 	pattern = Normal(pattern)

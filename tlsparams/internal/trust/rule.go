@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -55,12 +56,15 @@ type Verdict struct {
 // A Rule says who may come in by certificate. The zero Rule asks for none. It
 // must not be changed once used; its methods may be called concurrently.
 type Rule struct {
-	Mode     Mode
-	Roots    *x509.CertPool // the anchors; nil means the system's
-	Pins     []Pin          // the leaf's match accepts it whatever its chain says, unless it is revoked
-	ForcePin bool           // no match denies
-	Checkers []Checker      // all must agree, for one chain
-	Allow    Allow
+	Mode    Mode
+	Roots   *x509.CertPool // the anchors; nil means the system's
+	Anchors string         // how errors name what gave Roots; "" is SSL_ca_file and SSL_ca_path
+	// Unverified accepts any certificate; Verify alone is asked about it.
+	Unverified bool
+	Pins       []Pin     // the leaf's match accepts it whatever its chain says, unless it is revoked
+	ForcePin   bool      // no match denies
+	Checkers   []Checker // all must agree, for one chain
+	Allow      Allow
 	// Verify, if set, gets the verdict on the chain, nil for good, and
 	// replaces it with its own. It is called concurrently.
 	Verify func(state *tls.ConnectionState, chains [][]*x509.Certificate, verdict error) error
@@ -86,7 +90,13 @@ func (r *Rule) Judge(ctx context.Context, state *tls.ConnectionState, now time.T
 		}
 		return Verdict{Reason: "no certificate shown"}, nil
 	}
-	v, err := r.chain(ctx, certs, now)
+	var v Verdict
+	var err error
+	if r.Unverified {
+		v.Reason = "its certificate is not verified"
+	} else {
+		v, err = r.chain(ctx, certs, now)
+	}
 	pinned := r.pinned(certs[0])
 	switch {
 	case pinned != "" && !errors.Is(err, ErrRevoked):
@@ -129,7 +139,7 @@ func (r *Rule) pinned(leaf *x509.Certificate) string {
 func (r *Rule) chain(ctx context.Context, certs []*x509.Certificate, now time.Time) (Verdict, error) {
 	chains, err := r.build(certs, now)
 	if err != nil {
-		return Verdict{}, &Denied{Reason: verifyReason(certs[0], err, now), Err: err}
+		return Verdict{}, &Denied{Reason: r.verifyReason(certs[0], err, now), Err: err}
 	}
 	var last error
 	for _, chain := range chains {
@@ -235,12 +245,12 @@ func Subject(c *x509.Certificate) string {
 	return fmt.Sprintf("%.200q (serial %.48s)", certfile.Name(c), c.SerialNumber.Text(16))
 }
 
-func verifyReason(leaf *x509.Certificate, err error, now time.Time) string {
+func (r *Rule) verifyReason(leaf *x509.Certificate, err error, now time.Time) string {
 	var unknown x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &unknown):
-		return Subject(leaf) + " is not signed by an authority of SSL_ca_file or SSL_ca_path"
+		return Subject(leaf) + " is not signed by an authority of " + cmp.Or(r.Anchors, "SSL_ca_file or SSL_ca_path")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil && now.After(invalid.Cert.NotAfter):
 		return fmt.Sprintf("%s: %s expired on %s", Subject(leaf), Subject(invalid.Cert), invalid.Cert.NotAfter.UTC().Format(time.DateTime))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
