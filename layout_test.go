@@ -39,6 +39,7 @@ var layout = [][]string{
 	{"handler/*"},
 	{"netservertest"},
 	{"daemon/internal/logging"},
+	{"daemon/internal/ctl"},
 	{"daemon"},
 	{"cmd/netserver"},
 	{"bench", "docs", "examples", "packaging"},

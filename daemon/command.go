@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"netserver/conf"
+	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/logging"
 )
 
@@ -33,8 +34,9 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		return fail(stderr, err)
 	}
 	ctx := context.Background()
-	if v.part == nil && len(argv) > 0 && argv[0] == ctlWord {
-		return runCtl(argv[1:], environ, stdout, stderr)
+	if v.part == nil && len(argv) > 0 && argv[0] == "ctl" {
+		find := func(keys []string) (string, error) { return controlSocket(keys, environ) }
+		return ctl.Run(argv[1:], find, stdout, stderr)
 	}
 	v.signals = takeSignals(v.role())
 	defer v.signals.end()

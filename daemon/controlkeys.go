@@ -39,6 +39,20 @@ func (c *ControlConfig) defineSocket(s *conf.Set) {
 	s.Define(conf.Key{Name: keyControlSocket, Group: groupProcess, Empty: conf.EmptyTakesOff, When: conf.Always, Arg: "FILE", Help: "UNIX socket by which netserver ctl asks the running server and tells it things (default: none)"}, conf.String(&c.Socket))
 }
 
+// controlSocket finds the socket for netserver ctl as the server does: command
+// line, environment, conf file. Nothing else of them is looked at: the conf file
+// may be one that the server is about to refuse.
+func controlSocket(args, environ []string) (string, error) {
+	set := &conf.Set{Unknown: conf.KeepUnknown}
+	var c ControlConfig
+	var confFile string
+	c.defineSocket(set)
+	set.Define(conf.Key{Name: "conf_file"}, conf.String(&confFile))
+	layers := []conf.Layer{set.ReadArgs(args).Layer, set.ReadEnv(environ)}
+	_, err := set.Resolve(set.WithConfFile(layers)...)
+	return c.Socket, err
+}
+
 // A controlAccess is a ControlConfig with its names looked up.
 type controlAccess struct {
 	socket control.Socket

@@ -1,4 +1,4 @@
-package daemon
+package ctl
 
 import (
 	"context"
@@ -11,16 +11,12 @@ import (
 	"strconv"
 	"strings"
 
-	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
 
-// ctlWord is the first argument that makes the command speak to a running
-// server instead of being one.
-const ctlWord = "ctl"
-
-const ctlUsage = `Usage: netserver ctl [OPTION]... VERB [ARGUMENT]
+const usage = `Usage: netserver ctl [OPTION]... VERB [ARGUMENT]
 
 Asks a running server, or tells it something, over its control_socket.
 
@@ -50,8 +46,15 @@ Options:
 Exit status: 0 done, 1 refused, failed or not running, 2 bad usage.
 `
 
-// A ctl is one run of the command ctl.
-type ctl struct {
+// The exit statuses.
+const (
+	exitDone   = 0
+	exitFailed = 1 // refused, or the server does not run
+	exitUsage  = 2
+)
+
+// A command is one run of netserver ctl.
+type command struct {
 	stdout, stderr io.Writer
 	json           bool
 	socket         string
@@ -59,19 +62,25 @@ type ctl struct {
 	request        control.Request
 }
 
-// runCtl runs netserver ctl with the arguments behind that word.
-func runCtl(args, environ []string, stdout, stderr io.Writer) int {
-	c := &ctl{stdout: stdout, stderr: stderr}
+// A Finder finds the control socket as the server does, with the arguments
+// among those of ctl that are keys of the server; "" is that there is none.
+type Finder func(keys []string) (path string, err error)
+
+// Run runs netserver ctl with the arguments behind that word, and returns its
+// exit status. An interrupt ends it, and not what the server was told.
+func Run(args []string, find Finder, stdout, stderr io.Writer) int {
+	c := &command{stdout: stdout, stderr: stderr}
 	help, err := c.parse(args)
 	if help {
-		io.WriteString(stdout, ctlUsage)
+		io.WriteString(stdout, usage)
 		return exitDone
 	}
-	if err == nil {
-		err = c.find(environ)
+	if err == nil && c.socket == "" {
+		err = c.find(find)
 	}
 	if err != nil {
-		return fail(stderr, err)
+		logging.PrintError(stderr, err)
+		return exitUsage
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, proc.StopSignal)
 	defer stop()
@@ -82,7 +91,7 @@ func runCtl(args, environ []string, stdout, stderr io.Writer) int {
 }
 
 // parse reads the arguments.
-func (c *ctl) parse(args []string) (help bool, err error) {
+func (c *command) parse(args []string) (help bool, err error) {
 	var words []string
 	wait := true
 	for i := 0; i < len(args); i++ {
@@ -108,7 +117,7 @@ func (c *ctl) parse(args []string) (help bool, err error) {
 			wait = false
 		case "--socket":
 			c.socket = take()
-		case "--" + keyControlSocket, "--conf_file":
+		case "--control_socket", "--conf_file":
 			c.keys = append(c.keys, name+"="+take())
 		case "--after":
 			c.request.After = take()
@@ -132,7 +141,7 @@ func (c *ctl) parse(args []string) (help bool, err error) {
 }
 
 // verb makes the request of the words that are no options.
-func (c *ctl) verb(words []string, wait bool) error {
+func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
 		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits or penalties (netserver ctl --help)")
 	}
@@ -169,30 +178,19 @@ func (c *ctl) verb(words []string, wait bool) error {
 	return nil
 }
 
-// find finds the socket as the server does: command line, environment, conf
-// file. Nothing else of them is looked at: the conf file may be one that the
-// server is about to refuse.
-func (c *ctl) find(environ []string) error {
-	if c.socket != "" {
-		return nil
-	}
-	set := &conf.Set{Unknown: conf.KeepUnknown}
-	var k ControlConfig
-	var confFile string
-	k.defineSocket(set)
-	set.Define(conf.Key{Name: "conf_file"}, conf.String(&confFile))
-	layers := []conf.Layer{set.ReadArgs(c.keys).Layer, set.ReadEnv(environ)}
-	if _, err := set.Resolve(set.WithConfFile(layers)...); err != nil {
+// find finds the socket that no --socket names.
+func (c *command) find(find Finder) (err error) {
+	if c.socket, err = find(c.keys); err != nil {
 		return fmt.Errorf("%w (--socket FILE names the socket without a conf file)", err)
 	}
-	if c.socket = k.Socket; c.socket == "" {
+	if c.socket == "" {
 		return errors.New("where is the server's socket? Give --socket FILE, or --conf_file FILE with the key control_socket")
 	}
 	return nil
 }
 
 // do carries the request out.
-func (c *ctl) do(ctx context.Context) error {
+func (c *command) do(ctx context.Context) error {
 	if c.request.Verb == control.VerbConns {
 		return c.conns(ctx)
 	}
@@ -234,7 +232,7 @@ func partNamed(part string) shown {
 }
 
 // show prints one part: for drain and stop there are several.
-func (c *ctl) show(v shown) error {
+func (c *command) show(v shown) error {
 	if !c.json {
 		v.Text(c.stdout)
 		return nil
@@ -248,7 +246,7 @@ func (c *ctl) show(v shown) error {
 }
 
 // conns puts the pages of the list together.
-func (c *ctl) conns(ctx context.Context) error {
+func (c *command) conns(ctx context.Context) error {
 	all := control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}
 	err := control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
 		var page control.Conns
@@ -270,7 +268,7 @@ func (c *ctl) conns(ctx context.Context) error {
 }
 
 // failed says why a request was not carried out.
-func (c *ctl) failed(ctx context.Context, err error) int {
+func (c *command) failed(ctx context.Context, err error) int {
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; what the server was told it goes on with")
 	}
