@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/internal/deadline"
+	"netserver/internal/relay"
 	"netserver/proto"
 )
 
@@ -217,7 +218,7 @@ func (c *Conn) beforeClose() {
 	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)
 	case c.err != nil && c.stage.get() == StageHandshake && h.HandshakeFailed != nil && c.cause() == nil:
-		c.raw.SetDeadline(time.Now().Add(lingerTime))
+		c.raw.SetDeadline(time.Now().Add(relay.LingerTime))
 		h.HandshakeFailed(c.ctx, c, c.err)
 	}
 }
@@ -243,7 +244,7 @@ func (c *Conn) hook(f func()) {
 func (c *Conn) become(nc net.Conn) {
 	c.nc = nc
 	c.wait, _ = nc.(proto.Waiter)
-	c.initRaw()
+	c.rc = relay.RawOf(nc)
 	if c.rates == nil && c.l.datagram == nil {
 		c.rates = deadline.NewRates(&c.l.minimum, (*rated)(c), c.raw)
 	}

@@ -15,6 +15,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
+	"netserver/internal/relay"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -62,7 +63,7 @@ type Conn struct {
 	limits    deadline.Limits
 	rates     *deadline.Rates // nil if there are none
 	line      lineBuffer
-	rawLine   *rawReader // reads into line, on plain sockets
+	rawLine   *relay.RawReader // reads into line, on plain sockets
 }
 
 func newConn(r *run, l *listening, nc net.Conn) *Conn {
@@ -159,7 +160,7 @@ func (c *Conn) read(b []byte) (int, error) {
 			c.gotBytes(n)
 		}
 		c.rates.EndRead()
-		if err == nil || !c.again(err) {
+		if err == nil || !c.limits.Early(err) {
 			return n, c.readErr(err)
 		}
 		if n > 0 {
@@ -173,12 +174,6 @@ func (c *Conn) gotBytes(n int) {
 		c.ticket.Load().Useful()
 	}
 	c.limits.Got()
-}
-
-// again reports whether err is a deadline of ours that came too early,
-// because bytes have passed since it was set.
-func (c *Conn) again(err error) bool {
-	return c.limits.Any() && deadline.IsTimeout(err) && c.limits.Expired() == nil
 }
 
 // readErr says what a failed Read means.
@@ -334,13 +329,6 @@ func (r *rated) TooSlow(err error) {
 	}
 }
 
-// lingerTime and lingerBytes bound what is read and thrown away of a client
-// that still sends when its Handler is done.
-const (
-	lingerTime  = 2 * time.Second
-	lingerBytes = 1 << 20
-)
-
 // close closes the connection so that what was written to it arrives. A TCP
 // socket closed with unread input sends a reset, and that makes the client's
 // system throw away what it has not read yet; so such input is read first,
@@ -354,7 +342,9 @@ func (c *Conn) close() {
 	}
 	c.limits.Off(c.nc)
 	if c.cause() == nil && !c.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
-		c.linger()
+		buf := getBuffer()
+		relay.Linger(c.nc, c.raw, *buf)
+		putBuffer(buf)
 	}
 	c.isClosed.Store(true)
 	c.nc.Close()
@@ -363,25 +353,11 @@ func (c *Conn) close() {
 	}
 }
 
-func (c *Conn) linger() {
-	w, ok := c.nc.(interface{ CloseWrite() error })
-	if !ok {
-		return
+// hasInput reports whether the Transport or the kernel holds bytes of the
+// client that nobody has read.
+func (c *Conn) hasInput() bool {
+	if u, ok := c.nc.(interface{ Unread() bool }); ok && u.Unread() {
+		return true
 	}
-	c.raw.SetDeadline(time.Now().Add(lingerTime))
-	if w.CloseWrite() != nil {
-		// TLS has ended with an alert, which has to arrive too.
-		if w, ok = c.raw.(interface{ CloseWrite() error }); !ok || w.CloseWrite() != nil {
-			return
-		}
-	}
-	buf := getBuffer()
-	defer putBuffer(buf)
-	for left := lingerBytes; left > 0; {
-		n, err := c.raw.Read(*buf)
-		left -= n
-		if err != nil {
-			return
-		}
-	}
+	return relay.HasInput(c.raw)
 }

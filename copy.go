@@ -2,13 +2,9 @@ package netserver
 
 import (
 	"io"
-	"sync"
+
+	"netserver/internal/relay"
 )
-
-// copySize is the size of the buffers that WriteTo and ReadFrom copy with.
-const copySize = 32 << 10
-
-var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copySize); return &b }}
 
 // WriteTo copies what the client sends to w until its end; io.Copy(w, c) uses
 // it. On Linux the kernel moves the bytes between plain TCP and UNIX sockets,
@@ -18,7 +14,11 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copySize); retur
 // returns an error with a passed deadline in it; for that it uses w's write
 // deadline.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
-	return transfer(&source{client: c}, sinkOf(w, c))
+	from := c.end()
+	if to, ok := w.(*Conn); ok {
+		return relay.Copy(relay.FromClient(from), relay.ToClient(to.end()))
+	}
+	return relay.Copy(relay.FromClient(from), relay.To(w, from))
 }
 
 // ReadFrom copies r to the client until r's end; io.Copy(c, r) uses it. The
@@ -27,63 +27,47 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 // If r is a net.Conn, the limits of c hold while nothing comes from it: if c
 // has any, r's read deadline is used for that.
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
-	return transfer(sourceOf(r, c), &sink{client: c, rc: c.rc})
+	to := c.end()
+	if from, ok := r.(*Conn); ok {
+		return relay.Copy(relay.FromClient(from.end()), relay.ToClient(to))
+	}
+	return relay.Copy(relay.From(r, to), relay.ToClient(to))
 }
 
-// transfer copies src to dst until src ends.
-func transfer(src *source, dst *sink) (total int64, err error) {
-	src.init()
-	defer src.disarm()
-	defer dst.disarm()
-	total, err = src.flush(dst)
-	if err == nil && src.rc != nil && dst.rc != nil {
-		var n int64
-		if n, err = splice(src, dst); err != errNoSplice {
-			return total + n, err
-		}
-		total, err = total+n, nil
-	}
-	for err == nil {
-		var n int64
-		n, err = transferChunk(src, dst)
-		total += n
-	}
-	if err == io.EOF {
-		err = nil
-	}
-	return total, err
+// end returns c as one end of a copy.
+func (c *Conn) end() *relay.Client {
+	return &relay.Client{Conn: c.nc, Raw: c.rc, Wait: c.wait, Limits: &c.limits, Rates: c.rates, Stall: c.run.cfg.writeTimeout(), Account: (*account)(c)}
 }
 
-// transferChunk copies what can be read at once. At the end of src it returns
-// io.EOF.
-func transferChunk(src *source, dst *sink) (int64, error) {
-	buf, n, err := src.chunk()
-	if buf == nil {
-		return 0, err
-	}
-	defer copyBuffers.Put(buf)
-	m, werr := dst.write((*buf)[:n])
-	if werr != nil {
-		return int64(m), werr
-	}
-	return int64(m), err
+// An account is a Conn as a copy counts on it.
+type account Conn
+
+// Buffered returns what line reads have left.
+func (a *account) Buffered() []byte {
+	a.line.drop()
+	return a.line.b[a.line.r:a.line.w]
 }
 
-// flush writes what a client's line reads have left to dst.
-func (s *source) flush(dst *sink) (total int64, err error) {
-	if s.client == nil {
-		return 0, nil
-	}
-	l := &s.client.line
-	for l.len() > 0 {
-		l.drop()
-		n, err := dst.write(l.b[l.r:l.w])
-		l.r += n
-		l.settle()
-		total += int64(n)
-		if err != nil {
-			return total, err
-		}
-	}
-	return total, nil
+// Discard forgets n bytes of that.
+func (a *account) Discard(n int) {
+	a.line.r += n
+	a.line.settle()
 }
+
+// Received counts bytes that came.
+func (a *account) Received(n int) { (*Conn)(a).gotBytes(n) }
+
+// Sent counts bytes that went.
+func (a *account) Sent(n int) {
+	a.out.Add(uint64(n))
+	a.limits.Active()
+}
+
+// Write is the Conn's.
+func (a *account) Write(b []byte) (int, error) { return (*Conn)(a).Write(b) }
+
+// ReadError says what a failed read means.
+func (a *account) ReadError(err error) error { return (*Conn)(a).readErr(err) }
+
+// WriteError says what a failed write means.
+func (a *account) WriteError(err error) error { return (*Conn)(a).writeErr(err) }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"netserver/internal/relay"
 )
 
 // bufferSize is the size of a pooled read buffer. Longer lines get a larger
@@ -179,7 +181,7 @@ func (c *Conn) fill(limit int) error {
 			return nil
 		}
 		l.settle()
-		if err == nil || !c.again(err) {
+		if err == nil || !c.limits.Early(err) {
 			return c.readErr(orNoProgress(err))
 		}
 	}
@@ -196,9 +198,9 @@ func orNoProgress(err error) error {
 func (c *Conn) readAhead(limit int) (int, error) {
 	if c.rc != nil && c.line.b == nil {
 		if c.rawLine == nil {
-			c.rawLine = newRawReader(func() []byte { return c.line.space(0) }, c.line.release)
+			c.rawLine = relay.NewRawReader(func() []byte { return c.line.space(0) }, c.line.release)
 		}
-		return c.rawLine.read(c.rc, c.nc)
+		return c.rawLine.Read(c.rc, c.nc)
 	}
 	if c.wait != nil && c.line.b == nil {
 		if err := c.wait.WaitRead(); err != nil {

@@ -110,6 +110,10 @@ func (l *Limits) Expired() error {
 	return nil
 }
 
+// Early reports whether err, of a read, is a deadline of ours that came too
+// early, because bytes have passed since it was set.
+func (l *Limits) Early(err error) bool { return l.Any() && IsTimeout(err) && l.Expired() == nil }
+
 // ExpiredWrite returns the limit other than the write limit that has passed.
 func (l *Limits) ExpiredWrite() error {
 	if l.UserWritePassed() {

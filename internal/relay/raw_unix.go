@@ -1,6 +1,6 @@
 //go:build unix
 
-package netserver
+package relay
 
 import (
 	"errors"
@@ -10,22 +10,23 @@ import (
 	"syscall"
 )
 
-// initRaw prepares waiting without a buffer on a plain socket.
-func (c *Conn) initRaw() {
-	c.rc = nil
-	switch nc := c.nc.(type) {
+// RawOf returns the raw connection of a plain TCP or UNIX socket, for waiting
+// without a buffer; nil for others.
+func RawOf(nc net.Conn) (rc syscall.RawConn) {
+	switch nc := nc.(type) {
 	case *net.TCPConn:
-		c.rc, _ = nc.SyscallConn()
+		rc, _ = nc.SyscallConn()
 	case *net.UnixConn:
-		c.rc, _ = nc.SyscallConn()
+		rc, _ = nc.SyscallConn()
 	}
+	return rc
 }
 
-// A rawReader reads from a plain socket into a buffer that it takes only once
+// A RawReader reads from a plain socket into a buffer that it takes only once
 // the kernel has bytes: a Read would hold one while it waits. With nothing to
 // read it gives the buffer back before it waits. It is made once for a
 // connection, so that a read allocates nothing.
-type rawReader struct {
+type RawReader struct {
 	take    func() []byte
 	release func()
 	try     func(fd uintptr) bool
@@ -33,13 +34,15 @@ type rawReader struct {
 	err     error
 }
 
-func newRawReader(take func() []byte, release func()) *rawReader {
-	r := &rawReader{take: take, release: release}
+// NewRawReader returns a RawReader that takes buffers by take and gives one
+// back that it does not need by release.
+func NewRawReader(take func() []byte, release func()) *RawReader {
+	r := &RawReader{take: take, release: release}
 	r.try = r.tryOnce
 	return r
 }
 
-func (r *rawReader) tryOnce(fd uintptr) bool {
+func (r *RawReader) tryOnce(fd uintptr) bool {
 	b := r.take()
 	for {
 		r.n, r.err = syscall.Read(int(fd), b)
@@ -54,8 +57,8 @@ func (r *rawReader) tryOnce(fd uintptr) bool {
 	return true
 }
 
-// read reads from nc, whose raw connection is rc.
-func (r *rawReader) read(rc syscall.RawConn, nc net.Conn) (int, error) {
+// Read reads from nc, whose raw connection is rc.
+func (r *RawReader) Read(rc syscall.RawConn, nc net.Conn) (int, error) {
 	err := rc.Read(r.try)
 	switch {
 	case err != nil:
@@ -68,13 +71,10 @@ func (r *rawReader) read(rc syscall.RawConn, nc net.Conn) (int, error) {
 	return r.n, nil
 }
 
-// hasInput reports whether the Transport or the kernel holds bytes of the
-// client that nobody has read.
-func (c *Conn) hasInput() bool {
-	if u, ok := c.nc.(interface{ Unread() bool }); ok && u.Unread() {
-		return true
-	}
-	t, ok := c.raw.(*net.TCPConn)
+// HasInput reports whether the kernel holds bytes of a TCP connection that
+// nobody has read.
+func HasInput(nc net.Conn) bool {
+	t, ok := nc.(*net.TCPConn)
 	if !ok {
 		return false
 	}

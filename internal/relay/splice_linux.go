@@ -1,4 +1,4 @@
-package netserver
+package relay
 
 import (
 	"io"
@@ -28,7 +28,7 @@ const (
 // Package net has splice too, but it holds its pipe, two descriptors, while
 // src is silent, loses what is in the pipe when a deadline of dst passes, and
 // tells of no progress.
-func splice(src *source, dst *sink) (total int64, err error) {
+func splice(src *Source, dst *Sink) (total int64, err error) {
 	s := &splicer{src: src, dst: dst}
 	fill, drain := s.fillFrom, s.drainTo
 	defer s.release()
@@ -51,8 +51,8 @@ func splice(src *source, dst *sink) (total int64, err error) {
 
 // A splicer is one splice under way.
 type splicer struct {
-	src  *source
-	dst  *sink
+	src  *Source
+	dst  *Sink
 	pipe *pipe // nil while src is silent
 	held int   // bytes in it
 	err  error // what fillFrom or drainTo met

@@ -1,11 +1,9 @@
-package netserver
+package relay
 
 import (
 	"io"
 	"net"
 	"syscall"
-
-	"netserver/proto"
 )
 
 // A chunkReader reads into buffers from copyBuffers that it takes only once
@@ -14,12 +12,12 @@ type chunkReader struct {
 	r    io.Reader
 	conn net.Conn        // r, if rc is set
 	rc   syscall.RawConn // of a plain stream socket
-	wait proto.Waiter
-	raw  *rawReader
+	wait Waiter
+	raw  *RawReader
 	buf  *[]byte
 }
 
-func (c *chunkReader) init(r io.Reader, conn net.Conn, rc syscall.RawConn, wait proto.Waiter) {
+func (c *chunkReader) init(r io.Reader, conn net.Conn, rc syscall.RawConn, wait Waiter) {
 	c.r, c.conn, c.rc, c.wait = r, conn, rc, wait
 }
 
@@ -29,9 +27,9 @@ func (c *chunkReader) read() (buf *[]byte, n int, err error) {
 	switch {
 	case c.rc != nil:
 		if c.raw == nil {
-			c.raw = newRawReader(c.take, c.release)
+			c.raw = NewRawReader(c.take, c.release)
 		}
-		n, err = c.raw.read(c.rc, c.conn)
+		n, err = c.raw.Read(c.rc, c.conn)
 	case c.wait != nil:
 		if err = c.wait.WaitRead(); err == nil {
 			n, err = c.r.Read(c.take())

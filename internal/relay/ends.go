@@ -1,4 +1,4 @@
-package netserver
+package relay
 
 import (
 	"errors"
@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"netserver/internal/deadline"
-	"netserver/proto"
 )
 
-// A source is the reading end of a copy: a client of ours, or what a Handler
+// A Source is the reading end of a copy: a client of ours, or what a handler
 // reads for one.
-type source struct {
-	client *Conn     // one of these two
+type Source struct {
+	client *Client   // one of these two
 	r      io.Reader //
 
 	conn   net.Conn         // r, or the client's, if it is one
@@ -25,29 +24,31 @@ type source struct {
 	chunks chunkReader
 }
 
-func sourceOf(r io.Reader, to *Conn) *source {
-	if c, ok := r.(*Conn); ok {
-		return &source{client: c}
-	}
-	s := &source{r: r, limits: &to.limits}
+// FromClient returns the Source that reads a client.
+func FromClient(c *Client) *Source { return &Source{client: c} }
+
+// From returns the Source that reads r, for a client whose limits hold
+// meanwhile.
+func From(r io.Reader, to *Client) *Source {
+	s := &Source{r: r, limits: to.Limits}
 	s.conn, _ = r.(net.Conn)
 	s.rc = rawOf(r)
 	return s
 }
 
 // init makes s ready, once it does not move any more.
-func (s *source) init() {
+func (s *Source) init() {
 	r := s.r
-	wait, _ := r.(proto.Waiter)
+	wait, _ := r.(Waiter)
 	if c := s.client; c != nil {
-		r, s.conn, s.rc, wait = c.nc, c.nc, c.rc, c.wait
+		r, s.conn, s.rc, wait = c.Conn, c.Conn, c.Raw, c.Wait
 	}
 	s.chunks.init(r, s.conn, s.rc, wait)
 }
 
 // chunk waits for bytes and returns them in a buffer from copyBuffers, which
 // the caller gives back, or an error and no buffer. It may return both.
-func (s *source) chunk() (buf *[]byte, n int, err error) {
+func (s *Source) chunk() (buf *[]byte, n int, err error) {
 	for {
 		s.arm()
 		s.waits()
@@ -69,10 +70,10 @@ func (s *source) chunk() (buf *[]byte, n int, err error) {
 }
 
 // arm makes sure that reading does not wait past the nearest limit.
-func (s *source) arm() {
+func (s *Source) arm() {
 	switch {
 	case s.client != nil:
-		s.client.limits.ArmRead(s.conn)
+		s.client.Limits.ArmRead(s.conn)
 	case s.conn != nil && s.limits.Any():
 		now := time.Now()
 		want := s.limits.Next(now)
@@ -84,44 +85,44 @@ func (s *source) arm() {
 	}
 }
 
-func (s *source) disarm() {
+func (s *Source) disarm() {
 	if !s.armed.IsZero() {
 		s.conn.SetReadDeadline(time.Time{})
 	}
 }
 
 // waits and came stand around what may wait for s.
-func (s *source) waits() {
+func (s *Source) waits() {
 	if s.client != nil {
-		s.client.rates.BeginRead()
+		s.client.Rates.BeginRead()
 	}
 }
 
-func (s *source) came() {
+func (s *Source) came() {
 	if s.client != nil {
-		s.client.rates.EndRead()
+		s.client.Rates.EndRead()
 	}
 }
 
 // got notes that bytes have come.
-func (s *source) got(n int) {
+func (s *Source) got(n int) {
 	if s.client != nil {
-		s.client.gotBytes(n)
+		s.client.Received(n)
 	}
 }
 
 // again reports whether err is a deadline of ours that was set too early.
-func (s *source) again(err error) bool {
+func (s *Source) again(err error) bool {
 	if s.client != nil {
-		return s.client.again(err)
+		return s.client.Limits.Early(err)
 	}
 	return !s.armed.IsZero() && deadline.IsTimeout(err) && s.limits.Passed() == nil
 }
 
 // failure says what a failed read means.
-func (s *source) failure(err error) error {
+func (s *Source) failure(err error) error {
 	if s.client != nil {
-		return s.client.readErr(err)
+		return s.client.ReadError(err)
 	}
 	if !s.armed.IsZero() && deadline.IsTimeout(err) {
 		if why := s.limits.Passed(); why != nil {
@@ -131,10 +132,10 @@ func (s *source) failure(err error) error {
 	return err
 }
 
-// A sink is the writing end of a copy: a client of ours, or what a Handler
+// A Sink is the writing end of a copy: a client of ours, or what a handler
 // writes to for one.
-type sink struct {
-	client *Conn     // one of these two
+type Sink struct {
+	client *Client   // one of these two
 	w      io.Writer //
 
 	conn   net.Conn         // w, if it is one
@@ -145,18 +146,20 @@ type sink struct {
 	since  time.Time        // when conn last took bytes, or was first asked to
 }
 
-func sinkOf(w io.Writer, from *Conn) *sink {
-	if c, ok := w.(*Conn); ok {
-		return &sink{client: c, rc: c.rc}
-	}
-	s := &sink{w: w, limits: &from.limits, stall: from.run.cfg.writeTimeout()}
+// ToClient returns the Sink that writes to a client.
+func ToClient(c *Client) *Sink { return &Sink{client: c, rc: c.Raw} }
+
+// To returns the Sink that writes to w, for a client whose limits hold
+// meanwhile.
+func To(w io.Writer, from *Client) *Sink {
+	s := &Sink{w: w, limits: from.Limits, stall: from.Stall}
 	s.conn, _ = w.(net.Conn)
 	s.rc = rawOf(w)
 	return s
 }
 
 // write writes all of b, or returns an error.
-func (s *sink) write(b []byte) (n int, err error) {
+func (s *Sink) write(b []byte) (n int, err error) {
 	if s.client != nil {
 		return s.client.Write(b)
 	}
@@ -185,7 +188,7 @@ func (s *sink) write(b []byte) (n int, err error) {
 }
 
 // begin is called before the first arm for some bytes.
-func (s *sink) begin() {
+func (s *Sink) begin() {
 	if s.conn != nil {
 		s.since = time.Now()
 	}
@@ -193,23 +196,23 @@ func (s *sink) begin() {
 
 // waits and went stand around what may wait for s, where that is not a write
 // of the client's Conn.
-func (s *sink) waits() {
+func (s *Sink) waits() {
 	if s.client != nil {
-		s.client.rates.BeginWrite()
+		s.client.Rates.BeginWrite()
 	}
 }
 
-func (s *sink) went() {
+func (s *Sink) went() {
 	if s.client != nil {
-		s.client.rates.EndWrite()
+		s.client.Rates.EndWrite()
 	}
 }
 
 // arm makes sure that writing does not wait past the nearest limit.
-func (s *sink) arm() {
+func (s *Sink) arm() {
 	switch {
 	case s.client != nil:
-		s.client.limits.ArmWrite(s.client.nc)
+		s.client.Limits.ArmWrite(s.client.Conn)
 	case s.conn != nil && (s.stall > 0 || s.limits.Any()):
 		now := time.Now()
 		want := s.limits.Next(now)
@@ -224,17 +227,16 @@ func (s *sink) arm() {
 	}
 }
 
-func (s *sink) disarm() {
+func (s *Sink) disarm() {
 	if !s.armed.IsZero() {
 		s.conn.SetWriteDeadline(time.Time{})
 	}
 }
 
 // took notes that bytes have gone.
-func (s *sink) took(n int) {
+func (s *Sink) took(n int) {
 	if c := s.client; c != nil {
-		c.out.Add(uint64(n))
-		c.limits.Active()
+		c.Sent(n)
 		return
 	}
 	s.since = time.Now()
@@ -243,7 +245,7 @@ func (s *sink) took(n int) {
 
 // again reports whether err is a deadline of ours that was set too early. Only
 // a plain socket is of use after that.
-func (s *sink) again(err error) bool {
+func (s *Sink) again(err error) bool {
 	switch {
 	case s.rc == nil || !deadline.IsTimeout(err):
 		return false
@@ -253,17 +255,17 @@ func (s *sink) again(err error) bool {
 	return !s.armed.IsZero() && s.limits.Passed() == nil && !s.stalled()
 }
 
-func (s *sink) stalled() bool {
+func (s *Sink) stalled() bool {
 	return s.stall > 0 && time.Since(s.since) >= s.stall
 }
 
 // failure says what a failed write means.
-func (s *sink) failure(err error) error {
+func (s *Sink) failure(err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case s.client != nil:
-		return s.client.writeErr(err)
+		return s.client.WriteError(err)
 	case !s.armed.IsZero() && deadline.IsTimeout(err):
 		if why := s.limits.Passed(); why != nil {
 			return why
@@ -309,17 +311,17 @@ func opError(op string, nc net.Conn, err error) error {
 var errNoSplice = errors.New("no splice")
 
 // netConn returns the connection to write to.
-func (s *sink) netConn() net.Conn {
+func (s *Sink) netConn() net.Conn {
 	if s.client != nil {
-		return s.client.nc
+		return s.client.Conn
 	}
 	return s.conn
 }
 
 // mayGoOn reports whether a write that timed out after some bytes may go on.
-func (s *sink) mayGoOn() bool {
+func (s *Sink) mayGoOn() bool {
 	if s.client != nil {
-		return s.client.limits.ExpiredWrite() == nil
+		return s.client.Limits.ExpiredWrite() == nil
 	}
 	return s.limits.Passed() == nil
 }

@@ -1,0 +1,24 @@
+//go:build !unix
+
+package relay
+
+import (
+	"net"
+	"syscall"
+)
+
+// RawOf returns nil: here nothing waits without a buffer.
+func RawOf(net.Conn) syscall.RawConn { return nil }
+
+// A RawReader only reads: RawOf returns no raw connection here.
+type RawReader struct{ take func() []byte }
+
+// NewRawReader returns a RawReader that takes its buffers by take.
+func NewRawReader(take func() []byte, _ func()) *RawReader { return &RawReader{take} }
+
+// Read reads from nc.
+func (r *RawReader) Read(_ syscall.RawConn, nc net.Conn) (int, error) { return nc.Read(r.take()) }
+
+// HasInput cannot be asked here without waiting, so it reports that there is
+// none.
+func HasInput(net.Conn) bool { return false }

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"netserver/internal/deadline"
+)
+
+// copySize is the size of the buffers that Copy copies with.
+const copySize = 32 << 10
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copySize); return &b }}
+
+// A Client is a client of the server as one end of a copy.
+type Client struct {
+	Conn   net.Conn        // read and written
+	Raw    syscall.RawConn // of Conn, if it is a plain stream socket
+	Wait   Waiter          // Conn, if it can wait without a buffer
+	Limits *deadline.Limits
+	Rates  *deadline.Rates // nil if there are none
+	Stall  time.Duration   // how long the other end may take no bytes; 0 is no limit
+	Account
+}
+
+// A Waiter can wait for something to read without a buffer to read it into.
+type Waiter interface{ WaitRead() error }
+
+// An Account is what a client counts, and what its failures mean.
+type Account interface {
+	Buffered() []byte           // what was read of the client before, ahead of its handler
+	Discard(n int)              // the first n bytes of that
+	Received(n int)             // that many bytes have come from the client
+	Sent(n int)                 // that many have gone to it
+	Write([]byte) (int, error)  // writes all, or fails; counts and waits by itself
+	ReadError(err error) error  // says what a failed read means; nil for nil
+	WriteError(err error) error // the same for a failed write
+}
+
+// Copy copies src to dst until src ends. On Linux the kernel moves the bytes
+// between plain TCP and UNIX sockets, by splice(2); else a buffer is held only
+// while there is something in it.
+func Copy(src *Source, dst *Sink) (total int64, err error) {
+	src.init()
+	defer src.disarm()
+	defer dst.disarm()
+	total, err = src.flush(dst)
+	if err == nil && src.rc != nil && dst.rc != nil {
+		var n int64
+		if n, err = splice(src, dst); err != errNoSplice {
+			return total + n, err
+		}
+		total, err = total+n, nil
+	}
+	for err == nil {
+		var n int64
+		n, err = transferChunk(src, dst)
+		total += n
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return total, err
+}
+
+// transferChunk copies what can be read at once. At the end of src it returns
+// io.EOF.
+func transferChunk(src *Source, dst *Sink) (int64, error) {
+	buf, n, err := src.chunk()
+	if buf == nil {
+		return 0, err
+	}
+	defer copyBuffers.Put(buf)
+	m, werr := dst.write((*buf)[:n])
+	if werr != nil {
+		return int64(m), werr
+	}
+	return int64(m), err
+}
+
+// flush writes what was read of a client before to dst.
+func (s *Source) flush(dst *Sink) (total int64, err error) {
+	if s.client == nil {
+		return 0, nil
+	}
+	for {
+		b := s.client.Buffered()
+		if len(b) == 0 {
+			return total, nil
+		}
+		n, err := dst.write(b)
+		s.client.Discard(n)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+}
