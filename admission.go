@@ -4,36 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
+	"netserver/internal/hello"
 	"netserver/proto"
+	"netserver/sock"
 	"netserver/tlsparams"
 )
-
-// A helloWait waits for a client's hello.
-type helloWait struct {
-	begun func() // called once, when there is a part of it
-	why   error  // what a passed deadline means, if not that of the handshake
-}
-
-// A helloState is how much of a client's first TLS record there is.
-type helloState struct {
-	have    int   // bytes, or some of them
-	missing int   // how many there must be for it to be whole or to tell more; 0 if it is whole, or no TLS
-	dead    error // the client has left
-}
-
-// begun reports whether there is anything.
-func (s helloState) begun() bool { return s.have > 0 }
-
-// errSilent ends a client that left without a byte: a probe, mostly.
-var errSilent = fmt.Errorf("the client left without a word: %w", io.ErrUnexpectedEOF)
 
 // A ration is a Conn as the handshake queue knows it.
 type ration Conn
@@ -114,16 +97,16 @@ const patience = time.Millisecond
 // waited for its turn.
 func (c *Conn) hasLeft() error {
 	if tc, ok := c.raw.(*net.TCPConn); ok && c.l.hello && time.Since(c.begin) > patience {
-		return hasFailed(tc)
+		return hello.Failed(tc)
 	}
 	return nil
 }
 
 // arrive takes a client of the queue to where it wants the CPU: first through
 // what is decided before any byte, then to the end of its hello, of which there
-// is as much as hello says. Until then it has no TLS state; and neither then,
-// in the lobby, nor while it waits for its turn afterwards has it a goroutine.
-func (c *Conn) arrive(hello helloState) {
+// is as much as first says. Until then it has no TLS state; and neither then,
+// in the hello room, nor while it waits for its turn afterwards has it a goroutine.
+func (c *Conn) arrive(first hello.State) {
 	c.live(StageAccept)
 	if c.from != StageHandshake {
 		return // denied
@@ -132,42 +115,17 @@ func (c *Conn) arrive(hello helloState) {
 		c.enqueue() // under the address that the header told
 	}
 	switch {
-	case hello.dead != nil:
-		c.dismiss(hello.dead)
-	case !c.l.hello || hello.missing == 0:
+	case first.Err != nil:
+		(*greeting)(c).Heard(first.Err)
+	case !c.l.hello || first.Missing == 0:
 		c.ticket.Load().Submit()
-	case c.run.lobby == nil || !c.run.lobby.enter(c, hello):
+	case !c.run.room.Enter((*greeting)(c), c.raw, first):
 		go c.greet() // this stack may have grown: 2 KiB more for each
 	}
 }
 
-// greet waits for the client's hello, and then for its turn.
-func (c *Conn) greet() {
-	if err := c.awaitHello(); err != nil {
-		c.fail(StageHandshake, err)
-		c.finish()
-		return
-	}
-	c.ticket.Load().Submit()
-}
-
-// peekAccepted sees what there is of the hello of a connection that was just
-// accepted. One that is dead is of no use, whatever it sent before.
-func peekAccepted(nc net.Conn) helloState {
-	tc, ok := nc.(*net.TCPConn)
-	if !ok {
-		return helloState{missing: 1}
-	}
-	state, err := lookForHello(tc)
-	switch {
-	case errors.Is(err, errors.ErrUnsupported):
-		return helloState{missing: 1}
-	case err == nil && state.begun():
-		err = hasFailed(tc)
-	}
-	state.dead = err
-	return state
-}
+// greet waits for the client's hello on its own goroutine.
+func (c *Conn) greet() { (*greeting)(c).Heard(hello.Await((*greeting)(c), c.raw)) }
 
 // gone counts a connection whose client had left when it was accepted.
 func (r *run) gone(l *listening, nc net.Conn, err error) {
@@ -183,41 +141,65 @@ func (r *run) gone(l *listening, nc net.Conn, err error) {
 	nc.Close()
 }
 
-// awaitHello waits for the client's first words, within their deadlines.
-func (c *Conn) awaitHello() error {
-	h := helloWait{}
-	if limit := c.l.cfg.firstByteTimeout(); limit > 0 {
-		c.raw.SetReadDeadline(c.helloDeadline(c.begin, limit))
-		h.why = ErrFirstByteTimeout
-	} else if end := c.helloDeadline(c.begin, 0); !end.IsZero() {
-		c.raw.SetReadDeadline(end)
+// A greeting is a Conn as the hello wait knows it.
+type greeting Conn
+
+// ID returns the client's number.
+func (g *greeting) ID() uint64 { return g.id }
+
+// Cause returns why the client was cut.
+func (g *greeting) Cause() error { return (*Conn)(g).cause() }
+
+// Deadline returns when a client is cut whose hello is not whole by then, and
+// the error that this is. Zero is never.
+func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error) {
+	limit := g.l.cfg.handshakeTimeout()
+	if limit > 0 {
+		end, why = g.begin.Add(limit), errHandshakeTimeout(limit)
 	}
-	if limit := c.l.cfg.helloTimeout(); limit > 0 {
-		h.begun = func() {
-			c.raw.SetReadDeadline(c.helloDeadline(time.Now(), limit))
-			h.why = ErrHelloTimeout
-		}
+	from, phase, name := g.begin, g.l.cfg.firstByteTimeout(), ErrFirstByteTimeout
+	if begun {
+		from, phase, name = now, g.l.cfg.helloTimeout(), ErrHelloTimeout
 	}
-	err := h.wait(c.raw)
-	if err == nil {
-		return nil
+	if phase > 0 && (end.IsZero() || from.Add(phase).Before(end)) {
+		end, why = from.Add(phase), name
 	}
-	if err = c.handshakeErr(err); h.why != nil && deadline.IsTimeout(err) {
-		return h.why
-	}
-	return err
+	return end, why
 }
 
-// helloDeadline returns from plus limit, or the end of the handshake if that
-// is earlier; zero is none.
-func (c *Conn) helloDeadline(from time.Time, limit time.Duration) (end time.Time) {
-	if limit > 0 {
-		end = from.Add(limit)
+// Heard ends the wait, with an error for a client that does not get to its
+// handshake. It waits for nothing.
+func (g *greeting) Heard(err error) {
+	c := (*Conn)(g)
+	if err == nil {
+		c.ticket.Load().Submit()
+		return
 	}
-	if h := c.l.cfg.handshakeTimeout(); h > 0 {
-		end = deadline.Nearest(end, c.begin.Add(h))
+	c.fail(StageHandshake, err)
+	if c.run.srv.Hooks.seeClients() {
+		go c.finish() // what a program adds may wait
+		return
 	}
-	return end
+	c.finish()
+}
+
+// newRoom opens the hello room if there are ports for it. It returns nil where a
+// goroutine must wait for each client.
+func (r *run) newRoom() *hello.Room {
+	if r.queue == nil || !slices.ContainsFunc(r.ls, (*listening).hasRoom) {
+		return nil
+	}
+	room, err := hello.NewRoom()
+	if err != nil {
+		return nil
+	}
+	return room
+}
+
+// hasRoom reports whether clients of the port can wait in the hello room.
+func (l *listening) hasRoom() bool {
+	_, ok := below(l.Listener).(*sock.StreamListener)
+	return ok && l.hello
 }
 
 // handshakeErr says what a failed handshake means.

@@ -284,8 +284,8 @@ func (c *Conn) cut(why error) {
 		t.Abort() // first: Close waits for readers
 	}
 	c.raw.Close()
-	if l := c.run.lobby; l != nil && l.leave(c) {
-		go c.dismiss(why)
+	if room := c.run.room; room != nil && room.Leave(c.id) {
+		go (*greeting)(c).Heard(why)
 	}
 }
 

@@ -30,7 +30,7 @@ var layout = [][]string{
 	{"internal/signer", "internal/watch"},
 	{"tlsparams"},
 	{"internal/admit", "internal/deadline", "internal/lograte", "internal/slots"},
-	{"internal/relay"},
+	{"internal/hello", "internal/relay"},
 	{"sock"},
 	{"internal/proc"},
 	{"logs"},

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"netserver/internal/admit"
+	"netserver/internal/hello"
 	"netserver/proto"
 )
 
@@ -157,7 +158,7 @@ func handshakeOutcome(err error) Outcome {
 	var alert *proto.ClientAlert
 	var name *proto.UnknownNameError
 	switch {
-	case err == errSilent || errors.Is(err, errSilent):
+	case errors.Is(err, hello.ErrSilent):
 		return OutcomeProbe
 	case errors.Is(err, proto.ErrNotTLS):
 		return OutcomeNotTLS

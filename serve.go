@@ -13,6 +13,7 @@ import (
 
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
+	"netserver/internal/hello"
 	"netserver/internal/lograte"
 	"netserver/internal/slots"
 	"netserver/port"
@@ -32,7 +33,7 @@ type run struct {
 	// queue gives handshakes the CPU in turns; nil if they take it as they come
 	queue   *admit.Queue
 	limiter *admit.Limiter
-	lobby   *lobby // nil if a goroutine waits for each hello
+	room    *hello.Room // nil if a goroutine waits for each hello
 
 	lastID   atomic.Uint64
 	serving  atomic.Int64  // clients in the Handler
@@ -57,7 +58,7 @@ type listening struct {
 	recheck   recheck          // of clients' certificates
 	plain     bool             // Ready does not wait
 	hello     bool             // its clients begin with a TLS record
-	deferral  deferral         // of clients that say nothing, while many reset
+	deferral  hello.Deferral   // of clients that say nothing, while many reset
 	price     int64            // bytes that a new connection takes
 	stall     bool             // the kernel ends clients that take no bytes
 	datagram  chan struct{}    // for datagram ports: a slot for each one being served
@@ -108,7 +109,7 @@ func (r *run) listening(l net.Listener) *listening {
 	}
 	if t, ok := below(l).(*sock.StreamListener); ok {
 		v.stall = t.SendTimeout() > 0
-		v.deferral.init(t, v.cfg.deferAccept(v.transport))
+		v.deferral.Init(t, v.cfg.deferAccept(v.transport))
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
@@ -138,8 +139,8 @@ func (r *run) serve(ctx context.Context) error {
 	var loops, helpers sync.WaitGroup
 	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
 	r.startHelpers(helpersCtx, &helpers)
-	if r.lobby = r.newLobby(); r.lobby != nil {
-		helpers.Go(r.lobby.loop)
+	if r.room = r.newRoom(); r.room != nil {
+		helpers.Go(r.room.Run)
 	}
 	defer helpers.Wait()
 	defer stopHelpers()
@@ -163,9 +164,7 @@ func (r *run) serve(ctx context.Context) error {
 	err := r.drain()
 	r.clients.release()
 	r.pool.Stop()
-	if r.lobby != nil {
-		r.lobby.close()
-	}
+	r.room.Close()
 	r.samples.Flush()
 	return err
 }
@@ -301,17 +300,17 @@ func (r *run) acceptBacklog(l *listening) {
 
 // take sees to a connection that was accepted. It waits for nothing.
 func (r *run) take(l *listening, nc net.Conn) {
-	hello := helloState{missing: 1}
+	first := hello.Unseen
 	if l.hello && l.header == nil && r.queue != nil {
-		hello = peekAccepted(nc)
-		l.deferral.took(hello.dead != nil)
-		if hello.dead != nil && !r.srv.Hooks.seeClients() {
-			r.gone(l, nc, hello.dead)
+		first = hello.Peek(nc)
+		l.deferral.Took(first.Err != nil)
+		if first.Err != nil && !r.srv.Hooks.seeClients() {
+			r.gone(l, nc, first.Err)
 			return
 		}
 	}
 	if r.enter(l, nc) {
-		r.start(l, nc, hello)
+		r.start(l, nc, first)
 	} else if l.datagram != nil {
 		<-l.datagram
 	}
@@ -339,12 +338,12 @@ func (l *listening) datagramDone() {
 }
 
 // start counts a client and sends it on its way.
-func (r *run) start(l *listening, nc net.Conn, hello helloState) {
+func (r *run) start(l *listening, nc net.Conn, first hello.State) {
 	if l.header != nil && l.header.optional {
 		nc = proto.Peekable(nc)
 	}
 	c := newConn(r, l, nc)
-	if d := l.deferral.now; d > 0 && !hello.begun() {
+	if d := l.deferral.Now(); d > 0 && !first.Begun() {
 		c.begin = c.begin.Add(-d) // it said nothing for so long
 	}
 	r.gate.Opened()
@@ -363,11 +362,11 @@ func (r *run) start(l *listening, nc net.Conn, hello helloState) {
 		return
 	}
 	if l.header != nil || r.srv.Hooks.seeClients() {
-		go c.arrive(hello) // what a program adds may wait
+		go c.arrive(first) // what a program adds may wait
 		return
 	}
 	// Rules for addresses take less than starting a goroutine.
-	c.arrive(hello)
+	c.arrive(first)
 }
 
 func (r *run) isDraining() bool {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package netserver
+package hello
 
 import (
 	"errors"

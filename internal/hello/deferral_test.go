@@ -1,4 +1,4 @@
-package netserver
+package hello
 
 import (
 	"testing"
@@ -21,12 +21,12 @@ func (p *fakePort) last() time.Duration { return p.set[len(p.set)-1] }
 func TestDeferral(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := new(fakePort)
-		var d deferral
-		d.init(p, time.Second)
+		var d Deferral
+		d.Init(p, time.Second)
 		// Few dead ones among others, or many over a long time, are no flood.
 		for range 10 * deferDead {
-			d.took(true)
-			d.took(false)
+			d.Took(true)
+			d.Took(false)
 			time.Sleep(2 * deferSpan / deferDead)
 		}
 		if d.now != 0 || len(p.set) != 1 {
@@ -35,7 +35,7 @@ func TestDeferral(t *testing.T) {
 		hold := time.Duration(0)
 		for range 3 {
 			for range deferDead + 1 {
-				d.took(true)
+				d.Took(true)
 			}
 			if p.last() != time.Second || d.now != time.Second {
 				t.Fatal("not on in a flood")
@@ -45,24 +45,24 @@ func TestDeferral(t *testing.T) {
 			}
 			hold = d.hold
 			time.Sleep(hold - time.Millisecond)
-			if d.took(false); p.last() == 0 {
+			if d.Took(false); p.last() == 0 {
 				t.Error("off too soon")
 			}
 			time.Sleep(2 * time.Millisecond)
-			if d.took(false); p.last() != 0 || d.now != 0 {
+			if d.Took(false); p.last() != 0 || d.now != 0 {
 				t.Error("not off after its time")
 			}
 		}
 		time.Sleep(4*hold + time.Second)
 		for range deferDead + 1 {
-			d.took(true)
+			d.Took(true)
 		}
 		if d.hold != deferHold {
 			t.Errorf("after a long peace on for %v", d.hold)
 		}
 		n := len(p.set)
 		for range deferDead + 1 {
-			d.took(true)
+			d.Took(true)
 		}
 		if len(p.set) != n+1 || p.last() != time.Second {
 			t.Error("not on again when another process has turned it off")

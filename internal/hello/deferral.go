@@ -1,8 +1,8 @@
-package netserver
+package hello
 
 import "time"
 
-// A deferral lets the kernel keep a port's connections while their clients say
+// A Deferral lets the kernel keep a port's connections while their clients say
 // nothing, as long as many of them are dead when they are accepted. A flood of
 // connections that are only reset then costs no accept: an honest client's p99
 // was 3.5 ms with 256 such attackers, and 35 without. At other times every
@@ -10,7 +10,7 @@ import "time"
 // kernel lets go of them: with 10,000 of those p99 was 31 ms and not 10.
 //
 // It belongs to the accept loop of its port.
-type deferral struct {
+type Deferral struct {
 	port interface{ DeferAccept(time.Duration) error } // nil if it cannot be had
 	most time.Duration
 	now  time.Duration // in force; 0 is off
@@ -32,16 +32,20 @@ const (
 	deferLongest = 80 * time.Second
 )
 
-// init prepares the deferral of a port, for so long; 0 is never. What an
+// Init prepares the deferral of a port, for so long; 0 is never. What an
 // earlier process may have left in force is taken back.
-func (d *deferral) init(port interface{ DeferAccept(time.Duration) error }, most time.Duration) {
+func (d *Deferral) Init(port interface{ DeferAccept(time.Duration) error }, most time.Duration) {
 	if err := port.DeferAccept(0); err == nil && most > 0 {
 		d.port, d.most = port, most
 	}
 }
 
-// took notes a connection that was accepted.
-func (d *deferral) took(dead bool) {
+// Now returns for how long the kernel may keep a silent connection; 0 is not at
+// all.
+func (d *Deferral) Now() time.Duration { return d.now }
+
+// Took notes a connection that was accepted.
+func (d *Deferral) Took(dead bool) {
 	if d.port == nil || !dead && d.now == 0 {
 		return
 	}
