@@ -31,8 +31,7 @@ func (v *invocation) background(c *Config) (int, error) {
 		return exitFailed, err
 	}
 	defer child.Link.Close()
-	m, files, err := receive(child.Link, maxPlan)
-	closeFiles(files)
+	m, err := receive(child.Link, maxPlan)
 	switch {
 	case err == nil && m.Op == opReady:
 		if c.LogLevel >= 2 {

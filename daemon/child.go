@@ -17,7 +17,7 @@ type child struct {
 	id     int
 	gen    *generation
 	proc   *proc.Child
-	outbox chan command // what is to be sent; closed when it is gone
+	outbox chan message // what is to be sent; closed when it is gone
 	began  time.Time
 	output *output
 	lent   *loan // its way to private keys, or nil
@@ -54,17 +54,15 @@ func (w *child) condition() string {
 // does not listen any more.
 const outboxSize = 64
 
-// tell sends a message without waiting. The files are closed.
-func (w *child) tell(m message, files ...*os.File) {
+// tell sends a message without waiting.
+func (w *child) tell(m message) {
 	if w.gone {
-		closeFiles(files)
 		return
 	}
 	w.told = w.told || m.Op == opLeave || m.Op == opDrain || m.Op == opStop
 	select {
-	case w.outbox <- command{m, files}:
+	case w.outbox <- m:
 	default:
-		closeFiles(files)
 		w.reason = []string{"it did not take what the supervisor sent, and was killed"}
 		w.proc.Kill()
 	}
@@ -137,7 +135,7 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 	if in.Job {
 		kind = "job"
 	}
-	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan command, outboxSize), output: out}
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan message, outboxSize), output: out}
 	out.begin(s, w)
 	if how.Role == roleBecome {
 		w.tell(message{Op: opIdentity, Identity: &id})

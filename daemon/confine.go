@@ -64,11 +64,11 @@ func (w *worker) confineFiles(own bool) (string, error) {
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return "", nil
 	}
-	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || w.init.Plan.runsCommand(), Abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
+	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || runsCommand(w.init.Plan), Abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
 	names := false
 	if !box.All {
-		box.Read = append(systemFiles[:], w.init.Plan.paths()...)
-		names = w.init.Plan.looksUpNames()
+		box.Read = append(systemFiles[:], plannedPaths(w.init.Plan)...)
+		names = looksUpNames(w.init.Plan)
 		for _, file := range nameFiles {
 			box.Read = append(box.Read, file)
 			if names {
@@ -100,7 +100,7 @@ func (w *worker) confineCalls(own bool) (string, error) {
 	switch {
 	case how == "0" || w.init.Job || len(w.p.conf.Program) > 0 || how != "1" && !own:
 		return "", nil
-	case w.init.Plan.runsCommand():
+	case runsCommand(w.init.Plan):
 		if how == "1" {
 			return "", &conf.Problem{Key: "seccomp", Err: errors.New("the processes that serve clients run the command of SSL_passwd_command"), Hint: "set key_isolation 1, so that they need not, or seccomp 0"}
 		}
@@ -123,7 +123,7 @@ var lookupKeys = [...]string{"reverse_lookups", "double_reverse_lookups", "SSL_o
 
 // looksUpNames reports whether serving clients may take name look-ups: of the
 // backend, of clients, or of who answers for their certificates.
-func (p *plan) looksUpNames() bool {
+func looksUpNames(p *plan) bool {
 	given := func(v conf.Values) bool {
 		for _, key := range lookupKeys {
 			if text := v.Get(key); text != "" && text != "0" && text != "off" {
@@ -152,9 +152,9 @@ func isName(target string) bool {
 // for what they log.
 var supervisorsFiles = []string{"log_file", "pid_file", "control_socket"}
 
-// paths returns the files that the values of a plan name, and UNIX sockets, and
+// plannedPaths returns the files that the values of a plan name, and UNIX sockets, and
 // the directories that they lie in: a file may be replaced by another.
-func (p *plan) paths() []string {
+func plannedPaths(p *plan) []string {
 	var list []string
 	add := func(v conf.Values) {
 		for key, vals := range v {
@@ -223,7 +223,7 @@ func placesOf(path string) []string {
 }
 
 // runsCommand reports whether workers run a command for passwords of key files.
-func (p *plan) runsCommand() bool {
+func runsCommand(p *plan) bool {
 	const key = "SSL_passwd_command"
 	return !p.Isolate && (p.Values.Get(key) != "" || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return r.Spec.Params.Get(key) != "" }))
 }

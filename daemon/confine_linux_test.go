@@ -22,7 +22,7 @@ func TestSupervisorsFilesAreNotWorkers(t *testing.T) {
 		}
 		v.Set(key, path)
 	}
-	got := fmt.Sprint((&plan{Values: v}).paths())
+	got := fmt.Sprint(plannedPaths(&plan{Values: v}))
 	if want := fmt.Sprint([]string{rules, filepath.Join(rules, "deny")}); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -84,7 +84,7 @@ func (w *worker) count(done <-chan struct{}) {
 }
 
 // answer answers what the supervisor asks for the control socket.
-func (w *worker) answer(c command) {
+func (w *worker) answer(c message) {
 	if c.Ask == nil {
 		return
 	}

@@ -55,7 +55,7 @@ func TestSecretsOfEndedWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &supervisor{calls: make(chan func(), 16), quit: make(chan struct{})}
 		worker := func(g *generation) *child {
-			w := &child{gen: g, outbox: make(chan command, outboxSize), epoch: s.epochs.newest()}
+			w := &child{gen: g, outbox: make(chan message, outboxSize), epoch: s.epochs.newest()}
 			g.workers[w] = struct{}{}
 			return w
 		}

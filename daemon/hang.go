@@ -217,6 +217,5 @@ func (w *worker) afterServing() {
 		if c.Op == opEcho {
 			send(w.link, message{Op: opEcho, ID: c.ID})
 		}
-		closeFiles(c.files)
 	}
 }

@@ -86,12 +86,11 @@ func (s *supervisor) write(c *child) {
 	var failed bool
 	for m := range c.outbox {
 		if !failed {
-			err := send(c.proc.Link, m.message, m.files...)
+			err := send(c.proc.Link, m)
 			if failed = err != nil; failed && !linkEnded(err) {
 				s.broke(c, err)
 			}
 		}
-		closeFiles(m.files)
 	}
 }
 

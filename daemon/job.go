@@ -69,7 +69,6 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 			if c.Op == opStop {
 				stop()
 			}
-			closeFiles(c.files)
 		case <-ended:
 			ended = nil
 			time.AfterFunc(max(w.p.conf.graceTime(), leastTime), proc.KillOwnGroup)

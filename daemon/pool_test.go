@@ -39,7 +39,7 @@ func newFakePool(c *Config) *fakePool {
 
 func (f *fakePool) startFake(g *generation) error {
 	f.spawned++
-	w := &child{id: f.spawned, gen: g, began: time.Now(), outbox: make(chan command, outboxSize), ready: true}
+	w := &child{id: f.spawned, gen: g, began: time.Now(), outbox: make(chan message, outboxSize), ready: true}
 	g.workers[w] = struct{}{}
 	g.started = w.began
 	return nil

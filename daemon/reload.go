@@ -213,7 +213,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 	if err == nil {
 		err = halfWritten(s.newest().plan, pl)
 	}
-	if err == nil && s.selfSigned == nil && pl.needsSelfSigned() {
+	if err == nil && s.selfSigned == nil && needsSelfSigned(pl) {
 		s.selfSigned, err = newSelfSigned(time.Now())
 	}
 	if err != nil {

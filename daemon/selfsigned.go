@@ -11,7 +11,7 @@ import (
 
 // needsSelfSigned reports whether a port of the plan may show a certificate
 // that is made in memory. All workers must show the same.
-func (p *plan) needsSelfSigned() bool {
+func needsSelfSigned(p *plan) bool {
 	for _, r := range p.Ports {
 		if r.Spec.Kind() != "ssl" {
 			continue

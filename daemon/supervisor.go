@@ -90,7 +90,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	}
 
 	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
-	if pl.needsSelfSigned() {
+	if needsSelfSigned(pl) {
 		s.selfSigned, err = newSelfSigned(time.Now())
 	}
 	if err == nil {

@@ -87,14 +87,9 @@ func (w *worker) expect(answer chan message) (id uint64, ok bool) {
 	return w.lastID, true
 }
 
-// forget gives up waiting for an answer that may come with files.
-func (w *worker) forget(id uint64, answer chan message) {
+// forget gives up waiting for an answer.
+func (w *worker) forget(id uint64) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	delete(w.answers, id)
-	w.mu.Unlock()
-	select {
-	case m := <-answer:
-		closeFiles(m.files)
-	default:
-	}
 }

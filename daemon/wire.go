@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"netserver/internal/proc"
@@ -75,8 +74,6 @@ type message struct {
 	Counts   *counts           `json:",omitempty"`
 	Echoes   bool              `json:",omitempty"` // of opReady: the worker answers opEcho
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
-
-	files []*os.File // that came with an answer
 }
 
 // initial is what a worker starts from.
@@ -113,31 +110,32 @@ type status struct {
 	Leaving bool   // takes no more
 }
 
-func send(l *proc.Link, m message, files ...*os.File) error {
+func send(l *proc.Link, m message) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("message %s: %w", m.Op, err)
 	}
-	return l.Send(b, files...)
+	return l.Send(b)
 }
 
-// receive takes a message from the supervisor.
-func receive(l *proc.Link, max int) (m message, files []*os.File, err error) {
+// receive takes a message from the supervisor, or from one that was put into
+// the background. No message carries files.
+func receive(l *proc.Link, max int) (m message, err error) {
 	b, files, err := l.Receive(max)
+	closeFiles(files)
 	if err != nil {
-		return m, nil, err
+		return m, err
 	}
 	if err := json.Unmarshal(b, &m); err != nil {
-		closeFiles(files)
-		return m, nil, fmt.Errorf("a message that cannot be read: %w", err)
+		return m, fmt.Errorf("a message that cannot be read: %w", err)
 	}
-	return m, files, nil
+	return m, nil
 }
 
 // receiveFrom takes a message from a process that the supervisor has started,
 // within the bounds of what that may say.
 func receiveFrom(l *proc.Link, max int, s source) (message, error) {
-	b, _, err := l.Receive(max)
+	b, _, err := l.Receive(max) // it takes no files
 	if err != nil {
 		return message{}, err
 	}

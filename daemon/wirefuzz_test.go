@@ -41,7 +41,7 @@ func newWireState() *wireState {
 	s.gens = []*generation{g}
 	s.supervisor.start = func(*generation) error { return nil }
 	add := func(id int) *child {
-		w := &child{kind: "worker", id: id, gen: g, began: time.Now(), outbox: make(chan command, 1000), ready: true}
+		w := &child{kind: "worker", id: id, gen: g, began: time.Now(), outbox: make(chan message, 1000), ready: true}
 		g.workers[w] = struct{}{}
 		return w
 	}

@@ -38,7 +38,7 @@ type worker struct {
 
 	drain    context.CancelFunc // ends the context of Serve
 	sender   chan struct{}      // has something if the status is to be sent
-	commands chan command       // from the supervisor, for obey
+	commands chan message       // from the supervisor, for obey
 
 	confined string // what confine did, for the log
 	sealed   bool   // it may start no process
@@ -59,7 +59,7 @@ type worker struct {
 // work is the life of a worker.
 func (v *invocation) work(ctx context.Context) int {
 	w := &worker{
-		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan command, 64),
+		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan message, 64),
 		answers: make(map[uint64]chan message),
 	}
 	defer w.link.Close()
@@ -68,7 +68,7 @@ func (v *invocation) work(ctx context.Context) int {
 			return w.fail(err)
 		}
 	}
-	m, _, err := receive(w.link, maxToWorker)
+	m, err := receive(w.link, maxToWorker)
 	if err == nil && m.Init == nil {
 		err = fmt.Errorf("the first message is %q", m.Op)
 	}
@@ -86,7 +86,7 @@ func (v *invocation) work(ctx context.Context) int {
 // can do that it does not return: the program is started again.
 func (v *invocation) become(link *proc.Link) error {
 	runtime.LockOSThread()
-	m, _, err := receive(link, maxToWorker)
+	m, err := receive(link, maxToWorker)
 	if err != nil {
 		return fmt.Errorf("from the supervisor: %w", err)
 	}
@@ -354,38 +354,29 @@ func (w *worker) listen(ended chan<- struct{}) {
 	defer close(ended)
 	defer w.unanswered()
 	for {
-		m, files, err := receive(w.link, maxToWorker)
+		m, err := receive(w.link, maxToWorker)
 		if err != nil {
 			return
 		}
-		w.take(m, files)
+		w.take(m)
 	}
 }
 
-// A command is a message that obey carries out.
-type command struct {
-	message
-	files []*os.File
-}
-
-func (w *worker) take(m message, files []*os.File) {
+func (w *worker) take(m message) {
 	if m.Op != opData {
-		w.commands <- command{m, files}
+		w.commands <- m
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := w.answers[m.ID]
 	delete(w.answers, m.ID)
-	if c == nil {
-		closeFiles(files)
-		return
+	if c != nil {
+		c <- m
 	}
-	m.files = files
-	c <- m
 }
 
-func (w *worker) carryOut(c command) {
+func (w *worker) carryOut(c message) {
 	switch c.Op {
 	case opLeave:
 		if c.Leave != nil {
@@ -405,9 +396,6 @@ func (w *worker) carryOut(c command) {
 		go w.answer(c)
 	case opEcho:
 		w.echo(c.ID)
-	}
-	for _, f := range c.files {
-		f.Close()
 	}
 }
 
@@ -464,10 +452,9 @@ func (w *worker) ask(m message) (message, error) {
 	defer t.Stop()
 	select {
 	case m := <-answer:
-		closeFiles(m.files)
 		return m, nil
 	case <-t.C:
-		w.forget(id, answer)
+		w.forget(id)
 		return message{}, errSilent
 	}
 }
