@@ -73,10 +73,6 @@ func toWorker(err error) error {
 	return err
 }
 
-// unusable begins the answer about a file that cannot be given, before the
-// reason, which follows the file's name.
-const unusable = "the file "
-
 // list returns what is looked for in a directory, as JSON.
 func (a *allowed) list(dir string) ([]byte, error) {
 	dir = filepath.Clean(dir)

@@ -68,12 +68,6 @@ func (w *child) tell(m message) {
 	}
 }
 
-func closeFiles(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
-}
-
 // spawn starts a worker.
 func (s *supervisor) spawn(g *generation) error {
 	s.mendPorts()

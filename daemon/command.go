@@ -11,13 +11,6 @@ import (
 	"netserver/daemon/internal/logging"
 )
 
-// The exit statuses of the command.
-const (
-	exitDone   = 0 // done, stopped as asked
-	exitFailed = 1 // failed at run time, or the client of --check is denied
-	exitUsage  = 2 // bad usage or configuration: nothing was started
-)
-
 // Command is the command netserver: it runs the command line argv (without
 // the program's name) under the environment environ and returns the exit
 // status: 0 done, 1 failed at run time or the client of --check denied, 2 bad

@@ -82,15 +82,6 @@ const (
 // types are the server types that can be run, and below the ones to come.
 var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "PSGI", "Thread", "MultiType"}
 
-// The server types, and those of the original that are refused by name.
-const (
-	typeFork          = "Fork"
-	typeSingle        = "Single"
-	typePreForkSimple = "PreForkSimple"
-	typePreFork       = "PreFork"
-	typeINET          = "INET"
-)
-
 // Define names the fields of c, those of its Server among them, as keys of s.
 func (c *Config) Define(s *conf.Set) {
 	c.definePorts(s)

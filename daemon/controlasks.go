@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -60,16 +59,6 @@ func (a *asks) ended() {
 	for id := range a.pending {
 		a.answered(id, &answer{Failed: errGone.Error()})
 	}
-}
-
-// errGone is why a worker that has ended does not answer.
-var errGone = errors.New("the worker has ended")
-
-// A silentError is the error of a worker that does not answer.
-type silentError struct{ since time.Duration }
-
-func (e *silentError) Error() string {
-	return fmt.Sprintf("the worker does not answer, for %v", e.since.Round(time.Millisecond))
 }
 
 // ask asks a worker, and waits for its answer. It must not be called by the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -30,12 +29,6 @@ type backend interface {
 	grace() time.Duration
 	// ended is closed when the last client is gone.
 	ended() <-chan struct{}
-}
-
-// A member is a process that serves clients.
-type member struct {
-	id, pid int
-	ready   bool // it can be asked
 }
 
 // A controller answers the control socket's clients.
@@ -207,12 +200,6 @@ func (k *controller) stillHere(ctx context.Context, look *control.Leaving) {
 	}
 }
 
-// own says that c is a client of m, whatever m said.
-func (m member) own(c control.Client) control.Client {
-	c.ID, c.Worker, c.PID = fmt.Sprintf("%d.%s", m.id, c.ID), m.id, m.pid
-	return c
-}
-
 // round asks one member when there is a place for one more question.
 func (k *controller) round(ctx context.Context, m member, q ask) (answer, error) {
 	select {
@@ -273,14 +260,6 @@ func noteSilent(m member, err error, silent *[]control.Silent) {
 		s.For = inSeconds(e.since)
 	}
 	*silent = append(*silent, s)
-}
-
-// networkText writes a single address without its length.
-func networkText(p netip.Prefix) string {
-	if p.IsSingleIP() {
-		return p.Addr().String()
-	}
-	return p.String()
 }
 
 // ownProcess is the one member of a server without a supervisor.

@@ -4,8 +4,10 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -188,15 +190,32 @@ func boxedAnswer(list []admit.Boxed) (a answer) {
 	return a
 }
 
-// handlerName says in a few words what serves the clients.
-func (c *Config) handlerName(library bool) string {
-	switch h := &c.Handler; {
-	case library:
-		return "handler"
-	case len(c.Program) > 0:
-		return shortName("program " + c.Program[0])
-	case h.ProxyTo != "":
-		return shortName("proxy to " + h.ProxyTo)
+// errGone is why a worker that has ended does not answer.
+var errGone = errors.New("the worker has ended")
+
+// A silentError is the error of a worker that does not answer.
+type silentError struct{ since time.Duration }
+
+func (e *silentError) Error() string {
+	return fmt.Sprintf("the worker does not answer, for %v", e.since.Round(time.Millisecond))
+}
+
+// A member is a process that serves clients.
+type member struct {
+	id, pid int
+	ready   bool // it can be asked
+}
+
+// networkText writes a single address without its length.
+func networkText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
 	}
-	return "echo"
+	return p.String()
+}
+
+// own says that c is a client of m, whatever m said.
+func (m member) own(c control.Client) control.Client {
+	c.ID, c.Worker, c.PID = fmt.Sprintf("%d.%s", m.id, c.ID), m.id, m.pid
+	return c
 }

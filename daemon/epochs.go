@@ -69,12 +69,6 @@ func (e *epochs) newest() uint64 {
 	return e.list[0].id
 }
 
-// secrets are those of the epochs, newest first.
-type secrets struct {
-	Current []byte
-	Past    [][]byte `json:",omitempty"`
-}
-
 func (e *epochs) secrets() *secrets {
 	s := &secrets{Current: bytes.Clone(e.list[0].secret)}
 	for _, o := range e.list[1:] {

@@ -65,3 +65,16 @@ func properties(res *conf.Result) map[string]string {
 	}
 	return m
 }
+
+// handlerName says in a few words what serves the clients.
+func (c *Config) handlerName(library bool) string {
+	switch h := &c.Handler; {
+	case library:
+		return "handler"
+	case len(c.Program) > 0:
+		return shortName("program " + c.Program[0])
+	case h.ProxyTo != "":
+		return shortName("proxy to " + h.ProxyTo)
+	}
+	return "echo"
+}

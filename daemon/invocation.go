@@ -31,14 +31,6 @@ type invocation struct {
 	layers []conf.Layer
 }
 
-// The roles of processes.
-const (
-	roleWorker     = "worker"     // serves clients, once it is who it is to be
-	roleBecome     = "become"     // is to become somebody first
-	roleCheck      = "check"      // checks the configuration for a running supervisor
-	roleBackground = "background" // a supervisor that was put into the background
-)
-
 func (v *invocation) role() string {
 	if v.part == nil {
 		return ""

@@ -44,8 +44,6 @@ const (
 	outputTime = time.Second
 	// stopTime is what jobs have at the most when clients are cut.
 	stopTime = 5 * time.Second
-	// leastTime is what they have at the least: TERM would mean nothing else.
-	leastTime = time.Second
 )
 
 // scheduleJobs sets the time of the next job by the configuration of the

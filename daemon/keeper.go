@@ -146,18 +146,6 @@ func (k *keeper) addSelf(text []byte) error {
 	return err
 }
 
-// A pairAnswer is a certificate for a worker, without its key.
-type pairAnswer struct {
-	Same   bool     `json:",omitempty"` // as the worker has it
-	Chain  [][]byte `json:",omitempty"` // DER
-	Key    uint32   `json:",omitempty"` // by which the key is known
-	Digest [32]byte
-	// What is wrong with one of the files; Reason is "" for nothing.
-	Role   certfile.Role `json:",omitempty"`
-	File   string        `json:",omitempty"`
-	Reason string        `json:",omitempty"`
-}
-
 // failPause slows down a worker that asks for what cannot be had: to find that
 // out may take a while, as for a wrong password.
 const failPause = 20 * time.Millisecond

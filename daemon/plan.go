@@ -3,16 +3,11 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
-	"syscall"
 
 	"netserver"
 	"netserver/conf"
@@ -20,37 +15,8 @@ import (
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/proto"
-	"netserver/sock"
 	"netserver/tlsparams"
 )
-
-// A plan is a resolved configuration in a form that can be handed to another
-// process: an edit between the starts of two workers cannot make them differ.
-type plan struct {
-	Values  conf.Values  // what some source gave
-	Blocks  []conf.Block // ports of a TOML file
-	Program []string     // what serves each client
-	// Leftover is what nobody defined, for a program that uses the library.
-	Leftover []conf.Entry
-	Ports    []sock.Request
-	Notes    []string // lines for the log
-	Warn     []string // the same, of what somebody should look at
-	Files    []string // certificates, keys and the like that a worker may ask for
-	Dirs     []string // directories of such files
-	Isolate  bool     // the supervisor keeps private keys to itself
-	Unnamed  bool     // nothing names a port: it is the default one
-	FileKeys int      // keys and blocks that the conf file gives
-	Unended  bool     // its last line has no end
-}
-
-// layers returns the plan as a source of configuration.
-func (p *plan) layers() []conf.Layer {
-	values := maps.Clone(p.Values)
-	delete(values, "unknown_keys") // which was for the sources
-	l := conf.LayerOf(conf.SourceCode, values)
-	l.Blocks = p.Blocks
-	return []conf.Layer{l}
-}
 
 // newPlan makes the plan of a program that has been prepared.
 func newPlan(p *program, files *fileList) (*plan, error) {
@@ -108,31 +74,6 @@ func (f *fileList) read(path string) ([]byte, error) {
 		}
 		f.size += len(data) - len(f.contents[path])
 		f.contents[path] = slices.Clone(data)
-	}
-	return data, err
-}
-
-// maxFile is the largest file that is read for a worker.
-const maxFile = 64 << 20
-
-// readFile reads a regular file. A named pipe could take its place at any
-// moment, and is opened without waiting for its writer.
-func readFile(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
 	}
 	return data, err
 }

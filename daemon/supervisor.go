@@ -223,9 +223,6 @@ func (s *supervisor) end(cut bool) {
 }
 
 const (
-	// endTime is how long a worker may take beyond the grace time, and
-	// startEndTime one that is starting when all are to stop at once.
-	endTime      = 15 * time.Second
 	startEndTime = 3 * time.Second
 )
 

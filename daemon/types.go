@@ -1,6 +1,8 @@
 package daemon
 
-import "slices"
+import (
+	"slices"
+)
 
 // Types returns the names of the server types that can be run, as the command
 // line and server_type take them, for documentation and completions.
@@ -9,3 +11,12 @@ func Types() []string {
 		return absentTypes[t] != ""
 	})
 }
+
+// The server types, and those of the original that are refused by name.
+const (
+	typeFork          = "Fork"
+	typeSingle        = "Single"
+	typePreForkSimple = "PreForkSimple"
+	typePreFork       = "PreFork"
+	typeINET          = "INET"
+)

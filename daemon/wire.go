@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"time"
 
 	"netserver/internal/proc"
@@ -173,3 +174,37 @@ func failed(path, text string) error {
 	}
 	return &fs.PathError{Op: "open", Path: path, Err: err}
 }
+
+func closeFiles(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// The exit statuses of the command.
+const (
+	exitDone   = 0 // done, stopped as asked
+	exitFailed = 1 // failed at run time, or the client of --check is denied
+	exitUsage  = 2 // bad usage or configuration: nothing was started
+)
+
+// secrets are those of the epochs, newest first.
+type secrets struct {
+	Current []byte
+	Past    [][]byte `json:",omitempty"`
+}
+
+// The roles of processes.
+const (
+	roleWorker     = "worker"     // serves clients, once it is who it is to be
+	roleBecome     = "become"     // is to become somebody first
+	roleCheck      = "check"      // checks the configuration for a running supervisor
+	roleBackground = "background" // a supervisor that was put into the background
+)
+
+// leastTime is what they have at the least: TERM would mean nothing else.
+const leastTime = time.Second
+
+// endTime is how long a worker may take beyond the grace time, and
+// startEndTime one that is starting when all are to stop at once.
+const endTime = 15 * time.Second

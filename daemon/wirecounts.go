@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"fmt"
+
+	"netserver"
+	"netserver/internal/admit"
 )
 
 // takeCounts takes what a worker has counted, of ports that it has.
@@ -42,4 +45,66 @@ func checkCounters(m map[string]uint64) error {
 		}
 	}
 	return nil
+}
+
+// counts are what ports have counted, from the First one on, as many as go
+// into one message.
+type counts struct {
+	First int
+	Ports []portCount
+}
+
+// A portCount is what became of a port's clients; names without any are left
+// out.
+type portCount struct {
+	Outcomes, Refused map[string]uint64
+}
+
+const maxCounted = 64 // names that a port can have; more are not believed
+
+const maxCountName = 40 // bytes of one
+
+// countsOf returns the counters of a Serve, in the order of its listeners.
+func countsOf(st netserver.Stats) []portCount {
+	list := make([]portCount, len(st.Ports))
+	for i, p := range st.Ports {
+		list[i] = portCount{Outcomes: make(map[string]uint64), Refused: make(map[string]uint64)}
+		for o, n := range p.Outcomes {
+			if n > 0 {
+				list[i].Outcomes[netserver.Outcome(o).String()] = n
+			}
+		}
+		for r, n := range p.Refused {
+			if n > 0 {
+				list[i].Refused[admit.Reason(r).String()] = n
+			}
+		}
+	}
+	return list
+}
+
+// addCounts adds up counters by name. Those of this version always have room:
+// a worker's inventions must not take it.
+func addCounts(sum, c map[string]uint64) {
+	for name, n := range c {
+		if _, ok := sum[name]; !ok && !isCounter(name) && len(sum) >= maxCounted {
+			continue
+		}
+		sum[name] += n
+	}
+}
+
+// isCounter reports whether this version counts something under a name.
+func isCounter(name string) bool {
+	for o := range netserver.Outcomes {
+		if o.String() == name {
+			return true
+		}
+	}
+	for r := range admit.Reasons {
+		if r.String() == name {
+			return true
+		}
+	}
+	return false
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"netserver"
@@ -420,7 +421,7 @@ func (w *worker) readFile(path string) ([]byte, error) {
 	m, err := w.ask(message{Op: opRead, Path: path, Fresh: w.started.Load()})
 	switch {
 	case errors.Is(err, errAlone) || err == nil && m.Failed == ownWay:
-		return readFile(path)
+		return readRegular(path)
 	case errors.Is(err, errSilent):
 		return nil, failed(path, err.Error())
 	case err != nil:
@@ -459,9 +460,6 @@ func (w *worker) ask(m message) (message, error) {
 	}
 }
 
-// ownWay is the answer to a worker that is to read a file itself.
-const ownWay = "read it yourself"
-
 // askExit asks for the end of the server: the line "exit" of the echo.
 func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
 
@@ -481,4 +479,29 @@ func selfSignedOf(pem []byte) (*tlsparams.Certificate, error) {
 		return nil, fmt.Errorf("certificate from the supervisor: %w", err)
 	}
 	return tlsparams.CertificateOf(&c), nil
+}
+
+// maxFile is the largest file that is read for a worker.
+const maxFile = 64 << 20
+
+// readRegular reads a regular file. A named pipe could take its place at any
+// moment, and is opened without waiting for its writer.
+func readRegular(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
+	}
+	return data, err
 }

@@ -1,0 +1,65 @@
+package daemon
+
+import (
+	"maps"
+
+	"netserver/conf"
+	"netserver/internal/certfile"
+	"netserver/sock"
+)
+
+// unusable begins the answer about a file that cannot be given, before the
+// reason, which follows the file's name.
+const unusable = "the file "
+
+// portNames returns the names of a plan's ports.
+func (p *plan) portNames() []string {
+	names := make([]string, len(p.Ports))
+	for i, r := range p.Ports {
+		names[i] = r.Spec.Short()
+	}
+	return names
+}
+
+// A pairAnswer is a certificate for a worker, without its key.
+type pairAnswer struct {
+	Same   bool     `json:",omitempty"` // as the worker has it
+	Chain  [][]byte `json:",omitempty"` // DER
+	Key    uint32   `json:",omitempty"` // by which the key is known
+	Digest [32]byte
+	// What is wrong with one of the files; Reason is "" for nothing.
+	Role   certfile.Role `json:",omitempty"`
+	File   string        `json:",omitempty"`
+	Reason string        `json:",omitempty"`
+}
+
+// A plan is a resolved configuration in a form that can be handed to another
+// process: an edit between the starts of two workers cannot make them differ.
+type plan struct {
+	Values  conf.Values  // what some source gave
+	Blocks  []conf.Block // ports of a TOML file
+	Program []string     // what serves each client
+	// Leftover is what nobody defined, for a program that uses the library.
+	Leftover []conf.Entry
+	Ports    []sock.Request
+	Notes    []string // lines for the log
+	Warn     []string // the same, of what somebody should look at
+	Files    []string // certificates, keys and the like that a worker may ask for
+	Dirs     []string // directories of such files
+	Isolate  bool     // the supervisor keeps private keys to itself
+	Unnamed  bool     // nothing names a port: it is the default one
+	FileKeys int      // keys and blocks that the conf file gives
+	Unended  bool     // its last line has no end
+}
+
+// layers returns the plan as a source of configuration.
+func (p *plan) layers() []conf.Layer {
+	values := maps.Clone(p.Values)
+	delete(values, "unknown_keys") // which was for the sources
+	l := conf.LayerOf(conf.SourceCode, values)
+	l.Blocks = p.Blocks
+	return []conf.Layer{l}
+}
+
+// ownWay is the answer to a worker that is to read a file itself.
+const ownWay = "read it yourself"
