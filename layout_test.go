@@ -39,7 +39,7 @@ var layout = [][]string{
 	{"."},
 	{"handler/*"},
 	{"netservertest"},
-	{"daemon/internal/logging"},
+	{"daemon/internal/logging", "daemon/internal/wire"},
 	{"daemon/internal/ctl"},
 	{"daemon"},
 	{"cmd/netserver"},

@@ -7,13 +7,14 @@ import (
 	"net/netip"
 	"os"
 
+	"netserver/daemon/internal/wire"
 	"netserver/port"
 	"netserver/sock"
 )
 
 // activate takes the sockets that a service manager opened, for the ports of
 // the plan that they belong to.
-func (s *supervisor) activate(pl *plan, files []*os.File) error {
+func (s *supervisor) activate(pl *wire.Plan, files []*os.File) error {
 	keys := keysOf(pl.Ports)
 	var errs []error
 	for _, f := range files {
@@ -30,7 +31,7 @@ func (s *supervisor) activate(pl *plan, files []*os.File) error {
 }
 
 // matching finds the port that a socket is for.
-func (s *supervisor) matching(pl *plan, keys []string, f *os.File) (int, error) {
+func (s *supervisor) matching(pl *wire.Plan, keys []string, f *os.File) (int, error) {
 	var last error
 	for i, r := range pl.Ports {
 		if s.socks[keys[i]] != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/tlsparams"
@@ -20,7 +21,7 @@ type allowed struct {
 }
 
 // newAllowed returns what the ports of a plan name.
-func newAllowed(c *Config, pl *plan, contents map[string][]byte) (*allowed, error) {
+func newAllowed(c *Config, pl *wire.Plan, contents map[string][]byte) (*allowed, error) {
 	a := &allowed{Handout: &tlsparams.Handout{NoKeys: pl.Isolate}, contents: contents, uid: func() (int, []int) {
 		if a := c.identity.Account; a != nil {
 			return a.UID, a.Groups
@@ -44,12 +45,12 @@ func newAllowed(c *Config, pl *plan, contents map[string][]byte) (*allowed, erro
 func (a *allowed) read(path string, fresh bool) ([]byte, error) {
 	path = filepath.Clean(path)
 	if !a.Names(path) {
-		return nil, errors.New(ownWay)
+		return nil, errors.New(wire.ReadItself)
 	}
 	data, ok := a.contents[path]
 	if !ok || fresh {
 		if a.own(path) {
-			return nil, errors.New(ownWay)
+			return nil, errors.New(wire.ReadItself)
 		}
 		var err error
 		if data, err = certfile.Read(certfile.RoleCert, path); err != nil {
@@ -58,7 +59,7 @@ func (a *allowed) read(path string, fresh bool) ([]byte, error) {
 	}
 	data, err := a.File(path, data)
 	if err != nil {
-		return nil, errors.New(unusable + err.Error())
+		return nil, errors.New(wire.Unusable + err.Error())
 	}
 	return data, nil
 }
@@ -68,7 +69,7 @@ func (a *allowed) read(path string, fresh bool) ([]byte, error) {
 func toWorker(err error) error {
 	var fe *certfile.Error
 	if errors.As(err, &fe) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-		return errors.New(unusable + fe.Reason)
+		return errors.New(wire.Unusable + fe.Reason)
 	}
 	return err
 }
@@ -77,7 +78,7 @@ func toWorker(err error) error {
 func (a *allowed) list(dir string) ([]byte, error) {
 	dir = filepath.Clean(dir)
 	if !a.Lists(dir) || a.own(filepath.Join(dir, "x")) {
-		return nil, errors.New(ownWay)
+		return nil, errors.New(wire.ReadItself)
 	}
 	entries, err := certfile.List(dir)
 	if err != nil {
@@ -86,7 +87,7 @@ func (a *allowed) list(dir string) ([]byte, error) {
 	return json.Marshal(a.Entries(dir, entries))
 }
 
-func (a *allowed) answer(m message) ([]byte, error) {
+func (a *allowed) answer(m wire.Message) ([]byte, error) {
 	if m.Dir {
 		return a.list(m.Path)
 	}

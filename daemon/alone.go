@@ -13,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -27,7 +28,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	}
 	opened, err := p.conf.logging().Open(p.inetLog(stderr))
 	if err != nil {
-		return exitUsage, err
+		return wire.ExitUsage, err
 	}
 	defer opened.Close()
 	p.opened = opened
@@ -35,34 +36,34 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	p.server.Log = log
 	pid, err := p.pidFile(log)
 	if err != nil {
-		return exitFailed, logged(log, err)
+		return wire.ExitFailed, logged(log, err)
 	}
 	defer removePID(log, pid)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
 	if err := p.useManager(); err != nil {
-		return exitFailed, logged(log, err)
+		return wire.ExitFailed, logged(log, err)
 	}
 	done := make(chan struct{})
 	ctl, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
 	if err != nil {
-		return exitFailed, logged(log, err)
+		return wire.ExitFailed, logged(log, err)
 	}
 	defer ctl.close()
 	defer close(done) // before: those who wait for the end are told of it
 	ls, err := p.listen(ctx, log)
 	if err != nil {
-		return exitFailed, logged(log, err)
+		return wire.ExitFailed, logged(log, err)
 	}
 	if err := p.checkTarget(ls); err != nil {
 		closeAll(ls)
-		return exitUsage, logged(log, err)
+		return wire.ExitUsage, logged(log, err)
 	}
 	end, err := v.hooks.begin(ctx, ls)
 	if err != nil {
 		closeAll(ls)
-		return exitFailed, logged(log, err)
+		return wire.ExitFailed, logged(log, err)
 	}
 	p.tellEnding = end.ending
 	defer context.AfterFunc(ctx, end.ending)()
@@ -114,12 +115,12 @@ func (p *program) served(log *slog.Logger, err error) (int, error) {
 	}
 	switch {
 	case err == nil:
-		return exitDone, nil
+		return wire.ExitDone, nil
 	case errors.Is(err, netserver.ErrCut):
 		notice(log, err.Error())
-		return exitDone, nil
+		return wire.ExitDone, nil
 	}
-	return exitFailed, logged(log, err)
+	return wire.ExitFailed, logged(log, err)
 }
 
 func closeAll(ls []net.Listener) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 )
 
@@ -19,26 +20,26 @@ type alone struct {
 	done  <-chan struct{} // closed when it has served
 }
 
-func (a *alone) members() []member { return []member{ownProcess()} }
+func (a *alone) Members() []wire.Member { return []wire.Member{ownProcess()} }
 
-func (a *alone) ended() <-chan struct{} { return a.done }
+func (a *alone) Ended() <-chan struct{} { return a.done }
 
-func (a *alone) ask(_ context.Context, _ member, q ask) (answer, error) {
-	got := answerTo(a.p.server, a.p.conf.handlerName(a.p.library), q)
+func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
+	got := wire.AnswerTo(a.p.server, a.p.conf.handlerName(a.p.library), q)
 	if got.Failed != "" {
 		return got, errors.New(got.Failed)
 	}
 	return got, nil
 }
 
-func (a *alone) reload(context.Context, bool) (*control.Reload, error) {
+func (a *alone) Reload(context.Context, bool) (*control.Reload, error) {
 	return nil, errors.New("without a supervisor there is no restart in place; start the server with supervisor 1")
 }
 
-func (a *alone) grace() time.Duration { return a.p.conf.graceTime() }
+func (a *alone) Grace() time.Duration { return a.p.conf.graceTime() }
 
 // end ends the server, as QUIT and TERM do.
-func (a *alone) end(cut bool) {
+func (a *alone) End(cut bool) {
 	a.p.endingNow(a.log)
 	if cut {
 		a.p.server.Close()
@@ -48,20 +49,20 @@ func (a *alone) end(cut bool) {
 }
 
 // overview has one worker, number 0, which is this process.
-func (a *alone) overview() *control.Status {
+func (a *alone) Overview() *control.Status {
 	s := a.p.server
 	st := s.Stats()
-	w := control.Worker{PID: os.Getpid(), State: "serving", Uptime: inSeconds(time.Since(a.began)), Clients: st.Clients}
+	w := control.Worker{PID: os.Getpid(), State: "serving", Uptime: wire.InSeconds(time.Since(a.began)), Clients: st.Clients}
 	if a.p.ending.Load() {
 		w.State = "ending"
 	}
-	t := make(tallies)
+	t := make(wire.Tallies)
 	var open []string
-	for i, c := range countsOf(st) {
+	for i, c := range wire.CountsOf(st) {
 		name := st.Ports[i].Port.Short()
-		sum := t.at(name)
-		addCounts(sum.Outcomes, c.Outcomes)
-		addCounts(sum.Refused, c.Refused)
+		sum := t.At(name)
+		wire.AddCounts(sum.Outcomes, c.Outcomes)
+		wire.AddCounts(sum.Refused, c.Refused)
 		if w.State == "serving" {
 			open = append(open, name)
 		}
@@ -70,6 +71,6 @@ func (a *alone) overview() *control.Status {
 	return &control.Status{
 		PID: os.Getpid(), Version: Version(), Type: a.p.conf.Type, State: w.State, Uptime: w.Uptime,
 		Generations: []control.Generation{{ID: 1, State: w.State, Workers: []control.Worker{w}}},
-		Listeners:   t.listeners(open),
+		Listeners:   t.Listeners(open),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -19,7 +20,7 @@ func (p *program) useManager() error {
 	}
 	p.manager = proc.ManagerOf(os.Environ())
 	given, err := proc.Activated(os.Environ())
-	closeFiles(given)
+	wire.CloseFiles(given)
 	if err == nil && len(given) > 0 {
 		err = errors.New("the service manager opened sockets, which supervisor 0 cannot take: leave the key out")
 	}
@@ -72,5 +73,5 @@ func (p *program) watchdog(log *slog.Logger, done <-chan struct{}) {
 // stopping is what the manager is told at the end: the time that clients have
 // is asked for, should it give less by itself.
 func (c *Config) stopping() []string {
-	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + c.graceSpread() + 2*endTime).Microseconds())}
+	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + c.graceSpread() + 2*wire.EndTime).Microseconds())}
 }

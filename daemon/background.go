@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -14,11 +15,11 @@ import (
 func (v *invocation) background(c *Config) (int, error) {
 	binary, err := proc.Self()
 	if err != nil {
-		return exitFailed, err
+		return wire.ExitFailed, err
 	}
 	defer binary.Close()
 	st := proc.Start{
-		Binary: binary, Role: roleBackground, Args: append([]string{os.Args[0]}, v.argv...), Env: v.environ,
+		Binary: binary, Role: wire.RoleBackground, Args: append([]string{os.Args[0]}, v.argv...), Env: v.environ,
 	}
 	if !c.Process.Setsid {
 		st.Stdout = os.Stdout
@@ -28,41 +29,41 @@ func (v *invocation) background(c *Config) (int, error) {
 	}
 	child, err := st.Start()
 	if err != nil {
-		return exitFailed, err
+		return wire.ExitFailed, err
 	}
 	defer child.Link.Close()
-	m, err := receive(child.Link, maxPlan)
+	m, err := wire.Receive(child.Link, wire.MaxPlan)
 	switch {
-	case err == nil && m.Op == opReady:
+	case err == nil && m.Op == wire.OpReady:
 		if c.LogLevel >= 2 {
 			fmt.Fprintf(v.stdout, "netserver: serving in the background as process %d\n", child.Pid())
 		}
-		return exitDone, nil
-	case err == nil && m.Op == opFailed:
+		return wire.ExitDone, nil
+	case err == nil && m.Op == wire.OpFailed:
 		var errs []error
 		for _, l := range m.Lines {
 			errs = append(errs, errors.New(l))
 		}
 		child.Wait()
-		return exitFailed, errors.Join(errs...)
+		return wire.ExitFailed, errors.Join(errs...)
 	}
-	return exitFailed, fmt.Errorf("the server ended before it served: %s", child.Wait())
+	return wire.ExitFailed, fmt.Errorf("the server ended before it served: %s", child.Wait())
 }
 
 // tellFront tells the process that put this one into the background how the
 // start went. It returns the error if there is none to tell it to.
 func (v *invocation) tellFront(err error) error {
-	if v.role() != roleBackground {
+	if v.role() != wire.RoleBackground {
 		return err
 	}
-	m := message{Op: opReady}
+	m := wire.Message{Op: wire.OpReady}
 	if err != nil {
-		m.Op = opFailed
+		m.Op = wire.OpFailed
 		for _, e := range logging.Split(err) {
 			m.Lines = append(m.Lines, e.Error())
 		}
 	}
-	send(v.part.Link, m) // if it is gone, nobody waits for it
+	wire.Send(v.part.Link, m) // if it is gone, nobody waits for it
 	v.part.Link.Close()
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -17,7 +18,7 @@ type child struct {
 	id     int
 	gen    *generation
 	proc   *proc.Child
-	outbox chan message // what is to be sent; closed when it is gone
+	outbox chan wire.Message // what is to be sent; closed when it is gone
 	began  time.Time
 	output *output
 	lent   *loan // its way to private keys, or nil
@@ -31,13 +32,13 @@ type child struct {
 	dismissed bool
 	broke     bool // the protocol, and is killed for it
 	spoiled   bool // a socket that it has, and is killed for that
-	status    status
+	status    wire.Status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
 	silence   silence
-	busy      atomic.Bool // its supervisor is at what it asked for
-	asks      asks        // of the control socket
-	counts    []portCount // by the place of the port
+	busy      atomic.Bool      // its supervisor is at what it asked for
+	asks      asks             // of the control socket
+	counts    []wire.PortCount // by the place of the port
 }
 
 func (w *child) condition() string {
@@ -55,11 +56,11 @@ func (w *child) condition() string {
 const outboxSize = 64
 
 // tell sends a message without waiting.
-func (w *child) tell(m message) {
+func (w *child) tell(m wire.Message) {
 	if w.gone {
 		return
 	}
-	w.told = w.told || m.Op == opLeave || m.Op == opDrain || m.Op == opStop
+	w.told = w.told || m.Op == wire.OpLeave || m.Op == wire.OpDrain || m.Op == wire.OpStop
 	select {
 	case w.outbox <- m:
 	default:
@@ -78,7 +79,7 @@ func (s *supervisor) spawn(g *generation) error {
 	if err != nil {
 		return err
 	}
-	in := &initial{
+	in := &wire.Start{
 		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
 		SelfSigned: s.selfSigned,
 		MaxServing: g.scale.clients, MaxClients: g.scale.requests, Report: g.scale.dynamic,
@@ -88,7 +89,7 @@ func (s *supervisor) spawn(g *generation) error {
 	in.Secret, in.Past = tickets.Current, tickets.Past
 	lent, err := g.keeper.lend(in)
 	if err != nil {
-		closeFiles(files)
+		wire.CloseFiles(files)
 		return err
 	}
 	files = lent.add(files)
@@ -108,11 +109,11 @@ func (s *supervisor) spawn(g *generation) error {
 
 // startProcess starts a process of a generation, which becomes who its workers
 // are, and tells it in.
-func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*child, error) {
+func (s *supervisor) startProcess(g *generation, in *wire.Start, how proc.Start) (*child, error) {
 	id := g.conf.identity
-	how.Role = roleBecome
+	how.Role = wire.RoleBecome
 	if id.IsZero() {
-		how.Role = roleWorker
+		how.Role = wire.RoleWorker
 	}
 	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), childEnviron(s.v.environ, &id)
 	out, err := s.newOutput(g, &how)
@@ -129,12 +130,12 @@ func (s *supervisor) startProcess(g *generation, in *initial, how proc.Start) (*
 	if in.Job {
 		kind = "job"
 	}
-	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan message, outboxSize), output: out}
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), output: out}
 	out.begin(s, w)
-	if how.Role == roleBecome {
-		w.tell(message{Op: opIdentity, Identity: &id})
+	if how.Role == wire.RoleBecome {
+		w.tell(wire.Message{Op: wire.OpIdentity, Identity: &id})
 	}
-	w.tell(message{Op: opInit, Init: in})
+	w.tell(wire.Message{Op: wire.OpInit, Init: in})
 	go s.write(w)
 	return w, nil
 }
@@ -151,7 +152,7 @@ func (s *supervisor) bury(w *child, how string) {
 	}
 	delete(g.workers, w)
 	s.total += w.status.Total
-	s.past.add(g.plan, w.counts)
+	s.past.Add(g.plan, w.counts)
 	w.asks.ended()
 	if how == "" {
 		s.left.note()

@@ -9,6 +9,7 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 )
 
 // Command is the command netserver: it runs the command line argv (without
@@ -33,7 +34,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	}
 	v.signals = takeSignals(v.role())
 	defer v.signals.end()
-	if r := v.role(); r == roleWorker || r == roleBecome {
+	if r := v.role(); r == wire.RoleWorker || r == wire.RoleBecome {
 		return v.work(ctx)
 	}
 	set, c := v.newSet()
@@ -41,10 +42,10 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	switch {
 	case args.Help:
 		printHelp(stdout, set)
-		return exitDone
+		return wire.ExitDone
 	case args.Version:
 		fmt.Fprintln(stdout, "netserver", Version())
-		return exitDone
+		return wire.ExitDone
 	}
 	code, err := v.begin(ctx, set, c, &args)
 	var seen logging.Logged
@@ -75,9 +76,9 @@ func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *
 		err = errors.Join(err, cerr)
 		switch {
 		case err == nil && !allowed:
-			return exitFailed, nil
+			return wire.ExitFailed, nil
 		case err == nil:
-			return exitDone, nil
+			return wire.ExitDone, nil
 		}
 	}
 	return v.runAs(ctx, p, pl, err)
@@ -85,20 +86,20 @@ func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *
 
 // runAs does what the role of this process is, after the configuration has
 // been read; err is what was wrong with that.
-func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error) (int, error) {
-	if v.role() == roleCheck {
+func (v *invocation) runAs(ctx context.Context, p *program, pl *wire.Plan, err error) (int, error) {
+	if v.role() == wire.RoleCheck {
 		return v.answerCheck(p, pl, err), nil
 	}
 	if err != nil {
-		return exitUsage, v.tellFront(err)
+		return wire.ExitUsage, v.tellFront(err)
 	}
 	if err := p.conf.keepToItself(); err != nil {
-		return exitFailed, v.tellFront(err)
+		return wire.ExitFailed, v.tellFront(err)
 	}
 	if in, _ := p.conf.inProcess(); in {
 		return p.run(ctx, v.stderr, v)
 	}
-	if (p.conf.Process.Background || p.conf.Process.Setsid) && v.role() != roleBackground {
+	if (p.conf.Process.Background || p.conf.Process.Setsid) && v.role() != wire.RoleBackground {
 		return v.background(p.conf)
 	}
 	return v.supervise(ctx, p, pl)
@@ -107,7 +108,7 @@ func (v *invocation) runAs(ctx context.Context, p *program, pl *plan, err error)
 // fail prints problems, one on a line.
 func fail(stderr io.Writer, err error) int {
 	logging.PrintError(stderr, err)
-	return exitUsage
+	return wire.ExitUsage
 }
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/port"
 	"netserver/sock"
@@ -123,7 +124,7 @@ var lookupKeys = [...]string{"reverse_lookups", "double_reverse_lookups", "SSL_o
 
 // looksUpNames reports whether serving clients may take name look-ups: of the
 // backend, of clients, or of who answers for their certificates.
-func looksUpNames(p *plan) bool {
+func looksUpNames(p *wire.Plan) bool {
 	given := func(v conf.Values) bool {
 		for _, key := range lookupKeys {
 			if text := v.Get(key); text != "" && text != "0" && text != "off" {
@@ -154,7 +155,7 @@ var supervisorsFiles = []string{"log_file", "pid_file", "control_socket"}
 
 // plannedPaths returns the files that the values of a plan name, and UNIX sockets, and
 // the directories that they lie in: a file may be replaced by another.
-func plannedPaths(p *plan) []string {
+func plannedPaths(p *wire.Plan) []string {
 	var list []string
 	add := func(v conf.Values) {
 		for key, vals := range v {
@@ -223,7 +224,7 @@ func placesOf(path string) []string {
 }
 
 // runsCommand reports whether workers run a command for passwords of key files.
-func runsCommand(p *plan) bool {
+func runsCommand(p *wire.Plan) bool {
 	const key = "SSL_passwd_command"
 	return !p.Isolate && (p.Values.Get(key) != "" || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return r.Spec.Params.Get(key) != "" }))
 }

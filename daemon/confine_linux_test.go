@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 )
 
 // Workers cannot read what only the supervisor opens, nor what lies beside it.
@@ -22,7 +23,7 @@ func TestSupervisorsFilesAreNotWorkers(t *testing.T) {
 		}
 		v.Set(key, path)
 	}
-	got := fmt.Sprint(plannedPaths(&plan{Values: v}))
+	got := fmt.Sprint(plannedPaths(&wire.Plan{Values: v}))
 	if want := fmt.Sprint([]string{rules, filepath.Join(rules, "deny")}); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"netserver/daemon/internal/wire"
 )
 
 // askTime bounds a worker's answer. One that has not answered by then is not
@@ -18,9 +20,9 @@ type asks struct {
 }
 
 type asked struct {
-	ask
+	wire.Ask
 	at time.Time
-	to chan<- answer // has room for the answer
+	to chan<- wire.Answer // has room for the answer
 }
 
 // silence is how long the oldest question has been without an answer.
@@ -31,7 +33,7 @@ func (a *asks) silence(now time.Time) (d time.Duration) {
 	return d
 }
 
-func (a *asks) add(now time.Time, q ask, to chan<- answer) uint64 {
+func (a *asks) add(now time.Time, q wire.Ask, to chan<- wire.Answer) uint64 {
 	if a.pending == nil {
 		a.pending = make(map[uint64]asked)
 	}
@@ -41,12 +43,12 @@ func (a *asks) add(now time.Time, q ask, to chan<- answer) uint64 {
 }
 
 // answered passes an answer on, if it is one.
-func (a *asks) answered(id uint64, ans *answer) error {
+func (a *asks) answered(id uint64, ans *wire.Answer) error {
 	q, ok := a.pending[id]
 	if !ok {
 		return errors.New("answer: nothing was asked")
 	}
-	if err := ans.fits(q.ask); err != nil {
+	if err := ans.Fits(q.Ask); err != nil {
 		return err
 	}
 	delete(a.pending, id)
@@ -57,30 +59,30 @@ func (a *asks) answered(id uint64, ans *answer) error {
 // ended tells those who wait that the worker is gone.
 func (a *asks) ended() {
 	for id := range a.pending {
-		a.answered(id, &answer{Failed: errGone.Error()})
+		a.answered(id, &wire.Answer{Failed: wire.ErrGone.Error()})
 	}
 }
 
 // ask asks a worker, and waits for its answer. It must not be called by the
 // loop.
-func (s *supervisor) ask(ctx context.Context, m member, q ask) (answer, error) {
-	got := make(chan answer, 1)
-	err := errGone
+func (s *supervisor) Ask(ctx context.Context, m wire.Member, q wire.Ask) (wire.Answer, error) {
+	got := make(chan wire.Answer, 1)
+	err := wire.ErrGone
 	s.do(func() {
-		w := s.worker(m.id)
+		w := s.worker(m.ID)
 		if w == nil {
 			return
 		}
 		now := time.Now()
 		if d := w.asks.silence(now); d >= askTime {
-			err = &silentError{d}
+			err = &wire.SilentError{Since: d}
 			return
 		}
 		err = nil
-		w.tell(message{Op: opAsk, ID: w.asks.add(now, q, got), Ask: &q})
+		w.tell(wire.Message{Op: wire.OpAsk, ID: w.asks.add(now, q, got), Ask: &q})
 	})
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	t := time.NewTimer(askTime)
 	defer t.Stop()
@@ -89,16 +91,16 @@ func (s *supervisor) ask(ctx context.Context, m member, q ask) (answer, error) {
 		switch a.Failed {
 		case "":
 			return a, nil
-		case errGone.Error():
-			return a, errGone
+		case wire.ErrGone.Error():
+			return a, wire.ErrGone
 		}
 		return a, errors.New(a.Failed)
 	case <-t.C:
-		return answer{}, &silentError{askTime}
+		return wire.Answer{}, &wire.SilentError{Since: askTime}
 	case <-ctx.Done():
-		return answer{}, context.Cause(ctx)
+		return wire.Answer{}, context.Cause(ctx)
 	case <-s.quit:
-		return answer{}, errGone
+		return wire.Answer{}, wire.ErrGone
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/daemon/internal/wire"
 )
 
 const (
@@ -17,10 +18,10 @@ const (
 
 // sendCounts sends the supervisor what this worker has counted.
 func (w *worker) sendCounts(st netserver.Stats) {
-	list := countsOf(st)
+	list := wire.CountsOf(st)
 	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
-		c := &counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
-		send(w.link, message{Op: opCounts, Counts: c, Status: w.status()})
+		c := &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
+		wire.Send(w.link, wire.Message{Op: wire.OpCounts, Counts: c, Status: w.status()})
 	}
 }
 
@@ -34,7 +35,7 @@ func (w *worker) count(done <-chan struct{}) {
 		select {
 		case <-t.C:
 			st := w.p.server.Stats()
-			b, _ := json.Marshal([]any{countsOf(st), w.status()})
+			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status()})
 			if string(b) != sent {
 				w.sendCounts(st)
 				sent = string(b)
@@ -46,19 +47,19 @@ func (w *worker) count(done <-chan struct{}) {
 }
 
 // answer answers what the supervisor asks for the control socket.
-func (w *worker) answer(c message) {
+func (w *worker) answer(c wire.Message) {
 	if c.Ask == nil {
 		return
 	}
-	if c.Ask.What == askStats {
+	if c.Ask.What == wire.AskStats {
 		w.sendCounts(w.p.server.Stats()) // before: who has the answer has these
 	}
-	a := answerTo(w.p.server, w.p.conf.handlerName(w.v.server != nil), *c.Ask)
-	send(w.link, message{Op: opAnswer, ID: c.ID, Answer: &a})
+	a := wire.AnswerTo(w.p.server, w.p.conf.handlerName(w.v.server != nil), *c.Ask)
+	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }
 
 // hearCounts takes what a worker has counted.
-func (s *supervisor) hearCounts(w *child, m message) {
+func (s *supervisor) hearCounts(w *child, m wire.Message) {
 	if m.Status != nil {
 		s.hearStatus(w, *m.Status)
 	}
@@ -67,21 +68,21 @@ func (s *supervisor) hearCounts(w *child, m message) {
 		return
 	}
 	if w.counts == nil {
-		w.counts = make([]portCount, len(w.gen.plan.Ports))
+		w.counts = make([]wire.PortCount, len(w.gen.plan.Ports))
 	}
 	copy(w.counts[min(c.First, len(w.counts)):], c.Ports)
 }
 
 // tally adds up what all workers have counted, those that have ended among
 // them.
-func (s *supervisor) tally() tallies {
-	sum := make(tallies)
+func (s *supervisor) tally() wire.Tallies {
+	sum := make(wire.Tallies)
 	for name, c := range s.past {
-		*sum.at(name) = portCount{Outcomes: maps.Clone(c.Outcomes), Refused: maps.Clone(c.Refused)}
+		*sum.At(name) = wire.PortCount{Outcomes: maps.Clone(c.Outcomes), Refused: maps.Clone(c.Refused)}
 	}
 	for _, g := range s.gens {
 		for w := range g.workers {
-			sum.add(g.plan, w.counts)
+			sum.Add(g.plan, w.counts)
 		}
 	}
 	return sum

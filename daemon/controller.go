@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/access"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 )
 
@@ -18,17 +19,17 @@ import (
 // workers, or a server in one process. All methods may be called concurrently.
 type backend interface {
 	// members returns the processes that serve clients, by number.
-	members() []member
+	Members() []wire.Member
 	// overview returns what is known without asking any of them.
-	overview() *control.Status
-	// ask asks one of them. The error is a *silentError if it does not answer.
-	ask(context.Context, member, ask) (answer, error)
-	reload(ctx context.Context, dry bool) (*control.Reload, error)
+	Overview() *control.Status
+	// ask asks one of them. The error is a *wire.SilentError if it does not answer.
+	Ask(context.Context, wire.Member, wire.Ask) (wire.Answer, error)
+	Reload(ctx context.Context, dry bool) (*control.Reload, error)
 	// end ends the server, with the grace time for clients or at once.
-	end(cut bool)
-	grace() time.Duration
+	End(cut bool)
+	Grace() time.Duration
 	// ended is closed when the last client is gone.
-	ended() <-chan struct{}
+	Ended() <-chan struct{}
 }
 
 // A controller answers the control socket's clients.
@@ -96,7 +97,7 @@ func (k *controller) handle(ctx context.Context, by *access.Cred, r *control.Req
 	case control.VerbLift:
 		return k.lift(ctx, r, to)
 	case control.VerbReload:
-		res, err := k.reload(ctx, r.DryRun)
+		res, err := k.Reload(ctx, r.DryRun)
 		if err != nil {
 			return err
 		}
@@ -120,13 +121,13 @@ func (k *controller) kill(ctx context.Context, r *control.Request, to *control.A
 	if err != nil {
 		return err
 	}
-	for _, m := range k.members() {
-		if m.id != id.Worker || !m.ready {
+	for _, m := range k.Members() {
+		if m.ID != id.Worker || !m.Ready {
 			continue
 		}
-		a, err := k.round(ctx, m, ask{What: askKill, Client: id.Client})
+		a, err := k.round(ctx, m, wire.Ask{What: wire.AskKill, Client: id.Client})
 		if err != nil {
-			return fmt.Errorf("worker %d: %w", m.id, err)
+			return fmt.Errorf("worker %d: %w", m.ID, err)
 		}
 		if a.Found {
 			return to.Send("kill", control.Killed{ID: id.String()})
@@ -146,19 +147,19 @@ const (
 func (k *controller) leave(ctx context.Context, r *control.Request, to *control.Answer) error {
 	begin := k.begin()
 	cut := r.Verb == control.VerbStop
-	k.end(cut)
+	k.End(cut)
 	if !r.Wait {
 		return nil
 	}
 	t := time.NewTicker(lookEvery)
 	defer t.Stop()
 	for {
-		look := control.Leaving{Elapsed: inSeconds(time.Since(begin)), Clients: []control.Client{}, Silent: []control.Silent{}}
+		look := control.Leaving{Elapsed: wire.InSeconds(time.Since(begin)), Clients: []control.Client{}, Silent: []control.Silent{}}
 		if !cut {
-			look.Grace = k.grace().Seconds()
+			look.Grace = k.Grace().Seconds()
 		}
 		select {
-		case <-k.ended():
+		case <-k.Ended():
 			look.Done = true
 			return to.Send("leaving", look)
 		case <-ctx.Done():
@@ -171,7 +172,7 @@ func (k *controller) leave(ctx context.Context, r *control.Request, to *control.
 		}
 		select {
 		case <-t.C:
-		case <-k.ended():
+		case <-k.Ended():
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -190,52 +191,52 @@ func (k *controller) begin() time.Time {
 
 // stillHere lists the first clients of each member, and counts all.
 func (k *controller) stillHere(ctx context.Context, look *control.Leaving) {
-	for _, got := range k.all(ctx, ask{What: askClients, N: lookList}, &look.Silent) {
+	for _, got := range k.all(ctx, wire.Ask{What: wire.AskClients, N: lookList}, &look.Silent) {
 		look.Count += got.a.Count
 		for _, c := range got.a.Clients {
 			if len(look.Clients) < lookList {
-				look.Clients = append(look.Clients, got.m.own(c))
+				look.Clients = append(look.Clients, got.m.Own(c))
 			}
 		}
 	}
 }
 
 // round asks one member when there is a place for one more question.
-func (k *controller) round(ctx context.Context, m member, q ask) (answer, error) {
+func (k *controller) round(ctx context.Context, m wire.Member, q wire.Ask) (wire.Answer, error) {
 	select {
 	case k.rounds <- struct{}{}:
 		defer func() { <-k.rounds }()
-		return k.ask(ctx, m, q)
+		return k.Ask(ctx, m, q)
 	case <-ctx.Done():
-		return answer{}, context.Cause(ctx)
+		return wire.Answer{}, context.Cause(ctx)
 	}
 }
 
 // An answered is a member's answer.
 type answered struct {
-	m member
-	a answer
+	m wire.Member
+	a wire.Answer
 }
 
 // all asks all members at once, and returns the answers by number. Those that
 // do not answer in time are added to silent.
-func (k *controller) all(ctx context.Context, q ask, silent *[]control.Silent) []answered {
+func (k *controller) all(ctx context.Context, q wire.Ask, silent *[]control.Silent) []answered {
 	select {
 	case k.rounds <- struct{}{}:
 		defer func() { <-k.rounds }()
 	case <-ctx.Done():
 		return nil
 	}
-	ms := k.members()
-	got := make([]answer, len(ms))
+	ms := k.Members()
+	got := make([]wire.Answer, len(ms))
 	errs := make([]error, len(ms))
 	var wg sync.WaitGroup
 	for i, m := range ms {
-		if !m.ready {
-			errs[i] = errGone
+		if !m.Ready {
+			errs[i] = wire.ErrGone
 			continue
 		}
-		wg.Go(func() { got[i], errs[i] = k.ask(ctx, m, q) })
+		wg.Go(func() { got[i], errs[i] = k.Ask(ctx, m, q) })
 	}
 	wg.Wait()
 	var list []answered
@@ -251,16 +252,16 @@ func (k *controller) all(ctx context.Context, q ask, silent *[]control.Silent) [
 
 // noteSilent adds m to the list: it did not answer, or not what was asked, as
 // one of an older program may. One that has ended is missing for a good reason.
-func noteSilent(m member, err error, silent *[]control.Silent) {
-	if errors.Is(err, errGone) {
+func noteSilent(m wire.Member, err error, silent *[]control.Silent) {
+	if errors.Is(err, wire.ErrGone) {
 		return
 	}
-	s := control.Silent{Worker: m.id, PID: m.pid}
-	if e := (*silentError)(nil); errors.As(err, &e) {
-		s.For = inSeconds(e.since)
+	s := control.Silent{Worker: m.ID, PID: m.PID}
+	if e := (*wire.SilentError)(nil); errors.As(err, &e) {
+		s.For = wire.InSeconds(e.Since)
 	}
 	*silent = append(*silent, s)
 }
 
 // ownProcess is the one member of a server without a supervisor.
-func ownProcess() member { return member{pid: os.Getpid(), ready: true} }
+func ownProcess() wire.Member { return wire.Member{PID: os.Getpid(), Ready: true} }

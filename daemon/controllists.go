@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
@@ -16,12 +17,12 @@ import (
 // the overview has it.
 func (k *controller) status(ctx context.Context) *control.Status {
 	silent := []control.Silent{}
-	answers := k.all(ctx, ask{What: askStats}, &silent)
-	st := k.overview()
+	answers := k.all(ctx, wire.Ask{What: wire.AskStats}, &silent)
+	st := k.Overview()
 	st.Silent = silent
 	answering := make(map[int]bool)
 	for _, g := range answers {
-		answering[g.m.id] = true
+		answering[g.m.ID] = true
 		h := g.a.Handshakes
 		st.Handshakes.Unfinished += h.Unfinished
 		st.Handshakes.Waiting += h.Waiting
@@ -67,12 +68,12 @@ func (k *controller) conns(ctx context.Context, r *control.Request, to *control.
 		after, _ = control.ParseID(r.After)
 	}
 	list := lister{k: k, to: to, left: orDefault(r.Limit, control.DefaultConns), end: control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}}
-	for _, m := range k.members() {
-		if !m.ready || m.id < after.Worker {
+	for _, m := range k.Members() {
+		if !m.Ready || m.ID < after.Worker {
 			continue
 		}
 		from := uint64(0)
-		if m.id == after.Worker {
+		if m.ID == after.Worker {
 			from = after.Client
 		}
 		if err := list.worker(ctx, m, from); err != nil {
@@ -93,10 +94,10 @@ type lister struct {
 	end  control.Conns // how the list ends
 }
 
-func (l *lister) worker(ctx context.Context, m member, after uint64) error {
+func (l *lister) worker(ctx context.Context, m wire.Member, after uint64) error {
 	for {
 		// One more than is wanted tells whether there are more.
-		a, err := l.k.round(ctx, m, ask{What: askClients, After: after, N: min(l.left+1, maxPage)})
+		a, err := l.k.round(ctx, m, wire.Ask{What: wire.AskClients, After: after, N: min(l.left+1, wire.MaxPage)})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -105,10 +106,10 @@ func (l *lister) worker(ctx context.Context, m member, after uint64) error {
 			return nil
 		}
 		page := control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}
-		for _, c := range a.Clients[:min(len(a.Clients), maxPage)] {
+		for _, c := range a.Clients[:min(len(a.Clients), wire.MaxPage)] {
 			id, err := strconv.ParseUint(c.ID, 10, 64)
 			if err != nil || id <= after {
-				return fmt.Errorf("worker %d answers in disorder", m.id)
+				return fmt.Errorf("worker %d answers in disorder", m.ID)
 			}
 			if l.left == 0 {
 				l.end.More = true
@@ -116,7 +117,7 @@ func (l *lister) worker(ctx context.Context, m member, after uint64) error {
 			}
 			after = id
 			l.left--
-			page.Clients = append(page.Clients, m.own(c))
+			page.Clients = append(page.Clients, m.Own(c))
 		}
 		if len(page.Clients) > 0 {
 			l.end.Next = page.Clients[len(page.Clients)-1].ID
@@ -136,9 +137,9 @@ func (k *controller) limits(ctx context.Context, top int) *control.Limits {
 	type key struct{ key, port string }
 	at := make(map[key]int)
 	clients := make(map[string]int)
-	for _, g := range slices.Backward(k.all(ctx, ask{What: askLimits, N: min(4*top, maxTop)}, &l.Silent)) {
+	for _, g := range slices.Backward(k.all(ctx, wire.Ask{What: wire.AskLimits, N: min(4*top, wire.MaxTop)}, &l.Silent)) {
 		l.Processes++
-		for _, m := range g.a.Limits[:min(len(g.a.Limits), maxLimitRows)] {
+		for _, m := range g.a.Limits[:min(len(g.a.Limits), wire.MaxLimitRows)] {
 			i, ok := at[key{m.Key, m.Port}]
 			if !ok {
 				at[key{m.Key, m.Port}] = len(l.Limits)
@@ -153,7 +154,7 @@ func (k *controller) limits(ctx context.Context, top int) *control.Limits {
 				sum.Use, sum.Most = &use, &most
 			}
 		}
-		for _, s := range g.a.Sources[:min(len(g.a.Sources), maxTop)] {
+		for _, s := range g.a.Sources[:min(len(g.a.Sources), wire.MaxTop)] {
 			clients[s.Network] += s.Clients
 		}
 	}
@@ -174,9 +175,9 @@ func topSources(clients map[string]int, n int) []control.Source {
 func (k *controller) penalties(ctx context.Context) *control.Penalties {
 	p := &control.Penalties{Boxed: []control.Boxed{}, Silent: []control.Silent{}}
 	boxed := make(map[string]control.Boxed)
-	for _, g := range k.all(ctx, ask{What: askBoxed}, &p.Silent) {
+	for _, g := range k.all(ctx, wire.Ask{What: wire.AskBoxed}, &p.Silent) {
 		p.More = p.More || g.a.More
-		for _, b := range g.a.Boxed[:min(len(g.a.Boxed), maxBoxed)] {
+		for _, b := range g.a.Boxed[:min(len(g.a.Boxed), wire.MaxBoxed)] {
 			sum, ok := boxed[b.Network]
 			if !ok {
 				sum.Network = b.Network
@@ -202,8 +203,8 @@ func (k *controller) lift(ctx context.Context, r *control.Request, to *control.A
 	if err != nil {
 		return err
 	}
-	l := control.Lifted{Network: networkText(p), Silent: []control.Silent{}}
-	for _, g := range k.all(ctx, ask{What: askLift, Network: p.String()}, &l.Silent) {
+	l := control.Lifted{Network: wire.NetworkText(p), Silent: []control.Silent{}}
+	for _, g := range k.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String()}, &l.Silent) {
 		l.Lifted += g.a.Lifted
 	}
 	return to.Send("lift", l)

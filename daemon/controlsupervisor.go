@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
@@ -23,35 +24,35 @@ func (s *supervisor) openControl(ctx context.Context) (*controller, error) {
 }
 
 // members returns the workers, by number.
-func (c controlled) members() (list []member) {
+func (c controlled) Members() (list []wire.Member) {
 	c.do(func() {
 		for _, g := range c.gens {
 			for w := range g.workers {
-				list = append(list, member{id: w.id, pid: w.proc.Pid(), ready: w.ready})
+				list = append(list, wire.Member{ID: w.id, PID: w.proc.Pid(), Ready: w.ready})
 			}
 		}
 	})
-	slices.SortFunc(list, func(a, b member) int { return cmp.Compare(a.id, b.id) })
+	slices.SortFunc(list, func(a, b wire.Member) int { return cmp.Compare(a.ID, b.ID) })
 	return list
 }
 
-func (c controlled) ended() <-chan struct{} { return c.quit }
+func (c controlled) Ended() <-chan struct{} { return c.quit }
 
 // overview returns what the supervisor itself knows.
-func (c controlled) overview() *control.Status {
+func (c controlled) Overview() *control.Status {
 	st := &control.Status{PID: os.Getpid(), Version: Version(), Supervisor: true, State: "ending", Generations: []control.Generation{}, Listeners: []control.Listener{}}
 	c.do(func() {
 		st.Type, st.State = c.conf.Type, c.condition()
-		st.Uptime = inSeconds(time.Since(c.began))
+		st.Uptime = wire.InSeconds(time.Since(c.began))
 		st.Restarts, st.Crashes, st.Served = c.restarts, c.crashes, c.total
 		for _, g := range c.gens {
 			st.Generations = append(st.Generations, g.overview())
 		}
 		var open []string
 		if len(c.gens) > 0 && !c.ending {
-			open = c.newest().plan.portNames()
+			open = c.newest().plan.PortNames()
 		}
-		st.Listeners = c.tally().listeners(open)
+		st.Listeners = c.tally().Listeners(open)
 	})
 	return st
 }
@@ -79,7 +80,7 @@ func (g *generation) overview() control.Generation {
 	}
 	for _, w := range g.sorted() {
 		o.Workers = append(o.Workers, control.Worker{
-			ID: w.id, PID: w.proc.Pid(), State: w.condition(), Uptime: inSeconds(time.Since(w.began)),
+			ID: w.id, PID: w.proc.Pid(), State: w.condition(), Uptime: wire.InSeconds(time.Since(w.began)),
 			Clients: w.status.Clients, InHandler: w.status.Serving, Served: w.status.Total,
 			Signatures: w.lent.signatures(),
 		})
@@ -88,16 +89,16 @@ func (g *generation) overview() control.Generation {
 }
 
 // end ends the server, as QUIT and TERM do.
-func (c controlled) end(cut bool) { c.do(func() { c.supervisor.end(cut) }) }
+func (c controlled) End(cut bool) { c.do(func() { c.supervisor.end(cut) }) }
 
-func (c controlled) grace() (d time.Duration) {
+func (c controlled) Grace() (d time.Duration) {
 	c.do(func() { d = c.conf.graceTime() })
 	return d
 }
 
 // reload has the configuration read again and waits for what comes of it, or
 // tells what would.
-func (c controlled) reload(ctx context.Context, dry bool) (*control.Reload, error) {
+func (c controlled) Reload(ctx context.Context, dry bool) (*control.Reload, error) {
 	if dry {
 		return c.tryReload(ctx)
 	}

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -27,7 +28,7 @@ const maxSignals = 64
 func takeSignals(role string) *earlySignals {
 	e := &earlySignals{c: make(chan os.Signal, maxSignals), over: make(chan struct{}), ended: make(chan struct{}), role: role}
 	signal.Notify(e.c, proc.ServerSignals()...)
-	if role == roleWorker || role == roleBecome {
+	if role == wire.RoleWorker || role == wire.RoleBecome {
 		close(e.ended) // they wait until it serves
 		return e
 	}
@@ -41,8 +42,8 @@ func (e *earlySignals) obey() {
 		select {
 		case s := <-e.c:
 			switch {
-			case proc.IsStop(s) || s == proc.DrainSignal && e.role != roleCheck:
-				proc.DieOf(s, exitFailed)
+			case proc.IsStop(s) || s == proc.DrainSignal && e.role != wire.RoleCheck:
+				proc.DieOf(s, wire.ExitFailed)
 			case len(e.pending) < maxSignals/2:
 				e.pending = append(e.pending, s)
 			}

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"slices"
 	"time"
+
+	"netserver/daemon/internal/wire"
 )
 
 // An epoch is the time of one secret, which workers make ticket keys from. A
@@ -69,8 +71,8 @@ func (e *epochs) newest() uint64 {
 	return e.list[0].id
 }
 
-func (e *epochs) secrets() *secrets {
-	s := &secrets{Current: bytes.Clone(e.list[0].secret)}
+func (e *epochs) secrets() *wire.Secrets {
+	s := &wire.Secrets{Current: bytes.Clone(e.list[0].secret)}
 	for _, o := range e.list[1:] {
 		s.Past = append(s.Past, bytes.Clone(o.secret))
 	}
@@ -88,7 +90,7 @@ func (s *supervisor) handOut() {
 				continue
 			}
 			w.epoch = s.epochs.newest()
-			w.tell(message{Op: opTickets, Tickets: s.epochs.secrets()})
+			w.tell(wire.Message{Op: wire.OpTickets, Tickets: s.epochs.secrets()})
 		}
 	}
 }
@@ -122,7 +124,7 @@ func (s *supervisor) outlive(w *child, how string) {
 }
 
 // renewTickets takes the supervisor's secrets in place of those before.
-func (w *worker) renewTickets(n *secrets) {
+func (w *worker) renewTickets(n *wire.Secrets) {
 	if n == nil || len(n.Current) == 0 {
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"netserver/daemon/internal/wire"
 )
 
 func TestEpochs(t *testing.T) {
@@ -41,9 +43,9 @@ func TestEpochs(t *testing.T) {
 }
 
 // told returns the secrets that a worker was sent last, or nil.
-func toldSecrets(w *child) (last *secrets) {
+func toldSecrets(w *child) (last *wire.Secrets) {
 	for len(w.outbox) > 0 {
-		if c := <-w.outbox; c.Op == opTickets {
+		if c := <-w.outbox; c.Op == wire.OpTickets {
 			last = c.Tickets
 		}
 	}
@@ -55,7 +57,7 @@ func TestSecretsOfEndedWorkers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &supervisor{calls: make(chan func(), 16), quit: make(chan struct{})}
 		worker := func(g *generation) *child {
-			w := &child{gen: g, outbox: make(chan message, outboxSize), epoch: s.epochs.newest()}
+			w := &child{gen: g, outbox: make(chan wire.Message, outboxSize), epoch: s.epochs.newest()}
 			g.workers[w] = struct{}{}
 			return w
 		}

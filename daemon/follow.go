@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/watch"
 	"netserver/proto"
 	"netserver/tlsparams"
@@ -41,7 +42,7 @@ func (g *generation) filesChanged(paths []string) {
 	}
 	for w := range g.workers {
 		if w.ready {
-			w.tell(message{Op: opFiles, Paths: paths})
+			w.tell(wire.Message{Op: wire.OpFiles, Paths: paths})
 		}
 	}
 }

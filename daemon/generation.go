@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/port"
 )
@@ -16,7 +17,7 @@ import (
 // A generation is the workers of one configuration and one program file.
 type generation struct {
 	id      int
-	plan    *plan
+	plan    *wire.Plan
 	conf    *Config
 	keys    []string // of its sockets
 	binary  *proc.Binary
@@ -61,7 +62,7 @@ const (
 )
 
 // begin opens a plan's ports and starts its workers.
-func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents map[string][]byte) error {
+func (s *supervisor) begin(ctx context.Context, c *Config, pl *wire.Plan, contents map[string][]byte) error {
 	for _, n := range pl.Notes {
 		notice(s.log, n)
 	}
@@ -73,7 +74,7 @@ func (s *supervisor) begin(ctx context.Context, c *Config, pl *plan, contents ma
 }
 
 // beginWith is begin with a program file, which it closes if it fails.
-func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *plan, binary *proc.Binary, contents map[string][]byte) error {
+func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *wire.Plan, binary *proc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
 	may, err := newAllowed(c, pl, contents)
 	if err != nil {
@@ -174,7 +175,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 	for w := range g.workers {
 		s.finish(w, false) // it may have clients already
 		if !w.ready {
-			s.killLater(w, endTime)
+			s.killLater(w, wire.EndTime)
 		}
 	}
 	s.handOut() // to those before, whose next workers have the newest secrets
@@ -319,7 +320,7 @@ func (s *supervisor) endIdle(g *generation, n int) {
 	slices.SortStableFunc(list, func(a, b *child) int { return cmp.Compare(a.status.Serving, b.status.Serving) })
 	for _, w := range list[:min(n, len(list))] {
 		w.leaving = true
-		w.tell(message{Op: opLeave, Leave: &leave{}})
+		w.tell(wire.Message{Op: wire.OpLeave, Leave: &wire.Leave{}})
 	}
 	g.looked = time.Now()
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 )
 
 // settleTime is how long a conf file must have rested before a reload reads
@@ -25,7 +26,7 @@ func emptyFile(c *Config, res *conf.Result, unnamed bool) error {
 // halfWritten refuses a new plan that shows that its conf file is not what its
 // author meant. What such a file leaves out would be ports that are closed,
 // and rules that no longer hold.
-func halfWritten(old, now *plan) error {
+func halfWritten(old, now *wire.Plan) error {
 	switch {
 	case old.FileKeys > 0 && now.FileKeys == 0:
 		return fmt.Errorf("the conf file gives no key any more, and gave %d before: it is empty or half written", old.FileKeys)

@@ -7,6 +7,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/handler/echo"
 	"netserver/handler/exec"
 	"netserver/handler/proxy"
@@ -72,9 +73,9 @@ func (c *Config) handlerName(library bool) string {
 	case library:
 		return "handler"
 	case len(c.Program) > 0:
-		return shortName("program " + c.Program[0])
+		return wire.ShortName("program " + c.Program[0])
 	case h.ProxyTo != "":
-		return shortName("proxy to " + h.ProxyTo)
+		return wire.ShortName("proxy to " + h.ProxyTo)
 	}
 	return "echo"
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -125,7 +126,7 @@ func (s *supervisor) lookAt(w *child) {
 	case !q.echoes:
 	case !q.waiting:
 		*q = silence{echoes: true, waiting: true, id: q.id + 1, traced: q.traced}
-		w.tell(message{Op: opEcho, ID: q.id})
+		w.tell(wire.Message{Op: wire.OpEcho, ID: q.id})
 	case w.busy.Load():
 		// The supervisor reads a file for it: its answer may wait behind that.
 	default:
@@ -208,14 +209,14 @@ func (s *supervisor) answers(within time.Duration) bool {
 // echo answers for a worker: what it passes through must not hang.
 func (w *worker) echo(id uint64) {
 	w.status()
-	send(w.link, message{Op: opEcho, ID: id})
+	wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: id})
 }
 
 // afterServing answers the supervisor while the worker ends.
 func (w *worker) afterServing() {
 	for c := range w.commands {
-		if c.Op == opEcho {
-			send(w.link, message{Op: opEcho, ID: c.ID})
+		if c.Op == wire.OpEcho {
+			wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: c.ID})
 		}
 	}
 }

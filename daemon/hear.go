@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 )
 
@@ -42,17 +43,17 @@ func (s *supervisor) lastWords(w *child, heard <-chan struct{}) {
 
 // hearWorker takes a worker's messages until its link ends.
 func (s *supervisor) hearWorker(w *child, allowed *allowed) {
-	from := source{sender: fromWorker, ports: len(w.gen.plan.Ports), exit: s.mayExit(w.gen)}
+	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: s.mayExit(w.gen)}
 	files := limiter{perSecond: maxFileRate}
-	err := s.listenTo(w, from, 2000, func(m message) error {
+	err := s.listenTo(w, from, 2000, func(m wire.Message) error {
 		switch m.Op {
-		case opRead:
+		case wire.OpRead:
 			data, err := allowed.answer(m)
 			files.waitFor(len(data) + minFileCost)
-			return send(w.proc.Link, message{Op: opData, ID: m.ID, Data: data, Failed: failure(err)})
-		case opLoad:
+			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Data: data, Failed: wire.FailureText(err)})
+		case wire.OpLoad:
 			pair := w.gen.keeper.load(certfile.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
-			return send(w.proc.Link, message{Op: opData, ID: m.ID, Pair: pair})
+			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Pair: pair})
 		default:
 			s.post(func() { s.obeyed(w, func() error { return s.hear(w, m) }) })
 		}
@@ -65,7 +66,7 @@ func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 func (s *supervisor) heardLast(c *child, err error) {
 	if linkEnded(err) {
 		// It closes its link last of all.
-		time.AfterFunc(endTime, func() { c.proc.Kill() })
+		time.AfterFunc(wire.EndTime, func() { c.proc.Kill() })
 		return
 	}
 	s.broke(c, err)
@@ -86,7 +87,7 @@ func (s *supervisor) write(c *child) {
 	var failed bool
 	for m := range c.outbox {
 		if !failed {
-			err := send(c.proc.Link, m)
+			err := wire.Send(c.proc.Link, m)
 			if failed = err != nil; failed && !linkEnded(err) {
 				s.broke(c, err)
 			}
@@ -109,7 +110,7 @@ func (s *supervisor) mayExit(g *generation) bool {
 
 // listenTo has act carry out the messages of c until its link ends, or it
 // breaks the protocol, or act fails or panics.
-func (s *supervisor) listenTo(c *child, from source, perSecond int, act func(message) error) (err error) {
+func (s *supervisor) listenTo(c *child, from wire.Peer, perSecond int, act func(wire.Message) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = panicked(r)
@@ -118,10 +119,10 @@ func (s *supervisor) listenTo(c *child, from source, perSecond int, act func(mes
 	limit := limiter{perSecond: perSecond}
 	for {
 		c.busy.Store(false)
-		m, err := receiveFrom(c.proc.Link, maxFromWorker, from)
+		m, err := wire.ReceiveFrom(c.proc.Link, wire.MaxFromWorker, from)
 		c.busy.Store(true)
 		limit.wait()
-		if err == errSkip {
+		if err == wire.ErrSkip {
 			continue
 		}
 		if err == nil {
@@ -165,30 +166,30 @@ func (s *supervisor) brokeNow(c *child, err error) {
 }
 
 // hear acts on a worker's message, which its rule has found good.
-func (s *supervisor) hear(w *child, m message) error {
+func (s *supervisor) hear(w *child, m wire.Message) error {
 	if w.gone {
 		return nil
 	}
 	switch m.Op {
-	case opReady:
+	case wire.OpReady:
 		if w.ready {
 			return errors.New("ready: it was ready before")
 		}
 		s.hearReady(w, m)
-	case opFailed:
+	case wire.OpFailed:
 		w.reason = m.Lines
-	case opStatus:
+	case wire.OpStatus:
 		s.hearStatus(w, *m.Status)
 		s.manage(w.gen)
-	case opCounts:
+	case wire.OpCounts:
 		s.hearCounts(w, m)
-	case opAnswer:
+	case wire.OpAnswer:
 		return w.asks.answered(m.ID, m.Answer)
-	case opEcho:
+	case wire.OpEcho:
 		s.echoed(w, m.ID)
-	case opDismissed:
+	case wire.OpDismissed:
 		s.dismiss(w)
-	case opExit:
+	case wire.OpExit:
 		if !s.ending {
 			notice(s.log, "a client asked for the end of the server")
 			s.end(true)
@@ -197,9 +198,9 @@ func (s *supervisor) hear(w *child, m message) error {
 	return nil
 }
 
-func (s *supervisor) hearReady(w *child, m message) {
+func (s *supervisor) hearReady(w *child, m wire.Message) {
 	w.ready = true
-	w.gen.fence = m.Fence
+	w.gen.fence = m.Sandbox
 	w.silence = silence{echoes: m.Echoes}
 	if w.id == 1 {
 		for _, line := range m.Lines {
@@ -209,7 +210,7 @@ func (s *supervisor) hearReady(w *child, m message) {
 	s.isReady(w.gen)
 	if w.gen.follows() {
 		// What was changed since the check may be good.
-		w.tell(message{Op: opFiles})
+		w.tell(wire.Message{Op: wire.OpFiles})
 	}
 	switch {
 	case s.ending:
@@ -217,13 +218,13 @@ func (s *supervisor) hearReady(w *child, m message) {
 	case w.gen.failed:
 		s.finish(w, false)
 	case w.gen.leaving:
-		w.tell(message{Op: opLeave, Leave: &leave{}})
+		w.tell(wire.Message{Op: wire.OpLeave, Leave: &wire.Leave{}})
 	default:
 		s.manage(w.gen)
 	}
 }
 
-func (s *supervisor) hearStatus(w *child, st status) {
+func (s *supervisor) hearStatus(w *child, st wire.Status) {
 	if st.Total > w.status.Total {
 		w.gen.client = time.Now()
 	}

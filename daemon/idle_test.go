@@ -13,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 )
 
 // Every key says when it has an effect, in words that somebody knows.
@@ -268,7 +269,7 @@ max_datagrams = 9
 		t.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	if code := Command([]string{"--check", "--conf_file", file}, nil, &bytes.Buffer{}, &stderr); code != exitUsage {
+	if code := Command([]string{"--check", "--conf_file", file}, nil, &bytes.Buffer{}, &stderr); code != wire.ExitUsage {
 		t.Errorf("exit status %d", code)
 	}
 	for _, want := range []string{
@@ -300,7 +301,7 @@ func TestEmptyValues(t *testing.T) {
 				if k.Name == "check" {
 					code = Command(args, nil, &bytes.Buffer{}, &stderr)
 				}
-				if code != exitUsage || !strings.Contains(stderr.String(), k.Name+": its value is ") {
+				if code != wire.ExitUsage || !strings.Contains(stderr.String(), k.Name+": its value is ") {
 					t.Errorf("%s %s %q: status %d, %s", k.Name, how, value, code, &stderr)
 				}
 			}
@@ -309,7 +310,7 @@ func TestEmptyValues(t *testing.T) {
 			if k.Name == "check" {
 				env = env[:1]
 			}
-			if code := Command(nil, env, &bytes.Buffer{}, &stderr); code != exitUsage || !strings.Contains(stderr.String(), k.Name+": its value is ") {
+			if code := Command(nil, env, &bytes.Buffer{}, &stderr); code != wire.ExitUsage || !strings.Contains(stderr.String(), k.Name+": its value is ") {
 				t.Errorf("%s: status %d, %s", env[0], code, &stderr)
 			}
 		}
@@ -325,7 +326,7 @@ func TestEmptyTakesOff(t *testing.T) {
 	}
 	off := []string{"--supervisor=0", "--user=", "--group=", "--log_file=", "--pid_file=", "--control_socket=", "--conf_file=" + file}
 	var stderr bytes.Buffer
-	if code := Command(append(off, "--check", "--chroot="), nil, &bytes.Buffer{}, &stderr); code != exitUsage || strings.Count(stderr.String(), "\n") != 1 ||
+	if code := Command(append(off, "--check", "--chroot="), nil, &bytes.Buffer{}, &stderr); code != wire.ExitUsage || strings.Count(stderr.String(), "\n") != 1 ||
 		!strings.Contains(stderr.String(), "chroot: its value is empty") {
 		t.Errorf("status %d, %s", code, &stderr)
 	}
@@ -419,7 +420,7 @@ func TestTypeTwice(t *testing.T) {
 				continue
 			}
 			var stderr bytes.Buffer
-			if code := Command(args, nil, &bytes.Buffer{}, &stderr); code != exitUsage || !strings.Contains(stderr.String(), want) {
+			if code := Command(args, nil, &bytes.Buffer{}, &stderr); code != wire.ExitUsage || !strings.Contains(stderr.String(), want) {
 				t.Errorf("%q: status %d, %s", args, code, &stderr)
 			}
 		}

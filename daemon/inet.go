@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"netserver"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/port"
 	"netserver/sock"
@@ -95,7 +96,7 @@ func shorts(ps []port.Spec) string {
 // it has been served.
 func inetClient() (nc net.Conn, flush func(), err error) {
 	passed, err := proc.Activated(os.Environ())
-	defer closeFiles(passed)
+	defer wire.CloseFiles(passed)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/tlsparams"
 )
@@ -48,7 +49,7 @@ func (v *invocation) takePart() (err error) {
 	if v.part, err = proc.TakePart(); err != nil {
 		return err
 	}
-	if v.part == nil || v.role() == roleBackground {
+	if v.part == nil || v.role() == wire.RoleBackground {
 		return nil
 	}
 	return proc.KeepToItself()
@@ -84,7 +85,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 // them.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 	set, c := &conf.Set{Unknown: unknown, Strict: true}, new(Config)
-	if v.role() == roleCheck {
+	if v.role() == wire.RoleCheck {
 		set.Settle = settleTime
 	}
 	*c = v.base
@@ -159,7 +160,7 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 
 // start does what all processes but workers begin with: it reads the
 // configuration and makes the program that it describes.
-func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (*program, *plan, error) {
+func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (*program, *wire.Plan, error) {
 	res, err := v.load(set, c, args)
 	if err != nil {
 		return nil, nil, err
@@ -220,7 +221,7 @@ func (v *invocation) warn(p *program, warnings []error, idle []string) {
 		switch v.role() {
 		case "":
 			logging.PrintWarning(p.inetLog(v.stderr), w)
-		case roleCheck:
+		case wire.RoleCheck:
 			p.warnings = append(p.warnings, w.Error())
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
@@ -37,7 +38,7 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 
 // loadPair has the supervisor read a certificate and keep its key.
 func (w *worker) loadPair(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
-	m, err := w.ask(message{Op: opLoad, Path: f.Cert, Key: f.Key, Have: have[:], Fresh: w.started.Load()})
+	m, err := w.ask(wire.Message{Op: wire.OpLoad, Path: f.Cert, Key: f.Key, Have: have[:], Fresh: w.started.Load()})
 	a := m.Pair
 	switch {
 	case err != nil:

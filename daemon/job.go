@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -37,7 +38,7 @@ func (w *worker) runJob(ctx context.Context) int {
 	if err := w.doJob(ctx, c); err != nil {
 		return w.fail(err)
 	}
-	return exitDone
+	return wire.ExitDone
 }
 
 func (w *worker) doJob(ctx context.Context, c *Config) error {
@@ -66,12 +67,12 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 				stop()
 			}
 		case c := <-w.commands:
-			if c.Op == opStop {
+			if c.Op == wire.OpStop {
 				stop()
 			}
 		case <-ended:
 			ended = nil
-			time.AfterFunc(max(w.p.conf.graceTime(), leastTime), proc.KillOwnGroup)
+			time.AfterFunc(max(w.p.conf.graceTime(), wire.LeastTime), proc.KillOwnGroup)
 			stop()
 		case <-ctx.Done():
 			// Another word from the supervisor could only be KILL, but it may

@@ -13,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -93,7 +94,7 @@ func (s *supervisor) startJob(g *generation) error {
 	if err != nil {
 		return err
 	}
-	in := &initial{Plan: jobPlan(g.plan), Generation: g.id, Job: true}
+	in := &wire.Start{Plan: jobPlan(g.plan), Generation: g.id, Job: true}
 	c, err := s.startProcess(g, in, proc.Start{Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
@@ -116,8 +117,8 @@ func (s *supervisor) startJob(g *generation) error {
 
 // jobPlan is a plan without what a job has no use for: ports and what their
 // TLS is made from.
-func jobPlan(pl *plan) *plan {
-	p := &plan{Values: maps.Clone(pl.Values), Program: pl.Program}
+func jobPlan(pl *wire.Plan) *wire.Plan {
+	p := &wire.Plan{Values: maps.Clone(pl.Values), Program: pl.Program}
 	maps.DeleteFunc(p.Values, func(key string, _ []conf.Value) bool { return strings.HasPrefix(key, "SSL_") })
 	return p
 }
@@ -165,7 +166,7 @@ func (s *supervisor) attendJob(j *job) {
 
 // hearJob takes a job's messages: why it failed, in its own words.
 func (s *supervisor) hearJob(j *job) {
-	err := s.listenTo(j.child, source{sender: fromJob}, 100, func(m message) error {
+	err := s.listenTo(j.child, wire.Peer{Sender: wire.FromJob}, 100, func(m wire.Message) error {
 		s.post(func() { j.reason = m.Lines })
 		return nil
 	})
@@ -208,8 +209,8 @@ func (s *supervisor) endJobs(cut bool) {
 		if cut {
 			d = min(d, stopTime)
 		}
-		d = max(d, leastTime)
-		j.tell(message{Op: opStop})
+		d = max(d, wire.LeastTime)
+		j.tell(wire.Message{Op: wire.OpStop})
 		if j.kill != nil {
 			j.kill.Stop()
 		}

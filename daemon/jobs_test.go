@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 )
 
 // A fakeJobs is a supervisor whose jobs are only counted.
@@ -136,7 +137,7 @@ func TestJobPlanHasNoSecrets(t *testing.T) {
 	v := make(map[string][]string)
 	v["SSL_key_password"] = []string{"secret"}
 	v["max_dequeue"] = []string{"1"}
-	pl := &plan{Values: make(map[string][]conf.Value)}
+	pl := &wire.Plan{Values: make(map[string][]conf.Value)}
 	for k, texts := range v {
 		pl.Values[k] = []conf.Value{{Text: texts[0]}}
 	}

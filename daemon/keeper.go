@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/internal/signer"
 	"netserver/port"
@@ -78,7 +79,7 @@ const maxThreads = 16
 
 // newKeeper returns the keeper of what is to be a generation, or nil if its
 // workers read keys themselves.
-func (s *supervisor) newKeeper(c *Config, pl *plan, may *allowed) (*keeper, error) {
+func (s *supervisor) newKeeper(c *Config, pl *wire.Plan, may *allowed) (*keeper, error) {
 	if !pl.Isolate {
 		return nil, nil
 	}
@@ -151,14 +152,14 @@ func (k *keeper) addSelf(text []byte) error {
 const failPause = 20 * time.Millisecond
 
 // load reads a pair for a worker that has the contents of digest have.
-func (k *keeper) load(f certfile.Files, have [32]byte, fresh bool) *pairAnswer {
+func (k *keeper) load(f certfile.Files, have [32]byte, fresh bool) *wire.PairAnswer {
 	if k == nil {
-		return &pairAnswer{File: f.Cert, Reason: "cannot be had: key_isolation is off"}
+		return &wire.PairAnswer{File: f.Cert, Reason: "cannot be had: key_isolation is off"}
 	}
 	c, err := k.read(f, fresh)
 	if err != nil {
 		time.Sleep(failPause)
-		a := &pairAnswer{File: f.Cert, Reason: "cannot be used: " + err.Error()}
+		a := &wire.PairAnswer{File: f.Cert, Reason: "cannot be used: " + err.Error()}
 		var fe *certfile.Error
 		if errors.As(err, &fe) {
 			a.Role, a.File, a.Reason = fe.Role, fe.File, fe.Reason
@@ -166,9 +167,9 @@ func (k *keeper) load(f certfile.Files, have [32]byte, fresh bool) *pairAnswer {
 		return a
 	}
 	if c.digest == have {
-		return &pairAnswer{Same: true, Digest: have}
+		return &wire.PairAnswer{Same: true, Digest: have}
 	}
-	return &pairAnswer{Chain: c.chain, Key: c.ids[len(c.ids)-1], Digest: c.digest}
+	return &wire.PairAnswer{Chain: c.chain, Key: c.ids[len(c.ids)-1], Digest: c.digest}
 }
 
 // read reads a pair as the first of the ports does that names it, and can.

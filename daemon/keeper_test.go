@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/netservertest"
 	"netserver/port"
@@ -22,7 +23,7 @@ func testKeeper(t *testing.T, params tlsparams.Params) *keeper {
 	t.Helper()
 	c := &Config{}
 	c.Server.TLS = params
-	pl := &plan{Isolate: true, Ports: []sock.Request{{Network: "tcp", Spec: port.Spec{Host: "127.0.0.1", Port: "1", Proto: port.SSL, IPv: "4", Params: conf.Values{}}}}}
+	pl := &wire.Plan{Isolate: true, Ports: []sock.Request{{Network: "tcp", Spec: port.Spec{Host: "127.0.0.1", Port: "1", Proto: port.SSL, IPv: "4", Params: conf.Values{}}}}}
 	may, err := newAllowed(c, pl, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 
+	"netserver/daemon/internal/wire"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -23,7 +24,7 @@ func (so *socket) unlinked() bool {
 
 // ownConflicts finds the ports of a new plan that cannot be opened beside one
 // that this server has open, though no other program is in the way.
-func (s *supervisor) ownConflicts(pl *plan, keys []string) error {
+func (s *supervisor) ownConflicts(pl *wire.Plan, keys []string) error {
 	var errs []error
 	for i, r := range pl.Ports {
 		if s.socks[keys[i]] != nil {
@@ -57,7 +58,7 @@ func anyHost(p port.Spec) bool {
 
 // socketStays names what a plan asks of sockets that are kept, and that stays
 // as it was when they were opened.
-func socketStays(g *generation, pl *plan, keys []string) (stays []string) {
+func socketStays(g *generation, pl *wire.Plan, keys []string) (stays []string) {
 	at := make(map[string]int)
 	for i, k := range g.keys {
 		at[k] = i

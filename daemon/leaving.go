@@ -3,13 +3,15 @@ package daemon
 import (
 	"fmt"
 	"time"
+
+	"netserver/daemon/internal/wire"
 )
 
 // leavingPage is how many clients are asked for at once.
 const leavingPage = 1000
 
 // leave closes the ports and lets clients finish, but for those that l names.
-func (w *worker) leave(l leave) {
+func (w *worker) leave(l wire.Leave) {
 	w.setLeaving()
 	for _, ln := range w.ls {
 		ln.Close()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
@@ -23,7 +24,7 @@ type loan struct {
 
 // lend prepares a worker's way to the keys and notes it in what the worker
 // starts from. A nil keeper lends nothing.
-func (k *keeper) lend(in *initial) (*loan, error) {
+func (k *keeper) lend(in *wire.Start) (*loan, error) {
 	if k == nil {
 		return nil, nil
 	}

@@ -11,6 +11,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/port"
 )
 
@@ -96,8 +97,8 @@ func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...
 	}
 	v.signals = takeSignals(v.role())
 	defer v.signals.end()
-	if r := v.role(); r == roleWorker || r == roleBecome {
-		if code := v.work(ctx); code != exitDone {
+	if r := v.role(); r == wire.RoleWorker || r == wire.RoleBecome {
+		if code := v.work(ctx); code != wire.ExitDone {
 			return errWorker
 		}
 		return nil
@@ -109,7 +110,7 @@ func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...
 	}
 	code, err := v.begin(ctx, set, conf, nil)
 	switch {
-	case err != nil || code == exitDone:
+	case err != nil || code == wire.ExitDone:
 		return err
 	case conf.check.on:
 		return errDenied

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/logs"
 )
@@ -90,7 +91,7 @@ func (s *supervisor) newOutput(g *generation, how *proc.Start) (*output, error) 
 
 // close gives the pipes of a process up that was not started.
 func (o *output) close() {
-	closeFiles(o.theirs)
+	wire.CloseFiles(o.theirs)
 	for _, f := range []*os.File{o.log, o.out, o.err} {
 		f.Close()
 	}
@@ -98,7 +99,7 @@ func (o *output) close() {
 
 // begin takes what c, which has been started, writes.
 func (o *output) begin(s *supervisor, c *child) {
-	closeFiles(o.theirs)
+	wire.CloseFiles(o.theirs)
 	o.theirs = nil
 	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.conf.logging().RecordCheck(s.logForm, c.proc.Pid())}
 	l.other = slog.New(s.conf.logging().Format(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
@@ -185,7 +186,7 @@ func (l *logRelay) run() {
 	logging.EachLine(&paced{r: l.log}, maxRecordLine, func(line []byte, cut bool) {
 		limit.waitFor(len(line) + recordCost)
 		if cut || !l.isRecord(line) {
-			l.other.Warn("a process wrote what is no record to the log", "from", l.c.proc.Pid(), "text", clean(string(line), maxSaid))
+			l.other.Warn("a process wrote what is no record to the log", "from", l.c.proc.Pid(), "text", wire.Clean(string(line), wire.MaxLineBytes))
 			return
 		}
 		l.to.WriteShared(append(line, '\n'), l.stop)

@@ -12,6 +12,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/proto"
@@ -19,8 +20,8 @@ import (
 )
 
 // newPlan makes the plan of a program that has been prepared.
-func newPlan(p *program, files *fileList) (*plan, error) {
-	pl := &plan{
+func newPlan(p *program, files *fileList) (*wire.Plan, error) {
+	pl := &wire.Plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
 		Warn: p.warnings,
@@ -87,7 +88,7 @@ func (f *fileList) names() []string {
 
 // tlsDirs returns the directories that TLS parameters name: files may appear
 // there later.
-func tlsDirs(p *plan) []string {
+func tlsDirs(p *wire.Plan) []string {
 	var dirs []string
 	add := func(v conf.Values) {
 		for _, key := range []string{"SSL_cert_dir", "SSL_ca_path", "SSL_crl_path"} {
@@ -108,10 +109,10 @@ func tlsDirs(p *plan) []string {
 
 // resolve makes the configuration that a plan holds. Keys that this version
 // does not know are skipped: they are for the version that made the plan.
-func (v *invocation) fromPlan(pl *plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
+func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
 	set, c := v.newSetFor(unknown)
 	set.Strict = false // the sources were looked at before the plan was made
-	res, err := set.Resolve(pl.layers()...)
+	res, err := set.Resolve(pl.Layers()...)
 	if err != nil {
 		return nil, nil, err
 	}

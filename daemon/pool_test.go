@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 )
 
 // A fakePool is a supervisor with one PreFork generation whose workers are no
@@ -28,7 +29,7 @@ func newFakePool(c *Config) *fakePool {
 	}}
 	sc, _ := c.scale()
 	f.g = &generation{
-		id: 1, conf: c, plan: new(plan), scale: sc, workers: make(map[*child]struct{}),
+		id: 1, conf: c, plan: new(wire.Plan), scale: sc, workers: make(map[*child]struct{}),
 		looked: time.Now(), client: time.Now(), ready: true,
 	}
 	f.gens = []*generation{f.g}
@@ -39,7 +40,7 @@ func newFakePool(c *Config) *fakePool {
 
 func (f *fakePool) startFake(g *generation) error {
 	f.spawned++
-	w := &child{id: f.spawned, gen: g, began: time.Now(), outbox: make(chan message, outboxSize), ready: true}
+	w := &child{id: f.spawned, gen: g, began: time.Now(), outbox: make(chan wire.Message, outboxSize), ready: true}
 	g.workers[w] = struct{}{}
 	g.started = w.began
 	return nil
@@ -77,12 +78,12 @@ func (f *fakePool) busy(n int) {
 			n--
 			serving = 1
 		}
-		st := status{Serving: serving, Clients: serving, Total: w.status.Total}
+		st := wire.Status{Serving: serving, Clients: serving, Total: w.status.Total}
 		if serving > w.status.Serving {
 			st.Total++
 		}
 		f.clients[w] = serving
-		f.hear(w, message{Op: opStatus, Status: &st})
+		f.hear(w, wire.Message{Op: wire.OpStatus, Status: &st})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -21,23 +22,23 @@ const checkTime = 30 * time.Second
 
 // answerCheck is what a process does that checks the configuration for a
 // running supervisor.
-func (v *invocation) answerCheck(p *program, pl *plan, err error) int {
+func (v *invocation) answerCheck(p *program, pl *wire.Plan, err error) int {
 	defer v.part.Link.Close()
 	if err == nil && pl == nil {
 		err = errors.New("the type was changed to one without a supervisor; stop the server and start it again")
 	}
 	if err != nil {
-		m := message{Op: opFailed}
+		m := wire.Message{Op: wire.OpFailed}
 		for _, e := range logging.Split(err) {
 			m.Lines = append(m.Lines, e.Error())
 		}
-		send(v.part.Link, m)
-		return exitUsage
+		wire.Send(v.part.Link, m)
+		return wire.ExitUsage
 	}
-	if err := send(v.part.Link, message{Op: opPlan, Plan: pl, Contents: p.files.contents}); err != nil {
-		return exitFailed
+	if err := wire.Send(v.part.Link, wire.Message{Op: wire.OpPlan, Plan: pl, Contents: p.files.contents}); err != nil {
+		return wire.ExitFailed
 	}
-	return exitDone
+	return wire.ExitDone
 }
 
 // reload has the configuration and the program's file checked, and goes over
@@ -141,7 +142,7 @@ func (c *checkers) end() {
 
 // askCheck has the configuration checked. A checking process that was ended by
 // a signal for the supervisor, before it could ignore it, is started again.
-func (s *supervisor) askCheck(binary *proc.Binary) (pl *plan, contents map[string][]byte, err error) {
+func (s *supervisor) askCheck(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, err error) {
 	for range maxEarlyEnds {
 		var how string
 		if pl, contents, how, err = s.askCheckOnce(binary); err == nil || !isSupervisors(how) {
@@ -152,9 +153,9 @@ func (s *supervisor) askCheck(binary *proc.Binary) (pl *plan, contents map[strin
 }
 
 // askCheckOnce also returns how the process ended.
-func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *plan, contents map[string][]byte, how string, err error) {
+func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, how string, err error) {
 	c, err := proc.Start{
-		Binary: binary, Role: roleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
+		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
 		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
 	}.Start()
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *plan, contents map[s
 	s.checkers.add(c)
 	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
-	m, err := receiveFrom(c.Link, maxPlan, source{sender: fromCheck})
+	m, err := wire.ReceiveFrom(c.Link, wire.MaxPlan, wire.Peer{Sender: wire.FromCheck})
 	c.Link.Close()
 	how = c.Wait()
 	s.checkers.remove(c)
@@ -173,7 +174,7 @@ func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *plan, contents map[s
 		return nil, nil, how, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
 	case err != nil:
 		return nil, nil, how, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
-	case m.Op == opFailed:
+	case m.Op == wire.OpFailed:
 		var errs []error
 		for _, l := range m.Lines {
 			errs = append(errs, errors.New(l))
@@ -184,7 +185,7 @@ func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *plan, contents map[s
 }
 
 // checked goes on with what the check found.
-func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string][]byte, err error) {
+func (s *supervisor) checked(binary *proc.Binary, pl *wire.Plan, contents map[string][]byte, err error) {
 	s.checking = false
 	refuse := func(err error) {
 		if binary != nil {
@@ -233,7 +234,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *plan, contents map[string]
 }
 
 // describe logs what a restart is going to do, and what it cannot do.
-func (s *supervisor) describe(pl *plan, c *Config, binary *proc.Binary) {
+func (s *supervisor) describe(pl *wire.Plan, c *Config, binary *proc.Binary) {
 	s.reloads.plan = planFor(s.newest(), pl, s.conf, c, binary)
 	for _, key := range s.reloads.plan.Stays {
 		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
@@ -277,7 +278,7 @@ type difference struct {
 
 // compare compares g with a plan whose sockets have keys, as keysOf returned
 // them before the ports' real numbers were known.
-func compare(g *generation, pl *plan, keys []string) difference {
+func compare(g *generation, pl *wire.Plan, keys []string) difference {
 	d := difference{handler: !slices.Equal(g.plan.Program, pl.Program) || !sameHandler(g.plan.Values, pl.Values)}
 	at := make(map[string]int)
 	for i, k := range keys {
@@ -341,7 +342,7 @@ func textsOf(vals []conf.Value) []string {
 func (s *supervisor) retire(old, next *generation) {
 	d := compare(old, next.plan, next.keys)
 	all := d.handler || next.conf.Process.CutOnHUP
-	l := &leave{Changed: d.gone, Grace: next.conf.graceTime(), Spread: next.conf.graceSpread(), Limit: next.conf.Process.HUPGrace}
+	l := &wire.Leave{Changed: d.gone, Grace: next.conf.graceTime(), Spread: next.conf.graceSpread(), Limit: next.conf.Process.HUPGrace}
 	old.leaving = true
 	old.stopTimers()
 	for w := range old.workers {
@@ -349,9 +350,9 @@ func (s *supervisor) retire(old, next *generation) {
 		case all:
 			s.finish(w, false)
 		default:
-			w.tell(message{Op: opLeave, Leave: l})
+			w.tell(wire.Message{Op: wire.OpLeave, Leave: l})
 			if l.Limit > 0 {
-				s.killLater(w, l.Limit+l.Spread+endTime)
+				s.killLater(w, l.Limit+l.Spread+wire.EndTime)
 			}
 		}
 	}

@@ -8,13 +8,14 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
 
 // planFor says what going over from a generation to a plan does, and why.
 // Values are not shown: some are secret.
-func planFor(g *generation, pl *plan, old, now *Config, binary *proc.Binary) control.Plan {
+func planFor(g *generation, pl *wire.Plan, old, now *Config, binary *proc.Binary) control.Plan {
 	keys := keysOf(pl.Ports)
 	d := compare(g, pl, keys)
 	p := control.Plan{
@@ -70,7 +71,7 @@ func differences(a, b conf.Values) []string {
 }
 
 // handlerChanges returns why another handler serves.
-func handlerChanges(a, b *plan) []string {
+func handlerChanges(a, b *wire.Plan) []string {
 	why := []string{}
 	if !slices.Equal(a.Program, b.Program) {
 		why = append(why, "the program behind --")
@@ -86,7 +87,7 @@ func handlerChanges(a, b *plan) []string {
 
 // settingChanges returns the other keys that differ. Those that make ports are
 // seen in the ports.
-func settingChanges(a, b *plan) []string {
+func settingChanges(a, b *wire.Plan) []string {
 	changed := []string{}
 	groups := keyGroups()
 	for _, k := range differences(a.Values, b.Values) {
@@ -139,7 +140,7 @@ func needsStart(old, now *Config) (keys []string) {
 }
 
 // planned makes the configuration of a plan that was found good.
-func (s *supervisor) planned(pl *plan) (*Config, error) {
+func (s *supervisor) planned(pl *wire.Plan) (*Config, error) {
 	c, _, err := s.v.fromPlan(pl, conf.KeepUnknown)
 	if err == nil {
 		c.identity, err = c.Process.identify()

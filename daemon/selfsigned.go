@@ -6,12 +6,13 @@ import (
 	"encoding/pem"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/tlsparams"
 )
 
 // needsSelfSigned reports whether a port of the plan may show a certificate
 // that is made in memory. All workers must show the same.
-func needsSelfSigned(p *plan) bool {
+func needsSelfSigned(p *wire.Plan) bool {
 	for _, r := range p.Ports {
 		if r.Spec.Kind() != "ssl" {
 			continue

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -40,7 +41,7 @@ func keysOf(ports []sock.Request) []string {
 
 // open opens the sockets that pl needs and s has not: all or none. It fills
 // the real numbers into pl.
-func (s *supervisor) open(ctx context.Context, pl *plan) (opened []*socket, err error) {
+func (s *supervisor) open(ctx context.Context, pl *wire.Plan) (opened []*socket, err error) {
 	keys := keysOf(pl.Ports)
 	if err := s.ownConflicts(pl, keys); err != nil {
 		return nil, err
@@ -131,7 +132,7 @@ func (s *supervisor) closeSockets(keep map[string]bool) {
 }
 
 // filesFor returns the descriptors of a plan's ports.
-func (s *supervisor) filesFor(pl *plan, keys []string) ([]*os.File, error) {
+func (s *supervisor) filesFor(pl *wire.Plan, keys []string) ([]*os.File, error) {
 	files := make([]*os.File, len(keys))
 	for i, k := range keys {
 		so := s.socks[k]

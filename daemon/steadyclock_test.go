@@ -16,7 +16,7 @@ import (
 // does no harm.
 func TestTimesKeepTheSteadyClock(t *testing.T) {
 	harmless := map[string]string{
-		"controlwire.go Round":              "shown to people only",
+		"internal/wire/answering.go Round":  "shown to people only",
 		"sockets.go ModTime":                "compared for equality with another of the same file",
 		"internal/proc/spawn.go ModTime":    "the same",
 		"internal/proc/pidfile.go Truncate": "of the file",

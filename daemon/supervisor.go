@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/logs"
 )
@@ -48,30 +49,30 @@ type supervisor struct {
 	checkers        checkers
 	checking, again bool // a new configuration is being checked; and is to be once more
 	reloads         reloads
-	past            tallies // what workers that have ended had counted
+	past            wire.Tallies // what workers that have ended had counted
 	ending, cutting bool
 	err             error // why it ends
 	serving         bool  // a generation has become ready
 }
 
 // supervise runs the program with a supervisor until its end.
-func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, error) {
+func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (int, error) {
 	s := &supervisor{
 		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
 		manager: proc.ManagerOf(v.environ),
-		socks:   make(map[string]*socket), began: time.Now(), past: make(tallies),
+		socks:   make(map[string]*socket), began: time.Now(), past: make(wire.Tallies),
 	}
 	s.start = s.spawn
 	signals := v.signals.take()
 	defer proc.SurviveBrokenPipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {
-		return exitUsage, v.tellFront(err)
+		return wire.ExitUsage, v.tellFront(err)
 	}
 	defer endLog()
 	pid, err := p.pidFile(s.log)
 	if err != nil {
-		return exitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, v.tellFront(logged(s.log, err))
 	}
 	defer func() { removePID(s.log, pid) }()
 	s.left.adopted = adopt(s.quit) == nil
@@ -81,7 +82,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	}
 	ctl, err := s.openControl(ctx)
 	if err != nil {
-		return exitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, v.tellFront(logged(s.log, err))
 	}
 	defer ctl.close()
 	passed, _ := p.conf.Process.passed()
@@ -104,7 +105,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *plan) (int, 
 	}
 	if err != nil {
 		s.closeSockets(nil)
-		return exitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, v.tellFront(logged(s.log, err))
 	}
 	// What reading the configuration took is not needed again, and what comes
 	// is little: memory matters more than the CPU that saving it takes.
@@ -177,11 +178,11 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 func (s *supervisor) result() (int, error) {
 	switch {
 	case s.err == nil:
-		return exitDone, nil
+		return wire.ExitDone, nil
 	case !s.serving:
-		return exitFailed, s.v.tellFront(logging.AsLogged(s.err))
+		return wire.ExitFailed, s.v.tellFront(logging.AsLogged(s.err))
 	}
-	return exitFailed, logging.AsLogged(s.err)
+	return wire.ExitFailed, logging.AsLogged(s.err)
 }
 
 // count is how many workers there are.
@@ -228,17 +229,17 @@ const (
 
 // finish has one worker drain, or stop.
 func (s *supervisor) finish(w *child, cut bool) {
-	limit := endTime
-	op := opStop
+	limit := wire.EndTime
+	op := wire.OpStop
 	if !cut {
-		op, limit = opDrain, endTime+w.gen.conf.graceTime()+w.gen.conf.graceSpread()
+		op, limit = wire.OpDrain, wire.EndTime+w.gen.conf.graceTime()+w.gen.conf.graceSpread()
 	}
 	if !w.ready && cut {
 		limit = startEndTime
 	}
 	// One that is starting drains when it has started: it may have a client
 	// before it can say that it serves.
-	w.tell(message{Op: op})
+	w.tell(wire.Message{Op: op})
 	s.killLater(w, limit)
 }
 

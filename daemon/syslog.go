@@ -3,6 +3,7 @@ package daemon
 import (
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/logs"
 )
 
@@ -60,7 +61,7 @@ var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_faci
 
 // keepLog gives a new configuration the log of the one in force, which stays
 // until the server is started again.
-func (s *supervisor) keepLog(c *Config, pl *plan) {
+func (s *supervisor) keepLog(c *Config, pl *wire.Plan) {
 	old := s.newest().plan.Values
 	if pl.Values == nil {
 		pl.Values = make(conf.Values)
@@ -76,7 +77,7 @@ func (s *supervisor) keepLog(c *Config, pl *plan) {
 }
 
 // expect makes room for an answer of the supervisor's.
-func (w *worker) expect(answer chan message) (id uint64, ok bool) {
+func (w *worker) expect(answer chan wire.Message) (id uint64, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.gone {

@@ -8,11 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/port"
 	"netserver/sock"
@@ -23,17 +23,17 @@ import (
 type wireState struct {
 	*supervisor
 	w, other *child
-	answers  map[uint64]chan answer
-	asked    map[uint64]ask
+	answers  map[uint64]chan wire.Answer
+	asked    map[uint64]wire.Ask
 }
 
 func newWireState() *wireState {
 	c := &Config{Type: typePreFork}
-	s := &wireState{answers: make(map[uint64]chan answer), asked: make(map[uint64]ask), supervisor: &supervisor{
+	s := &wireState{answers: make(map[uint64]chan wire.Answer), asked: make(map[uint64]wire.Ask), supervisor: &supervisor{
 		v: new(invocation), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func(), 1000), quit: make(chan struct{}),
-		past: make(tallies), serving: true,
+		past: make(wire.Tallies), serving: true,
 	}}
-	g := &generation{id: 1, conf: c, plan: &plan{Ports: make([]sock.Request, 2)}, workers: make(map[*child]struct{}), ready: true, client: time.Now()}
+	g := &generation{id: 1, conf: c, plan: &wire.Plan{Ports: make([]sock.Request, 2)}, workers: make(map[*child]struct{}), ready: true, client: time.Now()}
 	for i := range g.plan.Ports {
 		g.plan.Ports[i].Spec = port.Spec{Host: "127.0.0.1", Port: fmt.Sprint(i + 1), Proto: "tcp", IPv: "4"}
 	}
@@ -41,13 +41,13 @@ func newWireState() *wireState {
 	s.gens = []*generation{g}
 	s.supervisor.start = func(*generation) error { return nil }
 	add := func(id int) *child {
-		w := &child{kind: "worker", id: id, gen: g, began: time.Now(), outbox: make(chan message, 1000), ready: true}
+		w := &child{kind: "worker", id: id, gen: g, began: time.Now(), outbox: make(chan wire.Message, 1000), ready: true}
 		g.workers[w] = struct{}{}
 		return w
 	}
 	s.w, s.other = add(1), add(2)
-	for _, what := range []string{askStats, askClients, askKill, askLimits, askBoxed, askLift} {
-		q, got := ask{What: what, N: 10}, make(chan answer, 1)
+	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift} {
+		q, got := wire.Ask{What: what, N: 10}, make(chan wire.Answer, 1)
 		id := s.w.asks.add(time.Now(), q, got)
 		s.answers[id], s.asked[id] = got, q
 	}
@@ -55,13 +55,13 @@ func newWireState() *wireState {
 }
 
 // members, overview, ask and so on make it what a controller controls.
-func (s *wireState) members() []member {
-	return []member{{id: 1, pid: 1, ready: true}}
+func (s *wireState) Members() []wire.Member {
+	return []wire.Member{{ID: 1, PID: 1, Ready: true}}
 }
-func (s *wireState) overview() *control.Status {
-	return &control.Status{Listeners: s.tally().listeners(s.gens[0].plan.portNames())}
+func (s *wireState) Overview() *control.Status {
+	return &control.Status{Listeners: s.tally().Listeners(s.gens[0].plan.PortNames())}
 }
-func (s *wireState) ask(_ context.Context, _ member, q ask) (answer, error) {
+func (s *wireState) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
 	for id, have := range s.asked {
 		if have.What == q.What {
 			select {
@@ -71,46 +71,46 @@ func (s *wireState) ask(_ context.Context, _ member, q ask) (answer, error) {
 			}
 		}
 	}
-	return answer{}, errGone
+	return wire.Answer{}, wire.ErrGone
 }
-func (s *wireState) reload(context.Context, bool) (*control.Reload, error) { return nil, errEnding }
-func (s *wireState) end(bool)                                              {}
-func (s *wireState) grace() time.Duration                                  { return 0 }
-func (s *wireState) ended() <-chan struct{}                                { return s.quit }
+func (s *wireState) Reload(context.Context, bool) (*control.Reload, error) { return nil, errEnding }
+func (s *wireState) End(bool)                                              {}
+func (s *wireState) Grace() time.Duration                                  { return 0 }
+func (s *wireState) Ended() <-chan struct{}                                { return s.quit }
 
 // FuzzWorkerMessages: whatever a process says, line by line, the supervisor
 // neither panics nor believes what cannot be, and what it shows of it to people
 // is text.
 func FuzzWorkerMessages(f *testing.F) {
-	for _, m := range []message{
-		{Op: opReady, Fence: "x", Lines: []string{"a", "b"}},
-		{Op: opFailed, Lines: []string{"no"}},
-		{Op: opRead, ID: 1, Path: "/etc/passwd", Dir: true},
-		{Op: opLoad, ID: 1, Path: "/a", Key: "/b", Have: make([]byte, 32)},
-		{Op: opExit},
-		{Op: opStatus, Status: &status{Clients: 1, Serving: 1, Total: 3, Leaving: true}},
-		{Op: opCounts, Counts: &counts{First: 1, Ports: []portCount{{Outcomes: map[string]uint64{"served": 2}}}}},
-		{Op: opAnswer, ID: 1, Answer: &answer{Count: 1, Handshakes: control.Handshakes{Shed: 1}}},
-		{Op: opAnswer, ID: 2, Answer: &answer{Count: 1, More: true, Clients: []control.Client{{ID: "1", Peer: "\x1b[2J", Since: time.Now()}, {ID: "2"}}}},
-		{Op: opAnswer, ID: 4, Answer: &answer{Limits: []control.Limit{{Key: "max_clients"}}, Sources: []control.Source{{Network: "127.0.0.1", Clients: 3}}}},
-		{Op: opAnswer, ID: 5, Answer: &answer{Boxed: []control.Boxed{{Network: "::1", Left: 2, Offences: 1}}}},
-		{Op: opPlan, Plan: &plan{}},
+	for _, m := range []wire.Message{
+		{Op: wire.OpReady, Sandbox: "x", Lines: []string{"a", "b"}},
+		{Op: wire.OpFailed, Lines: []string{"no"}},
+		{Op: wire.OpRead, ID: 1, Path: "/etc/passwd", Dir: true},
+		{Op: wire.OpLoad, ID: 1, Path: "/a", Key: "/b", Have: make([]byte, 32)},
+		{Op: wire.OpExit},
+		{Op: wire.OpStatus, Status: &wire.Status{Clients: 1, Serving: 1, Total: 3, Leaving: true}},
+		{Op: wire.OpCounts, Counts: &wire.Counts{First: 1, Ports: []wire.PortCount{{Outcomes: map[string]uint64{"served": 2}}}}},
+		{Op: wire.OpAnswer, ID: 1, Answer: &wire.Answer{Count: 1, Handshakes: control.Handshakes{Shed: 1}}},
+		{Op: wire.OpAnswer, ID: 2, Answer: &wire.Answer{Count: 1, More: true, Clients: []control.Client{{ID: "1", Peer: "\x1b[2J", Since: time.Now()}, {ID: "2"}}}},
+		{Op: wire.OpAnswer, ID: 4, Answer: &wire.Answer{Limits: []control.Limit{{Key: "max_clients"}}, Sources: []control.Source{{Network: "127.0.0.1", Clients: 3}}}},
+		{Op: wire.OpAnswer, ID: 5, Answer: &wire.Answer{Boxed: []control.Boxed{{Network: "::1", Left: 2, Offences: 1}}}},
+		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 	} {
 		b, _ := json.Marshal(m)
-		f.Add(b, byte(fromWorker))
-		f.Add(append(append(b, '\n'), b...), byte(fromWorker))
-		f.Add(b, byte(fromJob))
-		f.Add(b, byte(fromCheck))
+		f.Add(b, byte(wire.FromWorker))
+		f.Add(append(append(b, '\n'), b...), byte(wire.FromWorker))
+		f.Add(b, byte(wire.FromJob))
+		f.Add(b, byte(wire.FromCheck))
 	}
-	f.Add([]byte(`{"Op":"counts","Counts":{"First":9223372036854775807,"Ports":[{},{}]}}`), byte(fromWorker))
-	f.Add([]byte(`{"Op":"status","op":"exit","Status":{"Total":18446744073709551615}}`), byte(fromWorker))
+	f.Add([]byte(`{"Op":"counts","Counts":{"First":9223372036854775807,"Ports":[{},{}]}}`), byte(wire.FromWorker))
+	f.Add([]byte(`{"Op":"status","op":"exit","Status":{"Total":18446744073709551615}}`), byte(wire.FromWorker))
 	f.Fuzz(func(t *testing.T, said []byte, from byte) {
 		s := newWireState()
 		defer s.gens[0].stopTimers()
-		src := source{sender: sender(from % 3), ports: 2, exit: true}
+		src := wire.Peer{Sender: wire.Sender(from % 3), Ports: 2, Exit: true}
 		for _, b := range bytes.Split(said, []byte("\n")) {
-			m, err := src.read(b)
-			if err == errSkip {
+			m, err := src.Read(b)
+			if err == wire.ErrSkip {
 				continue
 			}
 			if err != nil {
@@ -118,10 +118,10 @@ func FuzzWorkerMessages(f *testing.F) {
 				break // it is killed
 			}
 			checkMessage(t, src, m)
-			if src.sender != fromWorker {
+			if src.Sender != wire.FromWorker {
 				continue
 			}
-			if m.Op == opRead || m.Op == opLoad {
+			if m.Op == wire.OpRead || m.Op == wire.OpLoad {
 				continue // the files have tests of their own
 			}
 			if s.hear(s.w, m) != nil {
@@ -136,15 +136,15 @@ func FuzzWorkerMessages(f *testing.F) {
 }
 
 // checkMessage looks at a message that was found good.
-func checkMessage(t *testing.T, src source, m message) {
+func checkMessage(t *testing.T, src wire.Peer, m wire.Message) {
 	t.Helper()
-	if !slices.Contains(rules[m.Op].from, src.sender) {
+	if !src.May(m.Op) {
 		t.Errorf("%q from a %s", m.Op, src)
 	}
-	if src.sender != fromCheck && (m.Plan != nil || m.Contents != nil) || m.Init != nil || m.Identity != nil || m.Leave != nil || m.Ask != nil || m.Pair != nil || m.Paths != nil {
+	if src.Sender != wire.FromCheck && (m.Plan != nil || m.Contents != nil) || m.Init != nil || m.Identity != nil || m.Leave != nil || m.Ask != nil || m.Pair != nil || m.Paths != nil {
 		t.Errorf("%q has what only a supervisor says", m.Op)
 	}
-	for _, l := range append(m.Lines, m.Fence) {
+	for _, l := range append(m.Lines, m.Sandbox) {
 		checkText(t, m.Op, l)
 	}
 }
@@ -152,7 +152,7 @@ func checkMessage(t *testing.T, src source, m message) {
 // checkText fails for what would do something to a terminal or a log.
 func checkText(t *testing.T, what, s string) {
 	t.Helper()
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e }); i >= 0 || len(s) > maxSaid+1000 {
+	if i := strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x202e }); i >= 0 || len(s) > wire.MaxLineBytes+1000 {
 		t.Errorf("%s shows %q", what, s[:min(len(s), 200)])
 	}
 }
@@ -174,25 +174,25 @@ func (s *wireState) checkShown(t *testing.T) {
 	if len(s.answers[1]) > 0 { // it looks at /proc too
 		show("status", k.status(ctx))
 	}
-	show("overview", s.overview())
+	show("overview", s.Overview())
 	show("limits", k.limits(ctx, 10))
 	show("penalties", k.penalties(ctx))
-	a, err := s.ask(ctx, member{}, ask{What: askClients})
+	a, err := s.Ask(ctx, wire.Member{}, wire.Ask{What: wire.AskClients})
 	if err == nil {
 		show("conns", a)
 	}
 	var sum uint64
 	for _, c := range s.tally() {
 		for _, n := range c.Outcomes {
-			if sum += n; n > 4*maxTally {
+			if sum += n; n > 4*wire.MaxTally {
 				t.Errorf("a counter of %d", n)
 			}
 		}
-		if len(c.Outcomes) > maxCounted+100 {
+		if len(c.Outcomes) > wire.MaxCounted+100 {
 			t.Errorf("%d counters", len(c.Outcomes))
 		}
 	}
-	if s.w.status.Clients < 0 || s.w.status.Serving < 0 || s.total > 4*maxTally {
+	if s.w.status.Clients < 0 || s.w.status.Serving < 0 || s.total > 4*wire.MaxTally {
 		t.Errorf("%+v, total %d", s.w.status, s.total)
 	}
 }
@@ -222,22 +222,8 @@ func TestPanicEndsOneWorker(t *testing.T) {
 	s.w.broke = true // it is not killed twice
 	s.obeyed(s.w, func() error { panic("index out of range") })
 	s.w.broke = false
-	if err := s.listenTo(s.w, source{}, 1, nil); err == nil || !strings.Contains(err.Error(), "panic in the supervisor, which goes on") {
+	if err := s.listenTo(s.w, wire.Peer{}, 1, nil); err == nil || !strings.Contains(err.Error(), "panic in the supervisor, which goes on") {
 		t.Error(err)
-	}
-}
-
-func TestClean(t *testing.T) {
-	for _, tc := range [][2]string{
-		{"plain", "plain"}, {"", ""}, {"Zürich", "Zürich"},
-		{"a\nb\x1b[2J\x7f", "a%0Ab%1B[2J%7F"}, {"\xff\u202e\u0085", "%FF%E2%80%AE%C2%85"},
-	} {
-		if got := clean(tc[0], 100); got != tc[1] {
-			t.Errorf("%q becomes %q", tc[0], got)
-		}
-	}
-	if got := clean(strings.Repeat("ü\x00", 100), 10); got != "ü%00ü%00" {
-		t.Errorf("%q", got)
 	}
 }
 
@@ -252,7 +238,7 @@ func TestLinkEnded(t *testing.T) {
 			t.Errorf("%v is no end", err)
 		}
 	}
-	if linkEnded(errUnreadable) || linkEnded(errSkip) {
+	if linkEnded(wire.ErrUnreadable) || linkEnded(wire.ErrSkip) {
 		t.Error("a bad message is an end")
 	}
 }

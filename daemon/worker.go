@@ -19,6 +19,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
@@ -32,14 +33,14 @@ type worker struct {
 	v      *invocation
 	link   *proc.Link
 	log    *slog.Logger
-	init   *initial
+	init   *wire.Start
 	p      *program
 	ls     []net.Listener
 	signer *signer.Client // signs handshakes with keys that the supervisor keeps; nil if it does not
 
 	drain    context.CancelFunc // ends the context of Serve
 	sender   chan struct{}      // has something if the status is to be sent
-	commands chan message       // from the supervisor, for obey
+	commands chan wire.Message  // from the supervisor, for obey
 
 	confined string // what confine did, for the log
 	sealed   bool   // it may start no process
@@ -52,7 +53,7 @@ type worker struct {
 
 	mu      sync.Mutex
 	leaving bool
-	answers map[uint64]chan message
+	answers map[uint64]chan wire.Message
 	lastID  uint64
 	gone    bool // the link
 }
@@ -60,16 +61,16 @@ type worker struct {
 // work is the life of a worker.
 func (v *invocation) work(ctx context.Context) int {
 	w := &worker{
-		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan message, 64),
-		answers: make(map[uint64]chan message),
+		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan wire.Message, 64),
+		answers: make(map[uint64]chan wire.Message),
 	}
 	defer w.link.Close()
-	if v.role() == roleBecome {
+	if v.role() == wire.RoleBecome {
 		if err := v.become(w.link); err != nil {
 			return w.fail(err)
 		}
 	}
-	m, err := receive(w.link, maxToWorker)
+	m, err := wire.Receive(w.link, wire.MaxToWorker)
 	if err == nil && m.Init == nil {
 		err = fmt.Errorf("the first message is %q", m.Op)
 	}
@@ -87,11 +88,11 @@ func (v *invocation) work(ctx context.Context) int {
 // can do that it does not return: the program is started again.
 func (v *invocation) become(link *proc.Link) error {
 	runtime.LockOSThread()
-	m, err := receive(link, maxToWorker)
+	m, err := wire.Receive(link, wire.MaxToWorker)
 	if err != nil {
 		return fmt.Errorf("from the supervisor: %w", err)
 	}
-	again, err := v.part.Hold(roleWorker)
+	again, err := v.part.Hold(wire.RoleWorker)
 	if err != nil {
 		return err
 	}
@@ -123,12 +124,12 @@ func explainAgain(id *proc.Identity, loader string, err error) error {
 
 // fail tells the supervisor why this worker cannot serve.
 func (w *worker) fail(err error) int {
-	m := message{Op: opFailed}
+	m := wire.Message{Op: wire.OpFailed}
 	for _, e := range logging.Split(err) {
 		m.Lines = append(m.Lines, e.Error())
 	}
-	send(w.link, m)
-	return exitFailed
+	wire.Send(w.link, m)
+	return wire.ExitFailed
 }
 
 // run serves until the supervisor says or ends.
@@ -167,7 +168,7 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.report(done) })
 	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
-	send(w.link, message{Op: opReady, Fence: w.confined, Lines: w.facts(), Echoes: true})
+	wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
 	err = w.p.server.Serve(serveCtx, w.ls...)
 	close(done)
 	helpers.Wait()
@@ -182,9 +183,9 @@ func (w *worker) run(ctx context.Context) int {
 	case errors.Is(err, netserver.ErrServerClosed): // before it began
 	case err != nil:
 		logged(w.log, err)
-		return exitFailed
+		return wire.ExitFailed
 	}
-	return exitDone
+	return wire.ExitDone
 }
 
 func (v *invocation) newUnknown() conf.Unknown {
@@ -223,7 +224,7 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 		return err
 	}
 	w.p.exit = w.askExit
-	w.renewTickets(&secrets{Current: w.init.Secret, Past: w.init.Past})
+	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
 	s := w.p.server
 	s.Log = w.log
 	s.Handler = &counted{w: w, Handler: s.Handler}
@@ -277,7 +278,7 @@ func (h *counted) Serve(ctx context.Context, c *netserver.Conn) error {
 	w.serving.Add(1)
 	n := w.total.Add(1)
 	if limit := w.init.MaxClients; limit > 0 && n == uint64(limit) {
-		w.leave(leave{})
+		w.leave(wire.Leave{})
 	}
 	w.changed()
 	defer func() {
@@ -314,10 +315,10 @@ func (w *worker) changed() {
 	}
 }
 
-func (w *worker) status() *status {
+func (w *worker) status() *wire.Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &status{Clients: w.p.server.ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
+	return &wire.Status{Clients: w.p.server.ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
 }
 
 // report sends statuses until done is closed.
@@ -325,7 +326,7 @@ func (w *worker) report(done <-chan struct{}) {
 	for {
 		select {
 		case <-w.sender:
-			send(w.link, message{Op: opStatus, Status: w.status()})
+			wire.Send(w.link, wire.Message{Op: wire.OpStatus, Status: w.status()})
 		case <-done:
 			return
 		}
@@ -355,7 +356,7 @@ func (w *worker) listen(ended chan<- struct{}) {
 	defer close(ended)
 	defer w.unanswered()
 	for {
-		m, err := receive(w.link, maxToWorker)
+		m, err := wire.Receive(w.link, wire.MaxToWorker)
 		if err != nil {
 			return
 		}
@@ -363,8 +364,8 @@ func (w *worker) listen(ended chan<- struct{}) {
 	}
 }
 
-func (w *worker) take(m message) {
-	if m.Op != opData {
+func (w *worker) take(m wire.Message) {
+	if m.Op != wire.OpData {
 		w.commands <- m
 		return
 	}
@@ -377,25 +378,25 @@ func (w *worker) take(m message) {
 	}
 }
 
-func (w *worker) carryOut(c message) {
+func (w *worker) carryOut(c wire.Message) {
 	switch c.Op {
-	case opLeave:
+	case wire.OpLeave:
 		if c.Leave != nil {
 			w.leave(*c.Leave)
 		}
-	case opDrain:
+	case wire.OpDrain:
 		w.drain()
-	case opStop:
+	case wire.OpStop:
 		w.p.server.Close()
-	case opFiles:
+	case wire.OpFiles:
 		go w.reloadFiles(c.Paths)
-	case opTickets:
+	case wire.OpTickets:
 		w.renewTickets(c.Tickets)
-	case opStatus:
-		send(w.link, message{Op: opStatus, ID: c.ID, Status: w.status()})
-	case opAsk:
+	case wire.OpStatus:
+		wire.Send(w.link, wire.Message{Op: wire.OpStatus, ID: c.ID, Status: w.status()})
+	case wire.OpAsk:
 		go w.answer(c)
-	case opEcho:
+	case wire.OpEcho:
 		w.echo(c.ID)
 	}
 }
@@ -406,7 +407,7 @@ func (w *worker) unanswered() {
 	defer w.mu.Unlock()
 	w.gone = true
 	for id, c := range w.answers {
-		c <- message{Failed: "the supervisor is gone"}
+		c <- wire.Message{Failed: "the supervisor is gone"}
 		delete(w.answers, id)
 	}
 }
@@ -418,19 +419,19 @@ const readTime = 30 * time.Second
 // this process may not; what it refuses because this process could have put it
 // there, is read here.
 func (w *worker) readFile(path string) ([]byte, error) {
-	m, err := w.ask(message{Op: opRead, Path: path, Fresh: w.started.Load()})
+	m, err := w.ask(wire.Message{Op: wire.OpRead, Path: path, Fresh: w.started.Load()})
 	switch {
-	case errors.Is(err, errAlone) || err == nil && m.Failed == ownWay:
+	case errors.Is(err, errAlone) || err == nil && m.Failed == wire.ReadItself:
 		return readRegular(path)
 	case errors.Is(err, errSilent):
-		return nil, failed(path, err.Error())
+		return nil, wire.FileError(path, err.Error())
 	case err != nil:
 		return nil, err
 	}
-	if reason, ok := strings.CutPrefix(m.Failed, unusable); ok {
+	if reason, ok := strings.CutPrefix(m.Failed, wire.Unusable); ok {
 		return nil, &certfile.Error{File: path, Reason: reason}
 	}
-	return m.Data, failed(path, m.Failed)
+	return m.Data, wire.FileError(path, m.Failed)
 }
 
 var (
@@ -439,15 +440,15 @@ var (
 )
 
 // ask sends a message that the supervisor answers, and waits for that.
-func (w *worker) ask(m message) (message, error) {
-	answer := make(chan message, 1)
+func (w *worker) ask(m wire.Message) (wire.Message, error) {
+	answer := make(chan wire.Message, 1)
 	id, ok := w.expect(answer)
 	if !ok {
-		return message{}, errAlone
+		return wire.Message{}, errAlone
 	}
 	m.ID = id
-	if err := send(w.link, m); err != nil {
-		return message{}, err
+	if err := wire.Send(w.link, m); err != nil {
+		return wire.Message{}, err
 	}
 	t := time.NewTimer(readTime)
 	defer t.Stop()
@@ -456,12 +457,12 @@ func (w *worker) ask(m message) (message, error) {
 		return m, nil
 	case <-t.C:
 		w.forget(id)
-		return message{}, errSilent
+		return wire.Message{}, errSilent
 	}
 }
 
 // askExit asks for the end of the server: the line "exit" of the echo.
-func (w *worker) askExit() { send(w.link, message{Op: opExit}) }
+func (w *worker) askExit() { wire.Send(w.link, wire.Message{Op: wire.OpExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
 func (w *worker) facts() (facts []string) {

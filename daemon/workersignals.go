@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -23,7 +24,7 @@ func (w *worker) signalled(s os.Signal) {
 	default:
 		w.dismissed = true
 		w.setLeaving()
-		send(w.link, message{Op: opDismissed})
+		wire.Send(w.link, wire.Message{Op: wire.OpDismissed})
 		w.drain()
 	}
 }
@@ -71,7 +72,7 @@ func (s *supervisor) dismiss(w *child) {
 			"generation", g.id, "clients at last report", w.status.Clients)
 		s.countFailure(w)
 		if !w.gone {
-			s.killLater(w, endTime+g.conf.graceTime()+g.conf.graceSpread())
+			s.killLater(w, wire.EndTime+g.conf.graceTime()+g.conf.graceSpread())
 		}
 		s.manage(g)
 	})

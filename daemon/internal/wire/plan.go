@@ -1,4 +1,4 @@
-package daemon
+package wire
 
 import (
 	"maps"
@@ -8,12 +8,12 @@ import (
 	"netserver/sock"
 )
 
-// unusable begins the answer about a file that cannot be given, before the
+// Unusable begins the answer about a file that cannot be given, before the
 // reason, which follows the file's name.
-const unusable = "the file "
+const Unusable = "the file "
 
-// portNames returns the names of a plan's ports.
-func (p *plan) portNames() []string {
+// PortNames returns the names of a plan's ports.
+func (p *Plan) PortNames() []string {
 	names := make([]string, len(p.Ports))
 	for i, r := range p.Ports {
 		names[i] = r.Spec.Short()
@@ -21,8 +21,8 @@ func (p *plan) portNames() []string {
 	return names
 }
 
-// A pairAnswer is a certificate for a worker, without its key.
-type pairAnswer struct {
+// A PairAnswer is a certificate for a worker, without its key.
+type PairAnswer struct {
 	Same   bool     `json:",omitempty"` // as the worker has it
 	Chain  [][]byte `json:",omitempty"` // DER
 	Key    uint32   `json:",omitempty"` // by which the key is known
@@ -33,9 +33,9 @@ type pairAnswer struct {
 	Reason string        `json:",omitempty"`
 }
 
-// A plan is a resolved configuration in a form that can be handed to another
+// A Plan is a resolved configuration in a form that can be handed to another
 // process: an edit between the starts of two workers cannot make them differ.
-type plan struct {
+type Plan struct {
 	Values  conf.Values  // what some source gave
 	Blocks  []conf.Block // ports of a TOML file
 	Program []string     // what serves each client
@@ -52,8 +52,8 @@ type plan struct {
 	Unended  bool     // its last line has no end
 }
 
-// layers returns the plan as a source of configuration.
-func (p *plan) layers() []conf.Layer {
+// Layers returns the plan as a source of configuration.
+func (p *Plan) Layers() []conf.Layer {
 	values := maps.Clone(p.Values)
 	delete(values, "unknown_keys") // which was for the sources
 	l := conf.LayerOf(conf.SourceCode, values)
@@ -61,5 +61,5 @@ func (p *plan) layers() []conf.Layer {
 	return []conf.Layer{l}
 }
 
-// ownWay is the answer to a worker that is to read a file itself.
-const ownWay = "read it yourself"
+// ReadItself is the answer to a worker that is to read a file itself.
+const ReadItself = "read it yourself"

@@ -1,4 +1,4 @@
-package daemon
+package wire
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // takeCounts takes what a worker has counted, of ports that it has.
-func takeCounts(s *source, from, to *message) error {
+func takeCounts(s *Peer, from, to *Message) error {
 	to.Status, to.Counts = from.Status, from.Counts
 	if to.Status != nil {
 		if err := to.Status.check(); err != nil {
@@ -19,8 +19,8 @@ func takeCounts(s *source, from, to *message) error {
 	if c == nil {
 		return nil
 	}
-	if c.First < 0 || c.First > s.ports || len(c.Ports) > s.ports-c.First {
-		return fmt.Errorf("%d ports from number %d on, and it has %d", len(c.Ports), c.First, s.ports)
+	if c.First < 0 || c.First > s.Ports || len(c.Ports) > s.Ports-c.First {
+		return fmt.Errorf("%d ports from number %d on, and it has %d", len(c.Ports), c.First, s.Ports)
 	}
 	for _, p := range c.Ports {
 		for _, m := range []map[string]uint64{p.Outcomes, p.Refused} {
@@ -33,42 +33,45 @@ func takeCounts(s *source, from, to *message) error {
 }
 
 func checkCounters(m map[string]uint64) error {
-	if len(m) > maxCounted {
+	if len(m) > MaxCounted {
 		return fmt.Errorf("%d counters of one port", len(m))
 	}
 	for name, n := range m {
 		switch {
 		case name == "" || len(name) > maxCountName || !plain(name):
-			return fmt.Errorf("a counter named %q", clean(name, maxCountName))
-		case n > maxTally:
+			return fmt.Errorf("a counter named %q", Clean(name, maxCountName))
+		case n > MaxTally:
 			return fmt.Errorf("counter %q is %d", name, n)
 		}
 	}
 	return nil
 }
 
-// counts are what ports have counted, from the First one on, as many as go
+// Counts are what ports have counted, from the First one on, as many as go
 // into one message.
-type counts struct {
+type Counts struct {
 	First int
-	Ports []portCount
+	Ports []PortCount
 }
 
-// A portCount is what became of a port's clients; names without any are left
+// A PortCount is what became of a port's clients; names without any are left
 // out.
-type portCount struct {
+type PortCount struct {
 	Outcomes, Refused map[string]uint64
 }
 
-const maxCounted = 64 // names that a port can have; more are not believed
+const (
+	// MaxCounted is how many names a port's counters can have; more are not
+	// believed.
+	MaxCounted   = 64
+	maxCountName = 40 // bytes of one
+)
 
-const maxCountName = 40 // bytes of one
-
-// countsOf returns the counters of a Serve, in the order of its listeners.
-func countsOf(st netserver.Stats) []portCount {
-	list := make([]portCount, len(st.Ports))
+// CountsOf returns the counters of a Serve, in the order of its listeners.
+func CountsOf(st netserver.Stats) []PortCount {
+	list := make([]PortCount, len(st.Ports))
 	for i, p := range st.Ports {
-		list[i] = portCount{Outcomes: make(map[string]uint64), Refused: make(map[string]uint64)}
+		list[i] = PortCount{Outcomes: make(map[string]uint64), Refused: make(map[string]uint64)}
 		for o, n := range p.Outcomes {
 			if n > 0 {
 				list[i].Outcomes[netserver.Outcome(o).String()] = n
@@ -83,11 +86,11 @@ func countsOf(st netserver.Stats) []portCount {
 	return list
 }
 
-// addCounts adds up counters by name. Those of this version always have room:
+// AddCounts adds up counters by name. Those of this version always have room:
 // a worker's inventions must not take it.
-func addCounts(sum, c map[string]uint64) {
+func AddCounts(sum, c map[string]uint64) {
 	for name, n := range c {
-		if _, ok := sum[name]; !ok && !isCounter(name) && len(sum) >= maxCounted {
+		if _, ok := sum[name]; !ok && !isCounter(name) && len(sum) >= MaxCounted {
 			continue
 		}
 		sum[name] += n

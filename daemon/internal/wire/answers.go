@@ -1,4 +1,4 @@
-package daemon
+package wire
 
 import (
 	"errors"
@@ -11,41 +11,41 @@ import (
 
 // takeAnswer takes what a worker answers to the control socket: names are
 // cleaned, and numbers and lists bounded.
-func takeAnswer(_ *source, from, to *message) error {
+func takeAnswer(_ *Peer, from, to *Message) error {
 	a := from.Answer
 	if a == nil {
 		return errors.New("it is empty")
 	}
 	to.Answer = a
-	a.Failed = clean(a.Failed, maxText)
+	a.Failed = Clean(a.Failed, maxText)
 	return errors.Join(
 		atMost("clients", a.Count, maxAtOnce), atMost("networks taken out", a.Lifted, maxAtOnce),
 		checkHandshakes(a.Handshakes),
-		checkEach("clients", a.Clients, maxPage, checkClient),
-		checkEach("limits", a.Limits, maxLimitRows, checkLimit),
-		checkEach("sources", a.Sources, maxTop, checkSource),
-		checkEach("penalties", a.Boxed, maxBoxed, checkBoxed),
+		checkEach("clients", a.Clients, MaxPage, checkClient),
+		checkEach("limits", a.Limits, MaxLimitRows, checkLimit),
+		checkEach("sources", a.Sources, MaxTop, checkSource),
+		checkEach("penalties", a.Boxed, MaxBoxed, checkBoxed),
 	)
 }
 
-// fits refuses what q did not ask for.
-func (a *answer) fits(q ask) error {
+// Fits refuses what q did not ask for.
+func (a *Answer) Fits(q Ask) error {
 	var have []string
 	add := func(what string, is bool) {
 		if is && what != q.What {
 			have = append(have, what)
 		}
 	}
-	add(askClients, len(a.Clients) > 0)
-	add(askLimits, len(a.Limits)+len(a.Sources) > 0)
-	add(askBoxed, len(a.Boxed) > 0)
-	add(askStats, a.Handshakes != control.Handshakes{})
-	add(askKill, a.Found)
-	add(askLift, a.Lifted > 0)
+	add(AskClients, len(a.Clients) > 0)
+	add(AskLimits, len(a.Limits)+len(a.Sources) > 0)
+	add(AskBoxed, len(a.Boxed) > 0)
+	add(AskStats, a.Handshakes != control.Handshakes{})
+	add(AskKill, a.Found)
+	add(AskLift, a.Lifted > 0)
 	if len(have) > 0 {
 		return fmt.Errorf("answer: it has %v, and was asked for %s", have, q.What)
 	}
-	if n := min(max(q.N, 1), maxPage); len(a.Clients) > n {
+	if n := min(max(q.N, 1), MaxPage); len(a.Clients) > n {
 		return fmt.Errorf("answer: %d clients, and it was asked for %d", len(a.Clients), n)
 	}
 	return nil
@@ -87,7 +87,7 @@ func checkHandshakes(h control.Handshakes) error {
 			return err
 		}
 	}
-	if h.Shed > maxTally {
+	if h.Shed > MaxTally {
 		return fmt.Errorf("%d handshakes shed", h.Shed)
 	}
 	return nil
@@ -99,7 +99,7 @@ func checkClient(c *control.Client) error {
 		return errors.New("a number that is none")
 	}
 	for _, s := range []*string{&c.Port, &c.Peer, &c.PeerName, &c.TLS, &c.ServerName, &c.Stage, &c.Doing} {
-		*s = clean(*s, maxText)
+		*s = Clean(*s, maxText)
 	}
 	// Its clock is ours, but clocks are set: no reason to end anybody.
 	if now := time.Now(); c.Since.Year() < 1970 || c.Since.After(now) {
@@ -111,10 +111,10 @@ func checkClient(c *control.Client) error {
 
 func checkLimit(l *control.Limit) error {
 	for _, s := range []*string{&l.Key, &l.Port, &l.Unit} {
-		*s = clean(*s, maxText)
+		*s = Clean(*s, maxText)
 	}
 	l.Most = nil // ours to say
-	if l.Refused > maxTally {
+	if l.Refused > MaxTally {
 		return fmt.Errorf("%d refused", l.Refused)
 	}
 	return errors.Join(amount("value", l.Value), amount("use", l.Use))
@@ -140,6 +140,6 @@ func checkNetwork(s *string) error {
 	if err != nil {
 		return errors.New("a network that is none")
 	}
-	*s = networkText(p)
+	*s = NetworkText(p)
 	return nil
 }

@@ -1,4 +1,4 @@
-package daemon
+package wire
 
 import (
 	"bytes"
@@ -11,10 +11,10 @@ import (
 	"unicode/utf8"
 )
 
-// clean makes of a process's word a text that can be shown anywhere: at most
+// Clean makes of a process's word a text that can be shown anywhere: at most
 // max bytes, on one line, and nothing in it that a terminal obeys. What is not
 // printable becomes % and two hex digits, as in the log.
-func clean(s string, max int) string {
+func Clean(s string, max int) string {
 	if len(s) <= max && plain(s) {
 		return s
 	}
@@ -23,7 +23,7 @@ func clean(s string, max int) string {
 		r, n := utf8.DecodeRuneInString(s)
 		text := s[:n]
 		if r == utf8.RuneError && n == 1 || !unicode.IsPrint(r) {
-			text = hexBytes(text)
+			text = HexBytes(text)
 		}
 		if b.Len()+len(text) > max {
 			break
@@ -34,7 +34,7 @@ func clean(s string, max int) string {
 	return b.String()
 }
 
-func hexBytes(s string) string {
+func HexBytes(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
 		fmt.Fprintf(&b, "%%%02X", s[i])
@@ -64,7 +64,7 @@ func checkShape(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return errUnreadable
+		return ErrUnreadable
 	}
 	if err := checkObject(d, 1); err != nil {
 		return err
@@ -81,7 +81,7 @@ func checkObject(d *json.Decoder, depth int) error {
 	for d.More() {
 		t, err := d.Token()
 		if err != nil {
-			return errUnreadable
+			return ErrUnreadable
 		}
 		name, ok := t.(string)
 		if !ok || len(name) > maxField || !plain(name) || len(seen) >= maxMembers {
@@ -103,7 +103,7 @@ func checkObject(d *json.Decoder, depth int) error {
 func checkValue(d *json.Decoder, depth int) error {
 	t, err := d.Token()
 	if err != nil {
-		return errUnreadable
+		return ErrUnreadable
 	}
 	open, ok := t.(json.Delim)
 	if !ok {
@@ -129,7 +129,7 @@ func checkValue(d *json.Decoder, depth int) error {
 
 func endOf(d *json.Decoder) error {
 	if _, err := d.Token(); err != nil {
-		return errUnreadable
+		return ErrUnreadable
 	}
 	return nil
 }

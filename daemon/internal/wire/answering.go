@@ -1,0 +1,146 @@
+package wire
+
+import (
+	"cmp"
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"netserver"
+	"netserver/internal/admit"
+	"netserver/internal/control"
+)
+
+// AnswerTo answers a question about s, whose clients handler serves.
+func AnswerTo(s *netserver.Server, handler string, q Ask) Answer {
+	switch q.What {
+	case AskStats:
+		st := s.Stats()
+		h := st.Handshakes
+		return Answer{Count: st.Clients, Handshakes: control.Handshakes{Unfinished: h.Unfinished, Waiting: h.Waiting, Running: h.Running, Sources: h.Sources, Shed: h.Shed}}
+	case AskClients:
+		return clientsPage(s, handler, q)
+	case AskKill:
+		return Answer{Found: s.Kill(q.Client)}
+	case AskLimits:
+		return limitsAnswer(s, q.N)
+	case AskBoxed:
+		return boxedAnswer(s.PenaltyBox())
+	case AskLift:
+		p, err := control.ParseNetwork(q.Network)
+		if err != nil {
+			return Answer{Failed: err.Error()}
+		}
+		return Answer{Lifted: s.Lift(p)}
+	}
+	return Answer{Failed: fmt.Sprintf("this version of the program does not know %q", q.What)}
+}
+
+func clientsPage(s *netserver.Server, handler string, q Ask) Answer {
+	n := min(max(q.N, 1), MaxPage)
+	list := s.Clients(q.After, n)
+	a := Answer{Count: s.Stats().Clients, More: len(list) == n}
+	now := time.Now()
+	size := 0
+	for _, i := range list {
+		c := clientRow(i, handler, now)
+		b, err := json.Marshal(c)
+		if err != nil {
+			continue
+		}
+		if size += len(b); size > maxPageBytes && len(a.Clients) > 0 {
+			a.More = true
+			break
+		}
+		a.Clients = append(a.Clients, c)
+	}
+	return a
+}
+
+func clientRow(i netserver.ClientInfo, handler string, now time.Time) control.Client {
+	c := control.Client{
+		ID: strconv.FormatUint(i.ID, 10), Port: i.Port.Short(), PeerName: ShortName(i.Host), ServerName: ShortName(i.ServerName),
+		Stage: i.Stage.String(), Doing: doing(i, handler), Since: i.From.Round(0), Connected: InSeconds(now.Sub(i.From)), In: i.In, Out: i.Out,
+	}
+	if i.Peer != nil {
+		c.Peer = cmp.Or(i.Peer.String(), i.Peer.Network())
+	}
+	if i.TLS != 0 {
+		c.TLS = tls.VersionName(i.TLS)
+	}
+	if i.Idle >= 0 {
+		idle := InSeconds(i.Idle)
+		c.Idle = &idle
+	}
+	return c
+}
+
+// InSeconds rounds to milliseconds.
+func InSeconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
+
+// ShortName cuts a name to what DNS can have.
+func ShortName(s string) string { return s[:min(len(s), maxName)] }
+
+// doing says in words what a client is doing.
+func doing(i netserver.ClientInfo, handler string) string {
+	switch i.Stage {
+	case netserver.StageHeader:
+		return "PROXY header"
+	case netserver.StageHandshake:
+		return "handshake"
+	case netserver.StageAccess:
+		return "access rules"
+	case netserver.StageHandler:
+		if i.Waiting {
+			return "waits for a place"
+		}
+		return handler
+	case netserver.StageClose:
+		return "closing"
+	}
+	return "arriving"
+}
+
+func limitsAnswer(s *netserver.Server, top int) Answer {
+	var a Answer
+	for _, u := range s.Limits() {
+		if len(a.Limits) == MaxLimitRows {
+			break
+		}
+		l := control.Limit{Key: u.Key, Unit: u.Unit, Refused: u.Refused}
+		if u.Port.Port != "" {
+			l.Port = u.Port.Short()
+		}
+		if u.Value > 0 {
+			l.Value = &u.Value
+		}
+		if u.Use >= 0 {
+			l.Use = &u.Use
+		}
+		a.Limits = append(a.Limits, l)
+	}
+	for _, t := range s.TopSources(min(top, MaxTop)) {
+		a.Sources = append(a.Sources, control.Source{Network: NetworkText(t.Prefix), Clients: t.Conns})
+	}
+	return a
+}
+
+func boxedAnswer(list []admit.Boxed) (a Answer) {
+	for _, b := range list[:min(len(list), MaxBoxed)] {
+		a.Boxed = append(a.Boxed, control.Boxed{Network: NetworkText(b.Prefix), Left: InSeconds(b.Left), Offences: b.Offences, Processes: 1})
+	}
+	a.More = len(list) > MaxBoxed
+	return a
+}
+
+// NetworkText writes a single address without its length.
+func NetworkText(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}

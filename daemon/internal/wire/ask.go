@@ -1,0 +1,84 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"netserver/internal/control"
+)
+
+// What a supervisor asks its workers for the control socket, and what they
+// answer. The answers come from processes that meet strangers: each is bounded
+// by MaxFromWorker, and nothing in them names anything but the worker's own
+// clients.
+const (
+	OpAsk    = "ask"    // to a worker
+	OpAnswer = "answer" // from it
+	OpCounts = "counts" // from it: outcomes of its ports
+)
+
+// What can be asked.
+const (
+	AskStats   = "stats"
+	AskClients = "clients"
+	AskKill    = "kill"
+	AskLimits  = "limits"
+	AskBoxed   = "boxed"
+	AskLift    = "lift"
+)
+
+// An Ask is one question to a worker.
+type Ask struct {
+	What    string
+	After   uint64 `json:",omitempty"` // of AskClients
+	N       int    `json:",omitempty"` // of AskClients and AskLimits: at most
+	Client  uint64 `json:",omitempty"` // of AskKill
+	Network string `json:",omitempty"` // of AskLift
+}
+
+// An Answer is a worker's.
+type Answer struct {
+	Failed     string             `json:",omitempty"`
+	Count      int                `json:",omitempty"` // of clients connected
+	Clients    []control.Client   `json:",omitempty"` // ID is the client's number alone
+	More       bool               `json:",omitempty"` // there are others behind the last one
+	Handshakes control.Handshakes `json:",omitzero"`
+	Limits     []control.Limit    `json:",omitempty"`
+	Sources    []control.Source   `json:",omitempty"`
+	Boxed      []control.Boxed    `json:",omitempty"`
+	Found      bool               `json:",omitempty"` // of AskKill
+	Lifted     int                `json:",omitempty"`
+}
+
+// The bounds that keep an answer below MaxFromWorker, whatever is in it.
+const (
+	MaxPage      = 256      // clients
+	maxPageBytes = 40 << 10 // of them
+	MaxLimitRows = 120
+	MaxTop       = 300
+	MaxBoxed     = 300
+	maxName      = 253 // bytes of a name; DNS has no longer ones
+)
+
+// ErrGone is why a worker that has ended does not answer.
+var ErrGone = errors.New("the worker has ended")
+
+// A SilentError is the error of a worker that does not answer.
+type SilentError struct{ Since time.Duration }
+
+func (e *SilentError) Error() string {
+	return fmt.Sprintf("the worker does not answer, for %v", e.Since.Round(time.Millisecond))
+}
+
+// A Member is a process that serves clients.
+type Member struct {
+	ID, PID int
+	Ready   bool // it can be asked
+}
+
+// Own says that c is a client of m, whatever m said.
+func (m Member) Own(c control.Client) control.Client {
+	c.ID, c.Worker, c.PID = fmt.Sprintf("%d.%s", m.ID, c.ID), m.ID, m.PID
+	return c
+}
