@@ -530,12 +530,16 @@ func TestFlowPerl(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	file := flowFile(version)
+	update := flag.Lookup("update").Value.String() == "true"
+	if _, err := os.Stat(file); err != nil && !update {
+		t.Skipf("no recording for Net::Server %s", version)
+	}
 	now := make(map[string]flow)
 	for _, k := range flowKinds {
 		now[k.name] = perlFlow(t, script, k.name, k.args, k.end)
 	}
-	file := flowFile(version)
-	if flag.Lookup("update").Value.String() == "true" {
+	if update {
 		b, err := json.MarshalIndent(now, "", " ")
 		if err == nil {
 			err = os.WriteFile(file, append(b, '\n'), 0o644)
@@ -546,7 +550,7 @@ func TestFlowPerl(t *testing.T) {
 	}
 	b, err := os.ReadFile(file)
 	if err != nil {
-		t.Skipf("no recording for Net::Server %s", version)
+		t.Fatal(err)
 	}
 	var was map[string]flow
 	if err := json.Unmarshal(b, &was); err != nil {
@@ -554,8 +558,16 @@ func TestFlowPerl(t *testing.T) {
 	}
 	for _, k := range flowKinds {
 		w, n := was[k.name], now[k.name]
-		w.Others, n.Others = nil, nil // which may need longer to come up
-		if !reflect.DeepEqual(w, n) {
+		// In what order the original hears of a signal and of a child's end is
+		// up to the machine; under load it may be another than was recorded.
+		for range 4 {
+			if w.Others, n.Others = nil, nil; reflect.DeepEqual(w, n) { // which may need longer to come up
+				break
+			}
+			t.Logf("%s: recorded %+v, now %+v", k.name, w, n)
+			n = perlFlow(t, script, k.name, k.args, k.end)
+		}
+		if w.Others, n.Others = nil, nil; !reflect.DeepEqual(w, n) {
 			t.Errorf("%s: recorded %+v, now %+v", k.name, w, n)
 		}
 	}
