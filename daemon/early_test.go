@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,6 +59,26 @@ func TestSignalsBeforeItServes(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What a shell starts in the background begins with INT and QUIT ignored, and
+// ends at them all the same.
+func TestIgnoredSignalsBeforeItServes(t *testing.T) {
+	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
+		fifo := filepath.Join(openDir(t), "conf")
+		if err := syscall.Mkfifo(fifo, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r := startCmd(t, exec.Command("/bin/sh", "-c", `trap "" TERM INT QUIT; exec "$0" --port 127.0.0.1:0 --conf_file "$1"`, os.Args[0], fifo), "command")
+		f, err := os.OpenFile(fifo, os.O_WRONLY, 0) // waits until it reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.signal(s); r.status() == 0 {
+			t.Errorf("%v: success", s)
+		}
+		f.Close()
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,7 +43,9 @@ func DieOf(s os.Signal, status int) {
 	if n, ok := s.(syscall.Signal); ok && n != syscall.SIGQUIT { // of which Go would tell much
 		signal.Reset(s)
 		syscall.Kill(os.Getpid(), n)
-		select {}
+		// What was ignored when this process began, as shells have it for INT
+		// in the background, is ignored again now. Else it has no time to wait.
+		time.Sleep(100 * time.Millisecond)
 	}
 	os.Exit(status)
 }
