@@ -185,7 +185,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	p.notes, p.files = notes, files
 	v.warn(p, res.Warnings, idle)
 	if err == nil && perr == nil {
-		err = errors.Join(p.room(), p.reach(), p.strictFiles())
+		err = errors.Join(p.room(), p.preflight(), p.strictFiles())
 	}
 	if err := errors.Join(err, perr); err != nil {
 		return p, nil, err

@@ -14,21 +14,21 @@ import (
 	"netserver/internal/proc"
 )
 
-// An obstacle is something that the user who is to serve lacks.
-type obstacle struct {
+// A lack is something that the serving user is not allowed to do.
+type lack struct {
 	what  string // "cannot execute /x/y: why"
 	fatal bool   // clients could not be served, or the start would fail
 }
 
-// fileRights are those of the user who is to serve.
-type fileRights struct{ proc.FileRights }
+// A servingUser is the user that serves the clients, with its rights to files.
+type servingUser struct{ proc.FileRights }
 
-// reach says what the user who is to serve lacks, now that it is known what
-// for. Root never takes that user's place by itself: one wrong mode of a
-// directory would make a program on the network root's. What a user who was
-// named cannot do for sure is an error, what may not matter a warning; of
-// nobody, whom no one chose, both are errors.
-func (p *program) reach() error {
+// preflight checks, before a port is opened, that the serving user can do what
+// the configuration needs. Root never takes that user's place by itself: one
+// wrong mode of a directory would make a program on the network root's. If the
+// user was chosen, a lack that is certain to matter is an error and any other a
+// warning. If it is nobody by default, both are errors.
+func (p *program) preflight() error {
 	a := p.conf.identity.Account
 	if a == nil && p.conf.identity.Chroot == "" {
 		return nil
@@ -38,12 +38,12 @@ func (p *program) reach() error {
 		user = *a
 	}
 	chosen := a == nil || p.conf.Process.User != ""
-	anybody := p.obstacles(proc.Account{}) // what root could not do either
-	p.namesInJail()
+	root := p.lacks(proc.Account{}) // what root could not do either
+	p.warnOfNamesInChroot()
 	var errs []error
-	for _, o := range p.obstacles(user) {
+	for _, o := range p.lacks(user) {
 		switch {
-		case !chosen && o.fatal && slices.Contains(anybody, o):
+		case !chosen && o.fatal && slices.Contains(root, o):
 			errs = append(errs, errors.New(o.what))
 		case !chosen && o.fatal:
 			errs = append(errs, &conf.Problem{Err: fmt.Errorf("user %s, who serves the clients when root starts the server, %s", user.User, o.what),
@@ -60,9 +60,9 @@ func (p *program) reach() error {
 	return errors.Join(errs...)
 }
 
-// namesInJail warns of names that have to be looked up where the files are
-// missing that say how.
-func (p *program) namesInJail() {
+// warnOfNamesInChroot warns of name look-ups in a root directory without the
+// files that configure them.
+func (p *program) warnOfNamesInChroot() {
 	root := p.conf.identity.Chroot
 	if root == "" {
 		return
@@ -88,52 +88,52 @@ func (p *program) namesInJail() {
 	}
 }
 
-// obstacles finds what keeps a from serving what is configured.
-func (p *program) obstacles(a proc.Account) []obstacle {
-	r := fileRights{proc.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
-	var list []obstacle
+// lacks returns what keeps a user from serving what is configured.
+func (p *program) lacks(a proc.Account) []lack {
+	u := servingUser{proc.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
+	var list []lack
 	if len(p.conf.Program) > 0 && p.server.Handler != nil {
-		list = r.program(p.conf.Program)
+		list = u.program(p.conf.Program)
 	}
 	if a.UID == 0 {
 		return list
 	}
-	if o := r.ourselves(); o != nil {
+	if o := u.ownProgram(); o != nil {
 		list = append(list, *o)
 	}
-	list = append(list, p.unreadable(r)...)
-	if o := r.backend(p.conf.Handler.ProxyTo); o != nil {
+	list = append(list, p.unreadable(u)...)
+	if o := u.backend(p.conf.Handler.ProxyTo); o != nil {
 		list = append(list, *o)
 	}
 	return list
 }
 
-// ourselves returns what keeps the user from executing this program's own
-// file, which it gets open: the way to it does not matter.
-func (r fileRights) ourselves() *obstacle {
+// ownProgram returns what keeps the user from executing the server's own
+// program. It gets that file open: the directories above it do not matter.
+func (u servingUser) ownProgram() *lack {
 	name, err := os.Executable()
 	if err != nil {
 		return nil
 	}
 	info, err := os.Stat(name)
-	if err != nil || (proc.FileRights{UID: r.UID, Groups: r.Groups}).Allows(name, info, proc.WantExecute) {
+	if err != nil || (proc.FileRights{UID: u.UID, Groups: u.Groups}).Allows(name, info, proc.WantExecute) {
 		return nil
 	}
-	return &obstacle{what: fmt.Sprintf("cannot execute the server's own program %s: its mode is %v", name, info.Mode()), fatal: true}
+	return &lack{what: fmt.Sprintf("cannot execute the server's own program %s: its mode is %v", name, info.Mode()), fatal: true}
 }
 
 // program returns what keeps the user from running argv.
-func (r fileRights) program(argv []string) []obstacle {
-	path, err := r.find(argv[0])
+func (u servingUser) program(argv []string) []lack {
+	path, err := u.find(argv[0])
 	if err != nil {
-		return []obstacle{{what: fmt.Sprintf("cannot execute %s: %v", argv[0], err), fatal: true}}
+		return []lack{{what: fmt.Sprintf("cannot execute %s: %v", argv[0], err), fatal: true}}
 	}
-	var list []obstacle
-	if err := r.canRun(path); err != nil {
-		list = append(list, obstacle{what: fmt.Sprintf("cannot execute %s: %v", path, err), fatal: true})
+	var list []lack
+	if err := u.canRun(path); err != nil {
+		list = append(list, lack{what: fmt.Sprintf("cannot execute %s: %v", path, err), fatal: true})
 	}
 	for _, arg := range argv[1:] {
-		if o := r.argument(arg); o != nil {
+		if o := u.argument(arg); o != nil {
 			list = append(list, *o)
 		}
 	}
@@ -142,10 +142,10 @@ func (r fileRights) program(argv []string) []obstacle {
 
 // find returns the absolute path of a program, which may be searched for in
 // $PATH, in the user's root directory.
-func (r fileRights) find(name string) (string, error) {
-	if r.Root == "" || strings.Contains(name, "/") {
+func (u servingUser) find(name string) (string, error) {
+	if u.Root == "" || strings.Contains(name, "/") {
 		path := name
-		if r.Root == "" {
+		if u.Root == "" {
 			var err error
 			if path, err = osexec.LookPath(name); err != nil {
 				return "", errors.New("it is not found")
@@ -156,55 +156,55 @@ func (r fileRights) find(name string) (string, error) {
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join("/", dir, name)
-		if r.Can(path, proc.WantExecute) == nil {
+		if u.Can(path, proc.WantExecute) == nil {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("it is not found in $PATH below %s", r.Root)
+	return "", fmt.Errorf("it is not found in $PATH below %s", u.Root)
 }
 
-// canRun returns why the user cannot execute a file, or what runs it.
-func (r fileRights) canRun(path string) error { return r.canRunAt(path, 0) }
+// canRun returns why the user cannot execute a file or its interpreter.
+func (u servingUser) canRun(path string) error { return u.canRunAt(path, 0) }
 
 // maxInterpreters is how many files may run one another: the kernel's own limit.
 const maxInterpreters = 5
 
-func (r fileRights) canRunAt(path string, depth int) error {
-	if err := r.Can(path, proc.WantExecute); err != nil {
-		return r.below(err)
+func (u servingUser) canRunAt(path string, depth int) error {
+	if err := u.Can(path, proc.WantExecute); err != nil {
+		return u.explain(err)
 	}
-	interpreter, script := r.interpreter(path)
+	interpreter, script := u.interpreter(path)
 	if interpreter == "" || depth == maxInterpreters {
 		return nil
 	}
 	what := "its loader"
 	if script {
 		what = "its interpreter"
-		if err := r.Can(path, proc.WantRead); err != nil {
+		if err := u.Can(path, proc.WantRead); err != nil {
 			return err
 		}
 	}
-	if err := r.canRunAt(interpreter, depth+1); err != nil {
+	if err := u.canRunAt(interpreter, depth+1); err != nil {
 		return fmt.Errorf("%s %s: %w", what, interpreter, err)
 	}
 	return nil
 }
 
-// below says where a file is missing.
-func (r fileRights) below(err error) error {
+// explain says where a file is missing.
+func (u servingUser) explain(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if r.Root == "" {
+	if u.Root == "" {
 		return errors.New("there is no such file")
 	}
-	return fmt.Errorf("there is no such file below the root directory %s", r.Root)
+	return fmt.Errorf("there is no such file below the root directory %s", u.Root)
 }
 
 // interpreter returns what runs a program: what a script's first line names, or
 // what loads its shared libraries.
-func (r fileRights) interpreter(path string) (name string, script bool) {
-	f, err := r.open(path)
+func (u servingUser) interpreter(path string) (name string, script bool) {
+	f, err := u.open(path)
 	if err != nil {
 		return "", false
 	}
@@ -216,48 +216,48 @@ func (r fileRights) interpreter(path string) (name string, script bool) {
 }
 
 // open opens a file; none through a link that leads out of the root directory.
-func (r fileRights) open(path string) (*os.File, error) {
-	if r.Root == "" {
+func (u servingUser) open(path string) (*os.File, error) {
+	if u.Root == "" {
 		return os.Open(path)
 	}
-	return os.OpenInRoot(r.Root, strings.TrimPrefix(filepath.Clean(path), "/"))
+	return os.OpenInRoot(u.Root, strings.TrimPrefix(filepath.Clean(path), "/"))
 }
 
 // argument returns what keeps the user from a file or directory that an
 // argument of the program names, as "FILE" or "--key=FILE".
-func (r fileRights) argument(arg string) *obstacle {
+func (u servingUser) argument(arg string) *lack {
 	names := []string{arg}
 	if _, value, ok := strings.Cut(arg, "="); ok {
 		names = append(names, value)
 	}
 	for _, name := range names {
-		path := r.absolute(name)
+		path := u.absolute(name)
 		if path == "" {
 			continue
 		}
 		want := uint32(proc.WantRead)
-		info, err := os.Stat(filepath.Join("/", r.Root, path))
+		info, err := os.Stat(filepath.Join("/", u.Root, path))
 		switch {
 		case err != nil || !info.Mode().IsRegular() && !info.IsDir():
 			continue
 		case info.IsDir():
 			want = proc.WantRead | proc.WantExecute
 		}
-		if err := r.Can(path, want); err != nil {
-			return &obstacle{what: fmt.Sprintf("cannot read %s, an argument of the program: %v", path, err)}
+		if err := u.Can(path, want); err != nil {
+			return &lack{what: fmt.Sprintf("cannot read %s, an argument of the program: %v", path, err)}
 		}
 	}
 	return nil
 }
 
 // absolute returns the path that a name means to the program, "" for none.
-func (r fileRights) absolute(name string) string {
+func (u servingUser) absolute(name string) string {
 	switch {
 	case name == "" || strings.ContainsAny(name, "\n\x00"):
 		return ""
 	case strings.HasPrefix(name, "/"):
 		return name
-	case r.Root != "":
+	case u.Root != "":
 		return "/" + name
 	}
 	path, err := filepath.Abs(name)
@@ -268,27 +268,27 @@ func (r fileRights) absolute(name string) string {
 }
 
 // backend returns what keeps the user from the socket that proxy_to names.
-func (r fileRights) backend(target string) *obstacle {
+func (u servingUser) backend(target string) *lack {
 	path := strings.TrimPrefix(target, "unix:")
 	if !strings.HasPrefix(path, "/") {
 		return nil
 	}
-	if err := r.Can(path, proc.WantWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return &obstacle{what: fmt.Sprintf("cannot connect to %s: %v", path, err), fatal: true}
+	if err := u.Can(path, proc.WantWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &lack{what: fmt.Sprintf("cannot connect to %s: %v", path, err), fatal: true}
 	}
 	return nil
 }
 
 // unreadable returns the files that the serving processes have to read
 // themselves and cannot.
-func (p *program) unreadable(r fileRights) []obstacle {
-	var list []obstacle
+func (p *program) unreadable(u servingUser) []lack {
+	var list []lack
 	check := func(key, path, why string) {
-		if err := r.Can(path, proc.WantRead); err != nil {
-			list = append(list, obstacle{what: fmt.Sprintf("cannot read %s %s%s: %v", key, path, why, r.below(err)), fatal: true})
+		if err := u.Can(path, proc.WantRead); err != nil {
+			list = append(list, lack{what: fmt.Sprintf("cannot read %s %s%s: %v", key, path, why, u.explain(err)), fatal: true})
 		}
 	}
-	whole := proc.FileRights{UID: r.UID, Groups: r.Groups}
+	whole := proc.FileRights{UID: u.UID, Groups: u.Groups}
 	for _, path := range p.files.names() {
 		abs, err := filepath.Abs(path)
 		// A file that the user could exchange is not read for it by root.
@@ -302,23 +302,23 @@ func (p *program) unreadable(r fileRights) []obstacle {
 		vals []conf.Value
 	}{{"allow_file", rules.AllowFile}, {"deny_file", rules.DenyFile}, {"cidr_allow_file", rules.CIDRAllowFile}, {"cidr_deny_file", rules.CIDRDenyFile}} {
 		for _, v := range f.vals {
-			if path := r.absolute(v.Text); path != "" {
+			if path := u.absolute(v.Text); path != "" {
 				check(f.key, path, "")
 			}
 		}
 	}
-	return append(list, p.passwords(r)...)
+	return append(list, p.passwords(u)...)
 }
 
 // passwords returns what keeps the user from the commands that print the
 // passwords of key files.
-func (p *program) passwords(r fileRights) []obstacle {
+func (p *program) passwords(u servingUser) []lack {
 	const key = "SSL_passwd_command"
 	if isolated, _, _ := p.isolation(); isolated {
 		return nil // the supervisor runs them
 	}
 	seen := make(map[string]bool)
-	var list []obstacle
+	var list []lack
 	for _, s := range p.conf.Server.Ports {
 		command := s.Params.Get(key)
 		if command == "" {
@@ -329,8 +329,8 @@ func (p *program) passwords(r fileRights) []obstacle {
 			continue
 		}
 		seen[command] = true
-		for _, o := range r.program(argv) {
-			list = append(list, obstacle{what: key + ": " + o.what, fatal: o.fatal})
+		for _, o := range u.program(argv) {
+			list = append(list, lack{what: key + ": " + o.what, fatal: o.fatal})
 		}
 	}
 	return list

@@ -93,7 +93,7 @@ func (p *program) trustedFiles() []trustedFile {
 			return // which is an error already
 		}
 		add(key, path, served, false)
-		interpreter, _ := fileRights{}.interpreter(path)
+		interpreter, _ := servingUser{}.interpreter(path)
 		add(key+": the interpreter", interpreter, served, false)
 		for _, arg := range argv[1:] {
 			// A script is the program, as much as what runs it.
