@@ -86,6 +86,7 @@ func TestRefusesParameters(t *testing.T) {
 		{spec("tcp", "colour=red"), "colour means nothing"},
 		{spec("tcp", "listen=many"), `port 7/tcp: listen: "many" is not a whole number`},
 		{spec("unix", "unix_type=SOCK_RAW"), `port 7/unix: unix_type: "SOCK_RAW" is not SOCK_STREAM or SOCK_DGRAM (server.conf:3)`},
+		{spec("unixdgram", "unix_type=SOCK_RAW"), `port 7/unixdgram: unix_type: "SOCK_RAW" is not SOCK_STREAM or SOCK_DGRAM (server.conf:3)`},
 		{spec("unixdgram", "unix_type=SOCK_STREAM"), "port 7/unixdgram: unix_type is a stream, but the port is for datagrams"},
 	} {
 		_, err := Builtin()[tc.spec.Proto](tc.spec)

@@ -207,6 +207,18 @@ func TestBadProxyHeadersAreRefused(t *testing.T) {
 	})
 }
 
+// A client that leaves without a word is not one that leaves within a header.
+func TestProxyHeaderOfNothing(t *testing.T) {
+	each(t, func(t *testing.T, exchange func(string) (*ProxyHeader, string, error)) {
+		if h, _, err := exchange(""); h != nil || err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%+v, %v", h, err)
+		}
+	})
+	if _, err := ReadProxyHeader(&bytesConn{r: bytes.NewReader(nil)}); err != io.EOF {
+		t.Errorf("%v, want io.EOF", err)
+	}
+}
+
 func TestProxyHeaderLookTakesNothing(t *testing.T) {
 	for kind, pair := range pairs(t) {
 		for _, sent := range []string{"", "GET / HTTP/1.0\r\n\r\n", "\r\n\r\nEHLO x\r\n", "PROX\r\n"} {

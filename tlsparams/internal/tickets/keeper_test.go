@@ -125,6 +125,25 @@ func TestLookup(t *testing.T) {
 	if _, err := bad.Seal(nil, nil, t0); !errors.Is(err, errKey) {
 		t.Error(err)
 	}
+	failed := &Keeper{Lookup: func([]byte) ([]byte, []byte, error) { return key, name, errors.New("the store is gone") }}
+	if failed.Open(ticket, []byte("binding"), t0, false) != nil {
+		t.Error("a ticket opens with a key that came with an error")
+	}
+	if _, err := failed.Seal(nil, nil, t0); err == nil {
+		t.Error("a ticket is sealed with a key that came with an error")
+	}
+}
+
+// TestOddLife: the epochs of a life of an odd number of seconds are shorter than
+// half of it, and a ticket lives through more of them.
+func TestOddLife(t *testing.T) {
+	k := withSecret("shared", 3*time.Second)
+	for at := range time.Duration(6) {
+		ticket := seal(t, k, t0.Add(at*time.Second))
+		if string(k.Open(ticket, []byte("binding"), t0.Add((at+3)*time.Second), false)) != "session" {
+			t.Errorf("a ticket sealed after %d s is dead before its end", at)
+		}
+	}
 }
 
 // TestSecretsOfThePast open only where that is allowed, and seal nothing.

@@ -31,6 +31,7 @@ func TestDamagedKeyFiles(t *testing.T) {
 		"zeros":                 {string(make([]byte, 48)), 0},
 		"zeros at the end":      {line + "\n" + string(make([]byte, 100)), 0},
 		"other number of bytes": {string(raw[:79]), 0},
+		"one line of 33 bytes":  {base64.StdEncoding.EncodeToString(raw[:33]), 1},
 		"nothing":               {"", 0},
 		"comments only":         {"# none\n", 0},
 	} {
