@@ -2,9 +2,15 @@ package signer
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
+	"io"
+	"net"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // An X25519 key is written in one way: less than 2^255-19, little-endian.
@@ -93,4 +99,67 @@ func TestTagsOfNoDocument(t *testing.T) {
 			t.Errorf("%#x: %v", tag, got)
 		}
 	}
+}
+
+// An algorithm has its parameters, most often NULL, at the end: a zero byte that
+// is not the end of what has no length.
+func TestDocumentThatBeginsWithAnAlgorithm(t *testing.T) {
+	algorithm := []byte{0x30, 0x80, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x00, 0x00}
+	b := append([]byte{0x30, byte(len(algorithm) + 3)}, append(algorithm, 2, 1, 1)...)
+	if !isDocument(b) {
+		t.Errorf("%x passes for none", b)
+	}
+}
+
+// Slow keys are signed with aside, so that the requests behind them are read.
+func TestFastKeys(t *testing.T) {
+	var r Ring
+	all := keys(t)
+	for name, want := range map[string]bool{"P-256": true, "Ed25519": true, "P-384": false, "P-521": false, "RSA": false} {
+		k := all[name]
+		if k == nil {
+			t.Fatal(name)
+		}
+		id, err := r.Add(k, anyVersion)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.find(id).fast != want {
+			t.Errorf("%s: fast %v", name, !want)
+		}
+	}
+}
+
+// An answer that comes too late is thrown away, and costs the handshakes after
+// it nothing.
+func TestLateAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, c := net.Pipe()
+		defer c.Close()
+		client := NewClient(a)
+		defer client.Close()
+		k := keys(t)["P-256"]
+		key := client.Key(1, k.Public())
+		go func() {
+			req := make([]byte, requestHead+len(goodMessage()))
+			io.ReadFull(c, req)
+			io.ReadFull(c, req)
+			for id, sig := range []string{"late", "mine"} {
+				c.Write(appendAnswer(nil, answer{id: uint32(id + 1), st: statusSigned, sig: []byte(sig)}))
+			}
+		}()
+		begin := time.Now()
+		if _, err := crypto.SignMessage(key, nil, goodMessage(), crypto.SHA256); !errors.Is(err, ErrSlow) {
+			t.Fatal(err)
+		}
+		if took := time.Since(begin); took < Timeout/2 || took > Timeout {
+			t.Errorf("gave up after %v", took)
+		}
+		if sig, err := crypto.SignMessage(key, nil, goodMessage(), crypto.SHA256); string(sig) != "mine" || err != nil {
+			t.Errorf("%q, %v", sig, err)
+		}
+		if n := len(client.room) + len(client.waiting); n != 0 {
+			t.Errorf("%d are left", n)
+		}
+	})
 }
