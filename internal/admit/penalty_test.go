@@ -121,3 +121,39 @@ func TestDatagramAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// Without a threshold there is no box, and points that are none put nobody there.
+func TestNoBox(t *testing.T) {
+	l, _ := newTestLimiter(Limits{})
+	for range 10 {
+		if b, ok := l.Punish(attacker, 1000); ok || l.Enter(attacker) != OK {
+			t.Fatalf("boxed without a box: %+v", b)
+		}
+	}
+	if list := l.List(); len(list) != 0 {
+		t.Errorf("in the box: %v", list)
+	}
+	l, _ = newTestLimiter(Limits{Penalty: Penalty{Threshold: 1}})
+	for _, points := range []float64{0, -5} {
+		if b, ok := l.Punish(attacker, points); ok {
+			t.Errorf("%v points: %+v", points, b)
+		}
+	}
+	if b, ok := l.Punish(netip.Addr{}, 5); ok {
+		t.Errorf("nobody's address: %+v", b)
+	}
+	if n := l.table.shards[0].idle; n != 0 {
+		t.Errorf("%d entries for nobody", n)
+	}
+}
+
+func TestReasonsHaveNames(t *testing.T) {
+	for r := range Reasons {
+		if r.String() == "" || r.String() == "unknown" {
+			t.Errorf("reason %d is %q", r, r)
+		}
+	}
+	if s := Reasons.String(); s != "unknown" {
+		t.Error(s)
+	}
+}

@@ -118,6 +118,31 @@ func TestManyAddressesOfOneNetwork(t *testing.T) {
 	}
 }
 
+// Two sources have the turns of two, in one network as in different ones.
+func TestTurnsOfTwo(t *testing.T) {
+	for name, a := range map[string][2]netip.Addr{
+		"one /24":           {addr4(192, 0, 2, 1), addr4(192, 0, 2, 2)},
+		"one /16":           {addr4(192, 0, 2, 1), addr4(192, 0, 3, 1)},
+		"nothing in common": {addr4(192, 0, 2, 1), addr4(198, 51, 100, 1)},
+	} {
+		q := NewQueue(QueueConfig{Procs: 4})
+		var tickets []*Ticket
+		for i := range 40 {
+			k := q.Add(a[i%2], &starter{}, time.Minute)
+			k.Submit()
+			tickets = append(tickets, k)
+		}
+		q.mu.Lock()
+		if q.root.running != rootFactor*4 {
+			t.Errorf("%s: %d handshakes run, want %d", name, q.root.running, rootFactor*4)
+		}
+		q.mu.Unlock()
+		for _, k := range tickets {
+			k.Done()
+		}
+	}
+}
+
 // Among any number of saturating sources each gets its share, and one that
 // wants less than its share waits for no more than one round of turns.
 func TestNoneWaitsMoreThanItsShare(t *testing.T) {

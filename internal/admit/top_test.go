@@ -1,6 +1,10 @@
 package admit
 
-import "testing"
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+)
 
 func TestTop(t *testing.T) {
 	l, _ := newTestLimiter(Limits{})
@@ -20,5 +24,20 @@ func TestTop(t *testing.T) {
 	}
 	if s, n := l.Top(0); s != nil || n != nil {
 		t.Error("none were asked for")
+	}
+}
+
+// A source of IPv6 is a /64, its network a /48.
+func TestTopOfIPv6(t *testing.T) {
+	l, _ := newTestLimiter(Limits{})
+	for _, a := range []string{"2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:3::1", "192.0.2.1"} {
+		l.Enter(netip.MustParseAddr(a))
+	}
+	sources, networks := l.Top(10)
+	if got, want := fmt.Sprint(sources), "[{2001:db8:1:2::/64 2} {192.0.2.1/32 1} {2001:db8:1:3::/64 1}]"; got != want {
+		t.Errorf("sources %s, want %s", got, want)
+	}
+	if got, want := fmt.Sprint(networks), "[{2001:db8:1::/48 3} {192.0.2.0/24 1}]"; got != want {
+		t.Errorf("networks %s, want %s", got, want)
 	}
 }
