@@ -116,3 +116,39 @@ func TestReuse(t *testing.T) {
 		}
 	}
 }
+
+// A delta list whose base cannot be read is no list, and nothing of its file
+// counts.
+func TestDamagedDeltas(t *testing.T) {
+	a := newAuthority(t, "ca")
+	der := a.list(t, x509.RevocationList{ExtraExtensions: []pkix.Extension{{Id: oidDelta, Critical: true, Value: []byte{4, 0}}}}, 7)
+	l := new(Lists)
+	if n, err := l.Add("f", sha256.Sum256(der), der); n != 0 || err == nil {
+		t.Errorf("%d lists, %v", n, err)
+	}
+}
+
+// A response that names its signer in no way that can be read names nobody.
+func TestDamagedNamesOfSigners(t *testing.T) {
+	a := newAuthority(t, "ca")
+	id := func(tag int, content []byte) asn1.RawValue {
+		return asn1.RawValue{Class: asn1.ClassContextSpecific, IsCompound: true, Tag: tag, Bytes: content}
+	}
+	for name, v := range map[string]asn1.RawValue{
+		"no string":        id(2, []byte{2, 1, 1}),
+		"a cut string":     id(2, []byte{4, 20, 1}),
+		"nothing":          id(2, nil),
+		"another way":      id(3, a.cert.RawSubject),
+		"a name and more":  id(1, append(bytes.Clone(a.cert.RawSubject), 0)),
+		"an empty name":    id(1, nil),
+		"not in brackets":  {Class: asn1.ClassContextSpecific, Tag: 1, Bytes: a.cert.RawSubject},
+		"of another class": {Class: asn1.ClassApplication, IsCompound: true, Tag: 1, Bytes: a.cert.RawSubject},
+	} {
+		if (&basicResponse{Data: responseData{Responder: v}}).names(a.cert) {
+			t.Errorf("%s: names the authority", name)
+		}
+	}
+	if !(&basicResponse{Data: responseData{Responder: id(1, a.cert.RawSubject)}}).names(a.cert) {
+		t.Error("the authority is not found by its name")
+	}
+}
