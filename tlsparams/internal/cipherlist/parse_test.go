@@ -40,6 +40,20 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Each level says what it means here: nothing, or too much.
+func TestSecurityLevels(t *testing.T) {
+	for command, want := range map[string]string{
+		"SECLEVEL=0": "", "SECLEVEL=1": "", "SECLEVEL=2": "",
+		"SECLEVEL=3": "also limits keys and groups", "SECLEVEL=4": "also limits keys and groups", "SECLEVEL=5": "also limits keys and groups",
+		"SECLEVEL=6": "unknown command", "SECLEVEL=": "unknown command", "0": "unknown command", "3": "unknown command", "LEVEL=3": "unknown command",
+	} {
+		ids, err := Parse("AES128-SHA:@" + command)
+		if want == "" && (err != nil || names(ids) != "AES128-SHA") || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("@%s: %s, %v; want %q", command, names(ids), err, want)
+		}
+	}
+}
+
 func TestSuitesAreGoSuites(t *testing.T) {
 	have := map[uint16]bool{}
 	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {

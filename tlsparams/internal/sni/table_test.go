@@ -2,6 +2,7 @@ package sni
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,42 @@ func TestCheck(t *testing.T) {
 		if Check(bad) == "" {
 			t.Errorf("%q passes", bad)
 		}
+	}
+}
+
+// The longest name of DNS is 253 bytes.
+func TestLongestName(t *testing.T) {
+	longest := strings.Repeat("a.", 126) + "a"
+	if r := Check(longest); r != "" || len(longest) != 253 {
+		t.Errorf("%d bytes: %s", len(longest), r)
+	}
+	if Check(longest+"a") == "" {
+		t.Error("254 bytes pass")
+	}
+}
+
+// At finds what was set, under the same pattern alone.
+func TestAt(t *testing.T) {
+	var tab Table[string]
+	patterns := []string{"", "a.example.com", "*.example.com"}
+	for i, p := range patterns {
+		if v, ok := tab.At(p); ok || v != "" || tab.Len() != i {
+			t.Errorf("%q before it is set: %q, %d in all", p, v, tab.Len())
+		}
+		tab.Set(p, "value of "+p)
+	}
+	for _, p := range append(patterns, "A.example.com.") {
+		if v, ok := tab.At(p); !ok || v != "value of "+Normal(p) {
+			t.Errorf("%q: %q, %v", p, v, ok)
+		}
+	}
+	for _, p := range []string{"b.example.com", "*.a.example.com", "example.com"} {
+		if v, ok := tab.At(p); ok {
+			t.Errorf("%q: %q", p, v)
+		}
+	}
+	if n := tab.Len(); n != 3 {
+		t.Errorf("%d in all", n)
 	}
 }
 
