@@ -395,3 +395,23 @@ func TestTurnsInOrder(t *testing.T) {
 		t.Errorf("%d are slow", ts.slowRunning)
 	}
 }
+
+// Slow look-ups may hold half of the places; the one that would make them more
+// is too many.
+func TestHalfOfThePlacesAreForSlowOnes(t *testing.T) {
+	ts := turns{max: 4}
+	var fs []*flight
+	for d := range 4 {
+		f := &flight{source: sourceOf(ip4(10, 0, d, 1))}
+		ts.add(f, unknown)
+		fs = append(fs, f)
+	}
+	for range fs {
+		ts.next()
+	}
+	for i, want := range []bool{false, false, true, true} {
+		if got := ts.late(fs[i]); got != want {
+			t.Errorf("slow one %d: too many is %v", i+1, got)
+		}
+	}
+}

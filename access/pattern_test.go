@@ -135,6 +135,8 @@ func TestPerlSyntaxIsNamed(t *testing.T) {
 		`10\Z`:           `\Z is the end before a line end`,
 		`\G10`:           `\G is`,
 		`a\K10`:          `\K is`,
+		`[ab]\K10`:       `\K is`,
+		`[^]a]\G`:        `\G is`,
 		`10\R`:           `\R is`,
 		`\X`:             `\X is`,
 		`\N{U+41}`:       `\N is`,

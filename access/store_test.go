@@ -291,6 +291,49 @@ func TestStoreComparesContentWhileFresh(t *testing.T) {
 	}
 }
 
+// A file that has rested is looked at by what the system says of it: another
+// file, another size or another time is a change.
+func TestRestedFilesChange(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	write := func(path, text string, at time.Time) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, change := range map[string]func(path string){
+		"":                  func(string) {},
+		"another size":      func(p string) { write(p, "10.0.0.0/8\n10.1.0.0/16\n", old) },
+		"another time":      func(p string) { write(p, "10.0.0.0/9\n", old.Add(time.Second)) },
+		"another file":      func(p string) { write(p+"2", "10.0.0.0/9\n", old); os.Rename(p+"2", p) },
+		"gone":              func(p string) { os.Remove(p) },
+		"a link to nowhere": func(p string) { os.Remove(p); os.Symlink("nowhere", p) },
+	} {
+		path := filepath.Join(t.TempDir(), "rules")
+		write(path, "10.0.0.0/8\n", old)
+		_, state, err := readFile(path)
+		if err != nil || state.fresh {
+			t.Fatalf("%v, fresh %v", err, state.fresh)
+		}
+		change(path)
+		if got := state.changed(); got != (name != "") {
+			t.Errorf("%q: changed %v", name, got)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "later")
+	_, state, _ := readFile(path)
+	if state.changed() {
+		t.Error("a file that is still not there has changed")
+	}
+	write(path, "", old)
+	if !state.changed() {
+		t.Error("a file that was not there has not changed")
+	}
+}
+
 func TestStoreKeepsRelativePaths(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, "nets", "10.0.0.0/8\n")

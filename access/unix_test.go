@@ -126,3 +126,26 @@ func TestExplainUnix(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// In shadow mode one kind of rules is not enforced, and the other is.
+func TestUnixRulesWithoutOneKind(t *testing.T) {
+	p := compile(t, Rules{UnixAllowUser: at("server.conf", 1, "0"), UnixAllowGroup: at("server.conf", 2, "77")})
+	rules := p.enforced.unix
+	for _, c := range []struct{ users, groups, user, group bool }{
+		{false, false, true, true}, {true, false, false, true}, {false, true, true, false}, {true, true, false, false},
+	} {
+		v := rules.without(c.users, c.groups)
+		if got := v != nil && len(v.users) > 0; got != c.user {
+			t.Errorf("%+v: users %v", c, got)
+		}
+		if got := v != nil && len(v.groups) > 0; got != c.group {
+			t.Errorf("%+v: groups %v", c, got)
+		}
+	}
+	if len(rules.users) != 1 || len(rules.groups) != 1 {
+		t.Error("the rules themselves have changed")
+	}
+	if v := (*unixRules)(nil).without(true, true); v != nil {
+		t.Errorf("%+v of none", v)
+	}
+}
