@@ -34,6 +34,7 @@ func TestProgramEnviron(t *testing.T) {
 		"time and language":     {append([]string{"TZ=UTC", "LANG=C", "LANGUAGE=de", "LC_ALL=C", "LC_TIME=C"}, me...), nil, append([]string{"TZ=UTC", "LANG=C", "LANGUAGE=de", "LC_ALL=C", "LC_TIME=C"}, me...)},
 		"names that begin so":   {append([]string{"PATHS=x", "LC=x", "LANGUAGES=x", "XLC_ALL=x"}, me...), nil, me},
 		"names in small":        {append([]string{"path=/x", "lc_all=x"}, me...), nil, me},
+		"of another system":     {append([]string{"WINDIR=x", "TEMP=/tmp"}, me...), nil, me},
 		"what has no value":     {append([]string{"PATH", "=x"}, me...), nil, me},
 		"a name":                {append([]string{"A=1", "AB=2"}, me...), []string{"A"}, append([]string{"A=1"}, me...)},
 		"a name that is absent": {me, []string{"A"}, me},
