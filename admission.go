@@ -13,6 +13,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
+	"netserver/logs"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -133,8 +134,8 @@ func (r *run) gone(l *listening, nc net.Conn, err error) {
 	l.outcomes[o].Add(1)
 	peer := nc.RemoteAddr()
 	r.charge(access.PeerOf(peer).IP, o)
-	if r.log.Enabled(context.Background(), LevelNotice) && r.mayLog(o) {
-		r.log.LogAttrs(context.Background(), LevelNotice, "failed", slog.String("port", l.spec.Short()),
+	if r.log.Enabled(context.Background(), logs.Notice) && r.mayLog(o) {
+		r.log.LogAttrs(context.Background(), logs.Notice, "failed", slog.String("port", l.spec.Short()),
 			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),
 			slog.String("err", err.Error()), slog.String("outcome", o.String()))
 	}

@@ -86,7 +86,7 @@ func TestPenaltyCloseBySource(t *testing.T) {
 				}
 				c.Close()
 			}
-			box := s.PenaltyBox()
+			box := s.Monitor().Penalties()
 			if len(box) != 1 || box[0].Prefix != netip.MustParsePrefix("2001:db8::/64") || box[0].Left < 59*time.Second {
 				t.Errorf("in the box: %v", box)
 			}
@@ -120,11 +120,11 @@ func TestProxyIsNotPenalised(t *testing.T) {
 			refused(c)
 		}
 		synctest.Wait()
-		box := s.PenaltyBox()
+		box := s.Monitor().Penalties()
 		if len(box) != 2 || box[0].Prefix.Addr() != netip.MustParseAddr("172.16.0.1") && box[1].Prefix.Addr() != netip.MustParseAddr("172.16.0.1") {
 			t.Errorf("in the box: %v", box) // and 192.0.2.1
 		}
-		if n := s.Lift(netip.MustParsePrefix("10.0.0.0/8")); n != 0 {
+		if n := s.Monitor().Lift(netip.MustParsePrefix("10.0.0.0/8")); n != 0 {
 			t.Error("the proxy is in the box")
 		}
 	})
@@ -163,8 +163,8 @@ func TestLimitsOnProxiedPorts(t *testing.T) {
 			c.Close()
 		}
 		synctest.Wait()
-		st := s.Stats()
-		if p := st.Ports[0]; st.Limits.Conns != 0 || st.Limits.Open != 0 || p.Refused[admit.OverSource] != 2 || p.Refused[admit.OverRate] != 1 {
+		st := s.Monitor().Stats()
+		if p, l := st.Ports[0], limited(s); l.Conns != 0 || l.Open != 0 || p.Refused[admit.OverSource.String()] != 2 || p.Refused[admit.OverRate.String()] != 1 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -202,12 +202,12 @@ func TestShadowOfHandshakesAndMemory(t *testing.T) {
 						}
 					}
 					synctest.Wait()
-					p := s.Stats().Ports[0]
+					p := s.Monitor().Stats().Ports[0]
 					got, none := p.Refused, p.WouldRefuse
 					if shadow {
 						got, none = none, got
 					}
-					if got[limit] != 2 || none != [admit.Reasons]uint64{} {
+					if got[limit.String()] != 2 || len(none) > 0 {
 						t.Errorf("refused %v, would refuse %v", p.Refused, p.WouldRefuse)
 					}
 					if n := p.Outcomes[netserver.OutcomeShed]; !shadow && n != 2 || shadow && n != 0 {
@@ -317,9 +317,9 @@ func TestBacklogOfADrainIsCounted(t *testing.T) {
 	echoes(waiting)
 	waiting.Close()
 	netservertest.Eventually(t, "nobody is counted, and never fewer", func() bool {
-		st := s.Stats()
-		if st.Limits.Conns < 0 || st.Limits.Memory < 0 {
-			t.Fatalf("%+v", st.Limits)
+		st := s.Monitor().Stats()
+		if l := limited(s); l.Conns < 0 || l.Memory < 0 || st.Memory < 0 {
+			t.Fatalf("%+v", l)
 		}
 		return st.Clients == 0
 	})

@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/internal/admit"
+	"netserver/internal/bridge"
 	"netserver/netservertest"
 )
 
@@ -98,17 +99,20 @@ func dripBytes(c net.Conn, b []byte, stop <-chan struct{}) {
 	<-stop
 }
 
+// limited returns the counters behind the limits by source.
+func limited(s *netserver.Server) admit.LimiterStats { return bridge.Of(s.Monitor()).LimiterStats() }
+
 // zero waits until nothing is counted as open, and compares the outcomes.
 func zero(t *testing.T, s *netserver.Server, want map[netserver.Outcome]uint64) {
 	t.Helper()
 	var st netserver.Stats
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		st = s.Stats()
-		if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+st.Limits.Conns+int(st.Limits.Memory) == 0 {
+		st = s.Monitor().Stats()
+		if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+limited(s).Conns+int(st.Memory) == 0 {
 			break
 		}
 	}
-	if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+st.Limits.Conns+int(st.Limits.Memory) != 0 {
+	if h := st.Handshakes; st.Clients+h.Unfinished+h.Waiting+h.Running+limited(s).Conns+int(st.Memory) != 0 {
 		t.Fatalf("with nobody there: %+v", st)
 	}
 	if want == nil {
@@ -145,7 +149,7 @@ func TestLimitsWithTLS(t *testing.T) {
 		zero(t, s, nil)
 	}
 	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeOverLimit: 3, netserver.OutcomeServed: 9})
-	if n := s.Stats().Ports[0].Refused[admit.OverSource]; n != 3 {
+	if n := s.Monitor().Stats().Ports[0].Refused[admit.OverSource.String()]; n != 3 {
 		t.Errorf("max_per_source refused %d", n)
 	}
 }
@@ -162,7 +166,7 @@ func TestLimitsShadow(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	if n := s.Stats().Ports[0].WouldRefuse[admit.OverSource]; n != 2 {
+	if n := s.Monitor().Stats().Ports[0].WouldRefuse[admit.OverSource.String()]; n != 2 {
 		t.Errorf("would refuse %d", n)
 	}
 }
@@ -212,15 +216,15 @@ func TestPenaltyBox(t *testing.T) {
 	if _, err := good.Read(make([]byte, 1)); err == nil {
 		t.Error("the source's other client was not cut")
 	}
-	if l := s.PenaltyBox(); len(l) != 1 {
+	if l := s.Monitor().Penalties(); len(l) != 1 {
 		t.Fatalf("in the box: %v", l)
 	}
-	if n := s.Lift(netip.MustParsePrefix("127.0.0.0/8")); n != 1 {
+	if n := s.Monitor().Lift(netip.MustParsePrefix("127.0.0.0/8")); n != 1 {
 		t.Errorf("lifted %d", n)
 	}
 	netservertest.Eventually(t, "the source is let in again", func() bool {
 		// The points of the last bad client may come after the lift.
-		s.Lift(netip.MustParsePrefix("127.0.0.0/8"))
+		s.Monitor().Lift(netip.MustParsePrefix("127.0.0.0/8"))
 		c, err := tls.Dial("tcp", r.Addr(t, "ssl").String(), r.ClientTLS())
 		if err != nil {
 			return false

@@ -17,6 +17,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/internal/bridge"
 	"netserver/netservertest"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -140,7 +141,7 @@ func TestPlainStartNeedsAHandlerThatStartsTLS(t *testing.T) {
 	s := &netserver.Server{Handler: never}
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4"}}
 	s.Config.TLS.StartPlain = true
-	if _, err := s.Transports(); err == nil || !strings.Contains(err.Error(), "port 127.0.0.1:0/ssl: SSL_startHandshake 0") {
+	if _, err := bridge.Of(s.Monitor()).Transports(); err == nil || !strings.Contains(err.Error(), "port 127.0.0.1:0/ssl: SSL_startHandshake 0") {
 		t.Errorf("Transports: %v", err)
 	}
 	if _, err := s.Listen(t.Context()); err == nil {

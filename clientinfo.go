@@ -31,11 +31,8 @@ type ClientInfo struct {
 	ServerName string // that the client asked for
 }
 
-// Clients returns the clients whose ID is above after, the lowest IDs first,
-// and n of them at most: for the next page ask again with the last ID. The
-// clients of several Serves have the same numbers; then a page may end among
-// equals. It may be called at any time; the clients are not held up.
-func (s *Server) Clients(after uint64, n int) []ClientInfo {
+// clients returns a page of the clients, for Monitor.
+func (s *Server) clients(after uint64, n int) []ClientInfo {
 	if n <= 0 {
 		return nil
 	}
@@ -51,30 +48,7 @@ func (s *Server) Clients(after uint64, n int) []ClientInfo {
 	return infos
 }
 
-// ClientCount returns how many clients are connected, in any stage. It may be
-// called at any time and costs next to nothing.
-func (s *Server) ClientCount() (n int) {
-	for _, r := range s.running() {
-		n += r.clients.count()
-	}
-	return n
-}
-
-// Kill ends the client of that ID, with ErrKilled in its record. It reports
-// whether there was one. It does not wait for the Handler to return.
-func (s *Server) Kill(id uint64) (found bool) { return s.cut(id, ErrKilled) }
-
-// Cut ends the client of that ID as the end of the grace time does, with ErrCut
-// in its record. It reports whether there was one. It does not wait for the
-// Handler to return.
-func (s *Server) Cut(id uint64) (found bool) { return s.cut(id, ErrCut) }
-
-// CutBecause is Cut with the reason that the record tells, for a client that is
-// cut though the server goes on.
-func (s *Server) CutBecause(id uint64, why string) (found bool) {
-	return s.cut(id, &cutError{why})
-}
-
+// cut ends the client of that ID.
 func (s *Server) cut(id uint64, why error) (found bool) {
 	for _, r := range s.running() {
 		sh := &r.clients.shards[id%uint64(len(r.clients.shards))]

@@ -24,12 +24,12 @@ func TestClientsInPages(t *testing.T) {
 		dial(t, l)
 	}
 	netservertest.Eventually(t, "all are served", func() bool {
-		return len(slices.DeleteFunc(s.Clients(0, 1000), func(c netserver.ClientInfo) bool { return c.Stage != netserver.StageHandler })) == total
+		return len(slices.DeleteFunc(s.Monitor().Clients(0, 1000), func(c netserver.ClientInfo) bool { return c.Stage != netserver.StageHandler })) == total
 	})
 	for _, size := range []int{1, 7, 64, total, 1000} {
 		var ids []uint64
 		for after := uint64(0); ; {
-			page := s.Clients(after, size)
+			page := s.Monitor().Clients(after, size)
 			if len(page) == 0 {
 				break
 			}
@@ -45,7 +45,7 @@ func TestClientsInPages(t *testing.T) {
 			t.Errorf("pages of %d: %d clients", size, len(ids))
 		}
 	}
-	if s.Clients(0, 0) != nil {
+	if s.Monitor().Clients(0, 0) != nil {
 		t.Error("a page of none has some")
 	}
 }
@@ -61,7 +61,7 @@ func TestClientInfo(t *testing.T) {
 	}
 	var list []netserver.ClientInfo
 	netservertest.Eventually(t, "the client's bytes are counted", func() bool { // after they were written
-		list = s.Clients(0, 10)
+		list = s.Monitor().Clients(0, 10)
 		return len(list) != 1 || list[0].Out > 0
 	})
 	if len(list) != 1 {
@@ -73,7 +73,7 @@ func TestClientInfo(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 	limits := make(map[string]netserver.LimitUse)
-	for _, u := range s.Limits() {
+	for _, u := range s.Monitor().Limits() {
 		limits[u.Key] = u
 	}
 	if u := limits["max_servers"]; u.Value != 1 || u.Use != 1 {
@@ -85,7 +85,7 @@ func TestClientInfo(t *testing.T) {
 	if u := limits["timeout_handshake"]; u.Value != 10 || u.Use != -1 {
 		t.Errorf("timeout_handshake: %+v", u)
 	}
-	if top := s.TopSources(5); len(top) != 1 || top[0].Conns != 1 || top[0].Prefix.String() != "127.0.0.1/32" {
+	if top := s.Monitor().TopSources(5); len(top) != 1 || top[0].Clients != 1 || top[0].Prefix.String() != "127.0.0.1/32" {
 		t.Errorf("top sources: %+v", top)
 	}
 }
@@ -100,12 +100,12 @@ func TestKill(t *testing.T) {
 	fmt.Fprintf(c, "x\n")
 	io.ReadFull(c, make([]byte, 7))
 	var id uint64
-	for _, i := range s.Clients(0, 10) {
+	for _, i := range s.Monitor().Clients(0, 10) {
 		if i.Peer.String() == c.LocalAddr().String() {
 			id = i.ID
 		}
 	}
-	if !s.Kill(id) {
+	if !s.Monitor().Kill(id) {
 		t.Fatal("there was none")
 	}
 	if r := <-recs; r.ID != id || r.Outcome != netserver.OutcomeKilled || !errors.Is(r.Err, netserver.ErrKilled) {
@@ -114,7 +114,7 @@ func TestKill(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("it is still connected")
 	}
-	netservertest.Eventually(t, "it is forgotten", func() bool { return !s.Kill(id) })
+	netservertest.Eventually(t, "it is forgotten", func() bool { return !s.Monitor().Kill(id) })
 	fmt.Fprintf(other, "y\n")
 	if _, err := io.ReadFull(other, make([]byte, 7)); err != nil {
 		t.Errorf("the other client: %v", err)
@@ -134,8 +134,8 @@ func TestClientsWhileTheyComeAndGo(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					s.Clients(0, 100)
-					s.Limits()
+					s.Monitor().Clients(0, 100)
+					s.Monitor().Limits()
 				}
 			}
 		})
@@ -161,7 +161,7 @@ func BenchmarkClients(b *testing.B) {
 	r.Accepted(b, 500)
 	b.ReportAllocs()
 	for b.Loop() {
-		if len(s.Clients(0, 100)) != 100 {
+		if len(s.Monitor().Clients(0, 100)) != 100 {
 			b.Fatal("not all are there")
 		}
 	}

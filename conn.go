@@ -16,6 +16,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/relay"
+	"netserver/logs"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -324,7 +325,7 @@ func (r *rated) TooSlow(err error) {
 	}
 	c.l.wouldCut.Add(1)
 	if c.run.mayLog(OutcomeTooSlow) {
-		c.run.log.LogAttrs(context.Background(), LevelNotice, "would cut", slog.Uint64("client", c.id),
+		c.run.log.LogAttrs(context.Background(), logs.Notice, "would cut", slog.Uint64("client", c.id),
 			slog.String("port", c.l.spec.Short()), slog.String("peer", c.RemoteAddr().String()), slog.String("err", err.Error()))
 	}
 }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	// cutWait is how long Serve waits, after cutting the clients, for handlers
+	// cutWait is how long drain waits, after cutting the clients, for handlers
 	// that do not return although their context ended and their connection is
 	// closed.
 	cutWait = 10 * time.Second
@@ -14,25 +14,30 @@ const (
 	cutStep = 5 * time.Millisecond
 )
 
-// drain waits for the clients, up to the grace period, and cuts the rest, one
-// after the other: cut at once, they would all be back at once.
-func (r *run) drain() error {
+// drain waits for the clients, up to the grace period or, once the server was
+// shut down, until it is closed, and cuts the rest, one after the other: cut at
+// once, they would all be back at once.
+func (r *run) drain(shut bool) error {
 	n := 0
-	if grace := r.cfg.grace(); grace > 0 {
+	if grace := r.cfg.grace(); shut {
+		if r.awaitClients(nil, nil, r.now, nil) {
+			return nil
+		}
+	} else if grace > 0 {
 		t := time.NewTimer(grace)
 		defer t.Stop()
-		if r.awaitClients(nil, r.now, t.C) {
+		if r.awaitClients(nil, nil, r.now, t.C) {
 			return nil
 		}
 		n = r.cutSpread(r.cfg.graceSpread())
 	}
 	n += r.clients.cut()
-	if n == 0 && r.awaitClients(nil, nil, nil) {
+	if n == 0 && r.awaitClients(nil, nil, nil, nil) {
 		return nil
 	}
 	t := time.NewTimer(cutWait)
 	defer t.Stop()
-	if !r.awaitClients(nil, nil, t.C) {
+	if !r.awaitClients(nil, nil, nil, t.C) {
 		return fmt.Errorf("%w (clients: %d; handlers that have not returned %v later: %d)",
 			ErrCut, n, cutWait, r.clients.count())
 	}

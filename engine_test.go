@@ -31,7 +31,7 @@ func start(t *testing.T, s *netserver.Server, ls ...net.Listener) (stop func() e
 		done <- err
 		return err
 	}
-	t.Cleanup(func() { s.Close(); stop() })
+	t.Cleanup(func() { s.Close(); stop(); s.Shutdown(context.Background()) })
 	return stop
 }
 

@@ -1,17 +1,12 @@
 package netserver
 
-import (
-	"context"
-	"net"
-)
+import "context"
 
 // Hooks are functions that the engine calls at fixed points of a client's
 // life, in the client's goroutine and in the order of the fields. Nil ones are
 // skipped. Hooks of different clients run at the same time. A hook that panics
 // ends its client alone.
 type Hooks struct {
-	// Bound runs once for all listeners, after Listen opened them.
-	Bound func(ls []net.Listener)
 	// Accepted runs first, before any rule and any byte. What it returns is
 	// the client's context from then on; it must derive from ctx. A client
 	// that will name itself in a PROXY header still has its sender's address.

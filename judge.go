@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/logs"
 	"netserver/proto"
 )
 
@@ -144,7 +145,7 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 	}
 	wg.Wait()
 	if cut := int(cut.Load()); cut > 0 {
-		r.log.LogAttrs(ctx, LevelNotice, "the rules for client certificates have changed or a certificate has ended: clients cut",
+		r.log.LogAttrs(ctx, logs.Notice, "the rules for client certificates have changed or a certificate has ended: clients cut",
 			slog.String("port", l.spec.Short()), slog.Int("clients", cut))
 	}
 }

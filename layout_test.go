@@ -35,7 +35,7 @@ var layout = [][]string{
 	{"internal/proc"},
 	{"logs"},
 	{"proto"},
-	{"internal/control"},
+	{"internal/bridge", "internal/control"},
 	{"."},
 	{"handler/*"},
 	{"netservertest"},

@@ -22,27 +22,6 @@ type LimitUse struct {
 	Refused uint64
 }
 
-// Limits returns the limits of Config. It may be called at any time. Of
-// several Serves each has its own.
-func (s *Server) Limits() []LimitUse {
-	var all []LimitUse
-	for _, r := range s.running() {
-		all = append(all, r.limitUses()...)
-	}
-	return all
-}
-
-// TopSources returns the n sources (an IPv4 address, an IPv6 /64) that have
-// the most clients connected, the most first.
-func (s *Server) TopSources(n int) []admit.SourceUse {
-	var all []admit.SourceUse
-	for _, r := range s.running() {
-		list, _ := r.limiter.Top(n)
-		all = append(all, list...)
-	}
-	return all
-}
-
 // unused marks a limit whose use is not counted.
 const unused = -1
 
@@ -52,21 +31,27 @@ func (r *run) limitUses() []LimitUse {
 }
 
 // tallies adds up what the ports have counted.
-func (r *run) tallies() (sum PortStats) {
+func (r *run) tallies() (sum tallied) {
 	for _, l := range r.ls {
-		p := l.stats()
-		sum.WouldCut += p.WouldCut
-		for i, c := range p.Outcomes {
-			sum.Outcomes[i] += c
+		sum.WouldCut += l.wouldCut.Load()
+		for i := range l.outcomes {
+			sum.Outcomes[i] += l.outcomes[i].Load()
 		}
-		for i := range p.Refused {
-			sum.Refused[i] += p.Refused[i] + p.WouldRefuse[i]
+		for i := range l.refused {
+			sum.Refused[i] += l.refused[i].Load() + l.wouldRefuse[i].Load()
 		}
 	}
 	return sum
 }
 
-func (r *run) countLimits(n PortStats) []LimitUse {
+// tallied is what the ports have counted together.
+type tallied struct {
+	Outcomes [Outcomes]uint64
+	Refused  [admit.Reasons]uint64 // or would have been
+	WouldCut uint64
+}
+
+func (r *run) countLimits(n tallied) []LimitUse {
 	c := r.cfg.limits(r.gate.MaxOpen())
 	sources, networks := r.limiter.Top(1)
 	most := func(list []admit.SourceUse) float64 {
@@ -108,7 +93,7 @@ func (r *run) countLimits(n PortStats) []LimitUse {
 	return list
 }
 
-func (r *run) handshakeLimit(n PortStats) LimitUse {
+func (r *run) handshakeLimit(n tallied) LimitUse {
 	u := LimitUse{Key: "max_handshakes", Unit: "handshakes", Use: unused}
 	if r.queue != nil {
 		u.Value, u.Use = float64(r.cfg.maxHandshakesOf(r.maxConns())), float64(r.queue.Stats().Unfinished)
@@ -117,7 +102,7 @@ func (r *run) handshakeLimit(n PortStats) LimitUse {
 	return u
 }
 
-func (r *run) timeLimits(n PortStats) []LimitUse {
+func (r *run) timeLimits(n tallied) []LimitUse {
 	c := &r.cfg
 	t := func(key string, d time.Duration, ended ...Outcome) LimitUse {
 		u := LimitUse{Key: key, Unit: "seconds", Value: d.Seconds(), Use: unused}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"netserver/port"
@@ -22,13 +23,13 @@ type listener struct {
 	net.Listener
 	spec      port.Spec
 	transport proto.Transport
+	taken     atomic.Bool // by a Serve
+	retired   atomic.Bool // closed on purpose while it is served
 }
 
-// Transports makes what each configured port speaks, and with that checks the
-// ports' parameters: certificates, for instance, are loaded and checked. The
-// access rules are checked too. It opens nothing. The error joins one for each
-// port or rule that is wrong.
-func (s *Server) Transports() ([]proto.Transport, error) {
+// checkedTransports makes what each configured port speaks, and checks the
+// access rules too. The error joins one for each port or rule that is wrong.
+func (s *Server) checkedTransports() ([]proto.Transport, error) {
 	_, rulesErr := s.Config.Access.Compile()
 	ts, err := s.transports()
 	if err := errors.Join(rulesErr, err); err != nil {
@@ -176,11 +177,11 @@ func tlsOnLoopback(ps []port.Spec) bool {
 // unless it passes them to Serve.
 func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	ps := s.Config.ports()
-	ts, err := s.Transports()
+	ts, err := s.checkedTransports()
 	if err != nil {
 		return nil, err
 	}
-	reqs, err := s.Requests(ts)
+	reqs, err := s.requests(ts)
 	if err != nil {
 		return nil, err
 	}
@@ -200,10 +201,8 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	return ls, nil
 }
 
-// Requests says which sockets the configured ports need, for a program that
-// opens or inherits them by itself; NewListener makes what Serve takes of
-// them. ts are the ports' Transports, in order.
-func (s *Server) Requests(ts []proto.Transport) ([]sock.Request, error) {
+// requests says which sockets the configured ports need.
+func (s *Server) requests(ts []proto.Transport) ([]sock.Request, error) {
 	ps := s.Config.ports()
 	reqs := make([]sock.Request, len(ps))
 	var errs []error
@@ -244,16 +243,13 @@ func specOf(a net.Addr) port.Spec {
 	return port.Spec{Host: host, Port: p, Proto: a.Network(), IPv: "*"}
 }
 
-// TransportsOf returns what the ports of listeners from Listen or NewListener
-// speak; nil for others.
-func TransportsOf(ls []net.Listener) []proto.Transport {
-	ts := make([]proto.Transport, len(ls))
-	for i, l := range ls {
-		if o, ok := l.(*listener); ok {
-			ts[i] = o.transport
-		}
-	}
-	return ts
+// Transport returns what the port speaks.
+func (l *listener) Transport() proto.Transport { return l.transport }
+
+// Retire closes the listener on purpose.
+func (l *listener) Retire() error {
+	l.retired.Store(true)
+	return l.Close()
 }
 
 // Spec returns the port, with the number it is really bound to.

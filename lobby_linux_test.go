@@ -94,7 +94,7 @@ func TestCutWhileWaitingForTheHello(t *testing.T) {
 		r.DialRaw(t, "ssl").Write(hello(t)[:20])
 	}
 	r.Accepted(t, 20)
-	if id := s.Clients(0, 1)[0].ID; !s.Kill(id) {
+	if id := s.Monitor().Clients(0, 1)[0].ID; !s.Monitor().Kill(id) {
 		t.Error("no client to kill")
 	}
 	rec := r.Records(t, 1)[0]
@@ -120,7 +120,9 @@ func resets(t *testing.T, r *netservertest.Running, n int) {
 }
 
 // ended returns how many clients of the TLS port ended in a class.
-func ended(s *netserver.Server, o netserver.Outcome) uint64 { return s.Stats().Ports[0].Outcomes[o] }
+func ended(s *netserver.Server, o netserver.Outcome) uint64 {
+	return s.Monitor().Stats().Ports[0].Outcomes[o]
+}
 
 // In a flood of resets the kernel keeps clients that say nothing, for a time
 // that counts against their deadline, and forgets those that reset before.
@@ -143,7 +145,7 @@ func TestDeferAccept(t *testing.T) {
 	}
 	r.DialTLS(t, r.ClientTLS()).Close() // who was there before is accepted now
 	netservertest.Eventually(t, "the end of all clients", func() bool {
-		return ended(s, netserver.OutcomeServed) == 1 && s.ClientCount() == 0
+		return ended(s, netserver.OutcomeServed) == 1 && s.Monitor().Stats().Clients == 0
 	})
 	before := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe)
 	resets(t, r, 20)

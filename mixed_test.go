@@ -55,7 +55,7 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 	var outcomes [netserver.Outcomes]uint64
 	sum := func() (total uint64) {
 		clear(outcomes[:])
-		for _, p := range s.Stats().Ports {
+		for _, p := range s.Monitor().Stats().Ports {
 			for o, n := range p.Outcomes {
 				outcomes[o] += n
 				total += n
@@ -66,8 +66,8 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 	// The last to leave may still be in the backlog.
 	netservertest.Eventually(t, "an outcome for each client", func() bool { return sum() >= want })
 	zero(t, s, nil)
-	if st := s.Stats(); st.Limits.Open != 0 || sum() != want {
-		t.Errorf("%d outcomes of %d clients; %+v", sum(), want, st.Limits)
+	if l := limited(s); l.Open != 0 || sum() != want {
+		t.Errorf("%d outcomes of %d clients; %+v", sum(), want, l)
 	}
 	for _, o := range []netserver.Outcome{netserver.OutcomeServed, netserver.OutcomeDenied, netserver.OutcomeOverLimit, netserver.OutcomeShed,
 		netserver.OutcomePenalised, netserver.OutcomeProbe, netserver.OutcomeHeader, netserver.OutcomeNotTLS, netserver.OutcomeAlert, netserver.OutcomeReset} {

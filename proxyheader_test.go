@@ -20,6 +20,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/internal/bridge"
 	"netserver/netservertest"
 	"netserver/port"
 )
@@ -396,7 +397,7 @@ func TestProxyHeaderConfigurationIsChecked(t *testing.T) {
 	} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
 		s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom, s.Config.Ports = tc.mode, tc.from, tc.ports
-		_, err := s.Transports()
+		_, err := bridge.Of(s.Monitor()).Transports()
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s %v %v: %v; want %q", tc.mode, tc.from, tc.ports, err, tc.want)
 		}

@@ -213,7 +213,7 @@ func TestRateInShadow(t *testing.T) {
 			c.Write([]byte("x"))
 			time.Sleep(time.Second)
 		}
-		if n := s.Stats().Ports[0].WouldCut; n != 1 {
+		if n := s.Monitor().Stats().Ports[0].WouldCut; n != 1 {
 			t.Errorf("would have cut %d", n)
 		}
 		c.Close()

@@ -11,13 +11,10 @@ import (
 	"time"
 
 	"netserver/access"
+	"netserver/logs"
 	"netserver/port"
 	"netserver/sock"
 )
-
-// LevelNotice is the level between warning and info: Net::Server's log level
-// 2. Failed clients are logged at it, served ones at slog.LevelInfo.
-const LevelNotice = slog.Level(2)
 
 // A Record is what is known of a client at its end: one log line.
 type Record struct {
@@ -118,7 +115,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 	level := slog.LevelInfo
 	msg := "served"
 	if rec.Err != nil {
-		level, msg = LevelNotice, "failed"
+		level, msg = logs.Notice, "failed"
 		var p *PanicError
 		switch {
 		case errors.As(rec.Err, &p):
@@ -133,7 +130,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			level, msg = slog.LevelInfo, "left"
 		}
 	}
-	if !r.log.Enabled(ctx, level) || level == LevelNotice && !r.mayLog(rec.Outcome) {
+	if !r.log.Enabled(ctx, level) || level == logs.Notice && !r.mayLog(rec.Outcome) {
 		return
 	}
 	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
@@ -155,7 +152,7 @@ func (c *Conn) logConnect() {
 // logOversize tells of datagrams that were longer than udp_recv_len and
 // therefore not served.
 func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, size int) {
-	r.log.LogAttrs(context.Background(), LevelNotice, "datagram longer than udp_recv_len; not served",
+	r.log.LogAttrs(context.Background(), logs.Notice, "datagram longer than udp_recv_len; not served",
 		slog.String("port", p.Short()), slog.String("peer", from.String()),
 		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
 }

@@ -10,6 +10,7 @@ import (
 
 	"netserver/access"
 	"netserver/internal/admit"
+	"netserver/logs"
 )
 
 // What a connection takes, in bytes: measured with 9,000 connections from the
@@ -85,10 +86,10 @@ func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Re
 }
 
 func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
-	if !r.log.Enabled(context.Background(), LevelNotice) || !r.mayLog(o) {
+	if !r.log.Enabled(context.Background(), logs.Notice) || !r.mayLog(o) {
 		return
 	}
-	r.log.LogAttrs(context.Background(), LevelNotice, msg, slog.String("port", l.spec.Short()),
+	r.log.LogAttrs(context.Background(), logs.Notice, msg, slog.String("port", l.spec.Short()),
 		slog.String("peer", peer.String()), slog.String("limit", limit))
 }
 
@@ -145,7 +146,7 @@ func (r *run) boxed(b admit.Boxed) {
 		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", ErrPenalised, b.Prefix))
 	}
 	if r.samples.Allow() {
-		r.log.LogAttrs(context.Background(), LevelNotice, "source put into the penalty box", slog.String("network", b.Prefix.String()),
+		r.log.LogAttrs(context.Background(), logs.Notice, "source put into the penalty box", slog.String("network", b.Prefix.String()),
 			slog.Duration("for", b.Left.Round(time.Second)), slog.Int("times", b.Offences), slog.Int("cut", n))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 
 	"netserver/access"
+	"netserver/logs"
 )
 
 // rules are the access rules of a run.
@@ -40,7 +41,7 @@ func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
 				r.log.Error(err.Error())
 				return
 			}
-			r.log.Log(ctx, LevelNotice, "access rules: the files have changed; the new rules are in force")
+			r.log.Log(ctx, logs.Notice, "access rules: the files have changed; the new rules are in force")
 			r.ruleAgain(ctx)
 		})
 	})
@@ -90,7 +91,7 @@ func (c *Conn) noteVerdict(v access.Verdict) {
 	}
 	c.shadowed = true
 	if c.run.samples.Allow() {
-		c.run.log.LogAttrs(c.ctx, LevelNotice, "would refuse", slog.Uint64("client", c.id),
+		c.run.log.LogAttrs(c.ctx, logs.Notice, "would refuse", slog.Uint64("client", c.id),
 			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))
 	}
 }

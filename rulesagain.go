@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"netserver/access"
+	"netserver/logs"
 )
 
 // A ruled is a client as the access rules let it in. It is never changed, so
@@ -71,6 +72,6 @@ func (r *run) ruleAgain(ctx context.Context) {
 		}
 	}
 	if cut > 0 {
-		r.log.LogAttrs(ctx, LevelNotice, "the access rules have changed: clients cut", slog.Int("clients", cut))
+		r.log.LogAttrs(ctx, logs.Notice, "the access rules have changed: clients cut", slog.Int("clients", cut))
 	}
 }

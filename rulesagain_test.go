@@ -188,7 +188,7 @@ func TestNobodySlipsThroughChangingRules(t *testing.T) {
 	}
 	writeRules(t, path, "127.0.0.1\n")
 	dialers.Wait()
-	netservertest.Eventually(t, "everybody is gone", func() bool { return s.Stats().Clients == 0 })
+	netservertest.Eventually(t, "everybody is gone", func() bool { return s.Monitor().Stats().Clients == 0 })
 	clients.Wait()
 }
 

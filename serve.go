@@ -3,6 +3,7 @@ package netserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"netserver/internal/hello"
 	"netserver/internal/lograte"
 	"netserver/internal/slots"
+	"netserver/logs"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -35,6 +37,9 @@ type run struct {
 	limiter *admit.Limiter
 	room    *hello.Room // nil if a goroutine waits for each hello
 
+	helpers     sync.WaitGroup // what runs beside the clients
+	stopHelpers context.CancelFunc
+
 	lastID   atomic.Uint64
 	serving  atomic.Int64  // clients in the Handler
 	served   atomic.Uint64 // that have been in it
@@ -42,8 +47,11 @@ type run struct {
 	pool     *slots.Pool[*Conn]
 	samples  *lograte.Sampler
 	draining chan struct{} // closed when the server stops taking clients
-	now      chan struct{} // closed by stopNow
+	shut     chan struct{} // closed by shutdown: drain, without a grace time
+	shutOnce sync.Once
+	now      chan struct{} // closed by cutNow: cut everybody
 	nowOnce  sync.Once
+	done     chan struct{} // closed when the last client is gone
 	starved  atomic.Bool   // an accept loop is out of descriptors
 	freed    chan struct{} // a client has been closed while starved
 }
@@ -64,6 +72,7 @@ type listening struct {
 	datagram  chan struct{}    // for datagram ports: a slot for each one being served
 	limits    deadline.Values  // of its clients
 	minimum   deadline.Minimum // rates of its clients
+	lost      error            // who closed it was not us; for serve, when its accept loop has ended
 	tally
 }
 
@@ -74,10 +83,12 @@ func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *r
 		log:      s.log(),
 		rules:    rules,
 		draining: make(chan struct{}),
+		shut:     make(chan struct{}),
 		now:      make(chan struct{}),
+		done:     make(chan struct{}),
 		freed:    make(chan struct{}, 1),
 	}
-	r.samples = lograte.New(r.log, LevelNotice, outcomeNames[:])
+	r.samples = lograte.New(r.log, logs.Notice, outcomeNames[:])
 	r.pool = slots.NewPool((*Conn).resume)
 	for i, l := range ls {
 		v := r.listening(l)
@@ -134,16 +145,15 @@ func (l *listening) prepareLimits() {
 }
 
 // serve accepts until ctx is done, the listeners have ended or the server was
-// closed, and then sees the clients off.
+// stopped, and then sees the clients off: after shutdown in the background.
 func (r *run) serve(ctx context.Context) error {
-	var loops, helpers sync.WaitGroup
+	var loops sync.WaitGroup
 	helpersCtx, stopHelpers := context.WithCancel(context.WithoutCancel(ctx))
-	r.startHelpers(helpersCtx, &helpers)
+	r.stopHelpers = stopHelpers
+	r.startHelpers(helpersCtx, &r.helpers)
 	if r.room = r.newRoom(); r.room != nil {
-		helpers.Go(r.room.Run)
+		r.helpers.Go(r.room.Run)
 	}
-	defer helpers.Wait()
-	defer stopHelpers()
 	for _, l := range r.ls {
 		loops.Go(func() { r.acceptLoop(l) })
 	}
@@ -152,20 +162,38 @@ func (r *run) serve(ctx context.Context) error {
 
 	select {
 	case <-ctx.Done():
+	case <-r.shut:
 	case <-r.now:
 	case <-ended:
 		// The listeners are gone but the clients may stay.
-		r.awaitClients(ctx.Done(), r.now, nil)
+		r.awaitClients(ctx.Done(), r.shut, r.now, nil)
 	}
+	shut := r.isShut()
 	close(r.draining)
 	r.interruptAccept()
 	<-ended
 	closeListening(r.ls)
-	err := r.drain()
+	if shut {
+		go r.seeOff(true)
+		return ErrServerClosed
+	}
+	return r.seeOff(false)
+}
+
+// seeOff waits for the clients, cuts those who have to go, and frees what the
+// run has.
+func (r *run) seeOff(shut bool) error {
+	err := r.drain(shut)
 	r.clients.release()
 	r.pool.Stop()
 	r.room.Close()
 	r.samples.Flush()
+	r.stopHelpers()
+	r.helpers.Wait()
+	for _, l := range r.ls {
+		err = errors.Join(err, l.lost)
+	}
+	r.srv.untrack(r)
 	return err
 }
 
@@ -211,23 +239,31 @@ func closeListening(ls []*listening) {
 // awaitClients waits until the last client is gone and then returns true. It
 // returns false when one of the channels has something earlier; nil channels
 // never do.
-func (r *run) awaitClients(stop, now <-chan struct{}, t <-chan time.Time) bool {
+func (r *run) awaitClients(stop, shut, now <-chan struct{}, t <-chan time.Time) bool {
 	gone := r.clients.gone()
 	select {
 	case <-gone:
 		return true
 	case <-stop:
+	case <-shut:
 	case <-now:
 	case <-t:
 	}
 	return false
 }
 
-func (r *run) stopNow() { r.nowOnce.Do(func() { close(r.now) }) }
+// shutdown makes serve return and leaves the clients, cutNow cuts them, and
+// closeNow does both.
+func (r *run) shutdown() { r.shutOnce.Do(func() { close(r.shut) }) }
+func (r *run) cutNow()   { r.nowOnce.Do(func() { close(r.now) }) }
+func (r *run) closeNow() { r.shutdown(); r.cutNow() }
 
-func (r *run) isNow() bool {
+func (r *run) isNow() bool  { return isDone(r.now) }
+func (r *run) isShut() bool { return isDone(r.shut) }
+
+func isDone(c <-chan struct{}) bool {
 	select {
-	case <-r.now:
+	case <-c:
 		return true
 	default:
 		return false
@@ -259,7 +295,11 @@ func (r *run) acceptLoop(l *listening) {
 			continue
 		}
 		l.datagramDone()
-		if r.isDraining() || errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) {
+		if r.isDraining() || errors.Is(err, io.EOF) {
+			return
+		}
+		if errors.Is(err, net.ErrClosed) {
+			r.lose(l, err)
 			return
 		}
 		if deadline.IsTimeout(err) {
@@ -269,6 +309,16 @@ func (r *run) acceptLoop(l *listening) {
 			return
 		}
 	}
+}
+
+// lose notes that somebody closed the listener under us.
+func (r *run) lose(l *listening, err error) {
+	if o, ok := l.Listener.(*listener); ok && o.retired.Load() {
+		return
+	}
+	l.lost = &Error{Stage: StageAccept, Port: l.spec, Err: fmt.Errorf("the listener was closed while it was served: %w", err)}
+	r.log.LogAttrs(context.Background(), slog.LevelError, "the listener was closed while it was served; nothing more is accepted on this port",
+		slog.String("port", l.spec.Short()), slog.Any("err", err))
 }
 
 // backlogPause is how long a draining accept loop waits for one more client,
@@ -369,14 +419,7 @@ func (r *run) start(l *listening, nc net.Conn, first hello.State) {
 	c.arrive(first)
 }
 
-func (r *run) isDraining() bool {
-	select {
-	case <-r.draining:
-		return true
-	default:
-		return false
-	}
-}
+func (r *run) isDraining() bool { return isDone(r.draining) }
 
 // A backoff slows an accept loop down while the system refuses, and logs that
 // at most once a second.
@@ -395,7 +438,7 @@ func (b *backoff) reset() {
 	if b.delay == 0 {
 		return
 	}
-	b.run.log.Log(context.Background(), LevelNotice, "accepting again",
+	b.run.log.Log(context.Background(), logs.Notice, "accepting again",
 		"port", b.port.Short(), "failed", b.errors)
 	b.delay, b.errors, b.logged = 0, 0, time.Time{}
 }

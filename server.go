@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
+	"slices"
 	"sync"
 
 	"netserver/access"
@@ -15,7 +18,13 @@ import (
 )
 
 // A Server serves the clients of any number of ports. A zero Server with a
-// Handler is usable. Its fields must not change while Serve runs.
+// Handler is usable. Its fields must not change while Serve runs; its methods
+// may be called at any time, from any goroutine.
+//
+// There are two ways to stop it. Ending the context of Serve drains the server
+// within Config.Grace, and Serve returns when the last client is gone. Shutdown
+// and Close are those of net/http: Serve returns ErrServerClosed at once, and
+// the Server cannot be used again.
 type Server struct {
 	Handler   Handler                   // required
 	Config    Config                    // values; a zero field means the default named there
@@ -70,12 +79,18 @@ type Server struct {
 	mu     sync.Mutex
 	runs   map[*run]struct{}
 	last   Stats // of the run that ended last
-	closed bool
+	closed bool  // by Shutdown or Close
 }
 
-// ListenAndServe opens the configured ports and serves their clients until
-// ctx is done.
+// ListenAndServe opens the configured ports and serves their clients, as Serve
+// does. After Shutdown or Close it opens nothing and returns ErrServerClosed.
 func (s *Server) ListenAndServe(ctx context.Context) error {
+	if s.isClosed() {
+		return ErrServerClosed
+	}
+	if err := s.checkHandler(); err != nil {
+		return err
+	}
 	ls, err := s.Listen(ctx)
 	if err != nil {
 		return err
@@ -83,82 +98,222 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	return s.Serve(ctx, ls...)
 }
 
-// Serve serves the clients of ls until ctx is done or all listeners have
-// ended. Then it stops accepting, lets clients finish for Config.Grace and
-// cuts the rest. It closes ls, and returns when all clients are gone: nil
-// after a clean end, or an error that wraps ErrCut and tells how many were
-// cut.
+// Serve serves the clients of ls until ctx is done, Shutdown or Close is
+// called, or all listeners have ended. It closes ls in any case. It returns
 //
-// A listener that did not come from Listen is served plain. Serve may run
-// several times at once, each with its own listeners; the limits of Config
-// hold for each of them.
+//   - after ctx is done: it stops accepting, lets clients finish for
+//     Config.Grace, cuts the rest, and returns when all are gone: nil, or an
+//     error that wraps ErrCut and tells how many were cut. Clients' contexts do
+//     not end with ctx, but when they are cut.
+//   - after Shutdown or Close: ErrServerClosed, once it has stopped accepting,
+//     while clients may still be served; Shutdown waits for them. A program
+//     must not exit before Shutdown has returned. If ctx was done before, what
+//     is said above holds.
+//   - when all listeners have ended by themselves and their clients are gone:
+//     nil, or, if somebody closed a listener, an error that wraps net.ErrClosed
+//     and names the port. That is logged when it happens; the other listeners
+//     go on.
+//
+// A listener that did not come from Listen or NewListener is served plain. Serve
+// may run several times at once, each with its own listeners; the limits of
+// Config hold for each of them. A listener can be served once; one that another Serve
+// has is an error, and stays with that.
 func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
-	if s.Handler == nil {
+	if s.isClosed() {
 		closeAll(ls)
-		return errors.New("netserver: Server has no Handler")
+		return ErrServerClosed
+	}
+	if err := take(ls); err != nil {
+		return err
+	}
+	r, err := s.newRun(ctx, ls)
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	if err := s.track(r); err != nil {
+		r.clients.release()
+		for _, l := range ls {
+			if !s.isServing(l) {
+				l.Close()
+			}
+		}
+		return err
+	}
+	return r.serve(ctx)
+}
+
+// newRun checks what Serve was given.
+func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
+	if err := s.checkHandler(); err != nil {
+		return nil, err
 	}
 	rules, err := s.compileRules()
 	if err != nil {
-		closeAll(ls)
-		return err
+		return nil, err
 	}
 	headers, err := s.proxyHeaderRules(ls)
 	if err != nil {
-		closeAll(ls)
-		return err
+		return nil, err
 	}
 	for _, l := range ls {
 		if l, ok := l.(*listener); ok {
 			if err := s.checkStart(l.spec, l.transport); err != nil {
-				closeAll(ls)
-				return err
+				return nil, err
 			}
 		}
 	}
 	r := newRun(s, rules, headers, ls)
-	r.clients.init(ctx) // before Clients and the like can find it
-	if !s.track(r) {
-		r.clients.release()
-		closeAll(ls)
-		return ErrServerClosed
-	}
-	defer s.untrack(r)
-	return r.serve(ctx)
+	r.clients.init(ctx) // before the Monitor can find it
+	return r, nil
 }
 
-// Close stops the server at once: nothing more is accepted, every client is
-// cut, and a running Serve returns when their handlers have. It does not wait
-// for that. For a graceful stop end the context of Serve instead; Close may
-// follow to cut it short.
-func (s *Server) Close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-	for r := range s.runs {
-		r.stopNow()
+// checkHandler reports a missing Handler, whom every client would meet as a
+// panic.
+func (s *Server) checkHandler() error {
+	h := s.Handler
+	if w, ok := h.(starting); ok {
+		h = w.Handler
+	}
+	if f, ok := h.(HandlerFunc); h == nil || ok && f == nil {
+		return errors.New("netserver: Server has no Handler")
 	}
 	return nil
 }
 
-func (s *Server) track(r *run) bool {
+// take marks ls as being served. After an error, those that another Serve has
+// are left to it and the others are closed.
+func take(ls []net.Listener) error {
+	if len(ls) == 0 {
+		return errors.New("netserver: Serve needs a listener")
+	}
+	var errs []error
+	var own []net.Listener
+	for i, l := range ls {
+		switch o, ok := l.(*listener); {
+		case l == nil || ok && (o == nil || o.Listener == nil):
+			errs = append(errs, fmt.Errorf("netserver: listener %d is nil", i))
+		case slices.ContainsFunc(ls[:i], func(b net.Listener) bool { return same(l, b) }):
+			errs = append(errs, fmt.Errorf("netserver: listener %d was given to Serve twice", i))
+		case ok && o.taken.Swap(true):
+			errs = append(errs, fmt.Errorf("netserver: port %s: this listener was given to Serve before", o.spec.Short()))
+		default:
+			own = append(own, l)
+		}
+	}
+	if len(errs) > 0 {
+		closeAll(own)
+	}
+	return errors.Join(errs...)
+}
+
+// Shutdown stops the server gracefully, as that of net/http does: nothing more
+// is accepted, Serve returns ErrServerClosed, and clients stay until they end
+// by themselves; Conn.Draining tells their handlers. Clients that had connected
+// already are still accepted. Shutdown returns nil when the last client is
+// gone, or, if ctx is done before, ctx's error. Those who are left then stay
+// connected and are served until they end or Close cuts them: Config.Grace does
+// not hold for them, the other limits of Config do.
+//
+// If the context of Serve was done before, its grace time goes on, and Shutdown
+// waits for that end. Shutdown may be called several times and before Serve,
+// which then returns ErrServerClosed: a Server that was shut down cannot be
+// used again.
+func (s *Server) Shutdown(ctx context.Context) error {
+	for _, r := range s.stop((*run).shutdown) {
+		select {
+		case <-r.done:
+			continue
+		default:
+		}
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// Close stops the server at once: nothing more is accepted, every client is
+// cut, with ErrCut in its record, and Serve returns ErrServerClosed; it waits
+// for neither. If the context of Serve was done before, or Shutdown was called,
+// Close cuts that short. A Shutdown returns when the handlers have; they must
+// do so when their context ends, or their Conn fails. Close may be called
+// several times and before Serve. It returns nil.
+func (s *Server) Close() error {
+	s.stop((*run).closeNow)
+	return nil
+}
+
+// stop lets no Serve begin any more, and how end those that run.
+func (s *Server) stop(how func(*run)) []*run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	runs := make([]*run, 0, len(s.runs))
+	for r := range s.runs {
+		how(r)
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+// track makes r one of the runs, unless the server has stopped or another run
+// has one of its listeners.
+func (s *Server) track(r *run) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return false
+		return ErrServerClosed
+	}
+	for _, l := range r.ls {
+		if s.hasListener(l.Listener) {
+			return fmt.Errorf("netserver: port %s: another Serve has this listener", l.spec.Short())
+		}
 	}
 	if s.runs == nil {
 		s.runs = make(map[*run]struct{})
 	}
 	s.runs[r] = struct{}{}
-	return true
+	return nil
 }
 
+// hasListener reports whether a run has l, with s.mu held. take has marked those
+// that are ours.
+func (s *Server) hasListener(l net.Listener) bool {
+	for r := range s.runs {
+		if slices.ContainsFunc(r.ls, func(o *listening) bool { return same(l, o.Listener) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) isServing(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.hasListener(l)
+}
+
+// same reports whether both are one listener; a program's own may have a type
+// that cannot be compared.
+func same(a, b net.Listener) bool { return reflect.ValueOf(a).Comparable() && a == b }
+
+// untrack forgets r, whose last client is gone.
 func (s *Server) untrack(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.runs, r)
 	s.last = Stats{}
 	r.addTo(&s.last)
+	close(r.done)
 }
 
 func (s *Server) log() *slog.Logger {
@@ -170,6 +325,8 @@ func (s *Server) log() *slog.Logger {
 
 func closeAll(ls []net.Listener) {
 	for _, l := range ls {
-		l.Close()
+		if l != nil {
+			l.Close()
+		}
 	}
 }

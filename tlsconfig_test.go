@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/internal/bridge"
 	"netserver/netservertest"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -91,7 +92,7 @@ func TestTLSConfigAtListen(t *testing.T) {
 	p := port.Spec{Host: "192.0.2.1", Port: "443", Proto: "ssl", IPv: "4"}
 	s := &netserver.Server{TLSConfig: &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &pair.TLS, nil }}}
 	s.Config.Ports = []port.Spec{p}
-	if _, err := s.Transports(); err != nil {
+	if _, err := bridge.Of(s.Monitor()).Transports(); err != nil {
 		t.Errorf("GetCertificate alone: %v", err)
 	}
 	own := p
@@ -110,7 +111,7 @@ func TestTLSConfigAtListen(t *testing.T) {
 			env.TLSConfig = nil
 		}
 	}
-	if ts, err := s.Transports(); err != nil || len(ts) != 2 {
+	if ts, err := bridge.Of(s.Monitor()).Transports(); err != nil || len(ts) != 2 {
 		t.Errorf("with TLSFor: %v", err)
 	}
 }

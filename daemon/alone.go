@@ -14,6 +14,7 @@ import (
 	"netserver"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/bridge"
 	"netserver/internal/proc"
 )
 
@@ -73,7 +74,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	if opened.File != nil {
 		go logging.FollowFile(opened.File, done, func() { opened.Reopen() })
 	}
-	err = p.server.Serve(ctx, ls...)
+	err = p.serve(ctx, ls)
 	if p.flush != nil {
 		p.flush()
 	}
@@ -104,8 +105,18 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 	for _, l := range ls {
 		logging.Bound(log, l)
 	}
-	logging.TLSNotes(sourcesOf(netserver.TransportsOf(ls)), func(line string) { notice(log, line) })
+	logging.TLSNotes(sourcesOf(bridge.TransportsOf(ls)), func(line string) { notice(log, line) })
 	return ls, nil
+}
+
+// serve serves until the last client is gone, also if the program itself has
+// shut its Server down.
+func (p *program) serve(ctx context.Context, ls []net.Listener) error {
+	err := p.server.Serve(ctx, ls...)
+	if errors.Is(err, netserver.ErrServerClosed) {
+		return p.server.Shutdown(context.WithoutCancel(ctx))
+	}
+	return err
 }
 
 // served logs how Serve ended and returns the exit status.
@@ -166,7 +177,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			default:
 				notice(log, "Received a SIG "+name+": stopping")
 				p.endingNow(log)
-				p.server.Close()
+				p.engine().Stop()
 			}
 		}
 	}

@@ -25,7 +25,7 @@ func (a *alone) Members() []wire.Member { return []wire.Member{ownProcess()} }
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
 func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
-	got := wire.AnswerTo(a.p.server, a.p.conf.handlerName(a.p.library), q)
+	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), q)
 	if got.Failed != "" {
 		return got, errors.New(got.Failed)
 	}
@@ -42,7 +42,7 @@ func (a *alone) Grace() time.Duration { return a.p.conf.graceTime() }
 func (a *alone) End(cut bool) {
 	a.p.endingNow(a.log)
 	if cut {
-		a.p.server.Close()
+		a.p.engine().Stop()
 	} else {
 		a.p.stop()
 	}
@@ -50,7 +50,7 @@ func (a *alone) End(cut bool) {
 
 // overview has one worker, number 0, which is this process.
 func (a *alone) Overview() *control.Status {
-	s := a.p.server
+	s := a.p.server.Monitor()
 	st := s.Stats()
 	w := control.Worker{PID: os.Getpid(), State: "serving", Uptime: wire.InSeconds(time.Since(a.began)), Clients: st.Clients}
 	if a.p.ending.Load() {

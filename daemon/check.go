@@ -12,10 +12,10 @@ import (
 	"os"
 	"slices"
 
-	"netserver"
 	"netserver/access"
 	"netserver/conf"
 	"netserver/internal/admit"
+	"netserver/internal/bridge"
 	"netserver/internal/certfile"
 	"netserver/tlsparams"
 )
@@ -26,7 +26,7 @@ type checked struct {
 	Listeners  []checkedListener   `json:"listeners"`
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
-	Limits     netserver.Budget    `json:"limits"`
+	Limits     bridge.Budget       `json:"limits"`
 	Access     *access.Explanation `json:"access,omitempty"`
 	Peer       *checkedPeer        `json:"peer,omitempty"`
 	TLS        []checkedTLS        `json:"tls,omitempty"`
@@ -58,7 +58,7 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		Listeners:  []checkedListener{},
 		Options:    res.Options(),
 		Origin:     res.Origins(),
-		Limits:     p.server.Budget(),
+		Limits:     p.engine().Budget(),
 	}
 	for _, s := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{s.Host, s.Port, s.Proto, s.IPv})
@@ -182,7 +182,7 @@ func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
 		if spec.IsUnix() != peer.Unix {
 			continue // it does not come that way
 		}
-		v, err := p.server.ExplainPort(spec, peer)
+		v, err := p.engine().ExplainPort(spec, peer)
 		if err != nil {
 			continue
 		}

@@ -34,7 +34,7 @@ func (w *worker) count(done <-chan struct{}) {
 	for {
 		select {
 		case <-t.C:
-			st := w.p.server.Stats()
+			st := w.p.server.Monitor().Stats()
 			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status()})
 			if string(b) != sent {
 				w.sendCounts(st)
@@ -52,9 +52,9 @@ func (w *worker) answer(c wire.Message) {
 		return
 	}
 	if c.Ask.What == wire.AskStats {
-		w.sendCounts(w.p.server.Stats()) // before: who has the answer has these
+		w.sendCounts(w.p.server.Monitor().Stats()) // before: who has the answer has these
 	}
-	a := wire.AnswerTo(w.p.server, w.p.conf.handlerName(w.v.server != nil), *c.Ask)
+	a := wire.AnswerTo(w.p.server.Monitor(), w.p.conf.handlerName(w.v.server != nil), *c.Ask)
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }
 

@@ -32,7 +32,7 @@ func inetListener(p *program) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	p.server.Config.Ports = []port.Spec{spec}
-	ts, err := p.server.Transports()
+	ts, err := p.engine().Transports()
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

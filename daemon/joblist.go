@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
-	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
+	"netserver/logs"
 )
 
 // A jobList is what a supervisor knows of its jobs. Its loop owns the fields.
@@ -142,7 +142,7 @@ func (s *supervisor) logOutput(j *job) {
 			if more {
 				text += "..."
 			}
-			s.log.LogAttrs(context.Background(), netserver.LevelNotice, "job output",
+			s.log.LogAttrs(context.Background(), logs.Notice, "job output",
 				slog.Int("job", j.id), slog.String("line", text))
 		}
 		within = more

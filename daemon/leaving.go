@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/bridge"
 )
 
 // leavingPage is how many clients are asked for at once.
@@ -14,7 +15,7 @@ const leavingPage = 1000
 func (w *worker) leave(l wire.Leave) {
 	w.setLeaving()
 	for _, ln := range w.ls {
-		ln.Close()
+		ln.(bridge.Listener).Retire()
 	}
 	if len(l.Changed) > 0 {
 		time.AfterFunc(l.Grace, func() {
@@ -37,7 +38,7 @@ func (w *worker) cut(which, why string, places []int, window time.Duration) {
 	for _, i := range places {
 		gone[placeOf(specOf(w.ls[i]))] = true
 	}
-	server := w.p.server
+	server := w.p.server.Monitor()
 	var list []uint64
 	for after, n := uint64(0), leavingPage; n == leavingPage; {
 		page := server.Clients(after, leavingPage)
@@ -57,7 +58,7 @@ func (w *worker) cut(which, why string, places []int, window time.Duration) {
 	for i, id := range list {
 		// Each pause would be a little too long; they must not add up.
 		time.Sleep(time.Until(began.Add(time.Duration(i) * pause)))
-		server.CutBecause(id, why)
+		w.p.engine().Cut(id, why)
 	}
 }
 

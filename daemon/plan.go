@@ -13,6 +13,7 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/bridge"
 	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/proto"
@@ -26,7 +27,7 @@ func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
 		Warn: p.warnings,
 	}
-	reqs, err := p.server.Requests(p.transports)
+	reqs, err := p.engine().Requests(p.transports)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ type program struct {
 // collects what is wrong with it. env is how TLS files are read.
 func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*program, error) {
 	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server), library: v.server != nil}
-	p.exit = func() { p.server.Close() }
+	p.exit = func() { p.engine().Stop() }
 	var errs []error
 	if v.server != nil {
 		p.server = v.server
@@ -164,11 +165,14 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	fillTLS(&p.server.TLS, env)
 	if len(c.Server.Ports) > 0 {
 		var err error
-		p.transports, err = p.server.Transports()
+		p.transports, err = p.engine().Transports()
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
 }
+
+// engine is the server's side that only its command sees.
+func (p *program) engine() bridge.Engine { return bridge.Of(p.server.Monitor()) }
 
 // fillTLS takes over what the program has not set itself.
 func fillTLS(have *tlsparams.Env, env tlsparams.Env) {

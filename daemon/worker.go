@@ -169,18 +169,17 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
 	wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
-	err = w.p.server.Serve(serveCtx, w.ls...)
+	err = w.p.serve(serveCtx, w.ls)
 	close(done)
 	helpers.Wait()
 	go w.afterServing()
-	w.sendCounts(w.p.server.LastStats())
+	w.sendCounts(w.p.server.Monitor().Stats())
 	if h := w.v.hooks.WorkerStop; h != nil {
 		h()
 	}
 	switch {
 	case errors.Is(err, netserver.ErrCut):
 		notice(w.log, err.Error())
-	case errors.Is(err, netserver.ErrServerClosed): // before it began
 	case err != nil:
 		logged(w.log, err)
 		return wire.ExitFailed
@@ -318,7 +317,7 @@ func (w *worker) changed() {
 func (w *worker) status() *wire.Status {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return &wire.Status{Clients: w.p.server.ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
+	return &wire.Status{Clients: w.p.engine().ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
 }
 
 // report sends statuses until done is closed.
@@ -387,7 +386,7 @@ func (w *worker) carryOut(c wire.Message) {
 	case wire.OpDrain:
 		w.drain()
 	case wire.OpStop:
-		w.p.server.Close()
+		w.p.engine().Stop()
 	case wire.OpFiles:
 		go w.reloadFiles(c.Paths)
 	case wire.OpTickets:

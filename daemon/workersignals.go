@@ -20,7 +20,7 @@ func (w *worker) signalled(s os.Signal) {
 	case !proc.IsStop(s):
 		w.ignore(s)
 	case w.dismissed:
-		w.p.server.Close()
+		w.p.engine().Stop()
 	default:
 		w.dismissed = true
 		w.setLeaving()

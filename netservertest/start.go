@@ -198,6 +198,11 @@ func (r *Running) end(t testing.TB, s *netserver.Server) {
 	if _, err := r.stop(); err != nil {
 		t.Error(err)
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if s.Shutdown(ctx) != nil {
+		t.Errorf("netservertest: handlers have not returned %v after their clients were cut:\n%s", stopTime, allStacks())
+	}
 	if t.Failed() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -222,17 +227,24 @@ func (r *Running) Drain() { r.cancel() }
 
 func (r *Running) stop() (served, err error) {
 	r.cancel()
-	limit := 80 * time.Second // the engine waits up to 30 s for clients, and 10 for handlers
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(stopTime)
 	defer timer.Stop()
 	select {
 	case <-r.done:
 		return r.err, nil
 	case <-timer.C:
-		var dump strings.Builder
-		_ = pprof.Lookup("goroutine").WriteTo(&dump, 1)
-		return nil, fmt.Errorf("netservertest: Serve has not returned %v after it was told to:\n%s", limit, dump.String())
+		return nil, fmt.Errorf("netservertest: Serve has not returned %v after it was told to:\n%s", stopTime, allStacks())
 	}
+}
+
+// stopTime is how long a server may take to stop: the engine waits up to 30 s
+// for clients, and 10 for handlers.
+const stopTime = 80 * time.Second
+
+func allStacks() string {
+	var dump strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&dump, 1)
+	return dump.String()
 }
 
 // Log returns what the server has logged so far, if it logs to Start's log.

@@ -98,7 +98,7 @@ func (s *server) start(h *exec.Handler, change []func(*netserver.Server), ls ...
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ctx, ls...) }()
 	s.stop = sync.OnceValue(func() error { cancel(); return <-done })
-	s.t.Cleanup(func() { srv.Close(); s.stop() })
+	s.t.Cleanup(func() { srv.Close(); s.stop(); srv.Shutdown(context.Background()) })
 }
 
 // shortDir is a directory with a path short enough for sockets.

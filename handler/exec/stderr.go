@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"netserver"
+	"netserver/logs"
 )
 
 // What clients can make programs write to the log is bounded: the length of a
@@ -68,7 +69,7 @@ func newLineLog(c *netserver.Conn, all *rate) *lineLog {
 	log := c.Logger()
 	return &lineLog{
 		emit: func(line string) {
-			log.LogAttrs(context.Background(), netserver.LevelNotice, "stderr", slog.String("line", line))
+			log.LogAttrs(context.Background(), logs.Notice, "stderr", slog.String("line", line))
 		},
 		allow: func() bool { return own.allow() && all.allow() },
 	}

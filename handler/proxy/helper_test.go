@@ -129,7 +129,7 @@ func serveOn(t testing.TB, kind string, s *netserver.Server, l net.Listener) *fr
 		done <- err
 		return err
 	}
-	t.Cleanup(func() { s.Close(); f.stop() })
+	t.Cleanup(func() { s.Close(); f.stop(); s.Shutdown(context.Background()) })
 	return f
 }
 

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/internal/admit"
 	"netserver/internal/control"
 )
 
 // AnswerTo answers a question about s, whose clients handler serves.
-func AnswerTo(s *netserver.Server, handler string, q Ask) Answer {
+func AnswerTo(s netserver.Monitor, handler string, q Ask) Answer {
 	switch q.What {
 	case AskStats:
 		st := s.Stats()
@@ -29,7 +28,7 @@ func AnswerTo(s *netserver.Server, handler string, q Ask) Answer {
 	case AskLimits:
 		return limitsAnswer(s, q.N)
 	case AskBoxed:
-		return boxedAnswer(s.PenaltyBox())
+		return boxedAnswer(s.Penalties())
 	case AskLift:
 		p, err := control.ParseNetwork(q.Network)
 		if err != nil {
@@ -40,7 +39,7 @@ func AnswerTo(s *netserver.Server, handler string, q Ask) Answer {
 	return Answer{Failed: fmt.Sprintf("this version of the program does not know %q", q.What)}
 }
 
-func clientsPage(s *netserver.Server, handler string, q Ask) Answer {
+func clientsPage(s netserver.Monitor, handler string, q Ask) Answer {
 	n := min(max(q.N, 1), MaxPage)
 	list := s.Clients(q.After, n)
 	a := Answer{Count: s.Stats().Clients, More: len(list) == n}
@@ -105,7 +104,7 @@ func doing(i netserver.ClientInfo, handler string) string {
 	return "arriving"
 }
 
-func limitsAnswer(s *netserver.Server, top int) Answer {
+func limitsAnswer(s netserver.Monitor, top int) Answer {
 	var a Answer
 	for _, u := range s.Limits() {
 		if len(a.Limits) == MaxLimitRows {
@@ -124,12 +123,12 @@ func limitsAnswer(s *netserver.Server, top int) Answer {
 		a.Limits = append(a.Limits, l)
 	}
 	for _, t := range s.TopSources(min(top, MaxTop)) {
-		a.Sources = append(a.Sources, control.Source{Network: NetworkText(t.Prefix), Clients: t.Conns})
+		a.Sources = append(a.Sources, control.Source{Network: NetworkText(t.Prefix), Clients: t.Clients})
 	}
 	return a
 }
 
-func boxedAnswer(list []admit.Boxed) (a Answer) {
+func boxedAnswer(list []netserver.Source) (a Answer) {
 	for _, b := range list[:min(len(list), MaxBoxed)] {
 		a.Boxed = append(a.Boxed, control.Boxed{Network: NetworkText(b.Prefix), Left: InSeconds(b.Left), Offences: b.Offences, Processes: 1})
 	}

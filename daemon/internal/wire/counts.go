@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"maps"
 
 	"netserver"
 	"netserver/internal/admit"
@@ -77,11 +78,7 @@ func CountsOf(st netserver.Stats) []PortCount {
 				list[i].Outcomes[netserver.Outcome(o).String()] = n
 			}
 		}
-		for r, n := range p.Refused {
-			if n > 0 {
-				list[i].Refused[admit.Reason(r).String()] = n
-			}
-		}
+		maps.Copy(list[i].Refused, p.Refused)
 	}
 	return list
 }

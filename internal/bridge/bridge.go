@@ -1,0 +1,97 @@
+package bridge
+
+import (
+	"net"
+
+	"netserver/access"
+	"netserver/internal/admit"
+	"netserver/port"
+	"netserver/proto"
+	"netserver/sock"
+)
+
+// An Engine is a Server as its command sees it. Its methods may be called at
+// any time.
+type Engine interface {
+	// Transports makes what each configured port speaks, and with that checks
+	// the ports' parameters: certificates, for instance, are loaded and
+	// checked. The access rules are checked too. It opens nothing. The error
+	// joins one for each port or rule that is wrong.
+	Transports() ([]proto.Transport, error)
+	// Requests says which sockets the configured ports need, for a program that
+	// opens or inherits them by itself; netserver.NewListener makes what Serve
+	// takes of them. ts are the ports' Transports, in order.
+	Requests(ts []proto.Transport) ([]sock.Request, error)
+	// Budget reports the effective limits of the configuration.
+	Budget() Budget
+	// ExplainPort says what the port alone decides about a client that connects
+	// to it, before any byte of the client's own and any access rule. The error
+	// is about the port's parameters.
+	ExplainPort(p port.Spec, peer access.Peer) (PortVerdict, error)
+	// Stop is Server.Close for a Serve that is to return when the handlers have:
+	// nil, or an error that wraps ErrCut and tells how many clients were cut.
+	Stop()
+	// ClientCount returns how many clients are connected, in any stage. It
+	// costs next to nothing.
+	ClientCount() int
+	// Cut ends the client of that ID as the end of the grace time does, with
+	// ErrCut and the reason in its record. It reports whether there was one. It
+	// does not wait for the Handler to return.
+	Cut(id uint64, why string) bool
+	// LimiterStats returns the counters behind limits by source.
+	LimiterStats() admit.LimiterStats
+}
+
+// Of returns the Engine of a Server, given the Server's Monitor.
+func Of(monitor any) Engine { return monitor.(Engine) }
+
+// A Listener is what Server.Listen and netserver.NewListener return.
+type Listener interface {
+	net.Listener
+	// Spec returns the port, with the number it is really bound to.
+	Spec() port.Spec
+	// Asked returns the port as it was configured: with 0 or a service's name
+	// where Spec has the number.
+	Asked() port.Spec
+	// Transport returns what the port speaks.
+	Transport() proto.Transport
+	// Retire closes the listener while the Server goes on serving the clients
+	// that came by it. Close alone is an error that Serve reports.
+	Retire() error
+}
+
+// TransportsOf returns what the ports of Listeners speak; nil for other
+// listeners.
+func TransportsOf(ls []net.Listener) []proto.Transport {
+	ts := make([]proto.Transport, len(ls))
+	for i, l := range ls {
+		if l, ok := l.(Listener); ok {
+			ts[i] = l.Transport()
+		}
+	}
+	return ts
+}
+
+// A Budget reports the effective limits of a Server in this process, those
+// among them whose default depends on the machine. 0 is no limit.
+type Budget struct {
+	MaxConns               int   `json:"max_connections"`
+	MaxPerSource           int   `json:"max_per_source"`
+	MaxPerPrefix           int   `json:"max_per_prefix"`
+	MaxHandshakes          int   `json:"max_handshakes"`
+	MaxHandshakesPerSource int   `json:"max_handshakes_per_source"`
+	MaxHandshakesPerPrefix int   `json:"max_handshakes_per_prefix"`
+	MaxMemory              int64 `json:"max_memory"`
+	// What a connection is counted as in MaxMemory, in bytes: one that is in
+	// its handshake, one that is served without TLS, and one over TLS.
+	Waiting int64 `json:"memory_waiting"`
+	Plain   int64 `json:"memory_plain"`
+	TLS     int64 `json:"memory_tls"`
+}
+
+// A PortVerdict is what a port alone decides about a client by its address.
+type PortVerdict struct {
+	Allowed bool
+	Proxied bool   // rules and limits go by the address in its PROXY header
+	Why     string // "in proxy_protocol_from: ..."
+}

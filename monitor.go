@@ -1,0 +1,237 @@
+package netserver
+
+import (
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"netserver/access"
+	"netserver/internal/admit"
+	"netserver/internal/bridge"
+	"netserver/port"
+	"netserver/proto"
+	"netserver/sock"
+)
+
+// A Monitor shows a running Server to its operator, who may step in by it. It
+// is of all Serves that run, and stays of use when they have ended. Its methods
+// may be called at any time, from any goroutine; clients are not held up.
+//
+// It is an interface so that a program's own tests can stand in for it.
+// Further methods may be added.
+type Monitor interface {
+	// Stats returns the numbers of the Serves that run, or, if none does, of
+	// the one that ended last: then no client is left and the counters stand.
+	Stats() Stats
+	// Clients returns the clients whose ID is above after, the lowest IDs
+	// first, and n of them at most: for the next page ask again with the last
+	// ID. The clients of several Serves have the same numbers; then a page may
+	// end among equals.
+	Clients(after uint64, n int) []ClientInfo
+	// Limits returns the limits of Config. Of several Serves each has its own.
+	Limits() []LimitUse
+	// TopSources returns the n sources that have the most clients connected,
+	// the most first.
+	TopSources(n int) []Source
+	// Penalties lists the sources and networks whose connections are closed at
+	// accept, the longest to stay first.
+	Penalties() []Source
+	// Lift takes everything within p out of the penalty box and forgets its
+	// points. It returns how much was in it. An IPv6 address stands for its
+	// /64, as it does in the box; a network that is in it and wider than p
+	// stays there.
+	Lift(p netip.Prefix) int
+	// Kill ends the client of that ID, with ErrKilled in its record. It reports
+	// whether there was one. It does not wait for the Handler to return.
+	Kill(id uint64) bool
+}
+
+// Monitor returns the server's Monitor, before, while and after it serves.
+func (s *Server) Monitor() Monitor { return monitor{s} }
+
+// A Source is what limits by source count together: an IPv4 address or an IPv6
+// /64, or, in the penalty box, a network around many of them, an IPv4 /24 or an
+// IPv6 /48.
+type Source struct {
+	Prefix  netip.Prefix
+	Clients int // connected; of Penalties it is not known
+	// Left is how long it stays in the penalty box, and Offences is how often
+	// it was put there. Both are 0 in TopSources.
+	Left     time.Duration
+	Offences int
+}
+
+// tally is what a listener counts.
+type tally struct {
+	outcomes    [Outcomes]atomic.Uint64
+	refused     [admit.Reasons]atomic.Uint64
+	wouldRefuse [admit.Reasons]atomic.Uint64
+	wouldCut    atomic.Uint64
+}
+
+// Stats are a Server's numbers at one moment.
+type Stats struct {
+	Clients int    // connected, in any stage
+	Serving int    // of them: in the Handler
+	Served  uint64 // that have been in the Handler
+	Memory  int64  // bytes that connections take, as Config.MaxMemory counts them
+	// Handshakes are those under the fair queue.
+	Handshakes struct {
+		Unfinished int    // handshakes that are not finished
+		Waiting    int    // of them: wait for a turn
+		Running    int    // of them: have it
+		Sources    int    // addresses that are remembered
+		Shed       uint64 // ended for being too many, ever
+	}
+	Ports []PortStats
+}
+
+// PortStats are the counters of one listener since it is served.
+type PortStats struct {
+	Port     port.Spec
+	Outcomes [Outcomes]uint64 // ended clients and refused connections, by class
+	// Refused are the connections and datagrams that a limit refused, and the
+	// handshakes that were ended for one, by the key of the limit, such as
+	// max_per_source; nil if there are none. They are under OutcomeOverLimit,
+	// OutcomePenalised or OutcomeShed as well. WouldRefuse are those that
+	// Config.LimitsShadow let through.
+	Refused, WouldRefuse map[string]uint64
+	// WouldCut are the clients that Config.LimitsShadow let stay although they
+	// were below a minimum rate.
+	WouldCut uint64
+}
+
+// monitor is the Monitor of a Server and its bridge.Engine.
+type monitor struct{ s *Server }
+
+var (
+	_ bridge.Engine   = monitor{}
+	_ bridge.Listener = (*listener)(nil)
+)
+
+func (m monitor) Stats() Stats {
+	s := m.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.runs) == 0 {
+		return s.last
+	}
+	var st Stats
+	for r := range s.runs {
+		r.addTo(&st)
+	}
+	return st
+}
+
+// addTo adds the numbers of one Serve.
+func (r *run) addTo(st *Stats) {
+	st.Clients += r.clients.count()
+	st.Serving += int(r.serving.Load())
+	st.Served += r.served.Load()
+	st.Memory += r.limiter.Stats().Memory
+	if r.queue != nil {
+		q := r.queue.Stats()
+		st.Handshakes.Unfinished += q.Unfinished
+		st.Handshakes.Waiting += q.Waiting
+		st.Handshakes.Running += q.Running
+		st.Handshakes.Sources += q.Sources
+		st.Handshakes.Shed += q.Shed
+	}
+	for _, l := range r.ls {
+		st.Ports = append(st.Ports, l.stats())
+	}
+}
+
+func (l *listening) stats() PortStats {
+	p := PortStats{Port: l.spec, WouldCut: l.wouldCut.Load(), Refused: byLimit(&l.refused), WouldRefuse: byLimit(&l.wouldRefuse)}
+	for i := range l.outcomes {
+		p.Outcomes[i] = l.outcomes[i].Load()
+	}
+	return p
+}
+
+func byLimit(counts *[admit.Reasons]atomic.Uint64) (m map[string]uint64) {
+	for i := range counts {
+		if n := counts[i].Load(); n > 0 {
+			if m == nil {
+				m = make(map[string]uint64)
+			}
+			m[admit.Reason(i).String()] = n
+		}
+	}
+	return m
+}
+
+func (m monitor) Limits() []LimitUse {
+	var all []LimitUse
+	for _, r := range m.s.running() {
+		all = append(all, r.limitUses()...)
+	}
+	return all
+}
+
+func (m monitor) TopSources(n int) []Source {
+	var all []Source
+	for _, r := range m.s.running() {
+		list, _ := r.limiter.Top(n)
+		for _, u := range list {
+			all = append(all, Source{Prefix: u.Prefix, Clients: u.Conns})
+		}
+	}
+	return all
+}
+
+func (m monitor) Penalties() []Source {
+	var all []Source
+	for _, r := range m.s.running() {
+		for _, b := range r.limiter.List() {
+			all = append(all, Source{Prefix: b.Prefix, Left: b.Left, Offences: b.Offences})
+		}
+	}
+	return all
+}
+
+func (m monitor) Lift(p netip.Prefix) (n int) {
+	for _, r := range m.s.running() {
+		n += r.limiter.Lift(p)
+	}
+	return n
+}
+
+func (m monitor) Clients(after uint64, n int) []ClientInfo { return m.s.clients(after, n) }
+func (m monitor) Kill(id uint64) bool                      { return m.s.cut(id, ErrKilled) }
+
+// What follows is for the command alone, by package bridge.
+
+func (m monitor) Transports() ([]proto.Transport, error) { return m.s.checkedTransports() }
+
+func (m monitor) Requests(ts []proto.Transport) ([]sock.Request, error) { return m.s.requests(ts) }
+
+func (m monitor) Budget() bridge.Budget { return m.s.budget() }
+
+func (m monitor) ExplainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict, error) {
+	return m.s.explainPort(p, peer)
+}
+
+func (m monitor) Stop() { m.s.stop((*run).cutNow) }
+
+func (m monitor) ClientCount() (n int) {
+	for _, r := range m.s.running() {
+		n += r.clients.count()
+	}
+	return n
+}
+
+func (m monitor) Cut(id uint64, why string) bool { return m.s.cut(id, &cutError{why}) }
+
+func (m monitor) LimiterStats() (sum admit.LimiterStats) {
+	for _, r := range m.s.running() {
+		st := r.limiter.Stats()
+		sum.Conns += st.Conns
+		sum.Memory += st.Memory
+		sum.Sources += st.Sources
+		sum.Open += st.Open
+		sum.Boxed += st.Boxed
+	}
+	return sum
+}
