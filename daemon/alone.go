@@ -47,11 +47,11 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		return wire.ExitFailed, logged(log, err)
 	}
 	done := make(chan struct{})
-	ctl, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
+	socket, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
 	if err != nil {
 		return wire.ExitFailed, logged(log, err)
 	}
-	defer ctl.close()
+	defer socket.Close()
 	defer close(done) // before: those who wait for the end are told of it
 	ls, err := p.listen(ctx, log)
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 	"netserver/internal/control"
 )
 
-// An alone is a program without a supervisor as the control socket's
-// controller sees it.
+// An alone is a program without a supervisor, as the control socket sees it.
 type alone struct {
 	p     *program
 	log   *slog.Logger
@@ -20,7 +19,7 @@ type alone struct {
 	done  <-chan struct{} // closed when it has served
 }
 
-func (a *alone) Members() []wire.Member { return []wire.Member{ownProcess()} }
+func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid(), Ready: true}} }
 
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
@@ -38,7 +37,7 @@ func (a *alone) Reload(context.Context, bool) (*control.Reload, error) {
 
 func (a *alone) Grace() time.Duration { return a.p.conf.graceTime() }
 
-// end ends the server, as QUIT and TERM do.
+// End ends the server, as QUIT and TERM do.
 func (a *alone) End(cut bool) {
 	a.p.endingNow(a.log)
 	if cut {
@@ -48,7 +47,7 @@ func (a *alone) End(cut bool) {
 	}
 }
 
-// overview has one worker, number 0, which is this process.
+// Overview has one worker, number 0, which is this process.
 func (a *alone) Overview() *control.Status {
 	s := a.p.server.Monitor()
 	st := s.Stats()

@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 
 	"netserver/access"
 	"netserver/conf"
+	"netserver/daemon/internal/ctl"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
@@ -57,6 +60,15 @@ func controlSocket(args, environ []string) (string, error) {
 type controlAccess struct {
 	socket control.Socket
 	group  bool // the group may use it
+}
+
+// openControl opens the control socket, if there is to be one; nil is none.
+func (c *Config) openControl(ctx context.Context, log *slog.Logger, t ctl.Target) (*ctl.Server, error) {
+	a, err := c.Process.Control.access(c.Type == typeINET)
+	if err != nil || a.socket.Path == "" {
+		return nil, err
+	}
+	return ctl.Open(ctx, ctl.Access{Socket: a.socket, Allow: a.allow}, log, t)
 }
 
 // access looks the names up, and says what cannot be had.

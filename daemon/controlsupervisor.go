@@ -8,18 +8,19 @@ import (
 	"slices"
 	"time"
 
+	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
 )
 
-// A controlled is a supervisor as the control socket's controller sees it.
+// A controlled is a supervisor as the control socket sees it.
 type controlled struct {
 	*supervisor
 	dry chan struct{} // held while a reload is tried out
 }
 
-func (s *supervisor) openControl(ctx context.Context) (*controller, error) {
+func (s *supervisor) openControl(ctx context.Context) (*ctl.Server, error) {
 	return s.conf.openControl(ctx, s.log, controlled{s, make(chan struct{}, 1)})
 }
 

@@ -80,11 +80,11 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (
 	if m := p.conf.Process.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
-	ctl, err := s.openControl(ctx)
+	socket, err := s.openControl(ctx)
 	if err != nil {
 		return wire.ExitFailed, v.tellFront(logged(s.log, err))
 	}
-	defer ctl.close()
+	defer socket.Close()
 	passed, _ := p.conf.Process.passed()
 	if len(passed) > 0 { // none would mean all
 		signal.Notify(signals, passed...)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/port"
@@ -54,7 +55,7 @@ func newWireState() *wireState {
 	return s
 }
 
-// members, overview, ask and so on make it what a controller controls.
+// members, overview, ask and so on make it what the control socket controls.
 func (s *wireState) Members() []wire.Member {
 	return []wire.Member{{ID: 1, PID: 1, Ready: true}}
 }
@@ -160,7 +161,7 @@ func checkText(t *testing.T, what, s string) {
 // checkShown has a controller make its answers of what the worker has said.
 func (s *wireState) checkShown(t *testing.T) {
 	t.Helper()
-	k := &controller{backend: s, log: s.log, rounds: make(chan struct{}, 1)}
+	k := ctl.New(s.log, s)
 	ctx := context.Background()
 	show := func(what string, v any) {
 		b, err := json.Marshal(v)
@@ -172,11 +173,11 @@ func (s *wireState) checkShown(t *testing.T) {
 		walkText(back, func(text string) { checkText(t, what, text) })
 	}
 	if len(s.answers[1]) > 0 { // it looks at /proc too
-		show("status", k.status(ctx))
+		show("status", k.Status(ctx))
 	}
 	show("overview", s.Overview())
-	show("limits", k.limits(ctx, 10))
-	show("penalties", k.penalties(ctx))
+	show("limits", k.Limits(ctx, 10))
+	show("penalties", k.Penalties(ctx))
 	a, err := s.Ask(ctx, wire.Member{}, wire.Ask{What: wire.AskClients})
 	if err == nil {
 		show("conns", a)

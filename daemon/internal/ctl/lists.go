@@ -1,4 +1,4 @@
-package daemon
+package ctl
 
 import (
 	"cmp"
@@ -13,12 +13,12 @@ import (
 	"netserver/internal/proc"
 )
 
-// status tells how the server is. What workers know is asked first, so that
+// Status tells how the server is. What workers know is asked first, so that
 // the overview has it.
-func (k *controller) status(ctx context.Context) *control.Status {
+func (s *Server) Status(ctx context.Context) *control.Status {
 	silent := []control.Silent{}
-	answers := k.all(ctx, wire.Ask{What: wire.AskStats}, &silent)
-	st := k.Overview()
+	answers := s.all(ctx, wire.Ask{What: wire.AskStats}, &silent)
+	st := s.target.Overview()
 	st.Silent = silent
 	answering := make(map[int]bool)
 	for _, g := range answers {
@@ -62,13 +62,13 @@ func sumOf[T int | int64](a, b *T) *T {
 
 // conns sends the clients, a page of one worker after the other: nobody ever
 // holds them all.
-func (k *controller) conns(ctx context.Context, r *control.Request, to *control.Answer) error {
+func (s *Server) conns(ctx context.Context, r *control.Request, to *control.Answer) error {
 	var after control.ID
 	if r.After != "" {
 		after, _ = control.ParseID(r.After)
 	}
-	list := lister{k: k, to: to, left: orDefault(r.Limit, control.DefaultConns), end: control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}}
-	for _, m := range k.Members() {
+	list := lister{s: s, to: to, left: limitOr(r.Limit, control.DefaultConns), end: control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}}
+	for _, m := range s.target.Members() {
 		if !m.Ready || m.ID < after.Worker {
 			continue
 		}
@@ -88,7 +88,7 @@ func (k *controller) conns(ctx context.Context, r *control.Request, to *control.
 
 // A lister sends clients until it has sent as many as were asked for.
 type lister struct {
-	k    *controller
+	s    *Server
 	to   *control.Answer
 	left int
 	end  control.Conns // how the list ends
@@ -97,7 +97,7 @@ type lister struct {
 func (l *lister) worker(ctx context.Context, m wire.Member, after uint64) error {
 	for {
 		// One more than is wanted tells whether there are more.
-		a, err := l.k.round(ctx, m, wire.Ask{What: wire.AskClients, After: after, N: min(l.left+1, wire.MaxPage)})
+		a, err := l.s.round(ctx, m, wire.Ask{What: wire.AskClients, After: after, N: min(l.left+1, wire.MaxPage)})
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -131,13 +131,13 @@ func (l *lister) worker(ctx context.Context, m wire.Member, after uint64) error 
 	}
 }
 
-// limits adds up the limits' use. Their values are those of the newest worker.
-func (k *controller) limits(ctx context.Context, top int) *control.Limits {
+// Limits adds up the limits' use. Their values are those of the newest worker.
+func (s *Server) Limits(ctx context.Context, top int) *control.Limits {
 	l := &control.Limits{Limits: []control.Limit{}, Silent: []control.Silent{}}
 	type key struct{ key, port string }
 	at := make(map[key]int)
 	clients := make(map[string]int)
-	for _, g := range slices.Backward(k.all(ctx, wire.Ask{What: wire.AskLimits, N: min(4*top, wire.MaxTop)}, &l.Silent)) {
+	for _, g := range slices.Backward(s.all(ctx, wire.Ask{What: wire.AskLimits, N: min(4*top, wire.MaxTop)}, &l.Silent)) {
 		l.Processes++
 		for _, m := range g.a.Limits[:min(len(g.a.Limits), wire.MaxLimitRows)] {
 			i, ok := at[key{m.Key, m.Port}]
@@ -154,8 +154,8 @@ func (k *controller) limits(ctx context.Context, top int) *control.Limits {
 				sum.Use, sum.Most = &use, &most
 			}
 		}
-		for _, s := range g.a.Sources[:min(len(g.a.Sources), wire.MaxTop)] {
-			clients[s.Network] += s.Clients
+		for _, src := range g.a.Sources[:min(len(g.a.Sources), wire.MaxTop)] {
+			clients[src.Network] += src.Clients
 		}
 	}
 	l.Sources = topSources(clients, top)
@@ -171,11 +171,11 @@ func topSources(clients map[string]int, n int) []control.Source {
 	return list[:min(n, len(list))]
 }
 
-// penalties puts the penalty boxes of all workers together.
-func (k *controller) penalties(ctx context.Context) *control.Penalties {
+// Penalties puts the penalty boxes of all workers together.
+func (s *Server) Penalties(ctx context.Context) *control.Penalties {
 	p := &control.Penalties{Boxed: []control.Boxed{}, Silent: []control.Silent{}}
 	boxed := make(map[string]control.Boxed)
-	for _, g := range k.all(ctx, wire.Ask{What: wire.AskBoxed}, &p.Silent) {
+	for _, g := range s.all(ctx, wire.Ask{What: wire.AskBoxed}, &p.Silent) {
 		p.More = p.More || g.a.More
 		for _, b := range g.a.Boxed[:min(len(g.a.Boxed), wire.MaxBoxed)] {
 			sum, ok := boxed[b.Network]
@@ -198,13 +198,13 @@ func (k *controller) penalties(ctx context.Context) *control.Penalties {
 }
 
 // lift takes a network out of all penalty boxes.
-func (k *controller) lift(ctx context.Context, r *control.Request, to *control.Answer) error {
+func (s *Server) lift(ctx context.Context, r *control.Request, to *control.Answer) error {
 	p, err := control.ParseNetwork(r.Network)
 	if err != nil {
 		return err
 	}
 	l := control.Lifted{Network: wire.NetworkText(p), Silent: []control.Silent{}}
-	for _, g := range k.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String()}, &l.Silent) {
+	for _, g := range s.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String()}, &l.Silent) {
 		l.Lifted += g.a.Lifted
 	}
 	return to.Send("lift", l)
