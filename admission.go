@@ -26,17 +26,26 @@ type ration Conn
 func (c *ration) Start() { c.run.pool.Run((*Conn)(c)) }
 
 // Cut ends the handshake.
-func (c *ration) Cut(why error) { (*Conn)(c).cut(why) }
+func (c *ration) Cut(why error) { (*Conn)(c).cut(namingLimit(why)) }
+
+// namingLimit returns why the queue ended a handshake, with the key of the
+// limit if it was one.
+func namingLimit(why error) error {
+	if limit := admit.ShedFor(why); limit != admit.OK {
+		return fmt.Errorf("%w (%s)", why, limitKeys[limit])
+	}
+	return why
+}
 
 // newQueue makes the handshake queue, or none.
 func (r *run) newQueue() *admit.Queue {
-	if !r.cfg.fairHandshakes() {
+	if r.cfg.HandshakeQueue == "none" {
 		return nil
 	}
 	return admit.NewQueue(admit.QueueConfig{
-		Max:          r.cfg.maxHandshakesOf(r.maxConns()),
-		MaxPerSource: r.cfg.maxHandshakesPerSource(),
-		MaxPerPrefix: r.cfg.maxHandshakesPerPrefix(),
+		Max:          r.cfg.MaxHandshakes,
+		MaxPerSource: r.cfg.MaxHandshakesPerSource,
+		MaxPerPrefix: r.cfg.MaxHandshakesPerPrefix,
 		Shadow:       r.cfg.LimitsShadow,
 	})
 }
@@ -44,18 +53,17 @@ func (r *run) newQueue() *admit.Queue {
 // deferAccept returns how long the kernel may keep the connections of a port
 // that speaks t while they say nothing; 0 if it must not: a client with a PROXY
 // header or with a short limit has to be seen at once.
-func (c *Config) deferAccept(t proto.Transport) time.Duration {
+func (e *effective) deferAccept(t proto.Transport) time.Duration {
 	tls, ok := t.(*proto.TLSTransport)
-	d := c.deferAfter()
-	if !ok || tls.Plain() || c.ProxyProtocol != "" && c.ProxyProtocol != ProxyOff {
+	if !ok || tls.Plain() || e.ProxyProtocol != ProxyOff {
 		return 0
 	}
-	for _, limit := range []time.Duration{c.handshakeTimeout(), c.firstByteTimeout()} {
-		if limit > 0 && limit < 2*d {
+	for _, limit := range []time.Duration{e.HandshakeTimeout, e.FirstByteTimeout} {
+		if limit > 0 && limit < 2*e.DeferAccept {
 			return 0
 		}
 	}
-	return d
+	return e.DeferAccept
 }
 
 // ready makes the connection usable.
@@ -67,7 +75,7 @@ func (c *Conn) ready() (nc net.Conn, err error) {
 	}
 	t.Begin()
 	if err := t.Err(); err != nil {
-		return nil, err
+		return nil, namingLimit(err)
 	}
 	if err := c.hasLeft(); err != nil {
 		return nil, err
@@ -154,13 +162,13 @@ func (g *greeting) Cause() error { return (*Conn)(g).cause() }
 // Deadline returns when a client is cut whose hello is not whole by then, and
 // the error that this is. Zero is never.
 func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error) {
-	limit := g.l.cfg.handshakeTimeout()
+	limit := g.l.cfg.HandshakeTimeout
 	if limit > 0 {
 		end, why = g.begin.Add(limit), errHandshakeTimeout(limit)
 	}
-	from, phase, name := g.begin, g.l.cfg.firstByteTimeout(), ErrFirstByteTimeout
+	from, phase, name := g.begin, g.l.cfg.FirstByteTimeout, ErrFirstByteTimeout
 	if begun {
-		from, phase, name = now, g.l.cfg.helloTimeout(), ErrHelloTimeout
+		from, phase, name = now, g.l.cfg.HelloTimeout, ErrHelloTimeout
 	}
 	if phase > 0 && (end.IsZero() || from.Add(phase).Before(end)) {
 		end, why = from.Add(phase), name
@@ -205,7 +213,7 @@ func (l *listening) hasRoom() bool {
 
 // handshakeErr says what a failed handshake means.
 func (c *Conn) handshakeErr(err error) error {
-	limit := c.l.cfg.handshakeTimeout()
+	limit := c.l.cfg.HandshakeTimeout
 	if deadline.IsTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
 		return errHandshakeTimeout(limit)
 	}
@@ -239,7 +247,7 @@ func (c *Conn) enqueue() {
 	if q == nil {
 		return
 	}
-	t := q.Add(c.peer.IP, (*ration)(c), c.l.cfg.handshakeTimeout())
+	t := q.Add(c.peer.IP, (*ration)(c), c.l.cfg.HandshakeTimeout)
 	c.ticket.Store(t)
 	if limit := t.Over(); limit != admit.OK {
 		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)

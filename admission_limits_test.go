@@ -164,7 +164,7 @@ func TestLimitsOnProxiedPorts(t *testing.T) {
 		}
 		synctest.Wait()
 		st := s.Monitor().Stats()
-		if p, l := st.Ports[0], limited(s); l.Conns != 0 || l.Open != 0 || p.Refused[admit.OverSource.String()] != 2 || p.Refused[admit.OverRate.String()] != 1 {
+		if p, l := st.Ports[0], limited(s); l.Conns != 0 || l.Open != 0 || p.Refused["max_per_source"] != 2 || p.Refused["connection_rate"] != 1 {
 			t.Errorf("%+v", st)
 		}
 	})
@@ -174,11 +174,11 @@ func TestLimitsOnProxiedPorts(t *testing.T) {
 // anything, and each is counted.
 func TestShadowOfHandshakesAndMemory(t *testing.T) {
 	for _, shadow := range []bool{false, true} {
-		for limit, set := range map[admit.Reason]func(c *netserver.Config){
-			admit.OverHandshakes:       func(c *netserver.Config) { c.MaxHandshakes = 3 },
-			admit.OverSourceHandshakes: func(c *netserver.Config) { c.MaxHandshakesPerSource = 3 },
-			admit.OverPrefixHandshakes: func(c *netserver.Config) { c.MaxHandshakesPerPrefix = 3 },
-			admit.OverMemory:           func(c *netserver.Config) { c.MaxMemory = 3 * 6 << 10 },
+		for limit, set := range map[string]func(c *netserver.Config){
+			"max_handshakes":            func(c *netserver.Config) { c.MaxHandshakes = 3 },
+			"max_handshakes_per_source": func(c *netserver.Config) { c.MaxHandshakesPerSource = 3 },
+			"max_handshakes_per_prefix": func(c *netserver.Config) { c.MaxHandshakesPerPrefix = 3 },
+			"max_memory":                func(c *netserver.Config) { c.MaxMemory = 3 * 6 << 10 },
 		} {
 			t.Run(fmt.Sprint(limit, " shadow ", shadow), func(t *testing.T) {
 				s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
@@ -207,7 +207,7 @@ func TestShadowOfHandshakesAndMemory(t *testing.T) {
 					if shadow {
 						got, none = none, got
 					}
-					if got[limit.String()] != 2 || len(none) > 0 {
+					if got[limit] != 2 || len(none) > 0 {
 						t.Errorf("refused %v, would refuse %v", p.Refused, p.WouldRefuse)
 					}
 					if n := p.Outcomes[netserver.OutcomeShed]; !shadow && n != 2 || shadow && n != 0 {

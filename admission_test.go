@@ -149,7 +149,7 @@ func TestLimitsWithTLS(t *testing.T) {
 		zero(t, s, nil)
 	}
 	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeOverLimit: 3, netserver.OutcomeServed: 9})
-	if n := s.Monitor().Stats().Ports[0].Refused[admit.OverSource.String()]; n != 3 {
+	if n := s.Monitor().Stats().Ports[0].Refused["max_per_source"]; n != 3 {
 		t.Errorf("max_per_source refused %d", n)
 	}
 }
@@ -166,7 +166,7 @@ func TestLimitsShadow(t *testing.T) {
 		}
 		defer c.Close()
 	}
-	if n := s.Monitor().Stats().Ports[0].WouldRefuse[admit.OverSource.String()]; n != 2 {
+	if n := s.Monitor().Stats().Ports[0].WouldRefuse["max_per_source"]; n != 2 {
 		t.Errorf("would refuse %d", n)
 	}
 }

@@ -1,8 +1,10 @@
 package netserver
 
 import (
+	"fmt"
 	"math"
 	"runtime/debug"
+	"time"
 
 	"netserver/internal/admit"
 	"netserver/internal/proc"
@@ -18,18 +20,16 @@ const (
 	minDivided = 64
 
 	minReserve, maxReserve = 32, 512
+
+	mostHandshakes = 16384
+	mostSpread     = 5 * time.Second
 )
 
-// maxConns returns how many clients may be connected: as configured, or as
-// many as there are descriptors for, with some kept back for logs, reloads and
-// what the Handler opens. 0 is no limit.
-func (r *run) maxConns() int { return r.cfg.maxConnsOf(r.srv.Handler) }
-
-func (c *Config) maxConnsOf(h Handler) int {
-	if c.MaxConns != 0 {
-		return c.maxConns()
-	}
-	return connsFor(proc.DescriptorLimit(), h)
+// connsByDescriptors is the default of max_connections: as many clients as
+// there are descriptors for, with some kept back for logs, reloads and what the
+// Handler opens. 0 is no limit.
+func connsByDescriptors(_ *effective, h Handler) int64 {
+	return int64(connsFor(proc.DescriptorLimit(), h))
 }
 
 func connsFor(limit uint64, h Handler) int {
@@ -45,44 +45,37 @@ func connsFor(limit uint64, h Handler) int {
 	return max((n-reserve)/each, 1)
 }
 
-// limits returns the Limiter's values, for so many clients in all.
-func (c *Config) limits(conns int) admit.Limits {
-	l := admit.Limits{
-		Rate:                  rate(c.ConnRate),
-		RatePerSource:         rate(c.ConnRatePerSource),
-		RatePerPrefix:         rate(c.ConnRatePerPrefix),
-		DatagramRate:          rate(c.DatagramRate),
-		DatagramRatePerSource: rate(c.DatagramRatePerSource),
-		DatagramRatePerPrefix: rate(c.DatagramRatePerPrefix),
-		MaxMemory:             c.maxMemory(),
-		Shadow:                c.LimitsShadow,
-		Penalty: admit.Penalty{
-			Threshold: float64(max(c.PenaltyPoints, 0)),
-			Time:      c.PenaltyTime,
-			MaxTime:   c.PenaltyMaxTime,
-			Exempt:    c.PenaltyExempt,
-		},
+// handshakesByConns is the default of max_handshakes: unfinished handshakes
+// never take all places. Without the queue nothing counts them.
+func handshakesByConns(e *effective, _ Handler) int64 {
+	if e.HandshakeQueue == "none" {
+		return 0
 	}
-	source, prefix := 0, 0
-	if conns >= minDivided {
-		source, prefix = conns/4*3, conns/8*7
+	if e.MaxConns >= minDivided {
+		return int64(min(mostHandshakes, e.MaxConns/4*3))
 	}
-	l.MaxPerSource = number(c.MaxPerSource, source)
-	l.MaxPerPrefix = number(c.MaxPerPrefix, prefix)
-	return l
+	return mostHandshakes
 }
 
-func rate(n int) float64 { return float64(max(n, 0)) }
-
-// maxMemory returns the bytes that connections may take: by default half of
-// what the process may have.
-func (c *Config) maxMemory() int64 {
-	switch {
-	case c.MaxMemory < 0:
+// sourceByConns and prefixByConns are the defaults of max_per_source and
+// max_per_prefix.
+func sourceByConns(e *effective, _ Handler) int64 {
+	if e.MaxConns < minDivided {
 		return 0
-	case c.MaxMemory > 0:
-		return c.MaxMemory
 	}
+	return int64(e.MaxConns / 4 * 3)
+}
+
+func prefixByConns(e *effective, _ Handler) int64 {
+	if e.MaxConns < minDivided {
+		return 0
+	}
+	return int64(e.MaxConns / 8 * 7)
+}
+
+// halfOfMemory is the default of max_memory: half of what the process may
+// have.
+func halfOfMemory(*effective, Handler) int64 {
 	limit := debug.SetMemoryLimit(-1) // GOMEMLIMIT
 	if m := proc.SystemMemory(); m > 0 && m < limit {
 		limit = m
@@ -93,12 +86,37 @@ func (c *Config) maxMemory() int64 {
 	return limit / 2
 }
 
-// maxHandshakesOf returns max_handshakes where so many clients may be
-// connected: unfinished handshakes never take all places.
-func (c *Config) maxHandshakesOf(conns int) int {
-	n := c.maxHandshakes()
-	if c.MaxHandshakes == 0 && conns >= minDivided {
-		n = min(n, conns/4*3)
+// tenthOfGrace is the default of grace_spread.
+func tenthOfGrace(e *effective, _ Handler) int64 { return int64(min(e.Grace/10, mostSpread)) }
+
+// limits returns the Limiter's values.
+func (e *effective) limits() admit.Limits {
+	return admit.Limits{
+		MaxPerSource:          e.MaxPerSource,
+		MaxPerPrefix:          e.MaxPerPrefix,
+		Rate:                  float64(e.ConnRate),
+		RatePerSource:         float64(e.ConnRatePerSource),
+		RatePerPrefix:         float64(e.ConnRatePerPrefix),
+		DatagramRate:          float64(e.DatagramRate),
+		DatagramRatePerSource: float64(e.DatagramRatePerSource),
+		DatagramRatePerPrefix: float64(e.DatagramRatePerPrefix),
+		MaxMemory:             e.MaxMemory,
+		Shadow:                e.LimitsShadow,
+		Penalty: admit.Penalty{
+			Threshold: float64(e.PenaltyPoints),
+			Time:      e.PenaltyTime,
+			MaxTime:   e.PenaltyMaxTime,
+			Exempt:    e.PenaltyExempt,
+		},
 	}
-	return n
+}
+
+// warnDescriptors tells of a max_connections that the descriptor limit does not
+// allow: accept will fail before it is reached.
+func (r *run) warnDescriptors() {
+	limit := proc.DescriptorLimit()
+	if n := r.srv.Config.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
+		r.log.Warn(fmt.Sprintf("max_connections %d is more than %d descriptors are enough for (%d clients): raise the limit (ulimit -n, limit_nofile), or clients will wait in the backlog for descriptors",
+			n, limit, connsFor(limit, r.srv.Handler)))
+	}
 }

@@ -116,7 +116,7 @@ func (c *Conn) handshake() error {
 		c.limits.Begin()
 		return nil
 	}
-	limit := c.l.cfg.handshakeTimeout()
+	limit := c.l.cfg.HandshakeTimeout
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
 	}

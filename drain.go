@@ -19,7 +19,7 @@ const (
 // once, they would all be back at once.
 func (r *run) drain(shut bool) error {
 	n := 0
-	if grace := r.cfg.grace(); shut {
+	if grace := r.cfg.Grace; shut {
 		if r.awaitClients(nil, nil, r.now, nil) {
 			return nil
 		}
@@ -29,7 +29,7 @@ func (r *run) drain(shut bool) error {
 		if r.awaitClients(nil, nil, r.now, t.C) {
 			return nil
 		}
-		n = r.cutSpread(r.cfg.graceSpread())
+		n = r.cutSpread(r.cfg.GraceSpread)
 	}
 	n += r.clients.cut()
 	if n == 0 && r.awaitClients(nil, nil, nil, nil) {

@@ -24,7 +24,7 @@ func BenchmarkLimits(b *testing.B) {
 		{"idle, minimum rates", Config{IdleTimeout: time.Minute, MinReadRate: 1, MinWriteRate: 1}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
-			l := &listening{cfg: bm.cfg}
+			l := &listening{cfg: bm.cfg.effective(nil)}
 			l.prepareLimits()
 			c := &Conn{nc: noConn{}, raw: noConn{}, l: l, run: &run{}}
 			c.limits.Init(&l.limits, time.Now())

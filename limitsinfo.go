@@ -2,10 +2,9 @@ package netserver
 
 import (
 	"math"
-	"time"
+	"slices"
 
 	"netserver/internal/admit"
-	"netserver/internal/slots"
 	"netserver/port"
 )
 
@@ -22,12 +21,68 @@ type LimitUse struct {
 	Refused uint64
 }
 
+// LimitKeys returns the keys of the limits that PortStats.Refused can count
+// under.
+func LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }
+
+var limitKeys = keysOfReasons()
+
+func keysOfReasons() (keys [admit.Reasons]string) {
+	for i := range settings {
+		if t := &settings[i]; t.reason != admit.OK {
+			keys[t.reason] = t.key
+		}
+	}
+	return keys
+}
+
 // unused marks a limit whose use is not counted.
 const unused = -1
 
+// limitUses lists the limits as the table of settings has them.
 func (r *run) limitUses() []LimitUse {
-	n := r.tallies()
-	return append(r.countLimits(n), r.timeLimits(n)...)
+	var list []LimitUse
+	n, u := r.tallies(), r.usage()
+	for i := range settings {
+		t := &settings[i]
+		switch {
+		case t.unit == "":
+		case t.each != nil:
+			for _, l := range r.ls {
+				if use, ok := t.each(l); ok {
+					list = append(list, LimitUse{Key: t.key, Port: l.spec, Unit: t.unit, Value: t.amount(&l.cfg), Use: use})
+				}
+			}
+		default:
+			limit := LimitUse{Key: t.key, Unit: t.unit, Value: t.amount(&r.cfg), Use: unused, Refused: t.refused(&n)}
+			if t.use != nil {
+				limit.Use = t.use(&u)
+			}
+			list = append(list, limit)
+		}
+	}
+	return list
+}
+
+// amount returns the limit in its unit.
+func (t *setting) amount(e *effective) float64 {
+	v := float64(t.value((*Config)(e)).Int())
+	if t.unit == unitSeconds {
+		v /= 1e9
+	}
+	return v
+}
+
+// refused returns how many clients the limit has refused or ended.
+func (t *setting) refused(n *tallied) uint64 {
+	sum := n.Refused[t.reason]
+	if t.ends != OutcomeServed {
+		sum += n.Outcomes[t.ends]
+	}
+	if t.ends == OutcomeTooSlow {
+		sum += n.WouldCut
+	}
+	return sum
 }
 
 // tallies adds up what the ports have counted.
@@ -51,86 +106,61 @@ type tallied struct {
 	WouldCut uint64
 }
 
-func (r *run) countLimits(n tallied) []LimitUse {
-	c := r.cfg.limits(r.gate.MaxOpen())
-	sources, networks := r.limiter.Top(1)
-	most := func(list []admit.SourceUse) float64 {
-		if len(list) == 0 {
-			return 0
-		}
-		return float64(list[0].Conns)
-	}
-	conns, datagrams := r.limiter.Rates()
-	rateUse := func(limit, use float64) float64 {
-		if limit <= 0 {
-			return unused
-		}
-		return math.Round(use)
-	}
-	st := r.limiter.Stats()
-	list := []LimitUse{
-		{Key: "max_connections", Unit: "clients", Value: float64(r.gate.MaxOpen()), Use: float64(r.clients.count())},
-		{Key: "max_servers", Unit: "clients", Value: float64(r.gate.MaxServing()), Use: servingNow(r.gate)},
-		r.handshakeLimit(n),
-		{Key: "max_handshakes_per_source", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerSource()), Use: unused, Refused: n.Refused[admit.OverSourceHandshakes]},
-		{Key: "max_handshakes_per_prefix", Unit: "handshakes", Value: float64(r.cfg.maxHandshakesPerPrefix()), Use: unused, Refused: n.Refused[admit.OverPrefixHandshakes]},
-		{Key: "max_per_source", Unit: "clients", Value: float64(c.MaxPerSource), Use: most(sources), Refused: n.Refused[admit.OverSource]},
-		{Key: "max_per_prefix", Unit: "clients", Value: float64(c.MaxPerPrefix), Use: most(networks), Refused: n.Refused[admit.OverPrefix]},
-		{Key: "connection_rate", Unit: "per second", Value: c.Rate, Use: rateUse(c.Rate, conns), Refused: n.Refused[admit.OverRate]},
-		{Key: "connection_rate_per_source", Unit: "per second", Value: c.RatePerSource, Use: unused, Refused: n.Refused[admit.OverSourceRate]},
-		{Key: "connection_rate_per_prefix", Unit: "per second", Value: c.RatePerPrefix, Use: unused, Refused: n.Refused[admit.OverPrefixRate]},
-		{Key: "datagram_rate", Unit: "per second", Value: c.DatagramRate, Use: rateUse(c.DatagramRate, datagrams), Refused: n.Refused[admit.OverDatagramRate]},
-		{Key: "datagram_rate_per_source", Unit: "per second", Value: c.DatagramRatePerSource, Use: unused, Refused: n.Refused[admit.OverSourceDatagramRate]},
-		{Key: "datagram_rate_per_prefix", Unit: "per second", Value: c.DatagramRatePerPrefix, Use: unused, Refused: n.Refused[admit.OverPrefixDatagramRate]},
-		{Key: "max_memory", Unit: "bytes", Value: float64(c.MaxMemory), Use: float64(st.Memory), Refused: n.Refused[admit.OverMemory]},
-		{Key: "penalty_points", Unit: "points", Value: c.Penalty.Threshold, Use: unused, Refused: n.Refused[admit.Penalised]},
-	}
-	for _, l := range r.ls {
-		if l.datagram != nil {
-			list = append(list, LimitUse{Key: "max_datagrams", Port: l.spec, Unit: "datagrams", Value: float64(cap(l.datagram)), Use: float64(len(l.datagram))})
-		}
-	}
-	return list
+// A usage is what there is at one moment of what the limits count.
+type usage struct {
+	r                 *run
+	sources, networks []admit.SourceUse // that have the most clients
+	conns, datagrams  float64           // a second
 }
 
-func (r *run) handshakeLimit(n tallied) LimitUse {
-	u := LimitUse{Key: "max_handshakes", Unit: "handshakes", Use: unused}
-	if r.queue != nil {
-		u.Value, u.Use = float64(r.cfg.maxHandshakesOf(r.maxConns())), float64(r.queue.Stats().Unfinished)
-		u.Refused = n.Refused[admit.OverHandshakes]
-	}
+func (r *run) usage() usage {
+	u := usage{r: r}
+	u.sources, u.networks = r.limiter.Top(1)
+	u.conns, u.datagrams = r.limiter.Rates()
 	return u
 }
 
-func (r *run) timeLimits(n tallied) []LimitUse {
-	c := &r.cfg
-	t := func(key string, d time.Duration, ended ...Outcome) LimitUse {
-		u := LimitUse{Key: key, Unit: "seconds", Value: d.Seconds(), Use: unused}
-		for _, o := range ended {
-			u.Refused += n.Outcomes[o]
-		}
-		return u
+func (u *usage) clients() float64   { return float64(u.r.clients.count()) }
+func (u *usage) memory() float64    { return float64(u.r.limiter.Stats().Memory) }
+func (u *usage) topSource() float64 { return most(u.sources) }
+func (u *usage) topPrefix() float64 { return most(u.networks) }
+
+func most(list []admit.SourceUse) float64 {
+	if len(list) == 0 {
+		return 0
 	}
-	return []LimitUse{
-		t("timeout_proxy_header", c.proxyHeaderTimeout(), OutcomeHeader),
-		t("timeout_first_byte", c.firstByteTimeout(), OutcomeFirstByte),
-		t("timeout_hello", c.helloTimeout(), OutcomeHello),
-		t("timeout_handshake", c.handshakeTimeout(), OutcomeHandshake),
-		t("timeout_first_request", c.firstRequestTimeout(), OutcomeFirstRequest),
-		t("timeout_idle", c.idleTimeout(), OutcomeIdle),
-		t("timeout_write", c.writeTimeout(), OutcomeWriteStalled),
-		t("timeout_life", c.maxLife(), OutcomeMaxLife),
-		t("grace", c.grace(), OutcomeCut),
-		// Which of the two it was stands in the client's record.
-		{Key: "min_read_rate", Unit: "bytes per second", Value: float64(c.minReadRate()), Use: unused, Refused: n.Outcomes[OutcomeTooSlow] + n.WouldCut},
-		{Key: "min_write_rate", Unit: "bytes per second", Value: float64(c.minWriteRate()), Use: unused, Refused: n.Outcomes[OutcomeTooSlow] + n.WouldCut},
-	}
+	return float64(list[0].Conns)
 }
 
-// servingNow returns how many clients are in the Handler, if that is counted.
-func servingNow(g *slots.Gate) float64 {
+// serving returns how many clients are in the Handler, if that is counted.
+func (u *usage) serving() float64 {
+	g := u.r.gate
 	if g.MaxServing() == 0 {
 		return unused
 	}
 	return float64(g.Serving())
+}
+
+func (u *usage) handshakes() float64 {
+	if u.r.queue == nil {
+		return unused
+	}
+	return float64(u.r.queue.Stats().Unfinished)
+}
+
+func (u *usage) connRate() float64     { return rateUse(u.r.cfg.ConnRate, u.conns) }
+func (u *usage) datagramRate() float64 { return rateUse(u.r.cfg.DatagramRate, u.datagrams) }
+
+// rateUse returns a rate, which is counted only where it is limited.
+func rateUse(limit int, use float64) float64 {
+	if limit == 0 {
+		return unused
+	}
+	return math.Round(use)
+}
+
+// datagramsNow returns how many datagrams are in the Handler, on a port for
+// such.
+func (l *listening) datagramsNow() (float64, bool) {
+	return float64(len(l.datagram)), l.datagram != nil
 }

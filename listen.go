@@ -39,7 +39,7 @@ func (s *Server) checkedTransports() ([]proto.Transport, error) {
 }
 
 func (s *Server) transports() ([]proto.Transport, error) {
-	ps := s.Config.ports()
+	ps := s.ports()
 	protocols, err := s.protocols(ps)
 	if err != nil {
 		return nil, err
@@ -53,18 +53,15 @@ func (s *Server) transports() ([]proto.Transport, error) {
 				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
 			continue
 		}
-		cfg, p, err := s.Config.forPort(p)
+		pc, err := s.configOf(p)
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if ts[i], err = f(p); err != nil {
+		if ts[i], err = f(pc.spec); err != nil {
 			errs = append(errs, err)
 		}
-		errs = append(errs, s.checkStart(p, ts[i]))
-		if _, err := cfg.headerRule(err != nil || isStream(ts[i])); err != nil {
-			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
-		}
+		errs = append(errs, s.checkStart(p, ts[i]), pc.checkStream(err != nil || isStream(ts[i])))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -176,7 +173,7 @@ func tlsOnLoopback(ps []port.Spec) bool {
 // for each port that could not be opened. The caller closes the listeners,
 // unless it passes them to Serve.
 func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
-	ps := s.Config.ports()
+	ps := s.ports()
 	ts, err := s.checkedTransports()
 	if err != nil {
 		return nil, err
@@ -203,18 +200,14 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 
 // requests says which sockets the configured ports need.
 func (s *Server) requests(ts []proto.Transport) ([]sock.Request, error) {
-	ps := s.Config.ports()
+	ps := s.ports()
 	reqs := make([]sock.Request, len(ps))
 	var errs []error
 	for i, p := range ps {
-		cfg, p, err := s.Config.forPort(p)
-		errs = append(errs, err)
-		o, err := cfg.Sock.With(p.Params)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("port %s: %w", p.Short(), err))
-		}
-		o.SendTimeout = cfg.writeTimeout()
-		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: ps[i], Options: o}
+		pc, err := s.configOf(p)
+		o, optionsErr := pc.sockOptions()
+		errs = append(errs, err, optionsErr)
+		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
 	}
 	return reqs, errors.Join(errs...)
 }

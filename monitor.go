@@ -156,7 +156,7 @@ func byLimit(counts *[admit.Reasons]atomic.Uint64) (m map[string]uint64) {
 			if m == nil {
 				m = make(map[string]uint64)
 			}
-			m[admit.Reason(i).String()] = n
+			m[limitKeys[i]] = n
 		}
 	}
 	return m
@@ -207,7 +207,8 @@ func (m monitor) Transports() ([]proto.Transport, error) { return m.s.checkedTra
 
 func (m monitor) Requests(ts []proto.Transport) ([]sock.Request, error) { return m.s.requests(ts) }
 
-func (m monitor) Budget() bridge.Budget { return m.s.budget() }
+func (m monitor) Budget() bridge.Budget                     { return m.s.budget() }
+func (m monitor) GraceTimes() (grace, spread time.Duration) { return m.s.Config.graceTimes() }
 
 func (m monitor) ExplainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict, error) {
 	return m.s.explainPort(p, peer)

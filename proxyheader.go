@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"strings"
 	"time"
@@ -14,7 +13,6 @@ import (
 	"netserver/conf"
 	"netserver/internal/deadline"
 	"netserver/proto"
-	"netserver/sock"
 )
 
 // What Config.ProxyProtocol can be.
@@ -22,11 +20,6 @@ const (
 	ProxyOff     = "off"
 	ProxyRequire = "require"
 	ProxyAccept  = "accept"
-)
-
-const (
-	keyProxyProtocol = "proxy_protocol"
-	keyProxyFrom     = "proxy_protocol_from"
 )
 
 // senderUnix is how Config.ProxyProtocolFrom names the clients of UNIX sockets.
@@ -39,28 +32,17 @@ type headerRule struct {
 	from     []netip.Prefix
 }
 
-// headerRule returns the rule that c makes, nil for none. stream tells whether
-// it is for a port whose clients are connections.
-func (c *Config) headerRule(stream bool) (*headerRule, error) {
-	r := new(headerRule)
-	switch c.ProxyProtocol {
-	case "", ProxyOff:
+// headerRule returns the rule that e makes, nil for none.
+func (e *effective) headerRule() (*headerRule, error) {
+	if e.ProxyProtocol == ProxyOff {
 		return nil, nil
-	case ProxyRequire:
-	case ProxyAccept:
-		r.optional = true
-	default:
-		return nil, fmt.Errorf("%s %q is not one of %s, %s, %s", keyProxyProtocol, c.ProxyProtocol, ProxyOff, ProxyRequire, ProxyAccept)
 	}
-	if !stream {
-		return nil, fmt.Errorf("%s %s is for tcp, ssl and unix ports, and this one takes datagrams: give it %s off in its [[listen]] block",
-			keyProxyProtocol, c.ProxyProtocol, keyProxyProtocol)
-	}
-	if len(c.ProxyProtocolFrom) == 0 {
+	r := &headerRule{optional: e.ProxyProtocol == ProxyAccept}
+	if len(e.ProxyProtocolFrom) == 0 {
 		return nil, fmt.Errorf("%s %s trusts nobody yet: give %s with the addresses or networks of the proxies (or unix)",
-			keyProxyProtocol, c.ProxyProtocol, keyProxyFrom)
+			keyProxyProtocol, e.ProxyProtocol, keyProxyFrom)
 	}
-	for _, text := range c.ProxyProtocolFrom {
+	for _, text := range e.ProxyProtocolFrom {
 		if text == senderUnix {
 			r.unix = true
 			continue
@@ -121,29 +103,6 @@ func (s senders) Set(vals []conf.Value) error {
 // Texts returns the senders.
 func (s senders) Texts() []string { return *s.p }
 
-// proxyHeaderRules returns the rules of listeners, in order.
-func (s *Server) proxyHeaderRules(ls []net.Listener) ([]*headerRule, error) {
-	rules := make([]*headerRule, len(ls))
-	var errs []error
-	for i, l := range ls {
-		_, datagrams := below(l).(*sock.DatagramListener)
-		cfg, spec := s.Config, specOf(l.Addr())
-		if o, ok := l.(*listener); ok {
-			spec = o.spec
-			var err error
-			if cfg, _, err = cfg.forPort(o.spec); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-		}
-		var err error
-		if rules[i], err = cfg.headerRule(!datagrams); err != nil {
-			errs = append(errs, fmt.Errorf("port %s: %w", spec.Short(), err))
-		}
-	}
-	return rules, errors.Join(errs...)
-}
-
 // isStream reports whether the clients of a transport are connections.
 func isStream(t proto.Transport) bool {
 	n := t.Network()
@@ -172,7 +131,7 @@ func (c *Conn) header() error {
 	if rule == nil {
 		return nil
 	}
-	limit := c.l.cfg.proxyHeaderTimeout()
+	limit := c.l.cfg.ProxyHeaderTimeout
 	if limit > 0 {
 		c.raw.SetReadDeadline(c.begin.Add(limit))
 	}
@@ -222,7 +181,7 @@ func (c *Conn) untrusted() error {
 func (c *Conn) headerErr(err error) error {
 	switch {
 	case deadline.IsTimeout(err):
-		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.proxyHeaderTimeout())
+		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.ProxyHeaderTimeout)
 	case err == io.EOF:
 		return fmt.Errorf("%w missing: the client left: %w", ErrProxyHeader, err)
 	case errors.Is(err, proto.ErrNoProxyHeader):

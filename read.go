@@ -88,7 +88,7 @@ func (l *lineBuffer) space(limit int) []byte {
 // next read. A line longer than Config.MaxLine, its end included, gives
 // ErrLineTooLong.
 func (c *Conn) ReadLine() ([]byte, error) {
-	line, err := c.readUntil('\n', c.l.cfg.maxLine(), false)
+	line, err := c.readUntil('\n', c.l.cfg.MaxLine, false)
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (c *Conn) ReadUntil(delim byte, n int) ([]byte, error) {
 		return nil, fmt.Errorf("ReadUntil: negative count %d", n)
 	}
 	if n == 0 {
-		return c.readUntil(delim, c.l.cfg.maxLine(), false)
+		return c.readUntil(delim, c.l.cfg.MaxLine, false)
 	}
 	return c.readUntil(delim, n, true)
 }
@@ -148,7 +148,7 @@ func (c *Conn) readUntil(delim byte, limit int, cut bool) ([]byte, error) {
 // client's end it returns what there is and io.EOF. The bytes are valid until
 // the next read.
 func (c *Conn) Peek(n int) ([]byte, error) {
-	if limit := c.l.cfg.maxLine(); n < 0 || n > limit {
+	if limit := c.l.cfg.MaxLine; n < 0 || n > limit {
 		return nil, fmt.Errorf("Peek: %d is not between 0 and MaxLine, %d", n, limit)
 	}
 	l := &c.line

@@ -23,7 +23,7 @@ const (
 )
 
 // newLimiter makes the counters of sources.
-func (r *run) newLimiter() *admit.Limiter { return admit.NewLimiter(r.cfg.limits(r.maxConns())) }
+func (r *run) newLimiter() *admit.Limiter { return admit.NewLimiter(r.cfg.limits()) }
 
 // countedAs returns the address that limits count a new client under. A proxy
 // that is believed is many clients: which one this is its header tells, and
@@ -74,7 +74,7 @@ func (r *run) permit(l *listening, nc net.Conn, why admit.Reason) bool {
 	}
 	l.outcomes[o].Add(1)
 	l.refused[why].Add(1)
-	r.logNoise(o, "refused", l, nc.RemoteAddr(), why.String())
+	r.logNoise(o, "refused", l, nc.RemoteAddr(), limitKeys[why])
 	nc.Close()
 	return false
 }
@@ -82,7 +82,7 @@ func (r *run) permit(l *listening, nc net.Conn, why admit.Reason) bool {
 // wouldRefuse counts and logs what shadow mode lets through.
 func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Reason) {
 	l.wouldRefuse[limit].Add(1)
-	r.logNoise(o, "would refuse", l, peer, limit.String())
+	r.logNoise(o, "would refuse", l, peer, limitKeys[limit])
 }
 
 func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
@@ -129,7 +129,7 @@ func (c *Conn) reenter() error {
 		return ErrPenalised
 	default:
 		c.l.refused[why].Add(1)
-		return fmt.Errorf("%w: %v", ErrOverLimit, why)
+		return fmt.Errorf("%w: %s", ErrOverLimit, limitKeys[why])
 	}
 	s := c.run.clients.shard(c)
 	s.mu.Lock()

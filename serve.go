@@ -27,7 +27,7 @@ import (
 // A run is one call of Serve.
 type run struct {
 	srv   *Server
-	cfg   Config // a copy, so that no caller can change it under us
+	cfg   effective // a copy, so that no caller can change it under us
 	log   *slog.Logger
 	ls    []*listening
 	gate  *slots.Gate
@@ -60,7 +60,7 @@ type run struct {
 type listening struct {
 	net.Listener
 	spec      port.Spec
-	cfg       Config // with the port's own limits
+	cfg       effective // with the port's own values
 	transport proto.Transport
 	header    *headerRule      // for PROXY headers, if its clients begin with them
 	recheck   recheck          // of clients' certificates
@@ -76,10 +76,10 @@ type listening struct {
 	tally
 }
 
-func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *run {
+func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *run {
 	r := &run{
 		srv:      s,
-		cfg:      s.Config,
+		cfg:      s.Config.effective(s.Handler),
 		log:      s.log(),
 		rules:    rules,
 		draining: make(chan struct{}),
@@ -91,32 +91,29 @@ func newRun(s *Server, rules rules, headers []*headerRule, ls []net.Listener) *r
 	r.samples = lograte.New(r.log, logs.Notice, outcomeNames[:])
 	r.pool = slots.NewPool((*Conn).resume)
 	for i, l := range ls {
-		v := r.listening(l)
-		v.header = headers[i]
-		r.ls = append(r.ls, v)
+		r.ls = append(r.ls, r.listening(l, configs[i]))
 	}
 	r.queue = r.newQueue()
 	r.limiter = r.newLimiter()
-	r.gate = slots.NewGate(r.maxConns(), r.cfg.maxServing(), ls)
+	r.gate = slots.NewGate(r.cfg.MaxConns, r.cfg.MaxServing, ls)
 	return r
 }
 
-func (r *run) listening(l net.Listener) *listening {
-	v := &listening{Listener: l, price: priceWaiting, cfg: r.cfg, plain: true, recheck: recheck{wake: make(chan struct{}, 1)}}
+func (r *run) listening(l net.Listener, pc *portConfig) *listening {
+	v := &listening{
+		Listener: l, spec: pc.spec, cfg: pc.effective, header: pc.header,
+		price: priceWaiting, plain: true, recheck: recheck{wake: make(chan struct{}, 1)},
+	}
 	if o, ok := l.(*listener); ok {
-		v.spec, v.transport = o.spec, o.transport
+		v.transport = o.transport
 		p, ok := o.transport.(proto.Plain)
 		v.plain = ok && p.Plain()
-		// What is wrong with them has stopped Listen already.
-		v.cfg, _, _ = r.cfg.forPort(o.spec)
 		if t, ok := o.transport.(interface{ Source() *tlsparams.Source }); ok {
 			if n := t.Source().Params().MaxLine; n > 0 {
 				v.cfg.MaxLine = n
 			}
 		}
 		_, v.hello = o.transport.(*proto.TLSTransport)
-	} else {
-		v.spec = specOf(l.Addr())
 	}
 	if t, ok := below(l).(*sock.StreamListener); ok {
 		v.stall = t.SendTimeout() > 0
@@ -124,7 +121,7 @@ func (r *run) listening(l net.Listener) *listening {
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
-		v.datagram = make(chan struct{}, v.cfg.maxDatagrams())
+		v.datagram = make(chan struct{}, v.cfg.MaxDatagrams)
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
 	v.prepareLimits()
@@ -137,11 +134,11 @@ func (l *listening) prepareLimits() {
 		return // a datagram waits for nothing
 	}
 	c := &l.cfg
-	l.limits = deadline.Values{Idle: c.idleTimeout(), Write: c.writeTimeout(), Life: c.maxLife(), FirstRequest: c.firstRequestTimeout()}
+	l.limits = deadline.Values{Idle: c.IdleTimeout, Write: c.WriteTimeout, Life: c.MaxLife, FirstRequest: c.FirstRequestTimeout}
 	if l.stall {
 		l.limits.Write = 0 // the kernel sees to it
 	}
-	l.minimum = deadline.Minimum{Read: c.minReadRate(), Write: c.minWriteRate(), Window: c.minRateWindow()}
+	l.minimum = deadline.Minimum{Read: c.MinReadRate, Write: c.MinWriteRate, Window: c.MinRateWindow}
 }
 
 // serve accepts until ctx is done, the listeners have ended or the server was

@@ -152,7 +152,7 @@ func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	headers, err := s.proxyHeaderRules(ls)
+	configs, err := s.configsOf(ls)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
 			}
 		}
 	}
-	r := newRun(s, rules, headers, ls)
+	r := newRun(s, rules, configs, ls)
 	r.clients.init(ctx) // before the Monitor can find it
 	return r, nil
 }

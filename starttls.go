@@ -34,7 +34,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 		return ErrPlaintextBeforeTLS
 	}
 	c.line.release()
-	limit := c.l.cfg.handshakeTimeout()
+	limit := c.l.cfg.HandshakeTimeout
 	begin := time.Now()
 	c.limits.Off(c.nc)
 	if limit > 0 {
@@ -67,7 +67,7 @@ func (c *Conn) StopTLS() error {
 	}
 	c.line.release()
 	c.limits.Off(c.nc)
-	if limit := c.l.cfg.handshakeTimeout(); limit > 0 {
+	if limit := c.l.cfg.HandshakeTimeout; limit > 0 {
 		c.raw.SetDeadline(time.Now().Add(limit))
 	}
 	nc, sent, err := t.Stop()

@@ -301,11 +301,21 @@ func keepAddrs(addrs []netip.Addr, own netip.Addr) []netip.Addr {
 	return keep
 }
 
-// The accessors below turn zero into the stated default. Nothing else does.
+var defaultLookups = DefaultLookups()
+
+// DefaultLookups returns what the zero fields of a LookupConfig stand for.
+func DefaultLookups() LookupConfig {
+	return LookupConfig{
+		Timeout: 5 * time.Second, TTL: 5 * time.Minute, FailTTL: 30 * time.Second,
+		CacheSize: 10_000, MaxRunning: 128,
+	}
+}
+
+// The accessors below turn zero into the default. Nothing else does.
 
 func (c LookupConfig) timeout() time.Duration {
 	if c.Timeout <= 0 {
-		return 5 * time.Second
+		return defaultLookups.Timeout
 	}
 	return c.Timeout
 }
@@ -317,28 +327,28 @@ func (c LookupConfig) patience() time.Duration {
 
 func (c LookupConfig) ttl() time.Duration {
 	if c.TTL == 0 {
-		return 5 * time.Minute
+		return defaultLookups.TTL
 	}
 	return c.TTL
 }
 
 func (c LookupConfig) failTTL() time.Duration {
 	if c.FailTTL == 0 {
-		return 30 * time.Second
+		return defaultLookups.FailTTL
 	}
 	return c.FailTTL
 }
 
 func (c LookupConfig) cacheSize() int {
 	if c.CacheSize == 0 {
-		return 10_000
+		return defaultLookups.CacheSize
 	}
 	return max(c.CacheSize, 0)
 }
 
 func (c LookupConfig) maxRunning() int {
 	if c.MaxRunning <= 0 {
-		return 128
+		return defaultLookups.MaxRunning
 	}
 	return c.MaxRunning
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"netserver"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 )
@@ -64,32 +65,20 @@ func (w *worker) cut(which, why string, places []int, window time.Duration) {
 
 // graceTime is the grace time as it is in force.
 func (c *Config) graceTime() time.Duration {
-	switch g := c.Server.Grace; {
-	case g < 0:
-		return 0
-	case g == 0:
-		return defaultGrace
-	default:
-		return g
-	}
+	grace, _ := c.graceTimes()
+	return grace
 }
 
-const (
-	defaultGrace   = 30 * time.Second
-	maxGraceSpread = 5 * time.Second // of the default
-)
-
 // graceSpread is the time after the grace time over which those who are still
-// there are cut, as the engine has it.
+// there are cut.
 func (c *Config) graceSpread() time.Duration {
-	switch s := c.Server.GraceSpread; {
-	case s < 0:
-		return 0
-	case s == 0:
-		return min(c.graceTime()/10, maxGraceSpread)
-	default:
-		return s
-	}
+	_, spread := c.graceTimes()
+	return spread
+}
+
+func (c *Config) graceTimes() (grace, spread time.Duration) {
+	s := netserver.Server{Config: c.Server}
+	return bridge.Of(s.Monitor()).GraceTimes()
 }
 
 func (c *Config) grace() string {

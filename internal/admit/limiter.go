@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Reason says which limit refused a client.
+// A Reason says which limit refused a client. Its name is the key of that
+// limit, which the engine knows.
 type Reason uint8
 
 // The reasons.
@@ -28,21 +29,6 @@ const (
 	OverPrefixHandshakes                 // QueueConfig.MaxPerPrefix
 	Reasons                              // how many there are
 )
-
-// String names the limit as its key does.
-func (r Reason) String() string {
-	if r < Reasons {
-		return reasonNames[r]
-	}
-	return "unknown"
-}
-
-var reasonNames = [Reasons]string{
-	"ok", "max_per_source", "max_per_prefix",
-	"connection_rate", "connection_rate_per_source", "connection_rate_per_prefix", "max_memory", "penalty",
-	"datagram_rate", "datagram_rate_per_source", "datagram_rate_per_prefix",
-	"max_handshakes", "max_handshakes_per_source", "max_handshakes_per_prefix",
-}
 
 // Limits holds a Limiter's values. A source is an IPv4 address or an IPv6 /64,
 // a prefix an IPv4 /24 or an IPv6 /48. Zero is no limit, everywhere.

@@ -5,8 +5,8 @@ import "errors"
 // A shedError ends a handshake for one of the queue's maxima.
 type shedError struct{ limit Reason }
 
-// Error names the limit.
-func (e *shedError) Error() string { return ErrShed.Error() + " (" + e.limit.String() + ")" }
+// Error returns the text of ErrShed.
+func (e *shedError) Error() string { return ErrShed.Error() }
 
 // Unwrap returns ErrShed.
 func (e *shedError) Unwrap() error { return ErrShed }

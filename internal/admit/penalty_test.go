@@ -146,14 +146,3 @@ func TestNoBox(t *testing.T) {
 		t.Errorf("%d entries for nobody", n)
 	}
 }
-
-func TestReasonsHaveNames(t *testing.T) {
-	for r := range Reasons {
-		if r.String() == "" || r.String() == "unknown" {
-			t.Errorf("reason %d is %q", r, r)
-		}
-	}
-	if s := Reasons.String(); s != "unknown" {
-		t.Error(s)
-	}
-}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net"
+	"time"
 
 	"netserver/access"
 	"netserver/internal/admit"
@@ -24,6 +25,8 @@ type Engine interface {
 	Requests(ts []proto.Transport) ([]sock.Request, error)
 	// Budget reports the effective limits of the configuration.
 	Budget() Budget
+	// GraceTimes returns the effective grace and grace_spread; 0 is at once.
+	GraceTimes() (grace, spread time.Duration)
 	// ExplainPort says what the port alone decides about a client that connects
 	// to it, before any byte of the client's own and any access rule. The error
 	// is about the port's parameters.
@@ -73,21 +76,10 @@ func TransportsOf(ls []net.Listener) []proto.Transport {
 }
 
 // A Budget reports the effective limits of a Server in this process, those
-// among them whose default depends on the machine. 0 is no limit.
-type Budget struct {
-	MaxConns               int   `json:"max_connections"`
-	MaxPerSource           int   `json:"max_per_source"`
-	MaxPerPrefix           int   `json:"max_per_prefix"`
-	MaxHandshakes          int   `json:"max_handshakes"`
-	MaxHandshakesPerSource int   `json:"max_handshakes_per_source"`
-	MaxHandshakesPerPrefix int   `json:"max_handshakes_per_prefix"`
-	MaxMemory              int64 `json:"max_memory"`
-	// What a connection is counted as in MaxMemory, in bytes: one that is in
-	// its handshake, one that is served without TLS, and one over TLS.
-	Waiting int64 `json:"memory_waiting"`
-	Plain   int64 `json:"memory_plain"`
-	TLS     int64 `json:"memory_tls"`
-}
+// among them whose default depends on the machine, by their keys; 0 is no
+// limit. memory_waiting, memory_plain and memory_tls are what a connection is
+// counted as in max_memory, in bytes: before it is served, and when it is.
+type Budget map[string]int64
 
 // A PortVerdict is what a port alone decides about a client by its address.
 type PortVerdict struct {

@@ -3,9 +3,9 @@ package wire
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"netserver"
-	"netserver/internal/admit"
 )
 
 // takeCounts takes what a worker has counted, of ports that it has.
@@ -101,10 +101,5 @@ func isCounter(name string) bool {
 			return true
 		}
 	}
-	for r := range admit.Reasons {
-		if r.String() == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(netserver.LimitKeys(), name)
 }

@@ -1,0 +1,183 @@
+package netserver
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"netserver/conf"
+	"netserver/port"
+	"netserver/sock"
+)
+
+// effective is a Config with its defaults filled in, made once when ports are
+// opened. A limit that is zero here is none, and no field is negative.
+type effective Config
+
+// effective fills in the defaults of c for a Handler, which may be nil. This,
+// and nothing else, makes zero the default and negative none.
+func (c Config) effective(h Handler) effective {
+	e := effective(c)
+	for i := range settings {
+		settings[i].fill(&e, h)
+	}
+	return e
+}
+
+// fill sets the row's field to its default if it is zero, and to zero if it is
+// negative.
+func (t *setting) fill(e *effective, h Handler) {
+	if t.outside || t.table != nil || t.key == "" {
+		return
+	}
+	v := t.value((*Config)(e))
+	switch v.Kind() {
+	case reflect.Int, reflect.Int64:
+		switch n := v.Int(); {
+		case n < 0:
+			v.SetInt(0)
+		case n == 0 && t.calc != nil:
+			v.SetInt(t.calc(e, h))
+		case n == 0 && t.def != nil:
+			v.SetInt(reflect.ValueOf(t.def).Int())
+		}
+	case reflect.String:
+		if v.String() == "" && t.def != nil {
+			v.SetString(t.def.(string))
+		}
+	}
+}
+
+// graceTimes returns Grace and GraceSpread with their defaults filled in. Zero
+// is at once.
+func (c Config) graceTimes() (grace, spread time.Duration) {
+	e := effective(c)
+	for i := range settings {
+		if t := &settings[i]; t.field == "Grace" || t.field == "GraceSpread" {
+			t.fill(&e, nil)
+		}
+	}
+	return e.Grace, e.GraceSpread
+}
+
+// check returns what is wrong with the values of c, all of it.
+func (c *Config) check() error {
+	var errs []error
+	for i := range settings {
+		t := &settings[i]
+		if t.table != nil || t.key == "" {
+			continue
+		}
+		v := t.value(c)
+		switch {
+		case v.CanInt() && t.zero == noneIsRefused && v.Int() < 0:
+			errs = append(errs, fmt.Errorf("%s cannot be none (Config.%s is %v)", t.key, t.field, v))
+		case t.words != nil && v.String() != "" && !slices.Contains(t.words, v.String()):
+			errs = append(errs, fmt.Errorf("%s %q is not one of %s (Config.%s)", t.key, v, strings.Join(t.words, ", "), t.field))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ports returns the ports to open.
+func (s *Server) ports() []port.Spec {
+	if len(s.Config.Ports) == 0 {
+		return []port.Spec{{Host: "*", Port: "20203", Proto: "tcp", IPv: "*"}}
+	}
+	return s.Config.Ports
+}
+
+// A portConfig is what holds on one port: the Server's configuration with the
+// port's own values over it.
+type portConfig struct {
+	effective
+	spec   port.Spec   // whose Params are those that the protocol reads
+	header *headerRule // for PROXY headers, if its clients begin with them
+}
+
+// configOf reads what a port has for itself. The error joins all that is wrong
+// with that.
+func (s *Server) configOf(p port.Spec) (*portConfig, error) {
+	c := s.Config
+	spec, err := c.setParams(p)
+	if err == nil {
+		err = c.check()
+	}
+	pc := &portConfig{effective: c.effective(s.Handler), spec: spec}
+	if err != nil {
+		return pc, portError(p, err)
+	}
+	if pc.header, err = pc.headerRule(); err != nil {
+		return pc, portError(p, err)
+	}
+	return pc, nil
+}
+
+// configsOf reads what the ports of listeners have for themselves, in order.
+func (s *Server) configsOf(ls []net.Listener) ([]*portConfig, error) {
+	list := make([]*portConfig, len(ls))
+	var errs []error
+	for i, l := range ls {
+		spec := specOf(l.Addr())
+		if o, ok := l.(*listener); ok {
+			spec = o.spec
+		}
+		pc, err := s.configOf(spec)
+		if err == nil {
+			_, datagrams := below(l).(*sock.DatagramListener)
+			err = pc.checkStream(!datagrams)
+		}
+		list[i] = pc
+		errs = append(errs, err)
+	}
+	return list, errors.Join(errs...)
+}
+
+// setParams sets the fields of c that a port has own values for, and returns
+// the port without them.
+func (c *Config) setParams(p port.Spec) (port.Spec, error) {
+	if len(p.Params) == 0 {
+		return p, nil
+	}
+	var s conf.Set
+	for i := range settings {
+		if t := &settings[i]; t.port && t.group != groupSockets {
+			t.define(c, &s)
+		}
+	}
+	own, rest := make(conf.Values), make(conf.Values)
+	for key, v := range p.Params {
+		if _, ok := s.Lookup(key); ok {
+			own[key] = v
+		} else {
+			rest[key] = v
+		}
+	}
+	p.Params = rest
+	return p, s.Apply(own)
+}
+
+// sockOptions returns how the port's socket is opened.
+func (pc *portConfig) sockOptions() (sock.Options, error) {
+	o, err := pc.Sock.With(pc.spec.Params)
+	o.SendTimeout = pc.WriteTimeout
+	if err != nil {
+		return o, portError(pc.spec, err)
+	}
+	return o, nil
+}
+
+// checkStream refuses PROXY headers on a port for datagrams.
+func (pc *portConfig) checkStream(stream bool) error {
+	if pc.header == nil || stream {
+		return nil
+	}
+	return portError(pc.spec, fmt.Errorf("%s %s is for tcp, ssl and unix ports, and this one takes datagrams: give it %s off in its [[listen]] block",
+		keyProxyProtocol, pc.ProxyProtocol, keyProxyProtocol))
+}
+
+func portError(p port.Spec, err error) error { return fmt.Errorf("port %s: %w", p.Short(), err) }
