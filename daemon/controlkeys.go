@@ -71,7 +71,7 @@ func (c *Config) openControl(ctx context.Context, log *slog.Logger, t ctl.Target
 	return ctl.Open(ctx, ctl.Access{Socket: a.socket, Allow: a.allow}, log, t)
 }
 
-// access looks the names up, and says what cannot be had.
+// access looks the names up and checks the keys.
 func (c *ControlConfig) access(inet bool) (controlAccess, error) {
 	a := controlAccess{socket: control.Socket{Path: c.Socket, Mode: c.Mode, UID: -1, GID: -1}}
 	switch {
@@ -80,7 +80,7 @@ func (c *ControlConfig) access(inet bool) (controlAccess, error) {
 	case !control.Supported:
 		return a, errors.New("control_socket: this system does not tell who a client is; leave the key out")
 	case inet:
-		return a, errors.New("control_socket cannot be had with type INET, whose processes serve one client each")
+		return a, errors.New("control_socket has no use with type INET, whose processes serve one client each; leave it out")
 	case !filepath.IsAbs(c.Socket):
 		return a, fmt.Errorf("control_socket: %s must be an absolute path: netserver ctl may be run in another directory", c.Socket)
 	}

@@ -55,8 +55,8 @@ type factText struct {
 
 var factTexts = [...]factText{
 	{factListens, "a type that opens ports: all but INET", "has no effect with type INET, which opens no port", "", false},
-	{factSupervisor, "a supervisor, for keys that nothing else can carry out", "cannot be had", "", true},
-	{factBecome, "a supervisor, or `user root`", "cannot be had", "", true},
+	{factSupervisor, "a supervisor, for keys that nothing else can carry out", "requires a supervisor, and there is none", "", true},
+	{factBecome, "a supervisor, or `user root`", "requires a supervisor, and there is none", "", true},
 	{factRestarts, "a supervisor", "has no effect without a supervisor", "", false},
 	{factPool, "type PreFork or PreForkSimple", "has no effect with this type of server", "give type PreFork or PreForkSimple", false},
 	{factPreFork, "type PreFork", "has no effect with this type of server", "give type PreFork", false},

@@ -19,7 +19,7 @@ import (
 )
 
 // inetListener makes a listener of the client that inetd, or systemd with
-// Accept=yes, hands over. It speaks what the configuration's port speaks.
+// Accept=yes, hands over. It speaks the protocol of the configured port.
 func inetListener(p *program) (net.Listener, error) {
 	nc, flush, err := inetClient()
 	if err != nil {

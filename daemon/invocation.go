@@ -15,7 +15,7 @@ import (
 	"netserver/tlsparams"
 )
 
-// An invocation is how this process was started, and what it is to do. It
+// An invocation says how this process was started and what it has to do. It
 // does not change.
 type invocation struct {
 	argv    []string // without the program's name
@@ -39,8 +39,8 @@ func (v *invocation) role() string {
 	return v.part.Role
 }
 
-// takePart takes what this process has from its parent, and sees to it that
-// nothing else that it has goes to those that it starts, or is theirs to take.
+// takePart takes what this process inherited from its parent, and keeps
+// everything else that it has from the processes that it starts.
 func (v *invocation) takePart() (err error) {
 	proc.CloseInherited()
 	if err := proc.TakeZone(); err != nil {
@@ -55,8 +55,8 @@ func (v *invocation) takePart() (err error) {
 	return proc.KeepToItself()
 }
 
-// keepToItself is for a process that stays who it was started as. Programs of
-// the same user could take its sockets and keys.
+// keepToItself protects a process that keeps its identity: programs of the same
+// user could take its sockets and keys.
 func (c *Config) keepToItself() error {
 	if len(c.Program) == 0 && len(c.Jobs.Command) == 0 {
 		return nil
@@ -81,8 +81,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 	return v.newSetFor(conf.RefuseUnknown)
 }
 
-// newSetFor is newSet with what becomes of unknown keys if nothing is said of
-// them.
+// newSetFor is newSet with the default for unknown keys.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 	set, c := &conf.Set{Unknown: unknown, Strict: true}, new(Config)
 	if v.role() == wire.RoleCheck {
@@ -121,7 +120,7 @@ func addType(args *conf.Args) {
 	})
 }
 
-// configured tells the program of a configuration.
+// configured runs Hooks.Configured.
 func (v *invocation) configured(res *conf.Result) error {
 	if h := v.hooks.Configured; h != nil {
 		return h(res)
@@ -129,7 +128,7 @@ func (v *invocation) configured(res *conf.Result) error {
 	return nil
 }
 
-// settle makes of a resolved configuration what the other parts start from.
+// settle checks a resolved configuration, and fills in what follows from it.
 func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
 	if c.Type == "" {
 		c.Type = typeFork
@@ -158,8 +157,8 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 	return slices.Concat(notes, more), errors.Join(errs...)
 }
 
-// start does what all processes but workers begin with: it reads the
-// configuration and makes the program that it describes.
+// start reads the configuration and makes the program that it describes: the
+// beginning of every process but workers.
 func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (*program, *wire.Plan, error) {
 	res, err := v.load(set, c, args)
 	if err != nil {
@@ -211,8 +210,7 @@ func (v *invocation) stderrFile() *os.File {
 	return os.Stderr
 }
 
-// warn tells of what somebody should look at: at a start on standard error,
-// at a restart in the log.
+// warn reports warnings: at a start on standard error, at a restart in the log.
 func (v *invocation) warn(p *program, warnings []error, idle []string) {
 	for _, w := range idle {
 		warnings = append(warnings, errors.New(w))

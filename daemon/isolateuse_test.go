@@ -101,11 +101,11 @@ func TestKeyExchangeByRSA(t *testing.T) {
 	}
 }
 
-// TestIsolationNeedsASupervisor: where it cannot be had it is refused.
+// TestIsolationNeedsASupervisor: without one it is refused.
 func TestIsolationNeedsASupervisor(t *testing.T) {
 	dir := openDir(t)
 	r := start(t, append([]string{"--port", "127.0.0.1:0/ssl", "--key_isolation", "1", "--supervisor", "0"}, twoFiles(t, dir, newKeyed(t, "P-256"))...)...)
-	if code := r.status(); code != 2 || !strings.Contains(r.text(), "key_isolation cannot be had with supervisor 0") {
+	if code := r.status(); code != 2 || !strings.Contains(r.text(), "key_isolation requires a supervisor, and there is none with supervisor 0") {
 		t.Errorf("status %d:\n%s", code, r.text())
 	}
 }

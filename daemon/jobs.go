@@ -57,7 +57,7 @@ func (j *JobsConfig) check(res *conf.Result, hook, chrooted bool) error {
 	}
 	switch {
 	case len(j.Command) > 0 && hook:
-		errs = append(errs, errors.New("dequeue_command cannot be had: the program has a function for jobs of its own"))
+		errs = append(errs, errors.New("dequeue_command: the program has its own function for jobs; leave the key out"))
 	case len(j.Command) > 0:
 		off("check_for_dequeue", j.Every == 0)
 		off("max_dequeue", j.Max == 0)

@@ -215,8 +215,8 @@ func TestJobsAreRefused(t *testing.T) {
 		{[]string{"--check_for_dequeue", "0.05", "--max_dequeue", "1", "--dequeue_command", "/bin/echo"}, "check_for_dequeue 50ms is too short"},
 		{[]string{"--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/no/such/program"}, "/no/such/program"},
 		{[]string{"--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/echo hello"}, "a dequeue_command of its own"},
-		{[]string{"--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/echo", "--supervisor", "0"}, "max_dequeue cannot be had with supervisor 0"},
-		{[]string{"INET", "--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/echo"}, "max_dequeue cannot be had with type INET"},
+		{[]string{"--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/echo", "--supervisor", "0"}, "max_dequeue requires a supervisor, and there is none with supervisor 0"},
+		{[]string{"INET", "--check_for_dequeue", "1", "--max_dequeue", "1", "--dequeue_command", "/bin/echo"}, "max_dequeue requires a supervisor, and there is none with type INET"},
 	} {
 		r := start(t, append(tc.args, "--port", "127.0.0.1:0")...)
 		if code := r.status(); code != 2 || !strings.Contains(r.text(), tc.want) {

@@ -16,47 +16,44 @@ import (
 )
 
 // Hooks are functions that Run calls at fixed points of the program's life.
-// Nil ones are skipped. Those of the supervisor run in its one loop: they must
-// be quick. Without a supervisor all run in the one process, in the order of
-// Bound, WorkerStart, Serving, Ending, WorkerStop and Ended, and never two at
-// the same time.
+// Nil ones are skipped. Those of the supervisor run in its one loop and must
+// return quickly. Without a supervisor all run in the one process, one at a
+// time, in the order Bound, WorkerStart, Serving, Ending, WorkerStop, Ended.
 type Hooks struct {
-	// Keys defines keys of the program's own beside those of the command, in
-	// every process and each time that a configuration is read. What they are
-	// bound to is written by the process that the variables are in: the
-	// supervisor's change at a restart, a worker's never.
+	// Keys defines the program's own keys beside the command's. It runs in
+	// every process each time a configuration is read, and sets that process's
+	// variables: the supervisor's change at a restart, a worker's never do.
 	Keys func(s *conf.Set)
-	// Configured runs in every process when a configuration has been read and
-	// found good, and s.Config has it: at the start before a port is opened, at
+	// Configured runs in every process after a configuration has been read,
+	// accepted and stored in s.Config: at the start before a port is opened, at
 	// a restart in the process that checks the new configuration, and in each
-	// worker before WorkerStart (post_configure_hook). What nobody defined is
-	// in res.Leftover, with its places: keys for another part of the program.
-	// An error is a fault of the configuration: the server does not start, or
-	// goes on as it was. A server that goes into the background has it called
-	// before and after.
+	// worker before WorkerStart (post_configure_hook). res.Leftover has the keys
+	// that nobody defined, with their places. An error rejects the
+	// configuration: the server does not start, or the current one stays. A
+	// server that goes into the background calls it before and after.
 	Configured func(res *conf.Result) error
 	// Bound runs in the supervisor when all ports are open, with the identity
 	// of the start (post_bind_hook). A restart runs it again.
 	Bound func(ports []port.Spec)
-	// WorkerStart runs in each worker when it is who it is to be, before it
-	// serves (child_init_hook). An error ends the start.
+	// WorkerStart runs in each worker after it has dropped its privileges and
+	// before it serves (child_init_hook). An error ends the start.
 	WorkerStart func(ctx context.Context) error
 	// Serving runs in the supervisor when all workers of a start or restart
 	// serve.
 	Serving func()
-	// Restarting runs in the supervisor when a new configuration was found
-	// good, before its ports are opened and its workers started.
+	// Restarting runs in the supervisor when a new configuration has been
+	// accepted, before its ports are opened and its workers started.
 	Restarting func()
-	// RunDequeue is what a job does, if Config.Jobs says when: it runs in a
-	// process of its own that is who the workers are, without ports, keys and
-	// clients, and with nothing as its standard input. What it writes to
-	// os.Stdout and os.Stderr goes to the log. ctx ends when the server does;
-	// it has the grace time then, and is killed. An error is logged and
-	// changes nothing else. WorkerStart and WorkerStop do not run there
-	// (run_dequeue, dequeue).
+	// RunDequeue does the work of a job, as often as Config.Jobs says
+	// (run_dequeue, dequeue). It runs in a process of its own with the identity
+	// of the workers, without ports, keys and clients, and with an empty standard
+	// input. What it writes to os.Stdout and os.Stderr goes to the log. ctx ends
+	// when the server does; after the grace time the job is killed. An error is
+	// logged and changes nothing else. WorkerStart and WorkerStop do not run
+	// there.
 	RunDequeue func(ctx context.Context) error
-	// WorkerStop runs in each worker that ends in order, after its last
-	// client (child_finish_hook).
+	// WorkerStop runs in each worker that ends normally, after its last client
+	// (child_finish_hook).
 	WorkerStop func()
 	// Ending runs in the supervisor before the workers are told to end
 	// (pre_server_close_hook), and Ended when they have
@@ -70,11 +67,11 @@ type Hooks struct {
 // identities are as in the command.
 //
 // Workers are this program, started again with the same arguments. It must
-// call Run there too with the same s, c and h, and before it does anything
-// that is not for every process; Run then serves until the supervisor says,
-// and returns. Descriptors that the program was started with, other than the
-// first three, do not reach workers. What is wrong with the configuration is returned all at once,
-// and nothing was started then.
+// call Run there too, with the same s, c and h, before it does anything that
+// is not for every process; Run then serves until the supervisor ends it, and
+// returns. Descriptors that the program was started with, other than the first
+// three, do not reach workers. All problems of the configuration are returned
+// at once, before anything is started.
 //
 // What the program keeps in memory lives in one worker: a restart in place
 // begins without it, and with PreFork and PreForkSimple each worker has its
@@ -82,9 +79,9 @@ type Hooks struct {
 // serves with one worker and hands its state over itself (in WorkerStop and
 // WorkerStart, through a file or another service), or keeps it elsewhere.
 //
-// c.Server and c.Handler are not looked at: s has both. Every program has the
-// command's --help, --version and --check, which Run answers and returns nil,
-// and refuses keys that nobody defined; c.UnknownKeys leaves them over for
+// c.Server and c.Handler are ignored: s has both. Every program has the
+// command's --help, --version and --check, which Run answers, returning nil. Run
+// refuses keys that nobody defined; c.UnknownKeys leaves them over for
 // h.Configured, in a program that shares its conf file or its arguments with
 // other parts.
 func Run(ctx context.Context, s *netserver.Server, c Config, h Hooks, layers ...conf.Layer) error {
@@ -136,7 +133,7 @@ func (v *invocation) asked(set *conf.Set) bool {
 // programName is what this program is called.
 func programName() string { return filepath.Base(os.Args[0]) }
 
-// printProgramHelp prints what a program on Run can be given.
+// printProgramHelp prints the help of a program that uses Run.
 func (v *invocation) printProgramHelp(set *conf.Set) {
 	text := v.base.Usage
 	if text == "" {
@@ -155,7 +152,7 @@ func (v *invocation) printProgramHelp(set *conf.Set) {
 // asked about would not be let in.
 var errDenied = errors.New("the client that --check was asked about would not be let in")
 
-// errWorker is returned where the reason was told elsewhere.
+// errWorker is returned when the reason has been reported elsewhere.
 var errWorker = errors.New("daemon: it could not serve; the log or the starting process has the reason")
 
 // Layers returns what a command line, without the program's name, and an

@@ -56,9 +56,9 @@ type fileList struct {
 	size     int
 }
 
-// What is kept of files that were checked: workers start with that, even if a
-// file is being replaced at that moment, or was replaced by one that is no
-// good. Longer ones, revocation lists mostly, are read again.
+// The contents of checked files are kept up to these bounds: workers start with
+// them even while a file is being replaced, or after it was replaced by an
+// unusable one. Longer files, revocation lists mostly, are read again.
 const (
 	maxKept    = 1 << 20
 	maxKeptAll = 8 << 20
@@ -108,7 +108,7 @@ func tlsDirs(p *wire.Plan) []string {
 	return slices.Compact(dirs)
 }
 
-// resolve makes the configuration that a plan holds. Keys that this version
+// fromPlan makes the configuration that a plan holds. Keys that this version
 // does not know are skipped: they are for the version that made the plan.
 func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *conf.Result, error) {
 	set, c := v.newSetFor(unknown)
@@ -148,8 +148,8 @@ type program struct {
 	tellEnding func()      // without a supervisor: runs Hooks.Ending, once
 }
 
-// prepare makes everything that can be made before a port is opened, and
-// collects what is wrong with it. env is how TLS files are read.
+// prepare makes everything that needs no open port, and collects the problems.
+// env says how TLS files are read.
 func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*program, error) {
 	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server), library: v.server != nil}
 	p.exit = func() { p.engine().Stop() }
@@ -174,7 +174,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 // engine is the server's side that only its command sees.
 func (p *program) engine() bridge.Engine { return bridge.Of(p.server.Monitor()) }
 
-// fillTLS takes over what the program has not set itself.
+// fillTLS copies what the program has not set itself.
 func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
 	if have.ReadFile == nil {
 		have.ReadFile = env.ReadFile

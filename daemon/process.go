@@ -36,7 +36,7 @@ type ProcessConfig struct {
 	// serving clients never needs, such as to execute a program: "1", "0", or
 	// "auto" (the default), which means 1 for the command's echo and proxy,
 	// where the kernel can do that, and 0 for Run, whose Handler may need any.
-	// It cannot be had where workers run programs.
+	// Where workers run programs it is refused.
 	Seccomp string
 	// KeyIsolation keeps private keys out of the workers: "1", "0", or "auto"
 	// (the default): if they have another user than the supervisor. They can
@@ -53,8 +53,8 @@ type ProcessConfig struct {
 	Setsid     bool // the same, in a session of its own and with no standard streams
 	// Supervisor says whether workers serve the clients: "1", or "0" for the
 	// process that was started, which cannot restart in place or change its
-	// identity. "auto" (the default) is 1, but for INET and on systems that
-	// cannot have it.
+	// identity. "auto" (the default) is 1 where the system has what it takes,
+	// and 0 for INET.
 	Supervisor string
 
 	// HUPGrace is how long clients may stay after a restart in place that
@@ -253,7 +253,7 @@ func (c *Config) inProcess() (bool, error) {
 		errs = append(errs, &conf.Problem{Err: fmt.Errorf("%s root itself would serve the clients", why), Hint: "say --user root if that is meant, or leave supervisor 0 out: then nobody serves, or the user that you name"})
 	}
 	if c.hasPool() {
-		errs = append(errs, fmt.Errorf("type %s cannot be had %s", c.Type, why))
+		errs = append(errs, fmt.Errorf("type %s requires a supervisor, and there is none %s", c.Type, why))
 	}
 	return true, errors.Join(errs...)
 }

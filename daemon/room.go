@@ -20,8 +20,8 @@ const (
 	addressSpread = 512 << 20
 )
 
-// room refuses limits that leave no room for the process itself: it would end
-// when it needs a thread or memory, and its clients with it.
+// room refuses limits that are too low for the process itself: it would crash,
+// and drop its clients, when it needs a thread or memory.
 func (p *program) room() error {
 	var errs []error
 	for _, l := range p.conf.Process.Limits {
@@ -56,8 +56,8 @@ func (p *program) room() error {
 	return errors.Join(errs...)
 }
 
-// enoughAddresses is what suffices at every start, in round figures, where one
-// needs least.
+// enoughAddresses returns a round figure that suffices at every start, if one
+// start needs least.
 func enoughAddresses(least int64) int64 { return (least/addressSpread + 2) * addressSpread }
 
 // threads returns the least limit of the user's processes and threads, and

@@ -379,7 +379,7 @@ func TestAttackerInWorkerMakesSystemCall(t *testing.T) {
 }
 
 // A handler of a program's own may need any system call, and gets no filter
-// unless it is asked for; where programs are run it cannot be had.
+// unless it is asked for; where programs are run it is refused.
 func TestSeccompLeavesProgramsAlone(t *testing.T) {
 	r := startProgram(t, os.Args[0], "hostile")
 	c := mustDial(t, r.addr(0))

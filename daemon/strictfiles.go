@@ -19,13 +19,13 @@ const keyStrictFiles = "strict_files"
 // A trustedFile is one that decides what the server does.
 type trustedFile struct {
 	key, path string
-	served    bool // it is of use to who serves alone, whose own it may be
+	served    bool // only the serving user uses it, who may own it
 	secret    bool // others must not read it either
 }
 
-// strictFiles looks for files that somebody beside root and the user who
-// starts the server could change: by them that user could have root do
-// anything. With strict_files they are refused, without it root is warned.
+// strictFiles looks for files that others than root and the user who starts the
+// server could change: through them they could make root do anything. With
+// strict_files such files are refused; without it root is warned.
 func (p *program) strictFiles() error {
 	strict := p.conf.Process.StrictFiles
 	if !strict && !proc.IsRoot() {
@@ -57,7 +57,7 @@ func (p *program) strictFiles() error {
 // maxLoose is how many files are named: there may be many in a directory.
 const maxLoose = 20
 
-// loose says who else could change a file, or read it, or "".
+// loose says who else could change or read a file; "" is nobody.
 func (p *program) loose(f trustedFile) string {
 	var also []int
 	if a := p.conf.identity.Account; a != nil && f.served {

@@ -383,7 +383,7 @@ func TestStartFails(t *testing.T) {
 	}{
 		{[]string{"--port", addr}, 1, "in use"},
 		{[]string{"--port", "127.0.0.1:0", "--user", "no-such-user"}, 2, `user: no such user as "no-such-user"`},
-		{[]string{"--port", "127.0.0.1:0", "--supervisor", "0", "--user", "nobody"}, 2, "user cannot be had with supervisor 0"},
+		{[]string{"--port", "127.0.0.1:0", "--supervisor", "0", "--user", "nobody"}, 2, "user requires a supervisor, and there is none with supervisor 0"},
 		{[]string{"--port", "127.0.0.1:0", "--log_file", "/no/such/dir/x"}, 2, "log_file /no/such/dir/x"},
 		{[]string{"--port", "127.0.0.1:0", "--", "/no/such/program"}, 2, "/no/such/program"},
 		{[]string{"Multiplex"}, 2, "not built yet"},
