@@ -21,16 +21,16 @@ type allowed struct {
 }
 
 // newAllowed returns what the ports of a plan name.
-func newAllowed(c *Config, pl *wire.Plan, contents map[string][]byte) (*allowed, error) {
+func newAllowed(c *supSettings, pl *wire.Plan, contents map[string][]byte) (*allowed, error) {
 	a := &allowed{Handout: &tlsparams.Handout{NoKeys: pl.Isolate}, contents: contents, uid: func() (int, []int) {
-		if a := c.identity.Account; a != nil {
+		if a := c.Identity.Account; a != nil {
 			return a.UID, a.Groups
 		}
 		return -1, nil
 	}}
-	a.Add(c.Server.TLS)
+	a.Add(c.TLS)
 	for _, r := range pl.Ports {
-		params, err := c.Server.TLS.With(r.Spec.Params)
+		params, err := c.TLS.With(r.Spec.Params)
 		if err != nil {
 			return nil, err
 		}

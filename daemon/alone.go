@@ -35,7 +35,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	p.opened = opened
 	log := opened.Logger
 	p.server.Log = log
-	pid, err := p.pidFile(log)
+	pid, err := holdPIDFile(log, p.conf.Process.PIDFile)
 	if err != nil {
 		return wire.ExitFailed, logged(log, err)
 	}
@@ -185,9 +185,8 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 
 func (p *program) grace() string { return p.conf.grace() }
 
-// pidFile makes the pid file, if there is to be one.
-func (p *program) pidFile(log *slog.Logger) (*proc.PIDFile, error) {
-	name := p.conf.Process.PIDFile
+// holdPIDFile makes the pid file, if there is to be one.
+func holdPIDFile(log *slog.Logger, name string) (*proc.PIDFile, error) {
 	if name == "" {
 		return nil, nil
 	}

@@ -45,7 +45,7 @@ func (p *program) endingNow(log *slog.Logger) {
 	if p.ending.Swap(true) {
 		return
 	}
-	p.tellManager(log, p.conf.stopping()...)
+	p.tellManager(log, proc.StoppingLines(p.conf.graceTime()+p.conf.graceSpread()+2*wire.EndTime)...)
 	if p.tellEnding != nil {
 		p.tellEnding()
 	}
@@ -68,10 +68,4 @@ func (p *program) watchdog(log *slog.Logger, done <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// stopping is what the manager is told at the end: the time that clients have
-// is asked for, should it give less by itself.
-func (c *Config) stopping() []string {
-	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (c.graceTime() + c.graceSpread() + 2*wire.EndTime).Microseconds())}
 }

@@ -110,12 +110,12 @@ func (s *supervisor) spawn(g *generation) error {
 // startProcess starts a process of a generation, which becomes who its workers
 // are, and tells it in.
 func (s *supervisor) startProcess(g *generation, in *wire.Start, how proc.Start) (*child, error) {
-	id := g.conf.identity
+	id := g.conf.Identity
 	how.Role = wire.RoleBecome
 	if id.IsZero() {
 		how.Role = wire.RoleWorker
 	}
-	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.v.argv...), childEnviron(s.v.environ, &id)
+	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.o.Args...), childEnviron(s.o.Environ, &id)
 	out, err := s.newOutput(g, &how)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/proc"
@@ -20,12 +19,8 @@ type controlled struct {
 	dry chan struct{} // held while a reload is tried out
 }
 
-func (s *supervisor) openControl(ctx context.Context) (*ctl.Server, error) {
-	return s.conf.openControl(ctx, s.log, controlled{s, make(chan struct{}, 1)})
-}
-
 // members returns the workers, by number.
-func (c controlled) Members() (list []wire.Member) {
+func (c *controlled) Members() (list []wire.Member) {
 	c.do(func() {
 		for _, g := range c.gens {
 			for w := range g.workers {
@@ -37,11 +32,11 @@ func (c controlled) Members() (list []wire.Member) {
 	return list
 }
 
-func (c controlled) Ended() <-chan struct{} { return c.quit }
+func (c *controlled) Ended() <-chan struct{} { return c.quit }
 
 // overview returns what the supervisor itself knows.
-func (c controlled) Overview() *control.Status {
-	st := &control.Status{PID: os.Getpid(), Version: Version(), Supervisor: true, State: "ending", Generations: []control.Generation{}, Listeners: []control.Listener{}}
+func (c *controlled) Overview() *control.Status {
+	st := &control.Status{PID: os.Getpid(), Version: c.o.Version, Supervisor: true, State: "ending", Generations: []control.Generation{}, Listeners: []control.Listener{}}
 	c.do(func() {
 		st.Type, st.State = c.conf.Type, c.condition()
 		st.Uptime = wire.InSeconds(time.Since(c.began))
@@ -90,16 +85,16 @@ func (g *generation) overview() control.Generation {
 }
 
 // end ends the server, as QUIT and TERM do.
-func (c controlled) End(cut bool) { c.do(func() { c.supervisor.end(cut) }) }
+func (c *controlled) End(cut bool) { c.do(func() { c.supervisor.end(cut) }) }
 
-func (c controlled) Grace() (d time.Duration) {
-	c.do(func() { d = c.conf.graceTime() })
+func (c *controlled) Grace() (d time.Duration) {
+	c.do(func() { d = c.conf.Grace })
 	return d
 }
 
 // reload has the configuration read again and waits for what comes of it, or
 // tells what would.
-func (c controlled) Reload(ctx context.Context, dry bool) (*control.Reload, error) {
+func (c *controlled) Reload(ctx context.Context, dry bool) (*control.Reload, error) {
 	if dry {
 		return c.tryReload(ctx)
 	}
@@ -123,7 +118,7 @@ func (c controlled) Reload(ctx context.Context, dry bool) (*control.Reload, erro
 
 // tryReload has the configuration checked and compares it with the one in
 // force. It opens nothing and changes nothing.
-func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
+func (c *controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 	select {
 	case c.dry <- struct{}{}:
 		defer func() { <-c.dry }()
@@ -143,7 +138,7 @@ func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 	if err != nil {
 		return nil, err
 	}
-	conf, err := c.planned(pl)
+	conf, err := c.o.Settings(pl)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +149,7 @@ func (c controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 		}
 		g := c.newest()
 		if err = errors.Join(halfWritten(g.plan, pl), c.ownConflicts(pl, keysOf(pl.Ports))); err == nil {
-			res.Generation, res.Plan = g.id, planFor(g, pl, c.conf, conf, binary)
+			res.Generation, res.Plan = g.id, planFor(g, pl, c.conf, conf, binary, c.o.KeyKinds())
 		}
 	})
 	return res, err

@@ -14,7 +14,7 @@ import (
 // follows reports whether the supervisor follows the files of a generation's
 // TLS ports: its workers may not see them.
 func (g *generation) follows() bool {
-	id := g.conf.identity
+	id := g.conf.Identity
 	return (id.Account != nil || id.Chroot != "") && len(g.plan.Files)+len(g.plan.Dirs) > 0
 }
 

@@ -18,7 +18,7 @@ import (
 type generation struct {
 	id      int
 	plan    *wire.Plan
-	conf    *Config
+	conf    *supSettings
 	keys    []string // of its sockets
 	binary  *proc.Binary
 	allowed *allowed // files that workers may have read
@@ -62,7 +62,7 @@ const (
 )
 
 // begin opens a plan's ports and starts its workers.
-func (s *supervisor) begin(ctx context.Context, c *Config, pl *wire.Plan, contents map[string][]byte) error {
+func (s *supervisor) begin(ctx context.Context, c *supSettings, pl *wire.Plan, contents map[string][]byte) error {
 	for _, n := range pl.Notes {
 		notice(s.log, n)
 	}
@@ -74,7 +74,7 @@ func (s *supervisor) begin(ctx context.Context, c *Config, pl *wire.Plan, conten
 }
 
 // beginWith is begin with a program file, which it closes if it fails.
-func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *wire.Plan, binary *proc.Binary, contents map[string][]byte) error {
+func (s *supervisor) beginWith(ctx context.Context, c *supSettings, pl *wire.Plan, binary *proc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
 	may, err := newAllowed(c, pl, contents)
 	if err != nil {
@@ -97,17 +97,16 @@ func (s *supervisor) beginWith(ctx context.Context, c *Config, pl *wire.Plan, bi
 		}
 		s.socks[so.key] = so
 	}
-	if h := s.v.hooks.Bound; h != nil {
+	if h := s.o.Bound; h != nil {
 		specs := make([]port.Spec, len(pl.Ports))
 		for i, r := range pl.Ports {
 			specs[i] = r.Spec
 		}
 		h(specs)
 	}
-	sc, _ := c.scale()
 	s.nextGen++
 	g := &generation{
-		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, allowed: may, keeper: keeper, scale: sc,
+		id: s.nextGen, plan: pl, conf: c, keys: keys, binary: binary, allowed: may, keeper: keeper, scale: c.Scale,
 		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)
@@ -147,9 +146,9 @@ func (s *supervisor) isReady(g *generation) {
 	s.closeSockets(keep)
 	s.conf = g.conf
 	if s.opened != nil {
-		s.opened.SetLevel(g.conf.LogLevel)
+		s.opened.SetLevel(g.conf.Log.Level)
 	}
-	if m := g.conf.Process.Umask; m != nil {
+	if m := g.conf.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
 	s.followFiles(g)
@@ -220,7 +219,7 @@ func (g *generation) close() {
 
 // identity says in one line what the workers keep and drop.
 func (g *generation) identity() string {
-	text := g.conf.identity.String()
+	text := g.conf.Identity.String()
 	if len(g.fence) > 0 {
 		text += "; " + g.fence[:min(len(g.fence), 200)]
 	}
@@ -231,13 +230,10 @@ func (g *generation) identity() string {
 // process.
 func (g *generation) grow(n int) {
 	sc := &g.scale
-	switch g.conf.Type {
-	case typePreForkSimple:
-		sc.min = max(1, sc.min+n)
-		sc.max = sc.min
-	case typePreFork:
+	switch sc.grows {
+	case growsProcesses:
 		sc.min, sc.max = max(1, sc.min+n), max(1, sc.max+n)
-	case typeFork:
+	case growsClients:
 		if sc.clients > 0 {
 			sc.clients = max(1, sc.clients+n)
 		}
@@ -255,7 +251,7 @@ func (s *supervisor) manage(g *generation) {
 		return
 	}
 	c := g.census()
-	start, end := g.scale.want(c, &g.conf.Workers)
+	start, end := g.scale.want(c)
 	if start > 0 && g.restart == nil {
 		s.startMore(g, start)
 	}
@@ -331,7 +327,7 @@ func (s *supervisor) lookLater(g *generation) {
 		g.look.Stop()
 		g.look = nil
 	}
-	d, ok := g.scale.next(g.census(), &g.conf.Workers)
+	d, ok := g.scale.next(g.census())
 	if !ok {
 		return
 	}
@@ -355,7 +351,7 @@ func (s *supervisor) resize(sig os.Signal) {
 		return
 	}
 	s.more += n
-	if g.conf.Type == typeFork {
+	if g.scale.grows == growsClients {
 		notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.clients))
 		g.scale = before
 		s.reload() // a new worker with that many places

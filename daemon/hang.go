@@ -48,7 +48,7 @@ func (c *Config) workerTimeout() time.Duration {
 
 // pulseEvery is the time between two looks; 0 is never.
 func (s *supervisor) pulseEvery() time.Duration {
-	every := s.conf.workerTimeout() / echoesInTimeout
+	every := s.conf.WorkerTimeout / echoesInTimeout
 	if d := s.manager.Watchdog() / 4; d > 0 && every > 0 {
 		every = min(every, d)
 	}
@@ -147,7 +147,7 @@ func (s *supervisor) judge(w *child) {
 		s.pulse.answered = s.pulse.awake
 		return
 	}
-	if why := q.verdict(a, known, s.conf.workerTimeout()); why != "" {
+	if why := q.verdict(a, known, s.conf.WorkerTimeout); why != "" {
 		s.hangs(w, fmt.Sprintf("has not answered for %v: %s", q.lasted.Round(100*time.Millisecond), why))
 	}
 }

@@ -43,7 +43,7 @@ func (s *supervisor) lastWords(w *child, heard <-chan struct{}) {
 
 // hearWorker takes a worker's messages until its link ends.
 func (s *supervisor) hearWorker(w *child, allowed *allowed) {
-	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: s.mayExit(w.gen)}
+	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: w.gen.conf.ClientsMayExit}
 	files := limiter{perSecond: maxFileRate}
 	err := s.listenTo(w, from, 2000, func(m wire.Message) error {
 		switch m.Op {
@@ -101,12 +101,6 @@ const (
 	maxFileRate = 64 << 20
 	minFileCost = 16 << 10
 )
-
-// mayExit reports whether clients of a generation's workers may end the
-// server: those of the echo, which has rules of its own for that.
-func (s *supervisor) mayExit(g *generation) bool {
-	return s.v.server == nil && len(g.conf.Program) == 0 && g.conf.Handler.ProxyTo == ""
-}
 
 // listenTo has act carry out the messages of c until its link ends, or it
 // breaks the protocol, or act fails or panics.

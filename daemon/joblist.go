@@ -55,8 +55,7 @@ func (s *supervisor) scheduleJobs() {
 		l.timer.Stop()
 		l.timer = nil
 	}
-	c := &s.conf.Jobs
-	if s.ending || !c.on() {
+	if s.ending || !s.conf.hasJobs() {
 		return
 	}
 	if l.last.IsZero() {
@@ -66,7 +65,7 @@ func (s *supervisor) scheduleJobs() {
 		}
 	}
 	var t *time.Timer
-	t = s.after(max(0, c.Every-time.Since(l.last)), func() {
+	t = s.after(max(0, s.conf.JobEvery-time.Since(l.last)), func() {
 		if l.timer == t { // no other has taken its place
 			s.jobDue()
 		}
@@ -78,7 +77,7 @@ func (s *supervisor) scheduleJobs() {
 func (s *supervisor) jobDue() {
 	l := &s.jobs
 	l.last = time.Now()
-	if n := len(l.running); n >= s.conf.Jobs.Max {
+	if n := len(l.running); n >= s.conf.JobMax {
 		if !l.full { // not each time, until there is room
 			s.log.Info(fmt.Sprintf("no job is started: %d are running", n))
 		}
@@ -205,7 +204,7 @@ func (s *supervisor) buryJob(j *job, how string) {
 func (s *supervisor) endJobs(cut bool) {
 	s.scheduleJobs() // there is no next
 	for j := range s.jobs.running {
-		d := j.gen.conf.graceTime()
+		d := j.gen.conf.Grace
 		if cut {
 			d = min(d, stopTime)
 		}

@@ -21,9 +21,9 @@ type fakeJobs struct {
 	fails  bool
 }
 
-func newFakeJobs(c JobsConfig) *fakeJobs {
+func newFakeJobs(c supSettings) *fakeJobs {
 	f := &fakeJobs{began: time.Now(), supervisor: &supervisor{
-		conf: &Config{Jobs: c}, log: slog.New(slog.DiscardHandler), calls: make(chan func()), quit: make(chan struct{}),
+		conf: &c, log: slog.New(slog.DiscardHandler), calls: make(chan func()), quit: make(chan struct{}),
 	}}
 	f.jobs.running = make(map[*job]struct{})
 	f.jobs.start = func() error {
@@ -70,43 +70,43 @@ func TestJobSchedule(t *testing.T) {
 	second := time.Second
 	for _, tc := range []struct {
 		name string
-		conf JobsConfig
+		conf supSettings
 		do   func(*fakeJobs)
 		want string
 	}{
-		{"none without a number", JobsConfig{Every: second}, func(f *fakeJobs) { f.run(time.Minute) }, ""},
-		{"none without a time", JobsConfig{Max: 1}, func(f *fakeJobs) { f.run(time.Minute) }, ""},
-		{"the first after a while, then no more than may run", JobsConfig{Every: 10 * second, Max: 2},
+		{"none without a number", supSettings{JobEvery: second}, func(f *fakeJobs) { f.run(time.Minute) }, ""},
+		{"none without a time", supSettings{JobMax: 1}, func(f *fakeJobs) { f.run(time.Minute) }, ""},
+		{"the first after a while, then no more than may run", supSettings{JobEvery: 10 * second, JobMax: 2},
 			func(f *fakeJobs) { f.run(65 * second) }, "10 20"},
-		{"those that were due meanwhile are not made up for", JobsConfig{Every: 10 * second, Max: 1},
+		{"those that were due meanwhile are not made up for", supSettings{JobEvery: 10 * second, JobMax: 1},
 			func(f *fakeJobs) { f.run(45 * second); f.finish(1); f.run(10 * second) }, "10 50"},
-		{"a restart does not put the next one off", JobsConfig{Every: 10 * second, Max: 9}, func(f *fakeJobs) {
+		{"a restart does not put the next one off", supSettings{JobEvery: 10 * second, JobMax: 9}, func(f *fakeJobs) {
 			for range 5 {
 				f.run(7 * second)
 				f.scheduleJobs()
 			}
 		}, "10 20 30"},
-		{"a shorter time that has passed already", JobsConfig{Every: 100 * second, Max: 9}, func(f *fakeJobs) {
+		{"a shorter time that has passed already", supSettings{JobEvery: 100 * second, JobMax: 9}, func(f *fakeJobs) {
 			f.run(50 * second)
-			f.conf = &Config{Jobs: JobsConfig{Every: 20 * second, Max: 9}}
+			f.conf = &supSettings{JobEvery: 20 * second, JobMax: 9}
 			f.scheduleJobs()
 			f.run(45 * second)
 		}, "50 70 90"},
-		{"a restart without jobs", JobsConfig{Every: 10 * second, Max: 9}, func(f *fakeJobs) {
+		{"a restart without jobs", supSettings{JobEvery: 10 * second, JobMax: 9}, func(f *fakeJobs) {
 			f.run(15 * second)
-			f.conf = &Config{}
+			f.conf = &supSettings{}
 			f.scheduleJobs()
 			f.run(time.Minute)
 		}, "10"},
-		{"a loop that was late starts one, not all that were due", JobsConfig{Every: 10 * second, Max: 9}, func(f *fakeJobs) {
+		{"a loop that was late starts one, not all that were due", supSettings{JobEvery: 10 * second, JobMax: 9}, func(f *fakeJobs) {
 			time.Sleep(95 * time.Second) // nobody takes calls
 			f.run(16 * second)
 		}, "95 105"},
-		{"a failing start keeps the time", JobsConfig{Every: 10 * second, Max: 9}, func(f *fakeJobs) {
+		{"a failing start keeps the time", supSettings{JobEvery: 10 * second, JobMax: 9}, func(f *fakeJobs) {
 			f.fails = true
 			f.run(35 * second)
 		}, "10 20 30"},
-		{"none at the end", JobsConfig{Every: 10 * second, Max: 9}, func(f *fakeJobs) {
+		{"none at the end", supSettings{JobEvery: 10 * second, JobMax: 9}, func(f *fakeJobs) {
 			f.run(15 * second)
 			f.ending = true
 			f.endJobsForTest()

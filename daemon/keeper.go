@@ -79,17 +79,16 @@ const maxThreads = 16
 
 // newKeeper returns the keeper of what is to be a generation, or nil if its
 // workers read keys themselves.
-func (s *supervisor) newKeeper(c *Config, pl *wire.Plan, may *allowed) (*keeper, error) {
+func (s *supervisor) newKeeper(c *supSettings, pl *wire.Plan, may *allowed) (*keeper, error) {
 	if !pl.Isolate {
 		return nil, nil
 	}
 	k := &keeper{allowed: may, pairs: make(map[pairKey]*kept)}
-	k.server = signer.New(&k.ring, c.Process.SignRate)
-	sc, _ := c.scale()
-	k.threads = max(sc.min, sc.max) <= maxThreads
+	k.server = signer.New(&k.ring, c.SignRate)
+	k.threads = max(c.Scale.min, c.Scale.max) <= maxThreads
 	plain := false
 	for _, r := range pl.Ports {
-		params, err := c.Server.TLS.With(r.Spec.Params)
+		params, err := c.TLS.With(r.Spec.Params)
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +101,7 @@ func (s *supervisor) newKeeper(c *Config, pl *wire.Plan, may *allowed) (*keeper,
 		}
 	}
 	if plain {
-		k.addPort(s, c.Server.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
+		k.addPort(s, c.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
 	}
 	if len(s.selfSigned) > 0 {
 		return k, k.addSelf(s.selfSigned)
@@ -111,14 +110,7 @@ func (s *supervisor) newKeeper(c *Config, pl *wire.Plan, may *allowed) (*keeper,
 }
 
 func (k *keeper) addPort(s *supervisor, params tlsparams.Params, spec port.Spec) {
-	env := tlsparams.Env{}
-	if own := s.v.server; own != nil {
-		env.Hooks.Password, env.Hooks.Config = own.TLS.Hooks.Password, own.TLS.Hooks.Config
-		env.TLSConfig = own.TLSConfig
-		if own.TLSFor != nil {
-			own.TLSFor(spec, &env)
-		}
-	}
+	env := s.o.TLSEnv(spec)
 	p := keptPort{params: params, changed: env.Hooks.Config != nil || env.TLSConfig != nil}
 	for _, fresh := range []bool{false, true} {
 		e := env

@@ -21,14 +21,13 @@ import (
 // testKeeper is the keeper of a port with params, whose workers are who we are.
 func testKeeper(t *testing.T, params tlsparams.Params) *keeper {
 	t.Helper()
-	c := &Config{}
-	c.Server.TLS = params
+	c := &supSettings{TLS: params}
 	pl := &wire.Plan{Isolate: true, Ports: []sock.Request{{Network: "tcp", Spec: port.Spec{Host: "127.0.0.1", Port: "1", Proto: port.SSL, IPv: "4", Params: conf.Values{}}}}}
 	may, err := newAllowed(c, pl, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := (&supervisor{v: &invocation{}}).newKeeper(c, pl, may)
+	k, err := (&supervisor{o: &supOptions{TLSEnv: func(port.Spec) (env tlsparams.Env) { return env }}}).newKeeper(c, pl, may)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ const streamQueue = 256 << 10
 func (s *supervisor) newSinks() sinks {
 	k := sinks{log: s.opened.Queue, err: s.opened.Queue}
 	if s.logFile != nil || s.logForm == logging.FormSyslog {
-		k.err = logs.NewAsync(s.v.stderrFile(), streamQueue, nil)
+		k.err = logs.NewAsync(s.o.stderrFile(), streamQueue, nil)
 	}
 	k.out = logs.NewAsync(os.Stdout, streamQueue, nil)
 	return k
@@ -79,7 +79,7 @@ func (s *supervisor) newOutput(g *generation, how *proc.Start) (*output, error) 
 		o.close()
 		return nil, err
 	}
-	if a := g.conf.identity.Account; a != nil {
+	if a := g.conf.Identity.Account; a != nil {
 		// Programs open /dev/stderr.
 		for _, f := range o.theirs[1:] {
 			f.Chown(a.UID, a.GID)
@@ -101,8 +101,8 @@ func (o *output) close() {
 func (o *output) begin(s *supervisor, c *child) {
 	wire.CloseFiles(o.theirs)
 	o.theirs = nil
-	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.conf.logging().RecordCheck(s.logForm, c.proc.Pid())}
-	l.other = slog.New(s.conf.logging().Format(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
+	l := logRelay{output: o, c: c, to: s.sinks.log, isRecord: s.conf.Log.RecordCheck(s.logForm, c.proc.Pid())}
+	l.other = slog.New(s.conf.Log.Format(s.logForm)(sharedWriter{l.to, o.stop}, logs.Options{}))
 	o.done.Go(l.run)
 	if o.out != nil {
 		o.done.Go(func() { o.relay(o.out, s.sinks.out, "") })

@@ -22,12 +22,11 @@ type fakePool struct {
 	spawned int
 }
 
-func newFakePool(c *Config) *fakePool {
-	c.Type = typePreFork
+func newFakePool(sc scale) *fakePool {
+	c := &supSettings{Scale: sc}
 	f := &fakePool{clients: make(map[*child]int), supervisor: &supervisor{
-		v: new(invocation), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func()), quit: make(chan struct{}),
+		o: new(supOptions), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func()), quit: make(chan struct{}),
 	}}
-	sc, _ := c.scale()
 	f.g = &generation{
 		id: 1, conf: c, plan: new(wire.Plan), scale: sc, workers: make(map[*child]struct{}),
 		looked: time.Now(), client: time.Now(), ready: true,
@@ -105,8 +104,7 @@ func (f *fakePool) stop() {
 // The pool through a day: a rush, the end of the rush, and calm.
 func TestPoolGrowsAndShrinks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Config{Workers: WorkersConfig{Min: 2, MinSpare: 1, MaxSpare: 4}}
-		c.Server.MaxServing = 9
+		c := scale{min: 2, max: 9, minSpare: 1, maxSpare: 4, clients: 1, requests: 1000, dynamic: true, surplus: 10 * time.Second, minLife: 10 * time.Second, grows: growsProcesses}
 		f := newFakePool(c)
 		defer f.stop()
 		at := func(when string, want int) {
@@ -147,8 +145,7 @@ func TestPoolGrowsAndShrinks(t *testing.T) {
 // A client now and then keeps the spare ones.
 func TestPoolIsNotCalmWithClients(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &Config{Workers: WorkersConfig{Min: 1, MinSpare: 1, MaxSpare: 4}}
-		c.Server.MaxServing = 9
+		c := scale{min: 1, max: 9, minSpare: 1, maxSpare: 4, clients: 1, requests: 1000, dynamic: true, surplus: 10 * time.Second, minLife: 10 * time.Second, grows: growsProcesses}
 		f := newFakePool(c)
 		defer f.stop()
 		f.load(4)
@@ -173,22 +170,9 @@ func TestPoolIsNotCalmWithClients(t *testing.T) {
 // original, and not the default.
 func TestPoolWithoutWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := new(Config)
-		set := new(conf.Set)
-		c.Workers.define(set)
-		layer := conf.LayerOf(conf.SourceArgs, conf.Values{})
-		for key, text := range map[string]string{"check_for_waiting": "0", "min_child_ttl": "0", "min_servers": "1", "min_spare_servers": "0", "max_spare_servers": "1"} {
-			layer.Entries = append(layer.Entries, conf.Entry{Key: key, Values: []conf.Value{{Text: text}}})
-		}
-		if _, err := set.Resolve(layer); err != nil {
-			t.Fatal(err)
-		}
-		c.Server.MaxServing = 9
+		c := scale{min: 1, max: 9, maxSpare: 1, clients: 1, requests: 1000, dynamic: true, surplus: 1, minLife: 1, grows: growsProcesses} // as TestScaleOfZeros has it
 		f := newFakePool(c)
 		defer f.stop()
-		if f.g.scale.minSpare != 0 || f.g.scale.maxSpare != 1 {
-			t.Fatalf("%+v", f.g.scale)
-		}
 		f.load(3)
 		if f.size() != 1 {
 			t.Errorf("without spare ones: %d processes", f.size())

@@ -155,8 +155,8 @@ func (s *supervisor) askCheck(binary *proc.Binary) (pl *wire.Plan, contents map[
 // askCheckOnce also returns how the process ended.
 func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, how string, err error) {
 	c, err := proc.Start{
-		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.v.argv...), Env: proc.WithoutManager(s.v.environ),
-		Stdout: os.Stdout, Stderr: s.v.stderrFile(),
+		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.o.Args...), Env: proc.WithoutManager(s.o.Environ),
+		Stdout: os.Stdout, Stderr: s.o.stderrFile(),
 	}.Start()
 	if err != nil {
 		return nil, nil, "", err
@@ -210,7 +210,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *wire.Plan, contents map[st
 		binary.Close()
 		return
 	}
-	c, err := s.planned(pl)
+	c, err := s.o.Settings(pl)
 	if err == nil {
 		err = halfWritten(s.newest().plan, pl)
 	}
@@ -224,7 +224,7 @@ func (s *supervisor) checked(binary *proc.Binary, pl *wire.Plan, contents map[st
 	s.describe(pl, c, binary)
 	s.keepLog(c, pl)
 	s.makeRoom()
-	s.call(s.v.hooks.Restarting)
+	s.call(s.o.Restarting)
 	if err := s.beginWith(context.Background(), c, pl, binary, contents); err != nil {
 		binary = nil
 		refuse(err)
@@ -234,13 +234,13 @@ func (s *supervisor) checked(binary *proc.Binary, pl *wire.Plan, contents map[st
 }
 
 // describe logs what a restart is going to do, and what it cannot do.
-func (s *supervisor) describe(pl *wire.Plan, c *Config, binary *proc.Binary) {
-	s.reloads.plan = planFor(s.newest(), pl, s.conf, c, binary)
+func (s *supervisor) describe(pl *wire.Plan, c *supSettings, binary *proc.Binary) {
+	s.reloads.plan = planFor(s.newest(), pl, s.conf, c, binary, s.o.KeyKinds())
 	for _, key := range s.reloads.plan.Stays {
 		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
 	}
 	notice(s.log, s.reloads.plan.Summary())
-	if s.v.server != nil && s.restarts == 0 {
+	if s.o.Library && s.restarts == 0 {
 		notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
 	}
 }
@@ -278,8 +278,8 @@ type difference struct {
 
 // compare compares g with a plan whose sockets have keys, as keysOf returned
 // them before the ports' real numbers were known.
-func compare(g *generation, pl *wire.Plan, keys []string) difference {
-	d := difference{handler: !slices.Equal(g.plan.Program, pl.Program) || !sameHandler(g.plan.Values, pl.Values)}
+func compare(g *generation, pl *wire.Plan, keys []string, kinds map[string]KeyKind) difference {
+	d := difference{handler: len(handlerChanges(g.plan, pl, kinds)) > 0}
 	at := make(map[string]int)
 	for i, k := range keys {
 		at[k] = i
@@ -305,18 +305,6 @@ func compare(g *generation, pl *wire.Plan, keys []string) difference {
 	return d
 }
 
-// sameHandler compares what the keys of handlers are set to.
-func sameHandler(a, b conf.Values) bool {
-	set := new(conf.Set)
-	new(Config).Define(set)
-	for _, k := range set.Keys() {
-		if k.Group == groupHandler && !slices.Equal(textsOf(a[k.Name]), textsOf(b[k.Name])) {
-			return false
-		}
-	}
-	return true
-}
-
 // sameValues compares values, wherever they were given.
 func sameValues(a, b conf.Values) bool {
 	strip := func(v conf.Values) map[string][]string {
@@ -340,9 +328,9 @@ func textsOf(vals []conf.Value) []string {
 // retire lets a generation that is followed by another end. Clients that the
 // change does not concern may stay.
 func (s *supervisor) retire(old, next *generation) {
-	d := compare(old, next.plan, next.keys)
-	all := d.handler || next.conf.Process.CutOnHUP
-	l := &wire.Leave{Changed: d.gone, Grace: next.conf.graceTime(), Spread: next.conf.graceSpread(), Limit: next.conf.Process.HUPGrace}
+	d := compare(old, next.plan, next.keys, s.o.KeyKinds())
+	all := d.handler || next.conf.CutOnHUP
+	l := &wire.Leave{Changed: d.gone, Grace: next.conf.Grace, Spread: next.conf.GraceSpread, Limit: next.conf.HUPGrace}
 	old.leaving = true
 	old.stopTimers()
 	for w := range old.workers {

@@ -28,10 +28,11 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 	if err := old.Process.setUmask([]conf.Value{{Text: "022"}}); err != nil || mode != nil {
 		t.Fatal(err)
 	}
-	named = needsStart(old, now)
+	v := new(invocation)
+	named = needsStart(v.settings(old), v.settings(now))
 	set := new(conf.Set)
 	new(Config).Define(set)
-	groups := []string{groupProcess, keyGroups()["log_file"]}
+	groups := []string{groupProcess, groupServer}
 	for _, k := range set.Keys() {
 		if !slices.Contains(groups, k.Group) {
 			continue
@@ -40,7 +41,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 			t.Errorf("%s (%s): taken over by a reload %v, named as what stays %v", k.Name, k.Group, in, told)
 		}
 	}
-	if len(needsStart(now, now)) > 0 {
-		t.Error(needsStart(now, now))
+	if again := needsStart(v.settings(now), v.settings(now)); len(again) > 0 {
+		t.Error(again)
 	}
 }

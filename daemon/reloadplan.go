@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -15,12 +14,12 @@ import (
 
 // planFor says what going over from a generation to a plan does, and why.
 // Values are not shown: some are secret.
-func planFor(g *generation, pl *wire.Plan, old, now *Config, binary *proc.Binary) control.Plan {
+func planFor(g *generation, pl *wire.Plan, old, now *supSettings, binary *proc.Binary, kinds map[string]KeyKind) control.Plan {
 	keys := keysOf(pl.Ports)
-	d := compare(g, pl, keys)
+	d := compare(g, pl, keys, kinds)
 	p := control.Plan{
 		Kept: []string{}, Added: list(d.added), Removed: list(d.removed), Changed: []control.Change{},
-		Handler: handlerChanges(g.plan, pl), Program: !g.binary.Same(binary), Settings: settingChanges(g.plan, pl), Stays: list(append(needsStart(old, now), socketStays(g, pl, keys)...)),
+		Handler: handlerChanges(g.plan, pl, kinds), Program: !g.binary.Same(binary), Settings: settingChanges(g.plan, pl, kinds), Stays: list(append(needsStart(old, now), socketStays(g, pl, keys)...)),
 	}
 	at := make(map[string]int)
 	for i, k := range keys {
@@ -71,14 +70,13 @@ func differences(a, b conf.Values) []string {
 }
 
 // handlerChanges returns why another handler serves.
-func handlerChanges(a, b *wire.Plan) []string {
+func handlerChanges(a, b *wire.Plan, kinds map[string]KeyKind) []string {
 	why := []string{}
 	if !slices.Equal(a.Program, b.Program) {
 		why = append(why, "the program behind --")
 	}
-	groups := keyGroups()
 	for _, k := range differences(a.Values, b.Values) {
-		if groups[k] == groupHandler {
+		if kinds[k] == HandlerKey {
 			why = append(why, k)
 		}
 	}
@@ -87,65 +85,27 @@ func handlerChanges(a, b *wire.Plan) []string {
 
 // settingChanges returns the other keys that differ. Those that make ports are
 // seen in the ports.
-func settingChanges(a, b *wire.Plan) []string {
+func settingChanges(a, b *wire.Plan, kinds map[string]KeyKind) []string {
 	changed := []string{}
-	groups := keyGroups()
 	for _, k := range differences(a.Values, b.Values) {
-		if g := groups[k]; g != groupHandler && g != groupPorts {
+		if kinds[k] == OtherKey {
 			changed = append(changed, k)
 		}
 	}
 	return changed
 }
 
-// keyGroups returns the group of each key.
-func keyGroups() map[string]string {
-	set := new(conf.Set)
-	new(Config).Define(set)
-	m := make(map[string]string)
-	for _, k := range set.Keys() {
-		m[k.Name] = k.Group
-	}
-	return m
-}
-
 // needsStart returns the keys that differ and hold only from a start.
-func needsStart(old, now *Config) (keys []string) {
-	o, n := old.Process.Control, now.Process.Control
-	for _, k := range []struct {
-		name string
-		same bool
-	}{
-		{"log_file", old.LogFile == now.LogFile},
-		{"log_format", old.LogFormat == now.LogFormat},
-		{"syslog_ident", old.Syslog.Ident == now.Syslog.Ident},
-		{"syslog_facility", old.Syslog.Facility == now.Syslog.Facility},
-		{"syslog_logopt", old.Syslog.LogOpt == now.Syslog.LogOpt},
-		{"syslog_logsock", old.Syslog.LogSock == now.Syslog.LogSock},
-		{"pid_file", old.Process.PIDFile == now.Process.PIDFile},
-		{keyControlSocket, o.Socket == n.Socket},
-		{keyControlMode, cmp.Or(o.Mode, 0o600) == cmp.Or(n.Mode, 0o600)},
-		{keyControlOwner, o.Owner == n.Owner},
-		{"background", old.Process.Background == now.Process.Background},
-		{"setsid", old.Process.Setsid == now.Process.Setsid},
-		{"supervisor", old.Process.Supervisor == now.Process.Supervisor},
-		{"sig_passthrough", slices.Equal(old.Process.SigPassthrough, now.Process.SigPassthrough)},
-		{"umask", old.Process.Umask == nil || now.Process.Umask != nil}, // nobody knows what was before
-	} {
-		if !k.same {
-			keys = append(keys, k.name)
+func needsStart(old, now *supSettings) (keys []string) {
+	for i, k := range now.AtStart {
+		if k.Value != old.AtStart[i].Value {
+			keys = append(keys, k.Key)
 		}
 	}
-	return keys
-}
-
-// planned makes the configuration of a plan that was found good.
-func (s *supervisor) planned(pl *wire.Plan) (*Config, error) {
-	c, _, err := s.v.fromPlan(pl, conf.KeepUnknown)
-	if err == nil {
-		c.identity, err = c.Process.identify()
+	if old.Umask != nil && now.Umask == nil { // nobody knows what was before
+		keys = append(keys, "umask")
 	}
-	return c, err
+	return keys
 }
 
 // A reloaded is what became of a reload.

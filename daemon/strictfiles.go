@@ -142,7 +142,7 @@ func (p *program) trustedFiles() []trustedFile {
 // executed to check a new configuration: what others could have written there
 // would run as root.
 func (s *supervisor) strictBinary(b *proc.Binary) error {
-	strict := s.conf.Process.StrictFiles
+	strict := s.conf.StrictFiles
 	if !strict && !proc.IsRoot() {
 		return nil
 	}

@@ -19,8 +19,8 @@ import (
 // workers serve. One goroutine, in loop, owns all fields; others hand it
 // functions by post.
 type supervisor struct {
-	v       *invocation
-	conf    *Config // that is in force
+	o       *supOptions
+	conf    *supSettings // that is in force
 	log     *slog.Logger
 	logFile *logs.File // nil is standard error, or syslog
 	logForm string
@@ -55,70 +55,75 @@ type supervisor struct {
 	serving         bool  // a generation has become ready
 }
 
-// supervise runs the program with a supervisor until its end.
-func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (int, error) {
+// superviseWith opens the ports of a plan and has workers serve until the end of
+// the server. It returns the exit status, and an error that nobody has been
+// told.
+func superviseWith(ctx context.Context, o *supOptions, first *supSettings, pl *wire.Plan, contents map[string][]byte) (int, error) {
 	s := &supervisor{
-		v: v, conf: p.conf, calls: make(chan func(), 16), quit: make(chan struct{}),
-		manager: proc.ManagerOf(v.environ),
+		o: o, conf: first, calls: make(chan func(), 16), quit: make(chan struct{}),
+		manager: proc.ManagerOf(o.Environ),
 		socks:   make(map[string]*socket), began: time.Now(), past: make(wire.Tallies),
 	}
 	s.start = s.spawn
-	signals := v.signals.take()
 	defer proc.SurviveBrokenPipes()() // until the log is written
 	endLog, err := s.openLog()
 	if err != nil {
-		return wire.ExitUsage, v.tellFront(err)
+		return wire.ExitUsage, o.TellFront(err)
 	}
 	defer endLog()
-	pid, err := p.pidFile(s.log)
+	release, err := o.HoldPIDFile(s.log)
 	if err != nil {
-		return wire.ExitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logged(s.log, err))
 	}
-	defer func() { removePID(s.log, pid) }()
+	defer release()
 	s.left.adopted = adopt(s.quit) == nil
 	defer s.left.sweeps.Wait()
-	if m := p.conf.Process.Umask; m != nil {
+	if m := first.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
-	socket, err := s.openControl(ctx)
+	endControl, err := o.OpenControl(ctx, s.log, &controlled{s, make(chan struct{}, 1)})
 	if err != nil {
-		return wire.ExitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logged(s.log, err))
 	}
-	defer socket.Close()
-	passed, _ := p.conf.Process.passed()
-	if len(passed) > 0 { // none would mean all
-		signal.Notify(signals, passed...)
+	defer endControl()
+	if len(first.Passed) > 0 { // none would mean all
+		signal.Notify(o.Signals, first.Passed...)
 	}
-
-	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
-	if needsSelfSigned(pl) {
-		s.selfSigned, err = newSelfSigned(time.Now())
-	}
-	if err == nil {
-		var given []*os.File
-		if given, err = proc.Activated(v.environ); err == nil {
-			err = s.activate(pl, given)
-		}
-	}
-	if err == nil {
-		err = s.begin(ctx, p.conf, pl, p.files.contents)
-	}
-	if err != nil {
+	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", first.Label, os.Getpid()))
+	if err := s.beginFirst(ctx, pl, contents); err != nil {
 		s.closeSockets(nil)
-		return wire.ExitFailed, v.tellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logged(s.log, err))
 	}
 	// What reading the configuration took is not needed again, and what comes
 	// is little: memory matters more than the CPU that saving it takes.
-	p, pl = nil, nil
+	contents, pl = nil, nil
 	defer debug.SetGCPercent(debug.SetGCPercent(supervisorGC))
-	s.loop(ctx, signals)
+	s.loop(ctx, o.Signals)
 	return s.result()
+}
+
+// beginFirst takes what the service manager gives, and begins the first
+// generation.
+func (s *supervisor) beginFirst(ctx context.Context, pl *wire.Plan, contents map[string][]byte) (err error) {
+	if needsSelfSigned(pl) {
+		if s.selfSigned, err = newSelfSigned(time.Now()); err != nil {
+			return err
+		}
+	}
+	given, err := proc.Activated(s.o.Environ)
+	if err != nil {
+		return err
+	}
+	if err := s.activate(pl, given); err != nil {
+		return err
+	}
+	return s.begin(ctx, s.conf, pl, contents)
 }
 
 // openLog opens the log. What the workers log comes to it through pipes.
 func (s *supervisor) openLog() (func(), error) {
 	var err error
-	if s.opened, err = s.conf.logging().Open(s.v.stderr); err != nil {
+	if s.opened, err = s.conf.Log.Open(s.o.Stderr); err != nil {
 		return nil, err
 	}
 	s.log, s.logFile, s.logForm = s.opened.Logger, s.opened.File, s.opened.Form
@@ -162,7 +167,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 			s.obey(sig)
 		case <-done:
 			done = nil
-			notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.grace()))
+			notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.graceText()))
 			s.end(false)
 		}
 	}
@@ -171,7 +176,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 	for _, g := range s.gens {
 		g.close()
 	}
-	s.call(s.v.hooks.Ended)
+	s.call(s.o.Ended)
 	notice(s.log, "Server closing!")
 }
 
@@ -180,7 +185,7 @@ func (s *supervisor) result() (int, error) {
 	case s.err == nil:
 		return wire.ExitDone, nil
 	case !s.serving:
-		return wire.ExitFailed, s.v.tellFront(logging.AsLogged(s.err))
+		return wire.ExitFailed, s.o.TellFront(logging.AsLogged(s.err))
 	}
 	return wire.ExitFailed, logging.AsLogged(s.err)
 }
@@ -205,8 +210,8 @@ func (s *supervisor) end(cut bool) {
 		return
 	}
 	if !s.ending {
-		s.tellManager(s.conf.stopping()...)
-		s.call(s.v.hooks.Ending)
+		s.tellManager(proc.StoppingLines(s.conf.Grace + s.conf.GraceSpread + 2*wire.EndTime)...)
+		s.call(s.o.Ending)
 	}
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
@@ -232,7 +237,7 @@ func (s *supervisor) finish(w *child, cut bool) {
 	limit := wire.EndTime
 	op := wire.OpStop
 	if !cut {
-		op, limit = wire.OpDrain, wire.EndTime+w.gen.conf.graceTime()+w.gen.conf.graceSpread()
+		op, limit = wire.OpDrain, wire.EndTime+w.gen.conf.Grace+w.gen.conf.GraceSpread
 	}
 	if !w.ready && cut {
 		limit = startEndTime
@@ -275,10 +280,10 @@ func (s *supervisor) ready(g *generation) {
 	}
 	if first {
 		notice(s.log, "identity of the serving processes: "+g.identity())
-		s.v.tellFront(nil)
+		s.o.TellFront(nil)
 	}
 	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
-	s.call(s.v.hooks.Serving)
+	s.call(s.o.Serving)
 	// The supervisor does next to nothing from here on.
 	s.after(trimDelay, func() {
 		debug.FreeOSMemory()
@@ -307,7 +312,7 @@ func (s *supervisor) obey(sig os.Signal) {
 			s.end(true)
 			return
 		}
-		notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.grace()))
+		notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.graceText()))
 		s.end(false)
 	case proc.ReloadSignal:
 		notice(s.log, "Received a SIG "+name)
@@ -325,8 +330,7 @@ func (s *supervisor) obey(sig os.Signal) {
 
 // passOn sends the signals of sig_passthrough to the workers.
 func (s *supervisor) passOn(sig os.Signal) {
-	list, _ := s.conf.Process.passed()
-	for _, p := range list {
+	for _, p := range s.conf.Passed {
 		if p != sig {
 			continue
 		}

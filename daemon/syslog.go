@@ -5,6 +5,7 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/logs"
+	"slices"
 )
 
 // SyslogConfig is how the log goes to syslog, for the LogFile Sys::Syslog.
@@ -61,7 +62,7 @@ var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_faci
 
 // keepLog gives a new configuration the log of the one in force, which stays
 // until the server is started again.
-func (s *supervisor) keepLog(c *Config, pl *wire.Plan) {
+func (s *supervisor) keepLog(c *supSettings, pl *wire.Plan) {
 	old := s.newest().plan.Values
 	if pl.Values == nil {
 		pl.Values = make(conf.Values)
@@ -73,7 +74,14 @@ func (s *supervisor) keepLog(c *Config, pl *wire.Plan) {
 			delete(pl.Values, key)
 		}
 	}
-	c.LogFile, c.LogFormat, c.Syslog = s.conf.LogFile, s.conf.LogFormat, s.conf.Syslog
+	level := c.Log.Level
+	c.Log = s.conf.Log
+	c.Log.Level = level
+	for i, k := range s.conf.AtStart {
+		if slices.Contains(logKeys[:], k.Key) {
+			c.AtStart[i] = k
+		}
+	}
 }
 
 // expect makes room for an answer of the supervisor's.

@@ -29,9 +29,9 @@ type wireState struct {
 }
 
 func newWireState() *wireState {
-	c := &Config{Type: typePreFork}
+	c := new(supSettings)
 	s := &wireState{answers: make(map[uint64]chan wire.Answer), asked: make(map[uint64]wire.Ask), supervisor: &supervisor{
-		v: new(invocation), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func(), 1000), quit: make(chan struct{}),
+		o: new(supOptions), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func(), 1000), quit: make(chan struct{}),
 		past: make(wire.Tallies), serving: true,
 	}}
 	g := &generation{id: 1, conf: c, plan: &wire.Plan{Ports: make([]sock.Request, 2)}, workers: make(map[*child]struct{}), ready: true, client: time.Now()}

@@ -92,7 +92,18 @@ type scale struct {
 	clients            int // of one process at once; 0 is no limit
 	requests           int // after which one ends; 0 is never
 	dynamic            bool
+	surplus, minLife   time.Duration // of WorkersConfig, as they are in force
+	grows              growth
 }
+
+// A growth is what TTIN and TTOU add to.
+type growth uint8
+
+const (
+	growsNot     growth = iota
+	growsClients        // of the one process, if they are limited
+	growsProcesses
+)
 
 // scale makes the numbers fit together; the lines say what was adjusted.
 func (c *Config) scale() (scale, []string) {
@@ -109,11 +120,11 @@ func (c *Config) scale() (scale, []string) {
 		return scale{min: 1, max: 1, clients: 1}, nil
 	case typePreForkSimple:
 		n := orDefault(c.Server.MaxServing, defaultServers)
-		return scale{min: n, max: n, clients: orDefault(w.Clients, 1), requests: requests}, nil
+		return scale{min: n, max: n, clients: orDefault(w.Clients, 1), requests: requests, grows: growsProcesses}, nil
 	case typePreFork:
-		return c.preFork(scale{clients: orDefault(w.Clients, 1), requests: requests, dynamic: true})
+		return c.preFork(scale{clients: orDefault(w.Clients, 1), requests: requests, dynamic: true, surplus: durationOr(w.Surplus, 10*time.Second), minLife: durationOr(w.MinLife, 10*time.Second), grows: growsProcesses})
 	}
-	return scale{min: 1, max: 1, clients: max(c.Server.MaxServing, 0)}, nil
+	return scale{min: 1, max: 1, clients: max(c.Server.MaxServing, 0), grows: growsClients}, nil
 }
 
 func (c *Config) preFork(s scale) (scale, []string) {
@@ -168,7 +179,7 @@ const calmTime = 30 * time.Second
 // rules. Processes that are starting count as waiting. Those that end with
 // clients, one of which may have come as they were told, do not help any more,
 // but still are some of the most that there may be.
-func (s scale) want(c census, w *WorkersConfig) (start, end int) {
+func (s scale) want(c census) (start, end int) {
 	total := c.waiting + c.busy + c.starting
 	waiting := c.waiting + c.starting
 	room := max(0, s.max-total-c.last)
@@ -181,7 +192,7 @@ func (s scale) want(c census, w *WorkersConfig) (start, end int) {
 		return min(s.minSpare-waiting, room), 0
 	case total > s.max:
 		return 0, total - s.max
-	case c.sinceLook >= w.surplus() && c.sinceStart >= w.minLife() && waiting > s.maxSpare && total > s.min:
+	case c.sinceLook >= s.surplus && c.sinceStart >= s.minLife && waiting > s.maxSpare && total > s.min:
 		return 0, min(waiting-s.maxSpare, total-s.min)
 	case c.sinceClient >= calmTime && waiting > s.minSpare && total > s.min:
 		return 0, min(waiting-s.minSpare, total-s.min)
@@ -191,20 +202,17 @@ func (s scale) want(c census, w *WorkersConfig) (start, end int) {
 
 // next says after what time want could have some process ended, with no
 // change but that of time; false if never.
-func (s scale) next(c census, w *WorkersConfig) (time.Duration, bool) {
+func (s scale) next(c census) (time.Duration, bool) {
 	total, waiting := c.waiting+c.busy+c.starting, c.waiting+c.starting
 	if !s.dynamic || total <= s.min || waiting <= s.minSpare {
 		return 0, false
 	}
 	d := calmTime - c.sinceClient
 	if waiting > s.maxSpare {
-		d = min(d, max(w.surplus()-c.sinceLook, w.minLife()-c.sinceStart))
+		d = min(d, max(s.surplus-c.sinceLook, s.minLife-c.sinceStart))
 	}
 	return max(d, 10*time.Millisecond), true
 }
-
-func (w *WorkersConfig) surplus() time.Duration { return durationOr(w.Surplus, 10*time.Second) }
-func (w *WorkersConfig) minLife() time.Duration { return durationOr(w.MinLife, 10*time.Second) }
 
 func durationOr(d, def time.Duration) time.Duration {
 	if d == 0 {

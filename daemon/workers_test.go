@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"netserver/conf"
 	"netserver/daemon/internal/wire"
 	"netserver/tlsparams"
 )
@@ -51,7 +52,7 @@ func TestScaleFitsTogether(t *testing.T) {
 }
 
 func TestScaleWants(t *testing.T) {
-	s := scale{min: 3, max: 8, minSpare: 2, maxSpare: 4, clients: 1, dynamic: true}
+	s := scale{min: 3, max: 8, minSpare: 2, maxSpare: 4, clients: 1, dynamic: true, surplus: 10 * time.Second, minLife: 10 * time.Second}
 	long, short := time.Minute, time.Second
 	for _, tc := range []struct {
 		c          census
@@ -71,12 +72,12 @@ func TestScaleWants(t *testing.T) {
 		{census{waiting: 6, busy: 1, sinceLook: long, sinceStart: short}, 0, 0},
 		{census{waiting: 4, busy: 1, sinceLook: long, sinceStart: long}, 0, 0},
 	} {
-		if start, end := s.want(tc.c, &WorkersConfig{}); start != tc.start || end != tc.end {
+		if start, end := s.want(tc.c); start != tc.start || end != tc.end {
 			t.Errorf("%+v: start %d, end %d", tc, start, end)
 		}
 	}
 	fixed := scale{min: 4, max: 4, clients: 1}
-	if start, end := fixed.want(census{busy: 4, waiting: 2}, &WorkersConfig{}); start != 0 || end != 2 {
+	if start, end := fixed.want(census{busy: 4, waiting: 2}); start != 0 || end != 2 {
 		t.Errorf("start %d, end %d of a fixed number", start, end)
 	}
 }
@@ -91,7 +92,7 @@ func TestScaleKeepsBounds(t *testing.T) {
 	} {
 		for i := range 12 * 12 * 12 {
 			c := census{waiting: i % 12, busy: i / 12 % 12, starting: i / 144, sinceLook: time.Hour, sinceStart: time.Hour}
-			start, end := s.want(c, &WorkersConfig{})
+			start, end := s.want(c)
 			total := c.waiting + c.busy + c.starting
 			if start < 0 || end < 0 || start > 0 && end > 0 || start > 0 && total+start > s.max || end > 0 && total-end < s.min {
 				t.Fatalf("%+v, %+v: start %d, end %d", s, c, start, end)
@@ -145,5 +146,24 @@ func TestLimiterSlowsDown(t *testing.T) {
 	}
 	if d := time.Since(began); d < 900*time.Millisecond {
 		t.Errorf("25 of 10 a second took %v", d)
+	}
+}
+
+// A zero that is given is one, and not the default.
+func TestScaleOfZeros(t *testing.T) {
+	c := &Config{Type: typePreFork}
+	set := new(conf.Set)
+	c.Workers.define(set)
+	layer := conf.LayerOf(conf.SourceArgs, conf.Values{})
+	for key, text := range map[string]string{"check_for_waiting": "0", "min_child_ttl": "0", "min_servers": "1", "min_spare_servers": "0", "max_spare_servers": "1"} {
+		layer.Entries = append(layer.Entries, conf.Entry{Key: key, Values: []conf.Value{{Text: text}}})
+	}
+	if _, err := set.Resolve(layer); err != nil {
+		t.Fatal(err)
+	}
+	c.Server.MaxServing = 9
+	want := scale{min: 1, max: 9, maxSpare: 1, clients: 1, requests: 1000, dynamic: true, surplus: 1, minLife: 1, grows: growsProcesses}
+	if got, _ := c.scale(); got != want {
+		t.Errorf("%+v, not %+v", got, want)
 	}
 }

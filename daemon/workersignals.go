@@ -72,7 +72,7 @@ func (s *supervisor) dismiss(w *child) {
 			"generation", g.id, "clients at last report", w.status.Clients)
 		s.countFailure(w)
 		if !w.gone {
-			s.killLater(w, wire.EndTime+g.conf.graceTime()+g.conf.graceSpread())
+			s.killLater(w, wire.EndTime+g.conf.Grace+g.conf.GraceSpread)
 		}
 		s.manage(g)
 	})

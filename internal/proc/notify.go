@@ -77,3 +77,9 @@ next:
 	}
 	return kept
 }
+
+// StoppingLines are what a manager is told at the end: the time that the end may
+// take is asked for, should it give less by itself.
+func StoppingLines(d time.Duration) []string {
+	return []string{"STOPPING=1", fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds())}
+}

@@ -1,0 +1,110 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"netserver/conf"
+	"netserver/daemon/internal/wire"
+	"netserver/port"
+	"netserver/tlsparams"
+)
+
+// supervise runs the program with a supervisor until its end.
+func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (int, error) {
+	o := v.supervisorOptions(p.conf.Process.PIDFile, p.conf.Process.Control, p.conf.Type)
+	return superviseWith(ctx, o, v.settings(p.conf), pl, p.files.contents)
+}
+
+// supervisorOptions are what a supervisor has from this program. They keep
+// nothing of the configuration that it starts with: memory matters there.
+func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, serverType string) *supOptions {
+	h := v.hooks
+	return &supOptions{
+		Args: v.argv, Environ: v.environ, Stderr: v.stderr, Signals: v.signals.take(), Version: Version(), Library: v.server != nil,
+		Bound: h.Bound, Serving: h.Serving, Restarting: h.Restarting, Ending: h.Ending, Ended: h.Ended,
+		TellFront: v.tellFront, TLSEnv: v.keyEnv, Settings: v.plannedSettings, KeyKinds: keyKinds,
+		HoldPIDFile: func(log *slog.Logger) (func(), error) {
+			f, err := holdPIDFile(log, pidFile)
+			return func() { removePID(log, f) }, err
+		},
+		OpenControl: func(ctx context.Context, log *slog.Logger, s *controlled) (func(), error) {
+			c := &Config{Type: serverType, Process: ProcessConfig{Control: ctl}}
+			k, err := c.openControl(ctx, log, s)
+			return k.Close, err
+		},
+	}
+}
+
+// keyEnv is what the program's own code gives to the reading of private keys.
+func (v *invocation) keyEnv(spec port.Spec) (env tlsparams.Env) {
+	if own := v.server; own != nil {
+		env.Hooks.Password, env.Hooks.Config = own.TLS.Hooks.Password, own.TLS.Hooks.Config
+		env.TLSConfig = own.TLSConfig
+		if own.TLSFor != nil {
+			own.TLSFor(spec, &env)
+		}
+	}
+	return env
+}
+
+// plannedSettings makes the settings of a plan that was found good.
+func (v *invocation) plannedSettings(pl *wire.Plan) (*supSettings, error) {
+	c, _, err := v.fromPlan(pl, conf.KeepUnknown)
+	if err == nil {
+		c.identity, err = c.Process.identify()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return v.settings(c), nil
+}
+
+// settings are what a supervisor needs of c.
+func (v *invocation) settings(c *Config) *supSettings {
+	pr := &c.Process
+	passed, _ := pr.passed()
+	scale, _ := c.scale()
+	return &supSettings{
+		Type: c.Type, Label: c.label(), Log: *c.logging(),
+		Umask: pr.Umask, Identity: c.identity, Passed: passed, Scale: scale,
+		Grace: c.graceTime(), GraceSpread: c.graceSpread(), HUPGrace: pr.HUPGrace, CutOnHUP: pr.CutOnHUP,
+		WorkerTimeout: c.workerTimeout(), JobEvery: c.Jobs.Every, JobMax: c.Jobs.Max,
+		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && len(c.Program) == 0 && c.Handler.ProxyTo == "",
+		TLS: c.Server.TLS, SignRate: pr.SignRate, AtStart: c.atStart(),
+	}
+}
+
+// atStart are the keys that hold only from a start. Those of the log, and
+// umask, the supervisor compares itself.
+func (c *Config) atStart() []FixedKey {
+	pr, ctl := &c.Process, c.Process.Control
+	return []FixedKey{
+		{"log_file", c.LogFile}, {"log_format", c.LogFormat},
+		{"syslog_ident", c.Syslog.Ident}, {"syslog_facility", c.Syslog.Facility},
+		{"syslog_logopt", c.Syslog.LogOpt}, {"syslog_logsock", c.Syslog.LogSock},
+		{"pid_file", pr.PIDFile},
+		{keyControlSocket, ctl.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(ctl.Mode, 0o600))}, {keyControlOwner, ctl.Owner},
+		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
+		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
+	}
+}
+
+// keyKinds tells the keys apart that make ports and handlers.
+func keyKinds() map[string]KeyKind {
+	set := new(conf.Set)
+	new(Config).Define(set)
+	m := make(map[string]KeyKind)
+	for _, k := range set.Keys() {
+		switch k.Group {
+		case groupHandler:
+			m[k.Name] = HandlerKey
+		case groupPorts:
+			m[k.Name] = PortKey
+		}
+	}
+	return m
+}
