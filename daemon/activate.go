@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/port"
 	"netserver/sock"
@@ -25,7 +26,7 @@ func (s *supervisor) activate(pl *wire.Plan, files []*os.File) error {
 			continue
 		}
 		s.socks[keys[i]] = &socket{key: keys[i], req: pl.Ports[i], file: f, given: true}
-		notice(s.log, fmt.Sprintf("port %s is open already: the service manager opened it (descriptor %s)", pl.Ports[i].Spec.Short(), f.Name()))
+		logging.Notice(s.log, fmt.Sprintf("port %s is open already: the service manager opened it (descriptor %s)", pl.Ports[i].Spec.Short(), f.Name()))
 	}
 	return errors.Join(errs...)
 }

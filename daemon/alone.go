@@ -16,6 +16,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 	"netserver/internal/proc"
+	"netserver/proto"
 )
 
 // run opens the ports and serves in this process until a signal ends it.
@@ -105,7 +106,7 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 	for _, l := range ls {
 		logging.Bound(log, l)
 	}
-	logging.TLSNotes(sourcesOf(bridge.TransportsOf(ls)), func(line string) { notice(log, line) })
+	logging.TLSNotes(proto.Sources(bridge.TransportsOf(ls)), func(line string) { notice(log, line) })
 	return ls, nil
 }
 

@@ -14,6 +14,8 @@ import (
 
 	"netserver/access"
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 	"netserver/internal/certfile"
@@ -145,6 +147,27 @@ func readChain(file string) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("cert %s: there is no certificate in it", file)
 	}
 	return chain, nil
+}
+
+// answerCheck is what a process does that checks the configuration for a
+// running supervisor.
+func (v *invocation) answerCheck(p *program, pl *wire.Plan, err error) int {
+	defer v.part.Link.Close()
+	if err == nil && pl == nil {
+		err = errors.New("the type was changed to one without a supervisor; stop the server and start it again")
+	}
+	if err != nil {
+		m := wire.Message{Op: wire.OpFailed}
+		for _, e := range logging.Split(err) {
+			m.Lines = append(m.Lines, e.Error())
+		}
+		wire.Send(v.part.Link, m)
+		return wire.ExitUsage
+	}
+	if err := wire.Send(v.part.Link, wire.Message{Op: wire.OpPlan, Plan: pl, Contents: p.files.contents}); err != nil {
+		return wire.ExitFailed
+	}
+	return wire.ExitDone
 }
 
 // checkedPeer is what limits and ports do with the client that --check was

@@ -211,3 +211,21 @@ func (s *supervisor) crashed(w *child, how string) {
 	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
 		"generation", g.id, "clients at last report", w.status.Clients, "in a row", g.failures)
 }
+
+// explainEnd says what the end of a process means, of which the system tells
+// how.
+func explainEnd(how string) string {
+	if !strings.Contains(how, "bad system call") {
+		return how
+	}
+	return "killed by its seccomp filter, for a system call that no server makes for its clients (the kernel's audit log names it): somebody may have broken in; if it was the program's own, set seccomp 0"
+}
+
+// childEnviron returns the environment of a worker or job that becomes id.
+func childEnviron(environ []string, id *proc.Identity) []string {
+	env := proc.WithoutManager(environ)
+	if a := id.Account; a != nil && a.UID != os.Geteuid() {
+		return proc.LoginEnviron(env, a.UID)
+	}
+	return env
+}

@@ -10,6 +10,7 @@ import (
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/proto"
 )
 
 // Command is the command netserver: it runs the command line argv (without
@@ -67,7 +68,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 func (v *invocation) begin(ctx context.Context, set *conf.Set, c *Config, args *conf.Args) (int, error) {
 	p, pl, err := v.start(ctx, set, c, args)
 	if c.check.on && p != nil {
-		for _, s := range sourcesOf(p.transports) {
+		for _, s := range proto.Sources(p.transports) {
 			for _, w := range s.Warnings() {
 				logging.PrintWarning(v.stderr, errors.New(w)) // which a start would log
 			}

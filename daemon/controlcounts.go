@@ -1,62 +1,10 @@
 package daemon
 
 import (
-	"encoding/json"
 	"maps"
-	"time"
 
-	"netserver"
 	"netserver/daemon/internal/wire"
 )
-
-const (
-	countsAtOnce = 32 // ports in a message: less than a KiB each
-	// countTime is how long what a worker has counted may be unknown to its
-	// supervisor, and lost if it is killed.
-	countTime = 5 * time.Second
-)
-
-// sendCounts sends the supervisor what this worker has counted.
-func (w *worker) sendCounts(st netserver.Stats) {
-	list := wire.CountsOf(st)
-	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
-		c := &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
-		wire.Send(w.link, wire.Message{Op: wire.OpCounts, Counts: c, Status: w.status()})
-	}
-}
-
-// count sends them now and then, if they have changed, until done is closed:
-// what a worker has counted that is killed should not be lost.
-func (w *worker) count(done <-chan struct{}) {
-	t := time.NewTicker(countTime)
-	defer t.Stop()
-	var sent string
-	for {
-		select {
-		case <-t.C:
-			st := w.p.server.Monitor().Stats()
-			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status()})
-			if string(b) != sent {
-				w.sendCounts(st)
-				sent = string(b)
-			}
-		case <-done:
-			return
-		}
-	}
-}
-
-// answer answers what the supervisor asks for the control socket.
-func (w *worker) answer(c wire.Message) {
-	if c.Ask == nil {
-		return
-	}
-	if c.Ask.What == wire.AskStats {
-		w.sendCounts(w.p.server.Monitor().Stats()) // before: who has the answer has these
-	}
-	a := wire.AnswerTo(w.p.server.Monitor(), w.p.conf.handlerName(w.v.server != nil), *c.Ask)
-	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
-}
 
 // hearCounts takes what a worker has counted.
 func (s *supervisor) hearCounts(w *child, m wire.Message) {

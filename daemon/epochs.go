@@ -122,13 +122,3 @@ func (s *supervisor) outlive(w *child, how string) {
 		})
 	}
 }
-
-// renewTickets takes the supervisor's secrets in place of those before.
-func (w *worker) renewTickets(n *wire.Secrets) {
-	if n == nil || len(n.Current) == 0 {
-		return
-	}
-	for _, s := range sourcesOf(w.p.transports) {
-		s.RenewTicketSecret(w.init.Secret, n.Current, n.Past...)
-	}
-}

@@ -3,12 +3,9 @@ package daemon
 import (
 	"context"
 	"slices"
-	"time"
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/watch"
-	"netserver/proto"
-	"netserver/tlsparams"
 )
 
 // follows reports whether the supervisor follows the files of a generation's
@@ -45,41 +42,4 @@ func (g *generation) filesChanged(paths []string) {
 			w.tell(wire.Message{Op: wire.OpFiles, Paths: paths})
 		}
 	}
-}
-
-// reloadPause is how long a worker waits before it tries files again that were
-// no good: the other half of a pair may be under way.
-const reloadPause = time.Second
-
-// reloadFiles reads TLS files again, twice if need be. The Sources log what
-// is wrong the second time.
-func (w *worker) reloadFiles(paths []string) {
-	var again []*tlsparams.Source
-	for _, s := range sourcesOf(w.p.transports) {
-		if s.TryReload(paths...) != nil {
-			again = append(again, s)
-		}
-	}
-	if len(again) == 0 {
-		return
-	}
-	time.Sleep(reloadPause)
-	for _, s := range again {
-		s.Reload(paths...)
-	}
-}
-
-// sourcesOf returns what the TLS of ports is made from, each once.
-func sourcesOf(ts []proto.Transport) []*tlsparams.Source {
-	var list []*tlsparams.Source
-	for _, t := range ts {
-		if st, ok := t.(proto.Startable); ok {
-			t = st.TLS
-		}
-		s, ok := t.(interface{ Source() *tlsparams.Source })
-		if ok && !slices.Contains(list, s.Source()) {
-			list = append(list, s.Source())
-		}
-	}
-	return list
 }

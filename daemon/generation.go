@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/port"
@@ -64,7 +65,7 @@ const (
 // begin opens a plan's ports and starts its workers.
 func (s *supervisor) begin(ctx context.Context, c *supSettings, pl *wire.Plan, contents map[string][]byte) error {
 	for _, n := range pl.Notes {
-		notice(s.log, n)
+		logging.Notice(s.log, n)
 	}
 	binary, err := proc.Self()
 	if err != nil {
@@ -178,7 +179,7 @@ func (s *supervisor) startFailed(g *generation, err error) {
 		}
 	}
 	s.handOut() // to those before, whose next workers have the newest secrets
-	logged(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
+	logging.Error(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
 	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
 	keep := make(map[string]bool)
 	for _, o := range s.gens {
@@ -347,17 +348,17 @@ func (s *supervisor) resize(sig os.Signal) {
 	before := g.scale
 	g.grow(n)
 	if g.scale == before {
-		notice(s.log, "max_servers is not limited, or at its least; nothing is changed")
+		logging.Notice(s.log, "max_servers is not limited, or at its least; nothing is changed")
 		return
 	}
 	s.more += n
 	if g.scale.grows == growsClients {
-		notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.clients))
+		logging.Notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.clients))
 		g.scale = before
 		s.reload() // a new worker with that many places
 		return
 	}
-	notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.max))
+	logging.Notice(s.log, fmt.Sprintf("%s max server count (%d)", word, g.scale.max))
 	s.manage(g)
 }
 

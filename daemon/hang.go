@@ -24,7 +24,6 @@ type pulse struct {
 }
 
 const (
-	defaultWorkerTimeout = 5 * time.Second
 	// patience is how many times worker_timeout a silent worker has that uses
 	// the processor, or waits for it or a disk: it may be alive on a machine
 	// that has too much to do.
@@ -33,18 +32,6 @@ const (
 	echoesInTimeout = 5
 	leastPulse      = 20 * time.Millisecond
 )
-
-// workerTimeout is how long a worker may be silent; 0 is for ever.
-func (c *Config) workerTimeout() time.Duration {
-	switch t := c.Process.WorkerTimeout; {
-	case t < 0:
-		return 0
-	case t == 0:
-		return defaultWorkerTimeout
-	default:
-		return t
-	}
-}
 
 // pulseEvery is the time between two looks; 0 is never.
 func (s *supervisor) pulseEvery() time.Duration {
@@ -204,19 +191,4 @@ func (s *supervisor) answers(within time.Duration) bool {
 	}
 	p.withheld = true
 	return false
-}
-
-// echo answers for a worker: what it passes through must not hang.
-func (w *worker) echo(id uint64) {
-	w.status()
-	wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: id})
-}
-
-// afterServing answers the supervisor while the worker ends.
-func (w *worker) afterServing() {
-	for c := range w.commands {
-		if c.Op == wire.OpEcho {
-			wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: c.ID})
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 )
@@ -185,7 +186,7 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 		s.dismiss(w)
 	case wire.OpExit:
 		if !s.ending {
-			notice(s.log, "a client asked for the end of the server")
+			logging.Notice(s.log, "a client asked for the end of the server")
 			s.end(true)
 		}
 	}
@@ -198,7 +199,7 @@ func (s *supervisor) hearReady(w *child, m wire.Message) {
 	w.silence = silence{echoes: m.Echoes}
 	if w.id == 1 {
 		for _, line := range m.Lines {
-			notice(s.log, line)
+			logging.Notice(s.log, line)
 		}
 	}
 	s.isReady(w.gen)

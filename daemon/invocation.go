@@ -64,15 +64,6 @@ func (c *Config) keepToItself() error {
 	return proc.KeepToItself()
 }
 
-// childEnviron returns the environment of a worker or job that becomes id.
-func childEnviron(environ []string, id *proc.Identity) []string {
-	env := proc.WithoutManager(environ)
-	if a := id.Account; a != nil && a.UID != os.Geteuid() {
-		return proc.LoginEnviron(env, a.UID)
-	}
-	return env
-}
-
 // newSet returns a configuration with its defaults, and its keys.
 func (v *invocation) newSet() (*conf.Set, *Config) {
 	if v.server != nil {

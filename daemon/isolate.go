@@ -8,6 +8,7 @@ import (
 
 	"netserver/conf"
 	"netserver/internal/proc"
+	"netserver/proto"
 	"netserver/tlsparams"
 )
 
@@ -15,7 +16,7 @@ import (
 // and serving processes have it sign their handshakes.
 func (p *program) isolation() (on bool, notes []string, err error) {
 	pr := &p.conf.Process
-	sources := sourcesOf(p.transports)
+	sources := proto.Sources(p.transports)
 	id := p.conf.identity
 	other := id.Account != nil && id.Account.UID != os.Geteuid()
 	forced := pr.KeyIsolation == "1"

@@ -26,7 +26,7 @@ func (w *worker) runJob(ctx context.Context) int {
 	w.p = &program{conf: c}
 	reaped := make(chan struct{})
 	defer close(reaped)
-	adopt(reaped) // where it cannot, the system's process 1 does
+	proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
 	if err := w.confine(); err != nil {
 		return w.fail(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/logs"
@@ -193,7 +194,7 @@ func (s *supervisor) buryJob(j *job, how string) {
 	case how == "":
 		s.log.Info(fmt.Sprintf("job %d (pid %d) is done after %v", j.id, j.proc.Pid(), took))
 	case s.ending:
-		notice(s.log, fmt.Sprintf("job %d (pid %d) was ended after %v: %s", j.id, j.proc.Pid(), took, how))
+		logging.Notice(s.log, fmt.Sprintf("job %d (pid %d) was ended after %v: %s", j.id, j.proc.Pid(), took, how))
 	default:
 		s.log.Error(fmt.Sprintf("job %d (pid %d) failed after %v: %s", j.id, j.proc.Pid(), took, how))
 	}

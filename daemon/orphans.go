@@ -3,7 +3,6 @@ package daemon
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -15,16 +14,6 @@ import (
 // so nothing is lost from sight, and as process 1 of a container nothing stays
 // as a zombie. What a worker leaves that ended in order may go on; what one
 // leaves that was killed or crashed is ended.
-
-// adopt has this process reap orphans until done is closed, and be the parent
-// of those of its descendants if it may.
-func adopt(done <-chan struct{}) error {
-	err := proc.AdoptOrphans()
-	if err == nil || os.Getpid() == 1 {
-		go proc.ReapOrphans(done)
-	}
-	return err
-}
 
 // A leftover is an orphan that may go on.
 type leftover struct {

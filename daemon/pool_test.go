@@ -1,14 +1,11 @@
 package daemon
 
 import (
-	"fmt"
 	"log/slog"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"netserver/conf"
 	"netserver/daemon/internal/wire"
 )
 
@@ -192,34 +189,4 @@ func TestPoolWithoutWaits(t *testing.T) {
 			t.Errorf("%d processes a second after TTOU", f.size())
 		}
 	})
-}
-
-func TestWorkerKeys(t *testing.T) {
-	for _, tc := range []struct {
-		key, text, want string // what becomes of it, or the error
-	}{
-		{"min_servers", "0", "out of range"},
-		{"max_spare_servers", "0", "out of range"},
-		{"clients_per_server", "0", "out of range"},
-		{"min_servers", "3", "3 0 0 0 0"},
-		{"min_spare_servers", "0", "0 -1 0 0 0"},
-		{"max_requests", "0", "0 0 0 1 0"},
-		{"max_requests", "none", "0 0 0 -1 0"},
-		{"min_servers", "some", "is not a whole number"},
-		{"max_requests", "-2", "out of range"},
-	} {
-		var w WorkersConfig
-		set := new(conf.Set)
-		w.define(set)
-		layer := conf.LayerOf(conf.SourceArgs, conf.Values{})
-		layer.Entries = append(layer.Entries, conf.Entry{Key: tc.key, Values: []conf.Value{{Text: tc.text}}})
-		_, err := set.Resolve(layer)
-		got := fmt.Sprint(w.Min, w.MinSpare, w.MaxSpare, w.Requests, w.Clients)
-		if err != nil {
-			got = err.Error()
-		}
-		if err == nil && got != tc.want || err != nil && !strings.Contains(got, tc.want) {
-			t.Errorf("%s %s: %s, not %s", tc.key, tc.text, got, tc.want)
-		}
-	}
 }

@@ -293,3 +293,17 @@ func (p *ProcessConfig) passed() ([]os.Signal, error) {
 
 // hasPool reports whether the type is one of several workers.
 func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }
+
+const defaultWorkerTimeout = 5 * time.Second
+
+// workerTimeout is how long a worker may be silent; 0 is for ever.
+func (c *Config) workerTimeout() time.Duration {
+	switch t := c.Process.WorkerTimeout; {
+	case t < 0:
+		return 0
+	case t == 0:
+		return defaultWorkerTimeout
+	default:
+		return t
+	}
+}

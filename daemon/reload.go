@@ -2,13 +2,10 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"netserver/conf"
@@ -17,36 +14,12 @@ import (
 	"netserver/internal/proc"
 )
 
-// checkTime bounds the check of a new configuration.
-const checkTime = 30 * time.Second
-
-// answerCheck is what a process does that checks the configuration for a
-// running supervisor.
-func (v *invocation) answerCheck(p *program, pl *wire.Plan, err error) int {
-	defer v.part.Link.Close()
-	if err == nil && pl == nil {
-		err = errors.New("the type was changed to one without a supervisor; stop the server and start it again")
-	}
-	if err != nil {
-		m := wire.Message{Op: wire.OpFailed}
-		for _, e := range logging.Split(err) {
-			m.Lines = append(m.Lines, e.Error())
-		}
-		wire.Send(v.part.Link, m)
-		return wire.ExitUsage
-	}
-	if err := wire.Send(v.part.Link, wire.Message{Op: wire.OpPlan, Plan: pl, Contents: p.files.contents}); err != nil {
-		return wire.ExitFailed
-	}
-	return wire.ExitDone
-}
-
 // reload has the configuration and the program's file checked, and goes over
 // to them if they are good.
 func (s *supervisor) reload() {
 	switch {
 	case s.ending:
-		notice(s.log, errEnding.Error())
+		logging.Notice(s.log, errEnding.Error())
 		s.reloads.none()
 		return
 	case s.checking || !s.serving || s.starting():
@@ -81,107 +54,6 @@ func (s *supervisor) reloadAgain() {
 		s.again = false
 		s.reload()
 	}
-}
-
-// check runs a process that reads the configuration.
-func (s *supervisor) check(binary *proc.Binary) {
-	pl, contents, err := s.askCheck(binary)
-	posted := make(chan struct{})
-	go func() {
-		s.post(func() {
-			close(posted)
-			s.checked(binary, pl, contents, err)
-		})
-	}()
-	select {
-	case <-posted:
-	case <-s.quit:
-		select {
-		case <-posted:
-		default:
-			binary.Close()
-		}
-	}
-}
-
-// checkers are the processes that check a configuration. They must not outlive
-// the supervisor, however long they take.
-type checkers struct {
-	mu   sync.Mutex
-	list map[*proc.Child]struct{}
-	over bool
-}
-
-func (c *checkers) add(child *proc.Child) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.list == nil {
-		c.list = make(map[*proc.Child]struct{})
-	}
-	c.list[child] = struct{}{}
-	if c.over {
-		child.KillGroup()
-	}
-}
-
-func (c *checkers) remove(child *proc.Child) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.list, child)
-}
-
-// end kills them, and any that come later.
-func (c *checkers) end() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.over = true
-	for child := range c.list {
-		child.KillGroup()
-	}
-}
-
-// askCheck has the configuration checked. A checking process that was ended by
-// a signal for the supervisor, before it could ignore it, is started again.
-func (s *supervisor) askCheck(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, err error) {
-	for range maxEarlyEnds {
-		var how string
-		if pl, contents, how, err = s.askCheckOnce(binary); err == nil || !isSupervisors(how) {
-			break
-		}
-	}
-	return pl, contents, err
-}
-
-// askCheckOnce also returns how the process ended.
-func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, how string, err error) {
-	c, err := proc.Start{
-		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.o.Args...), Env: proc.WithoutManager(s.o.Environ),
-		Stdout: os.Stdout, Stderr: s.o.stderrFile(),
-	}.Start()
-	if err != nil {
-		return nil, nil, "", err
-	}
-	defer c.Link.Close()
-	s.checkers.add(c)
-	t := time.AfterFunc(checkTime, c.KillGroup)
-	defer t.Stop()
-	m, err := wire.ReceiveFrom(c.Link, wire.MaxPlan, wire.Peer{Sender: wire.FromCheck})
-	c.Link.Close()
-	how = c.Wait()
-	s.checkers.remove(c)
-	switch {
-	case err != nil && how != "":
-		return nil, nil, how, fmt.Errorf("the program %s failed: %s", binary.Name(), how)
-	case err != nil:
-		return nil, nil, how, fmt.Errorf("the program %s did not check the configuration: %w", binary.Name(), err)
-	case m.Op == wire.OpFailed:
-		var errs []error
-		for _, l := range m.Lines {
-			errs = append(errs, errors.New(l))
-		}
-		return nil, nil, how, errors.Join(errs...)
-	}
-	return m.Plan, m.Contents, how, nil
 }
 
 // checked goes on with what the check found.
@@ -239,9 +111,9 @@ func (s *supervisor) describe(pl *wire.Plan, c *supSettings, binary *proc.Binary
 	for _, key := range s.reloads.plan.Stays {
 		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
 	}
-	notice(s.log, s.reloads.plan.Summary())
+	logging.Notice(s.log, s.reloads.plan.Summary())
 	if s.o.Library && s.restarts == 0 {
-		notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
+		logging.Notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
 	}
 }
 

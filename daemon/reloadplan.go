@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -143,4 +144,47 @@ func (r *reloads) concluded(generation int, err error) {
 func (r *reloads) none() {
 	r.begin()
 	r.concluded(0, errEnding)
+}
+
+// halfWritten refuses a new plan that shows that its conf file is not what its
+// author meant. What such a file leaves out would be ports that are closed,
+// and rules that no longer hold.
+func halfWritten(old, now *wire.Plan) error {
+	switch {
+	case old.FileKeys > 0 && now.FileKeys == 0:
+		return fmt.Errorf("the conf file gives no key any more, and gave %d before: it is empty or half written", old.FileKeys)
+	case now.Unnamed && !old.Unnamed:
+		return errors.New("nothing names a port any more, so that the default port 20203 would be opened; name a port, or stop and start the server if that is meant")
+	case now.Unended && !old.Unended && old.FileKeys > 0:
+		return errors.New("the conf file ends within a line, and did not before: it seems half written; end its last line")
+	}
+	return nil
+}
+
+// logKeys are the keys of the log that stay as they are until the server is
+// started again.
+var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
+
+// keepLog gives a new configuration the log of the one in force, which stays
+// until the server is started again.
+func (s *supervisor) keepLog(c *supSettings, pl *wire.Plan) {
+	old := s.newest().plan.Values
+	if pl.Values == nil {
+		pl.Values = make(conf.Values)
+	}
+	for _, key := range logKeys {
+		if len(old[key]) > 0 {
+			pl.Values[key] = old[key]
+		} else {
+			delete(pl.Values, key)
+		}
+	}
+	level := c.Log.Level
+	c.Log = s.conf.Log
+	c.Log.Level = level
+	for i, k := range s.conf.AtStart {
+		if slices.Contains(logKeys[:], k.Key) {
+			c.AtStart[i] = k
+		}
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"netserver/conf"
 	"netserver/internal/place"
 	"netserver/internal/proc"
+	"netserver/proto"
 )
 
 const keyStrictFiles = "strict_files"
@@ -106,7 +107,7 @@ func (p *program) trustedFiles() []trustedFile {
 	if name, err := os.Executable(); err == nil {
 		add("the server's own program", name, false, false)
 	}
-	for _, s := range sourcesOf(p.transports) {
+	for _, s := range proto.Sources(p.transports) {
 		for _, f := range s.Params().Secrets() {
 			add("the secret", f, false, true)
 		}
@@ -136,23 +137,4 @@ func (p *program) trustedFiles() []trustedFile {
 	}
 	slices.SortStableFunc(list, func(a, b trustedFile) int { return strings.Compare(a.path, b.path) })
 	return list
-}
-
-// strictBinary is strictFiles for the program's file as it is now, before it is
-// executed to check a new configuration: what others could have written there
-// would run as root.
-func (s *supervisor) strictBinary(b *proc.Binary) error {
-	strict := s.conf.StrictFiles
-	if !strict && !proc.IsRoot() {
-		return nil
-	}
-	err := place.Unwritable(b.Name())
-	switch {
-	case err == nil || errors.Is(err, os.ErrNotExist):
-		return nil
-	case strict:
-		return fmt.Errorf("%s: the server's own program %s can be changed by others: %w; it is not executed", keyStrictFiles, b.Name(), err)
-	}
-	s.log.Warn(fmt.Sprintf("the server's own program %s can be changed by others: %v (%s 1 refuses that)", b.Name(), err, keyStrictFiles))
-	return nil
 }

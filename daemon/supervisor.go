@@ -73,26 +73,26 @@ func superviseWith(ctx context.Context, o *supOptions, first *supSettings, pl *w
 	defer endLog()
 	release, err := o.HoldPIDFile(s.log)
 	if err != nil {
-		return wire.ExitFailed, o.TellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
 	defer release()
-	s.left.adopted = adopt(s.quit) == nil
+	s.left.adopted = proc.TakeOrphans(s.quit) == nil
 	defer s.left.sweeps.Wait()
 	if m := first.Umask; m != nil {
 		proc.SetUmask(*m)
 	}
 	endControl, err := o.OpenControl(ctx, s.log, &controlled{s, make(chan struct{}, 1)})
 	if err != nil {
-		return wire.ExitFailed, o.TellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
 	defer endControl()
 	if len(first.Passed) > 0 { // none would mean all
 		signal.Notify(o.Signals, first.Passed...)
 	}
-	notice(s.log, fmt.Sprintf("%s starting! pid(%d)", first.Label, os.Getpid()))
+	logging.Notice(s.log, fmt.Sprintf("%s starting! pid(%d)", first.Label, os.Getpid()))
 	if err := s.beginFirst(ctx, pl, contents); err != nil {
 		s.closeSockets(nil)
-		return wire.ExitFailed, o.TellFront(logged(s.log, err))
+		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
 	// What reading the configuration took is not needed again, and what comes
 	// is little: memory matters more than the CPU that saving it takes.
@@ -167,7 +167,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 			s.obey(sig)
 		case <-done:
 			done = nil
-			notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.graceText()))
+			logging.Notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.graceText()))
 			s.end(false)
 		}
 	}
@@ -177,7 +177,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 		g.close()
 	}
 	s.call(s.o.Ended)
-	notice(s.log, "Server closing!")
+	logging.Notice(s.log, "Server closing!")
 }
 
 func (s *supervisor) result() (int, error) {
@@ -264,7 +264,7 @@ func (s *supervisor) killLater(w *child, d time.Duration) {
 
 // fail ends the server because of err.
 func (s *supervisor) fail(err error) {
-	logged(s.log, err)
+	logging.Error(s.log, err)
 	if s.err == nil {
 		s.err = err
 	}
@@ -279,7 +279,7 @@ func (s *supervisor) ready(g *generation) {
 		s.log.Warn(line)
 	}
 	if first {
-		notice(s.log, "identity of the serving processes: "+g.identity())
+		logging.Notice(s.log, "identity of the serving processes: "+g.identity())
 		s.o.TellFront(nil)
 	}
 	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
@@ -304,18 +304,18 @@ func (s *supervisor) obey(sig os.Signal) {
 	s.passOn(sig)
 	switch sig {
 	case os.Interrupt, proc.StopSignal:
-		notice(s.log, "Received a SIG "+name+": stopping")
+		logging.Notice(s.log, "Received a SIG "+name+": stopping")
 		s.end(true)
 	case proc.DrainSignal:
 		if s.ending {
-			notice(s.log, "Received a SIG "+name+" again: stopping")
+			logging.Notice(s.log, "Received a SIG "+name+" again: stopping")
 			s.end(true)
 			return
 		}
-		notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.graceText()))
+		logging.Notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.graceText()))
 		s.end(false)
 	case proc.ReloadSignal:
-		notice(s.log, "Received a SIG "+name)
+		logging.Notice(s.log, "Received a SIG "+name)
 		s.reload()
 	case proc.MoreSignal, proc.LessSignal:
 		s.resize(sig)
@@ -323,7 +323,7 @@ func (s *supervisor) obey(sig os.Signal) {
 		s.reopen()
 	case proc.StateSignal:
 		for _, line := range s.state() {
-			notice(s.log, line)
+			logging.Notice(s.log, line)
 		}
 	}
 }

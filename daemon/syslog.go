@@ -3,9 +3,7 @@ package daemon
 import (
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
-	"netserver/daemon/internal/wire"
 	"netserver/logs"
-	"slices"
 )
 
 // SyslogConfig is how the log goes to syslog, for the LogFile Sys::Syslog.
@@ -54,51 +52,4 @@ func (c *Config) logging() *logging.Config {
 		Level: c.LogLevel, File: c.LogFile, JSON: c.LogFormat == "json", Owner: c.identity.Account,
 		Syslog: logging.Syslog{Ident: s.Ident, Facility: s.Facility, Options: s.LogOpt, Socket: s.LogSock},
 	}
-}
-
-// logKeys are the keys of the log that stay as they are until the server is
-// started again.
-var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
-
-// keepLog gives a new configuration the log of the one in force, which stays
-// until the server is started again.
-func (s *supervisor) keepLog(c *supSettings, pl *wire.Plan) {
-	old := s.newest().plan.Values
-	if pl.Values == nil {
-		pl.Values = make(conf.Values)
-	}
-	for _, key := range logKeys {
-		if len(old[key]) > 0 {
-			pl.Values[key] = old[key]
-		} else {
-			delete(pl.Values, key)
-		}
-	}
-	level := c.Log.Level
-	c.Log = s.conf.Log
-	c.Log.Level = level
-	for i, k := range s.conf.AtStart {
-		if slices.Contains(logKeys[:], k.Key) {
-			c.AtStart[i] = k
-		}
-	}
-}
-
-// expect makes room for an answer of the supervisor's.
-func (w *worker) expect(answer chan wire.Message) (id uint64, ok bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.gone {
-		return 0, false
-	}
-	w.lastID++
-	w.answers[w.lastID] = answer
-	return w.lastID, true
-}
-
-// forget gives up waiting for an answer.
-func (w *worker) forget(id uint64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.answers, id)
 }

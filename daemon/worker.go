@@ -10,20 +10,17 @@ import (
 	"net"
 	"os"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
-	"time"
 
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/certfile"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
 	"netserver/port"
+	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
 )
@@ -152,7 +149,7 @@ func (w *worker) run(ctx context.Context) int {
 	if (w.v.server != nil || len(c.Program) > 0) && !w.sealed {
 		reaped := make(chan struct{})
 		defer close(reaped)
-		adopt(reaped) // where it cannot, the system's process 1 does
+		proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
 	}
 	if h := w.v.hooks.WorkerStart; h != nil {
 		if err := h(ctx); err != nil {
@@ -179,9 +176,9 @@ func (w *worker) run(ctx context.Context) int {
 	}
 	switch {
 	case errors.Is(err, netserver.ErrCut):
-		notice(w.log, err.Error())
+		logging.Notice(w.log, err.Error())
 	case err != nil:
-		logged(w.log, err)
+		logging.Error(w.log, err)
 		return wire.ExitFailed
 	}
 	return wire.ExitDone
@@ -341,7 +338,7 @@ func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
 		case c := <-w.commands:
 			w.carryOut(c)
 		case <-ended:
-			notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), w.p.grace()))
+			logging.Notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), w.p.grace()))
 			w.drain()
 			ended = nil
 		case <-done:
@@ -360,20 +357,6 @@ func (w *worker) listen(ended chan<- struct{}) {
 			return
 		}
 		w.take(m)
-	}
-}
-
-func (w *worker) take(m wire.Message) {
-	if m.Op != wire.OpData {
-		w.commands <- m
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	c := w.answers[m.ID]
-	delete(w.answers, m.ID)
-	if c != nil {
-		c <- m
 	}
 }
 
@@ -400,72 +383,12 @@ func (w *worker) carryOut(c wire.Message) {
 	}
 }
 
-// unanswered ends all waiting for answers.
-func (w *worker) unanswered() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.gone = true
-	for id, c := range w.answers {
-		c <- wire.Message{Failed: "the supervisor is gone"}
-		delete(w.answers, id)
-	}
-}
-
-// readTime bounds the wait for a file's content.
-const readTime = 30 * time.Second
-
-// readFile reads a file that TLS parameters name. The supervisor may read what
-// this process may not; what it refuses because this process could have put it
-// there, is read here.
-func (w *worker) readFile(path string) ([]byte, error) {
-	m, err := w.ask(wire.Message{Op: wire.OpRead, Path: path, Fresh: w.started.Load()})
-	switch {
-	case errors.Is(err, errAlone) || err == nil && m.Failed == wire.ReadItself:
-		return readRegular(path)
-	case errors.Is(err, errSilent):
-		return nil, wire.FileError(path, err.Error())
-	case err != nil:
-		return nil, err
-	}
-	if reason, ok := strings.CutPrefix(m.Failed, wire.Unusable); ok {
-		return nil, &certfile.Error{File: path, Reason: reason}
-	}
-	return m.Data, wire.FileError(path, m.Failed)
-}
-
-var (
-	errAlone  = errors.New("the supervisor is gone")
-	errSilent = errors.New("the supervisor does not answer")
-)
-
-// ask sends a message that the supervisor answers, and waits for that.
-func (w *worker) ask(m wire.Message) (wire.Message, error) {
-	answer := make(chan wire.Message, 1)
-	id, ok := w.expect(answer)
-	if !ok {
-		return wire.Message{}, errAlone
-	}
-	m.ID = id
-	if err := wire.Send(w.link, m); err != nil {
-		return wire.Message{}, err
-	}
-	t := time.NewTimer(readTime)
-	defer t.Stop()
-	select {
-	case m := <-answer:
-		return m, nil
-	case <-t.C:
-		w.forget(id)
-		return wire.Message{}, errSilent
-	}
-}
-
 // askExit asks for the end of the server: the line "exit" of the echo.
 func (w *worker) askExit() { wire.Send(w.link, wire.Message{Op: wire.OpExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
 func (w *worker) facts() (facts []string) {
-	logging.TLSNotes(sourcesOf(w.p.transports), func(line string) { facts = append(facts, line) })
+	logging.TLSNotes(proto.Sources(w.p.transports), func(line string) { facts = append(facts, line) })
 	return facts
 }
 
@@ -481,27 +404,17 @@ func selfSignedOf(pem []byte) (*tlsparams.Certificate, error) {
 	return tlsparams.CertificateOf(&c), nil
 }
 
-// maxFile is the largest file that is read for a worker.
-const maxFile = 64 << 20
+// echo answers for a worker: what it passes through must not hang.
+func (w *worker) echo(id uint64) {
+	w.status()
+	wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: id})
+}
 
-// readRegular reads a regular file. A named pipe could take its place at any
-// moment, and is opened without waiting for its writer.
-func readRegular(path string) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
+// afterServing answers the supervisor while the worker ends.
+func (w *worker) afterServing() {
+	for c := range w.commands {
+		if c.Op == wire.OpEcho {
+			wire.Send(w.link, wire.Message{Op: wire.OpEcho, ID: c.ID})
+		}
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, errors.New("it is not a regular file")
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		return nil, fmt.Errorf("it is larger than %d MiB", maxFile>>20)
-	}
-	return data, err
 }

@@ -1,0 +1,41 @@
+package daemon
+
+import (
+	"time"
+
+	"netserver/daemon/internal/wire"
+	"netserver/proto"
+	"netserver/tlsparams"
+)
+
+// renewTickets takes the supervisor's secrets in place of those before.
+func (w *worker) renewTickets(n *wire.Secrets) {
+	if n == nil || len(n.Current) == 0 {
+		return
+	}
+	for _, s := range proto.Sources(w.p.transports) {
+		s.RenewTicketSecret(w.init.Secret, n.Current, n.Past...)
+	}
+}
+
+// reloadPause is how long a worker waits before it tries files again that were
+// no good: the other half of a pair may be under way.
+const reloadPause = time.Second
+
+// reloadFiles reads TLS files again, twice if need be. The Sources log what
+// is wrong the second time.
+func (w *worker) reloadFiles(paths []string) {
+	var again []*tlsparams.Source
+	for _, s := range proto.Sources(w.p.transports) {
+		if s.TryReload(paths...) != nil {
+			again = append(again, s)
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	time.Sleep(reloadPause)
+	for _, s := range again {
+		s.Reload(paths...)
+	}
+}
