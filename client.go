@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"runtime/debug"
 	"time"
 
-	"netserver/internal/deadline"
 	"netserver/internal/relay"
-	"netserver/proto"
 )
 
 // live takes a client through its stages, from the given one to the last. It
@@ -94,62 +91,6 @@ func (c *Conn) accepted() error {
 			return errors.New("Hooks.Accepted returned a nil context")
 		}
 		c.ctx = ctx
-	}
-	return nil
-}
-
-// admit applies what the address alone decides, before any byte of the client
-// is read.
-func (c *Conn) admit() error {
-	if c.l.header != nil {
-		if err := c.reenter(); err != nil {
-			return err
-		}
-	}
-	return c.checkAddress()
-}
-
-// handshake makes the connection usable, within an absolute deadline.
-func (c *Conn) handshake() error {
-	if c.l.transport == nil {
-		c.become(c.raw)
-		c.limits.Begin()
-		return nil
-	}
-	limit := c.l.cfg.HandshakeTimeout
-	if !c.l.plain && limit > 0 {
-		c.raw.SetDeadline(c.begin.Add(limit))
-	}
-	nc, err := c.ready()
-	if err != nil {
-		return c.handshakeErr(err)
-	}
-	if !c.l.plain && limit > 0 {
-		c.raw.SetDeadline(time.Time{})
-	}
-	c.become(nc)
-	if c.nc != c.raw && c.price > 0 {
-		c.run.limiter.Reserve(priceTLS - c.price)
-		c.price = priceTLS
-	}
-	c.limits.Begin()
-	return nil
-}
-
-// allow applies what can be decided only after the handshake.
-func (c *Conn) allow() error {
-	if j, ok := c.l.transport.(proto.Judge); ok && c.nc != c.raw {
-		if err := c.judge(c.ctx, j); err != nil {
-			return err
-		}
-	}
-	if err := c.checkName(); err != nil {
-		return err
-	}
-	if f := c.run.srv.Hooks.Allow; f != nil {
-		if err := f(c.ctx, c); err != nil {
-			return fmt.Errorf("%w: %w", ErrDenied, err)
-		}
 	}
 	return nil
 }
@@ -238,15 +179,4 @@ func (c *Conn) hook(f func()) {
 		}
 	}()
 	f()
-}
-
-// become makes nc, which Ready returned, what the Handler reads and writes.
-func (c *Conn) become(nc net.Conn) {
-	c.nc = nc
-	c.wait, _ = nc.(proto.Waiter)
-	c.rc = relay.RawOf(nc)
-	if c.rates == nil && c.l.datagram == nil {
-		c.rates = deadline.NewRates(&c.l.minimum, (*rated)(c), c.raw)
-	}
-	c.rates.Follow(nc)
 }

@@ -107,3 +107,25 @@ func (cs *clients) release() {
 		cs.shards[i].cancel(nil)
 	}
 }
+
+// all returns the clients, in no order.
+func (cs *clients) all() (list []*Conn) {
+	for i := range cs.shards {
+		s := &cs.shards[i]
+		s.mu.Lock()
+		for c := range s.set {
+			list = append(list, c)
+		}
+		s.mu.Unlock()
+	}
+	return list
+}
+
+// has reports whether the client is still here.
+func (cs *clients) has(c *Conn) bool {
+	s := cs.shard(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.set[c]
+	return ok
+}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"netserver/internal/admit"
@@ -272,208 +270,80 @@ func waitThenClose(wg *sync.WaitGroup, c chan struct{}) {
 	close(c)
 }
 
-// acceptLoop takes clients from one listener. It does nothing that can wait
-// for a client, and ends only when the listener has.
-func (r *run) acceptLoop(l *listening) {
-	defer r.acceptBacklog(l)
-	b := backoff{run: r, port: l.spec}
-	for r.gate.Wait(l.Listener, r.draining) {
-		if l.datagram != nil {
-			select {
-			case l.datagram <- struct{}{}:
-			case <-r.draining:
-				return
-			}
-		}
-		nc, err := l.Accept()
-		if err == nil {
-			b.reset()
-			r.take(l, nc)
-			continue
-		}
-		l.datagramDone()
-		if r.isDraining() || errors.Is(err, io.EOF) {
-			return
-		}
-		if errors.Is(err, net.ErrClosed) {
-			r.lose(l, err)
-			return
-		}
-		if deadline.IsTimeout(err) {
-			continue // the gate interrupted us
-		}
-		if !b.wait(err) {
-			return
-		}
-	}
-}
-
-// lose notes that somebody closed the listener under us.
-func (r *run) lose(l *listening, err error) {
-	if o, ok := l.Listener.(*listener); ok && o.retired.Load() {
-		return
-	}
-	l.lost = &Error{Stage: StageAccept, Port: l.spec, Err: fmt.Errorf("the listener was closed while it was served: %w", err)}
-	r.log.LogAttrs(context.Background(), slog.LevelError, "the listener was closed while it was served; nothing more is accepted on this port",
-		slog.String("port", l.spec.Short()), slog.Any("err", err))
-}
-
-// backlogPause is how long a draining accept loop waits for one more client,
-// and backlogTime how long it goes on while they come.
-const (
-	backlogPause = 10 * time.Millisecond
-	backlogTime  = 500 * time.Millisecond
-)
-
-// acceptBacklog takes the clients that have connected but were not accepted
-// when the drain began. Their connect has succeeded, and closing the listener
-// would reset them. (datagrams: they were sent, and are in the socket.)
-func (r *run) acceptBacklog(l *listening) {
-	if !r.isDraining() {
-		return // the listener has ended by itself
-	}
-	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && r.gate.HasRoom(); {
-		if slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
-			return
-		}
-		nc, err := l.Accept()
-		if err != nil {
-			l.datagramDone()
-			return
-		}
-		r.take(l, nc)
-	}
-}
-
-// take sees to a connection that was accepted. It waits for nothing.
-func (r *run) take(l *listening, nc net.Conn) {
-	first := hello.Unseen
-	if l.hello && l.header == nil && r.queue != nil {
-		first = hello.Peek(nc)
-		l.deferral.Took(first.Err != nil)
-		if first.Err != nil && !r.srv.Hooks.seeClients() {
-			r.gone(l, nc, first.Err)
-			return
-		}
-	}
-	if r.enter(l, nc) {
-		r.start(l, nc, first)
-	} else if l.datagram != nil {
-		<-l.datagram
-	}
-}
-
-// tryDatagram takes a place for a datagram, if there is one; on stream ports
-// there always is.
-func (l *listening) tryDatagram() bool {
-	if l.datagram == nil {
-		return true
-	}
-	select {
-	case l.datagram <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-// datagramDone gives the place back.
-func (l *listening) datagramDone() {
-	if l.datagram != nil {
-		<-l.datagram
-	}
-}
-
-// start counts a client and sends it on its way.
-func (r *run) start(l *listening, nc net.Conn, first hello.State) {
-	if l.header != nil && l.header.optional {
-		nc = proto.Peekable(nc)
-	}
-	c := newConn(r, l, nc)
-	if d := l.deferral.Now(); d > 0 && !first.Begun() {
-		c.begin = c.begin.Add(-d) // it said nothing for so long
-	}
-	r.gate.Opened()
-	r.clients.prepare(c)
-	if l.plain || r.queue == nil && l.header != nil {
-		r.clients.add(c)
-		go c.live(StageAccept)
-		return
-	}
-	if l.header == nil {
-		c.enqueue()
-	}
-	r.clients.add(c)
-	if r.queue == nil {
-		r.pool.Run(c)
-		return
-	}
-	if l.header != nil || r.srv.Hooks.seeClients() {
-		go c.arrive(first) // what a program adds may wait
-		return
-	}
-	// Rules for addresses take less than starting a goroutine.
-	c.arrive(first)
-}
-
 func (r *run) isDraining() bool { return isDone(r.draining) }
 
-// A backoff slows an accept loop down while the system refuses, and logs that
-// at most once a second.
-type backoff struct {
-	run    *run
-	port   port.Spec
-	delay  time.Duration
-	logged time.Time
-	errors int
-}
+const (
+	// cutWait is how long drain waits, after cutting the clients, for handlers
+	// that do not return although their context ended and their connection is
+	// closed.
+	cutWait = 10 * time.Second
+	// cutStep is the time between two groups of clients that are cut.
+	cutStep = 5 * time.Millisecond
+)
 
-// maxBackoff is short: what frees a descriptor may be no client.
-const maxBackoff = 50 * time.Millisecond
-
-func (b *backoff) reset() {
-	if b.delay == 0 {
-		return
+// drain waits for the clients, up to the grace period or, once the server was
+// shut down, until it is closed, and cuts the rest, one after the other: cut at
+// once, they would all be back at once.
+func (r *run) drain(shut bool) error {
+	n := 0
+	if grace := r.cfg.Grace; shut {
+		if r.awaitClients(nil, nil, r.now, nil) {
+			return nil
+		}
+	} else if grace > 0 {
+		t := time.NewTimer(grace)
+		defer t.Stop()
+		if r.awaitClients(nil, nil, r.now, t.C) {
+			return nil
+		}
+		n = r.cutSpread(r.cfg.GraceSpread)
 	}
-	b.run.log.Log(context.Background(), logs.Notice, "accepting again",
-		"port", b.port.Short(), "failed", b.errors)
-	b.delay, b.errors, b.logged = 0, 0, time.Time{}
-}
-
-// wait pauses after err, a little longer each time. It returns false when the
-// server drains.
-func (b *backoff) wait(err error) bool {
-	if errors.Is(err, syscall.ECONNABORTED) {
-		return true // that client left before we came: nobody's fault
+	n += r.clients.cut()
+	if n == 0 && r.awaitClients(nil, nil, nil, nil) {
+		return nil
 	}
-	b.errors++
-	if now := time.Now(); now.Sub(b.logged) >= time.Second {
-		b.logged = now
-		b.run.log.Log(context.Background(), slog.LevelError,
-			"cannot accept; clients wait in the backlog: "+acceptAdvice(err),
-			"port", b.port.Short(), "err", err, "failed", b.errors,
-			"clients", b.run.clients.count())
-	}
-	b.delay = min(max(2*b.delay, 5*time.Millisecond), maxBackoff)
-	b.run.starved.Store(true)
-	t := time.NewTimer(b.delay)
+	t := time.NewTimer(cutWait)
 	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-b.run.freed: // a descriptor came back: try at once
-	case <-b.run.draining:
-		return false
+	if !r.awaitClients(nil, nil, nil, t.C) {
+		return fmt.Errorf("%w (clients: %d; handlers that have not returned %v later: %d)",
+			ErrCut, n, cutWait, r.clients.count())
 	}
-	return true
+	return fmt.Errorf("%w (clients: %d)", ErrCut, n)
 }
 
-func acceptAdvice(err error) string {
-	switch {
-	case errors.Is(err, syscall.EMFILE):
-		return "the process is out of descriptors (raise its limit, ulimit -n, or set max_connections)"
-	case errors.Is(err, syscall.ENFILE):
-		return "the system is out of descriptors (raise fs.file-max)"
-	default:
-		return "the system refuses"
+// cutSpread cuts the clients evenly over the window and returns how many. It
+// returns early if the server is closed; those who are left have to be cut
+// then.
+func (r *run) cutSpread(window time.Duration) (n int) {
+	if window <= 0 || r.isNow() {
+		return 0
+	}
+	list := r.clients.all()
+	gone := r.clients.gone()
+	began := time.Now()
+	tick := time.NewTicker(cutStep)
+	defer tick.Stop()
+	for at := 0; ; {
+		due := len(list)
+		if spent := time.Since(began); spent < window {
+			due = min(due, 1+int(float64(len(list))*float64(spent)/float64(window)))
+		}
+		for ; at < due; at++ {
+			if r.clients.has(list[at]) {
+				n++
+				list[at].cut(ErrCut)
+			}
+			list[at] = nil
+		}
+		if at == len(list) {
+			return n
+		}
+		select {
+		case <-r.now:
+			return n
+		case <-gone:
+			return n
+		case <-tick.C:
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 
 	"netserver/access"
@@ -166,4 +167,31 @@ func (r *run) cutSource(p netip.Prefix, why error) (n int) {
 		s.mu.Unlock()
 	}
 	return n
+}
+
+// checkAddress decides what the address alone decides, before any byte.
+func (c *Conn) checkAddress() error {
+	p := c.run.rules.store.Policy()
+	if c.peer.Unix && c.forwarded() == nil && p.NeedsCred() {
+		if s, ok := c.raw.(syscall.Conn); ok {
+			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse
+		}
+	}
+	v := c.rule(false, func(p *access.Policy) access.Verdict { return p.Early(c.peer) })
+	c.noteVerdict(v)
+	if v.Final {
+		return v.Err()
+	}
+	return nil
+}
+
+// admit applies what the address alone decides, before any byte of the client
+// is read.
+func (c *Conn) admit() error {
+	if c.l.header != nil {
+		if err := c.reenter(); err != nil {
+			return err
+		}
+	}
+	return c.checkAddress()
 }

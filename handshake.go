@@ -13,6 +13,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
+	"netserver/internal/relay"
 	"netserver/logs"
 	"netserver/proto"
 	"netserver/sock"
@@ -252,4 +253,42 @@ func (c *Conn) enqueue() {
 	if limit := t.Over(); limit != admit.OK {
 		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)
 	}
+}
+
+// handshake makes the connection usable, within an absolute deadline.
+func (c *Conn) handshake() error {
+	if c.l.transport == nil {
+		c.become(c.raw)
+		c.limits.Begin()
+		return nil
+	}
+	limit := c.l.cfg.HandshakeTimeout
+	if !c.l.plain && limit > 0 {
+		c.raw.SetDeadline(c.begin.Add(limit))
+	}
+	nc, err := c.ready()
+	if err != nil {
+		return c.handshakeErr(err)
+	}
+	if !c.l.plain && limit > 0 {
+		c.raw.SetDeadline(time.Time{})
+	}
+	c.become(nc)
+	if c.nc != c.raw && c.price > 0 {
+		c.run.limiter.Reserve(priceTLS - c.price)
+		c.price = priceTLS
+	}
+	c.limits.Begin()
+	return nil
+}
+
+// become makes nc, which Ready returned, what the Handler reads and writes.
+func (c *Conn) become(nc net.Conn) {
+	c.nc = nc
+	c.wait, _ = nc.(proto.Waiter)
+	c.rc = relay.RawOf(nc)
+	if c.rates == nil && c.l.datagram == nil {
+		c.rates = deadline.NewRates(&c.l.minimum, (*rated)(c), c.raw)
+	}
+	c.rates.Follow(nc)
 }
