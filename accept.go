@@ -7,15 +7,17 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"syscall"
 	"time"
 
+	"netserver/access"
+	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/slots"
 	"netserver/logs"
 	"netserver/port"
-	"netserver/proto"
 )
 
 // acceptLoop takes clients from one listener. It does nothing that can wait
@@ -91,22 +93,66 @@ func (r *run) acceptBacklog(l *listening) {
 	}
 }
 
-// take sees to a connection that was accepted. It waits for nothing.
+// An arrival is a connection that was accepted, before anything is allocated
+// for it.
+type arrival struct {
+	l      *listening
+	nc     net.Conn
+	peer   access.Peer
+	source netip.Addr  // what limits count it under
+	hello  hello.State // as much as there is of it; Unseen where nobody looks
+}
+
+// take sees to a connection that was accepted: it becomes a client or is
+// refused. It waits for nothing.
 func (r *run) take(l *listening, nc net.Conn) {
-	first := hello.Unseen
+	a := r.arrive(l, nc)
+	if a.hello.Err != nil && !r.srv.Hooks.seeClients() {
+		r.gone(&a)
+		return
+	}
+	if why := r.count(&a); why != admit.OK {
+		r.refuse(&a, why)
+		return
+	}
+	r.begin(&a)
+}
+
+// arrive notes who has come, and how much of its hello with it.
+func (r *run) arrive(l *listening, nc net.Conn) arrival {
+	a := arrival{l: l, nc: nc, peer: access.PeerOf(nc.RemoteAddr()), hello: hello.Unseen}
+	if l.spec.IsUnix() {
+		a.peer.Unix = true
+	}
+	a.source = l.countedAs(a.peer)
 	if l.hello && l.header == nil && r.queue != nil {
-		first = hello.Peek(nc)
-		l.deferral.Took(first.Err != nil)
-		if first.Err != nil && !r.srv.Hooks.seeClients() {
-			r.gone(l, nc, first.Err)
-			return
-		}
+		a.hello = hello.Peek(nc)
+		l.deferral.Took(a.hello.Err != nil)
 	}
-	if r.enter(l, nc) {
-		r.start(l, nc, first)
-	} else if l.datagram != nil {
-		<-l.datagram
+	return a
+}
+
+// gone counts a connection whose client had left when it was accepted.
+func (r *run) gone(a *arrival) {
+	l, err := a.l, a.hello.Err
+	o := outcomeOf(StageHandshake, err)
+	l.outcomes[o].Add(1)
+	r.charge(a.source, o)
+	if r.log.Enabled(context.Background(), logs.Notice) && r.mayLog(o) {
+		r.log.LogAttrs(context.Background(), logs.Notice, "failed", slog.String("port", l.spec.Short()),
+			slog.String("peer", a.nc.RemoteAddr().String()), slog.String("stage", StageHandshake.String()),
+			slog.String("err", err.Error()), slog.String("outcome", o.String()))
 	}
+	a.nc.Close()
+}
+
+// begin makes an arrival a client, and sends it on its way.
+func (r *run) begin(a *arrival) {
+	c := newConn(r, a)
+	r.gate.Opened()
+	r.clients.prepare(c)
+	r.clients.add(c)
+	c.advance(laneAccept)
 }
 
 // tryDatagram takes a place for a datagram, if there is one; on stream ports
@@ -128,38 +174,6 @@ func (l *listening) datagramDone() {
 	if l.datagram != nil {
 		<-l.datagram
 	}
-}
-
-// start counts a client and sends it on its way.
-func (r *run) start(l *listening, nc net.Conn, first hello.State) {
-	if l.header != nil && l.header.optional {
-		nc = proto.Peekable(nc)
-	}
-	c := newConn(r, l, nc)
-	if d := l.deferral.Now(); d > 0 && !first.Begun() {
-		c.begin = c.begin.Add(-d) // it said nothing for so long
-	}
-	r.gate.Opened()
-	r.clients.prepare(c)
-	if l.plain || r.queue == nil && l.header != nil {
-		r.clients.add(c)
-		go c.live(StageAccept)
-		return
-	}
-	if l.header == nil {
-		c.enqueue()
-	}
-	r.clients.add(c)
-	if r.queue == nil {
-		r.pool.Run(c)
-		return
-	}
-	if l.header != nil || r.srv.Hooks.seeClients() {
-		go c.arrive(first) // what a program adds may wait
-		return
-	}
-	// Rules for addresses take less than starting a goroutine.
-	c.arrive(first)
 }
 
 // A backoff slows an accept loop down while the system refuses, and logs that

@@ -28,7 +28,7 @@ func (r *run) newLimiter() *admit.Limiter { return admit.NewLimiter(r.cfg.limits
 
 // countedAs returns the address that limits count a new client under. A proxy
 // that is believed is many clients: which one this is its header tells, and
-// reenter counts it then. None of them is charged with what the proxy does.
+// countAgain counts it then. None of them is charged with what the proxy does.
 func (l *listening) countedAs(p access.Peer) netip.Addr {
 	if l.header != nil && l.header.trusts(p) {
 		return netip.Addr{}
@@ -36,57 +36,59 @@ func (l *listening) countedAs(p access.Peer) netip.Addr {
 	return p.IP
 }
 
-// enter counts a new connection, before anything is allocated for it. It
-// returns false for one that is refused, which is closed.
-func (r *run) enter(l *listening, nc net.Conn) bool {
-	peer := access.PeerOf(nc.RemoteAddr())
-	if l.datagram != nil {
-		return r.permit(l, nc, r.limiter.Datagram(peer.IP))
+// count counts a new connection, before anything is allocated for it. It
+// returns the limit that refuses it; then nothing is counted.
+func (r *run) count(a *arrival) admit.Reason {
+	if a.l.datagram != nil {
+		return r.binding(a, r.limiter.Datagram(a.peer.IP))
 	}
-	peer.Unix = peer.Unix || l.spec.IsUnix()
-	ip := l.countedAs(peer)
-	if !r.permit(l, nc, r.limiter.Enter(ip)) {
-		return false
+	if why := r.binding(a, r.limiter.Enter(a.source)); why != admit.OK {
+		return why
 	}
-	if r.limiter.Reserve(l.price) || !r.cfg.LimitsShadow && r.queue != nil && r.queue.Shed(nil) {
-		return true
+	if r.limiter.Reserve(a.l.price) || !r.cfg.LimitsShadow && r.queue != nil && r.queue.Shed(nil) {
+		return admit.OK
 	}
-	if !r.permit(l, nc, admit.OverMemory) {
-		r.limiter.Reserve(-l.price)
-		r.limiter.Leave(ip)
-		return false
+	why := r.binding(a, admit.OverMemory)
+	if why != admit.OK {
+		r.limiter.Reserve(-a.l.price)
+		r.limiter.Leave(a.source)
 	}
-	return true
+	return why
 }
 
-// permit closes and counts a connection that a limit refuses, unless limits
-// are in shadow mode.
-func (r *run) permit(l *listening, nc net.Conn, why admit.Reason) bool {
-	if why == admit.OK {
-		return true
+// binding returns why, or OK in shadow mode, where limits refuse nobody.
+func (r *run) binding(a *arrival, why admit.Reason) admit.Reason {
+	if why == admit.OK || !r.cfg.LimitsShadow {
+		return why
 	}
-	o := OutcomeOverLimit
+	r.wouldRefuse(a.l, outcomeOfLimit(why), a.nc.RemoteAddr(), why)
+	return admit.OK
+}
+
+func outcomeOfLimit(why admit.Reason) Outcome {
 	if why == admit.Penalised {
-		o = OutcomePenalised
+		return OutcomePenalised
 	}
-	if r.cfg.LimitsShadow {
-		r.wouldRefuse(l, o, nc.RemoteAddr(), why)
-		return true
-	}
-	l.outcomes[o].Add(1)
-	l.refused[why].Add(1)
-	r.logNoise(o, "refused", l, nc.RemoteAddr(), limitKeys[why])
-	nc.Close()
-	return false
+	return OutcomeOverLimit
+}
+
+// refuse closes a connection that a limit refuses, and counts it as such.
+func (r *run) refuse(a *arrival, why admit.Reason) {
+	o := outcomeOfLimit(why)
+	a.l.outcomes[o].Add(1)
+	a.l.refused[why].Add(1)
+	r.logRefused(o, "refused", a.l, a.nc.RemoteAddr(), limitKeys[why])
+	a.nc.Close()
+	a.l.datagramDone()
 }
 
 // wouldRefuse counts and logs what shadow mode lets through.
 func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Reason) {
 	l.wouldRefuse[limit].Add(1)
-	r.logNoise(o, "would refuse", l, peer, limitKeys[limit])
+	r.logRefused(o, "would refuse", l, peer, limitKeys[limit])
 }
 
-func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
+func (r *run) logRefused(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
 	if !r.log.Enabled(context.Background(), logs.Notice) || !r.mayLog(o) {
 		return
 	}
@@ -94,7 +96,7 @@ func (r *run) logNoise(o Outcome, msg string, l *listening, peer net.Addr, limit
 		slog.String("peer", peer.String()), slog.String("limit", limit))
 }
 
-// leave ends what enter began, and charges the client's source with how it
+// leave ends what count began, and charges the client's source with how it
 // ended.
 func (c *Conn) leave(o Outcome) {
 	c.l.outcomes[o].Add(1)
@@ -117,9 +119,9 @@ func (r *run) charge(source netip.Addr, o Outcome) {
 	}
 }
 
-// reenter counts a client under the address that is its own, once that is
-// known.
-func (c *Conn) reenter() error {
+// countAgain counts a client under the address that is its own, once its PROXY
+// header has told.
+func (c *Conn) countAgain() error {
 	why := c.run.limiter.Rename(c.source, c.peer.IP)
 	switch {
 	case why == admit.OK:
@@ -189,7 +191,7 @@ func (c *Conn) checkAddress() error {
 // is read.
 func (c *Conn) admit() error {
 	if c.l.header != nil {
-		if err := c.reenter(); err != nil {
+		if err := c.countAgain(); err != nil {
 			return err
 		}
 	}

@@ -288,8 +288,8 @@ func (r *run) ruleAgain(ctx context.Context) {
 	}
 }
 
-// allow applies what can be decided only after the handshake.
-func (c *Conn) allow() error {
+// authorize applies what can be decided only after the handshake.
+func (c *Conn) authorize() error {
 	if j, ok := c.l.transport.(proto.Judge); ok && c.nc != c.raw {
 		if err := c.judge(c.ctx, j); err != nil {
 			return err

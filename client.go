@@ -12,75 +12,133 @@ import (
 	"netserver/internal/relay"
 )
 
-// live takes a client through its stages, from the given one to the last. It
-// is the whole story of a client; what each stage does stands in the methods
-// that enter names.
-//
-// A client whose Transport shakes hands comes here on a pooled goroutine and
-// goes on, after the handshake, on one of its own. If it begins with a PROXY
-// header it waits for that on a goroutine of its own too, before it gets the
-// pooled one.
-func (c *Conn) live(from Stage) {
-	done := false
+// This file is the story of a client. An accept loop takes its connection,
+// arrive notes who it is, and limits admit or refuse it (accept.go, admit.go).
+// Then it passes through the route of its port, a step at a time, and whatever
+// becomes of it, finish closes it, gives back what it held and writes its
+// record.
+
+// A lane is where a step may run.
+type lane uint8
+
+const (
+	laneAccept lane = iota // in the accept loop: it waits for nothing
+	laneHello              // when the client's hello is whole, until which it is a bare socket; it waits for nothing
+	laneTurn               // on a pooled goroutine, in its turn of the handshake scheduler if there is one
+	laneOwn                // on a goroutine of its own: it may wait
+)
+
+// A step is one thing that happens to every client of a port.
+type step struct {
+	stage Stage // that it belongs to
+	lane  lane
+	do    func(*Conn) error // an error ends the client
+}
+
+// routeOf returns what the clients of a port pass through, in order.
+func (r *run) routeOf(l *listening) (route []step) {
+	shakes := !l.plain                                   // there is a handshake that waits for the client
+	turns := shakes && r.queue != nil                    // and takes turns with others
+	waits := l.header != nil || r.srv.Hooks.seeClients() // what comes before it may wait
+
+	before, handshake := laneOwn, laneOwn
+	if shakes {
+		handshake = laneTurn
+	}
+	switch {
+	case turns && !waits:
+		before = laneAccept // rules for addresses take less than starting a goroutine
+	case shakes && !turns && l.header == nil:
+		before = laneTurn
+	}
+
+	add := func(s Stage, on lane, do func(*Conn) error) { route = append(route, step{s, on, do}) }
+	if turns && l.header == nil {
+		add(StageAccept, laneAccept, (*Conn).queueUp)
+	}
+	add(StageAccept, before, (*Conn).accepted)
+	if l.header != nil {
+		add(StageHeader, before, (*Conn).readHeader)
+	}
+	add(StageAdmit, before, (*Conn).admit)
+	if turns && l.header != nil {
+		add(StageHandshake, before, (*Conn).queueUp) // under the address that the header told
+	}
+	if turns && l.hello {
+		add(StageHandshake, laneHello, (*Conn).heard)
+	}
+	add(StageHandshake, handshake, (*Conn).shakeHands)
+	add(StageAccess, laneOwn, (*Conn).authorize)
+	add(StageHandler, laneOwn, (*Conn).handle)
+	return route
+}
+
+// advance takes a client along its route, on the lane where the caller is. It
+// returns when the client is finished, or goes on in another lane: then the
+// client is no longer the caller's.
+func (c *Conn) advance(on lane) {
+	left := false
 	defer func() {
-		if !done { // the Handler called runtime.Goexit
+		if !left { // a step called runtime.Goexit
 			c.fail(c.stage.get(), errors.New("the handler ended its goroutine"))
 			c.finish()
 		}
 	}()
-	for stage := from; stage < StageClose; stage++ {
-		if stage == StageAdmit && from < StageAdmit && c.l.header != nil && !c.l.plain && c.run.queue == nil {
-			done = true
-			c.from = StageAdmit
-			c.run.pool.Run(c)
-			return
+	for ; int(c.at) < len(c.l.route); c.at++ {
+		s := &c.l.route[c.at]
+		c.stage.set(s.stage)
+		if s.lane != on {
+			left = true
+			if !c.change(s.lane) {
+				return
+			}
+			left, on = false, s.lane
 		}
-		if stage == StageAccess && from < StageAccess && !c.l.plain {
-			done = true
-			go c.live(StageAccess)
-			return
-		}
-		c.stage.set(stage)
-		if stage == StageHandshake && from == StageAccept && c.run.queue != nil && !c.l.plain {
-			done = true
-			c.from = stage
-			return // arrive goes on
-		}
-		if err := c.enter(stage); err != nil {
-			c.fail(stage, err)
+		if err := c.try(s); err != nil {
+			c.fail(s.stage, err)
 			break
 		}
 	}
+	left = true
+	if on == laneHello && c.run.srv.Hooks.seeClients() {
+		go c.finish() // what a program adds may wait
+		return
+	}
 	c.finish()
-	done = true
 }
 
-// resume goes on with a client that waited for a pooled goroutine.
-func (c *Conn) resume() { c.live(c.from) }
+// change has a client go on in another lane, where advance is called for it. It
+// returns true if the caller is to go on there itself, as there is nothing to
+// wait for.
+func (c *Conn) change(to lane) (here bool) {
+	switch to {
+	case laneHello:
+		if c.hello.Missing == 0 || c.hello.Err != nil {
+			return true
+		}
+		if !c.run.room.Enter((*greeting)(c), c.raw, c.hello) {
+			go c.awaitHello() // this stack may have grown: 2 KiB more for each
+		}
+	case laneTurn:
+		if t := c.ticket.Load(); t != nil {
+			t.Submit()
+		} else {
+			c.run.pool.Run(c)
+		}
+	default:
+		go c.advance(to)
+	}
+	return false
+}
 
-// enter runs one stage. A panic in it becomes the client's error.
-func (c *Conn) enter(stage Stage) (err error) {
+// try runs one step. A panic in it becomes the client's error.
+func (c *Conn) try(s *step) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	switch stage {
-	case StageAccept:
-		return c.accepted()
-	case StageHeader:
-		return c.header()
-	case StageAdmit:
-		return c.admit()
-	case StageHandshake:
-		return c.handshake()
-	case StageAccess:
-		return c.allow()
-	case StageHandler:
-		return c.handle()
-	default:
-		return fmt.Errorf("no such stage: %v", stage)
-	}
+	return s.do(c)
 }
 
 // accepted gives the program a look at the client before anything else.

@@ -15,6 +15,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
+	"netserver/internal/hello"
 	"netserver/internal/relay"
 	"netserver/logs"
 	"netserver/port"
@@ -44,7 +45,8 @@ type Conn struct {
 
 	stage    stageCell // the one last entered
 	err      *Error
-	from     Stage                        // where live goes on
+	at       uint8                        // the step of its route that it is at
+	hello    hello.State                  // of its hello when it came; Err is how the wait for the rest ended
 	source   netip.Addr                   // what limits count it under
 	price    int64                        // what it has Reserved
 	ticket   atomic.Pointer[admit.Ticket] // its place in the handshake queue, if it has one
@@ -67,15 +69,17 @@ type Conn struct {
 	rawLine   *relay.RawReader // reads into line, on plain sockets
 }
 
-func newConn(r *run, l *listening, nc net.Conn) *Conn {
-	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), begin: time.Now(), from: StageAccept}
-	c.peer = access.PeerOf(nc.RemoteAddr())
-	if l.spec.IsUnix() {
-		c.peer.Unix = true
+func newConn(r *run, a *arrival) *Conn {
+	l, nc := a.l, a.nc
+	if l.header != nil && l.header.optional {
+		nc = proto.Peekable(nc)
 	}
-	c.price = l.price
-	c.source = l.countedAs(c.peer)
+	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), peer: a.peer, begin: time.Now(), hello: a.hello, source: a.source, price: l.price}
+	c.stage.set(StageAccept)
 	c.limits.Init(&l.limits, c.begin)
+	if d := l.deferral.Now(); d > 0 && !a.hello.Begun() {
+		c.begin = c.begin.Add(-d) // it said nothing for so long
+	}
 	return c
 }
 

@@ -1,33 +1,29 @@
 package netserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
 	"time"
 
-	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/relay"
-	"netserver/logs"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
 )
 
-// A ration is a Conn as the handshake queue knows it.
-type ration Conn
+// A turn is a Conn as the handshake scheduler knows it.
+type turn Conn
 
 // Start goes on with the handshake on a pooled goroutine.
-func (c *ration) Start() { c.run.pool.Run((*Conn)(c)) }
+func (c *turn) Start() { c.run.pool.Run((*Conn)(c)) }
 
 // Cut ends the handshake.
-func (c *ration) Cut(why error) { (*Conn)(c).cut(namingLimit(why)) }
+func (c *turn) Cut(why error) { (*Conn)(c).cut(namingLimit(why)) }
 
 // namingLimit returns why the queue ended a handshake, with the key of the
 // limit if it was one.
@@ -38,7 +34,7 @@ func namingLimit(why error) error {
 	return why
 }
 
-// newQueue makes the handshake queue, or none.
+// newQueue makes the handshake scheduler, or none.
 func (r *run) newQueue() *admit.Queue {
 	if r.cfg.HandshakeQueue == "none" {
 		return nil
@@ -112,44 +108,11 @@ func (c *Conn) hasLeft() error {
 	return nil
 }
 
-// arrive takes a client of the queue to where it wants the CPU: first through
-// what is decided before any byte, then to the end of its hello, of which there
-// is as much as first says. Until then it has no TLS state; and neither then,
-// in the hello room, nor while it waits for its turn afterwards has it a goroutine.
-func (c *Conn) arrive(first hello.State) {
-	c.live(StageAccept)
-	if c.from != StageHandshake {
-		return // denied
-	}
-	if c.l.header != nil {
-		c.enqueue() // under the address that the header told
-	}
-	switch {
-	case first.Err != nil:
-		(*greeting)(c).Heard(first.Err)
-	case !c.l.hello || first.Missing == 0:
-		c.ticket.Load().Submit()
-	case !c.run.room.Enter((*greeting)(c), c.raw, first):
-		go c.greet() // this stack may have grown: 2 KiB more for each
-	}
-}
+// awaitHello waits for the client's hello on a goroutine of its own.
+func (c *Conn) awaitHello() { (*greeting)(c).Heard(hello.Await((*greeting)(c), c.raw)) }
 
-// greet waits for the client's hello on its own goroutine.
-func (c *Conn) greet() { (*greeting)(c).Heard(hello.Await((*greeting)(c), c.raw)) }
-
-// gone counts a connection whose client had left when it was accepted.
-func (r *run) gone(l *listening, nc net.Conn, err error) {
-	o := outcomeOf(StageHandshake, err)
-	l.outcomes[o].Add(1)
-	peer := nc.RemoteAddr()
-	r.charge(access.PeerOf(peer).IP, o)
-	if r.log.Enabled(context.Background(), logs.Notice) && r.mayLog(o) {
-		r.log.LogAttrs(context.Background(), logs.Notice, "failed", slog.String("port", l.spec.Short()),
-			slog.String("peer", peer.String()), slog.String("stage", StageHandshake.String()),
-			slog.String("err", err.Error()), slog.String("outcome", o.String()))
-	}
-	nc.Close()
-}
+// heard returns how the wait for the hello ended: nil when it is whole.
+func (c *Conn) heard() error { return c.hello.Err }
 
 // A greeting is a Conn as the hello wait knows it.
 type greeting Conn
@@ -180,17 +143,8 @@ func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error
 // Heard ends the wait, with an error for a client that does not get to its
 // handshake. It waits for nothing.
 func (g *greeting) Heard(err error) {
-	c := (*Conn)(g)
-	if err == nil {
-		c.ticket.Load().Submit()
-		return
-	}
-	c.fail(StageHandshake, err)
-	if c.run.srv.Hooks.seeClients() {
-		go c.finish() // what a program adds may wait
-		return
-	}
-	c.finish()
+	g.hello.Err = err
+	(*Conn)(g).advance(laneHello)
 }
 
 // newRoom opens the hello room if there are ports for it. It returns nil where a
@@ -242,21 +196,19 @@ func (w *watched) Read(b []byte) (int, error) {
 // NetConn returns the accepted connection.
 func (w *watched) NetConn() net.Conn { return w.Conn }
 
-// enqueue adds a client that will shake hands to the queue.
-func (c *Conn) enqueue() {
-	q := c.run.queue
-	if q == nil {
-		return
-	}
-	t := q.Add(c.peer.IP, (*ration)(c), c.l.cfg.HandshakeTimeout)
+// queueUp gives a client its place in the handshake scheduler, where it counts
+// from now on.
+func (c *Conn) queueUp() error {
+	t := c.run.queue.Add(c.peer.IP, (*turn)(c), c.l.cfg.HandshakeTimeout)
 	c.ticket.Store(t)
 	if limit := t.Over(); limit != admit.OK {
 		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)
 	}
+	return nil
 }
 
-// handshake makes the connection usable, within an absolute deadline.
-func (c *Conn) handshake() error {
+// shakeHands makes the connection usable, within an absolute deadline.
+func (c *Conn) shakeHands() error {
 	if c.l.transport == nil {
 		c.become(c.raw)
 		c.limits.Begin()

@@ -123,19 +123,14 @@ func (r *headerRule) trusts(sender access.Peer) bool {
 	return false
 }
 
-// header reads the client's PROXY header where the port has them, within an
-// absolute deadline, and lets the client be who it says. It takes no byte
-// beyond the header.
-func (c *Conn) header() error {
-	rule := c.l.header
-	if rule == nil {
-		return nil
-	}
+// readHeader reads the client's PROXY header, within an absolute deadline, and
+// lets the client be who it says. It takes no byte beyond the header.
+func (c *Conn) readHeader() error {
 	limit := c.l.cfg.ProxyHeaderTimeout
 	if limit > 0 {
 		c.raw.SetReadDeadline(c.begin.Add(limit))
 	}
-	h, err := c.readHeader(rule)
+	h, err := c.takeHeader(c.l.header)
 	if err != nil {
 		return err
 	}
@@ -148,8 +143,8 @@ func (c *Conn) header() error {
 	return nil
 }
 
-// readHeader returns the header, nil if there need not be one and is none.
-func (c *Conn) readHeader(rule *headerRule) (*proto.ProxyHeader, error) {
+// takeHeader returns the header, nil if there need not be one and is none.
+func (c *Conn) takeHeader(rule *headerRule) (*proto.ProxyHeader, error) {
 	trusted := rule.trusts(c.peer)
 	if !trusted && !rule.optional {
 		// Whatever it sends: there is nothing to wait for.

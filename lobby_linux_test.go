@@ -20,7 +20,7 @@ import (
 // greeters returns how many goroutines wait for the hello of one client each.
 func greeters() int {
 	buf := make([]byte, 4<<20)
-	return strings.Count(string(buf[:runtime.Stack(buf, true)]), ".greet(")
+	return strings.Count(string(buf[:runtime.Stack(buf, true)]), ".awaitHello(")
 }
 
 // Clients whose hello is not whole have no goroutine, whatever they have sent,

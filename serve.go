@@ -60,6 +60,7 @@ type listening struct {
 	spec      port.Spec
 	cfg       effective // with the port's own values
 	transport proto.Transport
+	route     []step           // what its clients pass through
 	header    *headerRule      // for PROXY headers, if its clients begin with them
 	recheck   recheck          // of clients' certificates
 	plain     bool             // Ready does not wait
@@ -87,11 +88,14 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 		freed:    make(chan struct{}, 1),
 	}
 	r.samples = lograte.New(r.log, logs.Notice, outcomeNames[:])
-	r.pool = slots.NewPool((*Conn).resume)
+	r.pool = slots.NewPool(func(c *Conn) { c.advance(laneTurn) })
 	for i, l := range ls {
 		r.ls = append(r.ls, r.listening(l, configs[i]))
 	}
 	r.queue = r.newQueue()
+	for _, l := range r.ls {
+		l.route = r.routeOf(l)
+	}
 	r.limiter = r.newLimiter()
 	r.gate = slots.NewGate(r.cfg.MaxConns, r.cfg.MaxServing, ls)
 	return r
