@@ -35,8 +35,8 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 }
 
 // end returns c as one end of a copy.
-func (c *Conn) end() *relay.Client {
-	return &relay.Client{Conn: c.nc, Raw: c.rc, Wait: c.wait, Limits: &c.limits, Rates: c.rates, Stall: c.l.cfg.WriteTimeout, Account: (*account)(c)}
+func (c *Conn) end() relay.Client {
+	return relay.Client{Conn: c.nc, Raw: c.rc, Wait: c.wait, Limits: &c.limits, Rates: c.rates, Stall: c.l.cfg.WriteTimeout, Account: (*account)(c)}
 }
 
 // An account is a Conn as a copy counts on it.

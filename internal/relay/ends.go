@@ -20,16 +20,21 @@ type Source struct {
 	conn   net.Conn         // r, or the client's, if it is one
 	rc     syscall.RawConn  // of conn, if that is a plain stream socket
 	limits *deadline.Limits // of the client at the other end
+	own    Client           // that client points at: one allocation for both
 	armed  time.Time        // conn's read deadline, if r is the source
 	chunks chunkReader
 }
 
 // FromClient returns the Source that reads a client.
-func FromClient(c *Client) *Source { return &Source{client: c} }
+func FromClient(c Client) *Source {
+	s := &Source{own: c}
+	s.client = &s.own
+	return s
+}
 
 // From returns the Source that reads r, for a client whose limits hold
 // meanwhile.
-func From(r io.Reader, to *Client) *Source {
+func From(r io.Reader, to Client) *Source {
 	s := &Source{r: r, limits: to.Limits}
 	s.conn, _ = r.(net.Conn)
 	s.rc = rawOf(r)
@@ -141,17 +146,22 @@ type Sink struct {
 	conn   net.Conn         // w, if it is one
 	rc     syscall.RawConn  // if the sink is a plain stream socket
 	limits *deadline.Limits // of the client at the other end
+	own    Client           // that client points at: one allocation for both
 	stall  time.Duration    // how long conn may take no bytes; 0 is no limit
 	armed  time.Time        // conn's write deadline
 	since  time.Time        // when conn last took bytes, or was first asked to
 }
 
 // ToClient returns the Sink that writes to a client.
-func ToClient(c *Client) *Sink { return &Sink{client: c, rc: c.Raw} }
+func ToClient(c Client) *Sink {
+	s := &Sink{own: c, rc: c.Raw}
+	s.client = &s.own
+	return s
+}
 
 // To returns the Sink that writes to w, for a client whose limits hold
 // meanwhile.
-func To(w io.Writer, from *Client) *Sink {
+func To(w io.Writer, from Client) *Sink {
 	s := &Sink{w: w, limits: from.Limits, stall: from.Stall}
 	s.conn, _ = w.(net.Conn)
 	s.rc = rawOf(w)
