@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -71,11 +72,27 @@ func TestEnvironmentOfMappedAddress(t *testing.T) {
 	}
 }
 
+// An entry names one variable, and none that is a client's or the server's own.
+func TestEntriesOfTheEnvironment(t *testing.T) {
+	for entry, want := range map[string]string{
+		"A": "", "A=": "", "A=b=c": "", "A=b c;d": "", "LC_*": "", "PATH=/bin": "",
+		"": "names no variable", "=x": "names no variable", "A B": "is no name", "A,B": "is no name", "A:B": "is no name",
+		"\x00A=b": "NUL", "A\x00=b": "NUL", "A=b\x00": "NUL", "A\x00": "NUL",
+		"REMOTE_ADDR=1.2.3.4": "is set for each client", "REMOTE_ADDR": "is set for each client", "SSL_CLIENT_S_DN=x": "is set for each client",
+		"TCPREMOTEIP=x": "is set for each client", "LISTEN_FDS=1": "is for the server alone", "NETSERVER_PORT": "is for the server alone",
+	} {
+		err := exec.CheckEnv(entry)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", entry, err, want)
+		}
+	}
+}
+
 func TestEnvironmentOfUNIX(t *testing.T) {
 	s := serve(t, printEnv())
 	env := s.environment("unix")
 	want(t, env, "PROTO=UNIX", "UNIXLOCALPATH="+s.addr["unix"].String(), "TCPREMOTEIP=", "REMOTE_ADDR=")
-	if env["UNIXREMOTEPID"] != "" {
+	if env["UNIXREMOTEPID"] != "" || runtime.GOOS == "linux" {
 		want(t, env, "UNIXREMOTEEUID="+strconv.Itoa(os.Geteuid()), "UNIXREMOTEEGID="+strconv.Itoa(os.Getegid()),
 			"UNIXREMOTEPID="+strconv.Itoa(os.Getpid()))
 	}
