@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/internal/admit"
 	"netserver/netservertest"
 	"netserver/port"
 )
@@ -43,12 +42,12 @@ func TestRowsOfClients(t *testing.T) {
 }
 
 func TestBoxedAnswer(t *testing.T) {
-	one := admit.Boxed{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Left: 1500 * time.Millisecond, Offences: 2}
-	a := boxedAnswer([]admit.Boxed{one, {Prefix: netip.MustParsePrefix("2001:db8::/48")}})
+	one := netserver.Source{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Left: 1500 * time.Millisecond, Offences: 2}
+	a := boxedAnswer([]netserver.Source{one, {Prefix: netip.MustParsePrefix("2001:db8::/48")}})
 	if len(a.Boxed) != 2 || a.More || a.Boxed[0].Network != "192.0.2.1" || a.Boxed[0].Left != 1.5 || a.Boxed[0].Offences != 2 || a.Boxed[1].Network != "2001:db8::/48" {
 		t.Errorf("%+v", a)
 	}
-	list := make([]admit.Boxed, MaxBoxed)
+	list := make([]netserver.Source, MaxBoxed)
 	for i := range list {
 		list[i] = one
 	}
@@ -71,10 +70,11 @@ func TestAnswersOfAServer(t *testing.T) {
 	for range 3 {
 		defer r.Dial(t, "tcp").Close()
 	}
-	netservertest.Eventually(t, "three clients", func() bool { return s.Stats().Serving == 3 })
+	mon := s.Monitor()
+	netservertest.Eventually(t, "three clients", func() bool { return mon.Stats().Serving == 3 })
 	ask := func(q Ask) Answer {
 		t.Helper()
-		a := AnswerTo(s, "test", q)
+		a := AnswerTo(mon, "test", q)
 		b, err := json.Marshal(Message{Op: OpAnswer, Answer: &a})
 		if err != nil {
 			t.Fatal(err)
@@ -100,9 +100,10 @@ func TestAnswersOfAServer(t *testing.T) {
 	}
 	limits := ask(Ask{What: AskLimits, N: 5})
 	found := false
-	for _, l := range limits.Limits {
-		if l.Value != nil && *l.Value == 0 {
-			t.Errorf("%s: a limit of 0 is none", l.Key)
+	have := mon.Limits()
+	for i, l := range limits.Limits {
+		if (l.Value != nil) != (have[i].Value > 0) || (l.Use != nil) != (have[i].Use >= 0) {
+			t.Errorf("%+v became %+v", have[i], l)
 		}
 		if l.Key == "max_per_source" && l.Value != nil && *l.Value == 50 {
 			found = true

@@ -275,9 +275,9 @@ func TestCountersAddUp(t *testing.T) {
 	if len(sum) != MaxCounted {
 		t.Errorf("%d invented counters", len(sum))
 	}
-	AddCounts(sum, map[string]uint64{"invented 3": 4, "served": 2, "penalty": 1, "max_per_source": 1})
+	AddCounts(sum, map[string]uint64{"invented 3": 4, "served": 2, "max_per_prefix": 1, "max_per_source": 1})
 	AddCounts(sum, map[string]uint64{"served": 3})
-	if sum["invented 3"] != 5 || sum["served"] != 5 || sum["penalty"] != 1 || sum["max_per_source"] != 1 || len(sum) != MaxCounted+3 {
+	if sum["invented 3"] != 5 || sum["served"] != 5 || sum["max_per_prefix"] != 1 || sum["max_per_source"] != 1 || len(sum) != MaxCounted+3 {
 		t.Errorf("%d: %v", len(sum), sum)
 	}
 }
