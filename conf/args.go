@@ -10,18 +10,19 @@ import (
 // Args is a command line that ReadArgs has read.
 type Args struct {
 	Type    string   // the TYPE word it began with, as the caller spells it, or ""
-	Layer   Layer    // the keys, known and unknown, and what was wrong
-	Program []string // what followed --; nil if there was no --
-	Help    bool     // --help or -h was there
-	Version bool     // --version, -v or -V was there
+	Layer   Layer    // the keys, known and unknown, and the problems found
+	Program []string // the words after --; nil without --
+	Help    bool     // --help or -h was given
+	Version bool     // --version, -v or -V was given
 }
 
 // ReadArgs reads the command line of the program itself, without its name:
 //
 //	[TYPE] [--key value | --key=value | key=value | key value]... [-- PROGRAM [ARG]...]
 //
-// A first argument that is one of types, in any case, is the TYPE. What is
-// neither key nor value is a problem. What follows -- is not looked at.
+// If the first argument is one of types, in any case, it is the TYPE. An
+// argument that is neither key nor value is a problem. Arguments after -- are
+// not interpreted.
 func (s *Set) ReadArgs(argv []string, types ...string) Args {
 	a := Args{Layer: Layer{Source: SourceArgs}}
 	r := argReader{set: s, src: SourceArgs, command: true, args: argv}
@@ -53,11 +54,11 @@ func (s *Set) ReadArgs(argv []string, types ...string) Args {
 	return a
 }
 
-// TakeArgs takes the known keys out of a list of arguments, a command line
-// (SourceArgs) or what a program gives to Run (SourceRun), and returns the
-// rest untouched, for a program that has options of its own. As in
-// Net::Server only the unknown argument itself is left over, so that the one
-// after it may be taken for a key; and -- ends nothing.
+// TakeArgs removes the known keys from a list of arguments, either a command
+// line (SourceArgs) or the arguments of daemon.Run (SourceRun), and returns
+// the rest unchanged, for a program with its own options. As in Net::Server,
+// only the unknown argument itself is left over, so the next one may be taken
+// for a key; and -- does not end the keys.
 func (s *Set) TakeArgs(src Source, args []string) (Layer, []string) {
 	r := argReader{set: s, src: src, args: args}
 	var rest []string
@@ -74,24 +75,23 @@ func (s *Set) TakeArgs(src Source, args []string) (Layer, []string) {
 type argReader struct {
 	set      *Set
 	src      Source
-	command  bool // it is the command's own line, where -- ends the keys
+	command  bool // reading the command's own command line, where -- ends the keys
 	args     []string
-	next     int // index of the argument to look at
+	next     int // index of the next argument
 	entries  []Entry
 	problems Problems
 }
 
-// An arg is an argument taken apart.
+// An arg is a parsed argument.
 type arg struct {
 	key      string
-	text     string // the value, if hasValue
-	hasValue bool   // there is a value in the argument itself
+	text     string // the value if hasValue
+	hasValue bool   // the argument itself contains a value
 	dashed   bool   // it begins with --
 }
 
-// splitArg takes [--]KEY, [--]KEY=VALUE or "[--]KEY VALUE" (a value without
-// blanks, in one argument) apart, and reports whether it has one of these
-// forms.
+// splitArg parses [--]KEY, [--]KEY=VALUE or "[--]KEY VALUE" (one argument,
+// value without blanks) and reports whether s has one of these forms.
 func splitArg(s string) (arg, bool) {
 	rest, dashed := strings.CutPrefix(s, "--")
 	a := arg{key: rest, dashed: dashed}
@@ -104,7 +104,7 @@ func splitArg(s string) (arg, bool) {
 	return a, isWord(a.key)
 }
 
-// known takes the next argument, and its value, if it is a known key.
+// known consumes the next argument, and its value, if it is a known key.
 func (r *argReader) known() bool {
 	a, ok := splitArg(r.args[r.next])
 	d := r.set.index[a.key]
@@ -121,10 +121,10 @@ func (r *argReader) known() bool {
 	case d.Bool:
 		a.text = "1"
 	case d.Refuse != "":
-		// The Problem will be that the key was given at all.
+		// Resolve reports that the key was given at all.
 	default:
-		// Net::Server would take 1, which makes a user, a port or a file name
-		// out of an option that was left unfinished.
+		// Net::Server would use 1, which turns an unfinished option into a
+		// user, a port or a file name.
 		r.problems.add(&Problem{
 			Key: a.key, Origin: at, Err: errors.New("it needs a value"),
 			Hint: fmt.Sprintf("write --%s=%s", a.key, d.arg()),
@@ -135,7 +135,7 @@ func (r *argReader) known() bool {
 	return true
 }
 
-// isValue reports whether text, which follows d, is its value.
+// isValue reports whether text, which follows the key d, is its value.
 func (r *argReader) isValue(d *def, text string) bool {
 	if len(text) > 2 && strings.HasPrefix(text, "--") && isWordByte(text[2]) {
 		return false
@@ -146,7 +146,7 @@ func (r *argReader) isValue(d *def, text string) bool {
 	if !d.Bool {
 		return true
 	}
-	// A boolean needs no value, so that what looks like the next key is one.
+	// A boolean needs no value, so a word that looks like the next key is one.
 	a, ok := splitArg(text)
 	if ok && r.set.index[a.key] != nil {
 		return false
@@ -155,8 +155,8 @@ func (r *argReader) isValue(d *def, text string) bool {
 	return !help && !version && text != "--"
 }
 
-// unknown takes the next argument, and what would be its value, if it can
-// only be a key that nobody defined: it begins with a dash, or is KEY=VALUE.
+// unknown consumes the next argument, and what would be its value, if it can
+// only be an undefined key: it begins with a dash or has the form KEY=VALUE.
 func (r *argReader) unknown() bool {
 	text, at := r.args[r.next], r.origin()
 	a, ok := splitArg(text)
@@ -178,7 +178,7 @@ func (r *argReader) unknown() bool {
 	return true
 }
 
-// twoDashes is the hint for a key that was written with one dash.
+// twoDashes returns the hint for a key written with one dash.
 func (r *argReader) twoDashes(name string) string {
 	name = strings.TrimLeft(name, "-")
 	switch near := Nearest(name, r.set.names()); {
@@ -193,8 +193,8 @@ func (r *argReader) twoDashes(name string) string {
 	return "keys begin with two dashes: write --" + name
 }
 
-// stray takes arguments that are no keys at all, and makes one problem of a
-// whole run of them.
+// stray consumes arguments that cannot be keys and reports a whole run of them
+// as one problem.
 func (r *argReader) stray(types []string) {
 	text := r.args[r.next]
 	key, kind := Nearest(text, r.set.names()), Nearest(text, types)
@@ -206,12 +206,12 @@ func (r *argReader) stray(types []string) {
 	switch d := r.set.index[a.key]; {
 	case help, version:
 		hint = "write --" + text
-	case path: // nearly no key's name
+	case path: // almost no key's name
 	case r.set.index[portKey] != nil && !afterPort && text != "" && '0' <= text[0] && text[0] <= '9':
 		hint = fmt.Sprintf("write --%s %s", portKey, text)
 	case afterPort:
-		hint = "a port is one word, such as 443/ssl; a further one has a --port of its own"
-	case d != nil: // with several words for a value in one argument
+		hint = "a port is one word, such as 443/ssl; repeat --port for each further one"
+	case d != nil: // the value has several words in one argument
 		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
 	case r.next == 0 && kind != "":
 		hint = didYouMean(kind)
@@ -225,7 +225,7 @@ func (r *argReader) stray(types []string) {
 	}
 }
 
-// isStray reports whether text neither names a key nor begins with a dash.
+// isStray reports whether text is neither a key nor begins with a dash.
 func (r *argReader) isStray(text string) bool {
 	a, ok := splitArg(text)
 	return !strings.HasPrefix(text, "-") && !(ok && (a.hasValue || r.set.index[a.key] != nil))
@@ -239,10 +239,10 @@ func (r *argReader) problem(err error, hint string) {
 	r.problems.add(&Problem{Origin: r.origin(), Err: err, Hint: hint})
 }
 
-// origin is the place of the argument to look at.
+// origin is the position of the next argument.
 func (r *argReader) origin() Origin { return Origin{Source: r.src, Line: r.next + 1} }
 
-// isFlag reports whether arg asks for help or for the version, unless keys of
+// isFlag reports whether arg requests help or the version, unless keys of
 // those names are defined.
 func (s *Set) isFlag(arg string) (help, version bool) {
 	switch arg {
@@ -254,7 +254,7 @@ func (s *Set) isFlag(arg string) (help, version bool) {
 	return false, false
 }
 
-// arg is what help calls the value of the key.
+// arg is the name of the key's value in help.
 func (d *def) arg() string {
 	if d.Arg == "" {
 		return "VALUE"

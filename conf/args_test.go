@@ -79,7 +79,7 @@ func TestReadArgs(t *testing.T) {
 		{"help", `! unknown argument "help" (argument 1); write --help`},
 		{"version", `! unknown argument "version" (argument 1); write --version`},
 		{"8443/ssl", `! unknown argument "8443/ssl" (argument 1); write --port 8443/ssl`},
-		{"--port 443 ssl", "port=443@1\n! unknown argument \"ssl\" (argument 3); a port is one word, such as 443/ssl; a further one has a --port of its own"},
+		{"--port 443 ssl", "port=443@1\n! unknown argument \"ssl\" (argument 3); a port is one word, such as 443/ssl; repeat --port for each further one"},
 		{"--port 443 ./prog", "port=443@1\n! unknown argument \"./prog\" (argument 3); a program to run follows --"},
 		{"max_conections 5", `! unknown argument "max_conections" (argument 1); did you mean max_connections?`},
 		{"--=x", `! unknown argument "--=x" (argument 1); a program to run follows --`},
@@ -147,7 +147,7 @@ func TestReadEnv(t *testing.T) {
 		{[]string{"netserver_user=x", "NETSERVERUSER=x"}, ""},
 		{[]string{"NETSERVER_USERS=x"}, "USERS=x@0"},
 		{[]string{"NETSERVER_USER=a", "NETSERVER_user=b"}, "user=a@0\n" +
-			"! user: NETSERVER_USER gives it as well, and one of two variables cannot be the last (environment variable NETSERVER_user)"},
+			"! user: NETSERVER_USER sets it too, and neither variable overrides the other; set only one (environment variable NETSERVER_user)"},
 	}
 	for _, tt := range tests {
 		if got := show(argSet().ReadEnv(tt.env)); got != tt.want {

@@ -10,19 +10,19 @@ import (
 // A Binder stores the values of one key in a variable.
 type Binder interface {
 	// Set stores vals, in the order they were given. A key that is neither
-	// List nor Map gets exactly one value, or none when the variable is to be
-	// set back to its zero value. The error says what is wrong with the value;
-	// Value.Errorf makes one that knows the place, and Problems holds several.
+	// List nor Map gets exactly one value, or none to reset the variable to
+	// its zero value. The error says what is wrong with the value;
+	// Value.Errorf adds the position, and Problems holds several errors.
 	Set(vals []Value) error
-	// Texts returns what the variable holds, as one would write it for Set;
-	// nil if it holds its zero value or cannot tell.
+	// Texts returns the variable's value in the form that Set accepts; nil if
+	// it is the zero value or unknown.
 	Texts() []string
 }
 
-// A boolBinder is a Binder for a key that may stand without a value.
+// A boolBinder is a Binder for a key that needs no value.
 type boolBinder interface{ IsBool() bool }
 
-// String binds a text. The empty text can be given.
+// String binds a text, which may be empty.
 func String(p *string) Binder { return stringBinder{p} }
 
 type stringBinder struct{ p *string }
@@ -46,8 +46,8 @@ func (b stringsBinder) Set(vals []Value) error {
 
 func (b stringsBinder) Texts() []string { return slices.Clone(*b.p) }
 
-// Raw binds the values as they were given, with their names and places, for a
-// part that reads them itself.
+// Raw binds the values as given, with their names and origins, for code that
+// interprets them itself.
 func Raw(p *[]Value) Binder { return rawBinder{p} }
 
 type rawBinder struct{ p *[]Value }
@@ -59,9 +59,9 @@ func (b rawBinder) Set(vals []Value) error {
 
 func (b rawBinder) Texts() []string { return texts(*b.p) }
 
-// Func calls f with the values, for what no other binder does. f is called by
-// each Resolve that finds the key, and with no values by one that no longer
-// does.
+// Func calls f with the values, for keys that no other binder fits. Each
+// Resolve that finds the key calls f; the first one that no longer finds it
+// calls f without values.
 func Func(f func([]Value) error) Binder { return funcBinder(f) }
 
 type funcBinder func([]Value) error
@@ -69,8 +69,8 @@ type funcBinder func([]Value) error
 func (f funcBinder) Set(vals []Value) error { return f(vals) }
 func (f funcBinder) Texts() []string        { return nil }
 
-// Choice binds one of the allowed words. Case makes no difference; the
-// variable gets the word as it stands in allowed.
+// Choice binds one of the allowed words, ignoring case; the variable gets the
+// word as spelt in allowed.
 func Choice(p *string, allowed ...string) Binder { return choiceBinder{p, allowed} }
 
 type choiceBinder struct {
@@ -121,13 +121,13 @@ func (b boolVar) Texts() []string {
 
 func (b boolVar) IsBool() bool { return true }
 
-// numberRE is what Perl would call a number that is written out.
+// numberRE matches a plain decimal number as Perl reads it.
 var numberRE = regexp.MustCompile(`^-?(\d+(\.\d*)?|\.\d+)$`)
 
 // ParseBool reads a boolean: the empty text and 0 are false; 1, yes, true, on
 // and other numbers are true. For Net::Server every other text is true as
-// well, off and false included, and so are 00 and 0.0; as that is hardly ever
-// what was meant, they are errors. In a TOML file false is false.
+// well, including off, false, 00 and 0.0; that is hardly ever intended, so
+// they are errors here. In a TOML file, false is false.
 func ParseBool(v Value) (bool, error) {
 	word := strings.ToLower(v.Text)
 	switch word {
@@ -146,13 +146,13 @@ func ParseBool(v Value) (bool, error) {
 	return false, v.Errorf("%s would be true to Net::Server, as is every text but 0: write 0 or 1", quote(v.Text))
 }
 
-// UnknownKeys binds how Resolve treats unknown keys: the word refuse or warn.
-// The variable is the Unknown field of the Set itself:
+// UnknownKeys binds the treatment of unknown keys, refuse or warn. The
+// variable is the Set's own Unknown field:
 //
 //	s.Define(conf.Key{Name: "unknown_keys"}, conf.UnknownKeys(&s.Unknown))
 //
 // If it holds KeepUnknown or KeepInFiles when the key is defined, that is the
-// default, whose word is keep.
+// default, and its word is keep.
 func UnknownKeys(p *Unknown) Binder { return unknownBinder{p, *p} }
 
 type unknownBinder struct {
@@ -215,7 +215,7 @@ func nonEmpty(s string) []string {
 	return []string{s}
 }
 
-// didYouMean words a suggestion; it is "" if there is none.
+// didYouMean formats a suggestion; "" if there is none.
 func didYouMean(name string) string {
 	if name == "" {
 		return ""

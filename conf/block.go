@@ -8,15 +8,15 @@ import (
 // portKey is the key that names the ports; [[listen]] blocks are values of it.
 const portKey = "port"
 
-// placeKeys say where a port is and may stand in every [[listen]] block.
+// placeKeys locate a port and are allowed in every [[listen]] block.
 var placeKeys = [...]string{portKey, "host", "proto", "ipv"}
 
-// errNotPerPort is what a key that holds for the whole server cannot be.
-var errNotPerPort = errors.New("it cannot be set for one port")
+// errNotPerPort reports a server-wide key in a [[listen]] block.
+var errNotPerPort = errors.New("it cannot be set per port")
 
-// checkBlocks fills in the values of a layer's blocks and reports what is
-// wrong with them. Keys in a block are always checked, whatever becomes of
-// unknown keys elsewhere: a block belongs to nobody else.
+// checkBlocks fills in the values of a layer's blocks and reports their
+// problems. Keys in a block are always checked, however unknown keys are
+// treated elsewhere: no other program reads these blocks.
 func (r *resolver) checkBlocks(l Layer) []Block {
 	blocks := make([]Block, 0, len(l.Blocks))
 	for _, b := range l.Blocks {
@@ -59,15 +59,15 @@ func (s *Set) blockValues(b Block) (Values, error) {
 	return vals, problems.err()
 }
 
-// blockKey returns the key of an entry in a block, if it may stand there.
+// blockKey returns the key of an entry in a block if it is allowed there.
 func (s *Set) blockKey(e Entry) (*def, error) {
 	d := s.index[e.Key]
 	switch {
 	case d != nil && d.Refuse != "":
 		return nil, d.refused(e)
 	case slices.Contains(placeKeys[:], e.Key):
-		// Several ports in one block are as good as one; the port's own reader
-		// pairs them with the hosts.
+		// A block may name several ports; package port pairs them with the
+		// hosts.
 		return &def{Key: Key{Name: e.Key, List: true}}, nil
 	case d == nil:
 		p := s.unknownKey(e)
@@ -78,13 +78,13 @@ func (s *Set) blockKey(e Entry) (*def, error) {
 	case !d.PerPort:
 		return nil, &Problem{
 			Key: d.Name, Origin: e.Origin, Err: errNotPerPort,
-			Hint: "write it above the first [[listen]], where it holds for all ports",
+			Hint: "write it above the first [[listen]], where it applies to all ports",
 		}
 	}
 	return d, nil
 }
 
-// blockNames returns the keys that may stand in a block.
+// blockNames returns the keys allowed in a block.
 func (s *Set) blockNames() []string {
 	names := slices.Clone(placeKeys[:])
 	for _, d := range s.defs {

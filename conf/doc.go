@@ -1,11 +1,11 @@
-// Package conf holds configuration keys, the layers that give them values,
-// and the readers for the command line, the environment and files. Every
-// value knows where it came from.
+// Package conf defines configuration keys, the layers that set them, and
+// readers for the command line, the environment and files. Every value knows
+// where it came from.
 //
-// Each part of a program names its keys on a [Set], bound to Go variables.
-// Readers turn one source each into a [Layer]. [Set.Resolve] lets the
-// strongest layer that names a key set all of it, stores the values, and
-// reports every fault at once as [Problems]:
+// Each part of a program defines its keys on a [Set], bound to Go variables.
+// Each reader turns one source into a [Layer]. [Set.Resolve] takes each key
+// whole from the strongest layer that names it, stores the values, and reports
+// all errors at once as [Problems]:
 //
 //	var s conf.Set
 //	s.Define(conf.Key{Name: "max_servers", Arg: "N", Help: "clients at once"}, conf.Int(&n, 1, 1000))
@@ -13,6 +13,6 @@
 //	layers := s.WithConfFile([]conf.Layer{args.Layer, s.ReadEnv(os.Environ())})
 //	result, err := s.Resolve(layers...)
 //
-// What a command line or a conf file means is what Perl's Net::Server makes
-// of it; DIFFERENCES.md lists where this package differs, and why.
+// Command lines and conf files mean what they mean to Perl's Net::Server;
+// DIFFERENCES.md lists the differences and their reasons.
 package conf

@@ -6,24 +6,25 @@ import (
 	"strings"
 )
 
-// envPrefix begins the name of every environment variable that gives a key.
-// With a second underscore the name is the process model's own.
+// envPrefix begins the name of every environment variable that sets a key.
+// Names with a second underscore are reserved for messages among the server's
+// processes.
 const envPrefix = "NETSERVER_"
 
-// ReadEnv reads what the environment gives, as os.Environ returns it: a
-// variable named NETSERVER_ and the key in any case, upper usually, such as
+// ReadEnv reads keys from the environment in the form of os.Environ. A
+// variable's name is NETSERVER_ and the key, in any case, usually upper:
 // NETSERVER_SSL_CERT_FILE. A list key takes one value from each line of the
 // variable and skips empty lines. Names beginning NETSERVER__ are skipped;
-// other names beginning NETSERVER_ must be keys, but for the links that
-// Kubernetes and Docker make of a service of that name: they are skipped, with
-// a warning.
+// other names beginning NETSERVER_ must be keys, except the service links of
+// Kubernetes and Docker for a service of that name: they are skipped with a
+// warning.
 func (s *Set) ReadEnv(environ []string) Layer {
 	l := Layer{Source: SourceEnv}
 	byFold := make(map[string]*def)
 	for _, d := range s.defs {
 		byFold[strings.ToUpper(d.Name)] = d
 	}
-	seen := make(map[string]string) // key to the variable that gave it
+	seen := make(map[string]string) // key to the variable that set it
 	var links []string
 	isLink := serviceLinks()
 	for _, pair := range slices.Sorted(slices.Values(environ)) {
@@ -44,7 +45,7 @@ func (s *Set) ReadEnv(environ []string) Layer {
 		if other, ok := seen[key]; ok {
 			l.Problems.add(&Problem{
 				Key: key, Origin: at,
-				Err: fmt.Errorf("%s gives it as well, and one of two variables cannot be the last", other),
+				Err: fmt.Errorf("%s sets it too, and neither variable overrides the other; set only one", other),
 			})
 			continue
 		}
@@ -75,5 +76,5 @@ func envTexts(d *def, text string) []string {
 	return texts
 }
 
-// envName is the usual variable for a key.
+// envName is the usual name of a key's variable.
 func envName(key string) string { return envPrefix + strings.ToUpper(key) }

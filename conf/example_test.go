@@ -67,5 +67,5 @@ func ExampleProblems() {
 	// Output:
 	// max_connections: "lots" is not a whole number (argument 1)
 	// unknown key "idle_timout" (server.conf:2); did you mean idle_timeout?
-	// idle_timeout: the line gives it no value (server.conf:3); write "idle_timeout SECONDS"
+	// idle_timeout: the line has no value (server.conf:3); write "idle_timeout SECONDS"
 }

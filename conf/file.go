@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// Bounds of a conf file. Nobody writes so much by hand; a wrong path may lead
-// to more.
+// Bounds of a conf file. Nobody writes that much by hand, but a wrong path may
+// lead to more.
 const (
 	maxFile = 16 << 20 // bytes
-	maxLine = 64 << 10 // bytes of one line, without its end
+	maxLine = 64 << 10 // bytes of one line, without its newline
 )
 
-// ReadFile reads a conf file: TOML if the name ends in .toml, else lines as
-// Net::Server has them. What is wrong with the file is in the layer's
-// Problems, that it cannot be read at all included.
+// ReadFile reads a conf file: TOML if the name ends in .toml, otherwise
+// Net::Server's lines. The layer's Problems hold all errors, including a file
+// that cannot be read.
 func (s *Set) ReadFile(path string) Layer {
 	data, err := readWhole(path, s.Settle)
 	if err != nil {
 		var pathErr *fs.PathError
 		if errors.As(err, &pathErr) {
-			err = pathErr.Err // the path is the place already
+			err = pathErr.Err // the origin names the path already
 		}
 		at := Origin{Source: SourceFile, File: path}
 		return Layer{Source: SourceFile, Problems: Problems{
@@ -43,13 +43,14 @@ func (s *Set) ReadFile(path string) Layer {
 }
 
 const (
-	// restTime bounds the wait for a file that is being written.
+	// restTime bounds the wait for a file that is still being written.
 	restTime = 3 * time.Second
 	restLook = 10 * time.Millisecond
 )
 
-// readWhole reads a file that nobody writes to meanwhile. One that was changed
-// less than settle ago may be half written: it is read when it has rested.
+// readWhole reads a file that does not change meanwhile. A file changed less
+// than settle ago may be half written: it is read once it has been left alone
+// for that long.
 func readWhole(path string, settle time.Duration) ([]byte, error) {
 	deadline := time.Now().Add(restTime + settle)
 	for {
@@ -62,23 +63,23 @@ func readWhole(path string, settle time.Duration) ([]byte, error) {
 			return nil, err
 		}
 		same := os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime()) &&
-			(int64(len(data)) == after.Size() || after.Size() == 0) // as of files that the system makes up
-		// A time to come is no sign of a writer, but of another clock.
+			(int64(len(data)) == after.Size() || after.Size() == 0) // as for files that the system generates
+		// A time in the future means another clock, not a writer.
 		if age := time.Since(after.ModTime()); same && (age >= settle || age < 0) {
 			return data, nil
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("it has been changing for %v; write a new file beside it and rename that", restTime)
+			return nil, fmt.Errorf("it has been changing for %v; write a new file next to it and rename that", restTime)
 		}
 		time.Sleep(restLook)
 	}
 }
 
-// readBounded reads a regular file or a pipe, and returns what the file was
-// like when it was opened.
+// readBounded reads a regular file or a pipe, and returns the file's status at
+// open.
 func readBounded(path string) ([]byte, fs.FileInfo, error) {
-	// Looked at before it is opened: opening a terminal or a tape drive does
-	// something, and a directory gets a clearer message.
+	// Checked before opening: opening a terminal or a tape drive has effects,
+	// and a directory gets a clearer message.
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nil, err
@@ -104,7 +105,7 @@ func readBounded(path string) ([]byte, fs.FileInfo, error) {
 	return data, info, err
 }
 
-// checkMode refuses what is neither file nor pipe.
+// checkMode refuses anything but a regular file or a pipe.
 func checkMode(m fs.FileMode) error {
 	switch {
 	case m.IsRegular(), m&fs.ModeNamedPipe != 0:
@@ -115,8 +116,8 @@ func checkMode(m fs.FileMode) error {
 	return errors.New("it is neither a file nor a pipe")
 }
 
-// withoutBOM cuts the mark that some editors put before UTF-8.
+// withoutBOM removes the byte order mark that some editors put before UTF-8.
 func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\uFEFF")) }
 
-// errNotFollowed is the fault of a conf_file inside a conf file.
+// errNotFollowed reports a conf_file inside a conf file.
 var errNotFollowed = errors.New("a conf file cannot name another one")

@@ -13,10 +13,10 @@ func TestReadLinesProblems(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"user " + long[:maxLine-5] + "\n", ""},
 		{"user " + long + "\nuser y\n", "user=y@2\n! the line is longer than 64 KiB (f.conf:1)"},
-		{"user a\x00\nuser b", "user=b@2\n! there is a NUL byte in the line: this is no text file (f.conf:1)"},
-		{"setsid\nuser =\nuser # x\n", "! setsid: the line gives it no value (f.conf:1); write \"setsid 1\"\n" +
-			"! user: the line gives it no value (f.conf:2); write \"user NAME\"\n" +
-			"! user: the line gives it no value (f.conf:3); write \"user NAME\""},
+		{"user a\x00\nuser b", "user=b@2\n! there is a NUL byte in the line: this is not a text file (f.conf:1)"},
+		{"setsid\nuser =\nuser # x\n", "! setsid: the line has no value (f.conf:1); write \"setsid 1\"\n" +
+			"! user: the line has no value (f.conf:2); write \"user NAME\"\n" +
+			"! user: the line has no value (f.conf:3); write \"user NAME\""},
 		{"max-connections secret\n", `! the line that begins with "max-connections" is not KEY VALUE (f.conf:1); did you mean max_connections?`},
 		{"conf_file other.conf\n", "! conf_file: a conf file cannot name another one (f.conf:1)"},
 		{"\uFEFF# c\r\nuser x\r\n", "user=x@2"},

@@ -9,16 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// Measures of the help text, in columns.
+// The layout of the help text, in columns.
 const (
 	helpWidth  = 80 // of a line
 	helpIndent = 2  // before a key
 	helpColumn = 30 // where the description begins, at most
 )
 
-// Help writes the keys that can be given, grouped, groups and keys in the
-// order of their definition, in lines of 80 columns. If groups are named,
-// only those are written, in that order.
+// Help returns the available keys by group, in the order of definition, in
+// lines of 80 columns. With groups named, it returns only those, in that
+// order.
 func (s *Set) Help(w io.Writer, groups ...string) error {
 	if len(groups) == 0 {
 		groups = s.Groups()
@@ -48,8 +48,8 @@ func (s *Set) Help(w io.Writer, groups ...string) error {
 	return err
 }
 
-// Groups returns the groups that have a key to be given, in the order of
-// their definition.
+// Groups returns the groups with at least one available key, in the order of
+// definition.
 func (s *Set) Groups() []string {
 	var groups []string
 	for _, d := range s.defs {
@@ -60,7 +60,7 @@ func (s *Set) Groups() []string {
 	return groups
 }
 
-// usage is how the key is written: --port SPEC.
+// usage shows how to write the key: --port SPEC.
 func (d *def) usage() string {
 	if d.Bool && d.Arg == "" {
 		return "--" + d.Name
@@ -92,7 +92,7 @@ func (d *def) help(b *bytes.Buffer, column int) {
 	}
 }
 
-// notes is what help adds to the description in parentheses.
+// notes returns what help adds to the description in parentheses.
 func (d *def) notes() string {
 	var notes []string
 	if d.List {
@@ -104,7 +104,7 @@ func (d *def) notes() string {
 	return strings.Join(notes, "; ")
 }
 
-// shownDefault is the default as help shows it.
+// shownDefault formats the default for help.
 func (d *def) shownDefault() string {
 	vals := d.fallback()
 	switch {
@@ -116,8 +116,8 @@ func (d *def) shownDefault() string {
 	return strings.Join(texts(vals), ", ")
 }
 
-// wrap breaks text into lines of at most width columns, at blanks. A word
-// that is longer gets a line of its own.
+// wrap breaks text at blanks into lines of at most width columns. A longer
+// word gets its own line.
 func wrap(text string, width int) []string {
 	var lines []string
 	var line string
@@ -138,8 +138,8 @@ func wrap(text string, width int) []string {
 	return lines
 }
 
-// Markdown writes the keys as tables, a heading and a table for each group,
-// and at the end those that are known and not available, with the reason.
+// Markdown returns the keys as Markdown, a heading and a table for each group,
+// followed by the keys that are known but not available, with the reason.
 func (s *Set) Markdown(w io.Writer) error {
 	var b bytes.Buffer
 	for _, g := range s.Groups() {
@@ -194,7 +194,7 @@ func yes(b bool) string {
 	return ""
 }
 
-// cell makes text fit into one cell of a table.
+// cell escapes text for a table cell.
 func cell(text string) string {
 	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", `\|`)
 }

@@ -8,49 +8,50 @@ import (
 	"time"
 )
 
-// A Key is one option: its name, what help says of it, and how often and
-// where it may be given. Only Name is required.
+// A Key is one option: its name, its help, and how often and where it may be
+// given. Only Name is required.
 type Key struct {
 	Name    string // letters, digits and underscores, as in Net::Server; no underscore first
-	Group   string // the heading it stands under in help
+	Group   string // its heading in help
 	Arg     string // what help calls the value: N, PATH; "VALUE" if empty
-	Default string // used if no source names the key and the variable holds nothing; one line per value of a list
+	Default string // used if no source sets the key and the variable is zero; one line per value of a list
 	Help    string // what it does, in a sentence or two
 	List    bool   // may be given several times
-	Map     bool   // may hold entries by name: a TOML table, or NAME=VALUE in other sources, where a NAME has a dot
+	Map     bool   // may hold named entries: a TOML table, or NAME=VALUE in other sources, where NAME has a dot
 	Bool    bool   // may be given without a value, which means 1; set by Define for the Bool binder
-	PerPort bool   // may also stand in a [[listen]] block
+	PerPort bool   // also allowed in a [[listen]] block
 	Secret  bool   // its value is never printed
-	Refuse  string // why the key cannot be given (yet); "" if it can
+	Refuse  string // why the key is not available (yet); "" if it is
 
-	// When says in which starts the key has an effect; Result.Idle finds those
-	// that were given and have none. "" is not declared, and taken for Always.
+	// When says under which conditions the key has an effect; Result.Idle
+	// finds keys that were given and have none. "" means not declared, and is
+	// treated as Always.
 	When When
-	// Theirs marks a key that Net::Server has: where it accepts a second value
-	// or a key without effect, there is a warning and not a problem.
+	// Theirs marks a key of Net::Server: where Net::Server accepts a second
+	// value or a key without effect, there is a warning instead of a problem.
 	Theirs bool
 	// Empty says what an empty value means. In a Set that is Strict, an empty
 	// or blank value is a problem where it means nothing.
 	Empty Empty
-	// NotInFile marks a key that asks something of one run, and so cannot stand
-	// in a conf file.
+	// NotInFile marks a key that applies to a single run, and so is not
+	// allowed in a conf file.
 	NotInFile bool
-	// Pick chooses among several values of a layer, for a key that takes one
-	// in another way than by the last one holding.
+	// Pick chooses among several values of a layer, for a key whose last value
+	// does not simply win.
 	Pick func([]Value) Value
 }
 
-// A Set is the keys that a program knows, each bound to a variable. The zero
-// Set is empty and ready to use. It may be used by one goroutine at a time;
-// the variables are written by Resolve and Apply only.
+// A Set holds the keys that a program knows, each bound to a variable. The
+// zero Set is empty and ready to use. It may be used by one goroutine at a
+// time; only Resolve and Apply write the variables.
 type Set struct {
-	// Unknown says what Resolve does with keys that nobody defined.
+	// Unknown says how Resolve treats undefined keys.
 	Unknown Unknown
-	// Settle is how long a conf file must have rested before it is read, so
-	// that none is read that somebody is writing. Zero is no time.
+	// Settle is how long a conf file must have been unchanged before it is
+	// read, so that a half-written file is never read. Zero reads it at once.
 	Settle time.Duration
-	// Strict has Resolve look for what was hardly meant: a single-valued key
-	// that one layer gives twice, a value that is empty.
+	// Strict makes Resolve report likely mistakes: a single-valued key that
+	// one layer gives twice, an empty value.
 	Strict bool
 
 	defs  []*def
@@ -61,20 +62,20 @@ type Set struct {
 type def struct {
 	Key
 	bind    Binder
-	initial []string // what the variable held when the key was defined
+	initial []string // the variable's value when the key was defined
 	bound   bool     // a Resolve or Apply has written the variable
 }
 
-// Define adds a key and binds it to a variable. What the variable holds now
-// is the key's default; if that is nothing, k.Default is. A nil Binder is
-// allowed only where k.Refuse is set. Define panics if the name is malformed
-// or taken: two parts of a program claim one key, which no user can mend.
+// Define adds a key and binds it to a variable. The variable's present value
+// is the key's default; if it is zero, k.Default is. A nil Binder is allowed
+// only with k.Refuse. Define panics if the name is malformed or taken: two
+// parts of a program claim one key, which no user can fix.
 func (s *Set) Define(k Key, b Binder) {
 	if !isWord(k.Name) || k.Name[0] == '_' {
 		panic(fmt.Sprintf("conf: %q cannot be the name of a key", k.Name))
 	}
 	for _, d := range s.defs {
-		// The environment makes no difference between cases.
+		// The environment ignores case.
 		if strings.EqualFold(d.Name, k.Name) {
 			panic(fmt.Sprintf("conf: key %s is defined twice", k.Name))
 		}
@@ -113,7 +114,7 @@ func (s *Set) Keys() []Key {
 	return keys
 }
 
-// names returns the keys that can be given, for Nearest.
+// names returns the available keys, for Nearest.
 func (s *Set) names() []string {
 	var names []string
 	for _, d := range s.defs {
@@ -124,7 +125,7 @@ func (s *Set) names() []string {
 	return names
 }
 
-// fallback is what the key holds if no source names it.
+// fallback returns the key's values if no source sets it.
 func (d *def) fallback() []Value {
 	texts := d.initial
 	switch {
@@ -156,8 +157,8 @@ func (d *def) set(vals []Value) error {
 	return all
 }
 
-// problem makes a Problem of what a Binder returned: it adds the key, and
-// the place if the Binder left it out, and hides secrets.
+// problem turns a Binder's error into a Problem: it adds the key, the origin
+// if the Binder left it out, and hides secrets.
 func (d *def) problem(err error, vals []Value) *Problem {
 	p := &Problem{Err: err}
 	if given, ok := err.(*Problem); ok {
@@ -183,8 +184,8 @@ func (d *def) problem(err error, vals []Value) *Problem {
 	return p
 }
 
-// hide returns err, or, if its text shows one of the values, an error that
-// says only that the value is bad.
+// hide returns err, or, if its text contains one of the values, an error that
+// says only that the value is invalid.
 func hide(err error, vals []Value) error {
 	text := err.Error()
 	shows := func(v Value) bool {

@@ -5,23 +5,23 @@ import (
 	"slices"
 )
 
-// A Layer is one source of configuration: what it gives for which key, in
-// order, and what was wrong with it. Readers make layers; so does LayerOf.
+// A Layer is one source of configuration: the keys it sets, in order, and its
+// problems. Readers make layers; so does LayerOf.
 type Layer struct {
 	Source  Source
 	Entries []Entry
 	Blocks  []Block // the [[listen]] blocks of a TOML file
-	// Help and Version say that arguments asked for these, of --help and
-	// --version, where no keys of that name are defined.
+	// Help and Version report --help and --version among the arguments, unless
+	// keys of those names are defined.
 	Help, Version bool
 
-	// read reads the layer again, with the keys of a Set; nil if it is as it
-	// is.
+	// read reads the layer again with the keys of a Set; nil if the layer does
+	// not depend on them.
 	read func(*Set) Layer
 
-	Problems Problems // faults found in reading; Resolve reports them with its own
-	Unended  bool     // the last line of the file has no end: it may be half written
-	Warnings Problems // what was skipped in reading, and why; Result.Warnings has them
+	Problems Problems // errors found in reading; Resolve reports them with its own
+	Unended  bool     // the last line of the file has no newline: it may be half written
+	Warnings Problems // what the reader skipped, and why; copied to Result.Warnings
 }
 
 // An Entry is one mention of a key: a line, an argument, a TOML array or
@@ -31,13 +31,12 @@ type Entry struct {
 	Origin Origin
 	Values []Value // usually one; none for an empty TOML array
 
-	// fault is what is wrong with the form of the entry. It is reported only
-	// if the key is known: the entry may belong to somebody else.
+	// fault is an error in the form of the entry. It is reported only if the
+	// key is known: the entry may belong to another program.
 	fault *Problem
 }
 
-// A Block is one [[listen]] block of a TOML file: a port with the values that
-// are given for it alone.
+// A Block is one [[listen]] block of a TOML file: a port with its own values.
 type Block struct {
 	Origin Origin
 	Values Values // port, host, proto, ipv and keys marked PerPort; filled in by Resolve
@@ -45,15 +44,15 @@ type Block struct {
 	entries []Entry // as the reader found them; nil in a block made by hand
 }
 
-// LayerOf makes a layer of values that a program has: fixed in code
-// (SourceCode), or arguments of daemon.Run (SourceRun). Values without an
-// origin get that of the layer; the others keep theirs.
+// LayerOf makes a layer of a program's own values: fixed in code (SourceCode)
+// or arguments of daemon.Run (SourceRun). Values without an origin get the
+// layer's; the others keep theirs.
 func LayerOf(src Source, v Values) Layer {
 	return Layer{Source: src, Entries: entriesOf(src, v)}
 }
 
-// entriesOf makes one entry for each key, in alphabetical order, since a map
-// has none.
+// entriesOf makes one entry per key, in alphabetical order, since a map has no
+// order.
 func entriesOf(src Source, v Values) []Entry {
 	var entries []Entry
 	for _, key := range slices.Sorted(maps.Keys(v)) {
@@ -72,21 +71,22 @@ func entriesOf(src Source, v Values) []Entry {
 }
 
 // byStrength returns the layers, strongest source first. Of two layers of one
-// source, the one that was given first is the stronger.
+// source, the one given first is the stronger.
 func byStrength(layers []Layer) []Layer {
 	layers = slices.Clone(layers)
 	slices.SortStableFunc(layers, func(a, b Layer) int { return int(b.Source - a.Source) })
 	return layers
 }
 
-// Later returns l, but has a Set that resolves it read it anew with the keys
-// that are defined by then: what is a key, and has a value, depends on that.
+// Later returns l with a read that a Set calls when it resolves l, with the
+// keys defined by then: which words are keys, and which of them take a value,
+// depends on that.
 func (l Layer) Later(read func(*Set) Layer) Layer {
 	l.read = read
 	return l
 }
 
-// Read reads the layers that Later has left for now.
+// Read reads the layers that Later postponed.
 func (s *Set) Read(layers []Layer) []Layer {
 	layers = slices.Clone(layers)
 	for i, l := range layers {
@@ -97,9 +97,9 @@ func (s *Set) Read(layers []Layer) []Layer {
 	return layers
 }
 
-// Find returns the values that the strongest of the layers gives for key,
-// before anything is resolved or checked. A program uses it for keys that
-// decide what is read next.
+// Find returns the values of key in the strongest layer that has it, before
+// anything is resolved or checked. A program uses it for keys that decide what
+// to read next.
 func Find(key string, layers ...Layer) []Value {
 	for _, l := range byStrength(layers) {
 		var vals []Value
@@ -119,8 +119,7 @@ func Find(key string, layers ...Layer) []Value {
 const confFile = "conf_file"
 
 // WithConfFile returns the layers and, if they name a conf_file (or the key
-// has a default), the layer of that file. A conf_file that is empty names
-// none.
+// has a default), the layer of that file. An empty conf_file names no file.
 func (s *Set) WithConfFile(layers []Layer) []Layer {
 	layers = s.Read(layers)
 	vals := Find(confFile, layers...)

@@ -10,17 +10,17 @@ import (
 // blanks is what \s matches in a Perl regular expression.
 const blanks = " \t\n\v\f\r"
 
-// ReadLines reads the text of a conf file as Net::Server has it, one value a
+// ReadLines reads the text of a conf file in Net::Server's form, one value per
 // line:
 //
 //	# a comment; \# is the character itself
 //	key value
 //	--key = value
 //	key: value
-//	key name=value    (for a key that can hold values by name)
+//	key name=value    (for a key with named values)
 //
-// Everything after the separator is the value, quotes included, without
-// blanks at its end. file is the name for messages.
+// Everything after the separator is the value, including quotes, without
+// trailing blanks. file is the name for messages.
 func (s *Set) ReadLines(file string, data []byte) Layer {
 	l := Layer{Source: SourceFile}
 	at := Origin{Source: SourceFile, File: file}
@@ -51,15 +51,15 @@ func (s *Set) ReadLines(file string, data []byte) Layer {
 	return l
 }
 
-// errLine says why a line is not even looked at.
+// errLine says why a line is not parsed.
 func errLine(line []byte) error {
 	if len(line) > maxLine {
 		return fmt.Errorf("the line is longer than %d KiB", maxLine>>10)
 	}
-	return errors.New("there is a NUL byte in the line: this is no text file")
+	return errors.New("there is a NUL byte in the line: this is not a text file")
 }
 
-// uncomment cuts the comment and the blanks at both ends.
+// uncomment removes the comment, and blanks at both ends.
 func uncomment(line string) string {
 	for i := range len(line) {
 		if line[i] == '#' && (i == 0 || line[i-1] != '\\') {
@@ -70,8 +70,9 @@ func uncomment(line string) string {
 	return strings.Trim(strings.ReplaceAll(line, `\#`, "#"), blanks)
 }
 
-// splitLine takes a line without comment apart: a key, blanks or = or : with
-// or without blanks around it, and a value of one character or more.
+// splitLine splits a line without comment into a key, a separator (blanks, or
+// = or : with optional blanks around it), and a value of one character or
+// more.
 func splitLine(line string) (key, value string, ok bool) {
 	line = strings.TrimPrefix(line, "--")
 	end := strings.IndexFunc(line, func(r rune) bool { return r > 0x7F || !isWordByte(byte(r)) })
@@ -88,11 +89,11 @@ func splitLine(line string) (key, value string, ok bool) {
 	return key, value, value != ""
 }
 
-// badLine is the problem of a line that gives no value to no key.
+// badLine returns the problem of a line that is not KEY VALUE.
 func (s *Set) badLine(line string, at Origin) *Problem {
 	word := strings.TrimRight(strings.TrimPrefix(line, "--"), "=:"+blanks)
 	if d := s.index[word]; d != nil {
-		p := &Problem{Key: word, Origin: at, Err: errors.New("the line gives it no value")}
+		p := &Problem{Key: word, Origin: at, Err: errors.New("the line has no value")}
 		p.Hint = fmt.Sprintf("write %q", word+" "+d.arg())
 		if d.Bool {
 			p.Hint = fmt.Sprintf("write %q", word+" 1")

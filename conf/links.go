@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// Kubernetes gives every container of a namespace variables of each service in
-// it, and Docker's links do the same: a service called netserver, or netserver-
-// and something, makes variables with the prefix of ours that nobody wrote.
+// Kubernetes sets variables for each service of a namespace in all its
+// containers, and Docker's links do the same: a service called netserver, or
+// netserver- and something, creates variables with our prefix that nobody
+// wrote.
 
-// serviceLink is what the names after our prefix and the values of such
-// variables look like, in the form NAME=VALUE.
+// serviceLink matches such variables without our prefix, in the form
+// NAME=VALUE.
 const serviceLink = `^([A-Z0-9_]+_)?(` +
 	`SERVICE_HOST=` + linkHost +
 	`|SERVICE_PORT(_[A-Z0-9_]+)?=[0-9]+` +
@@ -20,9 +21,9 @@ const serviceLink = `^([A-Z0-9_]+_)?(` +
 
 const linkHost = `[0-9A-Za-z._:%\[\]-]+`
 
-// serviceLinks returns a function that reports whether a variable was made of
-// a service, so that its value cannot be meant for us: no port is a URL. The
-// pattern is compiled when it is first asked for.
+// serviceLinks returns a function that reports whether a variable comes from a
+// service link, so that its value cannot be meant for us: no port is a URL.
+// The pattern is compiled on first use.
 func serviceLinks() func(key, value string) bool {
 	var pattern *regexp.Regexp
 	return func(key, value string) bool {
@@ -41,7 +42,7 @@ func linksWarning(names []string) error {
 		list += fmt.Sprintf(" and %d more", n)
 	}
 	return &Problem{
-		Err:  fmt.Errorf("environment: %s ignored: they look like links that Kubernetes or Docker made of a service", list),
+		Err:  fmt.Errorf("environment: %s ignored: they look like service links of Kubernetes or Docker", list),
 		Hint: "enableServiceLinks: false in the pod leaves them out",
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// manWidth is how long the lines of a manual page's source are, before what
-// roff needs is put into them.
+// manWidth is the line length of a manual page's source before escaping for
+// roff.
 const manWidth = 68
 
-// Man writes the keys as a part of a manual page, in man(7) macros: a
-// subsection for each group, a tagged paragraph for each key. Keys that are
-// known and not available are left out. Groups are as for Help.
+// Man returns the keys as part of a manual page in man(7) macros: a subsection
+// for each group, a tagged paragraph for each key. Keys that are not available
+// are left out. Groups are as for Help.
 func (s *Set) Man(w io.Writer, groups ...string) error {
 	if len(groups) == 0 {
 		groups = s.Groups()
@@ -57,13 +57,13 @@ func (d *def) paragraph(b *bytes.Buffer) {
 	fmt.Fprintf(b, "%s\n", Roff(strings.Join(wrap(text, manWidth), "\n")))
 }
 
-// roffChars are characters that a formatter of manual pages would take for
-// something else, or show as a prettier one that cannot be copied.
+// roffChars are characters that a manual page formatter would interpret, or
+// replace with a typographic one that cannot be copied.
 var roffChars = strings.NewReplacer(
 	`\`, `\(rs`, `-`, `\-`, `'`, `\(aq`, "`", `\(ga`, `^`, `\(ha`, `~`, `\(ti`, `"`, `\(dq`,
 )
 
-// Roff returns text, a line or more, as it is written in a manual page.
+// Roff escapes text, one line or more, for a manual page.
 func Roff(text string) string {
 	lines := strings.Split(roffChars.Replace(text), "\n")
 	for i, l := range lines {

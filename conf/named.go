@@ -2,8 +2,8 @@ package conf
 
 import "strings"
 
-// value makes a Value of a text from a source that has no tables. For a key
-// that is a Map, NAME=VALUE is VALUE for NAME, and =VALUE is VALUE for none
+// value makes a Value from the text of a source without tables. For a Map key,
+// NAME=VALUE is VALUE for NAME, and =VALUE is always VALUE without a name,
 // whatever it looks like.
 func (s *Set) value(key, text string, at Origin) Value {
 	if d := s.index[key]; d != nil && d.Map {
@@ -14,8 +14,8 @@ func (s *Set) value(key, text string, at Origin) Value {
 	return Value{Text: text, Origin: at}
 }
 
-// splitNamed takes NAME=VALUE apart. A NAME has a dot, as host names and
-// wildcards have, or a %; so neither a path nor CN=ann is taken for one.
+// splitNamed splits NAME=VALUE. A NAME contains a dot, as host names and
+// wildcards do, or a %, so neither a path nor CN=ann is taken for one.
 func splitNamed(text string) (name, value string, ok bool) {
 	name, value, ok = strings.Cut(text, "=")
 	if !ok || name != "" && !strings.ContainsAny(name, ".%") {

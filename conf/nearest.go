@@ -6,11 +6,11 @@ import "strings"
 // longer.
 const maxNearest = 64
 
-// Nearest returns the name among known that name was probably meant to be,
-// or "" if none is near. Case, dashes and underscores make no difference;
-// then it counts letters added, left out, changed or swapped; and last it
-// takes a known name that holds the whole of name, so that cert_file finds
-// SSL_cert_file. Among equals the first of known wins.
+// Nearest returns the known name that name was probably meant to be, or "" if
+// none is close. It ignores case, dashes and underscores; then it counts
+// letters added, omitted, changed or swapped; and last it accepts a known name
+// that contains the whole of name, so that cert_file finds SSL_cert_file.
+// Among equals the first of known wins.
 func Nearest(name string, known []string) string {
 	folded := fold(name)
 	if folded == "" || len(folded) > maxNearest {
@@ -33,8 +33,8 @@ func Nearest(name string, known []string) string {
 	return best
 }
 
-// misspelt returns the name among known that differs from name by a slip of
-// the keyboard, where other names are to be expected too.
+// misspelt returns the known name that differs from name by a typing error
+// only, for places where other names are expected too.
 func misspelt(name string, known []string) string {
 	folded := fold(name)
 	limit := 2
@@ -53,7 +53,7 @@ func misspelt(name string, known []string) string {
 	return best
 }
 
-// fold removes what Nearest does not look at.
+// fold removes what Nearest ignores.
 func fold(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' {
@@ -63,9 +63,9 @@ func fold(name string) string {
 	}, strings.ToLower(name))
 }
 
-// distance is the number of single changes that lead from a to b: one byte
-// added, left out or replaced, or two neighbours swapped. It may stop early
-// when the answer is limit or more.
+// distance is the edit distance between a and b: bytes added, removed or
+// replaced, or two neighbours swapped. It may stop early when the answer is
+// limit or more.
 func distance(a, b string, limit int) int {
 	if d := len(a) - len(b); d >= limit || -d >= limit {
 		return limit

@@ -15,22 +15,21 @@ type integer interface {
 }
 
 // Int binds a whole number from min to max, written in decimal digits. If min
-// is negative, the word none (or -1) can be given and stores -1, which the
-// parts of this program take for "no limit".
+// is negative, the word none (or -1) is accepted and stores -1, which this
+// program treats as "no limit".
 func Int[T integer](p *T, min, max T) Binder {
 	return &numberBinder[T]{p: p, min: min, max: max, kind: "a whole number", parse: parseInt, format: formatInt}
 }
 
-// Size binds a number of bytes from min to max: digits, and K, M or G behind
-// them for 1024, 1024² or 1024³. A negative min allows none, as for Int.
+// Size binds a number of bytes from min to max: digits, optionally followed by
+// K, M or G for 1024, 1024² or 1024³. A negative min allows none, as for Int.
 func Size[T ~int | ~int64](p *T, min, max T) Binder {
 	return &numberBinder[T]{p: p, min: min, max: max, kind: "a size such as 4096, 64K or 16M", parse: parseSize, format: formatSize}
 }
 
-// Seconds binds a span of time from min to max: decimal seconds as Net::Server
-// writes them (10, 0.5), or a Go duration (1m30s). A max of 0 is no bound. A
-// negative min allows none, as for Int, which stores a duration of -1, and no
-// other negative time.
+// Seconds binds a duration from min to max: decimal seconds as in Net::Server
+// (10, 0.5), or a Go duration (1m30s). A max of 0 is no bound. A negative min
+// allows none, which stores a duration of -1, and no other negative value.
 func Seconds(p *time.Duration, min, max time.Duration) Binder {
 	if max == 0 {
 		max = math.MaxInt64
@@ -49,14 +48,14 @@ func FileMode(p *fs.FileMode) Binder {
 	}
 }
 
-// A numberBinder binds what is a number with bounds.
+// A numberBinder binds a number within bounds.
 type numberBinder[T integer] struct {
 	p        *T
 	min, max T
-	kind     string                           // what the text should be, for messages
+	kind     string                           // the expected form, for messages
 	parse    func(text string) (int64, error) // without sign
 	format   func(int64) string
-	whole    bool // a negative min stands for none, and nothing else is negative
+	whole    bool // a negative min allows none but no other negative value
 }
 
 func (b *numberBinder[T]) Set(vals []Value) error {
@@ -97,7 +96,7 @@ func (b *numberBinder[T]) number(text string) (int64, error) {
 	return num, err
 }
 
-// bounds words the allowed range.
+// bounds formats the allowed range.
 func (b *numberBinder[T]) bounds() string {
 	low, high, orNone := int64(b.min), int64(b.max), ""
 	if low == -1 || low < 0 && b.whole {
@@ -119,7 +118,7 @@ func (b *numberBinder[T]) Texts() []string {
 	return []string{b.format(int64(*b.p))}
 }
 
-// parseDigits reads digits of a base and nothing else, no sign either.
+// parseDigits reads digits of a base and nothing else, not even a sign.
 func parseDigits(text string, base int) (int64, error) {
 	if strings.HasPrefix(text, "+") || strings.HasPrefix(text, "-") {
 		return 0, strconv.ErrSyntax
@@ -187,7 +186,7 @@ func parseSeconds(text string) (int64, error) {
 	return int64(d), nil
 }
 
-// formatSeconds writes whole and broken seconds as Net::Server would.
+// formatSeconds formats seconds, whole or fractional, as Net::Server would.
 func formatSeconds(num int64) string {
 	return strconv.FormatFloat(time.Duration(num).Seconds(), 'f', -1, 64)
 }

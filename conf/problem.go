@@ -9,25 +9,25 @@ import (
 	"strings"
 )
 
-// ErrUnknownKey is wrapped by the Problem of a key that nobody defined.
+// ErrUnknownKey is wrapped by the Problem of an undefined key.
 var ErrUnknownKey = errors.New("unknown key")
 
 // ErrRefused is wrapped by the Problem of a key that is known but not
 // available (Key.Refuse).
 var ErrRefused = errors.New("not available")
 
-// A Problem is one fault in the configuration.
+// A Problem is one error in the configuration.
 type Problem struct {
 	Key    string // the key it is about; "" if Err tells, or if it is about no single key
-	Origin Origin // where; a zero Origin is left out of the text
+	Origin Origin // where; a zero Origin is omitted from the text
 	Err    error  // what is wrong
 	Hint   string // what to do; "" if Err says it all
 }
 
-// Error returns one line: "KEY: what is wrong (place); what to do". Characters
-// that do not print are escaped, because keys and values come from outside. What
-// Err says itself, the key at its beginning or the place at its end, is not
-// said twice.
+// Error returns one line: "KEY: what is wrong (place); what to do".
+// Unprintable characters are escaped, because keys and values come from
+// outside. If Err already begins with the key or ends with the place, they are
+// not repeated.
 func (p *Problem) Error() string {
 	var b strings.Builder
 	text := ""
@@ -50,8 +50,8 @@ func (p *Problem) Error() string {
 // Unwrap returns Err.
 func (p *Problem) Unwrap() error { return p.Err }
 
-// Problems is every fault that was found, strongest source first and within
-// one source in the order of lines or arguments.
+// Problems holds all errors found, strongest source first and within one
+// source in the order of lines or arguments.
 type Problems []error
 
 // Error returns one line per problem, without a newline at the end.
@@ -66,17 +66,17 @@ func (p Problems) Error() string {
 // Unwrap returns the problems, for errors.Is and errors.As.
 func (p Problems) Unwrap() []error { return p }
 
-// maxProblems bounds what one reader or one check reports, so that a file of
-// garbage cannot make more messages than anybody reads.
+// maxProblems bounds the errors of one reader or check, so that a file of
+// garbage does not cause more messages than anybody reads.
 const maxProblems = 100
 
-// add appends err, unless there are too many already. An error that holds
-// several, as errors.Join makes it, is added as its parts.
+// add appends err, unless there are too many already. A joined error
+// (errors.Join) is added as its parts.
 func (p *Problems) add(err error) {
 	if err == nil {
 		return
 	}
-	// fmt.Errorf with two %w wraps several errors as well, but is one message.
+	// fmt.Errorf with two %w wraps several errors too, but is one message.
 	if many, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
 		for _, e := range many.Unwrap() {
 			p.add(e)
@@ -93,7 +93,7 @@ func (p *Problems) add(err error) {
 	case len(*p) < maxProblems:
 		*p = append(*p, err)
 	case len(*p) == maxProblems:
-		more := &Problem{Err: fmt.Errorf("more than %d problems of this kind; the rest is not listed", maxProblems)}
+		more := &Problem{Err: fmt.Errorf("more than %d problems of this kind; the rest are not listed", maxProblems)}
 		if last, ok := (*p)[maxProblems-1].(*Problem); ok {
 			more.Origin = last.Origin
 		}
@@ -101,7 +101,7 @@ func (p *Problems) add(err error) {
 	}
 }
 
-// full reports whether add would drop what it is given.
+// full reports whether add would drop a further error.
 func (p Problems) full() bool { return len(p) > maxProblems }
 
 // err returns the problems in their stable order, or nil if there are none.
@@ -113,8 +113,8 @@ func (p Problems) err() error {
 	return p
 }
 
-// comparePlace orders errors by strength of their source, then by file and
-// line. Errors without a place come last.
+// comparePlace orders errors by the strength of their source, then by file and
+// line. Errors without an origin come last.
 func comparePlace(a, b error) int {
 	x, y := placeOf(a), placeOf(b)
 	return cmp.Or(
@@ -131,12 +131,12 @@ func placeOf(err error) Origin {
 	return Origin{}
 }
 
-// oneLine escapes what would break a line or play tricks on a terminal.
+// oneLine escapes characters that would break a line or control a terminal.
 func oneLine(s string) string {
 	var b strings.Builder
 	for i, r := range s {
 		switch {
-		case r == '\uFFFD' && s[i] != "\uFFFD"[0]: // a byte that is no UTF-8
+		case r == '\uFFFD' && s[i] != "\uFFFD"[0]: // a byte that is not UTF-8
 			fmt.Fprintf(&b, `\x%02x`, s[i])
 		case strconv.IsPrint(r):
 			b.WriteRune(r)
@@ -150,7 +150,7 @@ func oneLine(s string) string {
 // maxQuoted is how much of a value a message shows, in bytes.
 const maxQuoted = 60
 
-// quote returns text in quotes for a message, cut if it is long.
+// quote returns text in quotes for a message, truncated if it is long.
 func quote(text string) string {
 	if len(text) > maxQuoted {
 		return strconv.Quote(text[:maxQuoted]) + "..."

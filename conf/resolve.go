@@ -6,26 +6,26 @@ import (
 	"slices"
 )
 
-// Unknown says what Resolve does with keys that nobody defined.
+// Unknown says how Resolve treats undefined keys.
 type Unknown int
 
 const (
-	RefuseUnknown Unknown = iota // each is a problem
-	WarnUnknown                  // each is a warning and left over
-	KeepUnknown                  // they are left over
-	KeepInFiles                  // those of conf files are left over, all others are problems
+	RefuseUnknown Unknown = iota // report each as a problem
+	WarnUnknown                  // warn of each and put it into Result.Leftover
+	KeepUnknown                  // put them into Result.Leftover
+	KeepInFiles                  // keep those of conf files, report all others as problems
 )
 
-// Resolve lets the strongest layer that names a key set all of it, stores the
-// values in the variables that the keys are bound to, and returns what holds
-// and where it came from. The strength of a layer is its Source; of two layers
-// of one source the first is the stronger. Lists append within a layer and do
-// not merge across layers; of several single values in a layer the last holds.
-// [[listen]] blocks count as values of the key port.
+// Resolve takes each key whole from the strongest layer that names it, stores
+// the values in the bound variables, and returns the configuration with its
+// origins. The strength of a layer is its Source; of two layers of one source
+// the first is the stronger. Lists append within a layer and do not merge
+// across layers; of several values of a single-valued key in a layer the last
+// wins. [[listen]] blocks count as values of the key port.
 //
-// The error is nil or Problems with all that is wrong. The variables may have
-// been written in part then. A later Resolve, with another conf file say,
-// starts from the defaults again.
+// The error is nil or Problems with all errors; some variables may have been
+// written then. A later Resolve, with another conf file say, starts from the
+// defaults again.
 func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 	r := resolver{set: s, taken: make(map[string][]Entry), weaker: make(map[string]bool)}
 	for _, l := range byStrength(s.Read(layers)) {
@@ -48,8 +48,7 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 			res.origin[d.Name] = origin(r.taken[d.Name], vals)
 		}
 	}
-	// Only now is it known how unknown keys are to be treated: the Unknown
-	// field may have been bound to a key itself.
+	// Only now is Unknown final: it may be bound to a key itself.
 	r.unknownKeys(res)
 	if err := r.problems.err(); err != nil {
 		return nil, err
@@ -58,9 +57,9 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 }
 
 // Apply stores values in the variables of their keys and leaves all other
-// variables alone. It is how the values of a Block reach a copy of a
-// configuration: define the keys again, bound to the copy, and apply them.
-// The error is nil or Problems; the variables may have been written in part.
+// variables alone. Use it to apply a Block to a copy of a configuration:
+// define the keys again, bound to the copy, and apply the block's values. The
+// error is nil or Problems; some variables may have been written then.
 func (s *Set) Apply(v Values) error {
 	var problems Problems
 	given := make(map[string]Entry)
@@ -88,11 +87,11 @@ func (s *Set) Apply(v Values) error {
 	return problems.err()
 }
 
-// A resolver is one Resolve under way.
+// A resolver is one Resolve in progress.
 type resolver struct {
 	set      *Set
-	taken    map[string][]Entry // key to the entries of the strongest layer that names it
-	weaker   map[string]bool    // keys that a weaker layer names too
+	taken    map[string][]Entry // key to its entries in the strongest layer that names it
+	weaker   map[string]bool    // keys that a weaker layer names as well
 	blocks   []Block
 	unknown  []Entry
 	problems Problems
@@ -101,7 +100,7 @@ type resolver struct {
 	unended  bool
 }
 
-// layer takes from l what no stronger layer has named.
+// layer takes the keys from l that no stronger layer has named.
 func (r *resolver) layer(l Layer) {
 	r.problems = append(r.problems, l.Problems...)
 	_, portTaken := r.taken[portKey]
@@ -143,12 +142,12 @@ func (r *resolver) layer(l Layer) {
 	}
 }
 
-// bind stores the value of one key and returns it; nil if there is none.
+// bind stores the values of one key and returns them; nil if there are none.
 func (r *resolver) bind(d *def) []Value {
 	entries, ok := r.taken[d.Name]
 	if !ok {
 		vals := d.fallback()
-		// A variable that nobody has written still holds its initial value.
+		// A variable never written still holds its initial value.
 		if d.bound || len(d.initial) == 0 && len(vals) > 0 {
 			r.problems.add(d.set(vals))
 			d.bound = false
@@ -175,13 +174,13 @@ func (r *resolver) bind(d *def) []Value {
 	return vals
 }
 
-// collapse makes one list of values of what a layer gives for the key, and
-// refuses forms that the key cannot take. The result is not nil.
+// collapse merges a layer's entries for the key into one list of values, and
+// refuses forms that the key does not accept. The result is not nil.
 func (d *def) collapse(entries []Entry) ([]Value, error) {
 	var problems Problems
 	vals := []Value{}
-	// Within a layer the last value of a single key holds, for each name if it
-	// is a map.
+	// Within a layer the last value of a single-valued key wins, for each name
+	// if it is a map.
 	single := !d.List && d.Pick == nil
 	last := make(map[string]int)
 	for i, e := range entries {
@@ -206,8 +205,8 @@ func (d *def) collapse(entries []Entry) ([]Value, error) {
 	return vals, problems.err()
 }
 
-// origin is where the values of a key came from: the place of the first one,
-// or, for an empty list, that of its entry.
+// origin is the origin of a key's values: that of the first one, or, for an
+// empty list, that of its entry.
 func origin(entries []Entry, vals []Value) Origin {
 	switch {
 	case len(vals) > 0:
@@ -218,7 +217,7 @@ func origin(entries []Entry, vals []Value) Origin {
 	return Origin{}
 }
 
-// misfit returns what is wrong with the form of an entry for this key, or nil.
+// misfit returns the error in the form of an entry for this key, or nil.
 func (d *def) misfit(e Entry) *Problem {
 	p := &Problem{Key: d.Name, Origin: e.Origin}
 	named := slices.IndexFunc(e.Values, func(v Value) bool { return v.Name != "" })
@@ -232,23 +231,23 @@ func (d *def) misfit(e Entry) *Problem {
 			p.Hint = "give it a value or an array of values"
 		}
 	case !d.List && !d.Map && len(e.Values) != 1:
-		p.Err = fmt.Errorf("it takes one value, and %d are given", len(e.Values))
+		p.Err = fmt.Errorf("it takes one value, but %d are given", len(e.Values))
 	default:
 		return nil
 	}
 	return p
 }
 
-// refused is the Problem of giving a key that is not available.
+// refused is the Problem of a key that is not available.
 func (d *def) refused(e Entry) *Problem {
 	return &Problem{Key: d.Name, Origin: e.Origin, Err: fmt.Errorf("%w: %s", ErrRefused, d.Refuse)}
 }
 
-// maxCompared bounds the keys of others that are compared with those of the
-// server: nobody writes more of them.
+// maxCompared bounds the foreign keys that are compared with the server's:
+// nobody writes more of them.
 const maxCompared = 1000
 
-// unknownKeys deals with the keys that nobody defined.
+// unknownKeys handles undefined keys.
 func (r *resolver) unknownKeys(res *Result) {
 	how := r.set.Unknown
 	var problems, warnings Problems
@@ -256,7 +255,7 @@ func (r *resolver) unknownKeys(res *Result) {
 		if how == RefuseUnknown || how == KeepInFiles && e.Origin.Source != SourceFile {
 			problems.add(r.set.unknownKey(e))
 			if problems.full() {
-				break // to look for the nearest key takes time
+				break // finding the nearest key takes time
 			}
 			continue
 		}
@@ -269,7 +268,7 @@ func (r *resolver) unknownKeys(res *Result) {
 			if near := misspelt(e.Key, r.set.names()); near != "" {
 				warnings.add(&Problem{
 					Key: quoteName(e.Key), Origin: e.Origin,
-					Err: errors.New("it is no key of the server, and left to others"), Hint: didYouMean(near),
+					Err: errors.New("it is not a key of the server, and ignored"), Hint: didYouMean(near),
 				})
 			}
 		}
@@ -279,8 +278,8 @@ func (r *resolver) unknownKeys(res *Result) {
 	res.Warnings = r.warnings
 }
 
-// unknownKey is the Problem of an entry whose key nobody defined, with the
-// key that was probably meant.
+// unknownKey is the Problem of an entry whose key is undefined, with the key
+// that was probably meant.
 func (s *Set) unknownKey(e Entry) *Problem {
 	name, near := e.Key, Nearest(e.Key, s.names())
 	if e.Origin.Source == SourceEnv {

@@ -257,7 +257,7 @@ func TestApply(t *testing.T) {
 	bad.Set("user", "x", "y")
 	const want = `unknown key "usr" (code); did you mean user?
 later: not available: it is not built yet (code)
-user: it takes one value, and 2 are given (code)
+user: it takes one value, but 2 are given (code)
 max: "x" is not a whole number (f.toml:5)`
 	err = perPort.Apply(bad)
 	// Which of the keys in a map comes first is not told, but it is stable.

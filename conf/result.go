@@ -2,27 +2,27 @@ package conf
 
 import "slices"
 
-// A Result is a resolved configuration. It does not change any more and can
-// be read by any number of goroutines.
+// A Result is the resolved configuration. It never changes and is safe for
+// concurrent use.
 type Result struct {
-	Leftover []Entry // what nobody defined, if Set.Unknown lets it pass
-	Warnings []error // those of the layers, one per unknown key for WarnUnknown, and per key of Net::Server's that is given twice
-	Blocks   []Block // the [[listen]] blocks that hold, in order
-	FileKeys int     // keys and blocks that conf files gave, whether they hold or not
-	Unended  bool    // the last line of a conf file has no end
+	Leftover []Entry // undefined keys, if Set.Unknown lets them pass
+	Warnings []error // those of the layers, one per unknown key with WarnUnknown, and one per key of Net::Server given twice
+	Blocks   []Block // the [[listen]] blocks in effect, in order
+	FileKeys int     // number of keys and blocks in conf files, in effect or not
+	Unended  bool    // the last line of a conf file has no newline
 
-	keys   []Key // those that can be given, in the order of definition
+	keys   []Key // those available, in the order of definition
 	vals   map[string][]Value
 	origin map[string]Origin // of the keys in vals
-	fixed  map[string]bool   // keys whose variable held something when they were defined
+	fixed  map[string]bool   // keys whose variable was not zero when they were defined
 }
 
-// Get returns the values that hold for key, the default included; nil if it
-// has none. The caller must not change them.
+// Get returns the values of key, or its default; nil if it has neither. The
+// caller must not change them.
 func (r *Result) Get(key string) []Value { return r.vals[key] }
 
-// Given returns the values that some source gave, without the defaults, as a
-// copy. LayerOf makes a layer of it, for a process that is to have the same
+// Given returns a copy of the values that some source gave, without the
+// defaults. LayerOf makes a layer of it, to give another process the same
 // configuration.
 func (r *Result) Given() Values {
 	v := make(Values)
@@ -35,9 +35,9 @@ func (r *Result) Given() Values {
 }
 
 // Options returns the configuration as --check prints it: for each key that
-// was given or has a default its text, as it was written; a []string for a
-// list; a map from name to either for a key that was given by name. The values
-// of secret keys are masked.
+// was given or has a default, its text as written; a []string for a list; a
+// map from name to either for named values. The values of secret keys are
+// masked.
 func (r *Result) Options() map[string]any {
 	options := make(map[string]any)
 	for _, k := range r.keys {
@@ -48,8 +48,8 @@ func (r *Result) Options() map[string]any {
 	return options
 }
 
-// Origins returns for each key that Options returns where its value came
-// from, as Origin.String words it; for a list, where the first one came from.
+// Origins returns the origin, as from Origin.String, of each key that Options
+// returns; for a list, that of the first value.
 func (r *Result) Origins() map[string]string {
 	origins := make(map[string]string)
 	for key, o := range r.origin {

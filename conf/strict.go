@@ -7,8 +7,8 @@ import (
 )
 
 // repeats reports the single-valued keys that a layer gives more than once,
-// naming both places. It looks at layers that a stronger one covers as well:
-// they would matter as soon as that is taken away.
+// with both places. It also checks keys that a stronger layer overrides: they
+// would matter as soon as that layer is gone.
 func (r *resolver) repeats(d *def, entries []Entry) {
 	if !r.set.Strict || d.List {
 		return
@@ -32,7 +32,7 @@ func (r *resolver) repeats(d *def, entries []Entry) {
 			}
 			p.Err = fmt.Errorf("%s at %s", what, at.Place())
 			if d.Theirs {
-				p.Hint = "the last one holds, as with Net::Server; remove the other"
+				p.Hint = "the last one wins, as in Net::Server; remove the other"
 				r.warnings.add(p)
 				continue
 			}
@@ -42,7 +42,7 @@ func (r *resolver) repeats(d *def, entries []Entry) {
 	}
 }
 
-// picked warns of values that a key does not take because it takes another.
+// picked warns of values that a key ignores in favour of another.
 func (r *resolver) picked(d *def, entries []Entry) {
 	var vals []Value
 	for _, e := range entries {
@@ -59,22 +59,22 @@ func (r *resolver) picked(d *def, entries []Entry) {
 	})
 }
 
-// errNotInFile is the fault of a key that asks something of one run.
-var errNotInFile = errors.New("it asks something of one run, and cannot stand in a conf file; give it on the command line")
+// errNotInFile reports a key in a conf file that applies to a single run.
+var errNotInFile = errors.New("it applies to a single run and is not allowed in a conf file; give it on the command line")
 
-// quotes looks for values in quotes where nothing takes those off: they belong
-// to the value, which is hardly what was meant. A rule in quotes matches
-// nobody.
+// quotes reports quoted values in sources that do not remove quotes: the
+// quotes are part of the value, which is hardly intended. A quoted rule
+// matches nobody.
 func (r *resolver) quotes(d *def, vals []Value) error {
 	if !r.set.Strict || d.When == "" {
-		return nil // a text of the program's own
+		return nil // the program's own text
 	}
 	var problems Problems
 	for _, v := range vals {
 		if v.Origin.toml() || !inQuotes(v.Text) {
 			continue
 		}
-		p := &Problem{Key: d.Name, Origin: v.Origin, Err: errors.New("the quotes are a part of the value"), Hint: "leave them out"}
+		p := &Problem{Key: d.Name, Origin: v.Origin, Err: errors.New("the quotes are part of the value"), Hint: "leave them out"}
 		if d.Theirs {
 			r.warnings.add(p)
 		} else {
@@ -92,18 +92,18 @@ func inQuotes(text string) bool {
 	return (c == '"' || c == '\'') && text[len(text)-1] == c
 }
 
-// Empty is what an empty value of a key means.
+// Empty says what an empty value of a key means.
 type Empty int
 
 const (
-	EmptyIsWrong  Empty = iota // nothing: a shell variable was not set
-	EmptyTakesOff              // that what a weaker source gives does not hold; without such a source it is wrong
-	EmptyIsText                // it is a value as others are
+	EmptyIsWrong  Empty = iota // it is a mistake: a shell variable was not set
+	EmptyTakesOff              // it removes what a weaker source sets; without such a source it is a mistake
+	EmptyIsText                // it is a value like any other
 )
 
-// empties reports values that are empty or blank where that means nothing, and
-// an empty list of ports, which would be the default port. at is where the key
-// is given; weaker says that a weaker source names the key as well.
+// empties reports values that are empty or blank by mistake, and an empty list
+// of ports, which would mean the default port. at is where the key is given;
+// weaker says that a weaker source names the key too.
 func (s *Set) empties(d *def, at Origin, vals []Value, weaker bool) error {
 	if !s.Strict || d.Empty == EmptyIsText || d.Empty == EmptyTakesOff && weaker {
 		return nil

@@ -11,10 +11,10 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// ReadTOML reads a conf file in the TOML form: keys at the top level, arrays
-// for lists, a table as the value of a key that holds entries by name, and one
-// [[listen]] block per port. Numbers and booleans keep the text they are
-// written with. file is the name for messages.
+// ReadTOML reads a TOML conf file: keys at the top level, arrays for lists,
+// tables for keys with named entries, and one [[listen]] block per port.
+// Numbers and booleans keep their text as written. file is the name for
+// messages.
 func (s *Set) ReadTOML(file string, data []byte) Layer {
 	data = withoutBOM(data)
 	r := tomlReader{
@@ -37,7 +37,7 @@ func (s *Set) ReadTOML(file string, data []byte) Layer {
 	return r.layer
 }
 
-// listenKey is the backlog as a key, and the name of the blocks as a table.
+// listenKey is both the key of the backlog and the name of the blocks.
 const listenKey = "listen"
 
 var errNested = errors.New("tables cannot be nested")
@@ -48,13 +48,13 @@ type tomlReader struct {
 	file   string
 	data   []byte
 	parser unstable.Parser
-	lines  []int // offset of each line's end, made when first needed
+	lines  []int // offset of each line's end, computed on first use
 
 	top    *tomlScope   // the top level
 	blocks []*tomlScope // one per [[listen]]
-	scope  *tomlScope   // where the current header put us: top or the last block
+	scope  *tomlScope   // the current header's scope: top or the last block
 	table  *tomlEntry   // the key whose table the header opened, or nil
-	dead   bool         // the header was faulty: what follows it is skipped
+	dead   bool         // the header was wrong: skip what follows it
 }
 
 // A tomlScope is the top level or one block.
@@ -64,11 +64,11 @@ type tomlScope struct {
 	byKey   map[string]*tomlEntry
 }
 
-// A tomlEntry is an Entry with what is needed to find duplicates.
+// A tomlEntry is an Entry with the state for finding duplicates.
 type tomlEntry struct {
 	Entry
-	table bool            // it holds values by name
-	open  bool            // it is a table to which lines may still add
+	table bool            // it holds named values
+	open  bool            // a table that further lines may add to
 	names map[string]bool // of a table
 }
 
@@ -84,7 +84,7 @@ func (s *tomlScope) list() []Entry {
 	return entries
 }
 
-// add returns the entry for key, which it makes if need be.
+// add returns the entry for key, creating it if necessary.
 func (s *tomlScope) add(key string, at Origin) (e *tomlEntry, isNew bool) {
 	if e := s.byKey[key]; e != nil {
 		return e, false
@@ -95,7 +95,7 @@ func (s *tomlScope) add(key string, at Origin) (e *tomlEntry, isNew bool) {
 	return e, true
 }
 
-// expression takes one line, or header, of the file.
+// expression handles one line or header of the file.
 func (r *tomlReader) expression(node *unstable.Node) {
 	switch {
 	case node.Kind != unstable.KeyValue:
@@ -109,7 +109,7 @@ func (r *tomlReader) expression(node *unstable.Node) {
 	}
 }
 
-// header takes a [table] or [[block]].
+// header handles a [table] or [[block]].
 func (r *tomlReader) header(node *unstable.Node) {
 	path, at := r.path(node)
 	r.table, r.dead = nil, false
@@ -132,7 +132,7 @@ func (r *tomlReader) header(node *unstable.Node) {
 	case node.Kind == unstable.ArrayTable:
 		fault = errors.New("only [[listen]] can be repeated as a table")
 	case r.scope == r.top && path[0] == listenKey:
-		fault = errors.New("what is given for one port stands in a [[listen]] block, with two brackets")
+		fault = errors.New("settings for one port go into a [[listen]] block, with two brackets")
 	case isNew:
 		e.table = true
 		r.table = e
@@ -147,7 +147,7 @@ func (r *tomlReader) header(node *unstable.Node) {
 	}
 }
 
-// keyValue adds what a key of a scope is given, in any of its forms.
+// keyValue adds a key's value, in any of its forms, to a scope.
 func (r *tomlReader) keyValue(scope *tomlScope, node *unstable.Node) {
 	path, at := r.path(node)
 	top := scope == r.top
@@ -177,7 +177,7 @@ func (r *tomlReader) keyValue(scope *tomlScope, node *unstable.Node) {
 	}
 }
 
-// named adds a value by name to the table that a key holds.
+// named adds a named value to a key's table.
 func (r *tomlReader) named(e *tomlEntry, path []string, at Origin, value *unstable.Node) {
 	switch {
 	case len(path) > 1 || value.Kind == unstable.InlineTable:
@@ -219,8 +219,8 @@ func (r *tomlReader) texts(name string, at Origin, node *unstable.Node) ([]Value
 	return vals, fault
 }
 
-// scalar returns the text of a value: of a string what it holds, of numbers
-// and booleans what is written.
+// scalar returns the text of a value: a string's content, a number or boolean
+// as written.
 func scalar(node *unstable.Node) (string, error) {
 	switch node.Kind {
 	case unstable.String:
@@ -233,13 +233,13 @@ func scalar(node *unstable.Node) (string, error) {
 	case unstable.Array:
 		return "", errors.New("arrays cannot be nested")
 	case unstable.InlineTable:
-		return "", errors.New("a table cannot stand in an array")
+		return "", errors.New("an array cannot contain a table")
 	}
-	return "", errors.New("a date or time is no value here; write it in quotes if it is meant as text")
+	return "", errors.New("dates and times are not supported; write the value in quotes if it is meant as text")
 }
 
-// inlineBlocks takes listen = [{port = ...}, ...], another way to write
-// blocks, and reports whether that is what node is.
+// inlineBlocks reads blocks written as listen = [{port = ...}, ...] and
+// reports whether node has that form.
 func (r *tomlReader) inlineBlocks(node *unstable.Node) bool {
 	if node.Kind != unstable.Array || node.Child() == nil {
 		return false
@@ -265,17 +265,17 @@ func (r *tomlReader) newBlock(at Origin) *tomlScope {
 	return b
 }
 
-// checkListen reports a file that uses listen both as a key and as blocks.
+// checkListen refuses a file that uses listen both as a key and as blocks.
 func (r *tomlReader) checkListen() {
 	if e := r.top.byKey[listenKey]; e != nil && e.fault == nil && len(r.blocks) > 0 {
 		r.problem(listenKey, e.Origin, fmt.Errorf(
-			"it is given as a value and as [[listen]] blocks (line %d); in a file with blocks each has its own",
+			"it is given both as a value and as [[listen]] blocks (line %d); in a file with blocks, set it in each of them",
 			r.blocks[0].origin.Line))
 	}
 }
 
-// syntax reports where the language's rules are broken. The parser stops at
-// the first such place; what it has taken before is reported by the others.
+// syntax reports a syntax error, at which the parser stops. Errors in what it
+// read before are reported by the other methods.
 func (r *tomlReader) syntax() {
 	err := r.parser.Error()
 	if err == nil {
@@ -286,7 +286,7 @@ func (r *tomlReader) syntax() {
 	}
 	at := Origin{Source: SourceFile, File: r.file}
 	if pe, ok := errors.AsType[*unstable.ParserError](err); ok {
-		// The highlight is a part of the data, up to the same end.
+		// The highlight is a subslice of the data with the same end.
 		if offset := cap(r.data) - cap(pe.Highlight); offset >= 0 && offset < len(r.data) {
 			at.Line = r.line(offset)
 		}
@@ -294,13 +294,13 @@ func (r *tomlReader) syntax() {
 	r.problem("", at, notTOML(err))
 }
 
-// notTOML words an error of the parser or of the decoder.
+// notTOML formats an error of the parser or the decoder.
 func notTOML(err error) error {
 	return fmt.Errorf("this is not TOML: %s", strings.TrimPrefix(err.Error(), "toml: "))
 }
 
-// decode lets the full decoder look at the file, since it knows rules that the
-// parser leaves to others: the range of a number, for example.
+// decode runs the full decoder over the file: it checks rules that the parser
+// does not, such as the range of a number.
 func (r *tomlReader) decode() {
 	var all map[string]any
 	err := toml.Unmarshal(r.data, &all)
@@ -318,12 +318,12 @@ func (r *tomlReader) problem(key string, at Origin, err error) {
 	r.layer.Problems.add(&Problem{Key: key, Origin: at, Err: err})
 }
 
-// twice reports a key that the language allows once.
+// twice reports a duplicate key.
 func (r *tomlReader) twice(e *tomlEntry, at Origin) {
 	r.problem(quoteName(e.Key), at, fmt.Errorf("it is given twice, first on line %d", e.Origin.Line))
 }
 
-// path returns the parts of the key of an expression, and its place.
+// path returns the parts of an expression's key, and its origin.
 func (r *tomlReader) path(node *unstable.Node) ([]string, Origin) {
 	var parts []string
 	var at Origin
@@ -340,8 +340,8 @@ func (r *tomlReader) at(raw unstable.Range) Origin {
 	return Origin{Source: SourceFile, File: r.file, Line: r.line(int(raw.Offset))}
 }
 
-// line returns the number of the line that holds the byte at offset. The
-// parser can tell as well, but counts from the beginning of the file each time.
+// line returns the number of the line with the byte at offset. The parser can
+// do this too, but counts from the beginning of the file each time.
 func (r *tomlReader) line(offset int) int {
 	if r.lines == nil {
 		r.lines = []int{}

@@ -9,12 +9,11 @@ import (
 // An Origin tells where a value came from. The zero Origin is a default.
 type Origin struct {
 	Source Source
-	File   string // for SourceFile: the path as it was given; for SourceEnv: the variable's name
+	File   string // for SourceFile: the path as given; for SourceEnv: the variable's name
 	Line   int    // for SourceFile: counted from 1; for SourceArgs and SourceRun: the argument's position, from 1
 }
 
-// A Source is a kind of place that values come from, weakest first, so that
-// sources can be compared.
+// A Source is a kind of origin. Sources are ordered, weakest first.
 type Source int
 
 const (
@@ -45,7 +44,7 @@ func (o Origin) String() string {
 	}
 }
 
-// Place names the origin as error messages do, which is closer than String:
+// Place names the origin as error messages do, more precisely than String:
 // "argument 3" for the command line, "environment variable NAME", and FILE
 // alone when no line is known. It is "" for a default.
 func (o Origin) Place() string {
@@ -64,38 +63,38 @@ func (o Origin) Place() string {
 	return o.String()
 }
 
-// endsText reports whether a message ends with the origin in parentheses.
+// endsText reports whether text ends with the origin in parentheses.
 func (o Origin) endsText(text string) bool {
 	return o != (Origin{}) &&
 		(strings.HasSuffix(text, "("+o.String()+")") || strings.HasSuffix(text, "("+o.Place()+")"))
 }
 
 // toml reports whether the origin is a TOML file. There false and 1_000 are
-// values with one meaning, which Net::Server never read otherwise.
+// unambiguous, and Net::Server never read such files.
 func (o Origin) toml() bool { return o.Source == SourceFile && isTOML(o.File) }
 
 // isTOML reports whether a conf file is read as TOML.
 func isTOML(path string) bool { return strings.EqualFold(filepath.Ext(path), ".toml") }
 
-// A Value is one text given for a key, with the place it was given at.
+// A Value is one text given for a key, with its origin.
 type Value struct {
-	Name   string // for a key that holds a map (SNI name to file, say): the entry's name; else ""
+	Name   string // the entry's name, for a key with named entries (SNI name to file, say); otherwise ""
 	Text   string
 	Origin Origin
 }
 
-// Errorf returns a Problem with this value: its text is made as by
-// fmt.Errorf and its place is the value's. The text should say what is wrong
-// with the value; the key's name is added by the Set.
+// Errorf returns a Problem with the value's origin and a text formatted as by
+// fmt.Errorf. The text should say what is wrong with the value; the Set adds
+// the key's name.
 func (v Value) Errorf(format string, args ...any) *Problem {
 	return &Problem{Origin: v.Origin, Err: fmt.Errorf(format, args...)}
 }
 
-// Values holds what was given for each key, in the order in which it was
-// given. The zero Values holds nothing and can be read.
+// Values holds the values given for each key, in order. The zero Values is
+// empty and can be read.
 type Values map[string][]Value
 
-// Set gives key the texts, as fixed in code, in place of what it had.
+// Set replaces the values of key with texts, whose source is SourceCode.
 func (v Values) Set(key string, texts ...string) {
 	vals := make([]Value, len(texts))
 	for i, t := range texts {

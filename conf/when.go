@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// A When says in which starts a key has an effect, in words separated by
+// A When is the condition under which a key has an effect: words separated by
 // blanks, all of which must hold; of words joined by | one suffices. A word is
 // the name of a Fact that the program states ("tls", "pool"), or else the name
 // of a key, and holds if that key is set to anything but off: "proxy_to", or
 // "tls SSL_check_crl|SSL_crl_file".
 type When string
 
-// Always is the condition of a key that has an effect in every start.
+// Always is the condition of a key that always has an effect.
 const Always When = "always"
 
-// terms returns the alternatives of each condition.
+// terms returns the alternatives of each term.
 func (w When) terms() [][]string {
 	var terms [][]string
 	for term := range strings.FieldsSeq(string(w)) {
@@ -28,22 +28,23 @@ func (w When) terms() [][]string {
 	return terms
 }
 
-// Words returns the names of facts and keys that w is made of.
+// Words returns the names of facts and keys in w.
 func (w When) Words() []string { return slices.Concat(w.terms()...) }
 
-// A Fact is what holds in a start or not, such as whether a port speaks TLS.
+// A Fact is a property of a configuration, such as whether a port speaks TLS.
 type Fact struct {
 	Holds bool
-	// Without is what is said of a key that has no effect because the fact does
-	// not hold; it follows the key's name: "has no effect without a TLS port".
+	// Without is the message for a key that has no effect because the fact
+	// does not hold; it follows the key's name: "has no effect without a TLS
+	// port".
 	Without string
-	// Hint says what to do about it; "" is to leave the key out.
+	// Hint says what to do about it; "" advises leaving the key out.
 	Hint string
-	// Refuse makes it a problem for Net::Server's own keys too.
+	// Refuse makes it a problem even for Net::Server's own keys.
 	Refuse bool
 }
 
-// Facts are what a program states of a start, by name.
+// Facts are the facts that a program states, by name.
 type Facts map[string]Fact
 
 // With returns a copy of the facts with some replaced.
@@ -53,13 +54,12 @@ func (f Facts) With(others Facts) Facts {
 	return all
 }
 
-// Idle finds the keys that were given and have no effect where the facts are
-// as stated: problems, and warnings for the keys with Key.Theirs. port states
-// the facts for a key that a [[listen]] block gives; nil is the same facts. A
-// key that asks for nothing is passed over: it holds its default, or is off.
-// What the program itself has put into a variable matters only where a fact
-// says Refuse. A key without a When is taken for one that always has an
-// effect.
+// Idle finds keys that were given but have no effect under the facts:
+// problems, or warnings for keys with Key.Theirs. port returns the facts for a
+// key in a [[listen]] block; a nil port means the same facts. Keys that hold
+// their default or are off are skipped. A value that the program itself put
+// into a variable matters only if a fact says Refuse. A key without a When
+// always has an effect.
 func (r *Result) Idle(facts Facts, port func(Block, Key) Facts) (problems, warnings Problems) {
 	for _, k := range r.keys {
 		vals, given := r.vals[k.Name], r.origin[k.Name].Source != SourceDefault
@@ -81,8 +81,8 @@ func (r *Result) Idle(facts Facts, port func(Block, Key) Facts) (problems, warni
 	return problems, warnings
 }
 
-// idleIn finds the keys of a block that have no effect. A block belongs to
-// nobody else, so that all of them are problems.
+// idleIn finds the keys of a block that have no effect. No other program reads
+// these blocks, so all of them are problems.
 func (r *Result) idleIn(b Block, facts Facts, port func(Block, Key) Facts) (problems Problems) {
 	on := func(key string) bool {
 		if vals, ok := b.Values[key]; ok {
@@ -106,8 +106,8 @@ func (r *Result) idleIn(b Block, facts Facts, port func(Block, Key) Facts) (prob
 	return problems
 }
 
-// idle returns what is to be said of the key if it has no effect, and whether
-// that is a problem for every key.
+// idle returns a Problem if the key has no effect, and whether it is one even
+// for Net::Server's own keys.
 func (k Key) idle(v Value, facts Facts, on func(key string) bool) (*Problem, bool) {
 	for _, term := range k.When.terms() {
 		if slices.ContainsFunc(term, func(word string) bool {
@@ -140,7 +140,7 @@ func (r *Result) holds(key string) bool {
 	return isOn(r.vals[key]) || slices.ContainsFunc(r.Blocks, func(b Block) bool { return isOn(b.Values[key]) })
 }
 
-// isOn reports whether one of vals is more than nothing, none or off.
+// isOn reports whether any of vals is other than empty, none or off.
 func isOn(vals []Value) bool {
 	return slices.ContainsFunc(vals, func(v Value) bool { return !isOff(v.Text) })
 }
@@ -153,7 +153,7 @@ func isOff(text string) bool {
 	return false
 }
 
-// asksNothing reports whether vals leave everything as it is without them.
+// asksNothing reports whether vals change nothing.
 func (k Key) asksNothing(vals []Value) bool {
 	return !slices.ContainsFunc(vals, func(v Value) bool {
 		if k.Default != "" && strings.EqualFold(v.Text, k.Default) {

@@ -116,7 +116,7 @@ func TestStrict(t *testing.T) {
 		{"ours=1 list=1 list=2 theirs=1", "ours 2\nlist 3\ntheirs 2\n", "", ""},
 		{"ours=1 ours=1", "", "ours: it is given twice, first at argument 1 (argument 2); remove one of them", ""},
 		{"ours=1", "ours 2\n\nours 3\nours 4\n", "ours: it is given twice, first at f:1 (f:3); remove one of them\nours: it is given twice, first at f:1 (f:4); remove one of them", ""},
-		{"theirs=1 theirs=2", "", "", "theirs: it is given twice, first at argument 1 (argument 2); the last one holds, as with Net::Server; remove the other"},
+		{"theirs=1 theirs=2", "", "", "theirs: it is given twice, first at argument 1 (argument 2); the last one wins, as in Net::Server; remove the other"},
 		{"map=a.b=1 map=2 map=c.d=3", "", "", ""},
 		{"map=a.b=1 map=a.b=2", "", "map: \"a.b\" is given twice, first at argument 1 (argument 2); remove one of them", ""},
 		{"first=1 first=2", "", "", "first: of 1, 2, \"1\" is used (argument 1); remove the others"},
@@ -127,13 +127,13 @@ func TestStrict(t *testing.T) {
 		{"off=", "", "off: its value is empty (argument 1); a shell variable was probably not set; give it a value, or leave it out", ""},
 		{"off=", "off x\n", "", ""},
 		{"text=", "", "", ""},
-		{"declared='x'", "", "declared: the quotes are a part of the value (argument 1); leave them out", ""},
-		{"", "declared \"a b\"\n", "declared: the quotes are a part of the value (f:1); leave them out", ""},
-		{"", "quotable \"a b\"\nours 'x'\n", "", "quotable: the quotes are a part of the value (f:1); leave them out"},
+		{"declared='x'", "", "declared: the quotes are part of the value (argument 1); leave them out", ""},
+		{"", "declared \"a b\"\n", "declared: the quotes are part of the value (f:1); leave them out", ""},
+		{"", "quotable \"a b\"\nours 'x'\n", "", "quotable: the quotes are part of the value (f:1); leave them out"},
 		{"declared='x", "quotable x'\n", "", ""},
 		{"once=1", "", "", ""},
-		{"", "once 1\n", "once: it asks something of one run, and cannot stand in a conf file; give it on the command line (f:1)", ""},
-		{"once=1", "once 1\n", "once: it asks something of one run, and cannot stand in a conf file; give it on the command line (f:1)", ""},
+		{"", "once 1\n", "once: it applies to a single run and is not allowed in a conf file; give it on the command line (f:1)", ""},
+		{"once=1", "once 1\n", "once: it applies to a single run and is not allowed in a conf file; give it on the command line (f:1)", ""},
 	} {
 		s := define()
 		r, err := s.Resolve(s.ReadArgs(strings.Fields(c.args)).Layer, s.ReadLines("f", []byte(c.file)))

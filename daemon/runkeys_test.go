@@ -75,7 +75,7 @@ func TestRunHasTheCommandsKeys(t *testing.T) {
 		{name: "misspelt", args: []string{port, "--mtd=x"}, status: 1, want: []string{`unknown key "mtd" (argument 2); did you mean motd?`}, not: []string{"motd="}},
 		{name: "misspelt in the environment", args: []string{port}, env: "NETSERVER_MTOD=x", status: 1, want: []string{"NETSERVER_MTOD", "did you mean NETSERVER_MOTD?"}},
 		{name: "in the file", args: []string{"--conf_file", file}, status: 1, want: []string{`unknown key "plugin"`, `unknown key "max_conections"`}},
-		{name: "kept in files", unknown: "files", args: []string{"--conf_file", file}, status: 1, want: []string{"left=[plugin max_conections]", "max_conections: it is no key of the server, and left to others", "did you mean max_connections?"}},
+		{name: "kept in files", unknown: "files", args: []string{"--conf_file", file}, status: 1, want: []string{"left=[plugin max_conections]", "max_conections: it is not a key of the server, and ignored", "did you mean max_connections?"}},
 		{name: "kept in files alone", unknown: "files", args: []string{"--conf_file", file, "--plugin=x"}, status: 1, want: []string{`unknown key "plugin" (argument 3)`}},
 		{name: "kept", unknown: "keep", args: []string{port, "--plugin=x"}, status: 1, want: []string{"left=[plugin]"}},
 		{name: "a program", args: []string{port, "--", "cat"}, status: 1, want: []string{"nothing can follow --: this program serves its clients itself (argument 2)"}},
