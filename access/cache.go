@@ -6,26 +6,25 @@ import (
 	"time"
 )
 
-// A cache keeps what was found, the results used last if there are too many.
-// It is guarded by Lookups.mu. How quick a network's name server is, is kept
-// apart, so that a flood of addresses does not make it forgotten.
+// A cache is an LRU cache of look-up results, guarded by Lookups.mu. The
+// speeds of networks' name servers have their own list, so that a flood of
+// addresses does not evict them.
 type cache struct {
 	results lru[question, Names]
 	speeds  lru[netip.Prefix, speed]
 }
 
-// A speed tells how the last look-up for a network went.
+// A speed is how fast a network's last look-up was.
 type speed uint8
 
 const (
 	unknown speed = iota
-	quick         // answered, if only that there is no name
+	quick         // answered, even if only that there is no name
 	slow          // did not answer within LookupConfig.patience
 )
 
-// speedTTL is how long a speed is remembered. A slow network is tried again
-// all the time, as long as there are places to spare, so this need not be
-// short.
+// speedTTL is how long a speed is remembered. It need not be short, since slow
+// networks are tried again whenever there are places to spare.
 const speedTTL = time.Hour
 
 func (c *cache) get(q question, now time.Time) (Names, bool) { return c.results.get(q, now) }
@@ -50,7 +49,7 @@ func (c *cache) putSpeed(p netip.Prefix, v speed, now time.Time, cfg LookupConfi
 // An lru is a map of bounded size whose entries expire.
 type lru[K comparable, V any] struct {
 	entries map[K]*list.Element
-	order   list.List // used last in front
+	order   list.List // most recently used first
 }
 
 type lruEntry[K comparable, V any] struct {

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// A key is an address as a number of 128 bits. IPv4 addresses are the mapped
-// ones, ::ffff:0:0/96, as in Net::CIDR, so that rules written in either form
-// mean the same clients.
+// A key is an address as a 128-bit number. IPv4 addresses are mapped into
+// ::ffff:0:0/96, as in Net::CIDR, so that rules in either form match the same
+// clients.
 type key struct{ hi, lo uint64 }
 
 func keyOf(ip netip.Addr) key {
@@ -39,14 +39,14 @@ func (a key) next() (key, bool) {
 	return key{hi, lo}, carry == 0
 }
 
-// A span is the addresses that one rule covers, both ends included.
+// A span is the range of addresses that one rule covers, ends included.
 type span struct {
 	first, last key
-	rule        int32 // its place in the list of rules
+	rule        int32 // index in the list of rules
 }
 
-// A cidrError is a network that cannot be read. Its first part is Net::CIDR's
-// own message where that has one.
+// A cidrError is a network that cannot be parsed. Its first part is
+// Net::CIDR's own message where there is one.
 type cidrError struct{ says, advice string }
 
 func (e *cidrError) Error() string { return e.says + ": " + e.advice }
@@ -55,11 +55,11 @@ func badCIDR(says, format string, args ...any) *cidrError {
 	return &cidrError{says, fmt.Sprintf(format, args...)}
 }
 
-// noRange is what Net::CIDR says of everything that it cannot split.
+// noRange is Net::CIDR's message for everything that it cannot split.
 const noRange = "This doesn't look like start-end"
 
-// parseCIDR reads ADDRESS/BITS, FIRST-LAST or ADDRESS. Blanks anywhere are
-// skipped, as Net::CIDR does.
+// parseCIDR reads ADDRESS/BITS, FIRST-LAST or ADDRESS. Blanks are ignored, as
+// in Net::CIDR.
 func parseCIDR(text string) (span, *cidrError) {
 	s := strings.Join(strings.Fields(text), "")
 	if i := strings.LastIndexByte(s, '/'); i >= 0 {
@@ -101,7 +101,7 @@ func parsePrefix(whole, addr, length string) (span, *cidrError) {
 	return spanOf(keyOf(ip), ones), nil
 }
 
-// spanOf returns the addresses that share the first ones bits of k.
+// spanOf returns the addresses that share the first bits of k.
 func spanOf(k key, ones int) span {
 	mask := key{^uint64(0), ^uint64(0)}
 	if ones < 64 {
@@ -115,7 +115,7 @@ func spanOf(k key, ones int) span {
 	}
 }
 
-// parseIPv4 reads one to four bytes; missing ones are 0, as Net::CIDR has it.
+// parseIPv4 reads one to four bytes; missing ones are 0, as in Net::CIDR.
 func parseIPv4(s string) (netip.Addr, *cidrError) {
 	parts := strings.Split(s, ".")
 	if len(parts) > 4 {
@@ -137,7 +137,7 @@ func parseIPv4(s string) (netip.Addr, *cidrError) {
 	return netip.AddrFrom4(b), nil
 }
 
-// octal reads digits as octal, for advice only.
+// octal reads digits as octal, for the hint only.
 func octal(s string) uint64 {
 	n, _ := strconv.ParseUint(s, 8, 32)
 	return n
@@ -154,11 +154,11 @@ func parseIPv6(s string) (netip.Addr, *cidrError) {
 	return ip, nil
 }
 
-// badZone refuses zones: a rule would have to hold for one interface only,
-// which no look-up of a number can tell.
+// badZone refuses zones: such a rule would apply to one interface only, which
+// a look-up by number cannot distinguish.
 func badZone(s string) *cidrError {
 	if i := strings.IndexByte(s, '%'); i >= 0 {
-		return badCIDR("Syntax error: "+s, "leave out the zone, %s: a rule holds for every interface", s[i:])
+		return badCIDR("Syntax error: "+s, "leave out the zone, %s: a rule applies to every interface", s[i:])
 	}
 	return nil
 }

@@ -8,24 +8,24 @@ import (
 	"netserver/conf"
 )
 
-// maxExpressions is how many expressions of one list may need the regexp
-// engine. Those that are fixed texts, or anything between two fixed texts, do
-// not count. maxLoose is how many may have neither a fixed beginning nor a
-// fixed end, because those are tried one by one.
+// maxExpressions bounds the expressions of one list that need the regexp
+// engine; fixed texts, and anything between two fixed texts, do not. maxLoose
+// bounds those with neither a fixed beginning nor a fixed end, because they
+// are tried one by one.
 const (
 	maxExpressions = 20_000
 	maxLoose       = 1_000
 )
 
 // Compile checks the rules, reads their files and makes a Policy. The error is
-// a Problems with a line for each fault.
+// a Problems with one line per fault.
 func (r Rules) Compile() (*Policy, error) {
 	p, _, err := r.compile(nil)
 	return p, err
 }
 
-// compile returns the state of the rule files as well, even with an error.
-// before are the states of those that are in force, by their paths.
+// compile also returns the state of the rule files, even with an error. before
+// holds the states of the files in force, by path.
 func (r Rules) compile(before map[string]fileState) (*Policy, []fileState, error) {
 	c := compiler{rules: &r, before: before}
 	c.readLists()
@@ -59,7 +59,7 @@ type compiler struct {
 	lists    [4]ruleList
 }
 
-// The lists, by their place in compiler.lists.
+// Indexes of compiler.lists.
 const (
 	listDeny = iota
 	listAllow
@@ -67,8 +67,8 @@ const (
 	listCIDRAllow
 )
 
-// A ruleList is the rules of a key and of the files for it. The rules of parts
-// stand one after the other in patterns or spans, and in names.
+// A ruleList holds the rules of a key and its files. The rules of its parts
+// follow each other in patterns or spans, and in names.
 type ruleList struct {
 	patterns []pattern
 	spans    []span
@@ -76,11 +76,11 @@ type ruleList struct {
 	parts    []part
 }
 
-// A part is what one key has given to a list.
+// A part is one key's contribution to a list.
 type part struct {
 	key       string
 	given     bool
-	from, end int // its rules, in the list's names
+	from, end int // range of its rules in the list's names
 }
 
 // readLists reads the four lists, each from its key and then from its files.
@@ -152,7 +152,7 @@ func (l *ruleList) add(name, key string, vals []conf.Value, given, networks bool
 	l.parts = append(l.parts, part)
 }
 
-// bound refuses lists that would make every client wait.
+// bound refuses lists so long that every client would wait.
 func (c *compiler) bound(key string, l *ruleList) {
 	if len(l.names) > maxRules {
 		c.problems.add(fmt.Errorf("%s and its files: %d rules are more than %d", key, len(l.names), maxRules))
@@ -168,12 +168,12 @@ func (c *compiler) bound(key string, l *ruleList) {
 		}
 	}
 	if compiled > maxExpressions || loose > maxLoose {
-		c.problems.add(fmt.Errorf("%s and its files: %d expressions of which %d have no fixed beginning or end are more than %d or %d: write networks as cidr_%s",
+		c.problems.add(fmt.Errorf("%s and its files: %d expressions, %d of them without fixed beginning or end; the limits are %d and %d: write networks as cidr_%s",
 			key, compiled, loose, maxExpressions, maxLoose, strings.TrimPrefix(key, "cidr_")))
 	}
 }
 
-// shadowed returns the keys that are only tried out.
+// shadowed returns the keys in shadow mode.
 func (c *compiler) shadowed() map[string]bool {
 	can := []string{keyAllow, keyDeny, keyCIDRAllow, keyCIDRDeny, keyAllowFile, keyDenyFile,
 		keyCIDRAllowFile, keyCIDRDenyFile, keyDouble, keyUnixUser, keyUnixGroup}
@@ -201,7 +201,7 @@ func (c *compiler) shadowed() map[string]bool {
 	return keys
 }
 
-// table makes the table of all rules but those of the keys left out.
+// table makes the table of all rules except those of the keys left out.
 func (c *compiler) table(without map[string]bool, reverse bool, double doubleMode, unix *unixRules) table {
 	t := table{double: double}
 	t.double.on = double.on && !without[keyDouble]
@@ -217,7 +217,7 @@ func (c *compiler) table(without map[string]bool, reverse bool, double doubleMod
 	return t
 }
 
-// use returns the parts of a list that are not left out, and notes in t
+// use returns the parts of a list that are not left out, and records in t
 // whether any was given.
 func (l *ruleList) use(without map[string]bool, t *table) []part {
 	var parts []part
@@ -245,8 +245,8 @@ func (c *compiler) patternRules(i int, without map[string]bool, t *table) patter
 	return r
 }
 
-// fold returns the patterns as names are compared with them. One that cannot be
-// had so would let names pass.
+// fold returns the patterns for comparison with names. A pattern that cannot
+// be folded is an error: skipping it would let names pass.
 func (c *compiler) fold(all []pattern) []pattern {
 	folded := make([]pattern, len(all))
 	for i := range all {
@@ -273,7 +273,7 @@ func (c *compiler) networkRules(i int, without map[string]bool, t *table) networ
 	return r
 }
 
-// warn finds what is allowed but hardly meant.
+// warn finds what is valid but hardly intended.
 func (c *compiler) warn(t *table) []string {
 	var w []string
 	given := func(i int) bool { return c.lists[i].parts[0].given || c.lists[i].parts[1].given }

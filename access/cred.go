@@ -6,16 +6,17 @@ import (
 	"syscall"
 )
 
-// A Cred is the identity that a UNIX client's process had when it connected,
-// as the kernel tells it. The client cannot choose it.
+// A Cred is the identity of a UNIX client's process when it connected, as
+// reported by the kernel. The client cannot choose it.
 type Cred struct {
 	UID, GID uint32
-	PID      int      // 0 where the system does not tell
-	Groups   []uint32 // the supplementary groups, as far as the system tells
+	PID      int      // 0 where the system does not report it
+	Groups   []uint32 // supplementary groups, as far as the system reports them
 }
 
-// ErrNoCred is returned by CredOf where a client's identity cannot be asked.
-var ErrNoCred = errors.New("the system does not tell who a UNIX client is")
+// ErrNoCred is returned by CredOf where the system does not report a client's
+// identity.
+var ErrNoCred = errors.New("the system does not report the identity of UNIX clients")
 
 // CredOf asks the kernel who is at the other end of a connected UNIX stream
 // socket. It returns ErrNoCred on systems without that facility.

@@ -15,8 +15,8 @@ func peerCred(fd int) (*Cred, error) {
 		return nil, err
 	}
 	if u.Uid == ^uint32(0) {
-		// A socket that is not connected has no peer; its identity must
-		// not match anything.
+		// An unconnected socket has no peer; its identity must not match
+		// anything.
 		return nil, unix.ENOTCONN
 	}
 	return &Cred{UID: u.Uid, GID: u.Gid, PID: int(u.Pid), Groups: peerGroups(fd)}, nil
@@ -25,8 +25,8 @@ func peerCred(fd int) (*Cred, error) {
 // maxGroups is NGROUPS_MAX, the kernel's own limit.
 const maxGroups = 65536
 
-// peerGroups returns the supplementary groups, or nil: then only the primary
-// one is known, and a group rule can match less, never more.
+// peerGroups returns the supplementary groups, or nil if only the primary one
+// is known; a group rule can then match less, never more.
 func peerGroups(fd int) []uint32 {
 	groups := make([]uint32, 32)
 	for {

@@ -9,29 +9,29 @@ import (
 	"netserver/conf"
 )
 
-// A doubleMode is what double_reverse_lookups asks for.
+// A doubleMode is the parsed value of double_reverse_lookups.
 type doubleMode struct {
 	on       bool
 	detail   bool // the line about a mismatch lists the addresses
-	autofail bool // refuse every client, and say what was found
-	debug    bool // say what was found for clients that pass
+	autofail bool // refuse every client, and log what was found
+	debug    bool // log what was found for clients that pass
 	origin   conf.Origin
 }
 
-// leadsToDouble is a reverse_lookups that asks for double lookups, with their
-// mode behind it.
+// leadsToDouble matches a reverse_lookups that requests double lookups,
+// followed by their mode.
 var leadsToDouble = regexp.MustCompile(`(?i)^(?:double|2)(.*)$`)
 
-// lookupModes reads reverse_lookups and double_reverse_lookups. For Net::Server
-// every text but the empty one and 0 is true; as off, no and false would be as
-// well, they are refused, and so are words that mean nothing.
+// lookupModes reads reverse_lookups and double_reverse_lookups. For
+// Net::Server every text except "" and 0 is true; off, no and false would be
+// too, so they are refused, and so are unknown words.
 func lookupModes(r *Rules, p *problems) (reverse bool, mode doubleMode) {
 	rev, dbl := last(r.ReverseLookups), last(r.DoubleReverseLookups)
 	if m := leadsToDouble.FindStringSubmatch(rev.Text); m != nil {
 		reverse, mode.on, mode.origin = true, true, rev.Origin
 		mode.read(keyReverse, m[1], rev, p)
 		if m[1] != "" && m[1] != "0" {
-			return reverse, mode // the mode in reverse_lookups goes before the other key
+			return reverse, mode // the mode in reverse_lookups takes precedence
 		}
 	} else {
 		reverse = truth(keyReverse, rev, "0, 1, double, or double followed by a mode", p)
@@ -44,7 +44,7 @@ func lookupModes(r *Rules, p *problems) (reverse bool, mode doubleMode) {
 	return true, mode
 }
 
-// modeWords are what may stand in a mode, and modeRest what may stand between.
+// modeWords are the words of a mode, and modeRest what may separate them.
 var (
 	modeWords = regexp.MustCompile(`(?i)detail|autofail|debug`)
 	modeRest  = regexp.MustCompile(`(?i)^(?:double|on|yes|true|[\d\s_,.:;+/-])*$`)
@@ -98,9 +98,9 @@ var doubleRules = [doubleOutcomes]string{
 	"no name", "the name has no address", "the name has other addresses", "autofail",
 }
 
-// check compares what was looked up with the client's address. It returns the
-// outcome, or -1 if the client passes, and the line to be logged. original is
-// the address as it was seen, which may be a mapped one.
+// check compares the look-up's result with the client's address. It returns
+// the outcome, or -1 if the client passes, and the line to log. original is
+// the address as seen, which may be a mapped one.
 func (m *doubleMode) check(original netip.Addr, n Names) (outcome int, log string) {
 	addr := plain(original)
 	switch {
@@ -122,7 +122,7 @@ func (m *doubleMode) check(original netip.Addr, n Names) (outcome int, log strin
 	return -1, log
 }
 
-// found lists the addresses of the name, and the client's as it was seen.
+// found lists the name's addresses, and the client's as seen.
 func found(original netip.Addr, addrs []netip.Addr) string {
 	texts := make([]string, len(addrs))
 	for i, a := range addrs {
@@ -136,6 +136,6 @@ func found(original netip.Addr, addrs []netip.Addr) string {
 	return s
 }
 
-// plain returns the address without what does not make another client of it:
-// the form of a mapped one, and the interface it was seen on.
+// plain returns the address unmapped and without zone, neither of which
+// distinguishes clients.
 func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// An Explanation is what would happen to a client, for --check --peer.
+// An Explanation says what would happen to a client, for --check --peer.
 type Explanation struct {
 	Allowed  bool   `json:"allowed"`
 	Rule     string `json:"rule"`
-	Shadowed bool   `json:"shadowed,omitempty"` // let through, but Rule would refuse
-	Host     string `json:"-"`                  // the name that counted
-	Early    bool   `json:"-"`                  // decided by the address alone, before any byte
+	Shadowed bool   `json:"shadowed,omitempty"` // admitted, but Rule would refuse it
+	Host     string `json:"-"`                  // the name used
+	Early    bool   `json:"-"`                  // decided by the address alone, before any byte is read
 
 	peer string
 	log  string
 }
 
-// String returns the explanation as a line or two for people.
+// String returns the explanation as one or two readable lines.
 func (e Explanation) String() string {
 	who := e.peer
 	if e.Host != "" {
@@ -30,7 +30,7 @@ func (e Explanation) String() string {
 	s := who + ": refused: " + e.Rule
 	switch {
 	case e.Shadowed:
-		s = who + ": allowed, but would be refused if it were not for shadow mode: " + e.Rule
+		s = who + ": allowed, but without shadow mode it would be refused: " + e.Rule
 	case e.Allowed:
 		s = who + ": allowed: " + e.Rule
 	}
@@ -40,11 +40,11 @@ func (e Explanation) String() string {
 	return s
 }
 
-// Explain tells what p does with a client. address is an IP address, with or
-// without a port, or unix, or unix:USER for a UNIX client that is this user.
-// If host is not empty, the client has that name, which resolves back to its
-// address. Else, where the rules need a name, l looks for it; a nil l finds
-// none. The error is about address or host.
+// Explain says how p treats a client. address is an IP address, with or
+// without a port, or unix, or unix:USER for a UNIX client of that user. If
+// host is not empty, the client has that name, which resolves back to its
+// address. Otherwise, where the rules need a name, l looks it up; a nil l
+// finds none. The error is about address or host.
 func Explain(ctx context.Context, p *Policy, l *Lookups, address, host string) (Explanation, error) {
 	peer, err := ParsePeer(address)
 	if err != nil {
@@ -69,7 +69,7 @@ func Explain(ctx context.Context, p *Policy, l *Lookups, address, host string) (
 	return e, nil
 }
 
-// ParsePeer reads what --peer takes; see Explain.
+// ParsePeer parses the value of --peer; see Explain.
 func ParsePeer(s string) (Peer, error) {
 	if name, ok := strings.CutPrefix(s, "unix:"); ok {
 		c, err := credOf(name)
@@ -89,7 +89,7 @@ func ParsePeer(s string) (Peer, error) {
 	return Peer{IP: ip.Unmap()}, nil
 }
 
-// credOf returns the identity that a process of a user has, by name or number.
+// credOf returns the identity of a user's process, by name or number.
 func credOf(name string) (*Cred, error) {
 	u, err := user.Lookup(name)
 	if err != nil {

@@ -9,20 +9,20 @@ import (
 )
 
 const (
-	// settle is how long a directory must be quiet before files in it are
-	// read, so that one change is one Reload; maxSettle is how long a busy
-	// one can put that off.
+	// settle is how long a directory must be quiet before its files are read,
+	// so that one change causes one Reload; maxSettle bounds the delay by a
+	// busy directory.
 	settle    = 100 * time.Millisecond
 	maxSettle = time.Second
-	// pollEvery finds what is not announced: changes on network file
-	// systems, and behind symbolic links to other directories.
+	// pollEvery is the interval of the poll that finds changes without events:
+	// on network file systems, and behind symbolic links to other directories.
 	pollEvery = 5 * time.Second
 )
 
 // Follow calls Reload whenever a rule file may have changed, until ctx ends.
-// report, which may be nil, is called when a new Policy is in force (err is
-// nil) and when the files cannot be used. Follow returns at once if there are
-// no rule files.
+// It calls report, which may be nil, when a new Policy is in force (err is
+// nil) and when the files are invalid. Follow returns at once if there are no
+// rule files.
 func (s *Store) Follow(ctx context.Context, report func(err error)) {
 	if !s.Follows() {
 		return
@@ -48,7 +48,7 @@ func (s *Store) Follow(ctx context.Context, report func(err error)) {
 			return
 		case _, ok := <-events:
 			if !ok {
-				events = nil // the watcher has ended; there is still the poll
+				events = nil // the watcher has ended; polling goes on
 			}
 			f.noticed()
 		case _, ok := <-lost: // events were dropped
@@ -66,9 +66,9 @@ func (s *Store) Follow(ctx context.Context, report func(err error)) {
 	}
 }
 
-// dirs returns the directories that the rule files are in, where their links
-// lead, and those above, in which a whole directory can be replaced.
-// Directories are watched, not files, because files are replaced.
+// dirs returns the directories of the rule files and of their links' targets,
+// and the ones above, in which a whole directory can be replaced. It watches
+// directories because files are replaced.
 func (s *Store) dirs() map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,7 +87,7 @@ func (s *Store) dirs() map[string]bool {
 	return dirs
 }
 
-// A follower waits for a directory to become quiet.
+// A follower waits until the watched directories are quiet.
 type follower struct {
 	store   *Store
 	report  func(error)
@@ -96,8 +96,8 @@ type follower struct {
 	since   time.Time // of the first event since the last reload
 }
 
-// watch makes the watcher follow the directories that have the names now: one
-// that was replaced is another directory. What cannot be watched is polled.
+// watch points the watcher at the directories that now have the names: a
+// replaced one is another directory. What cannot be watched is polled.
 func (f *follower) watch() {
 	if f.watcher == nil {
 		return

@@ -7,8 +7,8 @@ const maxName = 253
 
 // isHostname reports whether s can be a client's name: labels of letters,
 // digits, hyphens and underscores, the last of them not a number. So neither
-// an address nor what a hostile name server makes up for log files and rules
-// passes for a name.
+// an address nor a hostile name server's text aimed at logs and rules passes
+// for a name.
 func isHostname(s string) bool {
 	if s == "" || len(s) > maxName {
 		return false

@@ -8,8 +8,8 @@ import (
 
 // A KeyInfo describes one configuration key of this package.
 type KeyInfo struct {
-	Name string    // as in Net::Server, or new in its manner
-	Arg  string    // what help calls the value
+	Name string    // as in Net::Server, or in its style
+	Arg  string    // the value's name in help
 	Help string    // what it does
 	List bool      // may be given several times
 	When conf.When // when it has an effect
@@ -19,8 +19,8 @@ type KeyInfo struct {
 	field func(*Rules) *[]conf.Value
 }
 
-// Keys returns the keys that fill a Rules, in the order in which help should
-// list them. Rules.Set takes their values.
+// Keys returns the keys of a Rules in the order of help. Rules.Set takes their
+// values.
 func Keys() []KeyInfo {
 	const re, net, file = "REGEX", "NETWORK", "FILE"
 	const shadowed = keyAllow + "|" + keyDeny + "|" + keyCIDRAllow + "|" + keyCIDRDeny + "|" + keyAllowFile + "|" + keyDenyFile + "|" +
@@ -28,11 +28,11 @@ func Keys() []KeyInfo {
 	return []KeyInfo{
 		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.Allow }},
-		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; goes before every allow", true, "inet", true,
+		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; overrides every allow", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.Deny }},
 		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRAllow }},
-		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; goes before every allow", true, "inet", true,
+		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; overrides every allow", true, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRDeny }},
 		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true, "inet", false,
 			func(r *Rules) *[]conf.Value { return &r.AllowFile }},
@@ -46,17 +46,17 @@ func Keys() []KeyInfo {
 			func(r *Rules) *[]conf.Value { return &r.ReverseLookups }},
 		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false, "inet", true,
 			func(r *Rules) *[]conf.Value { return &r.DoubleReverseLookups }},
-		{keyUnixUser, "USER", "admit these users to UNIX sockets and nobody else but unix_allow_group", true, "unix", false,
+		{keyUnixUser, "USER", "admit only these users, and unix_allow_group, to UNIX sockets", true, "unix", false,
 			func(r *Rules) *[]conf.Value { return &r.UnixAllowUser }},
-		{keyUnixGroup, "GROUP", "admit members of these groups to UNIX sockets and nobody else but unix_allow_user", true, "unix", false,
+		{keyUnixGroup, "GROUP", "admit only members of these groups, and unix_allow_user, to UNIX sockets", true, "unix", false,
 			func(r *Rules) *[]conf.Value { return &r.UnixAllowGroup }},
-		{keyShadow, "KEY", "only log what this key's rules would refuse; all for every key of this list", true, shadowed, false,
+		{keyShadow, "KEY", "only log what this key's rules would refuse; all means every key in this list", true, shadowed, false,
 			func(r *Rules) *[]conf.Value { return &r.Shadow }},
 	}
 }
 
-// Set gives the key called name its values and reports whether there is such
-// a key. Wrong values are Compile's to report.
+// Set sets the values of the key called name and reports whether there is such
+// a key. Compile reports invalid values.
 func (r *Rules) Set(name string, vals []conf.Value) bool {
 	for _, k := range Keys() {
 		if k.Name == name {
@@ -67,7 +67,7 @@ func (r *Rules) Set(name string, vals []conf.Value) bool {
 	return false
 }
 
-// Texts makes values of texts that stand in a program.
+// Texts makes values of a program's own texts.
 func Texts(texts ...string) []conf.Value {
 	v := make(conf.Values)
 	v.Set("", texts...)

@@ -12,8 +12,8 @@ import (
 )
 
 // A Resolver finds names and addresses; *net.Resolver is one. Its methods run
-// concurrently and should end when ctx does: a call that does not keeps one
-// of LookupConfig.MaxRunning places.
+// concurrently and should end when ctx does: a call that goes on keeps
+// occupying one of LookupConfig.MaxRunning places.
 type Resolver interface {
 	// LookupAddr returns the names of an address, with or without a final
 	// dot.
@@ -23,58 +23,56 @@ type Resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// LookupConfig bounds look-ups. Zero fields mean the default stated there.
+// LookupConfig bounds look-ups. A zero field means its stated default.
 type LookupConfig struct {
-	// Timeout is how long a client waits for its name at most. Then it has
-	// none. Default 5 s; it cannot be none.
+	// Timeout bounds how long a client waits for its name; after that it has
+	// none. Default 5 s; it cannot be disabled.
 	Timeout time.Duration
-	// TTL is how long what was found is used again. Default 5 min; negative
-	// never.
+	// TTL is how long a result is cached. Default 5 min; negative disables it.
 	TTL time.Duration
-	// FailTTL is how long a look-up that found nothing is not repeated.
-	// Default 30 s; negative never.
+	// FailTTL is how long a failed look-up is cached. Default 30 s; negative
+	// disables it.
 	FailTTL time.Duration
-	// CacheSize is how many results are kept, the ones used last. Default
-	// 10,000; negative none.
+	// CacheSize is the number of cached results; the least recently used are
+	// evicted. Default 10,000; negative means no cache.
 	CacheSize int
-	// MaxRunning is how many look-ups run at once, each with up to two
-	// descriptors. Default 128; it cannot be none. One network (an IPv4 /24,
-	// an IPv6 /48) has an eighth of them at most, free places go first to the
-	// networks that have the fewest, and those whose name server is slow have
-	// at most half of all.
+	// MaxRunning bounds concurrent look-ups, each with up to two descriptors.
+	// Default 128; it cannot be unlimited. One network (an IPv4 /24, an IPv6
+	// /48) gets at most an eighth of them, free places go first to the
+	// networks with the fewest, and networks with slow name servers get at
+	// most half of all.
 	MaxRunning int
 }
 
 // Why a client has no name.
 var (
-	// ErrNoName says that the address has no name, or none that a client
-	// can have.
+	// ErrNoName says that the address has no name, or no valid one.
 	ErrNoName = errors.New("the address has no name")
 	// ErrLookupTimeout says that no answer came in time.
 	ErrLookupTimeout = errors.New("no answer in time")
 )
 
-// Names is what is known of a client's name. The zero Names is a client
+// Names is what is known about a client's name. The zero Names is a client
 // without one.
 type Names struct {
 	// Host is the name, without a final dot, "" if there is none.
 	Host string
-	// Addrs are the addresses of Host, if those were asked for. Of more than
-	// 64 only the first are kept, the client's own among them if it was
-	// there. They are shared and must not be changed.
+	// Addrs are the addresses of Host, if requested: at most 64, including the
+	// client's own if it was among them. They are shared and must not be
+	// changed.
 	Addrs []netip.Addr
-	// Err is why Host or Addrs are empty. It decides nothing.
+	// Err is why Host or Addrs are empty. It does not affect the decision.
 	Err error
 }
 
-// maxAddrs bounds what the owner of a name can make the server keep and log.
+// maxAddrs bounds what a name's owner can make the server keep and log.
 const maxAddrs = 64
 
-// Lookups finds clients' names. Each address is looked up once at a time, what
-// was found is kept for a while, and neither one network nor many can make
-// more look-ups run than Config allows. A client whose name cannot be found,
-// for whatever reason, has none. The zero Lookups is ready to use and safe for
-// concurrent use; it must not be copied.
+// Lookups finds clients' names. It looks each address up once at a time,
+// caches results, and never runs more look-ups than Config allows, whether for
+// one network or many. A client whose name cannot be found, for whatever
+// reason, has none. The zero Lookups is ready to use and safe for concurrent
+// use; it must not be copied.
 type Lookups struct {
 	// Resolver answers; net.DefaultResolver if nil.
 	Resolver Resolver
@@ -86,13 +84,13 @@ type Lookups struct {
 	cache   cache
 }
 
-// A question is what can be asked, and kept.
+// A question identifies a look-up and its cached result.
 type question struct {
 	ip     netip.Addr
 	double bool
 }
 
-// A flight is one question being answered, for all who ask it.
+// A flight is a look-up in progress, shared by all who ask the same question.
 type flight struct {
 	question
 	source netip.Prefix
@@ -101,14 +99,14 @@ type flight struct {
 
 	// Guarded by Lookups.mu:
 	waiting  int                // clients
-	queued   *list.Element      // its place in turns, nil when it runs
-	cancel   context.CancelFunc // ends it; nil until it runs
+	queued   *list.Element      // its element in turns, nil while it runs
+	cancel   context.CancelFunc // nil until it runs
 	overtime *time.Timer        // calls Lookups.late
-	cut      bool               // it was ended because too many are late
+	cut      bool               // ended because too many were late
 }
 
-// Find looks up the name of ip, and with double the addresses of that name. It
-// returns after LookupConfig.Timeout at the latest, or when ctx ends.
+// Find looks up the name of ip, and with double also the addresses of that
+// name. It returns after LookupConfig.Timeout at the latest, or when ctx ends.
 func (l *Lookups) Find(ctx context.Context, ip netip.Addr, double bool) Names {
 	q := question{plain(ip), double}
 	if !q.ip.IsValid() {
@@ -154,8 +152,8 @@ func (l *Lookups) enqueue(q question) *flight {
 	return f
 }
 
-// sourceOf returns the network that an address's look-ups are counted for. Its
-// size is that of the zones that name servers are usually in charge of.
+// sourceOf returns the network that an address's look-ups count for. Its size
+// is that of the reverse zones that name servers usually serve.
 func sourceOf(ip netip.Addr) netip.Prefix {
 	ones := 48
 	if ip.Is4() {
@@ -175,7 +173,7 @@ func (l *Lookups) dispatch() {
 	}
 }
 
-// fly answers one question.
+// fly runs one look-up.
 func (l *Lookups) fly(ctx context.Context, f *flight) {
 	names := l.resolve(ctx, f.question)
 	f.cancel()
@@ -189,7 +187,7 @@ func (l *Lookups) fly(ctx context.Context, f *flight) {
 	if f.cut {
 		names = Names{Err: ErrLookupTimeout}
 	}
-	if l.flights[f.question] == f { // else everybody has left
+	if l.flights[f.question] == f { // otherwise everybody has left
 		delete(l.flights, f.question)
 		l.cache.put(f.question, names, now, l.Config)
 	}
@@ -198,8 +196,8 @@ func (l *Lookups) fly(ctx context.Context, f *flight) {
 	l.dispatch()
 }
 
-// late is called when a look-up takes long. Its network then gives its places
-// back to those that are quick; if too many are late already, it ends.
+// late is called when a look-up takes long. Its network then yields its places
+// to quick ones; if too many are late already, the look-up ends.
 func (l *Lookups) late(f *flight) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -216,7 +214,7 @@ func (l *Lookups) late(f *flight) {
 	l.dispatch()
 }
 
-// leave is for a client that waits no longer. When nobody waits any more, the
+// leave removes a client that stopped waiting. When nobody waits any more, the
 // look-up ends.
 func (l *Lookups) leave(f *flight, n Names) Names {
 	l.mu.Lock()
@@ -236,8 +234,8 @@ func (l *Lookups) leave(f *flight, n Names) Names {
 	}
 	f.cancel()
 	if n.Err == ErrLookupTimeout && l.cache.speed(f.source, time.Now()) == slow {
-		// Who comes back at once must not wait again. What has only waited
-		// for its turn is not to blame.
+		// A client that comes back at once must not wait again. A look-up that
+		// never got its turn is not cached as failed.
 		l.cache.put(f.question, n, time.Now(), l.Config)
 	}
 	return n
@@ -265,7 +263,7 @@ func (l *Lookups) resolve(ctx context.Context, q question) Names {
 	return n
 }
 
-// firstName returns the first name that a client can have, or "".
+// firstName returns the first valid name, or "".
 func firstName(found []string) string {
 	for _, name := range found {
 		if name = strings.TrimSuffix(name, "."); isHostname(name) {
@@ -276,8 +274,8 @@ func firstName(found []string) string {
 }
 
 // absolute adds the final dot that keeps a resolver from trying the search
-// list, where the name could mean somebody else. Go finds names without any
-// dot, such as localhost, in the hosts file only as they are.
+// list, where the name could mean another host. Go finds names without any
+// dot, such as localhost, in the hosts file only unchanged.
 func absolute(host string) string {
 	if strings.Contains(host, ".") {
 		return host + "."
@@ -285,8 +283,8 @@ func absolute(host string) string {
 	return host
 }
 
-// keepAddrs copies addrs, or as many as are kept, with own among them if it
-// was there.
+// keepAddrs copies at most maxAddrs of addrs, including own if it was among
+// them.
 func keepAddrs(addrs []netip.Addr, own netip.Addr) []netip.Addr {
 	var keep []netip.Addr
 	for _, a := range addrs {
@@ -303,7 +301,7 @@ func keepAddrs(addrs []netip.Addr, own netip.Addr) []netip.Addr {
 
 var defaultLookups = DefaultLookups()
 
-// DefaultLookups returns what the zero fields of a LookupConfig stand for.
+// DefaultLookups returns the defaults of a LookupConfig.
 func DefaultLookups() LookupConfig {
 	return LookupConfig{
 		Timeout: 5 * time.Second, TTL: 5 * time.Minute, FailTTL: 30 * time.Second,
@@ -311,7 +309,7 @@ func DefaultLookups() LookupConfig {
 	}
 }
 
-// The accessors below turn zero into the default. Nothing else does.
+// Only the accessors below turn zero into the default.
 
 func (c LookupConfig) timeout() time.Duration {
 	if c.Timeout <= 0 {
@@ -320,7 +318,8 @@ func (c LookupConfig) timeout() time.Duration {
 	return c.Timeout
 }
 
-// patience is how long a look-up may take before its network counts as slow.
+// patience is how long a look-up may take before its network is considered
+// slow.
 func (c LookupConfig) patience() time.Duration {
 	return min(500*time.Millisecond, c.timeout()/2)
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// A pattern is one regular expression that must match a whole text. What most
-// rules consist of, a fixed beginning, anything, a fixed end, is compared
-// without the regexp engine.
+// A pattern is one regular expression that must match a whole text. The form
+// of most rules, a fixed beginning, anything, a fixed end, is compared without
+// the regexp engine.
 type pattern struct {
-	head, tail string         // what a match begins and ends with
-	exact      bool           // a match is head and nothing else
-	re         *regexp.Regexp // the whole expression; nil if head and tail say it all
+	head, tail string         // fixed beginning and end of a match
+	exact      bool           // a match equals head
+	re         *regexp.Regexp // the whole expression; nil if head and tail suffice
 }
 
 // A patternError is a regular expression that cannot be used.
@@ -39,7 +39,8 @@ func parsePattern(text string) (pattern, error) {
 	if simple {
 		return p, nil
 	}
-	// The text has been parsed alone, so that no ")" in it can end this group.
+	// The text was parsed on its own before, so no ")" in it can close this
+	// group.
 	p.re, err = regexp.Compile("^(?:" + text + ")$")
 	if err != nil {
 		return pattern{}, &patternError{err}
@@ -47,9 +48,9 @@ func parsePattern(text string) (pattern, error) {
 	return p, nil
 }
 
-// fold returns the pattern as names are compared with it: as DNS does, without
-// regard to the case of letters (RFC 4343). Whoever owns an address chooses how
-// its name is spelt, and must not pass a deny rule by that.
+// fold returns the pattern for comparison with names: case-insensitive, as in
+// DNS (RFC 4343). The owner of an address chooses how its name is spelt, and
+// must not evade a deny rule by that.
 func (p pattern) fold() (pattern, error) {
 	f := pattern{head: strings.ToLower(p.head), tail: strings.ToLower(p.tail), exact: p.exact}
 	if p.re == nil {
@@ -57,13 +58,13 @@ func (p pattern) fold() (pattern, error) {
 	}
 	var err error
 	if f.re, err = regexp.Compile("(?i)" + p.re.String()); err != nil {
-		return f, &patternError{err} // larger than Go compiles, as classes of letters grow
+		return f, &patternError{err} // too large for Go, since classes of letters grow
 	}
 	return f, nil
 }
 
-// shape finds out what every match begins and ends with, and whether that is
-// all there is to the expression.
+// shape finds the fixed beginning and end of every match, and whether they are
+// all of the expression.
 func shape(tree *syntax.Regexp) (p pattern, simple bool) {
 	parts := flatten(nil, tree)
 	for len(parts) > 0 && parts[0].Op == syntax.OpBeginText {
@@ -87,7 +88,7 @@ func shape(tree *syntax.Regexp) (p pattern, simple bool) {
 	return p, len(parts) == 1 && isAnything(parts[0])
 }
 
-// flatten appends the parts that tree is a sequence of.
+// flatten appends the parts of the sequence tree.
 func flatten(parts []*syntax.Regexp, tree *syntax.Regexp) []*syntax.Regexp {
 	switch tree.Op {
 	case syntax.OpConcat, syntax.OpCapture:
@@ -103,14 +104,14 @@ func isLiteral(r *syntax.Regexp) bool {
 	return r.Op == syntax.OpLiteral && r.Flags&syntax.FoldCase == 0
 }
 
-// isAnything reports whether r matches any text. Addresses and names have no
-// line ends.
+// isAnything reports whether r matches any text. Addresses and names contain
+// no newlines.
 func isAnything(r *syntax.Regexp) bool {
 	return r.Op == syntax.OpStar && (r.Sub[0].Op == syntax.OpAnyCharNotNL || r.Sub[0].Op == syntax.OpAnyChar)
 }
 
-// match reports whether all of text matches. key is text as fixed beginnings
-// and ends are compared with it: in lower case for patterns that are folded.
+// match reports whether all of text matches. key is text for comparison with
+// fixed beginnings and ends: in lower case for folded patterns.
 func (p *pattern) match(key, text []byte) bool {
 	if p.re != nil {
 		return p.re.Match(text)
@@ -135,8 +136,8 @@ func (p *pattern) mayBeName() bool {
 	return !p.exact || isHostname(p.head)
 }
 
-// likeAddress reports whether the pattern was probably meant for addresses,
-// but may match names as well: 10\..* also matches 10.example.com.
+// likeAddress reports whether the pattern was probably meant for addresses but
+// may match names too: 10\..* also matches 10.example.com.
 func (p *pattern) likeAddress() bool {
 	return p.mayBeName() && len(p.head) > 0 && p.head[0] >= '0' && p.head[0] <= '9' && bytes.ContainsRune([]byte(p.head), '.')
 }

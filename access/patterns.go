@@ -6,18 +6,18 @@ import (
 )
 
 // patterns finds the first pattern of a list that matches. However long the
-// list is, only those whose beginning or end fits the text are tried. The zero
-// patterns matches nothing. It is never changed after newPatterns.
+// list is, it tries only those whose beginning or end fits the text. The zero
+// patterns matches nothing. It is immutable after newPatterns.
 type patterns struct {
 	list  []pattern
 	exact map[string]int32
 	heads []affixes // patterns that begin with a fixed text
-	tails []affixes // patterns that begin with anything but end with a fixed text
-	rest  []int32   // the others
+	tails []affixes // the others that end with a fixed text
+	rest  []int32   // all others
 	names bool      // some may match a name
 }
 
-// affixes are the patterns whose beginning (or end) has one length.
+// affixes are the patterns with beginnings (or ends) of one length.
 type affixes struct {
 	size  int
 	rules map[string][]int32

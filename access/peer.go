@@ -6,24 +6,23 @@ import (
 	"strings"
 )
 
-// A Peer is who is at the other end of a connection, as far as it is known.
-// The zero Peer is nobody known: a pipe, say.
+// A Peer identifies the other end of a connection, as far as it is known. The
+// zero Peer is unknown: a pipe, say.
 type Peer struct {
 	// IP is the client's address, without the ::ffff: of an IPv4 client on
 	// a dual-stack socket. It is the zero Addr for UNIX clients.
 	IP netip.Addr
 	// Port is the client's port number, 0 for UNIX clients.
 	Port uint16
-	// Host is the client's name, if one was looked up and found.
+	// Host is the client's name if one was looked up and found.
 	Host string
 	// Mapped is set for an IPv4 client on an IPv6 socket, whose address the
-	// system writes with ::ffff: before it.
+	// system prefixes with ::ffff:.
 	Mapped bool
-	// Unix is set for clients of UNIX sockets, which no address rule
-	// concerns.
+	// Unix is set for clients of UNIX sockets; address rules do not apply to
+	// them.
 	Unix bool
-	// Cred is who a UNIX client is, nil if that is not known. CredOf finds
-	// it.
+	// Cred is the identity of a UNIX client, nil if unknown. CredOf finds it.
 	Cred *Cred
 }
 
@@ -45,7 +44,7 @@ func PeerOf(a net.Addr) Peer {
 	return Peer{IP: ap.Addr().Unmap(), Port: ap.Port(), Mapped: ap.Addr().Is4In6()}
 }
 
-// seen returns the address as the system wrote it.
+// seen returns the address in the system's form.
 func (p Peer) seen() netip.Addr {
 	if p.Mapped && p.IP.Is4() {
 		return netip.AddrFrom16(p.IP.As16())

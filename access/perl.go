@@ -6,8 +6,7 @@ import (
 	"strings"
 )
 
-// A perlError is Perl syntax that Go's regexp does not have, or reads in
-// another way.
+// A perlError is Perl syntax that Go's regexp lacks or reads differently.
 type perlError struct{ construct, what, advice string }
 
 func (e *perlError) Error() string {
@@ -22,8 +21,8 @@ const (
 	asClass  = `write the characters as a class, such as [ \t]`
 )
 
-// groups are the constructs that begin with "(?" or "(*", by what follows the
-// parenthesis. A longer beginning stands before a shorter one.
+// groups are the constructs that begin with "(?" or "(*", by the text after
+// the parenthesis, longer ones first.
 var groups = []struct{ begin, what, advice string }{
 	{"?<=", "a lookbehind", noLook},
 	{"?<!", "a negative lookbehind", noLook},
@@ -44,8 +43,8 @@ var groups = []struct{ begin, what, advice string }{
 	{"*", "a backtracking verb", "leave it out, or write ( and \\* for the characters themselves"},
 }
 
-// escapes are the letters that mean something behind a backslash in Perl, but
-// nothing or something else in Go.
+// escapes are the letters with a meaning after a backslash in Perl that Go
+// lacks or reads differently.
 var escapes = map[byte]struct{ what, advice string }{
 	'Z': {"the end before a line end", dropIt},
 	'G': {"the end of the last match", dropIt},
@@ -72,8 +71,8 @@ var escapes = map[byte]struct{ what, advice string }{
 	'F': {"a change of case", "write the letters themselves"},
 }
 
-// quantifier is what Perl 5.34 and later take for one: {2}, {2,}, {,3}, {2,3},
-// with blanks allowed.
+// quantifier matches a quantifier of Perl 5.34 and later: {2}, {2,}, {,3},
+// {2,3}, with blanks allowed.
 var (
 	quantifier   = regexp.MustCompile(`^\{\s*(\d+\s*(,\s*\d*)?|,\s*\d+)\s*\}`)
 	goQuantifier = regexp.MustCompile(`^\{\d+(,\d*)?\}`)
@@ -82,7 +81,7 @@ var (
 )
 
 // findPerl returns the first construct of the expression s that Go lacks, or
-// nil. It looks only for those; whether s is well formed is not its matter.
+// nil. It does not check whether s is well formed.
 func findPerl(s string) *perlError {
 	for i := 0; i < len(s); {
 		var size int
@@ -95,7 +94,7 @@ func findPerl(s string) *perlError {
 		case '(':
 			size, err = 1, group(s[i:])
 			if strings.HasPrefix(s[i:], "(?") {
-				size = 2 // this ? repeats nothing
+				size = 2 // this ? is no repetition
 			}
 		case '*', '+', '?', '{':
 			size, err = repetition(s[i:], i > 0)
@@ -132,8 +131,7 @@ func escape(s string) (size int, err *perlError) {
 	return 2, nil
 }
 
-// class skips a bracketed class. A class that does not end is left to the
-// parser.
+// class skips a bracketed class. An unclosed class is left to the parser.
 func class(s string) (size int, err *perlError) {
 	i := 1
 	if strings.HasPrefix(s[i:], "^") {
@@ -188,7 +186,7 @@ func group(s string) *perlError {
 	return nil
 }
 
-// repetition looks at a quantifier, for which something must stand before it.
+// repetition checks a quantifier, which needs something before it.
 func repetition(s string, after bool) (size int, err *perlError) {
 	size = 1
 	if s[0] == '{' {
@@ -202,7 +200,7 @@ func repetition(s string, after bool) (size int, err *perlError) {
 		size = len(q)
 	}
 	if !after {
-		return size, nil // the parser has something to say
+		return size, nil // the parser reports it
 	}
 	rest := s[size:]
 	switch {

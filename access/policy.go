@@ -6,34 +6,33 @@ import (
 	"sync"
 )
 
-// A Policy decides who may connect. It never changes and is safe for
-// concurrent use. The zero Policy admits everybody. Rules.Compile makes one.
+// A Policy decides who may connect. It is immutable and safe for concurrent
+// use. The zero Policy admits everybody. Rules.Compile makes one.
 type Policy struct {
 	enforced table
 	full     *table // with the rules in shadow mode; nil if there are none
-	names    bool   // names are looked up
-	double   bool   // and the addresses of names
+	names    bool   // look up names
+	double   bool   // and their addresses
 	warnings []string
 }
 
-// Early decides what can be decided before any byte is read. If the verdict
-// is not Final, the client's name is needed: see Check. It needs no
-// allocation and takes well under a microsecond, whatever the number of
-// networks.
+// Early gives a verdict before any byte is read, if possible. If it is not
+// Final, the client's name is needed: see Check. Early does not allocate and
+// takes well under a microsecond, whatever the number of networks.
 func (p *Policy) Early(peer Peer) Verdict {
 	return p.judge(&query{peer: peer, addr: plain(peer.IP)})
 }
 
-// Decide decides with what was looked up. The zero Names is a client without
-// a name. The verdict is always Final.
+// Decide gives the verdict with the result of the look-up. The zero Names is a
+// client without a name. The verdict is always Final.
 func (p *Policy) Decide(peer Peer, n Names) Verdict {
 	return p.judge(&query{peer: peer, addr: plain(peer.IP), known: true, names: n})
 }
 
-// Check takes a client through Early, the look-up if one is needed or wanted,
-// and Decide. It returns the peer with its name. A client that is refused by
-// its address causes no look-up; one whose name is not found in time has
-// none. Check may wait as long as the look-up's time limit.
+// Check runs Early, the look-up if it is needed or wanted, and Decide, and
+// returns the peer with its name. A client refused by its address causes no
+// look-up; one whose name is not found in time has none. Check may wait as
+// long as the look-up's time limit.
 func (p *Policy) Check(ctx context.Context, l *Lookups, peer Peer) (Peer, Verdict) {
 	v := p.Early(peer)
 	if v.Final && (!v.Allowed || !p.names || !peer.IP.IsValid()) {
@@ -50,17 +49,18 @@ func (p *Policy) Check(ctx context.Context, l *Lookups, peer Peer) (Peer, Verdic
 // NeedsNames reports whether clients' names are looked up at all.
 func (p *Policy) NeedsNames() bool { return p.names }
 
-// NeedsCred reports whether Peer.Cred counts, so that CredOf has to be asked
-// for UNIX clients before Early.
+// NeedsCred reports whether the rules use Peer.Cred, so that CredOf must be
+// called for UNIX clients before Early.
 func (p *Policy) NeedsCred() bool {
 	return p.enforced.unix != nil || p.full != nil && p.full.unix != nil
 }
 
-// Warnings returns what is allowed but hardly meant, a line each, for the log
-// at start.
+// Warnings returns rules that are valid but hardly intended, a line each, for
+// the log at start.
 func (p *Policy) Warnings() []string { return p.warnings }
 
-// judge asks the enforced rules and then, for who passes, those in shadow mode.
+// judge applies the enforced rules and then, for clients that pass, those in
+// shadow mode.
 func (p *Policy) judge(q *query) Verdict {
 	v := p.enforced.judge(q)
 	if p.full == nil || v.Final && !v.Allowed {
@@ -82,14 +82,14 @@ func (p *Policy) judge(q *query) Verdict {
 type query struct {
 	peer  Peer
 	addr  netip.Addr // the peer's, plain
-	known bool       // names are what was looked up; else nobody has asked yet
+	known bool       // names hold the look-up's result; otherwise there was none yet
 	names Names
 }
 
-// noAddress is the address of a client that has none, as in Net::Server.
+// noAddress stands for the address of a client without one, as in Net::Server.
 var noAddress = netip.IPv4Unspecified()
 
-// buffers hold the text of an address while expressions are matched against
-// it. On the stack it would be moved to the heap for every client, because it
+// buffers hold an address's text while expressions are matched against it. A
+// buffer on the stack would escape to the heap for every client, because it
 // passes through the regexp engine.
 var buffers = sync.Pool{New: func() any { return new([64]byte) }}

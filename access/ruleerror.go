@@ -2,9 +2,9 @@ package access
 
 import "netserver/conf"
 
-// A ruleError is a value that cannot be used.
+// A ruleError is an invalid value.
 type ruleError struct {
-	says   string // what comes first, Net::Server's own words if it has some
+	says   string // the beginning, in Net::Server's own words if it has some
 	key    string
 	text   string
 	origin conf.Origin

@@ -13,29 +13,28 @@ import (
 	"netserver/conf"
 )
 
-// What a rule file may hold. A file beyond that is a mistake, and refused.
+// Bounds of a rule file. A larger one is a mistake and refused.
 const (
 	maxFileSize = 64 << 20  // bytes
 	maxLine     = 4096      // bytes
-	maxRules    = 1_000_000 // in one list, files included
+	maxRules    = 1_000_000 // in one list, including its files
 )
 
-// A fileState is what a rule file was like when it was read.
+// A fileState is the state of a rule file when it was read.
 type fileState struct {
 	path string
 	info fs.FileInfo
 	sum  [sha256.Size]byte
-	// rules and ended are how many rules it held, and whether its last line
-	// had an end. They are set for a file that could be used.
+	// rules and ended are its number of rules and whether its last line ended
+	// in a newline. They are set for valid files.
 	rules int
 	ended bool
-	// fresh is set if the file had been written so shortly before it was
-	// read that a later write may leave the same time: its content has to
-	// be compared.
+	// fresh is set if the file was written so shortly before it was read that
+	// a later write may leave the same time: its content must be compared.
 	fresh bool
 }
 
-// freshness is more than the resolution of any file system's times.
+// freshness exceeds the time resolution of any file system.
 const freshness = 3 * time.Second
 
 // readFile reads a rule file. It must not block, so it opens regular files
@@ -71,8 +70,8 @@ func readFile(path string) ([]byte, fileState, error) {
 	state.sum = sha256.Sum256(data)
 	state.fresh = time.Since(info.ModTime()) < freshness
 	if !sameInfo(info, after) || int64(len(data)) != after.Size() {
-		// Half of it may be new. The state of before makes the next
-		// Reload read again.
+		// Half of it may be new. Keeping the old state makes the next Reload
+		// read it again.
 		return nil, state, &fs.PathError{Op: "read", Path: path, Err: errors.New("changed while it was read")}
 	}
 	return data, state, nil
@@ -86,7 +85,7 @@ func sameInfo(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
-// changed reports whether the file is no longer what it was.
+// changed reports whether the file has changed since.
 func (s *fileState) changed() bool {
 	info, err := os.Stat(s.path)
 	if err != nil || s.info == nil {
@@ -106,16 +105,16 @@ func (s *fileState) changed() bool {
 	return false
 }
 
-// checkWhole reports whether a file, which was used before as it was then, may
-// be half of what it is to become: an emptied one, or one whose last line has
-// no end although it had one. Half a list of rules admits who is not on the
-// other half. A full disk, or a writer that was killed, leaves it so for ever.
+// checkWhole returns an error if a file that was valid before may now be half
+// written: it is empty, or its last line lost its newline. Half a list of deny
+// rules admits everybody on the other half. A full disk or a killed writer
+// leaves a file in that state for good.
 func (s *fileState) checkWhole(data []byte, before fileState) error {
 	switch {
 	case before.rules > 0 && len(bytes.TrimSpace(data)) == 0:
-		return fmt.Errorf("it is empty now, and held %s: to lift them all write a line of comment (#) into it", countRules(before.rules))
+		return fmt.Errorf("it is empty now, and held %s: to remove them all, write a comment line (#) into it", countRules(before.rules))
 	case before.ended && len(data) > 0 && !s.ended:
-		return errors.New("its last line has no end any more, as in a file that is not written whole: end it with a newline")
+		return errors.New("its last line no longer ends in a newline, so it may be half written: end it with one")
 	}
 	return nil
 }
@@ -127,9 +126,9 @@ func countRules(n int) string {
 	return fmt.Sprintf("%d rules", n)
 }
 
-// fileRules splits the content of a rule file. Empty lines are skipped, and
-// lines that begin with #. In a file of networks whatever follows # or ; is
-// skipped too, as in published lists; in expressions these are characters.
+// fileRules splits the content of a rule file, skipping empty lines and lines
+// that begin with #. In a file of networks, text after # or ; is skipped too,
+// as in published lists; in expressions these are ordinary characters.
 func fileRules(path string, data []byte, networks bool) ([]conf.Value, error) {
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	var vals []conf.Value

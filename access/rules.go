@@ -7,24 +7,24 @@ import (
 	"netserver/conf"
 )
 
-// Rules are the access rules as they were written. The zero Rules admit
-// everybody. They are values only; Compile checks them and makes a Policy.
+// Rules are the access rules as configured. The zero Rules admit everybody.
+// They are values only; Compile checks them and makes a Policy.
 //
-// If none of the four lists and their files is given, every address is
-// admitted. If any is, what no rule admits is refused; so deny or cidr_deny
-// alone refuse everybody, as in Net::Server. A file that holds no rule is
-// still given.
+// Without any of the four lists and their files, every address is admitted.
+// With any of them, a client that no rule admits is refused; so deny or
+// cidr_deny alone refuse everybody, as in Net::Server. A file without rules
+// counts too.
 type Rules struct {
-	// Allow and Deny are regular expressions, which must match the whole
-	// address or, with reverse lookups, the whole name; in names the case of
-	// letters does not matter. A Deny for names misses clients whose name cannot be found, which double
-	// lookups refuse.
+	// Allow and Deny are regular expressions that must match the whole address
+	// or, with reverse lookups, the whole name, ignoring case. A Deny for
+	// names misses clients whose name cannot be found; double lookups refuse
+	// those.
 	Allow, Deny []conf.Value
 	// CIDRAllow and CIDRDeny are networks: ADDRESS/BITS, FIRST-LAST or
 	// ADDRESS, of IPv4 or IPv6. The address may have bits set beyond BITS.
 	CIDRAllow, CIDRDeny []conf.Value
-	// AllowFile to CIDRDenyFile are paths of files with a rule on each line,
-	// added to the lists above. See Store for how they are followed.
+	// AllowFile to CIDRDenyFile are paths of files with one rule per line,
+	// added to the lists above. Store follows them.
 	AllowFile, DenyFile, CIDRAllowFile, CIDRDenyFile []conf.Value
 	// ReverseLookups is one value, the last if several are given: empty or 0
 	// for no lookups, 1 for a client's name, or double (or 2) followed by a
@@ -35,16 +35,16 @@ type Rules struct {
 	// not resolve to their address. It turns ReverseLookups on.
 	DoubleReverseLookups []conf.Value
 	// UnixAllowUser and UnixAllowGroup are names or numbers. If either is
-	// given, UNIX clients of no such user or group are refused; else all
-	// UNIX clients are admitted. No other rule concerns them.
+	// given, only UNIX clients of these users or groups are admitted;
+	// otherwise all UNIX clients are. No other rule applies to UNIX clients.
 	UnixAllowUser, UnixAllowGroup []conf.Value
-	// Shadow names keys whose rules are tried out: they do not count in the
+	// Shadow names keys in shadow mode: their rules do not affect the
 	// decision, but a client that they would have refused is marked as
 	// Shadowed. The word all, or 1, names every key that can refuse.
 	Shadow []conf.Value
 }
 
-// last returns the value of a key that holds one.
+// last returns the value of a single-valued key.
 func last(vals []conf.Value) conf.Value {
 	if len(vals) == 0 {
 		return conf.Value{}
@@ -60,7 +60,7 @@ func place(o conf.Origin) string {
 	return " (" + o.String() + ")"
 }
 
-// maxQuoted is how much of a value an error shows, in bytes.
+// maxQuoted bounds the part of a value in an error, in bytes.
 const maxQuoted = 80
 
 func quote(s string) string {
@@ -70,11 +70,11 @@ func quote(s string) string {
 	return fmt.Sprintf("%q", s)
 }
 
-// maxProblems bounds how many faults one Compile lists, so that a file of
+// maxProblems bounds the faults that one Compile lists, so that a file of
 // garbage does not become a log of garbage.
 const maxProblems = 50
 
-// problems collects faults.
+// problems collects errors.
 type problems struct {
 	errs []error
 	more int
@@ -103,7 +103,7 @@ func (p *problems) err() error {
 	return Problems(errs)
 }
 
-// Problems is every fault that Compile found, in the order of the keys and of
+// Problems holds all faults found by Compile, in the order of the keys and
 // their values.
 type Problems []error
 

@@ -6,11 +6,11 @@ import (
 	"slices"
 )
 
-// networks tells the first rule of a list that covers an address. The zero
-// networks covers nothing. It is never changed after newNetworks.
+// networks finds the first rule of a list that covers an address. The zero
+// networks covers nothing. It is immutable after newNetworks.
 //
-// IPv4 and IPv6 have a trie each. The mapped addresses never occur in the
-// IPv6 one's look-ups, because a client's address is unmapped before.
+// IPv4 and IPv6 have a trie each. Mapped addresses never occur in look-ups of
+// the IPv6 one, because a client's address is unmapped first.
 type networks struct {
 	v4, v6 trie
 	some   bool // there is a network
@@ -34,9 +34,9 @@ func newNetworks(spans []span) networks {
 	return networks{v4: newTrie(boundaries(v4)), v6: newTrie(boundaries(v6)), some: len(spans) > 0}
 }
 
-// mappedPart returns the IPv4 addresses in s, as key4 has them. So ::/0 covers
-// IPv4 clients too: on a dual-stack socket they have IPv6 addresses, and
-// Net::CIDR reads it so.
+// mappedPart returns the IPv4 addresses in s in the form of key4. So ::/0
+// covers IPv4 clients too: on a dual-stack socket they have IPv6 addresses,
+// and Net::CIDR agrees.
 func mappedPart(s span) span {
 	if s.first.less(firstMapped) {
 		s.first = firstMapped
@@ -60,7 +60,7 @@ func (n *networks) find(ip netip.Addr) int32 {
 	return n.v6.find(keyOf(ip))
 }
 
-// A boundary is where the first covering rule changes: rule holds from at to
+// A boundary is where the first covering rule changes: rule applies from at to
 // the next boundary.
 type boundary struct {
 	at   key
@@ -68,7 +68,7 @@ type boundary struct {
 }
 
 // boundaries flattens spans, which may overlap in any way, into the points at
-// which the answer changes. The first is always the zero key.
+// which the answer changes. The first is always at the zero key.
 func boundaries(spans []span) []boundary {
 	if len(spans) == 0 {
 		return nil
@@ -106,8 +106,8 @@ func boundaries(spans []span) []boundary {
 	return out
 }
 
-// openSpans is a heap of the spans that have begun, the first rule on top.
-// Spans below the top may have ended already.
+// openSpans is a heap of the open spans, the first rule on top. Spans below
+// the top may have ended already.
 type openSpans []span
 
 func (o openSpans) Len() int           { return len(o) }

@@ -10,25 +10,25 @@ import (
 	"netserver/conf"
 )
 
-// A Store holds the Policy in force and makes a new one when a rule file has
-// changed. A file that cannot be used changes nothing: the Policy before it
-// stays. A Store is safe for concurrent use.
+// A Store holds the current Policy and makes a new one when a rule file has
+// changed. An invalid file changes nothing: the current Policy stays. A Store
+// is safe for concurrent use.
 //
-// A file should be replaced by renaming a new one over it. One that is written
-// in place may be read when a part of it is there. So a file that is empty, and
-// had rules, or whose last line has no end, and had one, is not believed.
+// Replace a file by renaming a new one over it. A file written in place may be
+// read half written. So a file that had rules and is empty now, or whose last
+// line lost its newline, is rejected.
 type Store struct {
 	policy atomic.Pointer[Policy]
 
 	mu    sync.Mutex // one Reload at a time
 	rules Rules
-	files []fileState          // as they were when last read, with or without success
-	good  map[string]fileState // as they were when they came into force
+	files []fileState          // when last read, successfully or not
+	good  map[string]fileState // when they came into force
 	err   error                // of the last Reload that read them
 }
 
 // NewStore compiles the rules and returns a Store that follows their files.
-// Relative paths mean the present working directory for ever.
+// Relative paths are resolved now, against the current directory.
 func NewStore(r Rules) (*Store, error) {
 	for _, files := range []*[]conf.Value{&r.AllowFile, &r.DenyFile, &r.CIDRAllowFile, &r.CIDRDenyFile} {
 		*files = slices.Clone(*files)
@@ -53,14 +53,15 @@ func NewStore(r Rules) (*Store, error) {
 	return s, nil
 }
 
-// Policy returns the Policy in force. A client should be decided on with one
-// Policy from beginning to end.
+// Policy returns the current Policy. Use one Policy for a client from
+// beginning to end.
 func (s *Store) Policy() *Policy { return s.policy.Load() }
 
-// Reload looks whether a rule file has changed since it was last read, and if
-// so makes a new Policy of all of them. It reports whether a new Policy is in
-// force. With an error, the old one stays; the same fault is reported once,
-// until a file changes again. Without a change Reload costs a stat per file.
+// Reload checks whether a rule file has changed since it was last read, and if
+// so makes a new Policy from all of them. It reports whether a new Policy is
+// in force. With an error, the old one stays; the same error is reported only
+// once until a file changes again. Without a change, Reload costs one stat per
+// file.
 func (s *Store) Reload() (changed bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,9 +73,9 @@ func (s *Store) Reload() (changed bool, err error) {
 		return false, nil
 	}
 	p, files, err := s.rules.compile(s.good)
-	s.files = files // after a failure too: only a change makes another try worth while
+	s.files = files // after a failure too: only a change makes another attempt worthwhile
 	if err != nil {
-		s.err = fmt.Errorf("the access rules stay as they were: %w", err)
+		s.err = fmt.Errorf("new access rules rejected; the current ones stay: %w", err)
 		return false, s.err
 	}
 	s.err = nil
@@ -91,14 +92,15 @@ func byPath(files []fileState) map[string]fileState {
 	return m
 }
 
-// Follows reports whether there are rule files, so that the Policy can change.
+// Follows reports whether there are rule files, and so whether the Policy can
+// change.
 func (s *Store) Follows() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.files) > 0
 }
 
-// Err returns why the rule files as they are now are not in force, or nil.
+// Err returns why the present rule files are not in force, or nil.
 func (s *Store) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -128,7 +128,7 @@ func TestStoreReload(t *testing.T) {
 	}
 	try("written in place", true, "", true, false)
 	write(t, path, "10.0.0.0/8\n10.0.0.0/99\n")
-	try("broken", false, "the access rules stay as they were: 99, as in '10.0.0.0/99', does not make sense", true, false)
+	try("broken", false, "new access rules rejected; the current ones stay: 99, as in '10.0.0.0/99', does not make sense", true, false)
 	if s.Err() == nil {
 		t.Error("Err is nil although the file is broken")
 	}
@@ -136,7 +136,7 @@ func TestStoreReload(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	try("gone", false, "stay as they were", true, false)
+	try("gone", false, "the current ones stay", true, false)
 	try("still gone", false, "", true, false)
 	write(t, path, "11.0.0.0/8\n")
 	try("back", true, "", false, true)
@@ -151,10 +151,10 @@ func TestHalfWrittenRuleFilesAreNotBelieved(t *testing.T) {
 	for _, c := range []struct{ name, before, after, want string }{
 		{"emptied", "10.0.0.0/8\n", "", "is empty now, and held 1 rule:"},
 		{"blank", "10.0.0.0/8\n11.0.0.0/8\n", "\n \n", "is empty now, and held 2 rules:"},
-		{"cut in a line", "10.0.0.0/8\n192.0.2.0/24\n", "10.0.0.0/8\n192.0.2.0/2", "its last line has no end any more"},
-		{"cut in the first line", "10.0.0.0/8\n", "10.0.0.0", "its last line has no end any more"},
-		{"cut in a comment", "10.0.0.0/8\n# and\n", "10.0.0.0/8\n# an", "its last line has no end any more"},
-		{"not followed by anything", "10.0.0.0/8\n", "10.0.0.0/8\n\x00\x00\x00\x00", "its last line has no end any more"},
+		{"cut in a line", "10.0.0.0/8\n192.0.2.0/24\n", "10.0.0.0/8\n192.0.2.0/2", "its last line no longer ends in a newline"},
+		{"cut in the first line", "10.0.0.0/8\n", "10.0.0.0", "its last line no longer ends in a newline"},
+		{"cut in a comment", "10.0.0.0/8\n# and\n", "10.0.0.0/8\n# an", "its last line no longer ends in a newline"},
+		{"not followed by anything", "10.0.0.0/8\n", "10.0.0.0/8\n\x00\x00\x00\x00", "its last line no longer ends in a newline"},
 		{"lifted", "10.0.0.0/8\n", "# nobody\n", ""},
 		{"never had an end", "10.0.0.0/8", "11.0.0.0/8", ""},
 		{"has an end now", "10.0.0.0/8", "11.0.0.0/8\n", ""},

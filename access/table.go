@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// A table is one set of rules in the form in which they are asked.
+// A table is a set of rules, compiled for look-ups.
 type table struct {
-	ruled       bool // one of the four lists, or a file for one, was given
+	ruled       bool // one of the four lists or their files was given
 	reverse     bool
 	double      doubleMode
 	doubleRules [doubleOutcomes]string
@@ -17,14 +17,14 @@ type table struct {
 	unix                *unixRules // nil admits everybody
 }
 
-// patternRules are a list of expressions and what each is called.
+// patternRules are a list of expressions and their names.
 type patternRules struct {
-	patterns          // as addresses are compared with them
-	folded   patterns // as names are; empty where none are looked up
+	patterns          // for addresses
+	folded   patterns // for names; empty if none are looked up
 	names    []string
 }
 
-// networkRules are a list of networks and what each is called.
+// networkRules are a list of networks and their names.
 type networkRules struct {
 	networks
 	names []string
@@ -64,10 +64,10 @@ func (t *table) judge(q *query) Verdict {
 	return v
 }
 
-// lists asks the four lists.
+// lists applies the four lists.
 func (t *table) lists(q *query, known bool) Verdict {
 	ip := orNone(q.addr)
-	byName := t.reverse && !known // a name could still be found, and match
+	byName := t.reverse && !known // a name may still be found and match
 	if i := t.find(&t.deny, ip, q); i >= 0 {
 		return denied(keyDeny, t.deny.names[i])
 	}
@@ -96,7 +96,8 @@ func (t *table) find(r *patternRules, ip netip.Addr, q *query) int32 {
 	text := ip.AppendTo(buf[:0])
 	best := r.patterns.find(text, text)
 	if zoned := q.peer.IP; zoned.Zone() != "" {
-		// Net::Server sees fe80::1%eth0; who writes fe80::1 means it too.
+		// Net::Server sees fe80::1%eth0; a rule for fe80::1 is meant to match
+		// it too.
 		text = zoned.AppendTo(buf[:0])
 		best = earlier(best, r.patterns.find(text, text))
 	}
@@ -107,7 +108,7 @@ func (t *table) find(r *patternRules, ip netip.Addr, q *query) int32 {
 	return best
 }
 
-// earlier returns the smaller of two rules, of which -1 is none.
+// earlier returns the smaller of two rules; -1 means none.
 func earlier(a, b int32) int32 {
 	if a < 0 || b >= 0 && b < a {
 		return b

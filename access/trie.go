@@ -2,42 +2,42 @@ package access
 
 import "math/bits"
 
-// A trie finds the last boundary that is not after an address. It is a
+// A trie finds the last boundary not after an address. It is a
 // level-compressed trie over the sorted boundaries: a node skips the bits that
-// its boundaries have in common and branches over as many bits at once as
-// gives about one boundary to a branch. Among 100,000 random networks a look-up
-// takes 29 ns for IPv4 and 50 for IPv6; in the same run a trie with a fixed
-// stride of 8 bits (gaissmai/bart v0.30.0) took 112 and 64, and it needs up to
-// 254 entries for a rule that is a range.
+// its boundaries share and branches over as many bits at once as gives about
+// one boundary per branch. Among 100,000 random networks a look-up takes 29 ns
+// for IPv4 and 50 for IPv6; in the same run a trie with a fixed stride of 8
+// bits (gaissmai/bart v0.30.0) took 112 and 64, and it needs up to 254 entries
+// for a rule that is a range.
 type trie struct {
 	list  []boundary
 	nodes []trieNode
 	// branches holds the nodes' tables. A node with n bits has 1<<n entries
-	// and one more, which ends the last.
+	// and one more to end the last.
 	branches []branch
-	// before is the rule for what is before the first boundary. It keeps the
-	// zero key out of the list, which has no bits in common with the others.
+	// before is the rule before the first boundary. It keeps the zero key,
+	// which shares no bits with the others, out of the list.
 	before int32
 }
 
-// A trieNode is the boundaries from first to before end, which agree with
-// prefix in their first skip bits.
+// A trieNode covers the boundaries in [first, end), which share prefix in
+// their first skip bits.
 type trieNode struct {
 	prefix     key
 	first, end int32
-	table      int32 // where its part of branches begins
+	table      int32 // beginning of its part of branches
 	skip, bits uint8
 }
 
-// A branch is the boundaries from first to before the next branch's first.
+// A branch covers the boundaries from first up to the next branch's first.
 type branch struct {
 	first int32
 	node  int32 // the node that splits them further, or -1
 }
 
 const (
-	leafSize = 8  // boundaries that are searched one by one
-	maxBits  = 16 // bits that one node branches over
+	leafSize = 8  // boundaries searched linearly
+	maxBits  = 16 // bits that one node branches over, at most
 )
 
 // newTrie makes a trie of boundaries, the first of which is at the zero key.
@@ -52,8 +52,8 @@ func newTrie(b []boundary) trie {
 	return t
 }
 
-// split makes the node of the boundaries from first to before end, and those
-// below it, and returns its number.
+// split makes the node of the boundaries in [first, end), and those below it,
+// and returns its number.
 func (t *trie) split(first, end int32) int32 {
 	n := trieNode{prefix: t.list[first].at, first: first, end: end, table: int32(len(t.branches))}
 	n.skip = commonBits(n.prefix, t.list[end-1].at)
@@ -82,8 +82,7 @@ func (t *trie) split(first, end int32) int32 {
 	return self
 }
 
-// index returns which of the node's branches k is in, if it has the node's
-// prefix.
+// index returns the node's branch for k, if k has the node's prefix.
 func (n *trieNode) index(k key) uint64 {
 	if n.skip < 64 {
 		return k.hi << n.skip >> (64 - n.bits)
@@ -106,13 +105,13 @@ func (t *trie) find(k key) int32 {
 	return t.list[first-1].rule
 }
 
-// descend returns the few boundaries that are left to be searched. All before
-// them are not after k, all behind them are.
+// descend returns the few boundaries left to search. All earlier ones are not
+// after k, all later ones are.
 func (t *trie) descend(k key) (first, end int32) {
 	n := &t.nodes[0]
 	for {
-		// The top bits of the node's boundaries are the same; k may be
-		// before or after all of them.
+		// The node's boundaries share their top bits; k may be before or after
+		// all of them.
 		if n.skip > 0 && commonBits(n.prefix, k) < n.skip {
 			if k.less(n.prefix) {
 				return n.first, n.first

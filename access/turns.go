@@ -5,17 +5,17 @@ import (
 	"net/netip"
 )
 
-// turns decides which look-up runs next. A network whose name server answers
-// late could otherwise hold every place and leave all others without names:
-// whoever is in charge of a network is in charge of that server too.
+// turns decides which look-up runs next. Otherwise a network with a slow name
+// server could hold every place and leave all others without names, and
+// whoever controls a network controls that server too.
 //
-// The next place goes to the network with the fewest look-ups running; among
-// those to one whose server is known to be quick, and among those to the one
-// that has waited longest. Slow networks come after all others, one look-up at
-// a time each, and never have more than half of the places: a look-up that
-// becomes late there is ended. So a flood from any number of networks with
-// dead servers costs the others half of the places, and each new network holds
-// one of the other half for LookupConfig.patience at most.
+// The next place goes to the network with the fewest running look-ups; among
+// those to one with a quick server, and among those to the one that has waited
+// longest. Slow networks come last, with one look-up at a time each, and never
+// get more than half of the places: beyond that, a look-up that becomes late
+// is ended. So a flood from any number of networks with dead servers costs the
+// others half of the places, and each new network holds one of the other half
+// for LookupConfig.patience at most.
 //
 // It is guarded by Lookups.mu.
 type turns struct {
@@ -23,24 +23,24 @@ type turns struct {
 	running     int
 	slowRunning int
 	sources     map[netip.Prefix]*source
-	// ready are the networks that wait, in the order in which they are
-	// served: for each number of running look-ups the quick ones, then the
-	// unknown ones; the last list is that of the slow ones. In each list the
-	// longest wait is in front.
+	// ready are the waiting networks in the order of service: for each number
+	// of running look-ups the quick ones, then the unknown ones; the last list
+	// holds the slow ones. Each list is ordered by waiting time, longest
+	// first.
 	ready []list.List
 }
 
-// A source is a network that has look-ups waiting or running.
+// A source is a network with look-ups waiting or running.
 type source struct {
 	prefix  netip.Prefix
 	queue   list.List // of *flight
 	running int
 	speed   speed
 	in      *list.List    // the list of turns.ready it is in, or nil
-	at      *list.Element // its place there
+	at      *list.Element // its element there
 }
 
-// share is the part of all places that one network can have.
+// share is the number of places that one network can have.
 const share = 8
 
 func (t *turns) perSource() int { return max(t.max/share, 1) }
@@ -61,7 +61,7 @@ func (t *turns) add(f *flight, v speed) {
 	t.place(s, v)
 }
 
-// place notes the speed of a source and puts it into the list it belongs to.
+// place records the speed of a source and moves it to the list it belongs to.
 func (t *turns) place(s *source, v speed) {
 	if s.speed == slow {
 		t.slowRunning -= s.running
@@ -100,7 +100,7 @@ func (t *turns) list(s *source) *list.List {
 }
 
 // next takes the look-up whose turn it is, or returns nil if there is none or
-// no place. The caller must call done for it.
+// no free place. The caller must call done for it.
 func (t *turns) next() *flight {
 	if t.running >= t.max {
 		return nil
@@ -123,21 +123,21 @@ func (t *turns) next() *flight {
 	return nil
 }
 
-// late notes that f, which runs, takes long. It reports whether there are too
-// many of that kind.
+// late records that f, which runs, takes long, and reports whether too many
+// do.
 func (t *turns) late(f *flight) bool {
 	t.place(t.sources[f.source], slow)
 	return t.slowRunning > t.maxSlow()
 }
 
-// done gives back the place that next gave to f.
+// done releases the place that next gave to f.
 func (t *turns) done(f *flight, v speed) {
 	s := t.sources[f.source]
 	t.count(s, -1)
 	t.place(s, v)
 }
 
-// drop takes a look-up out of its queue.
+// drop removes a look-up from its queue.
 func (t *turns) drop(f *flight) {
 	s := t.sources[f.source]
 	s.queue.Remove(f.queued)

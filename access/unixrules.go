@@ -8,14 +8,14 @@ import (
 	"netserver/conf"
 )
 
-// unixRules are the users and groups that may use UNIX sockets, with the name
-// of the rule that admits each.
+// unixRules are the users and groups that may use UNIX sockets, each with the
+// name of the rule that admits it.
 type unixRules struct {
 	users, groups map[uint32]string
 }
 
 const (
-	ruleUnixNoCred = "unix_allow_user and unix_allow_group: the system did not tell who the client is"
+	ruleUnixNoCred = "unix_allow_user and unix_allow_group: the system did not report the client's identity"
 	ruleUnixOther  = "no unix_allow_user or unix_allow_group allows"
 )
 
@@ -112,7 +112,8 @@ func parsedID(s string) (uint32, *ruleError) {
 	return n, nil
 }
 
-// number reads a user's or group's number. The last one stands for nobody.
+// number reads a user's or group's number. The highest one is reserved for
+// nobody.
 func number(s string) (uint32, bool) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	return uint32(n), err == nil && uint32(n) != ^uint32(0)

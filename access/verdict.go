@@ -5,29 +5,30 @@ import "errors"
 // ErrDenied is wrapped by the error of a Verdict that refuses.
 var ErrDenied = errors.New("denied")
 
-// A Verdict is what the rules say of one client. The zero Verdict refuses and
+// A Verdict is the rules' decision on one client. The zero Verdict refuses and
 // is not final.
 type Verdict struct {
-	// Allowed is whether the client may go on. It is false while the
+	// Allowed says whether the client is admitted. It is false while the
 	// verdict is not final.
 	Allowed bool
-	// Final is false if a name that is not known yet can change the verdict.
+	// Final is false if the client's name, not known yet, can change the
+	// verdict.
 	Final bool
-	// Shadowed is set if the client is let through although a rule in shadow
-	// mode would refuse it. Key and Rule then name that rule.
+	// Shadowed is set if the client is admitted although a rule in shadow mode
+	// would refuse it. Key and Rule then name that rule.
 	Shadowed bool
 	// Key is the key whose rule decided, "" if none did: one of a few fixed
-	// words, fit to be counted by.
+	// words, suitable as a metric label.
 	Key string
-	// Rule names the rule for people, with the place it was written at:
-	// "cidr_deny 10.0.0.0/8 (server.conf:7)", "no rule allows", "no rules".
+	// Rule describes the rule, with its origin: "cidr_deny 10.0.0.0/8
+	// (server.conf:7)", "no rule allows", "no rules".
 	Rule string
-	// Log is Net::Server's line about a double lookup that failed or was to
-	// be shown, for log level 3, without the time; "" if there is none.
+	// Log is Net::Server's line about a double lookup that failed or is shown
+	// for debugging, for log level 3, without the time; "" if there is none.
 	Log string
 }
 
-// Err returns nil for an Allowed verdict, and else an error that wraps
+// Err returns nil for an Allowed verdict, and otherwise an error that wraps
 // ErrDenied and names the rule.
 func (v Verdict) Err() error {
 	if v.Allowed {
@@ -41,7 +42,7 @@ type deniedError struct{ rule string }
 func (e *deniedError) Error() string { return "denied: " + e.rule }
 func (e *deniedError) Unwrap() error { return ErrDenied }
 
-// The rules that are not written anywhere.
+// The implicit rules.
 const (
 	ruleNone      = "no rules"
 	ruleNoAllow   = "no rule allows"

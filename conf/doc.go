@@ -15,4 +15,7 @@
 //
 // Command lines and conf files mean what they mean to Perl's Net::Server;
 // DIFFERENCES.md lists the differences and their reasons.
+//
+// The package imports nothing else of this module; go-toml parses TOML. Start
+// reading at Set.Define (key.go) and Set.Resolve (resolve.go).
 package conf

@@ -95,7 +95,7 @@ func TestLandlockKeepsToWhatIsNamed(t *testing.T) {
 			if err := os.Rename(rules+".new", rules); err != nil {
 				t.Fatal(err)
 			}
-			r.wait("the access rules stay as they were", 1)
+			r.wait("new access rules rejected; the current ones stay", 1)
 			if !strings.Contains(r.text(), "permission denied") {
 				t.Error("another reason")
 			}

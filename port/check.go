@@ -20,7 +20,7 @@ var (
 	reIPvGood  = regexp.MustCompile(`^[46*]*$`)
 )
 
-// readHost takes the IPv words and the brackets off a host.
+// readHost removes the IPv words and the brackets from a host.
 func readHost(v conf.Value) (host, ipv string, err error) {
 	ipv, host, err = cutIPv(v.Text, false, v.Origin)
 	if err != nil {
@@ -39,7 +39,7 @@ func readHost(v conf.Value) (host, ipv string, err error) {
 	return bare, ipv, nil
 }
 
-// readProto takes the IPv words off a protocol. An empty one is tcp.
+// readProto removes the IPv words from a protocol. An empty one is tcp.
 func readProto(v conf.Value) (proto, ipv string, err error) {
 	ipv, proto, err = cutIPv(v.Text, false, v.Origin)
 	if err != nil {
@@ -54,8 +54,8 @@ func readProto(v conf.Value) (proto, ipv string, err error) {
 	return proto, ipv, nil
 }
 
-// checkProtoWord refuses what stands in a protocol's place in text but cannot
-// be one, with a better reason than readProto has.
+// checkProtoWord refuses a word in a protocol's position that cannot be one,
+// with a better reason than readProto gives.
 func (p parts) checkProtoWord(text string, o conf.Origin) error {
 	switch {
 	case p.proto == "" || !reNotClass.MatchString(p.proto):
@@ -73,7 +73,7 @@ func (p parts) checkProtoWord(text string, o conf.Origin) error {
 	}
 }
 
-// A wanted says which families an ipv text asks for.
+// A wanted says which families an ipv text requests.
 type wanted struct{ four, six, any bool }
 
 // readIPv reads an ipv in any of its forms: 4, IPv6, v4v6, "IPv4 IPv6", *.
@@ -90,13 +90,13 @@ func readIPv(text string, o conf.Origin) (wanted, error) {
 	}, nil
 }
 
-// checkHost refuses hosts that have the right characters but cannot be meant.
+// checkHost refuses hosts with valid characters that make no sense.
 func checkHost(s Spec, o conf.Origin) error {
 	switch {
 	case strings.Contains(s.Host, "/"):
 		return failf(o, "Unresolveable [%s]:%s: a host has no slash; write HOST:PORT", s.Host, s.Port)
 	case reDigits.MatchString(s.Host) && strings.Trim(s.Host, "0") != "":
-		return failf(o, "Could not determine host from %q: that is a number; write HOST:PORT/PROTO, and give every further port by itself", s.Host)
+		return failf(o, "Could not determine host from %q: that is a number; write HOST:PORT/PROTO, and give each further port separately", s.Host)
 	case strings.ContainsAny(s.Host, ":%"):
 		a, err := netip.ParseAddr(s.Host)
 		if err != nil {
@@ -109,7 +109,7 @@ func checkHost(s Spec, o conf.Origin) error {
 	return nil
 }
 
-// checkPort accepts numbers up to 65535 and what can be a service's name.
+// checkPort accepts numbers up to 65535 and possible service names.
 func checkPort(s Spec, o conf.Origin) error {
 	why := ""
 	switch {
@@ -138,7 +138,7 @@ func whyNotPort(port string) string {
 	case slash:
 		return "a slash does not separate host and port; write HOST:PORT"
 	case reRange.MatchString(port[strings.LastIndex(port, ":")+1:]):
-		return "write every port of a range by itself"
+		return "list each port of a range separately"
 	case err == nil || bare == "*" || bare == "":
 		return "that is a host without a port; write " + port + ":PORT"
 	default:
@@ -146,8 +146,8 @@ func whyNotPort(port string) string {
 	}
 }
 
-// checkPath accepts socket paths that the system can bind, and that String can
-// write down so that Parse reads the same.
+// checkPath accepts socket paths that the system can bind and that survive
+// String and Parse.
 func checkPath(s Spec, o conf.Origin) error {
 	path := s.Port
 	again, err := split(path+"|unix", "", o)
@@ -165,7 +165,7 @@ func checkPath(s Spec, o conf.Origin) error {
 }
 
 // checkUnixType accepts the two kinds of UNIX socket, in any case or as
-// numbers, for protocols that can have them.
+// numbers, for protocols on UNIX sockets.
 func checkUnixType(v conf.Value, s Spec) error {
 	switch {
 	case !s.IsUnix():

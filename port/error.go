@@ -6,9 +6,9 @@ import (
 	"netserver/conf"
 )
 
-// An Error is what is wrong with one entry. Its text begins with the words
-// that Net::Server has for the case, names the bad part, says what to write
-// instead and ends with the origin in parentheses, if that is known.
+// An Error says what is wrong with one entry. Its text begins with
+// Net::Server's own words for the case, names the bad part, says what to write
+// instead and ends with the origin in parentheses, if known.
 type Error struct {
 	Origin conf.Origin
 	Err    error

@@ -62,10 +62,10 @@ var examples = []example{
 	{kase{Ports: "127.0.0.1:https/ssl/IPv4"}, "127.0.0.1, https, ssl, 4"},
 	{kase{Ports: "127.0.0.1:0"}, "127.0.0.1, 0, tcp, 4"},
 	{kase{Ports: ""}, "::, 0, tcp, *"},
-	{kase{Ports: "127.0.0.1:99999"}, "ERROR Could not determine port number from host [127.0.0.1]:99999: the highest port is 65535"},        // a deliberate difference
-	{kase{Ports: "20203-20205", IPvs: "4"}, "ERROR Could not determine port number from host [*]:20203-20205: write every port of a range"}, // a deliberate difference
-	{kase{Ports: "20203 ", Hosts: "127.0.0.1"}, "127.0.0.1, 20203, tcp, 4"},                                                                 // a deliberate difference
-	{kase{Ports: "20203/tcp/udp", IPvs: "4"}, "ERROR Could not determine port number from host [*]:20203/tcp: write one protocol only"},     // a deliberate difference
+	{kase{Ports: "127.0.0.1:99999"}, "ERROR Could not determine port number from host [127.0.0.1]:99999: the highest port is 65535"},      // a deliberate difference
+	{kase{Ports: "20203-20205", IPvs: "4"}, "ERROR Could not determine port number from host [*]:20203-20205: list each port of a range"}, // a deliberate difference
+	{kase{Ports: "20203 ", Hosts: "127.0.0.1"}, "127.0.0.1, 20203, tcp, 4"},                                                               // a deliberate difference
+	{kase{Ports: "20203/tcp/udp", IPvs: "4"}, "ERROR Could not determine port number from host [*]:20203/tcp: write one protocol only"},   // a deliberate difference
 	{kase{Ports: "20203", Hosts: "bad host!"}, "ERROR Could not determine host from \"bad host!\""},
 	{kase{Ports: "20203", Hosts: "nosuch.invalid"}, "ERROR Unresolveable [nosuch.invalid]:20203: lookup nosuch.invalid: no such host"},
 	{kase{Ports: "/run/x.sock|unix"}, "*, /run/x.sock, unix, *"},

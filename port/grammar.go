@@ -8,21 +8,22 @@ import (
 	"netserver/conf"
 )
 
-// The words of a specification are cut out of its text one kind after the
-// other, in Net::Server's order, because that order decides what an ambiguous
-// text means. A separator is a run of [,|:/] and blanks after something that
-// is not one. The capture before it stands for the look-behind that Go's
-// regular expressions lack.
+// The words of a specification are cut out of its text one kind at a time, in
+// Net::Server's order, because that order decides what an ambiguous text
+// means. A separator is a run of [,|:/] and blanks after any other character.
+// The capture before it replaces the look-behind that Go's regular expressions
+// lack.
 var (
 	reUnixType = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+(sock_stream|sock_dgram)\b`)
 	reIPv      = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+IPv([*\d]+)`)
 	reProto    = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+(tcp|udp|ssl|ssleay|tls|unix|unixdgram|\w+(?:::\w+)+)$`)
 	reSlash    = regexp.MustCompile(`()/(\w+)$`)
 	reHost     = regexp.MustCompile(`(?s)^(.*?)[,|\s\v:]+(\w+)$`)
-	// reHyphen splits what Net::Server cannot: a service such as http-alt after a host.
+	// reHyphen splits off a service such as http-alt after a host, which
+	// Net::Server cannot.
 	reHyphen = regexp.MustCompile(`(?s)^(.*?)[,|\s\v:]+(\w+(?:-\w+)+)$`)
-	// reTail is what may follow a word that belongs to the specification
-	// rather than to a socket path.
+	// reTail matches what may follow a word that is part of the specification
+	// rather than of a socket path.
 	reTail = regexp.MustCompile(`(?i)^(?:[,|\s\v:/]+(?:sock_stream|sock_dgram|IPv[*\d]+|tcp|udp|ssl|ssleay|tls|unix|unixdgram|\w+(?:::\w+)+))*$`)
 	rePath = regexp.MustCompile(`^(?:[/.@]|[A-Za-z]:[\\/])`)
 )
@@ -37,10 +38,10 @@ type parts struct {
 	host, port, proto, ipv, unixType string
 
 	hasHost bool   // the text has a place for the host; empty means "*"
-	mapIPv  string // given by a map's key, which is stronger than any text
+	mapIPv  string // given by a map's key, which overrides any text
 }
 
-// split takes a text apart. proto is what serves where the text names none.
+// split parses a text. proto is the default if the text names no protocol.
 func split(text, proto string, o conf.Origin) (parts, error) {
 	var p parts
 	var err error
@@ -70,9 +71,9 @@ func split(text, proto string, o conf.Origin) (parts, error) {
 	return p, err
 }
 
-// cut finds the first word of re in text and returns it with what stands before
-// its separators and after it. In a socket path a word with more path after it
-// is a directory's name and stays.
+// cut finds the first word of re in text and returns it with the text before
+// its separators and after it. In a socket path, a word with more path after
+// it is a directory's name and is skipped.
 func cut(re *regexp.Regexp, text string, path bool) (before, word, after string, ok bool) {
 	for from := 0; ; {
 		m := re.FindStringSubmatchIndex(text[from:])
@@ -83,7 +84,7 @@ func cut(re *regexp.Regexp, text string, path bool) (before, word, after string,
 		if !path || reTail.MatchString(text[end:]) {
 			return text[:begin], text[from+m[4] : from+m[5]], text[end:], true
 		}
-		from = end - 1 // the last character may stand before the next separator
+		from = end - 1 // the last character may precede the next separator
 	}
 }
 
@@ -121,8 +122,9 @@ func cutIPv(text string, path bool, o conf.Origin) (ipv, rest string, err error)
 	}
 }
 
-// cutProto takes the protocol off the end of text. With wholePath the last
-// element of a path is not taken for a protocol's name, unless it is a known one.
+// cutProto removes the protocol from the end of text. With wholePath, the last
+// element of a path is not taken for a protocol's name unless it is a known
+// one.
 func cutProto(text string, wholePath bool) (proto, rest string) {
 	if m := reProto.FindStringSubmatchIndex(text); m != nil {
 		return text[m[4]:m[5]], text[:m[3]]
@@ -133,7 +135,7 @@ func cutProto(text string, wholePath bool) (proto, rest string) {
 	return "", text
 }
 
-// splitHost divides what is left of a text into host and port.
+// splitHost splits the rest of a text into host and port.
 func (p *parts) splitHost(rest string, o conf.Origin) error {
 	p.port = rest
 	m := reHost.FindStringSubmatch(rest)
@@ -150,7 +152,7 @@ func (p *parts) splitHost(rest string, o conf.Origin) error {
 	return nil
 }
 
-// splitUnixHost lets a path be what it is. Only a wildcard may stand before it.
+// splitUnixHost takes the rest as a path. Only a wildcard may precede it.
 func (p *parts) splitUnixHost(rest string, path bool, o conf.Origin) error {
 	p.port = rest
 	if path {

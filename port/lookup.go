@@ -20,15 +20,15 @@ type Resolver interface {
 	LookupPort(ctx context.Context, network, service string) (int, error)
 }
 
-// A Stack is a Resolver that also knows the machine's families. For one that
-// is not a Stack, System's answer counts.
+// A Stack is a Resolver that also knows the machine's address families. For a
+// Resolver that is not a Stack, System's answer is used.
 type Stack interface {
 	// DualStack reports whether one IPv6 socket can serve IPv4 clients too.
 	DualStack() bool
 }
 
-// System is the Resolver of the machine: the hosts file and DNS, the services
-// file, and its sockets. It is what a nil Resolver stands for.
+// System is the machine's own Resolver: its hosts file and DNS, services file
+// and sockets. A nil Resolver means System.
 type System struct{}
 
 // LookupNetIP asks net.DefaultResolver.
@@ -41,7 +41,7 @@ func (System) LookupPort(ctx context.Context, network, service string) (int, err
 	return net.DefaultResolver.LookupPort(ctx, network, service)
 }
 
-// DualStack opens an unbound IPv6 socket and asks it to take IPv4 as well.
+// DualStack tests with an unbound IPv6 socket whether it can serve IPv4 too.
 func (System) DualStack() bool { return dualStack() }
 
 func orSystem(r Resolver) Resolver {
@@ -58,8 +58,8 @@ func isDualStack(r Resolver) bool {
 	return System{}.DualStack()
 }
 
-// lookupPort finds the number of a service for a protocol: udp's own, tcp's
-// for all others. Names are told apart by case, as the C library does.
+// lookupPort finds a service's number: under udp for udp, under tcp for every
+// other protocol. Names are case-sensitive, as in the C library.
 func lookupPort(ctx context.Context, r Resolver, proto, service string) (int, error) {
 	network := "tcp"
 	if canonical(proto) == UDP {
@@ -75,8 +75,8 @@ func lookupPort(ctx context.Context, r Resolver, proto, service string) (int, er
 	return n, err
 }
 
-// lookupHost returns the addresses of a host that is not "*", numeric forms
-// without asking the resolver.
+// lookupHost returns the addresses of a host other than "*". Numeric forms
+// need no resolver.
 func lookupHost(ctx context.Context, r Resolver, host string) ([]netip.Addr, error) {
 	if a, ok := parseIPv4(host); ok {
 		return []netip.Addr{a}, nil
@@ -95,7 +95,7 @@ func lookupHost(ctx context.Context, r Resolver, host string) ([]netip.Addr, err
 	return out, nil
 }
 
-// isQuad reports whether host is four numbers, which are never a name.
+// isQuad reports whether host is four numbers, which is never a name.
 func isQuad(host string) bool {
 	words := strings.Split(host, ".")
 	if len(words) != 4 {
@@ -110,8 +110,8 @@ func isQuad(host string) bool {
 }
 
 // PortNumber returns the number of the port, looking a service up under udp
-// for udp and under tcp for every other protocol. A nil r is System.
-// A socket path has none, which is an error, as is an unknown service.
+// for udp and under tcp for every other protocol. A nil r is System. A socket
+// path or an unknown service is an error.
 func (s Spec) PortNumber(ctx context.Context, r Resolver) (int, error) {
 	if s.IsUnix() {
 		return 0, failf(s.Origin, "Could not determine port number from %s: it is a socket path", s.Port)
@@ -133,10 +133,10 @@ func (s Spec) PortNumber(ctx context.Context, r Resolver) (int, error) {
 	return n, nil
 }
 
-// AddrPorts returns the addresses at which to open the port, best first: only
-// those of its family, and the unspecified address for "*". For IPv "*" on a
-// wildcard that is [::], to be opened for both families. A nil r is System.
-// A host without an address of the family is an error.
+// AddrPorts returns the addresses to open the port at, best first: only those
+// of its family, and the unspecified address for "*". For IPv "*" on a
+// wildcard that is [::], meant for both families. A nil r is System. A host
+// without an address of the family is an error.
 func (s Spec) AddrPorts(ctx context.Context, r Resolver) ([]netip.AddrPort, error) {
 	r = orSystem(r)
 	n, err := s.PortNumber(ctx, r)

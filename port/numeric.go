@@ -9,8 +9,8 @@ import (
 
 // parseIPv4 reads an IPv4 address in every form of the C library's inet_aton,
 // which Net::Server's configurations may use: up to four numbers, decimal,
-// octal after a 0 or hexadecimal after 0x, of which the last fills all bytes
-// that are left. So 127.1 is 127.0.0.1.
+// octal after a 0 or hexadecimal after 0x, the last of which fills all
+// remaining bytes. So 127.1 is 127.0.0.1.
 func parseIPv4(text string) (netip.Addr, bool) {
 	words := strings.Split(text, ".")
 	if len(words) > 4 {
@@ -53,8 +53,8 @@ func parseCNumber(text string) (uint64, bool) {
 	return n, err == nil
 }
 
-// formatAddr writes an address as the C library does. It differs from netip
-// for the outdated form ::1.2.3.4 only.
+// formatAddr formats an address as the C library does. It differs from netip
+// only for the obsolete form ::1.2.3.4.
 func formatAddr(a netip.Addr) string {
 	if !a.Is6() || a.Is4In6() {
 		return a.String()

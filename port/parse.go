@@ -8,19 +8,18 @@ import (
 	"netserver/conf"
 )
 
-// Defaults are the host, protocol and address family that serve where a
-// specification names none. Empty ones stand for "*", "tcp" and "*".
+// Defaults are the host, protocol and address family for a specification that
+// names none. Empty fields mean "*", "tcp" and "*".
 type Defaults struct {
 	Host  string
 	Proto string
 	IPv   string
 }
 
-// Parse reads one specification without looking anything up: names, services
-// and wildcards stay as they are written, and IPv "*" means that the family
-// follows from the addresses, as Resolve finds them. The result is one Spec,
-// or two, for IPv6 and then IPv4, if text asks for both families.
-// The error is an *Error.
+// Parse reads one specification without any look-up: names, services and
+// wildcards stay as written, and IPv "*" means that the family follows from
+// the addresses that Resolve finds. The result is one Spec, or two, IPv6
+// before IPv4, if text requests both families. The error is an *Error.
 func Parse(text string, d Defaults) ([]Spec, error) {
 	return parseEntry(Entry{Text: text}, defaults{
 		host:  conf.Value{Text: d.Host},
@@ -29,7 +28,7 @@ func Parse(text string, d Defaults) ([]Spec, error) {
 	})
 }
 
-// defaults are what serves one entry, with the places they come from.
+// defaults are the defaults of one entry, with their origins.
 type defaults struct {
 	host, proto, ipv conf.Value
 	envIPv           string
@@ -47,8 +46,8 @@ func parseEntry(e Entry, d defaults) ([]Spec, error) {
 	return finish(p, nil, d, e.Origin)
 }
 
-// parseMap reads an entry that names its parts by keys. Its port may still be
-// a whole specification, unless it is a socket path.
+// parseMap reads an entry given as keys. Its port may still be a whole
+// specification, unless it is a socket path.
 func parseMap(e Entry, d defaults) ([]Spec, error) {
 	given := parts{
 		host:     strings.Trim(e.Map.Get("host"), blanks),
@@ -81,8 +80,8 @@ func parseMap(e Entry, d defaults) ([]Spec, error) {
 	return finish(p, e.Map, d, e.Origin)
 }
 
-// join adds the parts given by keys to those in the text of the port. A part
-// that both name is refused: neither is clearly what was meant.
+// join adds the parts given by keys to those in the port's text. A part given
+// in both is refused as ambiguous.
 func join(text, given parts, o conf.Origin) (parts, error) {
 	clash := ""
 	switch {
@@ -107,8 +106,8 @@ func join(text, given parts, o conf.Origin) (parts, error) {
 	return text, nil
 }
 
-// finish fills parts from the defaults, checks them and makes the rows. m is
-// the map that the parts come from, or nil.
+// finish completes parts from the defaults, checks them and makes the rows. m
+// is the map that the parts come from, or nil.
 func finish(p parts, m conf.Values, d defaults, o conf.Origin) ([]Spec, error) {
 	host := conf.Value{Text: p.host, Origin: originOf(m, "host", o)}
 	if !p.hasHost {
@@ -146,7 +145,7 @@ func finish(p parts, m conf.Values, d defaults, o conf.Origin) ([]Spec, error) {
 	if err := checkHost(s, host.Origin); err != nil {
 		return nil, err
 	}
-	// Strongest first; the order is Net::Server's, not its manual's.
+	// Strongest first, in the order of Net::Server's code, not of its manual.
 	return s.families(firstTrue(
 		conf.Value{Text: p.mapIPv, Origin: originOf(m, "ipv", o)},
 		conf.Value{Text: protoIPv, Origin: proto.Origin},
@@ -157,7 +156,7 @@ func finish(p parts, m conf.Values, d defaults, o conf.Origin) ([]Spec, error) {
 	))
 }
 
-// families makes the rows that ipv asks for.
+// families makes the rows for the families in ipv.
 func (s Spec) families(ipv conf.Value) ([]Spec, error) {
 	has, err := readIPv(ipv.Text, ipv.Origin)
 	if err != nil {
@@ -181,8 +180,8 @@ func (s Spec) families(ipv conf.Value) ([]Spec, error) {
 	}
 }
 
-// params collects the keys of one port: those of its map but for the four
-// that are fields of Spec, and the unix_type that text or settings name.
+// params collects one port's own keys: those of its map except the four that
+// are fields of Spec, and the unix_type from its text or the settings.
 func params(p parts, m conf.Values, s Spec, unixType conf.Value, o conf.Origin) (conf.Values, error) {
 	var out conf.Values
 	for key, vals := range m {
@@ -218,7 +217,7 @@ func params(p parts, m conf.Values, s Spec, unixType conf.Value, o conf.Origin) 
 	return out, nil
 }
 
-// originOf tells where a key of an entry was given.
+// originOf returns the origin of a key of an entry.
 func originOf(m conf.Values, key string, entry conf.Origin) conf.Origin {
 	if l := m[key]; len(l) > 0 && l[0].Origin != (conf.Origin{}) {
 		return l[0].Origin
@@ -226,8 +225,8 @@ func originOf(m conf.Values, key string, entry conf.Origin) conf.Origin {
 	return entry
 }
 
-// orElse returns a default without the blanks around it. An empty one gets the
-// entry's origin, so that errors name that.
+// orElse returns a default without surrounding blanks. An empty one gets the
+// entry's origin, so that errors name it.
 func orElse(v conf.Value, entry conf.Origin) conf.Value {
 	if v.Text = strings.Trim(v.Text, blanks); v.Text == "" {
 		v.Origin = entry
@@ -235,8 +234,8 @@ func orElse(v conf.Value, entry conf.Origin) conf.Value {
 	return v
 }
 
-// firstTrue returns the first value that is one for Perl, to which "0" is as
-// good as nothing.
+// firstTrue returns the first value that Perl takes as true: neither empty nor
+// "0".
 func firstTrue(vals ...conf.Value) conf.Value {
 	for _, v := range vals {
 		if v.Text = strings.Trim(v.Text, blanks); v.Text != "" && v.Text != "0" {

@@ -2,6 +2,6 @@
 
 package port
 
-// maxPath is how many bytes of a socket path the system's addresses hold,
-// without the zero at the end.
+// maxPath is the longest socket path of the system in bytes, without the final
+// zero.
 const maxPath = 107

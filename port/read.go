@@ -2,9 +2,9 @@ package port
 
 import "errors"
 
-// Read reads the entries as Resolve does, and looks nothing up: for a server
-// that opens no port, and wants to know what its client speaks. There are no
-// rows where nothing is given. The error joins an *Error for every bad entry.
+// Read reads the entries as Resolve does, but without look-ups, for a server
+// that opens no port and only needs to know what its client speaks. An empty
+// Input gives no rows. The error joins an *Error for every bad entry.
 func Read(in Input) ([]Spec, error) {
 	entries := in.Ports
 	if len(entries) == 0 {
@@ -26,6 +26,6 @@ func Read(in Input) ([]Spec, error) {
 	return rows, nil
 }
 
-// SameProtocol reports whether two ports speak the same, with the same
+// SameProtocol reports whether two ports have the same protocol and
 // parameters.
 func SameProtocol(a, b Spec) bool { return a.Kind() == b.Kind() && sameParams(a.Params, b.Params) }

@@ -12,38 +12,38 @@ import (
 	"netserver/conf"
 )
 
-// An Input is what a configuration says of its ports. The zero Input is the
-// default port on every address.
+// An Input holds everything a configuration says about ports. The zero Input
+// is the default port on every address.
 type Input struct {
-	// Ports are the entries, in order. None: DefaultPort.
+	// Ports are the entries, in order. If empty, DefaultPort is used.
 	Ports []Entry
-	// Hosts, Protos and IPvs serve where an entry names no such part, paired
-	// with Ports by position. The last of a short list serves all further
-	// entries, so one value serves all.
+	// Hosts, Protos and IPvs are defaults for entries that name no such part,
+	// paired with Ports by position. The last of a short list is used for all
+	// further entries, so one value is enough for all.
 	Hosts, Protos, IPvs []conf.Value
-	// UnixType serves unix entries without one: sock_stream or sock_dgram.
+	// UnixType is the default of unix entries: sock_stream or sock_dgram.
 	UnixType conf.Value
-	// DefaultPort is the entry to use for none. Empty: 20203, with a Note.
+	// DefaultPort is the entry used if Ports is empty. "" means 20203, with a
+	// Note.
 	DefaultPort string
-	// EnvIPv is the environment's IPV, which serves where all else is silent.
+	// EnvIPv is the environment's IPV, used if nothing else names a family.
 	EnvIPv string
 	// NoIPv6 says that the environment's NO_IPV6 is set: the wildcard is
-	// 0.0.0.0 only. Entries that ask for IPv6 still get it.
+	// 0.0.0.0 only. Entries that request IPv6 still get it.
 	NoIPv6 bool
 }
 
-// An Entry is a port as it was given: a text, or the keys of a [[listen]]
-// block, of which port, host, proto and ipv make the specification and all
-// others go to Params. A block may hold several ports, each with the host and
-// proto at its position or the last of them; a list of ipv for one port means
-// all of them.
+// An Entry is a port as given: a text, or the keys of a [[listen]] block, of
+// which port, host, proto and ipv make the specification and all others go to
+// Params. A block may name several ports, each with the host and proto at its
+// position or the last one; a list of ipv for one port means all of them.
 type Entry struct {
 	Text   string
 	Map    conf.Values // used instead of Text if not nil
 	Origin conf.Origin
 }
 
-// Texts makes an entry of every value.
+// Texts makes one entry of each value.
 func Texts(vals []conf.Value) []Entry {
 	out := make([]Entry, len(vals))
 	for i, v := range vals {
@@ -52,24 +52,24 @@ func Texts(vals []conf.Value) []Entry {
 	return out
 }
 
-// A Note is a line for the log, at Net::Server's level 2, on how an entry was
-// understood.
+// A Note is a log line, at Net::Server's level 2, on how an entry was
+// interpreted.
 type Note struct {
 	Text   string
 	Origin conf.Origin // of the entry
 }
 
-// defaultPort is what listens when nothing is configured.
+// defaultPort is the port if none is configured.
 const defaultPort = "20203"
 
-// Resolve reads all entries and looks up what has to be: for IPv "*" a host
-// becomes its addresses and a service its number; entries that name a family
-// keep both until the port is opened. The rows come in the order of the
-// entries, without duplicates. Port 0 stays 0 in every row of an entry; whoever
-// opens them gives all the same number.
+// Resolve reads all entries and looks up names where necessary: for IPv "*" a
+// host becomes its addresses and a service its number; entries that name a
+// family keep both until the port is opened. The rows are in the order of the
+// entries, without duplicates. Port 0 stays 0 in every row of an entry; the
+// opener gives all of them the same number.
 //
-// r is asked for names; nil is System. The error joins an *Error for every bad
-// entry; there are no rows then, but the notes of the good ones.
+// r looks names up; nil is System. The error joins an *Error for every bad
+// entry; then there are no rows, only the notes of the good entries.
 func Resolve(ctx context.Context, in Input, r Resolver) ([]Spec, []Note, error) {
 	run := resolution{ctx: ctx, r: orSystem(r), noIPv6: in.NoIPv6, seen: map[rowKey]Spec{}}
 	entries := in.Ports
@@ -101,7 +101,7 @@ func Resolve(ctx context.Context, in Input, r Resolver) ([]Spec, []Note, error) 
 	return run.rows, run.notes, nil
 }
 
-// at returns the value for entry i.
+// at returns the value that applies to entry i.
 func at(vals []conf.Value, i int) conf.Value {
 	if len(vals) == 0 {
 		return conf.Value{}
@@ -119,7 +119,7 @@ type resolution struct {
 	seen   map[rowKey]Spec
 }
 
-// A rowKey is what two rows must share to be duplicates.
+// Rows with equal rowKeys are duplicates.
 type rowKey struct{ host, port, proto, ipv string }
 
 func (run *resolution) note(o conf.Origin, text string) {
@@ -150,7 +150,7 @@ func (run *resolution) add(e Entry, d defaults) error {
 	return nil
 }
 
-// keep adds a row unless there is one like it.
+// keep adds a row unless it is a duplicate.
 func (run *resolution) keep(s Spec) error {
 	key := rowKey{s.Host, s.Port, canonical(s.Proto), s.IPv}
 	first, dup := run.seen[key]
@@ -172,9 +172,9 @@ func sameParams(a, b conf.Values) bool {
 	})
 }
 
-// checkService refuses a service that is kept for later but known to no
-// protocol at all. One that another protocol has is left to whoever opens the
-// port, as Net::Server does.
+// checkService refuses a service, kept for a later look-up, that no protocol
+// has. One that another protocol has is left to the opener of the port, as in
+// Net::Server.
 func (run *resolution) checkService(s Spec) error {
 	if s.IsUnix() || reDigits.MatchString(s.Port) {
 		return nil
@@ -189,10 +189,10 @@ func (run *resolution) checkService(s Spec) error {
 	return failf(s.Origin, "Could not determine port number from host [%s]:%s: %w", s.Host, s.Port, err)
 }
 
-// expand looks up a row whose families follow from its addresses.
+// expand looks up a row whose family follows from its addresses.
 func (run *resolution) expand(s Spec) ([]Spec, error) {
 	if !isDualStack(run.r) {
-		// Without IPv6 Net::Server takes such an entry for an IPv4 one.
+		// Without IPv6, Net::Server treats such an entry as IPv4.
 		if err := run.checkService(s); err != nil {
 			return nil, err
 		}
@@ -239,9 +239,9 @@ func (run *resolution) expand(s Spec) ([]Spec, error) {
 	return rows, nil
 }
 
-// addresses returns what the host of s stands for.
+// addresses returns the addresses of the host of s.
 func (run *resolution) addresses(s Spec) ([]netip.Addr, error) {
-	if s.Host == "*" || s.Host == "0" { // Net::Server's lookup takes 0 for no host at all
+	if s.Host == "*" || s.Host == "0" { // Net::Server's lookup treats 0 as no host
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}, nil
 	}
 	if isQuad(s.Host) {

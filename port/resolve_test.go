@@ -109,7 +109,7 @@ func TestErrors(t *testing.T) {
 		`Found multiple values on the configuration item "ipv" which expects only one value for several ports: write "IPv4 IPv6" for both, or give each port an entry (server.conf:17)`,
 		"Could not determine port number from host [*]:localhost/20203: a slash does not separate host and port; write localhost:20203 (server.conf:1)",
 		"Could not determine port number from host [*]:127.0.0.1/20203: a slash does not separate host and port; write 127.0.0.1:20203 (server.conf:2)",
-		"Could not determine port number from host [*]:20203-20205: write every port of a range by itself (server.conf:3)",
+		"Could not determine port number from host [*]:20203-20205: list each port of a range separately (server.conf:3)",
 		"Could not determine port number from host [*]:20203/tcp: write one protocol only (server.conf:4)",
 		"Could not determine port number from host [127.0.0.1]:65536: the highest port is 65535 (server.conf:5)",
 		`Could not determine host from "a b": write a name, an address, an IPv6 address in brackets, or * (server.conf:20)`,

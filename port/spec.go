@@ -7,15 +7,15 @@ import (
 )
 
 // A Spec is one port to listen on. The zero Spec is not usable; Parse and
-// Resolve make usable ones. Specs are values: nothing here changes one, and
-// their methods may be called concurrently.
+// Resolve make usable ones. Specs are values: no method changes one, and all
+// may be called concurrently.
 type Spec struct {
 	Host   string      // name or address without brackets, or "*"; unused for socket paths
 	Port   string      // number, service name, or socket path
 	Proto  string      // as written: tcp, udp, ssl, unix, unixdgram, or the name of a registered protocol; "" is tcp
 	IPv    string      // "4", "6" or "*"; "*" for socket paths; "" is "*"
-	Params conf.Values // keys given for this port alone: listen, udp_recv_len, unix_type, SSL_...
-	Origin conf.Origin // where the entry was given; zero when not known
+	Params conf.Values // this port's own keys: listen, udp_recv_len, unix_type, SSL_...
+	Origin conf.Origin // where the entry was given; zero if unknown
 }
 
 // The canonical names of the built-in protocols, as Kind returns them.
@@ -27,22 +27,22 @@ const (
 	UnixDgram = "unixdgram"
 )
 
-// keyUnixType is the key that chooses between the two kinds of UNIX socket;
-// Params hold its value in one of these spellings.
+// keyUnixType selects the kind of UNIX socket; its value in Params has one of
+// these spellings.
 const (
 	keyUnixType = "unix_type"
 	sockStream  = "sock_stream"
 	sockDgram   = "sock_dgram"
 )
 
-// classPrefix begins the class names of Net::Server's own protocols, which
-// its configuration files may give in place of the short names.
+// classPrefix begins the class names of Net::Server's own protocols, which its
+// configuration files may use instead of the short names.
 const classPrefix = "Net::Server::Proto::"
 
 // Kind returns the canonical name of the protocol: one of TCP, UDP, SSL (for
 // ssl, ssleay and tls), Unix and UnixDgram (also for unix with unix_type
-// sock_dgram), in any case; or else Proto unchanged, as the name under which
-// a program registered a protocol of its own.
+// sock_dgram), in any case; otherwise Proto unchanged, the name of a protocol
+// that the program registered.
 func (s Spec) Kind() string {
 	k := canonical(s.Proto)
 	if k == Unix && isDgram(s.Params.Get(keyUnixType)) {
@@ -51,7 +51,7 @@ func (s Spec) Kind() string {
 	return k
 }
 
-// canonical maps the names of the built-in protocols to one name each.
+// canonical maps the names of each built-in protocol to one.
 func canonical(proto string) string {
 	switch k := strings.ToLower(strings.TrimPrefix(proto, classPrefix)); k {
 	case "":
@@ -74,14 +74,14 @@ func builtIn(proto string) bool {
 	return false
 }
 
-// isDgram reports whether a unix_type asks for datagrams, by name or by the
+// isDgram reports whether a unix_type means datagrams, by name or by the
 // number of SOCK_DGRAM.
 func isDgram(unixType string) bool {
 	return strings.EqualFold(unixType, sockDgram) || unixType == "2"
 }
 
-// IsUnix reports whether Port is the path of a UNIX socket. That is so for
-// unix, unixdgram and every registered protocol with unix in its name.
+// IsUnix reports whether Port is the path of a UNIX socket, as for unix,
+// unixdgram and every registered protocol with unix in its name.
 func (s Spec) IsUnix() bool { return isUnix(s.Proto) }
 
 func isUnix(proto string) bool {
@@ -94,9 +94,9 @@ func (s Spec) IsWildcard() bool {
 	return !s.IsUnix() && (s.Host == "*" || s.Host == "" || s.Host == "::" && s.IPv != "4" && s.IPv != "6")
 }
 
-// Network names the socket to open, as package net does: "tcp" or "udp" with
-// the 4 or 6 of the family appended unless IPv is "*", "unix" or "unixgram".
-// It is "" for a registered protocol, which names its own.
+// Network is the network to open in package net's terms: "tcp" or "udp",
+// followed by the 4 or 6 of the family unless IPv is "*", "unix" or
+// "unixgram". It is "" for a registered protocol, which names its own.
 func (s Spec) Network() string {
 	var base string
 	switch s.Kind() {
@@ -118,9 +118,9 @@ func (s Spec) Network() string {
 }
 
 // String returns the specification in full, such as "127.0.0.1:443/ssl/IPv4",
-// "[::1]:443/ssl/IPv6" or "/run/x.sock|sock_dgram|unix". Parse reads it back
-// equal, but for what a text cannot hold: Origin, Params other than unix_type,
-// and the Host of a socket path.
+// "[::1]:443/ssl/IPv6" or "/run/x.sock|sock_dgram|unix". Parse reads it back,
+// except for what a text cannot hold: Origin, Params other than unix_type, and
+// the Host of a socket path.
 func (s Spec) String() string {
 	if s.IsUnix() {
 		return s.unixString(true)
@@ -132,7 +132,7 @@ func (s Spec) String() string {
 	return s.hostString() + ":" + s.Port + "/" + s.proto() + "/IPv" + ipv
 }
 
-// proto is Proto, or what an empty one means.
+// proto is Proto, or the default if that is empty.
 func (s Spec) proto() string {
 	if s.Proto == "" {
 		return TCP
@@ -140,7 +140,7 @@ func (s Spec) proto() string {
 	return s.Proto
 }
 
-// Short returns the specification as messages name it: "443/ssl",
+// Short returns the specification as in messages: "443/ssl",
 // "127.0.0.1:443/ssl", "/run/x.sock|unix". A wildcard of one family shows it:
 // "443/ssl/IPv6".
 func (s Spec) Short() string {
@@ -170,7 +170,7 @@ func (s Spec) hostString() string {
 func (s Spec) unixString(full bool) string {
 	sep := "|"
 	if !builtIn(s.Proto) && !strings.Contains(s.Proto, "::") {
-		sep = "/" // only a slash may stand before a name that is not built in
+		sep = "/" // only a slash may precede a name that is not built in
 	}
 	t := s.Params.Get(keyUnixType)
 	switch {

@@ -6,18 +6,17 @@ import (
 	"netserver/conf"
 )
 
-// An Unused is a host or protocol that serves no port, though whoever gave it
-// may think that it does.
+// An Unused is a host, protocol or family that was given but applies to no
+// port.
 type Unused struct {
 	Key   string // host, proto or ipv
 	Value conf.Value
-	Port  string // the text of the port that names its own; "" if there are fewer ports than values
+	Port  string // the port that names its own; "" if there are fewer ports than values
 }
 
-// FindUnused returns the hosts, protocols and families of in that serve no
-// port: there is none at that position, or it names another itself. One that a
-// stronger source goes before is not meant to serve, and one that asks for no
-// more than the default asks for nothing.
+// FindUnused returns the hosts, protocols and families of in that apply to no
+// port: there is no port at their position, or it names its own. It skips
+// those that a stronger source overrides, and those equal to the default.
 func FindUnused(in Input) []Unused {
 	entries, _ := flatten(in.Ports)
 	if len(entries) == 0 {
@@ -27,7 +26,7 @@ func FindUnused(in Input) []Unused {
 	for _, l := range []struct {
 		key    string
 		vals   []conf.Value
-		nought string // asks for nothing
+		nought string // the default, which changes nothing
 		own    func(Entry, conf.Value) (string, bool)
 	}{
 		{"host", in.Hosts, "*", hostOf},
@@ -45,8 +44,8 @@ func FindUnused(in Input) []Unused {
 	return list
 }
 
-// unused looks for an entry that the value at position i serves, or that says
-// the same; the last value serves all further entries too.
+// unused looks for an entry that uses the value at position i or says the
+// same; the last value also applies to all further entries.
 func unused(own func(Entry, conf.Value) (string, bool), entries []Entry, v conf.Value, i int, last bool) (Unused, bool) {
 	u := Unused{Value: v}
 	for j := i; j < len(entries) && (j == i || last); j++ {
@@ -65,8 +64,8 @@ func unused(own func(Entry, conf.Value) (string, bool), entries []Entry, v conf.
 
 func (e Entry) source() conf.Source { return originOf(e.Map, "port", e.Origin).Source }
 
-// hostOf returns the host that an entry names itself. UNIX sockets have none,
-// and whether a host beside them has an effect is judged elsewhere.
+// hostOf returns the host that an entry names itself. UNIX sockets have none;
+// whether a host given with them has an effect is checked elsewhere.
 func hostOf(e Entry, _ conf.Value) (string, bool) {
 	if e.Map != nil && e.Map.Get("host") != "" {
 		return e.Map.Get("host"), true
@@ -75,8 +74,8 @@ func hostOf(e Entry, _ conf.Value) (string, bool) {
 	return p.host, err == nil && p.hasHost
 }
 
-// protoOf returns the protocol that an entry names itself. One that is the same
-// by another name, such as tls, comes as v.
+// protoOf returns the protocol that an entry names itself. If it is v by
+// another name, such as tls, protoOf returns v.
 func protoOf(e Entry, v conf.Value) (string, bool) {
 	own := ""
 	if e.Map != nil {
