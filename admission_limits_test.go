@@ -15,6 +15,7 @@ import (
 	"netserver"
 	"netserver/internal/admit"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // A pipeFrom is a pipe that says it comes from an address.
@@ -210,7 +211,7 @@ func TestShadowOfHandshakesAndMemory(t *testing.T) {
 					if got[limit] != 2 || len(none) > 0 {
 						t.Errorf("refused %v, would refuse %v", p.Refused, p.WouldRefuse)
 					}
-					if n := p.Outcomes[netserver.OutcomeShed]; !shadow && n != 2 || shadow && n != 0 {
+					if n := p.Outcomes[outcome.Shed]; !shadow && n != 2 || shadow && n != 0 {
 						t.Errorf("shed %d", n)
 					}
 				})
@@ -341,7 +342,7 @@ func TestMaxHandshakesPerPrefix(t *testing.T) {
 		t.Error("the oldest is still there")
 	}
 	rec := r.Records(t, 1)[0]
-	if rec.Outcome != netserver.OutcomeShed || admit.ShedFor(rec.Err) != admit.OverPrefixHandshakes {
+	if rec.Outcome != outcome.Shed || admit.ShedFor(rec.Err) != admit.OverPrefixHandshakes {
 		t.Errorf("%v: %v", rec.Outcome, rec.Err)
 	}
 }

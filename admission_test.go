@@ -14,6 +14,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // hello returns the first bytes that a TLS client sends.
@@ -42,15 +43,15 @@ func TestPhaseDeadlines(t *testing.T) {
 		send   []byte
 		drip   bool
 		err    error
-		class  netserver.Outcome
+		class  outcome.Class
 		finish bool // the handshake
 	}{
-		{"first byte", func(c *netserver.Config) { c.FirstByteTimeout = short }, nil, false, netserver.ErrFirstByteTimeout, netserver.OutcomeFirstByte, false},
-		{"hello", func(c *netserver.Config) { c.HelloTimeout = short }, first[:20], true, netserver.ErrHelloTimeout, netserver.OutcomeHello, false},
-		{"handshake, silent", func(c *netserver.Config) { c.HandshakeTimeout = short }, nil, false, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
-		{"handshake, in the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first[:20], true, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
-		{"handshake, after the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first, false, netserver.ErrHandshakeTimeout, netserver.OutcomeHandshake, false},
-		{"first request", func(c *netserver.Config) { c.FirstRequestTimeout = short }, nil, false, netserver.ErrFirstRequestTimeout, netserver.OutcomeFirstRequest, true},
+		{"first byte", func(c *netserver.Config) { c.FirstByteTimeout = short }, nil, false, netserver.ErrFirstByteTimeout, outcome.FirstByte, false},
+		{"hello", func(c *netserver.Config) { c.HelloTimeout = short }, first[:20], true, netserver.ErrHelloTimeout, outcome.Hello, false},
+		{"handshake, silent", func(c *netserver.Config) { c.HandshakeTimeout = short }, nil, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"handshake, in the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first[:20], true, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"handshake, after the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"first request", func(c *netserver.Config) { c.FirstRequestTimeout = short }, nil, false, netserver.ErrFirstRequestTimeout, outcome.FirstRequest, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
@@ -79,7 +80,7 @@ func TestPhaseDeadlines(t *testing.T) {
 			if !errors.Is(rec.Err, tt.err) || rec.Outcome != tt.class {
 				t.Errorf("%v: %v", rec.Outcome, rec.Err)
 			}
-			zero(t, s, map[netserver.Outcome]uint64{tt.class: 1})
+			zero(t, s, map[outcome.Class]uint64{tt.class: 1})
 		})
 	}
 }
@@ -103,7 +104,7 @@ func dripBytes(c net.Conn, b []byte, stop <-chan struct{}) {
 func limited(s *netserver.Server) admit.LimiterStats { return bridge.Of(s.Monitor()).LimiterStats() }
 
 // zero waits until nothing is counted as open, and compares the outcomes.
-func zero(t *testing.T, s *netserver.Server, want map[netserver.Outcome]uint64) {
+func zero(t *testing.T, s *netserver.Server, want map[outcome.Class]uint64) {
 	t.Helper()
 	var st netserver.Stats
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -118,7 +119,7 @@ func zero(t *testing.T, s *netserver.Server, want map[netserver.Outcome]uint64) 
 	if want == nil {
 		return
 	}
-	for o := range netserver.Outcomes {
+	for o := range outcome.Count {
 		n := uint64(0)
 		for _, p := range st.Ports {
 			n += p.Outcomes[o]
@@ -148,7 +149,7 @@ func TestLimitsWithTLS(t *testing.T) {
 		}
 		zero(t, s, nil)
 	}
-	zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeOverLimit: 3, netserver.OutcomeServed: 9})
+	zero(t, s, map[outcome.Class]uint64{outcome.OverLimit: 3, outcome.Served: 9})
 	if n := s.Monitor().Stats().Ports[0].Refused["max_per_source"]; n != 3 {
 		t.Errorf("max_per_source refused %d", n)
 	}
@@ -189,7 +190,7 @@ func TestOldestHandshakeIsShed(t *testing.T) {
 		t.Fatal("the oldest is still there")
 	}
 	rec := r.Records(t, 1)[0]
-	if rec.Outcome != netserver.OutcomeShed || !errors.Is(rec.Err, admit.ErrShed) {
+	if rec.Outcome != outcome.Shed || !errors.Is(rec.Err, admit.ErrShed) {
 		t.Errorf("%v: %v", rec.Outcome, rec.Err)
 	}
 	c.Close()

@@ -12,6 +12,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/logs"
+	"netserver/outcome"
 )
 
 // What a connection takes, in bytes: measured with 9,000 connections from the
@@ -65,11 +66,11 @@ func (r *run) binding(a *arrival, why admit.Reason) admit.Reason {
 	return admit.OK
 }
 
-func outcomeOfLimit(why admit.Reason) Outcome {
+func outcomeOfLimit(why admit.Reason) outcome.Class {
 	if why == admit.Penalised {
-		return OutcomePenalised
+		return outcome.Penalised
 	}
-	return OutcomeOverLimit
+	return outcome.OverLimit
 }
 
 // refuse closes a connection that a limit refuses, and counts it as such.
@@ -83,12 +84,12 @@ func (r *run) refuse(a *arrival, why admit.Reason) {
 }
 
 // wouldRefuse counts and logs what shadow mode lets through.
-func (r *run) wouldRefuse(l *listening, o Outcome, peer net.Addr, limit admit.Reason) {
+func (r *run) wouldRefuse(l *listening, o outcome.Class, peer net.Addr, limit admit.Reason) {
 	l.wouldRefuse[limit].Add(1)
 	r.logRefused(o, "would refuse", l, peer, limitKeys[limit])
 }
 
-func (r *run) logRefused(o Outcome, msg string, l *listening, peer net.Addr, limit string) {
+func (r *run) logRefused(o outcome.Class, msg string, l *listening, peer net.Addr, limit string) {
 	if !r.log.Enabled(context.Background(), logs.Notice) || !r.mayLog(o) {
 		return
 	}
@@ -98,12 +99,12 @@ func (r *run) logRefused(o Outcome, msg string, l *listening, peer net.Addr, lim
 
 // leave ends what count began, and charges the client's source with how it
 // ended.
-func (c *Conn) leave(o Outcome) {
+func (c *Conn) leave(o outcome.Class) {
 	c.l.outcomes[o].Add(1)
 	if c.l.datagram != nil {
 		return // nobody is charged: anyone can send in another's name
 	}
-	if o == OutcomeShed {
+	if o == outcome.Shed {
 		c.l.refused[admit.ShedFor(c.err)].Add(1)
 	}
 	l := c.run.limiter
@@ -113,8 +114,8 @@ func (c *Conn) leave(o Outcome) {
 }
 
 // charge gives a source the points that an outcome counts in the penalty box.
-func (r *run) charge(source netip.Addr, o Outcome) {
-	if b, ok := r.limiter.Punish(source, o.points()); ok {
+func (r *run) charge(source netip.Addr, o outcome.Class) {
+	if b, ok := r.limiter.Punish(source, pointsOf(o)); ok {
 		r.boxed(b)
 	}
 }
@@ -126,7 +127,7 @@ func (c *Conn) countAgain() error {
 	switch {
 	case why == admit.OK:
 	case c.run.cfg.LimitsShadow:
-		c.run.wouldRefuse(c.l, OutcomeOverLimit, c.RemoteAddr(), why)
+		c.run.wouldRefuse(c.l, outcome.OverLimit, c.RemoteAddr(), why)
 	case why == admit.Penalised:
 		c.l.refused[why].Add(1)
 		return ErrPenalised

@@ -19,6 +19,7 @@ import (
 	"netserver/conf"
 	"netserver/internal/bridge"
 	"netserver/netservertest"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/tlsparams"
 )
@@ -34,14 +35,14 @@ func TestAlertsAboutClientCertificates(t *testing.T) {
 		name       string
 		pair       netservertest.Pair
 		alert, why string
-		outcome    netserver.Outcome
+		outcome    outcome.Class
 	}{
-		{"revoked", revoked, "revoked certificate", "revoked", netserver.OutcomeDenied},
-		{"expired", ca.Issue(t, netservertest.Leaf{Name: "old", Client: true, From: now.Add(-48 * time.Hour), Until: now.Add(-time.Hour)}), "expired certificate", "expired on", netserver.OutcomeDenied},
-		{"unknown authority", strangers.Issue(t, netservertest.Leaf{Name: "stranger", Client: true}), "unknown certificate authority", "is not signed by an authority", netserver.OutcomeDenied},
-		{"made for servers", ca.Issue(t, netservertest.Leaf{Name: "server"}), "unsupported certificate", "lacks clientAuth", netserver.OutcomeDenied},
-		{"on no allow list", ca.Issue(t, netservertest.Leaf{Name: "bob", Client: true}), "access denied", "is on no allow list", netserver.OutcomeDenied},
-		{"none", netservertest.Pair{}, "", "didn't provide a certificate", netserver.OutcomeNoCertificate},
+		{"revoked", revoked, "revoked certificate", "revoked", outcome.Denied},
+		{"expired", ca.Issue(t, netservertest.Leaf{Name: "old", Client: true, From: now.Add(-48 * time.Hour), Until: now.Add(-time.Hour)}), "expired certificate", "expired on", outcome.Denied},
+		{"unknown authority", strangers.Issue(t, netservertest.Leaf{Name: "stranger", Client: true}), "unknown certificate authority", "is not signed by an authority", outcome.Denied},
+		{"made for servers", ca.Issue(t, netservertest.Leaf{Name: "server"}), "unsupported certificate", "lacks clientAuth", outcome.Denied},
+		{"on no allow list", ca.Issue(t, netservertest.Leaf{Name: "bob", Client: true}), "access denied", "is on no allow list", outcome.Denied},
+		{"none", netservertest.Pair{}, "", "didn't provide a certificate", outcome.NoCertificate},
 	} {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 			t.Run(tt.name+" "+tls.VersionName(version), func(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // Pages of any size together hold each client once, in order.
@@ -108,7 +109,7 @@ func TestKill(t *testing.T) {
 	if !s.Monitor().Kill(id) {
 		t.Fatal("there was none")
 	}
-	if r := <-recs; r.ID != id || r.Outcome != netserver.OutcomeKilled || !errors.Is(r.Err, netserver.ErrKilled) {
+	if r := <-recs; r.ID != id || r.Outcome != outcome.Killed || !errors.Is(r.Err, netserver.ErrKilled) {
 		t.Errorf("%+v", r)
 	}
 	if _, err := c.Read(make([]byte, 1)); err == nil {

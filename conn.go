@@ -18,6 +18,7 @@ import (
 	"netserver/internal/hello"
 	"netserver/internal/relay"
 	"netserver/logs"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -328,7 +329,7 @@ func (r *rated) TooSlow(err error) {
 		return
 	}
 	c.l.wouldCut.Add(1)
-	if c.run.mayLog(OutcomeTooSlow) {
+	if c.run.mayLog(outcome.TooSlow) {
 		c.run.log.LogAttrs(context.Background(), logs.Notice, "would cut", slog.Uint64("client", c.id),
 			slog.String("port", c.l.spec.Short()), slog.String("peer", c.RemoteAddr().String()), slog.String("err", err.Error()))
 	}

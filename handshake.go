@@ -11,6 +11,7 @@ import (
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/relay"
+	"netserver/outcome"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -202,7 +203,7 @@ func (c *Conn) queueUp() error {
 	t := c.run.queue.Add(c.peer.IP, (*turn)(c), c.l.cfg.HandshakeTimeout)
 	c.ticket.Store(t)
 	if limit := t.Over(); limit != admit.OK {
-		c.run.wouldRefuse(c.l, OutcomeShed, c.RemoteAddr(), limit)
+		c.run.wouldRefuse(c.l, outcome.Shed, c.RemoteAddr(), limit)
 	}
 	return nil
 }

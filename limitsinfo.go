@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"netserver/internal/admit"
+	"netserver/outcome"
 	"netserver/port"
 )
 
@@ -76,10 +77,10 @@ func (t *setting) amount(e *effective) float64 {
 // refused returns how many clients the limit has refused or ended.
 func (t *setting) refused(n *tallied) uint64 {
 	sum := n.Refused[t.reason]
-	if t.ends != OutcomeServed {
+	if t.ends != outcome.Served {
 		sum += n.Outcomes[t.ends]
 	}
-	if t.ends == OutcomeTooSlow {
+	if t.ends == outcome.TooSlow {
 		sum += n.WouldCut
 	}
 	return sum
@@ -101,7 +102,7 @@ func (r *run) tallies() (sum tallied) {
 
 // tallied is what the ports have counted together.
 type tallied struct {
-	Outcomes [Outcomes]uint64
+	Outcomes [outcome.Count]uint64
 	Refused  [admit.Reasons]uint64 // or would have been
 	WouldCut uint64
 }

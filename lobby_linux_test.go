@@ -15,6 +15,7 @@ import (
 
 	"netserver"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // greeters returns how many goroutines wait for the hello of one client each.
@@ -53,8 +54,8 @@ func TestWaitingForTheHello(t *testing.T) {
 	for _, c := range silent {
 		c.Close()
 	}
-	zero(t, s, map[netserver.Outcome]uint64{
-		netserver.OutcomeServed: 1, netserver.OutcomeProbe: 1, netserver.OutcomeReset: 49,
+	zero(t, s, map[outcome.Class]uint64{
+		outcome.Served: 1, outcome.Probe: 1, outcome.Reset: 49,
 	})
 }
 
@@ -80,7 +81,7 @@ func TestLeavesInTheHello(t *testing.T) {
 	r.Accepted(t, 1)
 	c.(*net.TCPConn).CloseWrite()
 	rec := r.Records(t, 1)[0]
-	if rec.Outcome != netserver.OutcomeReset || !errors.Is(rec.Err, io.ErrUnexpectedEOF) {
+	if rec.Outcome != outcome.Reset || !errors.Is(rec.Err, io.ErrUnexpectedEOF) {
 		t.Errorf("%v: %v", rec.Outcome, rec.Err)
 	}
 }
@@ -98,12 +99,12 @@ func TestCutWhileWaitingForTheHello(t *testing.T) {
 		t.Error("no client to kill")
 	}
 	rec := r.Records(t, 1)[0]
-	if rec.Outcome != netserver.OutcomeKilled {
+	if rec.Outcome != outcome.Killed {
 		t.Errorf("%v: %v", rec.Outcome, rec.Err)
 	}
 	s.Close()
 	for _, rec := range r.Records(t, 20)[1:] {
-		if rec.Outcome != netserver.OutcomeCut {
+		if rec.Outcome != outcome.Cut {
 			t.Errorf("%v: %v", rec.Outcome, rec.Err)
 		}
 	}
@@ -120,7 +121,7 @@ func resets(t *testing.T, r *netservertest.Running, n int) {
 }
 
 // ended returns how many clients of the TLS port ended in a class.
-func ended(s *netserver.Server, o netserver.Outcome) uint64 {
+func ended(s *netserver.Server, o outcome.Class) uint64 {
 	return s.Monitor().Stats().Ports[0].Outcomes[o]
 }
 
@@ -145,21 +146,21 @@ func TestDeferAccept(t *testing.T) {
 	}
 	r.DialTLS(t, r.ClientTLS()).Close() // who was there before is accepted now
 	netservertest.Eventually(t, "the end of all clients", func() bool {
-		return ended(s, netserver.OutcomeServed) == 1 && s.Monitor().Stats().Clients == 0
+		return ended(s, outcome.Served) == 1 && s.Monitor().Stats().Clients == 0
 	})
-	before := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe)
+	before := ended(s, outcome.Reset) + ended(s, outcome.Probe)
 	resets(t, r, 20)
 	begin := time.Now()
 	silent := r.DialRaw(t, "ssl")
 	r.DialTLS(t, r.ClientTLS()).Close()
-	netservertest.Eventually(t, "the client's end", func() bool { return ended(s, netserver.OutcomeServed) == 2 })
-	if n := ended(s, netserver.OutcomeReset) + ended(s, netserver.OutcomeProbe) - before; n != 0 {
+	netservertest.Eventually(t, "the client's end", func() bool { return ended(s, outcome.Served) == 2 })
+	if n := ended(s, outcome.Reset) + ended(s, outcome.Probe) - before; n != 0 {
 		t.Errorf("%d clients that reset came to be known", n)
 	}
 	io.Copy(io.Discard, silent)
-	netservertest.Eventually(t, "the silent client's end", func() bool { return ended(s, netserver.OutcomeHandshake) == 1 })
+	netservertest.Eventually(t, "the silent client's end", func() bool { return ended(s, outcome.Handshake) == 1 })
 	for _, rec := range r.Records(t, 1) {
-		if d := rec.Begin.Sub(begin); rec.Outcome == netserver.OutcomeHandshake && (d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout) {
+		if d := rec.Begin.Sub(begin); rec.Outcome == outcome.Handshake && (d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout) {
 			t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/netservertest"
+	"netserver/outcome"
 	"netserver/port"
 )
 
@@ -52,7 +53,7 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 	}
 	wg.Wait()
 	want := uint64(m.begun.Load())
-	var outcomes [netserver.Outcomes]uint64
+	var outcomes [outcome.Count]uint64
 	sum := func() (total uint64) {
 		clear(outcomes[:])
 		for _, p := range s.Monitor().Stats().Ports {
@@ -69,8 +70,8 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 	if l := limited(s); l.Open != 0 || sum() != want {
 		t.Errorf("%d outcomes of %d clients; %+v", sum(), want, l)
 	}
-	for _, o := range []netserver.Outcome{netserver.OutcomeServed, netserver.OutcomeDenied, netserver.OutcomeOverLimit, netserver.OutcomeShed,
-		netserver.OutcomePenalised, netserver.OutcomeProbe, netserver.OutcomeHeader, netserver.OutcomeNotTLS, netserver.OutcomeAlert, netserver.OutcomeReset} {
+	for _, o := range []outcome.Class{outcome.Served, outcome.Denied, outcome.OverLimit, outcome.Shed,
+		outcome.Penalised, outcome.Probe, outcome.Header, outcome.NotTLS, outcome.Alert, outcome.Reset} {
 		if outcomes[o] == 0 && runtime.GOOS == "linux" {
 			t.Errorf("none ended as %v", o)
 		}
@@ -78,7 +79,7 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 	t.Logf("%d clients in %v", want, time.Since(begin))
 	for o, n := range outcomes {
 		if n > 0 {
-			t.Logf("%8d %v", n, netserver.Outcome(o))
+			t.Logf("%8d %v", n, outcome.Class(o))
 		}
 	}
 }

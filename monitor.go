@@ -8,6 +8,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -63,7 +64,7 @@ type Source struct {
 
 // tally is what a listener counts.
 type tally struct {
-	outcomes    [Outcomes]atomic.Uint64
+	outcomes    [outcome.Count]atomic.Uint64
 	refused     [admit.Reasons]atomic.Uint64
 	wouldRefuse [admit.Reasons]atomic.Uint64
 	wouldCut    atomic.Uint64
@@ -89,11 +90,11 @@ type Stats struct {
 // PortStats are the counters of one listener since it is served.
 type PortStats struct {
 	Port     port.Spec
-	Outcomes [Outcomes]uint64 // ended clients and refused connections, by class
+	Outcomes [outcome.Count]uint64 // ended clients and refused connections, by class
 	// Refused are the connections and datagrams that a limit refused, and the
 	// handshakes that were ended for one, by the key of the limit, such as
-	// max_per_source; nil if there are none. They are under OutcomeOverLimit,
-	// OutcomePenalised or OutcomeShed as well. WouldRefuse are those that
+	// max_per_source; nil if there are none. They are under outcome.OverLimit,
+	// outcome.Penalised or outcome.Shed as well. WouldRefuse are those that
 	// Config.LimitsShadow let through.
 	Refused, WouldRefuse map[string]uint64
 	// WouldCut are the clients that Config.LimitsShadow let stay although they

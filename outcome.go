@@ -9,118 +9,65 @@ import (
 
 	"netserver/internal/admit"
 	"netserver/internal/hello"
+	"netserver/outcome"
 	"netserver/proto"
 )
 
-// An Outcome is the one class that a client's life ends in. Each client, and
-// each connection that was refused at accept, is counted under one.
-type Outcome uint8
-
-// The outcomes.
-const (
-	OutcomeServed         Outcome = iota // the Handler returned without an error
-	OutcomeLeft                          // the client left while it was served
-	OutcomeHandlerError                  // the Handler returned another error
-	OutcomePanic                         // the Handler or a hook panicked
-	OutcomeCut                           // the server stopped
-	OutcomeDenied                        // by a rule or Hooks.Allow
-	OutcomeOverLimit                     // refused at accept, for what its source or network has
-	OutcomeShed                          // ended to keep within max_handshakes or max_memory
-	OutcomePenalised                     // refused at accept, from the penalty box
-	OutcomeProbe                         // left without a byte before its handshake
-	OutcomeHeader                        // PROXY header missing, malformed or late
-	OutcomeFirstByte                     // too late: the first byte
-	OutcomeHello                         // too late: the end of its hello
-	OutcomeHandshake                     // too late: the end of its handshake
-	OutcomeFirstRequest                  // too late: the first byte of a request
-	OutcomeIdle                          // sent and took nothing for too long
-	OutcomeWriteStalled                  // took no bytes for too long
-	OutcomeTooSlow                       // below the minimum rate
-	OutcomeMaxLife                       // connected for too long
-	OutcomeNotTLS                        // speaks something else
-	OutcomeNoVersion                     // no TLS version in common
-	OutcomeNoSuite                       // no cipher suite or curve in common
-	OutcomeNoProtocol                    // no ALPN protocol in common
-	OutcomeUnknownName                   // asked for a name that no certificate is for
-	OutcomeNoCertificate                 // showed no certificate where one is required
-	OutcomeBadCertificate                // showed one that is not trusted
-	OutcomeAlert                         // the client refused the handshake, the server's certificate mostly
-	OutcomeReset                         // left in its handshake
-	OutcomeHandshakeError                // the handshake failed otherwise
-	OutcomeKilled                        // by Server.Kill: the operator ended it
-	Outcomes                             // how many there are
-)
-
-var outcomeNames = [Outcomes]string{
-	"served", "left", "handler error", "panic", "cut", "denied", "over limit", "shed", "penalised", "probe", "proxy header",
-	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
-	"not tls", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
-	"alert", "reset", "handshake error", "killed",
-}
-
-// String returns the outcome's name, as records and counters show it.
-func (o Outcome) String() string {
-	if o < Outcomes {
-		return outcomeNames[o]
-	}
-	return "unknown"
-}
-
-// points is what an outcome counts in the penalty box.
-func (o Outcome) points() float64 {
+// pointsOf is what an outcome counts in the penalty box.
+func pointsOf(o outcome.Class) float64 {
 	switch o {
-	case OutcomeFirstByte, OutcomeHello, OutcomeHandshake, OutcomeShed:
+	case outcome.FirstByte, outcome.Hello, outcome.Handshake, outcome.Shed:
 		return 2
-	case OutcomeDenied, OutcomeNotTLS, OutcomeNoCertificate, OutcomeBadCertificate, OutcomeHandshakeError, OutcomeTooSlow, OutcomeFirstRequest, OutcomeHeader:
+	case outcome.Denied, outcome.NotTLS, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header:
 		return 1
-	case OutcomeNoVersion, OutcomeNoSuite, OutcomeNoProtocol, OutcomeUnknownName, OutcomeReset, OutcomeAlert:
+	case outcome.NoVersion, outcome.NoSuite, outcome.NoProtocol, outcome.UnknownName, outcome.Reset, outcome.Alert:
 		return 0.5
 	}
 	return 0
 }
 
 // mayLog reports whether one more client that ended so may be logged now.
-func (r *run) mayLog(o Outcome) bool {
-	if o.noise() {
+func (r *run) mayLog(o outcome.Class) bool {
+	if isNoise(o) {
 		return r.samples.AllowKind(int(o))
 	}
 	return r.samples.Allow()
 }
 
-// noise reports whether the outcome is what every port on the Internet sees
+// isNoise reports whether the outcome is what every port on the Internet sees
 // all day: it is logged a few times a minute, and then counted.
-func (o Outcome) noise() bool {
+func isNoise(o outcome.Class) bool {
 	switch o {
-	case OutcomeOverLimit, OutcomeShed, OutcomePenalised, OutcomeProbe, OutcomeFirstByte, OutcomeHello,
-		OutcomeNotTLS, OutcomeNoVersion, OutcomeNoSuite, OutcomeUnknownName, OutcomeReset:
+	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.Probe, outcome.FirstByte, outcome.Hello,
+		outcome.NotTLS, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.Reset:
 		return true
 	}
 	return false
 }
 
 // outcomeOf says in which class a client ended.
-func outcomeOf(stage Stage, err error) Outcome {
+func outcomeOf(stage Stage, err error) outcome.Class {
 	if err == nil {
-		return OutcomeServed
+		return outcome.Served
 	}
 	var p *PanicError
 	switch {
 	case errors.As(err, &p):
-		return OutcomePanic
+		return outcome.Panic
 	case errors.Is(err, ErrCut):
-		return OutcomeCut
+		return outcome.Cut
 	case errors.Is(err, ErrKilled):
-		return OutcomeKilled
+		return outcome.Killed
 	case errors.Is(err, ErrDenied):
-		return OutcomeDenied
+		return outcome.Denied
 	case errors.Is(err, admit.ErrShed):
-		return OutcomeShed
+		return outcome.Shed
 	case errors.Is(err, ErrOverLimit):
-		return OutcomeOverLimit
+		return outcome.OverLimit
 	case errors.Is(err, ErrProxyHeader):
-		return OutcomeHeader
+		return outcome.Header
 	case errors.Is(err, ErrPenalised):
-		return OutcomePenalised
+		return outcome.Penalised
 	}
 	for _, t := range timeouts {
 		if errors.Is(err, t.err) {
@@ -131,45 +78,45 @@ func outcomeOf(stage Stage, err error) Outcome {
 		return handshakeOutcome(err)
 	}
 	if isGone(err) {
-		return OutcomeLeft
+		return outcome.Left
 	}
-	return OutcomeHandlerError
+	return outcome.HandlerError
 }
 
 var timeouts = [...]struct {
 	err     error
-	outcome Outcome
+	outcome outcome.Class
 }{
-	{ErrFirstByteTimeout, OutcomeFirstByte},
-	{ErrHelloTimeout, OutcomeHello},
-	{ErrHandshakeTimeout, OutcomeHandshake},
-	{admit.ErrTimeout, OutcomeHandshake},
-	{ErrFirstRequestTimeout, OutcomeFirstRequest},
-	{ErrIdle, OutcomeIdle},
-	{ErrWriteStalled, OutcomeWriteStalled},
-	{ErrTooSlow, OutcomeTooSlow},
-	{ErrMaxLife, OutcomeMaxLife},
+	{ErrFirstByteTimeout, outcome.FirstByte},
+	{ErrHelloTimeout, outcome.Hello},
+	{ErrHandshakeTimeout, outcome.Handshake},
+	{admit.ErrTimeout, outcome.Handshake},
+	{ErrFirstRequestTimeout, outcome.FirstRequest},
+	{ErrIdle, outcome.Idle},
+	{ErrWriteStalled, outcome.WriteStalled},
+	{ErrTooSlow, outcome.TooSlow},
+	{ErrMaxLife, outcome.MaxLife},
 }
 
 // handshakeOutcome tells what failed in a handshake. crypto/tls has no error
 // values for most of it; TestOutcomes compares these words with what it says.
-func handshakeOutcome(err error) Outcome {
+func handshakeOutcome(err error) outcome.Class {
 	var cert *tls.CertificateVerificationError
 	var alert *proto.ClientAlert
 	var name *proto.UnknownNameError
 	switch {
 	case errors.Is(err, hello.ErrSilent):
-		return OutcomeProbe
+		return outcome.Probe
 	case errors.Is(err, proto.ErrNotTLS):
-		return OutcomeNotTLS
+		return outcome.NotTLS
 	case errors.As(err, &alert):
-		return OutcomeAlert // what it says about is the server's
+		return outcome.Alert // what it says about is the server's
 	case errors.As(err, &name):
-		return OutcomeUnknownName
+		return outcome.UnknownName
 	case errors.As(err, &cert):
-		return OutcomeBadCertificate
+		return outcome.BadCertificate
 	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrUnexpectedEOF):
-		return OutcomeReset
+		return outcome.Reset
 	}
 	text := err.Error()
 	for _, w := range handshakeWords {
@@ -177,19 +124,19 @@ func handshakeOutcome(err error) Outcome {
 			return w.outcome
 		}
 	}
-	return OutcomeHandshakeError
+	return outcome.HandshakeError
 }
 
 var handshakeWords = [...]struct {
 	part    string
-	outcome Outcome
+	outcome outcome.Class
 }{
-	{"unsupported versions", OutcomeNoVersion},
-	{"no supported versions", OutcomeNoVersion},
-	{"no cipher suite supported", OutcomeNoSuite},
-	{"no ECDHE curve", OutcomeNoSuite},
-	{"no key exchanges supported", OutcomeNoSuite},
-	{"unsupported application protocols", OutcomeNoProtocol},
-	{"didn't provide a certificate", OutcomeNoCertificate},
-	{"certificate", OutcomeBadCertificate},
+	{"unsupported versions", outcome.NoVersion},
+	{"no supported versions", outcome.NoVersion},
+	{"no cipher suite supported", outcome.NoSuite},
+	{"no ECDHE curve", outcome.NoSuite},
+	{"no key exchanges supported", outcome.NoSuite},
+	{"unsupported application protocols", outcome.NoProtocol},
+	{"didn't provide a certificate", outcome.NoCertificate},
+	{"certificate", outcome.BadCertificate},
 }

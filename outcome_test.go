@@ -8,6 +8,7 @@ import (
 
 	"netserver"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // Each way in which a handshake fails has its class. crypto/tls tells most of
@@ -17,26 +18,26 @@ func TestHandshakeOutcomes(t *testing.T) {
 		name string
 		set  func(c *netserver.Config)
 		talk func(t *testing.T, r *netservertest.Running, c net.Conn)
-		want netserver.Outcome
+		want outcome.Class
 	}{
-		{"probe", nil, func(*testing.T, *netservertest.Running, net.Conn) {}, netserver.OutcomeProbe},
-		{"not TLS", nil, func(_ *testing.T, _ *netservertest.Running, c net.Conn) { c.Write([]byte("HELO there\r\n")) }, netserver.OutcomeNotTLS},
+		{"probe", nil, func(*testing.T, *netservertest.Running, net.Conn) {}, outcome.Probe},
+		{"not TLS", nil, func(_ *testing.T, _ *netservertest.Running, c net.Conn) { c.Write([]byte("HELO there\r\n")) }, outcome.NotTLS},
 		{"version", func(c *netserver.Config) { c.TLS.Version = "TLSv1_3" },
-			client(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), netserver.OutcomeNoVersion},
+			client(func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }), outcome.NoVersion},
 		{"suite", nil, client(func(c *tls.Config) {
 			c.MaxVersion = tls.VersionTLS12
 			c.CipherSuites = []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}
-		}), netserver.OutcomeNoSuite},
+		}), outcome.NoSuite},
 		{"protocol", func(c *netserver.Config) { c.TLS.ALPN = []string{"imap"} },
-			client(func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }), netserver.OutcomeNoProtocol},
+			client(func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }), outcome.NoProtocol},
 		{"unknown name", func(c *netserver.Config) { c.TLS.UnknownSNI = "refuse" },
-			client(func(c *tls.Config) { c.ServerName = "other.example" }), netserver.OutcomeUnknownName},
-		{"the client refuses the certificate", nil, client(func(c *tls.Config) { c.RootCAs, c.InsecureSkipVerify = nil, false }), netserver.OutcomeAlert},
+			client(func(c *tls.Config) { c.ServerName = "other.example" }), outcome.UnknownName},
+		{"the client refuses the certificate", nil, client(func(c *tls.Config) { c.RootCAs, c.InsecureSkipVerify = nil, false }), outcome.Alert},
 		{"reset", nil, func(t *testing.T, _ *netservertest.Running, c net.Conn) {
 			c.Write(hello(t))
 			io.ReadFull(c, make([]byte, 10))
 			c.(*net.TCPConn).SetLinger(0)
-		}, netserver.OutcomeReset},
+		}, outcome.Reset},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
@@ -64,7 +65,7 @@ func client(set func(c *tls.Config)) func(*testing.T, *netservertest.Running, ne
 
 func TestEveryOutcomeHasAName(t *testing.T) {
 	seen := map[string]bool{}
-	for o := range netserver.Outcomes {
+	for o := range outcome.Count {
 		if s := o.String(); s == "" || s == "unknown" || seen[s] {
 			t.Errorf("outcome %d is called %q", o, s)
 		} else {

@@ -13,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/netservertest"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -60,7 +61,7 @@ func TestByteASecondIsTooSlow(t *testing.T) {
 			recs := served(t, s, nil, func(t *testing.T, l *pipeListener) { dripForever(l.dial()) })
 			r := oneRecord(t, recs)
 			wantErr(t, r, netserver.StageHandler, netserver.ErrTooSlow, 10*time.Second)
-			if r.Outcome != netserver.OutcomeTooSlow {
+			if r.Outcome != outcome.TooSlow {
 				t.Errorf("outcome: %v", r.Outcome)
 			}
 		})
@@ -260,10 +261,10 @@ func TestRatesOnSockets(t *testing.T) {
 			if d := time.Since(begin); d < s.Config.MinRateWindow {
 				t.Errorf("cut after %v", d)
 			}
-			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, netserver.ErrTooSlow) || rec.Outcome != netserver.OutcomeTooSlow {
+			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, netserver.ErrTooSlow) || rec.Outcome != outcome.TooSlow {
 				t.Errorf("%v: %v", rec.Outcome, rec.Err)
 			}
-			zero(t, s, map[netserver.Outcome]uint64{netserver.OutcomeTooSlow: 1})
+			zero(t, s, map[outcome.Class]uint64{outcome.TooSlow: 1})
 		})
 		t.Run("write", func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {

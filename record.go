@@ -12,6 +12,7 @@ import (
 
 	"netserver/access"
 	"netserver/logs"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -31,10 +32,10 @@ type Record struct {
 	// Truncated tells that a TLS client ended its connection without
 	// close_notify, so that it may have sent more than has arrived.
 	Truncated bool
-	Verdict   string      // why a client with a certificate could come in, or was cut later by the same rules
-	Notes     []slog.Attr // what the Handler added with Conn.Note
-	Outcome   Outcome     // the class that it ended in
-	Err       error       // an *Error, or nil
+	Verdict   string        // why a client with a certificate could come in, or was cut later by the same rules
+	Notes     []slog.Attr   // what the Handler added with Conn.Note
+	Outcome   outcome.Class // the class that it ended in
+	Err       error         // an *Error, or nil
 }
 
 func (c *Conn) record() Record {
@@ -105,7 +106,7 @@ func (r Record) Attrs() []slog.Attr {
 			a = append(a, slog.String("stack", string(p.Stack)))
 		}
 	}
-	if r.Outcome != OutcomeServed {
+	if r.Outcome != outcome.Served {
 		a = append(a, slog.String("outcome", r.Outcome.String()))
 	}
 	return a

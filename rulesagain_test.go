@@ -20,6 +20,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 // namesOf127 gives each address of 127.0.0.0/24 the name hN.example.
@@ -142,7 +143,7 @@ func TestChangedRulesCutWhoIsHere(t *testing.T) {
 				}
 			}
 			for _, rec := range r.Records(t, 2) {
-				if !errors.Is(rec.Err, netserver.ErrDenied) || rec.Outcome != netserver.OutcomeDenied || !strings.Contains(rec.Err.Error(), "the rules have changed") {
+				if !errors.Is(rec.Err, netserver.ErrDenied) || rec.Outcome != outcome.Denied || !strings.Contains(rec.Err.Error(), "the rules have changed") {
 					t.Errorf("record: %v, %v", rec.Outcome, rec.Err)
 				}
 			}

@@ -16,6 +16,7 @@ import (
 	"netserver/internal/lograte"
 	"netserver/internal/slots"
 	"netserver/logs"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -87,7 +88,7 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 		done:     make(chan struct{}),
 		freed:    make(chan struct{}, 1),
 	}
-	r.samples = lograte.New(r.log, logs.Notice, outcomeNames[:])
+	r.samples = lograte.New(r.log, logs.Notice, outcome.Names())
 	r.pool = slots.NewPool(func(c *Conn) { c.advance(laneTurn) })
 	for i, l := range ls {
 		r.ls = append(r.ls, r.listening(l, configs[i]))

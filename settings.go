@@ -6,6 +6,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/internal/admit"
+	"netserver/outcome"
 )
 
 // A setting is a row of the table of keys: a field of Config, the key that sets
@@ -41,7 +42,7 @@ type setting struct {
 	use    func(*usage) float64             // what there is of it now; nil if that is not counted
 	each   func(*listening) (float64, bool) // the same where each port has its own limit
 	reason admit.Reason                     // what it refuses is counted as that
-	ends   Outcome                          // what it ends is counted as that
+	ends   outcome.Class                    // what it ends is counted as that
 	budget bool                             // its default depends on the machine
 }
 
@@ -154,40 +155,40 @@ var settings = [...]setting{
 	{field: "MaxLine", key: "max_line", group: groupLimits, arg: "N", when: "stream reads", port: true, def: 64 << 10, zero: noneIsRefused, least: 1,
 		help: "bytes of the longest line that is read, with its end"},
 	{field: "HandshakeTimeout", key: "timeout_handshake", group: groupLimits, arg: "SECONDS", when: "handshake", port: true, def: 10 * time.Second, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeHandshake,
+		unit: unitSeconds, ends: outcome.Handshake,
 		help: "from accept to the end of the handshake, whatever arrives in between; 0 is no limit"},
 	{field: "DeferAccept", key: "defer_accept", group: groupLimits, arg: "SECONDS", when: "listens tls linux", port: true, def: time.Second, zero: zeroIsNone,
 		help: "that the kernel keeps a connection to a TLS port while the client says nothing, during a flood of resets (Linux); 0 is never"},
 	{field: "FirstByteTimeout", key: "timeout_first_byte", group: groupLimits, arg: "SECONDS", when: "tls", port: true, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeFirstByte,
+		unit: unitSeconds, ends: outcome.FirstByte,
 		help: "from accept to the first byte on a TLS port (default: timeout_handshake alone)"},
 	{field: "HelloTimeout", key: "timeout_hello", group: groupLimits, arg: "SECONDS", when: "tls", port: true, def: 5 * time.Second, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeHello,
+		unit: unitSeconds, ends: outcome.Hello,
 		help: "from the first byte to the end of the client's TLS hello; 0 is no limit but timeout_handshake"},
 	{field: "FirstRequestTimeout", key: "timeout_first_request", group: groupLimits, arg: "SECONDS", when: "stream watched", port: true, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeFirstRequest,
+		unit: unitSeconds, ends: outcome.FirstRequest,
 		help: "that a handler waits for the first byte of a request (default: no limit)"},
 	{field: "IdleTimeout", key: "timeout_idle", group: groupLimits, arg: "SECONDS", when: "stream watched", port: true, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeIdle,
+		unit: unitSeconds, ends: outcome.Idle,
 		help: "without a byte in either direction (default: no limit)"},
 	// The kernel enforces this one, whoever writes to the socket (TCP_USER_TIMEOUT).
 	{field: "WriteTimeout", key: "timeout_write", group: groupLimits, arg: "SECONDS", when: "stream", port: true, def: 60 * time.Second, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeWriteStalled,
+		unit: unitSeconds, ends: outcome.WriteStalled,
 		help: "without the client taking a byte of what is written to it; 0 is no limit"},
 	// Which of the two rates a client was below is in its record.
 	{field: "MinReadRate", key: "min_read_rate", group: groupLimits, arg: "BYTES", when: "stream watched", port: true,
-		unit: unitByteRate, ends: OutcomeTooSlow,
+		unit: unitByteRate, ends: outcome.TooSlow,
 		help: "bytes a second that must pass while the server waits for the client to send; silence is none (default: no limit)"},
 	{field: "MinWriteRate", key: "min_write_rate", group: groupLimits, arg: "BYTES", when: "stream watched", port: true,
-		unit: unitByteRate, ends: OutcomeTooSlow,
+		unit: unitByteRate, ends: outcome.TooSlow,
 		help: "bytes a second that a client must take while something waits to be sent to it (default: no limit)"},
 	{field: "MinRateWindow", key: "min_rate_window", group: groupLimits, arg: "SECONDS", when: "min_read_rate|min_write_rate", port: true, def: 10 * time.Second, zero: noneIsRefused, least: 100 * time.Millisecond,
 		help: "of such waiting, after which min_read_rate and min_write_rate are looked at"},
 	{field: "MaxLife", key: "timeout_life", group: groupLimits, arg: "SECONDS", when: "stream", port: true, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeMaxLife,
+		unit: unitSeconds, ends: outcome.MaxLife,
 		help: "that a client may stay (default: no limit)"},
 	{field: "Grace", key: "grace", group: groupLimits, arg: "SECONDS", when: conf.Always, def: 30 * time.Second, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeCut,
+		unit: unitSeconds, ends: outcome.Cut,
 		help: "that clients may go on when the server drains; 0 cuts them at once"},
 	{field: "GraceSpread", key: "grace_spread", group: groupLimits, arg: "SECONDS", when: conf.Always, calc: tenthOfGrace, zero: zeroIsNone, most: time.Hour,
 		help: "after grace, over which those who are still there are cut one after the other, so that they are not all back at once; 0 at once (default: a tenth of grace, at most 5)"},
@@ -229,7 +230,7 @@ var settings = [...]setting{
 	{field: "ProxyProtocolFrom", key: keyProxyFrom, group: groupAccess, arg: "NETWORKS", when: "stream " + keyProxyProtocol, port: true, list: true, bind: func(c *Config) conf.Binder { return senders{&c.ProxyProtocolFrom} },
 		help: "whose PROXY headers are believed, separated by commas or blanks: ADDRESS, ADDRESS/BITS, or unix for UNIX sockets; others are refused"},
 	{field: "ProxyHeaderTimeout", key: "timeout_proxy_header", group: groupAccess, arg: "SECONDS", when: "stream " + keyProxyProtocol, port: true, def: 3 * time.Second, zero: zeroIsNone,
-		unit: unitSeconds, ends: OutcomeHeader,
+		unit: unitSeconds, ends: outcome.Header,
 		help: "from accept to the end of the PROXY header, whatever arrives in between; 0 is no limit"},
 
 	{field: "TLS", group: groupTLS, table: (*Config).defineTLS},

@@ -9,6 +9,7 @@ import (
 
 	"netserver/conf"
 	"netserver/internal/admit"
+	"netserver/outcome"
 )
 
 // fieldsOf returns the paths of all fields below a struct type, but not below
@@ -85,7 +86,7 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 			t.Errorf("%s cannot be none, and has no least value or no default", r.key)
 		case (r.unit != "" || r.zero != zeroIsDefault) && !v.CanInt():
 			t.Errorf("%s is a limit and no number", r.key)
-		case r.unit == "" && (r.use != nil || r.each != nil || r.reason != admit.OK || r.ends != OutcomeServed):
+		case r.unit == "" && (r.use != nil || r.each != nil || r.reason != admit.OK || r.ends != outcome.Served):
 			t.Errorf("%s has no unit", r.key)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"netserver"
 	"netserver/netservertest"
+	"netserver/outcome"
 	"netserver/port"
 )
 
@@ -92,10 +93,10 @@ func TestShutdown(t *testing.T) {
 	if err := within(t, "the second Shutdown", shut); err != nil {
 		t.Errorf("the second Shutdown: %v", err)
 	}
-	if rec := within(t, "a record", closed); rec.Outcome != netserver.OutcomeServed {
+	if rec := within(t, "a record", closed); rec.Outcome != outcome.Served {
 		t.Errorf("%+v", rec)
 	}
-	if st := s.Monitor().Stats(); st.Clients != 0 || st.Served != 1 || st.Ports[0].Outcomes[netserver.OutcomeServed] != 1 {
+	if st := s.Monitor().Stats(); st.Clients != 0 || st.Served != 1 || st.Ports[0].Outcomes[outcome.Served] != 1 {
 		t.Errorf("afterwards: %+v", st)
 	}
 	if err := s.Shutdown(ctx); err != nil {
@@ -131,7 +132,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 	if err := s.Shutdown(t.Context()); err != nil {
 		t.Errorf("Shutdown: %v", err)
 	}
-	if n := s.Monitor().Stats().Ports[0].Outcomes[netserver.OutcomeCut]; n != 1 {
+	if n := s.Monitor().Stats().Ports[0].Outcomes[outcome.Cut]; n != 1 {
 		t.Errorf("clients cut: %d", n)
 	}
 }

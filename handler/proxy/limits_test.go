@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/outcome"
 )
 
 func TestClientThatNeverReads(t *testing.T) {
@@ -121,7 +122,7 @@ func TestMinRates(t *testing.T) {
 		f, c, b := pair(t, client, backend, netserver.Config{MinReadRate: 100_000, MinRateWindow: window})
 		go dripTo(c, window/20)
 		io.Copy(io.Discard, b)
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Outcome != netserver.OutcomeTooSlow || r.Time < window {
+		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Outcome != outcome.TooSlow || r.Time < window {
 			t.Errorf("sending: after %v: %v", r.Time, r.Err)
 		}
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"netserver"
+	"netserver/outcome"
 )
 
 // takeCounts takes what a worker has counted, of ports that it has.
@@ -75,7 +76,7 @@ func CountsOf(st netserver.Stats) []PortCount {
 		list[i] = PortCount{Outcomes: make(map[string]uint64), Refused: make(map[string]uint64)}
 		for o, n := range p.Outcomes {
 			if n > 0 {
-				list[i].Outcomes[netserver.Outcome(o).String()] = n
+				list[i].Outcomes[outcome.Class(o).String()] = n
 			}
 		}
 		maps.Copy(list[i].Refused, p.Refused)
@@ -96,7 +97,7 @@ func AddCounts(sum, c map[string]uint64) {
 
 // isCounter reports whether this version counts something under a name.
 func isCounter(name string) bool {
-	for o := range netserver.Outcomes {
+	for o := range outcome.Count {
 		if o.String() == name {
 			return true
 		}

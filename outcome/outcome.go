@@ -1,0 +1,58 @@
+package outcome
+
+// A Class is what became of a client.
+type Class uint8
+
+// The classes, in the order of their numbers, which may change with a version;
+// their names do not.
+const (
+	Served         Class = iota // the Handler returned without an error
+	Left                        // the client left while it was served
+	HandlerError                // the Handler returned another error
+	Panic                       // the Handler or a hook panicked
+	Cut                         // the server stopped
+	Denied                      // by a rule or Hooks.Allow
+	OverLimit                   // refused at accept, for what its source or network has
+	Shed                        // ended to keep within max_handshakes or max_memory
+	Penalised                   // refused at accept, from the penalty box
+	Probe                       // left without a byte before its handshake
+	Header                      // PROXY header missing, malformed or late
+	FirstByte                   // too late: the first byte
+	Hello                       // too late: the end of its hello
+	Handshake                   // too late: the end of its handshake
+	FirstRequest                // too late: the first byte of a request
+	Idle                        // sent and took nothing for too long
+	WriteStalled                // took no bytes for too long
+	TooSlow                     // below the minimum rate
+	MaxLife                     // connected for too long
+	NotTLS                      // speaks something else
+	NoVersion                   // no TLS version in common
+	NoSuite                     // no cipher suite or curve in common
+	NoProtocol                  // no ALPN protocol in common
+	UnknownName                 // asked for a name that no certificate is for
+	NoCertificate               // showed no certificate where one is required
+	BadCertificate              // showed one that is not trusted
+	Alert                       // the client refused the handshake, the server's certificate mostly
+	Reset                       // left in its handshake
+	HandshakeError              // the handshake failed otherwise
+	Killed                      // by Monitor.Kill: the operator ended it
+	Count                       // how many there are
+)
+
+var names = [Count]string{
+	"served", "left", "handler error", "panic", "cut", "denied", "over limit", "shed", "penalised", "probe", "proxy header",
+	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
+	"not tls", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
+	"alert", "reset", "handshake error", "killed",
+}
+
+// String returns the class's name, as records and counters show it.
+func (c Class) String() string {
+	if c < Count {
+		return names[c]
+	}
+	return "unknown"
+}
+
+// Names returns the names of all classes, by number.
+func Names() []string { return append([]string(nil), names[:]...) }
