@@ -1,0 +1,34 @@
+package netserver
+
+import (
+	"context"
+	"net"
+)
+
+// ServeTraced is Serve; trace is called before each step of each client, on the
+// goroutine that takes it.
+func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage Stage, lane string), ls ...net.Listener) error {
+	if err := take(ls); err != nil {
+		return err
+	}
+	r, err := s.newRun(ctx, ls)
+	if err != nil {
+		closeAll(ls)
+		return err
+	}
+	names := map[lane]string{laneAccept: "accept loop", laneHello: "hello", laneTurn: "turn", laneOwn: "own"}
+	for _, l := range r.ls {
+		for i, st := range l.route {
+			l.route[i].do = func(c *Conn) error {
+				trace(c.id, st.stage, names[st.lane])
+				return st.do(c)
+			}
+		}
+	}
+	if err := s.track(r); err != nil {
+		r.clients.release()
+		closeAll(ls)
+		return err
+	}
+	return r.serve(ctx)
+}
