@@ -23,7 +23,7 @@
 //  2. header: its PROXY header is read, on ports that have them, and from here
 //     on it is who the header says. On such a port its place in the scheduler
 //     comes after the next stage.
-//  3. admit: limits by source, and rules for addresses.
+//  3. admit: rules for addresses; after a PROXY header, limits by source too.
 //  4. handshake: the server waits for the client's hello, during which a client
 //     is a bare socket; then, in its turn, its Transport makes the connection
 //     usable. Where there is no handshake this does nothing.
