@@ -41,6 +41,7 @@ var layout = [][]string{
 	{"netservertest"},
 	{"daemon/internal/logging", "daemon/internal/wire"},
 	{"daemon/internal/ctl"},
+	{"daemon/internal/supervisor"},
 	{"daemon"},
 	{"cmd/netserver"},
 	{"bench", "docs", "examples", "packaging"},

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"netserver/conf"
+	"netserver/daemon/internal/supervisor"
 )
 
 // Of every key of the processes and of the log it is known what a reload makes
@@ -29,7 +30,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := new(invocation)
-	named = needsStart(v.settings(old), v.settings(now))
+	named = supervisor.NeedsStart(v.settings(old), v.settings(now))
 	set := new(conf.Set)
 	new(Config).Define(set)
 	groups := []string{groupProcess, groupServer}
@@ -41,7 +42,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 			t.Errorf("%s (%s): taken over by a reload %v, named as what stays %v", k.Name, k.Group, in, told)
 		}
 	}
-	if again := needsStart(v.settings(now), v.settings(now)); len(again) > 0 {
+	if again := supervisor.NeedsStart(v.settings(now), v.settings(now)); len(again) > 0 {
 		t.Error(again)
 	}
 }

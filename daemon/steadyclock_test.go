@@ -16,11 +16,11 @@ import (
 // does no harm.
 func TestTimesKeepTheSteadyClock(t *testing.T) {
 	harmless := map[string]string{
-		"internal/wire/answering.go Round":  "shown to people only",
-		"sockets.go ModTime":                "compared for equality with another of the same file",
-		"internal/proc/spawn.go ModTime":    "the same",
-		"internal/proc/pidfile.go Truncate": "of the file",
-		"internal/proc/pidfile.go ModTime":  "age of a file that nobody has locked",
+		"internal/wire/answering.go Round":       "shown to people only",
+		"internal/supervisor/sockets.go ModTime": "compared for equality with another of the same file",
+		"internal/proc/spawn.go ModTime":         "the same",
+		"internal/proc/pidfile.go Truncate":      "of the file",
+		"internal/proc/pidfile.go ModTime":       "age of a file that nobody has locked",
 		"internal/proc/began_linux.go Unix": "start of a process that a pid file names and that has not locked it; " +
 			"compared with the time of the file",
 	}

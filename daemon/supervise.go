@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/supervisor"
 	"netserver/daemon/internal/wire"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -16,14 +17,14 @@ import (
 // supervise runs the program with a supervisor until its end.
 func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (int, error) {
 	o := v.supervisorOptions(p.conf.Process.PIDFile, p.conf.Process.Control, p.conf.Type)
-	return superviseWith(ctx, o, v.settings(p.conf), pl, p.files.contents)
+	return supervisor.Run(ctx, o, v.settings(p.conf), pl, p.files.contents)
 }
 
 // supervisorOptions are what a supervisor has from this program. They keep
 // nothing of the configuration that it starts with: memory matters there.
-func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, serverType string) *supOptions {
+func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, serverType string) *supervisor.Options {
 	h := v.hooks
-	return &supOptions{
+	return &supervisor.Options{
 		Args: v.argv, Environ: v.environ, Stderr: v.stderr, Signals: v.signals.take(), Version: Version(), Library: v.server != nil,
 		Bound: h.Bound, Serving: h.Serving, Restarting: h.Restarting, Ending: h.Ending, Ended: h.Ended,
 		TellFront: v.tellFront, TLSEnv: v.keyEnv, Settings: v.plannedSettings, KeyKinds: keyKinds,
@@ -31,7 +32,7 @@ func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, server
 			f, err := holdPIDFile(log, pidFile)
 			return func() { removePID(log, f) }, err
 		},
-		OpenControl: func(ctx context.Context, log *slog.Logger, s *controlled) (func(), error) {
+		OpenControl: func(ctx context.Context, log *slog.Logger, s *supervisor.Controlled) (func(), error) {
 			c := &Config{Type: serverType, Process: ProcessConfig{Control: ctl}}
 			k, err := c.openControl(ctx, log, s)
 			return k.Close, err
@@ -52,7 +53,7 @@ func (v *invocation) keyEnv(spec port.Spec) (env tlsparams.Env) {
 }
 
 // plannedSettings makes the settings of a plan that was found good.
-func (v *invocation) plannedSettings(pl *wire.Plan) (*supSettings, error) {
+func (v *invocation) plannedSettings(pl *wire.Plan) (*supervisor.Settings, error) {
 	c, _, err := v.fromPlan(pl, conf.KeepUnknown)
 	if err == nil {
 		c.identity, err = c.Process.identify()
@@ -64,11 +65,11 @@ func (v *invocation) plannedSettings(pl *wire.Plan) (*supSettings, error) {
 }
 
 // settings are what a supervisor needs of c.
-func (v *invocation) settings(c *Config) *supSettings {
+func (v *invocation) settings(c *Config) *supervisor.Settings {
 	pr := &c.Process
 	passed, _ := pr.passed()
 	scale, _ := c.scale()
-	return &supSettings{
+	return &supervisor.Settings{
 		Type: c.Type, Label: c.label(), Log: *c.logging(),
 		Umask: pr.Umask, Identity: c.identity, Passed: passed, Scale: scale,
 		Grace: c.graceTime(), GraceSpread: c.graceSpread(), HUPGrace: pr.HUPGrace, CutOnHUP: pr.CutOnHUP,
@@ -80,9 +81,10 @@ func (v *invocation) settings(c *Config) *supSettings {
 
 // atStart are the keys that hold only from a start. Those of the log, and
 // umask, the supervisor compares itself.
-func (c *Config) atStart() []FixedKey {
+func (c *Config) atStart() []supervisor.FixedKey {
 	pr, ctl := &c.Process, c.Process.Control
-	return []FixedKey{
+	var list []supervisor.FixedKey
+	for _, k := range [][2]string{
 		{"log_file", c.LogFile}, {"log_format", c.LogFormat},
 		{"syslog_ident", c.Syslog.Ident}, {"syslog_facility", c.Syslog.Facility},
 		{"syslog_logopt", c.Syslog.LogOpt}, {"syslog_logsock", c.Syslog.LogSock},
@@ -90,20 +92,23 @@ func (c *Config) atStart() []FixedKey {
 		{keyControlSocket, ctl.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(ctl.Mode, 0o600))}, {keyControlOwner, ctl.Owner},
 		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
 		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
+	} {
+		list = append(list, supervisor.FixedKey{Key: k[0], Value: k[1]})
 	}
+	return list
 }
 
 // keyKinds tells the keys apart that make ports and handlers.
-func keyKinds() map[string]KeyKind {
+func keyKinds() map[string]supervisor.KeyKind {
 	set := new(conf.Set)
 	new(Config).Define(set)
-	m := make(map[string]KeyKind)
+	m := make(map[string]supervisor.KeyKind)
 	for _, k := range set.Keys() {
 		switch k.Group {
 		case groupHandler:
-			m[k.Name] = HandlerKey
+			m[k.Name] = supervisor.HandlerKey
 		case groupPorts:
-			m[k.Name] = PortKey
+			m[k.Name] = supervisor.PortKey
 		}
 	}
 	return m

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/daemon/internal/supervisor"
 )
 
 // WorkersConfig is how many processes serve, for the types PreFork and
@@ -86,7 +87,7 @@ func (b zeroBinder[T]) Texts() []string {
 }
 
 // scale makes the numbers fit together; the lines say what was adjusted.
-func (c *Config) scale() (scale, []string) {
+func (c *Config) scale() (supervisor.Scale, []string) {
 	w := &c.Workers
 	requests := w.Requests
 	switch {
@@ -97,17 +98,17 @@ func (c *Config) scale() (scale, []string) {
 	}
 	switch c.Type {
 	case typeSingle:
-		return scale{min: 1, max: 1, clients: 1}, nil
+		return supervisor.Scale{Min: 1, Max: 1, Clients: 1}, nil
 	case typePreForkSimple:
 		n := orDefault(c.Server.MaxServing, defaultServers)
-		return scale{min: n, max: n, clients: orDefault(w.Clients, 1), requests: requests, grows: growsProcesses}, nil
+		return supervisor.Scale{Min: n, Max: n, Clients: orDefault(w.Clients, 1), Requests: requests, Grows: supervisor.GrowsProcesses}, nil
 	case typePreFork:
-		return c.preFork(scale{clients: orDefault(w.Clients, 1), requests: requests, dynamic: true, surplus: durationOr(w.Surplus, 10*time.Second), minLife: durationOr(w.MinLife, 10*time.Second), grows: growsProcesses})
+		return c.preFork(supervisor.Scale{Clients: orDefault(w.Clients, 1), Requests: requests, Dynamic: true, Surplus: durationOr(w.Surplus, 10*time.Second), MinLife: durationOr(w.MinLife, 10*time.Second), Grows: supervisor.GrowsProcesses})
 	}
-	return scale{min: 1, max: 1, clients: max(c.Server.MaxServing, 0), grows: growsClients}, nil
+	return supervisor.Scale{Min: 1, Max: 1, Clients: max(c.Server.MaxServing, 0), Grows: supervisor.GrowsClients}, nil
 }
 
-func (c *Config) preFork(s scale) (scale, []string) {
+func (c *Config) preFork(s supervisor.Scale) (supervisor.Scale, []string) {
 	w := &c.Workers
 	var notes []string
 	lower := func(name string, p *int, given, most int, than string) {
@@ -119,18 +120,18 @@ func (c *Config) preFork(s scale) (scale, []string) {
 		}
 		*p = most
 	}
-	s.max = orDefault(c.Server.MaxServing, defaultServers)
-	s.min = orDefault(w.Min, defaultMin)
-	lower("min_servers", &s.min, w.Min, s.max, "max_servers")
-	s.maxSpare = orDefault(w.MaxSpare, defaultMaxSpare)
-	lower("max_spare_servers", &s.maxSpare, w.MaxSpare, max(s.max-1, 1), "max_servers less one")
-	s.minSpare = max(w.MinSpare, 0)
+	s.Max = orDefault(c.Server.MaxServing, defaultServers)
+	s.Min = orDefault(w.Min, defaultMin)
+	lower("min_servers", &s.Min, w.Min, s.Max, "max_servers")
+	s.MaxSpare = orDefault(w.MaxSpare, defaultMaxSpare)
+	lower("max_spare_servers", &s.MaxSpare, w.MaxSpare, max(s.Max-1, 1), "max_servers less one")
+	s.MinSpare = max(w.MinSpare, 0)
 	if w.MinSpare == 0 {
 		// As the original, which takes min_servers if that is given.
-		s.minSpare = orDefault(w.Min, defaultMinSpare)
+		s.MinSpare = orDefault(w.Min, defaultMinSpare)
 	}
-	lower("min_spare_servers", &s.minSpare, w.MinSpare, s.maxSpare, "max_spare_servers")
-	lower("min_spare_servers", &s.minSpare, w.MinSpare, s.min, "min_servers")
+	lower("min_spare_servers", &s.MinSpare, w.MinSpare, s.MaxSpare, "max_spare_servers")
+	lower("min_spare_servers", &s.MinSpare, w.MinSpare, s.Min, "min_servers")
 	return s, notes
 }
 

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"netserver/conf"
+	"netserver/daemon/internal/supervisor"
 )
 
 // The original's own results, and what is used where it ends with an error.
@@ -37,10 +38,10 @@ func TestScaleFitsTogether(t *testing.T) {
 		c := &Config{Type: typePreFork, Workers: WorkersConfig{Min: tc.min, MinSpare: tc.minSpare, MaxSpare: tc.maxSpare}}
 		c.Server.MaxServing = tc.max
 		s, notes := c.scale()
-		if got := fmt.Sprint(s.min, s.max, s.minSpare, s.maxSpare); got != tc.want || strings.Join(notes, ";") != tc.note {
+		if got := fmt.Sprint(s.Min, s.Max, s.MinSpare, s.MaxSpare); got != tc.want || strings.Join(notes, ";") != tc.note {
 			t.Errorf("%+v: %s %q", tc, got, notes)
 		}
-		if s.minSpare > s.maxSpare || s.min > s.max || s.minSpare > s.min {
+		if s.MinSpare > s.MaxSpare || s.Min > s.Max || s.MinSpare > s.Min {
 			t.Errorf("%+v: %+v does not fit together", tc, s)
 		}
 	}
@@ -59,7 +60,7 @@ func TestScaleOfZeros(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Server.MaxServing = 9
-	want := scale{min: 1, max: 9, maxSpare: 1, clients: 1, requests: 1000, dynamic: true, surplus: 1, minLife: 1, grows: growsProcesses}
+	want := supervisor.Scale{Min: 1, Max: 9, MaxSpare: 1, Clients: 1, Requests: 1000, Dynamic: true, Surplus: 1, MinLife: 1, Grows: supervisor.GrowsProcesses}
 	if got, _ := c.scale(); got != want {
 		t.Errorf("%+v, not %+v", got, want)
 	}

@@ -1,0 +1,231 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"netserver/daemon/internal/wire"
+	"netserver/internal/proc"
+)
+
+// A child is a worker as its supervisor sees it.
+type child struct {
+	kind    string // "worker" or "job"
+	id      int
+	gen     *generation
+	proc    *proc.Child
+	outbox  chan wire.Message // what is to be sent; closed when it is gone
+	began   time.Time
+	output  *output
+	keyLink *keyLink // its way to private keys, or nil
+
+	ready   bool
+	leaving bool
+	told    bool // to leave, drain or stop
+	gone    bool
+	epoch   uint64 // the newest whose secret it has; 0 is none
+	// dismissed: it was ended by a signal, and is replaced although it has clients.
+	dismissed bool
+	broke     bool // the protocol, and is killed for it
+	spoiled   bool // a socket that it has, and is killed for that
+	status    wire.Status
+	reason    []string // why it cannot serve, in its own words
+	kill      *time.Timer
+	echo      echoState
+	busy      atomic.Bool      // its supervisor is at what it asked for
+	asks      asks             // of the control socket
+	counts    []wire.PortCount // by the place of the port
+}
+
+func (w *child) condition() string {
+	switch {
+	case w.leaving || w.gen.leaving:
+		return "ending"
+	case !w.ready:
+		return "starting"
+	}
+	return "serving"
+}
+
+// outboxSize is how many messages may wait for a worker. One that has so many
+// does not listen any more.
+const outboxSize = 64
+
+// tell sends a message without waiting.
+func (w *child) tell(m wire.Message) {
+	if w.gone {
+		return
+	}
+	w.told = w.told || m.Op == wire.OpLeave || m.Op == wire.OpDrain || m.Op == wire.OpStop
+	select {
+	case w.outbox <- m:
+	default:
+		w.reason = []string{"it did not take what the supervisor sent, and was killed"}
+		w.proc.Kill()
+	}
+}
+
+// spawn starts a worker.
+func (s *supervisor) spawn(g *generation) error {
+	s.mendPorts()
+	if err := s.reopenPorts(g); err != nil {
+		return err
+	}
+	files, err := s.filesFor(g.plan, g.keys)
+	if err != nil {
+		return err
+	}
+	in := &wire.Start{
+		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
+		SelfSigned: s.selfSigned,
+		MaxServing: g.scale.Clients, MaxClients: g.scale.Requests, Report: g.scale.Dynamic,
+		Follow: g.follows(),
+	}
+	tickets := s.epochs.secrets()
+	in.Secret, in.Past = tickets.Current, tickets.Past
+	keys, err := g.keyAgent.link(in)
+	if err != nil {
+		wire.CloseFiles(files)
+		return err
+	}
+	files = keys.add(files)
+	w, err := s.startProcess(g, in, proc.Start{Files: files})
+	if err != nil {
+		keys.begin(s, nil)
+		return err
+	}
+	s.nextWorker++
+	w.id, w.epoch = s.nextWorker, s.epochs.newest()
+	keys.begin(s, w)
+	g.workers[w] = struct{}{}
+	g.started = w.began
+	go s.attend(w, g.allowed)
+	return nil
+}
+
+// startProcess starts a process of a generation, which becomes who its workers
+// are, and tells it in.
+func (s *supervisor) startProcess(g *generation, in *wire.Start, how proc.Start) (*child, error) {
+	id := g.conf.Identity
+	how.Role = wire.RoleBecome
+	if id.IsZero() {
+		how.Role = wire.RoleWorker
+	}
+	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.o.Args...), childEnviron(s.o.Environ, &id)
+	out, err := s.newOutput(g, &how)
+	if err != nil {
+		return nil, err
+	}
+	in.LogForm = s.logForm
+	p, err := how.Start()
+	if err != nil {
+		out.close()
+		return nil, err
+	}
+	kind := "worker"
+	if in.Job {
+		kind = "job"
+	}
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), output: out}
+	out.begin(s, w)
+	if how.Role == wire.RoleBecome {
+		w.tell(wire.Message{Op: wire.OpIdentity, Identity: &id})
+	}
+	w.tell(wire.Message{Op: wire.OpInit, Init: in})
+	go s.write(w)
+	return w, nil
+}
+
+// bury acts on the end of a worker. how is "" if it ended in order.
+func (s *supervisor) bury(w *child, how string) {
+	g := w.gen
+	w.gone = true
+	w.keyLink.end()
+	s.outlive(w, how)
+	close(w.outbox)
+	if w.kill != nil {
+		w.kill.Stop()
+	}
+	delete(g.workers, w)
+	s.total += w.status.Total
+	s.past.Add(g.plan, w.counts)
+	w.asks.ended()
+	if how == "" {
+		s.left.note()
+	} else {
+		s.left.end(s.log, fmt.Sprintf("worker %d (pid %d)", w.id, w.proc.Pid()))
+	}
+	switch {
+	case s.ending || g.failed:
+	case !g.ready && s.restartEarly(w, how):
+	case !g.ready && w.ready && w.leaving && how == "":
+		// It has served all its clients (max_requests) before the others of
+		// its generation are there.
+		if err := s.spawn(g); err != nil {
+			s.startFailed(g, err)
+		}
+	case !g.ready:
+		s.startFailed(g, w.startError(how))
+	case w.dismissed && how == "", w.spoiled:
+	case how == "" && len(w.reason) == 0 && (w.told || w.leaving || g.leaving):
+		g.failures = 0
+	case !g.leaving:
+		s.crashed(w, how)
+	}
+	s.manage(g)
+	s.drop(g)
+}
+
+// startError says why a worker did not get to serve.
+func (w *child) startError(how string) error {
+	if len(w.reason) > 0 {
+		var errs []error
+		for _, r := range w.reason {
+			errs = append(errs, errors.New(r))
+		}
+		return errors.Join(errs...)
+	}
+	if how == "" {
+		how = "it ended by itself"
+	}
+	return fmt.Errorf("the worker ended before it served: %s", how)
+}
+
+func (s *supervisor) crashed(w *child, how string) {
+	s.crashes++
+	g := w.gen
+	s.countFailure(w)
+	if how == "" {
+		how = "by itself"
+	}
+	if w.broke {
+		return // that is in the log
+	}
+	if len(w.reason) > 0 {
+		how = strings.Join(w.reason, "; ")
+	}
+	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
+		"generation", g.id, "clients at last report", w.status.Clients, "in a row", g.failures)
+}
+
+// explainEnd says what the end of a process means, of which the system tells
+// how.
+func explainEnd(how string) string {
+	if !strings.Contains(how, "bad system call") {
+		return how
+	}
+	return "killed by its seccomp filter, for a system call that no server makes for its clients (the kernel's audit log names it): somebody may have broken in; if it was the program's own, set seccomp 0"
+}
+
+// childEnviron returns the environment of a worker or job that becomes id.
+func childEnviron(environ []string, id *proc.Identity) []string {
+	env := proc.WithoutManager(environ)
+	if a := id.Account; a != nil && a.UID != os.Geteuid() {
+		return proc.LoginEnviron(env, a.UID)
+	}
+	return env
+}

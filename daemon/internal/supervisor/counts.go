@@ -1,0 +1,37 @@
+package supervisor
+
+import (
+	"maps"
+
+	"netserver/daemon/internal/wire"
+)
+
+// hearCounts takes what a worker has counted.
+func (s *supervisor) hearCounts(w *child, m wire.Message) {
+	if m.Status != nil {
+		s.hearStatus(w, *m.Status)
+	}
+	c := m.Counts
+	if c == nil {
+		return
+	}
+	if w.counts == nil {
+		w.counts = make([]wire.PortCount, len(w.gen.plan.Ports))
+	}
+	copy(w.counts[min(c.First, len(w.counts)):], c.Ports)
+}
+
+// tally adds up what all workers have counted, those that have ended among
+// them.
+func (s *supervisor) tally() wire.Tallies {
+	sum := make(wire.Tallies)
+	for name, c := range s.past {
+		*sum.At(name) = wire.PortCount{Outcomes: maps.Clone(c.Outcomes), Refused: maps.Clone(c.Refused)}
+	}
+	for _, g := range s.gens {
+		for w := range g.workers {
+			sum.Add(g.plan, w.counts)
+		}
+	}
+	return sum
+}

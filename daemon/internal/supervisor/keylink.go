@@ -1,0 +1,102 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"netserver/daemon/internal/wire"
+	"netserver/internal/control"
+	"netserver/internal/proc"
+	"netserver/internal/signer"
+)
+
+// A keyLink is a worker's way to the keys of its generation.
+type keyLink struct {
+	agent  *keyAgent
+	conn   io.ReadWriteCloser // the supervisor's end
+	file   *os.File           // the worker's, until it was handed over
+	counts signer.Counts
+}
+
+// link prepares a worker's way to the keys and notes it in what the worker
+// starts from. A nil key agent has no keys.
+func (k *keyAgent) link(in *wire.Start) (*keyLink, error) {
+	if k == nil {
+		return nil, nil
+	}
+	l := &keyLink{agent: k}
+	mine, theirs, err := proc.NewPair()
+	if err != nil {
+		return nil, err
+	}
+	l.conn, l.file = mine, theirs
+	if !k.threads {
+		l.conn, err = proc.ConnOf(mine)
+		mine.Close()
+		if err != nil {
+			theirs.Close()
+			return nil, err
+		}
+	}
+	in.Signer, in.SelfSigned, in.SelfKey = true, k.self, k.selfID
+	return l, nil
+}
+
+// add puts the worker's end behind the files that it inherits.
+func (l *keyLink) add(files []*os.File) []*os.File {
+	if l == nil {
+		return files
+	}
+	return append(files[:len(files):len(files)], l.file)
+}
+
+// begin has the keys sign for w from now on; a nil w has not been started.
+func (l *keyLink) begin(s *supervisor, w *child) {
+	if l == nil {
+		return
+	}
+	l.file.Close()
+	if w == nil {
+		l.conn.Close()
+		return
+	}
+	w.keyLink = l
+	go l.serve(s, w.id, w.proc.Pid())
+}
+
+// serve signs until the worker ends.
+func (l *keyLink) serve(s *supervisor, id, pid int) {
+	err := l.agent.server.Serve(l.conn, &l.counts, func(r signer.Refusal) {
+		if r.Chance {
+			s.log.Warn(fmt.Sprintf("worker %d (pid %d) asked for a signature that was refused: %s; a client's random number can bring that about, once in 10^8 handshakes by chance, and a worker in somebody else's hands", id, pid, r.Reason))
+			return
+		}
+		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature that belongs to no handshake of ours: %s; it was refused, and the worker may be in somebody else's hands", id, pid, r.Reason))
+	})
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		s.log.Debug("signatures for a worker ended", "worker", id, "err", err)
+	}
+}
+
+// end ends the worker's way to the keys: it may have handed its end to another
+// process, which must not sign on.
+func (l *keyLink) end() {
+	if l == nil {
+		return
+	}
+	if f, ok := l.conn.(syscall.Conn); ok {
+		proc.EndPair(f) // an error means that it has been closed
+	}
+}
+
+// signatures returns the counts for the control socket.
+func (l *keyLink) signatures() *control.Signatures {
+	if l == nil {
+		return nil
+	}
+	return &control.Signatures{Signed: l.counts.Signed.Load(), Refused: l.counts.Refused.Load(), Slowed: l.counts.Slowed.Load()}
+}
