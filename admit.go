@@ -108,9 +108,9 @@ func (c *Conn) leave(o outcome.Class) {
 		c.l.refused[admit.ShedFor(c.err)].Add(1)
 	}
 	l := c.run.limiter
-	c.run.charge(c.source, o)
-	l.Reserve(-c.price)
-	l.Leave(c.source)
+	c.run.charge(c.admission.source, o)
+	l.Reserve(-c.admission.price)
+	l.Leave(c.admission.source)
 }
 
 // charge gives a source the points that an outcome counts in the penalty box.
@@ -123,7 +123,7 @@ func (r *run) charge(source netip.Addr, o outcome.Class) {
 // countAgain counts a client under the address that is its own, once its PROXY
 // header has told.
 func (c *Conn) countAgain() error {
-	why := c.run.limiter.Rename(c.source, c.peer.IP)
+	why := c.run.limiter.Rename(c.admission.source, c.peer.IP)
 	switch {
 	case why == admit.OK:
 	case c.run.cfg.LimitsShadow:
@@ -137,7 +137,7 @@ func (c *Conn) countAgain() error {
 	}
 	s := c.run.clients.shard(c)
 	s.mu.Lock()
-	c.source = c.peer.IP
+	c.admission.source = c.peer.IP
 	s.mu.Unlock()
 	return nil
 }
@@ -162,7 +162,7 @@ func (r *run) cutSource(p netip.Prefix, why error) (n int) {
 		s := &r.clients.shards[i]
 		s.mu.Lock()
 		for c := range s.set {
-			if p.Contains(c.source.WithZone("")) && !r.limiter.Exempt(c.source) {
+			if p.Contains(c.admission.source.WithZone("")) && !r.limiter.Exempt(c.admission.source) {
 				c.cut(why)
 				n++
 			}

@@ -42,7 +42,7 @@ func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error 
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrDenied, err)
 		}
-		c.verdict.Store(&verdict{nc: nc, until: until, reason: reason})
+		c.verdicts.cert.Store(&verdict{nc: nc, until: until, reason: reason})
 		c.l.sooner(until)
 		select {
 		case <-changed:
@@ -126,7 +126,7 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 	var wg sync.WaitGroup
 	places := make(chan struct{}, judgesAtOnce)
 	for _, c := range r.clients.on(l) {
-		v := c.verdict.Load()
+		v := c.verdicts.cert.Load()
 		if v == nil {
 			continue // still in its handshake, which is judged by itself
 		}
@@ -139,7 +139,7 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 			defer func() { <-places }()
 			if err := c.judgeConn(ctx, j, v.nc); err != nil && ctx.Err() == nil {
 				// Why it could come in does not hold any more.
-				c.verdict.Store(&verdict{nc: v.nc, until: v.until, reason: "cut: " + err.Error()})
+				c.verdicts.cert.Store(&verdict{nc: v.nc, until: v.until, reason: "cut: " + err.Error()})
 				c.cut(err)
 				cut.Add(1)
 			}
@@ -198,7 +198,7 @@ func (c *Conn) checkName() error {
 	v := c.rule(true, func(p *access.Policy) access.Verdict {
 		peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
 		if c.peer.Host = peer.Host; peer.Host != "" {
-			c.host.Store(&peer.Host)
+			c.verdicts.host.Store(&peer.Host)
 		}
 		return v
 	})
@@ -212,10 +212,10 @@ func (c *Conn) checkName() error {
 // noteVerdict logs, once, a client that is let through although a rule in
 // shadow mode would refuse it.
 func (c *Conn) noteVerdict(v access.Verdict) {
-	if !v.Shadowed || c.shadowed {
+	if !v.Shadowed || c.verdicts.shadowed {
 		return
 	}
-	c.shadowed = true
+	c.verdicts.shadowed = true
 	if c.run.samples.Allow() {
 		c.run.log.LogAttrs(c.ctx, logs.Notice, "would refuse", slog.Uint64("client", c.id),
 			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))
@@ -255,7 +255,7 @@ func (c *Conn) rule(named bool, judge func(*access.Policy) access.Verdict) acces
 		if !r.again || v.Final && !v.Allowed {
 			return v
 		}
-		c.ruled.Store(&ruled{peer: c.peer, named: named})
+		c.verdicts.rules.Store(&ruled{peer: c.peer, named: named})
 		if r.store.Policy() == p {
 			return v
 		}
@@ -272,7 +272,7 @@ func (r *run) ruleAgain(ctx context.Context) {
 	cut := 0
 	for _, l := range r.ls {
 		for _, c := range r.clients.on(l) {
-			u := c.ruled.Load()
+			u := c.verdicts.rules.Load()
 			if u == nil {
 				continue // not judged yet
 			}

@@ -120,7 +120,7 @@ func (c *Conn) change(to lane) (here bool) {
 			go c.awaitHello() // this stack may have grown: 2 KiB more for each
 		}
 	case laneTurn:
-		if t := c.ticket.Load(); t != nil {
+		if t := c.admission.ticket.Load(); t != nil {
 			t.Submit()
 		} else {
 			c.run.pool.Run(c)
@@ -158,7 +158,7 @@ func (c *Conn) handle() error {
 	if err := c.run.gate.Enter(c.ctx); err != nil {
 		return c.orCause(err)
 	}
-	c.placed.Store(true)
+	c.admission.placed.Store(true)
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
 	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
@@ -184,10 +184,10 @@ func (c *Conn) finish() {
 	c.hook(c.beforeClose)
 	c.rates.Stop()
 	c.close()
-	if t := c.ticket.Load(); t != nil {
+	if t := c.admission.ticket.Load(); t != nil {
 		t.Done()
 	}
-	if c.placed.Load() {
+	if c.admission.placed.Load() {
 		c.run.gate.Leave()
 		c.run.serving.Add(-1)
 	}
@@ -212,7 +212,7 @@ func (c *Conn) finish() {
 func (c *Conn) beforeClose() {
 	h := &c.run.srv.Hooks
 	switch {
-	case c.stage.get() == StageHandler && c.placed.Load() && h.Handled != nil:
+	case c.stage.get() == StageHandler && c.admission.placed.Load() && h.Handled != nil:
 		h.Handled(c.ctx, c, c.handlerErr())
 	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)

@@ -121,16 +121,16 @@ func (l *lowest) settle() {
 func (c *Conn) info() ClientInfo {
 	i := ClientInfo{
 		ID: c.id, Port: c.l.spec, Peer: c.raw.RemoteAddr(), From: c.begin,
-		Stage: c.stage.get(), In: c.in.Load(), Out: c.out.Load(), Idle: c.idle(),
+		Stage: c.stage.get(), In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Idle: c.idle(),
 	}
 	if h := c.forwarded(); h != nil {
 		i.Peer = h.Source
 	}
-	if h := c.host.Load(); h != nil {
+	if h := c.verdicts.host.Load(); h != nil {
 		i.Host = *h
 	}
-	i.Waiting = i.Stage == StageHandler && !c.placed.Load()
-	if v := c.verdict.Load(); v != nil {
+	i.Waiting = i.Stage == StageHandler && !c.admission.placed.Load()
+	if v := c.verdicts.cert.Load(); v != nil {
 		if t, ok := v.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
 			st := t.ConnectionState()
 			i.TLS, i.ServerName = st.Version, st.ServerName

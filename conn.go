@@ -31,10 +31,8 @@ import (
 //
 // The engine closes a Conn when its Handler returns.
 type Conn struct {
-	nc   net.Conn     // what Ready returned; raw until then
-	raw  net.Conn     // what Accept returned
-	wait proto.Waiter // nc, if it can wait without a buffer
-	rc   syscall.RawConn
+	stream
+	progress
 
 	run    *run
 	l      *listening
@@ -43,31 +41,63 @@ type Conn struct {
 	begin  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	notes  []slog.Attr
 
-	stage    stageCell // the one last entered
-	err      *Error
-	at       uint8                        // the step of its route that it is at
-	hello    hello.State                  // of its hello when it came; Err is how the wait for the rest ended
-	source   netip.Addr                   // what limits count it under
-	price    int64                        // what it has Reserved
-	ticket   atomic.Pointer[admit.Ticket] // its place in the handshake queue, if it has one
-	shadowed bool                         // a rule in shadow mode would refuse it, and that is logged
-	placed   atomic.Bool                  // holds a place in the Handler
-	host     atomic.Pointer[string]       // peer.Host, for those who ask from outside
-	notes    []slog.Attr
-
-	cutBy     atomic.Pointer[error]
-	proxied   atomic.Pointer[proto.ProxyHeader] // what the connection began with, if it did
-	uncounted atomic.Bool                       // nobody knows in and out
-	verdict   atomic.Pointer[verdict]           // of the Transport's Judge, if it has one
-	ruled     atomic.Pointer[ruled]             // of the access rules, if they can change
-	isClosed  atomic.Bool
-	sawEOF    atomic.Bool
-	in, out   atomic.Uint64
+	admission admission
+	verdicts  verdicts
 	limits    deadline.Limits
 	rates     *deadline.Rates // nil if there are none
-	line      lineBuffer
-	rawLine   *relay.RawReader // reads into line, on plain sockets
+	traffic   traffic
+	lines     lines
+}
+
+// A stream is what a client's bytes pass through.
+type stream struct {
+	nc      net.Conn                          // what Ready returned; raw until then
+	raw     net.Conn                          // what Accept returned
+	wait    proto.Waiter                      // nc, if it can wait without a buffer
+	rc      syscall.RawConn                   // of nc, if it is a plain socket
+	proxied atomic.Pointer[proto.ProxyHeader] // what raw began with, if it did
+}
+
+// A progress is how far a client has come.
+type progress struct {
+	stage    stageCell             // the one last entered
+	at       uint8                 // the step of its route
+	hello    hello.State           // of its hello when it came; Err is how the wait for the rest ended
+	err      *Error                // what ended it
+	cutBy    atomic.Pointer[error] // why it was ended from outside
+	isClosed atomic.Bool
+}
+
+// An admission is what a client holds of what there is only so much of.
+type admission struct {
+	source netip.Addr                   // what limits count it under
+	price  int64                        // the bytes that it has reserved
+	ticket atomic.Pointer[admit.Ticket] // its place in the handshake scheduler, if it has one
+	placed atomic.Bool                  // it has a place in the Handler
+}
+
+// verdicts are why a client may be here. Others than its goroutine look at them,
+// but for shadowed.
+type verdicts struct {
+	cert     atomic.Pointer[verdict] // of the Transport's Judge, if it has one
+	rules    atomic.Pointer[ruled]   // of the access rules, if they can change
+	host     atomic.Pointer[string]  // its name, once it is looked up
+	shadowed bool                    // a rule in shadow mode would refuse it, and that is logged
+}
+
+// traffic is what has passed.
+type traffic struct {
+	in, out   atomic.Uint64 // bytes that the Handler has read and written
+	uncounted atomic.Bool   // nobody knows in and out
+	sawEOF    atomic.Bool   // the client sends no more
+}
+
+// lines are what line reads have read ahead of the Handler.
+type lines struct {
+	buf lineBuffer
+	raw *relay.RawReader // reads into buf, on plain sockets; nil until then
 }
 
 func newConn(r *run, a *arrival) *Conn {
@@ -75,7 +105,10 @@ func newConn(r *run, a *arrival) *Conn {
 	if l.header != nil && l.header.optional {
 		nc = proto.Peekable(nc)
 	}
-	c := &Conn{nc: nc, raw: nc, run: r, l: l, id: r.lastID.Add(1), peer: a.peer, begin: time.Now(), hello: a.hello, source: a.source, price: l.price}
+	c := &Conn{run: r, l: l, id: r.lastID.Add(1), peer: a.peer, begin: time.Now()}
+	c.nc, c.raw = nc, nc
+	c.hello = a.hello
+	c.admission.source, c.admission.price = a.source, l.price
 	c.stage.set(StageAccept)
 	c.limits.Init(&l.limits, c.begin)
 	if d := l.deferral.Now(); d > 0 && !a.hello.Begun() {
@@ -151,8 +184,8 @@ func (c *Conn) RemoteAddr() net.Addr {
 // After the client's end it returns io.EOF. ErrIdle, ErrMaxLife and ErrTooSlow
 // tell of the server's limits.
 func (c *Conn) Read(b []byte) (int, error) {
-	if c.line.len() > 0 {
-		return c.line.take(b), nil
+	if c.lines.buf.len() > 0 {
+		return c.lines.buf.take(b), nil
 	}
 	return c.read(b)
 }
@@ -176,8 +209,8 @@ func (c *Conn) read(b []byte) (int, error) {
 }
 
 func (c *Conn) gotBytes(n int) {
-	if c.in.Add(uint64(n)) == uint64(n) && c.ticket.Load() != nil {
-		c.ticket.Load().Useful()
+	if c.traffic.in.Add(uint64(n)) == uint64(n) && c.admission.ticket.Load() != nil {
+		c.admission.ticket.Load().Useful()
 	}
 	c.limits.Got()
 }
@@ -188,7 +221,7 @@ func (c *Conn) readErr(err error) error {
 	case err == nil:
 		return nil
 	case err == io.EOF:
-		c.sawEOF.Store(true)
+		c.traffic.sawEOF.Store(true)
 		return err
 	case deadline.IsTimeout(err):
 		if why := c.limits.Expired(); why != nil {
@@ -204,7 +237,7 @@ func (c *Conn) readErr(err error) error {
 func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.l.datagram != nil {
 		n, err = c.nc.Write(b)
-		c.out.Add(uint64(n))
+		c.traffic.out.Add(uint64(n))
 		return n, c.orCause(err)
 	}
 	c.rates.BeginWrite()
@@ -215,7 +248,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 		m, err := c.nc.Write(part)
 		n += m
 		if m > 0 {
-			c.out.Add(uint64(m))
+			c.traffic.out.Add(uint64(m))
 			c.limits.Active()
 		}
 		if err != nil && !(m > 0 && c.resumable(err)) {
@@ -286,7 +319,7 @@ func (c *Conn) cut(why error) {
 		return
 	}
 	c.cancel(why)
-	if t := c.ticket.Load(); t != nil {
+	if t := c.admission.ticket.Load(); t != nil {
 		t.Abort() // first: Close waits for readers
 	}
 	c.raw.Close()
@@ -319,7 +352,7 @@ func (c *Conn) orCause(err error) error {
 type rated Conn
 
 // Counts returns what the Handler has read and written.
-func (r *rated) Counts() (in, out uint64) { return r.in.Load(), r.out.Load() }
+func (r *rated) Counts() (in, out uint64) { return r.traffic.in.Load(), r.traffic.out.Load() }
 
 // TooSlow ends a client that is below a minimum rate.
 func (r *rated) TooSlow(err error) {
@@ -340,14 +373,14 @@ func (r *rated) TooSlow(err error) {
 // system throw away what it has not read yet; so such input is read first,
 // for a bounded time.
 func (c *Conn) close() {
-	unread := c.line.len() > 0
-	c.line.release()
+	unread := c.lines.buf.len() > 0
+	c.lines.buf.release()
 	if c.isClosed.Load() {
 		c.raw.Close() // a handler that closed nc may have left a layer below
 		return
 	}
 	c.limits.Off(c.nc)
-	if c.cause() == nil && !c.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
+	if c.cause() == nil && !c.traffic.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
 		buf := getBuffer()
 		relay.Linger(c.nc, c.raw, *buf)
 		putBuffer(buf)

@@ -44,14 +44,14 @@ type account Conn
 
 // Buffered returns what line reads have left.
 func (a *account) Buffered() []byte {
-	a.line.drop()
-	return a.line.b[a.line.r:a.line.w]
+	a.lines.buf.drop()
+	return a.lines.buf.b[a.lines.buf.r:a.lines.buf.w]
 }
 
 // Discard forgets n bytes of that.
 func (a *account) Discard(n int) {
-	a.line.r += n
-	a.line.settle()
+	a.lines.buf.r += n
+	a.lines.buf.settle()
 }
 
 // Received counts bytes that came.
@@ -59,7 +59,7 @@ func (a *account) Received(n int) { (*Conn)(a).gotBytes(n) }
 
 // Sent counts bytes that went.
 func (a *account) Sent(n int) {
-	a.out.Add(uint64(n))
+	a.traffic.out.Add(uint64(n))
 	a.limits.Active()
 }
 

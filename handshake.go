@@ -66,7 +66,7 @@ func (e *effective) deferAccept(t proto.Transport) time.Duration {
 
 // ready makes the connection usable.
 func (c *Conn) ready() (nc net.Conn, err error) {
-	t := c.ticket.Load()
+	t := c.admission.ticket.Load()
 	ctx := c.addressed(c.ctx)
 	if t == nil {
 		return c.l.transport.Ready(ctx, c.raw)
@@ -201,7 +201,7 @@ func (w *watched) NetConn() net.Conn { return w.Conn }
 // from now on.
 func (c *Conn) queueUp() error {
 	t := c.run.queue.Add(c.peer.IP, (*turn)(c), c.l.cfg.HandshakeTimeout)
-	c.ticket.Store(t)
+	c.admission.ticket.Store(t)
 	if limit := t.Over(); limit != admit.OK {
 		c.run.wouldRefuse(c.l, outcome.Shed, c.RemoteAddr(), limit)
 	}
@@ -227,9 +227,9 @@ func (c *Conn) shakeHands() error {
 		c.raw.SetDeadline(time.Time{})
 	}
 	c.become(nc)
-	if c.nc != c.raw && c.price > 0 {
-		c.run.limiter.Reserve(priceTLS - c.price)
-		c.price = priceTLS
+	if c.nc != c.raw && c.admission.price > 0 {
+		c.run.limiter.Reserve(priceTLS - c.admission.price)
+		c.admission.price = priceTLS
 	}
 	c.limits.Begin()
 	return nil

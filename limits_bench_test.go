@@ -26,7 +26,7 @@ func BenchmarkLimits(b *testing.B) {
 		b.Run(bm.name, func(b *testing.B) {
 			l := &listening{cfg: bm.cfg.effective(nil)}
 			l.prepareLimits()
-			c := &Conn{nc: noConn{}, raw: noConn{}, l: l, run: &run{}}
+			c := &Conn{stream: stream{nc: noConn{}, raw: noConn{}}, l: l, run: &run{}}
 			c.limits.Init(&l.limits, time.Now())
 			c.become(c.raw)
 			c.limits.Begin()
@@ -38,7 +38,7 @@ func BenchmarkLimits(b *testing.B) {
 				c.rates.EndRead()
 				c.rates.BeginWrite()
 				c.limits.ArmWrite(c.nc)
-				c.out.Add(1)
+				c.traffic.out.Add(1)
 				c.limits.Active()
 				c.rates.EndWrite()
 			}

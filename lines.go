@@ -118,7 +118,7 @@ func (c *Conn) ReadUntil(delim byte, n int) ([]byte, error) {
 // readUntil returns bytes through delim. Without one among the first limit it
 // returns those, if cut is set, or else ErrLineTooLong.
 func (c *Conn) readUntil(delim byte, limit int, cut bool) ([]byte, error) {
-	l := &c.line
+	l := &c.lines.buf
 	l.drop()
 	for seen := 0; ; {
 		have := l.b[l.r:min(l.w, l.r+limit)]
@@ -151,7 +151,7 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 	if limit := c.l.cfg.MaxLine; n < 0 || n > limit {
 		return nil, fmt.Errorf("Peek: %d is not between 0 and MaxLine, %d", n, limit)
 	}
-	l := &c.line
+	l := &c.lines.buf
 	l.drop()
 	for l.w-l.r < n {
 		if err := c.fill(n); err != nil {
@@ -162,12 +162,12 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 }
 
 // Buffered returns how many bytes can be read without asking the connection.
-func (c *Conn) Buffered() int { return c.line.len() }
+func (c *Conn) Buffered() int { return c.lines.buf.len() }
 
 // fill reads more into the line buffer. While it waits with nothing buffered,
 // it holds no buffer.
 func (c *Conn) fill(limit int) error {
-	l := &c.line
+	l := &c.lines.buf
 	for {
 		c.limits.ArmRead(c.nc)
 		c.rates.BeginRead()
@@ -196,16 +196,16 @@ func orNoProgress(err error) error {
 
 // readAhead reads into the line buffer once.
 func (c *Conn) readAhead(limit int) (int, error) {
-	if c.rc != nil && c.line.b == nil {
-		if c.rawLine == nil {
-			c.rawLine = relay.NewRawReader(func() []byte { return c.line.space(0) }, c.line.release)
+	if c.rc != nil && c.lines.buf.b == nil {
+		if c.lines.raw == nil {
+			c.lines.raw = relay.NewRawReader(func() []byte { return c.lines.buf.space(0) }, c.lines.buf.release)
 		}
-		return c.rawLine.Read(c.rc, c.nc)
+		return c.lines.raw.Read(c.rc, c.nc)
 	}
-	if c.wait != nil && c.line.b == nil {
+	if c.wait != nil && c.lines.buf.b == nil {
 		if err := c.wait.WaitRead(); err != nil {
 			return 0, err
 		}
 	}
-	return c.nc.Read(c.line.space(limit))
+	return c.nc.Read(c.lines.buf.space(limit))
 }

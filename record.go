@@ -42,7 +42,7 @@ func (c *Conn) record() Record {
 	r := Record{
 		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
-		In: c.in.Load(), Out: c.out.Load(), Unseen: c.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
+		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
 	if t, ok := c.nc.(interface{ Truncated() bool }); ok {
 		r.Truncated = t.Truncated()
@@ -50,7 +50,7 @@ func (c *Conn) record() Record {
 	if c.forwarded() != nil {
 		r.Via = c.nc.RemoteAddr()
 	}
-	if v := c.verdict.Load(); v != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+	if v := c.verdicts.cert.Load(); v != nil && r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 		r.Verdict = v.reason
 	}
 	if c.err != nil { // a nil *Error in an error would not be nil
@@ -162,14 +162,14 @@ func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, 
 // client's socket away and learns of what passed there in another way. It may
 // be called at any time while the Handler runs.
 func (c *Conn) Count(in, out uint64) {
-	c.in.Add(in)
-	c.out.Add(out)
+	c.traffic.in.Add(in)
+	c.traffic.out.Add(out)
 }
 
 // Uncounted says that nobody counts the client's bytes, since the Handler has
 // given the socket away: the record then tells none, and not that there were
 // none.
-func (c *Conn) Uncounted() { c.uncounted.Store(true) }
+func (c *Conn) Uncounted() { c.traffic.uncounted.Store(true) }
 
 // unknown is a number in a record that nobody knows: - in a line, null in JSON.
 type unknown struct{}

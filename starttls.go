@@ -30,10 +30,10 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.line.len() > 0 {
+	if c.lines.buf.len() > 0 {
 		return ErrPlaintextBeforeTLS
 	}
-	c.line.release()
+	c.lines.buf.release()
 	limit := c.l.cfg.HandshakeTimeout
 	begin := time.Now()
 	c.limits.Off(c.nc)
@@ -65,7 +65,7 @@ func (c *Conn) StopTLS() error {
 	if !ok {
 		return fmt.Errorf("StopTLS: no TLS here: %w", errors.ErrUnsupported)
 	}
-	c.line.release()
+	c.lines.buf.release()
 	c.limits.Off(c.nc)
 	if limit := c.l.cfg.HandshakeTimeout; limit > 0 {
 		c.raw.SetDeadline(time.Now().Add(limit))
@@ -77,7 +77,7 @@ func (c *Conn) StopTLS() error {
 	c.raw.SetDeadline(time.Time{})
 	c.become(nc)
 	c.limits.Renew(nc)
-	c.line.b, c.line.w = sent, len(sent)
+	c.lines.buf.b, c.lines.buf.w = sent, len(sent)
 	return nil
 }
 
