@@ -18,6 +18,7 @@ import (
 	"netserver/internal/slots"
 	"netserver/logs"
 	"netserver/port"
+	"netserver/proto"
 )
 
 // acceptLoop takes clients from one listener. It does nothing that can wait
@@ -126,7 +127,7 @@ func (r *run) arrive(l *listening, nc net.Conn) arrival {
 	}
 	a.source = l.countedAs(a.peer)
 	if l.hello && l.header == nil && r.queue != nil {
-		a.hello = hello.Peek(nc)
+		a.hello = hello.Peek(l.socket(nc))
 		l.deferral.Took(a.hello.Err != nil)
 	}
 	return a
@@ -153,6 +154,14 @@ func (r *run) begin(a *arrival) {
 	r.clients.prepare(c)
 	r.clients.add(c)
 	c.advance(laneAccept)
+}
+
+// socket returns the socket of a connection that was accepted.
+func (l *listening) socket(nc net.Conn) net.Conn {
+	if l.own {
+		return proto.Socket(nc)
+	}
+	return nc
 }
 
 // tryDatagram takes a place for a datagram, if there is one; on stream ports

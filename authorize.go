@@ -294,6 +294,8 @@ func (c *Conn) authorize() error {
 		if err := c.judge(c.ctx, j); err != nil {
 			return err
 		}
+	} else if c.l.own {
+		c.verdicts.cert.Store(&verdict{nc: c.nc}) // its TLS, for who asks about clients
 	}
 	if err := c.checkName(); err != nil {
 		return err

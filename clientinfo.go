@@ -1,13 +1,13 @@
 package netserver
 
 import (
-	"crypto/tls"
 	"net"
 	"slices"
 	"time"
 
 	"netserver/internal/deadline"
 	"netserver/port"
+	"netserver/proto"
 )
 
 // A ClientInfo is what can be told of a client while it is here.
@@ -131,7 +131,7 @@ func (c *Conn) info() ClientInfo {
 	}
 	i.Waiting = i.Stage == StageHandler && !c.admission.placed.Load()
 	if v := c.verdicts.cert.Load(); v != nil {
-		if t, ok := v.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		if t, ok := v.nc.(proto.Secured); ok {
 			st := t.ConnectionState()
 			i.TLS, i.ServerName = st.Version, st.ServerName
 		}
@@ -144,9 +144,6 @@ func (c *Conn) idle() time.Duration {
 	if limit, last := c.limits.IdleLimit(); limit > 0 {
 		return max(time.Since(last), 0)
 	}
-	nc := c.raw
-	if u, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = u.NetConn()
-	}
+	nc := proto.Socket(c.raw)
 	return deadline.Idle(nc)
 }

@@ -53,8 +53,8 @@ type Conn struct {
 
 // A stream is what a client's bytes pass through.
 type stream struct {
-	nc      net.Conn                          // what Ready returned; raw until then
-	raw     net.Conn                          // what Accept returned
+	nc      net.Conn                          // what Ready returned; until then what Accept returned
+	raw     net.Conn                          // what Accept returned, or its socket if that speaks TLS by itself
 	wait    proto.Waiter                      // nc, if it can wait without a buffer
 	rc      syscall.RawConn                   // of nc, if it is a plain socket
 	proxied atomic.Pointer[proto.ProxyHeader] // what raw began with, if it did
@@ -102,11 +102,11 @@ type lines struct {
 
 func newConn(r *run, a *arrival) *Conn {
 	l, nc := a.l, a.nc
-	if l.header != nil && l.header.optional {
+	if l.header != nil && l.header.optional && !l.own {
 		nc = proto.Peekable(nc)
 	}
 	c := &Conn{run: r, l: l, id: r.lastID.Add(1), peer: a.peer, begin: time.Now()}
-	c.nc, c.raw = nc, nc
+	c.nc, c.raw = nc, l.socket(nc)
 	c.hello = a.hello
 	c.admission.source, c.admission.price = a.source, l.price
 	c.stage.set(StageAccept)
@@ -131,7 +131,7 @@ func (c *Conn) Peer() access.Peer { return c.peer }
 
 // TLS returns the state of the client's TLS connection, or nil if it has none.
 func (c *Conn) TLS() *tls.ConnectionState {
-	if t, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+	if t, ok := c.nc.(proto.Secured); ok {
 		s := t.ConnectionState()
 		return &s
 	}
@@ -285,7 +285,7 @@ func (c *Conn) writeErr(err error) error {
 // to send: close_notify on TLS, a FIN on TCP. It returns an error that wraps
 // errors.ErrUnsupported where the connection cannot do that.
 func (c *Conn) CloseWrite() error {
-	if w, ok := c.nc.(interface{ CloseWrite() error }); ok {
+	if w, ok := c.nc.(proto.HalfCloser); ok {
 		c.limits.ArmWrite(c.nc)
 		return c.orCause(w.CloseWrite())
 	}
@@ -395,7 +395,7 @@ func (c *Conn) close() {
 // hasInput reports whether the Transport or the kernel holds bytes of the
 // client that nobody has read.
 func (c *Conn) hasInput() bool {
-	if u, ok := c.nc.(interface{ Unread() bool }); ok && u.Unread() {
+	if u, ok := c.nc.(proto.Unreader); ok && u.Unread() {
 		return true
 	}
 	return relay.HasInput(c.raw)

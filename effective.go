@@ -122,7 +122,7 @@ func (s *Server) configsOf(ls []net.Listener) ([]*portConfig, error) {
 	list := make([]*portConfig, len(ls))
 	var errs []error
 	for i, l := range ls {
-		spec := specOf(l.Addr())
+		spec := sock.SpecOf(l)
 		if o, ok := l.(*listener); ok {
 			spec = o.spec
 		}

@@ -3,6 +3,8 @@ package netserver
 import (
 	"context"
 	"net"
+
+	"netserver/sock"
 )
 
 // ServeTraced is Serve; trace is called before each step of each client, on the
@@ -13,7 +15,7 @@ func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage St
 	}
 	r, err := s.newRun(ctx, ls)
 	if err != nil {
-		closeAll(ls)
+		sock.CloseAll(ls)
 		return err
 	}
 	names := map[lane]string{laneAccept: "accept loop", laneHello: "hello", laneTurn: "turn", laneOwn: "own"}
@@ -27,7 +29,7 @@ func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage St
 	}
 	if err := s.track(r); err != nil {
 		r.clients.release()
-		closeAll(ls)
+		sock.CloseAll(ls)
 		return err
 	}
 	return r.serve(ctx)

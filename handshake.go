@@ -13,7 +13,6 @@ import (
 	"netserver/internal/relay"
 	"netserver/outcome"
 	"netserver/proto"
-	"netserver/sock"
 	"netserver/tlsparams"
 )
 
@@ -52,8 +51,8 @@ func (r *run) newQueue() *admit.Queue {
 // that speaks t while they say nothing; 0 if it must not: a client with a PROXY
 // header or with a short limit has to be seen at once.
 func (e *effective) deferAccept(t proto.Transport) time.Duration {
-	tls, ok := t.(*proto.TLSTransport)
-	if !ok || tls.Plain() || e.ProxyProtocol != ProxyOff {
+	first, ok := t.(proto.TLSFirst)
+	if !ok || !first.TLSFirst() || e.ProxyProtocol != ProxyOff {
 		return 0
 	}
 	for _, limit := range []time.Duration{e.HandshakeTimeout, e.FirstByteTimeout} {
@@ -69,7 +68,7 @@ func (c *Conn) ready() (nc net.Conn, err error) {
 	t := c.admission.ticket.Load()
 	ctx := c.addressed(c.ctx)
 	if t == nil {
-		return c.l.transport.Ready(ctx, c.raw)
+		return c.l.transport.Ready(ctx, c.nc)
 	}
 	t.Begin()
 	if err := t.Err(); err != nil {
@@ -85,13 +84,10 @@ func (c *Conn) ready() (nc net.Conn, err error) {
 			t.Done()
 		}
 	}()
-	if p, ok := c.l.transport.(proto.Rationed); ok {
-		return p.ReadyIn(ctx, c.raw, t)
-	}
-	w := &watched{Conn: c.raw, t: t}
+	w := (*watched)(c)
 	nc, err = c.l.transport.Ready(ctx, w)
 	if nc == net.Conn(w) {
-		nc = c.raw
+		nc = c.nc
 	}
 	return nc, err
 }
@@ -162,10 +158,7 @@ func (r *run) newRoom() *hello.Room {
 }
 
 // hasRoom reports whether clients of the port can wait in the hello room.
-func (l *listening) hasRoom() bool {
-	_, ok := below(l.Listener).(*sock.StreamListener)
-	return ok && l.hello
-}
+func (l *listening) hasRoom() bool { return l.hello }
 
 // handshakeErr says what a failed handshake means.
 func (c *Conn) handshakeErr(err error) error {
@@ -178,24 +171,6 @@ func (c *Conn) handshakeErr(err error) error {
 	}
 	return err
 }
-
-// watched tells the queue of the waiting of a Transport that does not do so
-// itself.
-type watched struct {
-	net.Conn
-	t *admit.Ticket
-}
-
-// Read reads, and counts as waiting for the network meanwhile.
-func (w *watched) Read(b []byte) (int, error) {
-	w.t.Waiting()
-	n, err := w.Conn.Read(b)
-	w.t.Woken()
-	return n, err
-}
-
-// NetConn returns the accepted connection.
-func (w *watched) NetConn() net.Conn { return w.Conn }
 
 // queueUp gives a client its place in the handshake scheduler, where it counts
 // from now on.

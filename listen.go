@@ -72,7 +72,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 // checkStart refuses a TLS port whose clients begin in plain text to a Handler
 // that leaves them there.
 func (s *Server) checkStart(p port.Spec, t proto.Transport) error {
-	if t, ok := t.(*proto.TLSTransport); !ok || !t.Plain() {
+	if t, ok := t.(proto.StartsPlain); !ok || !t.StartsPlain() {
 		return nil
 	}
 	if h, ok := s.Handler.(TLSStarter); ok && h.StartsTLS() {
@@ -189,7 +189,7 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 	ls := make([]net.Listener, len(opened))
 	for i, l := range opened {
 		p := ps[i]
-		if b, ok := l.(interface{ Spec() port.Spec }); ok {
+		if b, ok := l.(sock.Named); ok {
 			p = b.Spec() // with the number that port 0 became
 		}
 		p.Params = ps[i].Params // all of them: Serve reads the port's own limits
@@ -221,19 +221,10 @@ func NewListener(l net.Listener, p port.Spec, t proto.Transport) net.Listener {
 
 // SetDeadline sets the deadline of Accept where the listener below has one.
 func (l *listener) SetDeadline(t time.Time) error {
-	if d, ok := l.Listener.(interface{ SetDeadline(time.Time) error }); ok {
+	if d, ok := l.Listener.(sock.Deadliner); ok {
 		return d.SetDeadline(t)
 	}
 	return errors.ErrUnsupported
-}
-
-// specOf describes a port that did not come from Listen.
-func specOf(a net.Addr) port.Spec {
-	host, p, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return port.Spec{Host: "*", Port: a.String(), Proto: a.Network(), IPv: "*"}
-	}
-	return port.Spec{Host: host, Port: p, Proto: a.Network(), IPv: "*"}
 }
 
 // Transport returns what the port speaks.
@@ -251,7 +242,7 @@ func (l *listener) Spec() port.Spec { return l.spec }
 // Asked returns the port as it was configured: with 0 or a service's name
 // where Spec has the number.
 func (l *listener) Asked() port.Spec {
-	if a, ok := l.Listener.(interface{ Asked() port.Spec }); ok {
+	if a, ok := l.Listener.(sock.Named); ok {
 		return a.Asked()
 	}
 	return l.spec

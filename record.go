@@ -14,6 +14,7 @@ import (
 	"netserver/logs"
 	"netserver/outcome"
 	"netserver/port"
+	"netserver/proto"
 	"netserver/sock"
 )
 
@@ -44,7 +45,7 @@ func (c *Conn) record() Record {
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
-	if t, ok := c.nc.(interface{ Truncated() bool }); ok {
+	if t, ok := c.nc.(proto.Truncater); ok {
 		r.Truncated = t.Truncated()
 	}
 	if c.forwarded() != nil {

@@ -20,7 +20,6 @@ import (
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
-	"netserver/tlsparams"
 )
 
 // A run is one call of Serve.
@@ -66,6 +65,7 @@ type listening struct {
 	recheck   recheck          // of clients' certificates
 	plain     bool             // Ready does not wait
 	hello     bool             // its clients begin with a TLS record
+	own       bool             // its connections speak TLS by themselves
 	deferral  hello.Deferral   // of clients that say nothing, while many reset
 	price     int64            // bytes that a new connection takes
 	stall     bool             // the kernel ends clients that take no bytes
@@ -111,16 +111,23 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 		v.transport = o.transport
 		p, ok := o.transport.(proto.Plain)
 		v.plain = ok && p.Plain()
-		if t, ok := o.transport.(interface{ Source() *tlsparams.Source }); ok {
-			if n := t.Source().Params().MaxLine; n > 0 {
-				v.cfg.MaxLine = n
-			}
+		if t, ok := o.transport.(proto.LineLimiter); ok && t.MaxLine() > 0 {
+			v.cfg.MaxLine = t.MaxLine()
 		}
-		_, v.hello = o.transport.(*proto.TLSTransport)
+	} else if proto.DoesTLS(l) {
+		v.transport, v.plain, v.own = proto.Accepted{}, false, true
+		if !v.spec.IsUnix() {
+			v.spec.Proto = port.SSL
+		}
 	}
-	if t, ok := below(l).(*sock.StreamListener); ok {
+	if t, ok := v.transport.(proto.TLSFirst); ok {
+		v.hello = t.TLSFirst()
+	}
+	if t, ok := below(l).(sock.SendTimer); ok {
 		v.stall = t.SendTimeout() > 0
-		v.deferral.Init(t, v.cfg.deferAccept(v.transport))
+	}
+	if d, ok := below(l).(sock.Deferrer); ok {
+		v.deferral.Init(d, v.cfg.deferAccept(v.transport))
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
@@ -202,18 +209,14 @@ func (r *run) seeOff(shut bool) error {
 func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
 	r.warnDescriptors()
 	r.followRules(ctx, wg)
-	running := make(map[any]bool)
+	ts := make([]proto.Transport, len(r.ls))
+	for i, l := range r.ls {
+		ts[i] = l.transport
+	}
+	for _, w := range proto.Runners(ts) {
+		wg.Go(func() { w.Run(ctx) })
+	}
 	for _, l := range r.ls {
-		if w, ok := l.transport.(proto.Runner); ok {
-			key := any(w)
-			if st, ok := l.transport.(proto.Startable); ok {
-				key = st.TLS
-			}
-			if !running[key] {
-				running[key] = true
-				wg.Go(func() { w.Run(ctx) })
-			}
-		}
 		if j, ok := l.transport.(proto.Judge); ok {
 			wg.Go(func() { r.judgeLoop(ctx, l, j) })
 		}

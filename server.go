@@ -14,6 +14,7 @@ import (
 	"netserver/access"
 	"netserver/port"
 	"netserver/proto"
+	"netserver/sock"
 	"netserver/tlsparams"
 )
 
@@ -114,13 +115,16 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 //     and names the port. That is logged when it happens; the other listeners
 //     go on.
 //
-// A listener that did not come from Listen or NewListener is served plain. Serve
+// A listener that did not come from Listen or NewListener is served plain, or as
+// TLS if it does that itself: the engine shakes hands then, within the limits of
+// Config, for listeners of tls.NewListener and those that are proto.TLSFirst and
+// whose connections are proto.Handshakers and proto.Layers. Serve
 // may run several times at once, each with its own listeners; the limits of
 // Config hold for each of them. A listener can be served once; one that another Serve
 // has is an error, and stays with that.
 func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 	if s.isClosed() {
-		closeAll(ls)
+		sock.CloseAll(ls)
 		return ErrServerClosed
 	}
 	if err := take(ls); err != nil {
@@ -128,7 +132,7 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 	}
 	r, err := s.newRun(ctx, ls)
 	if err != nil {
-		closeAll(ls)
+		sock.CloseAll(ls)
 		return err
 	}
 	if err := s.track(r); err != nil {
@@ -202,7 +206,7 @@ func take(ls []net.Listener) error {
 		}
 	}
 	if len(errs) > 0 {
-		closeAll(own)
+		sock.CloseAll(own)
 	}
 	return errors.Join(errs...)
 }
@@ -321,12 +325,4 @@ func (s *Server) log() *slog.Logger {
 		return slog.Default()
 	}
 	return s.Log
-}
-
-func closeAll(ls []net.Listener) {
-	for _, l := range ls {
-		if l != nil {
-			l.Close()
-		}
-	}
 }

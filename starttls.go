@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"time"
 
 	"netserver/internal/deadline"
@@ -61,7 +60,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 // errors.ErrUnsupported on a connection without TLS. After another error the
 // connection is of no use. The rules for StartTLS's goroutine hold.
 func (c *Conn) StopTLS() error {
-	t, ok := c.nc.(*proto.TLSConn)
+	t, ok := c.nc.(proto.Stopper)
 	if !ok {
 		return fmt.Errorf("StopTLS: no TLS here: %w", errors.ErrUnsupported)
 	}
@@ -84,7 +83,7 @@ func (c *Conn) StopTLS() error {
 // A starter is a Transport that can start on a connection that is in use.
 type starter interface {
 	proto.Judge
-	Start(ctx context.Context, nc net.Conn) (*proto.TLSConn, error)
+	proto.Starter
 }
 
 func (c *Conn) startTransport() (starter, error) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"netserver/port"
+	"netserver/sock"
 )
 
 // oneEnd is what is left of Hooks to run for a server in one process.
@@ -21,7 +22,7 @@ func (h Hooks) begin(ctx context.Context, ls []net.Listener) (*oneEnd, error) {
 	if h.Bound != nil {
 		var ports []port.Spec
 		for _, l := range ls {
-			if b, ok := l.(interface{ Spec() port.Spec }); ok {
+			if b, ok := l.(sock.Named); ok {
 				ports = append(ports, b.Spec())
 			}
 		}

@@ -19,7 +19,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 	"netserver/internal/certfile"
-	"netserver/tlsparams"
+	"netserver/proto"
 )
 
 // checked is what --check prints.
@@ -117,7 +117,7 @@ func (p *program) explainTLS() ([]checkedTLS, error) {
 	}
 	var all []checkedTLS
 	for i, t := range p.transports {
-		src, ok := t.(interface{ Source() *tlsparams.Source })
+		src, ok := t.(proto.Sourced)
 		if !ok {
 			continue
 		}

@@ -22,7 +22,7 @@ func placeOf(s port.Spec) string { return s.Proto + "|" + s.Host + "|" + s.Port 
 
 // specOf returns the port of a listener, with the number that it is bound to.
 func specOf(l net.Listener) port.Spec {
-	if b, ok := l.(interface{ Spec() port.Spec }); ok {
+	if b, ok := l.(sock.Named); ok {
 		return b.Spec()
 	}
 	return port.Spec{}

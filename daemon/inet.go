@@ -27,7 +27,7 @@ func inetListener(p *program) (net.Listener, error) {
 	}
 	p.flush = flush
 	l := sock.Once(nc)
-	spec, err := inetSpec(p.conf.Server.Ports, l.(interface{ Spec() port.Spec }).Spec())
+	spec, err := inetSpec(p.conf.Server.Ports, l.(sock.Named).Spec())
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}

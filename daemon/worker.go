@@ -19,7 +19,6 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
-	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
@@ -249,7 +248,7 @@ func (w *worker) inherit() error {
 			return err
 		}
 		spec := r.Spec
-		if b, ok := l.(interface{ Spec() port.Spec }); ok {
+		if b, ok := l.(sock.Named); ok {
 			spec = b.Spec()
 		}
 		w.ls = append(w.ls, netserver.NewListener(l, spec, w.p.transports[i]))

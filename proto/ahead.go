@@ -36,7 +36,7 @@ type ahead struct {
 	shaken bool     // the handshake is done
 	held   [7]byte  // an alert of crypto/tls about the client's certificate, if held[0] is set
 
-	waits   Waits // told of waiting, during the handshake
+	waits   teller // told of waiting, during the handshake
 	waiting bool
 	owes    bool // the kernel may hold back the acknowledgement of the client's last words
 

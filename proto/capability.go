@@ -4,7 +4,33 @@ import (
 	"context"
 	"net"
 	"time"
+
+	"netserver/tlsparams"
 )
+
+// The interfaces below are what a Transport can do beside Ready. The engine
+// and package daemon look for them and for no type of this package, so that a
+// protocol from elsewhere has all that TLS has if it has the methods. One that
+// embeds a *TLSTransport has them by that; with a Ready of its own it decides
+// what surrounds the handshake.
+
+// A Plain transport puts nothing between the socket and the handler: where
+// Plain returns true, Ready returns nc as it is, at once.
+type Plain interface{ Plain() bool }
+
+// A TLSFirst transport's clients begin with a ClientHello if TLSFirst returns
+// true. The engine waits until the hello is whole, as long as the port's
+// limits allow, and only then calls Ready: a client that has not said so much
+// costs a bare socket and no goroutine. The answer must not change.
+type TLSFirst interface{ TLSFirst() bool }
+
+// A StartsPlain transport is one for TLS whose clients begin in plain text if
+// StartsPlain returns true, so that a handler that never starts TLS is refused.
+type StartsPlain interface{ StartsPlain() bool }
+
+// A LineLimiter bounds the lines of its port, in bytes with their ends; 0 is
+// the engine's limit. The answer must not change.
+type LineLimiter interface{ MaxLine() int }
 
 // A Runner is a Transport with work of its own beside its clients: following
 // files, for instance.
@@ -25,11 +51,14 @@ type Judge interface {
 	Judge(ctx context.Context, nc net.Conn) (until time.Time, reason string, err error)
 }
 
-// A Waiter is a connection that can wait for input without a buffer to put it
-// in, so that an idle client costs none.
-type Waiter interface {
-	// WaitRead returns nil when a Read would not wait, or may not; end of
-	// file and errors are for that Read to tell. It returns an error when the
-	// read deadline passes first. It must not be called while a Read runs.
-	WaitRead() error
+// A Starter is a Transport whose handshake can be made later, on a connection
+// that is in use: StartTLS calls it. The rules of Ready hold for Start. What it
+// returns is nil when err is not.
+type Starter interface {
+	Start(ctx context.Context, nc net.Conn) (net.Conn, error)
 }
+
+// A Sourced transport has certificates and rules from a Source: their files
+// are read again for it where a supervisor follows them, and --check, the log
+// and the control socket tell of them. Several transports may share one.
+type Sourced interface{ Source() *tlsparams.Source }

@@ -11,10 +11,6 @@ import (
 	"netserver/sock"
 )
 
-// A Plain transport puts nothing between the socket and the handler: where
-// Plain returns true, Ready returns nc as it is, at once.
-type Plain interface{ Plain() bool }
-
 // Builtin returns the plain protocols by name, in a new map at each call:
 // tcp, udp, unix and unixdgram.
 func Builtin() map[string]Protocol {

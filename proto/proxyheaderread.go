@@ -222,7 +222,7 @@ func (p *peekable) Read(b []byte) (int, error) {
 
 // CloseWrite is that of the connection below, if it has one.
 func (p *peekable) CloseWrite() error {
-	if w, ok := p.Conn.(interface{ CloseWrite() error }); ok {
+	if w, ok := p.Conn.(HalfCloser); ok {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported

@@ -30,6 +30,6 @@ func (s Startable) Judge(ctx context.Context, nc net.Conn) (time.Time, string, e
 }
 
 // Start shakes hands on a connection that was plain so far.
-func (s Startable) Start(ctx context.Context, nc net.Conn) (*TLSConn, error) {
+func (s Startable) Start(ctx context.Context, nc net.Conn) (net.Conn, error) {
 	return s.TLS.Start(ctx, nc)
 }

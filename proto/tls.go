@@ -75,6 +75,15 @@ func (t *TLSTransport) Source() *tlsparams.Source { return t.src }
 // asks for; the handler then starts it.
 func (t *TLSTransport) Plain() bool { return t.src.Params().StartPlain }
 
+// StartsPlain is Plain.
+func (t *TLSTransport) StartsPlain() bool { return t.Plain() }
+
+// TLSFirst reports whether clients begin with TLS.
+func (t *TLSTransport) TLSFirst() bool { return !t.Plain() }
+
+// MaxLine returns SSL_max_getline_length, 0 if it is not given.
+func (t *TLSTransport) MaxLine() int { return t.src.Params().MaxLine }
+
 // Run follows the port's files until ctx ends.
 func (t *TLSTransport) Run(ctx context.Context) { t.src.Run(ctx) }
 
@@ -85,14 +94,14 @@ func (t *TLSTransport) Changed() <-chan struct{} { return t.src.Changed() }
 // Judge decides by the rules of this moment whether the client of nc may stay.
 // It returns when to ask again (zero is never) and the reason.
 func (t *TLSTransport) Judge(ctx context.Context, nc net.Conn) (until time.Time, reason string, err error) {
-	c, ok := nc.(interface{ ConnectionState() tls.ConnectionState })
+	c, ok := nc.(Secured)
 	if !ok {
 		return time.Time{}, "", nil // a client that has not started TLS
 	}
 	state := c.ConnectionState()
 	v, err := t.src.Judge(ctx, &state)
-	if tc, ok := nc.(*TLSConn); ok && err == nil {
-		tc.chains.Store(&v.Chains)
+	if tc, ok := nc.(interface{ verified([][]*x509.Certificate) }); ok && err == nil {
+		tc.verified(v.Chains)
 	}
 	return v.Until, v.Reason, err
 }
@@ -101,34 +110,22 @@ func (t *TLSTransport) Judge(ctx context.Context, nc net.Conn) (until time.Time,
 // returns is a *TLSConn then. A client that speaks no TLS gives an error that
 // wraps ErrNotTLS.
 func (t *TLSTransport) Ready(ctx context.Context, nc net.Conn) (net.Conn, error) {
-	return t.ReadyIn(ctx, nc, nil)
-}
-
-// ReadyIn is Ready that tells w when it waits for the network.
-func (t *TLSTransport) ReadyIn(ctx context.Context, nc net.Conn, w Waits) (net.Conn, error) {
 	if t.Plain() {
 		return nc, nil
 	}
-	c, err := t.start(ctx, nc, w)
-	if err != nil {
-		return nil, err // and not a *TLSConn that is nil
-	}
-	return c, nil
+	return t.Start(ctx, nc)
 }
 
-// Start shakes hands on a connection that was plain so far.
-func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (*TLSConn, error) {
-	return t.start(ctx, nc, nil)
-}
-
-func (t *TLSTransport) start(ctx context.Context, nc net.Conn, w Waits) (*TLSConn, error) {
-	a := newAhead(nc)
-	a.waits, a.local = w, localAddr(ctx, nc)
+// Start shakes hands on a connection that was plain so far, and returns a
+// *TLSConn.
+func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (net.Conn, error) {
+	raw, w := under(nc)
+	a := newAhead(raw)
+	a.waits, a.local = w, localAddr(ctx, raw)
 	c := &TLSConn{Conn: tls.Server(a, t.src.Config()), ahead: a, eofFails: t.src.Params().UnexpectedEOF == "reset"}
 	// HandshakeContext would start a goroutine for each handshake.
 	if ctx.Done() != nil {
-		stop := context.AfterFunc(ctx, func() { nc.SetDeadline(time.Unix(1, 0)) })
-		defer stop()
+		defer context.AfterFunc(ctx, func() { raw.SetDeadline(time.Unix(1, 0)) })()
 	}
 	if err := c.Handshake(); err != nil {
 		a.sendHeld(err)
@@ -210,6 +207,9 @@ func (c *TLSConn) ConnectionState() tls.ConnectionState {
 	}
 	return s
 }
+
+// verified notes the chains by which a client may stay.
+func (c *TLSConn) verified(chains [][]*x509.Certificate) { c.chains.Store(&chains) }
 
 // Read reads decrypted bytes, as tls.Conn does. It waits in a shallow stack
 // and without a buffer.

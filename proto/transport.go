@@ -15,21 +15,36 @@ type Transport interface {
 	Network() string
 	// Ready makes an accepted connection usable, with a handshake if it has
 	// one. It gives up when ctx is done. It does not close nc when it fails.
+	// nc may be a Waits.
 	Ready(ctx context.Context, nc net.Conn) (net.Conn, error)
 }
 
-// Waits is told when a handshake begins to wait for the network, and when the
-// network has something for it. Woken may wait for the handshake's turn.
+// A Waits is a connection that the engine gives Ready where handshakes get the
+// CPU in turns: one that waits for the network has none. Its Read tells of
+// waiting by itself. A Transport that waits on the connection below it, which
+// NetConn returns, calls Waiting before it waits and Woken when there is
+// something, which may wait for the handshake's turn. After Ready it is of no
+// use: the connection below is the client's.
 type Waits interface {
+	net.Conn
+	Layer
 	Waiting()
 	Woken()
 }
 
-// A Rationed transport can tell what its handshakes wait for, so that they get
-// the CPU in turns.
-type Rationed interface {
-	// ReadyIn is Ready that tells w of its waiting. It may be nil.
-	ReadyIn(ctx context.Context, nc net.Conn, w Waits) (net.Conn, error)
+// A teller is told of waiting.
+type teller interface {
+	Waiting()
+	Woken()
+}
+
+// under returns the connection that is below a Waits, and what to tell of
+// waiting; nil if nc is none.
+func under(nc net.Conn) (net.Conn, teller) {
+	if w, ok := nc.(Waits); ok {
+		return w.NetConn(), w
+	}
+	return nc, nil
 }
 
 // A Protocol makes the Transport of one port. It checks the port's parameters,

@@ -40,16 +40,10 @@ func ListenAll(ctx context.Context, reqs []Request) ([]net.Listener, error) {
 		reqs = reqs[n:]
 	}
 	if len(errs) > 0 {
-		closeAll(ls)
+		CloseAll(ls)
 		return nil, errors.Join(errs...)
 	}
 	return ls, nil
-}
-
-func closeAll(ls []net.Listener) {
-	for _, l := range ls {
-		_ = l.Close() // what made the start fail matters, not this
-	}
 }
 
 // listenSharing opens rs, which share one port number if there is more than
@@ -75,7 +69,7 @@ func tryShared(ctx context.Context, rs []Request) ([]net.Listener, error) {
 		fixed.Port = first.(specer).Spec().Port
 		l, err := listen(ctx, r.Network, fixed, r.Options)
 		if err != nil {
-			closeAll(ls)
+			CloseAll(ls)
 			return nil, &ListenError{Network: r.Network, Spec: fixed, Err: err}
 		}
 		l.(asker).setAsked(r.Spec)

@@ -291,7 +291,7 @@ func TestListenAllSharesPortZero(t *testing.T) {
 		{Network: "tcp", Spec: spec("127.0.0.1", "0", "4")},
 	})
 	must(t, err)
-	defer closeAll(ls)
+	defer CloseAll(ls)
 	if portOf(ls[0]) != portOf(ls[1]) {
 		t.Errorf("rows of one specification have ports %s and %s", portOf(ls[0]), portOf(ls[1]))
 	}

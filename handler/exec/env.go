@@ -13,6 +13,7 @@ import (
 	"netserver"
 	"netserver/access"
 	"netserver/internal/proc"
+	"netserver/proto"
 )
 
 // maxValue is how long a variable that tells of a client may be. Longer ones
@@ -165,7 +166,7 @@ func streamSocket(nc net.Conn) stream {
 				return c
 			}
 			return nil
-		case interface{ NetConn() net.Conn }:
+		case proto.Layer:
 			nc = c.NetConn()
 		default:
 			return nil

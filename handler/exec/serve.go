@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/proto"
 )
 
 // A stream is a TCP or UNIX stream socket.
@@ -51,7 +52,7 @@ const handshakeTimeout = 10 * time.Second
 // handshake shakes hands with a client whose connection does so at its first
 // byte, as those of tls.NewListener do: a program is for clients that have.
 func handshake(ctx context.Context, c *netserver.Conn) error {
-	hc, ok := c.NetConn().(interface{ HandshakeContext(context.Context) error })
+	hc, ok := c.NetConn().(proto.Handshaker)
 	if state := c.TLS(); !ok || state == nil || state.HandshakeComplete {
 		return nil
 	}

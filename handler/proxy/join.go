@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/proto"
 )
 
 // A joint is a client and its backend connection.
@@ -41,7 +42,7 @@ type half struct {
 
 // join copies between c and b, and closes b.
 func join(ctx context.Context, c *netserver.Conn, b net.Conn, t target) error {
-	j := &joint{c: c, t: t, client: socketOf(c.NetConn()), backend: b}
+	j := &joint{c: c, t: t, client: proto.Socket(c.NetConn()), backend: b}
 	j.up = half{
 		src: j.client, dst: b, copied: make(chan struct{}),
 		copy:   func() (int64, error) { return io.Copy(b, c) },

@@ -3,23 +3,13 @@ package proxy
 import (
 	"errors"
 	"net"
-)
 
-// socketOf returns the socket below nc, or nc itself if it does not tell.
-func socketOf(nc net.Conn) net.Conn {
-	for range 8 { // more layers than anyone stacks
-		u, ok := nc.(interface{ NetConn() net.Conn })
-		if !ok {
-			break
-		}
-		nc = u.NetConn()
-	}
-	return nc
-}
+	"netserver/proto"
+)
 
 // closeWrite ends the sending direction of nc.
 func closeWrite(nc net.Conn) error {
-	if w, ok := nc.(interface{ CloseWrite() error }); ok {
+	if w, ok := nc.(proto.HalfCloser); ok {
 		return w.CloseWrite()
 	}
 	return errors.ErrUnsupported

@@ -6,21 +6,18 @@ import (
 	"net"
 	"strings"
 
-	"netserver/port"
+	"netserver/sock"
 	"netserver/tlsparams"
 )
 
 // Bound logs what was bound, in Net::Server's words.
 func Bound(log *slog.Logger, l net.Listener) {
-	b, ok := l.(interface{ Spec() port.Spec })
+	b, ok := l.(sock.Named)
 	if !ok {
 		return
 	}
 	s := b.Spec()
-	asked := s.Port
-	if a, ok := l.(interface{ Asked() port.Spec }); ok {
-		asked = a.Asked().Port
-	}
+	asked := b.Asked().Port
 	proto := strings.ToUpper(s.Kind())
 	if s.IsUnix() {
 		Notice(log, fmt.Sprintf("Binding to %s socket file %q", proto, s.Port))

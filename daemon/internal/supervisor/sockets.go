@@ -11,7 +11,6 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/port"
 	"netserver/sock"
 )
 
@@ -83,11 +82,11 @@ func (s *supervisor) open(ctx context.Context, pl *wire.Plan) (opened []*socket,
 
 func newSocket(key string, r sock.Request, l net.Listener) (*socket, error) {
 	f, err := sock.File(l)
-	if u, ok := l.(interface{ SetUnlinkOnClose(bool) }); ok && err == nil {
+	if u, ok := l.(sock.Unlinker); ok && err == nil {
 		u.SetUnlinkOnClose(false)
 	}
 	so := &socket{key: key, req: r, file: f}
-	if b, ok := l.(interface{ Spec() port.Spec }); ok {
+	if b, ok := l.(sock.Named); ok {
 		so.req.Spec = b.Spec()
 	}
 	if r.Spec.IsUnix() && err == nil {
@@ -111,7 +110,7 @@ func (so *socket) close() error {
 	if err != nil {
 		return err
 	}
-	if u, ok := l.(interface{ SetUnlinkOnClose(bool) }); ok {
+	if u, ok := l.(sock.Unlinker); ok {
 		u.SetUnlinkOnClose(true)
 	}
 	return l.Close()
