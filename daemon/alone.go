@@ -72,9 +72,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	p.ready(log)
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
-	if opened.File != nil {
-		go logging.FollowFile(opened.File, done, func() { opened.Reopen() })
-	}
+	go opened.Follow(done, func() { opened.Reopen() })
 	err = p.serve(ctx, ls)
 	if p.flush != nil {
 		p.flush()

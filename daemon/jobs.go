@@ -43,9 +43,6 @@ func (j *JobsConfig) define(s *conf.Set) {
 	define(false, true, "dequeue_command", "WORD", "program that a job runs, as the user that serves the clients, and its arguments: a word each time the key is given, and no shell reads them", conf.Strings(&j.Command))
 }
 
-// on reports whether there are jobs.
-func (j *JobsConfig) on() bool { return j.Every > 0 && j.Max > 0 }
-
 // check finds what does not fit together. hook says whether the program has a
 // function for jobs.
 func (j *JobsConfig) check(res *conf.Result, hook, chrooted bool) error {

@@ -43,9 +43,13 @@ const (
 	followAtLeast = time.Minute // while the file cannot be opened again
 )
 
-// FollowFile calls moved when the log file was renamed or removed, until stop
-// is closed: rotation without a signal.
-func FollowFile(f *logs.File, stop <-chan struct{}, moved func()) {
+// Follow calls moved when the log file was renamed or removed, until stop is
+// closed: rotation without a signal. Without a file it does nothing.
+func (l *Log) Follow(stop <-chan struct{}, moved func()) {
+	f := l.file
+	if f == nil {
+		return
+	}
 	wait, again := followEvery, false
 	t := time.NewTimer(wait)
 	defer t.Stop()
@@ -72,10 +76,10 @@ func FollowFile(f *logs.File, stop <-chan struct{}, moved func()) {
 
 // Reopen opens the log file again, if there is one, and logs how that went.
 func (l *Log) Reopen() error {
-	if l.File == nil {
+	if l.file == nil {
 		return nil
 	}
-	err := l.File.Reopen()
+	err := l.file.Reopen()
 	if err != nil {
 		l.Error(err.Error())
 		return err

@@ -5,9 +5,9 @@ import (
 	"io"
 )
 
-// EachLine calls f with the lines of r, at most max bytes of each; f may append
+// eachLine calls f with the lines of r, at most max bytes of each; f may append
 // to what it gets. The last line may have no end.
-func EachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
+func eachLine(r io.Reader, max int, f func(line []byte, cut bool)) {
 	b := bufio.NewReaderSize(r, 8<<10)
 	var line []byte
 	for {

@@ -15,9 +15,10 @@ const flushTime = 2 * time.Second
 // A Log is where the log of this process goes.
 type Log struct {
 	*slog.Logger
-	File  *logs.File  // nil if it goes to standard error or syslog
-	Queue *logs.Async // before it
-	Form  string      // of its records; see forms.go
+	Form  string // of its records; see forms.go
+	conf  Config
+	file  *logs.File  // nil if it goes to standard error or syslog
+	queue *logs.Async // before it
 	level *slog.LevelVar
 	end   func()
 }
@@ -37,7 +38,7 @@ func (c *Config) Open(stderr io.Writer) (*Log, error) {
 	}
 	l := c.to(f)
 	end := l.end
-	l.File, l.end = f, func() { end(); f.Close() }
+	l.file, l.end = f, func() { end(); f.Close() }
 	return l, nil
 }
 
@@ -59,13 +60,13 @@ func (c *Config) to(out io.Writer) *Log {
 // left, for so long as flush at most. Nothing that logs ever waits for the
 // disk, the reader of a pipe or a syslog daemon.
 func (c *Config) start(out io.Writer, format logs.Format, flush time.Duration) *Log {
-	l := &Log{Queue: logs.NewAsync(out, 0, format), level: new(slog.LevelVar)}
+	l := &Log{conf: *c, queue: logs.NewAsync(out, 0, format), level: new(slog.LevelVar)}
 	l.level.Set(logs.Level(c.Level))
-	l.Logger = slog.New(format(l.Queue, logs.Options{Level: l.level}))
+	l.Logger = slog.New(format(l.queue, logs.Options{Level: l.level}))
 	l.end = func() {
 		ctx, cancel := context.WithTimeout(context.Background(), flush)
 		defer cancel()
-		l.Queue.Close(ctx)
+		l.queue.Close(ctx)
 	}
 	return l
 }

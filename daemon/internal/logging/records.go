@@ -13,9 +13,9 @@ import (
 // maxText bounds a record of syslog that its own maximum does not, in bytes.
 const maxText = 4 << 10
 
-// RecordCheck returns what tells whether a line is a record as the process pid
+// recordCheck returns what tells whether a line is a record as the process pid
 // makes them: text alone, in a form, and under its own name.
-func (c *Config) RecordCheck(form string, pid int) func(line []byte) bool {
+func (c *Config) recordCheck(form string, pid int) func(line []byte) bool {
 	switch form {
 	case FormJSON:
 		return isJSONRecord
@@ -68,9 +68,9 @@ func noControl(b []byte) bool {
 	return isText(b) || utf8.Valid(b) && bytes.IndexFunc(b, func(r rune) bool { return !unicode.IsPrint(r) }) < 0
 }
 
-// AppendStreamLine adds a line of a standard stream, as it can be shown where
+// appendStreamLine adds a line of a standard stream, as it can be shown where
 // form is the form of records; "" is none.
-func AppendStreamLine(to, line []byte, form string) []byte {
+func appendStreamLine(to, line []byte, form string) []byte {
 	switch form {
 	case FormJournal, FormJournalJSON:
 		if len(line) > 2 && line[0] == '<' && line[2] == '>' {

@@ -23,9 +23,9 @@ func FuzzOutput(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte, n byte) {
 		form := forms[int(n)%len(forms)]
 		c := new(Config)
-		isRecord := c.RecordCheck(form, 7)
+		isRecord := c.recordCheck(form, 7)
 		var raw int
-		EachLine(bytes.NewReader(said), 100, func(line []byte, cut bool) {
+		eachLine(bytes.NewReader(said), 100, func(line []byte, cut bool) {
 			raw++
 			if bytes.IndexByte(line, '\n') >= 0 || len(line) > 100 {
 				t.Errorf("a line %q", line)
@@ -33,7 +33,7 @@ func FuzzOutput(f *testing.F) {
 			if isRecord(line) {
 				checkRecord(t, form, line)
 			}
-			shown := AppendStreamLine(nil, line, form)
+			shown := appendStreamLine(nil, line, form)
 			for i, c := range shown {
 				if c < ' ' && c != '\t' || c == 0x7f || c == 0xc2 && i+1 < len(shown) && shown[i+1] < 0xa0 && shown[i+1] >= 0x80 {
 					t.Errorf("%q is shown as %q", line, shown)
@@ -71,7 +71,7 @@ func TestRecordsAreRecords(t *testing.T) {
 			b.Reset()
 			log.Log(t.Context(), l, "ein Gruß\nan\x1b[2J alle", "key", "\x00 \u0085 \u202e ü", "long", strings.Repeat("x", 100<<10))
 			line := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
-			if !c.RecordCheck(form, sys.PID)(line) || bytes.IndexByte(line, '\n') >= 0 {
+			if !c.recordCheck(form, sys.PID)(line) || bytes.IndexByte(line, '\n') >= 0 {
 				t.Errorf("%s: %.300q is no record", form, line)
 			}
 		}

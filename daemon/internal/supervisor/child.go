@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
@@ -20,8 +21,8 @@ type child struct {
 	proc    *proc.Child
 	outbox  chan wire.Message // what is to be sent; closed when it is gone
 	began   time.Time
-	output  *output
-	keyLink *keyLink // its way to private keys, or nil
+	pipes   *logging.Pipes // that it writes to
+	keyLink *keyLink       // its way to private keys, or nil
 
 	ready   bool
 	leaving bool
@@ -116,22 +117,22 @@ func (s *supervisor) startProcess(g *generation, in *wire.Start, how proc.Start)
 		how.Role = wire.RoleWorker
 	}
 	how.Binary, how.Args, how.Env = g.binary, append([]string{os.Args[0]}, s.o.Args...), childEnviron(s.o.Environ, &id)
-	out, err := s.newOutput(g, &how)
+	out, err := s.output.Pipes(&how, id.Account)
 	if err != nil {
 		return nil, err
 	}
-	in.LogForm = s.logForm
+	in.LogForm = s.opened.Form
 	p, err := how.Start()
 	if err != nil {
-		out.close()
+		out.Close()
 		return nil, err
 	}
 	kind := "worker"
 	if in.Job {
 		kind = "job"
 	}
-	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), output: out}
-	out.begin(s, w)
+	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), pipes: out}
+	out.Begin(p.Pid())
 	if how.Role == wire.RoleBecome {
 		w.tell(wire.Message{Op: wire.OpIdentity, Identity: &id})
 	}

@@ -25,7 +25,7 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 	go func() { defer close(heard); s.hearWorker(w, allowed) }()
 	ended := explainEnd(w.proc.Wait())
 	s.lastWords(w, heard)
-	w.output.finish()
+	w.pipes.Finish()
 	s.post(func() { s.bury(w, ended) })
 	w.proc.Link.Close()
 }
@@ -45,12 +45,12 @@ func (s *supervisor) lastWords(w *child, heard <-chan struct{}) {
 // hearWorker takes a worker's messages until its link ends.
 func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: w.gen.conf.ClientsMayExit}
-	files := limiter{perSecond: maxFileRate}
+	files := wire.Limiter{PerSecond: maxFileRate}
 	err := s.listenTo(w, from, 2000, func(m wire.Message) error {
 		switch m.Op {
 		case wire.OpRead:
 			data, err := allowed.answer(m)
-			files.waitFor(len(data) + minFileCost)
+			files.WaitFor(len(data) + minFileCost)
 			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Data: data, Failed: wire.FailureText(err)})
 		case wire.OpLoad:
 			pair := w.gen.keyAgent.load(certfile.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
@@ -111,12 +111,12 @@ func (s *supervisor) listenTo(c *child, from wire.Peer, perSecond int, act func(
 			err = panicked(r)
 		}
 	}()
-	limit := limiter{perSecond: perSecond}
+	limit := wire.Limiter{PerSecond: perSecond}
 	for {
 		c.busy.Store(false)
 		m, err := wire.ReceiveFrom(c.proc.Link, wire.MaxFromWorker, from)
 		c.busy.Store(true)
-		limit.wait()
+		limit.Wait()
 		if err == wire.ErrSkip {
 			continue
 		}
@@ -225,25 +225,4 @@ func (s *supervisor) hearStatus(w *child, st wire.Status) {
 	}
 	w.status = st
 	w.leaving = w.leaving || st.Leaving
-}
-
-// A limiter slows down a worker that says more than one that serves well would.
-type limiter struct {
-	perSecond int
-	since     time.Time
-	n         int
-}
-
-func (l *limiter) wait() { l.waitFor(1) }
-
-// waitFor waits until n more may be had.
-func (l *limiter) waitFor(n int) {
-	now := time.Now()
-	if now.Sub(l.since) >= time.Second {
-		l.since, l.n = now, 0
-	}
-	if l.n += n; l.n > l.perSecond {
-		time.Sleep(time.Until(l.since.Add(time.Second * time.Duration(l.n/l.perSecond))))
-		l.since, l.n = time.Now(), 0
-	}
 }

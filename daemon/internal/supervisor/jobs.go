@@ -41,9 +41,6 @@ const (
 	// jobLines is how many of them are taken in a second: a job that writes
 	// more waits.
 	jobLines = 1000
-	// outputTime is how long the output of a job that has ended is waited for,
-	// when a process that it left behind may have the pipe.
-	outputTime = time.Second
 	// stopTime is what jobs have at the most when clients are cut.
 	stopTime = 5 * time.Second
 )
@@ -129,7 +126,7 @@ func (s *supervisor) logOutput(j *job) {
 	defer close(j.read)
 	defer j.output.Close()
 	r := bufio.NewReaderSize(j.output, maxJobLine)
-	limit := limiter{perSecond: jobLines}
+	limit := wire.Limiter{PerSecond: jobLines}
 	within := false // a line that was too long
 	for {
 		b, more, err := r.ReadLine()
@@ -137,7 +134,7 @@ func (s *supervisor) logOutput(j *job) {
 			return
 		}
 		if !within {
-			limit.wait()
+			limit.Wait()
 			text := string(b)
 			if more {
 				text += "..."
@@ -157,9 +154,9 @@ func (s *supervisor) attendJob(j *job) {
 	// What it has left behind would be counted by nobody.
 	j.proc.KillGroup()
 	s.lastWords(j.child, heard)
-	j.output.SetReadDeadline(time.Now().Add(outputTime))
+	j.output.SetReadDeadline(time.Now().Add(logging.FinishTime))
 	<-j.read
-	j.child.output.finish()
+	j.child.pipes.Finish()
 	s.post(func() { s.buryJob(j, how) })
 	j.proc.Link.Close()
 }

@@ -12,22 +12,19 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
-	"netserver/logs"
 )
 
 // A supervisor opens the ports, reads secrets, keeps its identity and has
 // workers serve. One goroutine, in loop, owns all fields; others hand it
 // functions by post.
 type supervisor struct {
-	o       *Options
-	conf    *Settings // that is in force
-	log     *slog.Logger
-	logFile *logs.File // nil is standard error, or syslog
-	logForm string
-	sinks   sinks
-	opened  *logging.Log
-	calls   chan func()
-	quit    chan struct{} // closed when the loop has ended
+	o      *Options
+	conf   *Settings // that is in force
+	log    *slog.Logger
+	opened *logging.Log
+	output *logging.Collector // of the processes that it starts
+	calls  chan func()
+	quit   chan struct{} // closed when the loop has ended
 
 	manager *proc.Manager // nil is none
 	left    leftovers
@@ -126,19 +123,17 @@ func (s *supervisor) openLog() (func(), error) {
 	if s.opened, err = s.conf.Log.Open(s.o.Stderr); err != nil {
 		return nil, err
 	}
-	s.log, s.logFile, s.logForm = s.opened.Logger, s.opened.File, s.opened.Form
-	s.sinks = s.newSinks()
+	s.log = s.opened.Logger
+	s.output = s.opened.Collect(os.Stdout, s.o.stderrFile())
 	stop := make(chan struct{})
-	if s.logFile != nil {
-		go logging.FollowFile(s.logFile, stop, func() {
-			select {
-			case s.calls <- s.reopen:
-			case <-s.quit:
-			case <-stop:
-			}
-		})
-	}
-	return func() { close(stop); s.sinks.end(); s.opened.Close() }, nil
+	go s.opened.Follow(stop, func() {
+		select {
+		case s.calls <- s.reopen:
+		case <-s.quit:
+		case <-stop:
+		}
+	})
+	return func() { close(stop); s.output.Close(); s.opened.Close() }, nil
 }
 
 // post has the loop call f.
@@ -346,9 +341,6 @@ func (s *supervisor) passOn(sig os.Signal) {
 
 // reopen opens the log file again.
 func (s *supervisor) reopen() {
-	if s.logFile == nil {
-		return
-	}
 	s.opened.Reopen()
 }
 

@@ -1,4 +1,4 @@
-package supervisor
+package wire
 
 import (
 	"testing"
@@ -6,10 +6,10 @@ import (
 )
 
 func TestLimiterSlowsDown(t *testing.T) {
-	l := limiter{perSecond: 10}
+	l := Limiter{PerSecond: 10}
 	began := time.Now()
 	for range 25 {
-		l.wait()
+		l.Wait()
 	}
 	if d := time.Since(began); d < 900*time.Millisecond {
 		t.Errorf("25 of 10 a second took %v", d)
