@@ -407,6 +407,9 @@ func TestChainsAreThoseOfTheLastJudge(t *testing.T) {
 	if chains := srv.ConnectionState().VerifiedChains; len(chains) != 1 || len(chains[0]) != 2 {
 		t.Errorf("chains %v", chains)
 	}
+	if until, _, err := tr.Judge(context.Background(), srv.Conn); err != nil || until.IsZero() {
+		t.Errorf("a connection of crypto/tls: until %v, %v", until, err)
+	}
 	if until, reason, err := tr.Judge(context.Background(), server); !until.IsZero() || reason != "" || err != nil {
 		t.Errorf("a client that has not started TLS: %v, %q, %v", until, reason, err)
 	}
