@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,7 +44,7 @@ var nameFiles = [...]string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.con
 // kernel. It can only be tightened from then on, and what the worker executes is
 // restricted too.
 func (w *worker) confine() error {
-	own := w.v.server == nil && len(w.p.conf.Program) == 0 && !w.init.Job
+	own := !w.o.Library && !w.conf.RunsProgram && !w.init.Job
 	files, err := w.confineFiles(own)
 	if err != nil {
 		return err
@@ -61,15 +60,15 @@ func (w *worker) confine() error {
 // confineFiles restricts what the worker may do to files, and returns what that
 // comes to, for the log. own says that all that serves clients is ours.
 func (w *worker) confineFiles(own bool) (string, error) {
-	p := &w.p.conf.Process
+	p := w.conf
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return "", nil
 	}
-	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || runsCommand(w.init.Plan), Abstract: strings.Contains(w.p.conf.Handler.ProxyTo, "@")}
+	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || runsCommand(w.init.Plan), Abstract: p.AbstractSockets}
 	names := false
 	if !box.All {
 		box.Read = append(systemFiles[:], plannedPaths(w.init.Plan)...)
-		names = looksUpNames(w.init.Plan)
+		names = w.init.Plan.LooksUpNames()
 		for _, file := range nameFiles {
 			box.Read = append(box.Read, file)
 			if names {
@@ -97,9 +96,9 @@ func (w *worker) confineFiles(own bool) (string, error) {
 // confineCalls restricts the system calls that the worker may make, and returns
 // what that comes to, for the log.
 func (w *worker) confineCalls(own bool) (string, error) {
-	how := w.p.conf.Process.Seccomp
+	how := w.conf.Seccomp
 	switch {
-	case how == "0" || w.init.Job || len(w.p.conf.Program) > 0 || how != "1" && !own:
+	case how == "0" || w.init.Job || w.conf.RunsProgram || how != "1" && !own:
 		return "", nil
 	case runsCommand(w.init.Plan):
 		if how == "1" {
@@ -116,37 +115,6 @@ func (w *worker) confineCalls(own bool) (string, error) {
 		return err.Error(), nil
 	}
 	return "", &conf.Problem{Key: "seccomp", Err: err, Hint: "set seccomp 0 to do without"}
-}
-
-// lookupKeys are those, beside proxy_to, by which names are looked up for
-// clients.
-var lookupKeys = [...]string{"reverse_lookups", "double_reverse_lookups", "SSL_ocsp_check"}
-
-// looksUpNames reports whether serving clients may take name look-ups: of the
-// backend, of clients, or of who answers for their certificates.
-func looksUpNames(p *wire.Plan) bool {
-	given := func(v conf.Values) bool {
-		for _, key := range lookupKeys {
-			if text := v.Get(key); text != "" && text != "0" && text != "off" {
-				return true
-			}
-		}
-		return isName(v.Get("proxy_to"))
-	}
-	return given(p.Values) || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return given(r.Spec.Params) })
-}
-
-// isName reports whether the host of proxy_to has to be looked up.
-func isName(target string) bool {
-	if target == "" || strings.HasPrefix(target, "/") || strings.HasPrefix(target, "unix:") {
-		return false
-	}
-	host, _, err := net.SplitHostPort(target)
-	if err != nil {
-		return true
-	}
-	_, err = netip.ParseAddr(host)
-	return err != nil
 }
 
 // supervisorsFiles are those that only the supervisor opens: workers have pipes

@@ -20,12 +20,12 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 	if !w.init.Signer {
 		return nil
 	}
-	files := w.v.part.Files
+	files := w.o.Part.Files
 	if len(files) == 0 {
 		return errors.New("the socket for signatures did not come")
 	}
 	last := files[len(files)-1]
-	w.v.part.Files = files[:len(files)-1]
+	w.o.Part.Files = files[:len(files)-1]
 	c, err := proc.ConnOf(last)
 	last.Close()
 	if err != nil {

@@ -15,15 +15,14 @@ import (
 // runJob is what a process does that runs a job: it has become who the workers
 // are, and has neither ports nor keys.
 func (w *worker) runJob(ctx context.Context) int {
-	signals := w.v.signals.take()
+	signals := w.o.Signals()
 	defer proc.SurviveBrokenPipes()()
-	c, _, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
-	if err != nil {
+	var err error
+	if w.conf, err = w.o.Settings(w.init.Plan); err != nil {
 		return w.fail(err)
 	}
-	endLog := w.openLog(c)
+	endLog := w.openLog()
 	defer endLog()
-	w.p = &program{conf: c}
 	reaped := make(chan struct{})
 	defer close(reaped)
 	proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
@@ -35,25 +34,17 @@ func (w *worker) runJob(ctx context.Context) int {
 	ended := make(chan struct{}) // the supervisor's end
 	go w.listen(ended)
 	go w.obeyForJob(ctx, signals, ended, stop)
-	if err := w.doJob(ctx, c); err != nil {
+	if err := w.doJob(ctx); err != nil {
 		return w.fail(err)
 	}
 	return wire.ExitDone
 }
 
-func (w *worker) doJob(ctx context.Context, c *Config) error {
-	if len(c.Jobs.Command) > 0 {
-		return runCommand(ctx, c.Jobs.Command, proc.ProgramEnviron(w.v.environ, c.Handler.ExecEnv))
+func (w *worker) doJob(ctx context.Context) error {
+	if len(w.conf.JobCommand) > 0 {
+		return runCommand(ctx, w.conf.JobCommand, w.conf.JobEnviron)
 	}
-	if s := w.v.server; s != nil {
-		s.Config, s.Log = c.Server, w.log
-	}
-	if f := w.v.hooks.RunDequeue; f != nil {
-		if err := f(ctx); err != nil {
-			return fmt.Errorf("Hooks.RunDequeue: %w", err)
-		}
-	}
-	return nil
+	return w.conf.RunJob(ctx, w.log)
 }
 
 // obeyForJob ends the job when a signal or the supervisor says so, or when
@@ -72,7 +63,7 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 			}
 		case <-ended:
 			ended = nil
-			time.AfterFunc(max(w.p.conf.graceTime(), wire.LeastTime), proc.KillOwnGroup)
+			time.AfterFunc(max(w.conf.Grace, wire.LeastTime), proc.KillOwnGroup)
 			stop()
 		case <-ctx.Done():
 			// Another word from the supervisor could only be KILL, but it may

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 )
 
@@ -25,9 +26,4 @@ func (c *Config) graceTimes() (grace, spread time.Duration) {
 	return bridge.Of(s.Monitor()).GraceTimes()
 }
 
-func (c *Config) grace() string {
-	if g := c.graceTime(); g > 0 {
-		return g.String()
-	}
-	return "no time"
-}
+func (c *Config) grace() string { return wire.GraceText(c.graceTime()) }

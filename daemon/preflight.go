@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
 )
 
@@ -78,10 +79,10 @@ func (p *program) warnOfNamesInChroot() {
 	add := func(what string) {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s: names are looked up, but %s has no etc/resolv.conf: they are asked of 127.0.0.1 port 53, beside etc/hosts; put a copy there, and renew it with the system's own", what, root))
 	}
-	if to := p.conf.Handler.ProxyTo; isName(to) {
+	if to := p.conf.Handler.ProxyTo; wire.IsName(to) {
 		add("proxy_to " + to)
 	}
-	for _, key := range lookupKeys {
+	for _, key := range wire.LookupKeys() {
 		if text := given.Get(key); text != "" && text != "0" && text != "off" {
 			add(key)
 		}

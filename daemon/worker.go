@@ -14,7 +14,6 @@ import (
 	"sync/atomic"
 
 	"netserver"
-	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/proc"
@@ -26,11 +25,12 @@ import (
 
 // A worker is a process that serves clients for a supervisor.
 type worker struct {
-	v      *invocation
+	o      *workerOptions
+	conf   *workerSettings
 	link   *proc.Link
 	log    *slog.Logger
 	init   *wire.Start
-	p      *program
+	p      *workerProgram
 	ls     []net.Listener
 	signer *signer.Client // signs handshakes with keys that the supervisor keeps; nil if it does not
 
@@ -54,15 +54,15 @@ type worker struct {
 	gone    bool // the link
 }
 
-// work is the life of a worker.
-func (v *invocation) work(ctx context.Context) int {
+// runWorker is the life of a worker, or of a job. It returns the exit status.
+func runWorker(ctx context.Context, o *workerOptions) int {
 	w := &worker{
-		v: v, link: v.part.Link, sender: make(chan struct{}, 1), commands: make(chan wire.Message, 64),
+		o: o, link: o.Part.Link, sender: make(chan struct{}, 1), commands: make(chan wire.Message, 64),
 		answers: make(map[uint64]chan wire.Message),
 	}
 	defer w.link.Close()
-	if v.role() == wire.RoleBecome {
-		if err := v.become(w.link); err != nil {
+	if o.Part.Role == wire.RoleBecome {
+		if err := become(o.Part); err != nil {
 			return w.fail(err)
 		}
 	}
@@ -82,13 +82,13 @@ func (v *invocation) work(ctx context.Context) int {
 
 // become takes on the identity that the supervisor names. Where only a thread
 // can do that it does not return: the program is started again.
-func (v *invocation) become(link *proc.Link) error {
+func become(part *proc.Part) error {
 	runtime.LockOSThread()
-	m, err := wire.Receive(link, wire.MaxToWorker)
+	m, err := wire.Receive(part.Link, wire.MaxToWorker)
 	if err != nil {
 		return fmt.Errorf("from the supervisor: %w", err)
 	}
-	again, err := v.part.Hold(wire.RoleWorker)
+	again, err := part.Hold(wire.RoleWorker)
 	if err != nil {
 		return err
 	}
@@ -130,27 +130,27 @@ func (w *worker) fail(err error) int {
 
 // run serves until the supervisor says or ends.
 func (w *worker) run(ctx context.Context) int {
-	signals := w.v.signals.take()
+	signals := w.o.Signals()
 	defer proc.SurviveBrokenPipes()()
-	c, res, err := w.v.fromPlan(w.init.Plan, w.v.newUnknown())
-	if err != nil {
+	var err error
+	if w.conf, err = w.o.Settings(w.init.Plan); err != nil {
 		return w.fail(err)
 	}
-	endLog := w.openLog(c)
+	endLog := w.openLog()
 	defer endLog()
 	ended := make(chan struct{}) // the supervisor's end
 	go w.listen(ended)
-	if err := w.prepare(c, res); err != nil {
+	if err := w.prepare(); err != nil {
 		return w.fail(err)
 	}
 	// Who may start no process has no orphans; to look for them is among the
 	// calls for which seccomp ends a process.
-	if (w.v.server != nil || len(c.Program) > 0) && !w.sealed {
+	if (w.o.Library || w.conf.RunsProgram) && !w.sealed {
 		reaped := make(chan struct{})
 		defer close(reaped)
 		proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
 	}
-	if h := w.v.hooks.WorkerStart; h != nil {
+	if h := w.o.WorkerStart; h != nil {
 		if err := h(ctx); err != nil {
 			return w.fail(fmt.Errorf("Hooks.WorkerStart: %w", err))
 		}
@@ -165,12 +165,12 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.count(done) })
 	w.started.Store(true)
 	wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
-	err = w.p.serve(serveCtx, w.ls)
+	err = w.p.Serve(serveCtx, w.ls)
 	close(done)
 	helpers.Wait()
 	go w.afterServing()
-	w.sendCounts(w.p.server.Monitor().Stats())
-	if h := w.v.hooks.WorkerStop; h != nil {
+	w.sendCounts(w.p.Server.Monitor().Stats())
+	if h := w.o.WorkerStop; h != nil {
 		h()
 	}
 	switch {
@@ -183,30 +183,20 @@ func (w *worker) run(ctx context.Context) int {
 	return wire.ExitDone
 }
 
-func (v *invocation) newUnknown() conf.Unknown {
-	if v.server != nil {
-		return conf.KeepUnknown
-	}
-	return conf.WarnUnknown // the supervisor has warned
-}
-
 // openLog makes the log: the supervisor writes what comes through the first of
 // the inherited files, a pipe.
-func (w *worker) openLog(c *Config) func() {
+func (w *worker) openLog() func() {
 	var out io.Writer = io.Discard
-	if files := w.v.part.Files; len(files) > 0 {
-		out, w.v.part.Files = files[0], files[1:]
+	if files := w.o.Part.Files; len(files) > 0 {
+		out, w.o.Part.Files = files[0], files[1:]
 	}
-	o := c.logging().OpenPipe(out, w.init.LogForm)
+	o := w.conf.Log.OpenPipe(out, w.init.LogForm)
 	w.log = o.Logger
 	return o.Close
 }
 
 // prepare makes the Server and its listeners.
-func (w *worker) prepare(c *Config, res *conf.Result) error {
-	if n := w.init.MaxServing; n > 0 {
-		c.Server.MaxServing = n
-	}
+func (w *worker) prepare() error {
 	env := tlsparams.Env{ReadFile: w.readFile, ReadDir: w.readDir, TicketSecret: w.init.Secret, Unfollowed: w.init.Follow, Log: w.log}
 	err := w.isolate(&env)
 	if err != nil {
@@ -215,21 +205,20 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 	if env.SelfSigned, err = w.selfSigned(); err != nil {
 		return err
 	}
-	if w.p, err = w.v.prepare(c, res, env); err != nil {
+	if w.p, err = w.conf.Make(env, w.init.MaxServing, w.askExit); err != nil {
 		return err
 	}
-	w.p.exit = w.askExit
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
-	s := w.p.server
+	s := w.p.Server
 	s.Log = w.log
 	s.Handler = &counted{w: w, Handler: s.Handler}
 	if err := w.inherit(); err != nil {
 		return err
 	}
-	if err := w.p.checkTarget(w.ls); err != nil {
+	if err := w.p.CheckTarget(w.ls); err != nil {
 		return err
 	}
-	if err := c.Jobs.find(); err != nil {
+	if err := w.conf.FindJob(); err != nil {
 		return err // rather than with every job
 	}
 	return w.confine()
@@ -237,7 +226,7 @@ func (w *worker) prepare(c *Config, res *conf.Result) error {
 
 // inherit makes the listeners of the files that the supervisor opened.
 func (w *worker) inherit() error {
-	files, ports := w.v.part.Files, w.init.Plan.Ports
+	files, ports := w.o.Part.Files, w.init.Plan.Ports
 	if len(files) != len(ports) {
 		return fmt.Errorf("%d sockets came for %d ports", len(files), len(ports))
 	}
@@ -251,7 +240,7 @@ func (w *worker) inherit() error {
 		if b, ok := l.(sock.Named); ok {
 			spec = b.Spec()
 		}
-		w.ls = append(w.ls, netserver.NewListener(l, spec, w.p.transports[i]))
+		w.ls = append(w.ls, netserver.NewListener(l, spec, w.p.Transports[i]))
 	}
 	return nil
 }
@@ -337,7 +326,7 @@ func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
 		case c := <-w.commands:
 			w.carryOut(c)
 		case <-ended:
-			logging.Notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), w.p.grace()))
+			logging.Notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), wire.GraceText(w.conf.Grace)))
 			w.drain()
 			ended = nil
 		case <-done:
@@ -387,7 +376,7 @@ func (w *worker) askExit() { wire.Send(w.link, wire.Message{Op: wire.OpExit}) }
 
 // facts are lines for the supervisor's log on what this worker found.
 func (w *worker) facts() (facts []string) {
-	logging.TLSNotes(proto.Sources(w.p.transports), func(line string) { facts = append(facts, line) })
+	logging.TLSNotes(proto.Sources(w.p.Transports), func(line string) { facts = append(facts, line) })
 	return facts
 }
 

@@ -33,7 +33,7 @@ func (w *worker) count(done <-chan struct{}) {
 	for {
 		select {
 		case <-t.C:
-			st := w.p.server.Monitor().Stats()
+			st := w.p.Server.Monitor().Stats()
 			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status()})
 			if string(b) != sent {
 				w.sendCounts(st)
@@ -51,8 +51,8 @@ func (w *worker) answer(c wire.Message) {
 		return
 	}
 	if c.Ask.What == wire.AskStats {
-		w.sendCounts(w.p.server.Monitor().Stats()) // before: who has the answer has these
+		w.sendCounts(w.p.Server.Monitor().Stats()) // before: who has the answer has these
 	}
-	a := wire.AnswerTo(w.p.server.Monitor(), w.p.conf.handlerName(w.v.server != nil), *c.Ask)
+	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, *c.Ask)
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }

@@ -39,7 +39,7 @@ func (w *worker) cut(which, why string, places []int, window time.Duration) {
 	for _, i := range places {
 		gone[placeOf(specOf(w.ls[i]))] = true
 	}
-	server := w.p.server.Monitor()
+	server := w.p.Server.Monitor()
 	var list []uint64
 	for after, n := uint64(0), leavingPage; n == leavingPage; {
 		page := server.Clients(after, leavingPage)

@@ -13,7 +13,7 @@ func (w *worker) renewTickets(n *wire.Secrets) {
 	if n == nil || len(n.Current) == 0 {
 		return
 	}
-	for _, s := range proto.Sources(w.p.transports) {
+	for _, s := range proto.Sources(w.p.Transports) {
 		s.RenewTicketSecret(w.init.Secret, n.Current, n.Past...)
 	}
 }
@@ -26,7 +26,7 @@ const reloadPause = time.Second
 // is wrong the second time.
 func (w *worker) reloadFiles(paths []string) {
 	var again []*tlsparams.Source
-	for _, s := range proto.Sources(w.p.transports) {
+	for _, s := range proto.Sources(w.p.Transports) {
 		if s.TryReload(paths...) != nil {
 			again = append(again, s)
 		}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
@@ -38,11 +39,8 @@ func (w *worker) ignore(s os.Signal) {
 		w.ignored = make(map[os.Signal]bool)
 	}
 	w.ignored[s] = true
-	passed, _ := w.p.conf.Process.passed()
-	for _, p := range passed {
-		if p == s {
-			return // for the program's own handler
-		}
+	if slices.Contains(w.conf.Passed, s) {
+		return // for the program's own handler
 	}
 	logging.Notice(w.log, fmt.Sprintf("worker %d (pid %d) ignores SIG%s: it is for the supervisor, pid %d", w.init.Worker, os.Getpid(), proc.SignalName(s), os.Getppid()))
 }

@@ -88,14 +88,6 @@ const (
 	PortKey            // in the ports that it makes
 )
 
-// graceText says in words how long clients have.
-func (c *Settings) graceText() string {
-	if c.Grace > 0 {
-		return c.Grace.String()
-	}
-	return "no time"
-}
-
 // hasJobs reports whether there are jobs.
 func (c *Settings) hasJobs() bool { return c.JobEvery > 0 && c.JobMax > 0 }
 

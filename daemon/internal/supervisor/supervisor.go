@@ -162,7 +162,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 			s.obey(sig)
 		case <-done:
 			done = nil
-			logging.Notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", s.conf.graceText()))
+			logging.Notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", wire.GraceText(s.conf.Grace)))
 			s.end(false)
 		}
 	}
@@ -307,7 +307,7 @@ func (s *supervisor) obey(sig os.Signal) {
 			s.end(true)
 			return
 		}
-		logging.Notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, s.conf.graceText()))
+		logging.Notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, wire.GraceText(s.conf.Grace)))
 		s.end(false)
 	case proc.ReloadSignal:
 		logging.Notice(s.log, "Received a SIG "+name)

@@ -182,6 +182,14 @@ func CloseFiles(files []*os.File) {
 	}
 }
 
+// GraceText says in words how long clients have.
+func GraceText(d time.Duration) string {
+	if d > 0 {
+		return d.String()
+	}
+	return "no time"
+}
+
 // The exit statuses of the command.
 const (
 	ExitDone   = 0 // done, stopped as asked

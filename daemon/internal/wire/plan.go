@@ -2,6 +2,10 @@ package wire
 
 import (
 	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
 
 	"netserver/conf"
 	"netserver/internal/certfile"
@@ -63,3 +67,36 @@ func (p *Plan) Layers() []conf.Layer {
 
 // ReadItself is the answer to a worker that is to read a file itself.
 const ReadItself = "read it yourself"
+
+// LookupKeys are the keys, beside proxy_to, by which names are looked up for
+// clients.
+func LookupKeys() []string {
+	return []string{"reverse_lookups", "double_reverse_lookups", "SSL_ocsp_check"}
+}
+
+// LooksUpNames reports whether serving clients may take name look-ups: of the
+// backend, of clients, or of who answers for their certificates.
+func (p *Plan) LooksUpNames() bool {
+	given := func(v conf.Values) bool {
+		for _, key := range LookupKeys() {
+			if text := v.Get(key); text != "" && text != "0" && text != "off" {
+				return true
+			}
+		}
+		return IsName(v.Get("proxy_to"))
+	}
+	return given(p.Values) || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return given(r.Spec.Params) })
+}
+
+// IsName reports whether the host of proxy_to has to be looked up.
+func IsName(target string) bool {
+	if target == "" || strings.HasPrefix(target, "/") || strings.HasPrefix(target, "unix:") {
+		return false
+	}
+	host, _, err := net.SplitHostPort(target)
+	if err != nil {
+		return true
+	}
+	_, err = netip.ParseAddr(host)
+	return err != nil
+}

@@ -1,0 +1,65 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"netserver"
+	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
+	"netserver/internal/bridge"
+	"netserver/internal/proc"
+	"netserver/proto"
+	"netserver/tlsparams"
+)
+
+// workerOptions are what a worker has from its program.
+type workerOptions struct {
+	Part    *proc.Part // what it has from its supervisor
+	Environ []string
+	Signals func() chan os.Signal // takes them, with those that have come since the start
+	Library bool                  // a Go program's own handler serves the clients
+
+	// The program's hooks; nil is none.
+	WorkerStart func(context.Context) error
+	WorkerStop  func()
+
+	// Settings reads the configuration of a plan.
+	Settings func(*wire.Plan) (*workerSettings, error)
+}
+
+// workerSettings are what a worker needs of its configuration.
+type workerSettings struct {
+	Log    logging.Config
+	Grace  time.Duration // as it is in force
+	Passed []os.Signal   // that are for the program's own handler
+
+	RunsProgram bool   // for each client
+	HandlerName string // for people
+
+	Landlock, Seccomp string   // "1", "0" or automatic
+	LandlockWrite     []string // directories
+	AbstractSockets   bool     // it connects to some
+
+	JobCommand []string
+	JobEnviron []string
+	FindJob    func() error // looks for that command
+	// RunJob is what a job does that has no command.
+	RunJob func(context.Context, *slog.Logger) error
+
+	// Make makes the server; exit is what a client can ask of it.
+	Make func(env tlsparams.Env, maxServing int, exit func()) (*workerProgram, error)
+}
+
+// A workerProgram is a server that is ready to be run.
+type workerProgram struct {
+	Server      *netserver.Server
+	Transports  []proto.Transport
+	Serve       func(context.Context, []net.Listener) error
+	CheckTarget func([]net.Listener) error // refuses a proxy to itself
+}
+
+func (p *workerProgram) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }
