@@ -9,20 +9,21 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
+	"netserver/daemon/internal/worker"
 	"netserver/internal/proc"
 	"netserver/tlsparams"
 )
 
 // work is the life of a process that serves clients or runs a job.
 func (v *invocation) work(ctx context.Context) int {
-	return runWorker(ctx, &workerOptions{
+	return worker.Run(ctx, &worker.Options{
 		Part: v.part, Environ: v.environ, Signals: v.signals.take, Library: v.server != nil,
 		WorkerStart: v.hooks.WorkerStart, WorkerStop: v.hooks.WorkerStop, Settings: v.workerSettings,
 	})
 }
 
-// workerSettings are what a worker needs of the configuration of a plan.
-func (v *invocation) workerSettings(pl *wire.Plan) (*workerSettings, error) {
+// worker.Settings are what a worker needs of the configuration of a plan.
+func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 	unknown := conf.WarnUnknown // the supervisor has warned
 	if v.server != nil {
 		unknown = conf.KeepUnknown
@@ -33,7 +34,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*workerSettings, error) {
 	}
 	pr := &c.Process
 	passed, _ := pr.passed()
-	return &workerSettings{
+	return &worker.Settings{
 		Log: *c.logging(), Grace: c.graceTime(), Passed: passed,
 		RunsProgram: len(c.Program) > 0, HandlerName: c.handlerName(v.server != nil),
 		Landlock: pr.Landlock, LandlockWrite: pr.LandlockWrite, Seccomp: pr.Seccomp,
@@ -41,7 +42,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*workerSettings, error) {
 		JobCommand:      c.Jobs.Command, JobEnviron: proc.ProgramEnviron(v.environ, c.Handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
-		Make: func(env tlsparams.Env, maxServing int, exit func()) (*workerProgram, error) {
+		Make: func(env tlsparams.Env, maxServing int, exit func()) (*worker.Program, error) {
 			if maxServing > 0 {
 				c.Server.MaxServing = maxServing
 			}
@@ -51,7 +52,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*workerSettings, error) {
 			}
 			p.exit = exit
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &workerProgram{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget}, nil
 		},
 	}, nil
 }

@@ -1,4 +1,4 @@
-package daemon
+package worker
 
 import (
 	"context"
@@ -25,12 +25,12 @@ import (
 
 // A worker is a process that serves clients for a supervisor.
 type worker struct {
-	o      *workerOptions
-	conf   *workerSettings
+	o      *Options
+	conf   *Settings
 	link   *proc.Link
 	log    *slog.Logger
 	init   *wire.Start
-	p      *workerProgram
+	p      *Program
 	ls     []net.Listener
 	signer *signer.Client // signs handshakes with keys that the supervisor keeps; nil if it does not
 
@@ -54,8 +54,8 @@ type worker struct {
 	gone    bool // the link
 }
 
-// runWorker is the life of a worker, or of a job. It returns the exit status.
-func runWorker(ctx context.Context, o *workerOptions) int {
+// Run is the life of a worker, or of a job. It returns the exit status.
+func Run(ctx context.Context, o *Options) int {
 	w := &worker{
 		o: o, link: o.Part.Link, sender: make(chan struct{}, 1), commands: make(chan wire.Message, 64),
 		answers: make(map[uint64]chan wire.Message),

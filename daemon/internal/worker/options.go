@@ -1,4 +1,4 @@
-package daemon
+package worker
 
 import (
 	"context"
@@ -16,8 +16,8 @@ import (
 	"netserver/tlsparams"
 )
 
-// workerOptions are what a worker has from its program.
-type workerOptions struct {
+// Options are what a worker has from its program.
+type Options struct {
 	Part    *proc.Part // what it has from its supervisor
 	Environ []string
 	Signals func() chan os.Signal // takes them, with those that have come since the start
@@ -28,11 +28,11 @@ type workerOptions struct {
 	WorkerStop  func()
 
 	// Settings reads the configuration of a plan.
-	Settings func(*wire.Plan) (*workerSettings, error)
+	Settings func(*wire.Plan) (*Settings, error)
 }
 
-// workerSettings are what a worker needs of its configuration.
-type workerSettings struct {
+// Settings are what a worker needs of its configuration.
+type Settings struct {
 	Log    logging.Config
 	Grace  time.Duration // as it is in force
 	Passed []os.Signal   // that are for the program's own handler
@@ -51,15 +51,15 @@ type workerSettings struct {
 	RunJob func(context.Context, *slog.Logger) error
 
 	// Make makes the server; exit is what a client can ask of it.
-	Make func(env tlsparams.Env, maxServing int, exit func()) (*workerProgram, error)
+	Make func(env tlsparams.Env, maxServing int, exit func()) (*Program, error)
 }
 
-// A workerProgram is a server that is ready to be run.
-type workerProgram struct {
+// A Program is a server that is ready to be run.
+type Program struct {
 	Server      *netserver.Server
 	Transports  []proto.Transport
 	Serve       func(context.Context, []net.Listener) error
 	CheckTarget func([]net.Listener) error // refuses a proxy to itself
 }
 
-func (p *workerProgram) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }
+func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }
