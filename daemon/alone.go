@@ -38,34 +38,34 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	p.server.Log = log
 	pid, err := holdPIDFile(log, p.conf.Process.PIDFile)
 	if err != nil {
-		return wire.ExitFailed, logged(log, err)
+		return wire.ExitFailed, logging.Error(log, err)
 	}
 	defer removePID(log, pid)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	p.stop = stop
 	if err := p.useManager(); err != nil {
-		return wire.ExitFailed, logged(log, err)
+		return wire.ExitFailed, logging.Error(log, err)
 	}
 	done := make(chan struct{})
 	socket, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
 	if err != nil {
-		return wire.ExitFailed, logged(log, err)
+		return wire.ExitFailed, logging.Error(log, err)
 	}
 	defer socket.Close()
 	defer close(done) // before: those who wait for the end are told of it
 	ls, err := p.listen(ctx, log)
 	if err != nil {
-		return wire.ExitFailed, logged(log, err)
+		return wire.ExitFailed, logging.Error(log, err)
 	}
 	if err := p.checkTarget(ls); err != nil {
 		closeAll(ls)
-		return wire.ExitUsage, logged(log, err)
+		return wire.ExitUsage, logging.Error(log, err)
 	}
 	end, err := v.hooks.begin(ctx, ls)
 	if err != nil {
 		closeAll(ls)
-		return wire.ExitFailed, logged(log, err)
+		return wire.ExitFailed, logging.Error(log, err)
 	}
 	p.tellEnding = end.ending
 	defer context.AfterFunc(ctx, end.ending)()
@@ -90,9 +90,9 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 		}
 		return []net.Listener{l}, nil
 	}
-	notice(log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
+	logging.Notice(log, fmt.Sprintf("%s starting! pid(%d)", p.conf.label(), os.Getpid()))
 	for _, n := range p.notes {
-		notice(log, n)
+		logging.Notice(log, n)
 	}
 	for _, n := range p.warnings {
 		log.Warn(n)
@@ -104,7 +104,7 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 	for _, l := range ls {
 		logging.Bound(log, l)
 	}
-	logging.TLSNotes(proto.Sources(bridge.TransportsOf(ls)), func(line string) { notice(log, line) })
+	logging.TLSNotes(proto.Sources(bridge.TransportsOf(ls)), func(line string) { logging.Notice(log, line) })
 	return ls, nil
 }
 
@@ -121,16 +121,16 @@ func (p *program) serve(ctx context.Context, ls []net.Listener) error {
 // served logs how Serve ended and returns the exit status.
 func (p *program) served(log *slog.Logger, err error) (int, error) {
 	if p.conf.Type != typeINET {
-		notice(log, "Server closing!")
+		logging.Notice(log, "Server closing!")
 	}
 	switch {
 	case err == nil:
 		return wire.ExitDone, nil
 	case errors.Is(err, netserver.ErrCut):
-		notice(log, err.Error())
+		logging.Notice(log, err.Error())
 		return wire.ExitDone, nil
 	}
-	return wire.ExitFailed, logged(log, err)
+	return wire.ExitFailed, logging.Error(log, err)
 }
 
 func closeAll(ls []net.Listener) {
@@ -162,7 +162,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			name := strings.ToUpper(proc.SignalName(s))
 			switch {
 			case s == proc.ReloadSignal:
-				notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
+				logging.Notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
 				continue
 			case s == proc.ReopenSignal:
 				p.opened.Reopen()
@@ -170,11 +170,11 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			case proc.ForSupervisor(s):
 				continue
 			case s == proc.DrainSignal && !p.ending.Load():
-				notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
+				logging.Notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
 				p.endingNow(log)
 				p.stop()
 			default:
-				notice(log, "Received a SIG "+name+": stopping")
+				logging.Notice(log, "Received a SIG "+name+": stopping")
 				p.endingNow(log)
 				p.engine().Stop()
 			}
@@ -191,7 +191,7 @@ func holdPIDFile(log *slog.Logger, name string) (*proc.PIDFile, error) {
 	}
 	f, err := proc.CreatePIDFile(name)
 	if err == nil && f.Note() != "" {
-		notice(log, f.Note())
+		logging.Notice(log, f.Note())
 	}
 	return f, err
 }

@@ -79,9 +79,6 @@ const (
 	groupHandler = "handlers"
 )
 
-// types are the server types that can be run, and below the ones to come.
-var types = []string{"Fork", "Single", "PreForkSimple", "PreFork", "Multiplex", "INET", "HTTP", "PSGI", "Thread", "MultiType"}
-
 // Define names the fields of c, those of its Server among them, as keys of s.
 func (c *Config) Define(s *conf.Set) {
 	c.definePorts(s)

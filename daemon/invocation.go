@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"netserver"
 	"netserver/conf"
@@ -215,3 +216,7 @@ func (v *invocation) warn(p *program, warnings []error, idle []string) {
 		}
 	}
 }
+
+// settleTime is how long a conf file must have rested before a reload reads
+// it: whoever writes it in place is done then, as a rule.
+const settleTime = 100 * time.Millisecond

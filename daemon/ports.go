@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"strconv"
 	"strings"
@@ -113,4 +114,14 @@ func (c *Config) checkBacklog(res *conf.Result, unnamed bool) error {
 	p.Key = "listen"
 	p.Hint = "write --port " + v.Text + " if that is the port, or name a port beside it"
 	return p
+}
+
+// emptyFile refuses a conf file without a key if nothing else names a port: the
+// file was cut short, and the default port is not what it was for.
+func emptyFile(c *Config, res *conf.Result, unnamed bool) error {
+	name := c.confFile
+	if name == "" || res.FileKeys > 0 || !unnamed {
+		return nil
+	}
+	return fmt.Errorf("conf_file: %s gives no key, and nothing else names a port; write a port into it, or give --port", name)
 }
