@@ -51,7 +51,7 @@ var layout = [][]string{
 // testHelp is for tests and measurements only, whatever level they stand on.
 const testHelp = "netservertest"
 
-const maxFileLines = 600 // of a file that is no test
+const maxFileLines = 450 // of a file that is no test
 
 // A source is what the layout rules look at in one Go file.
 type source struct {
@@ -236,6 +236,37 @@ func TestFilesStaySmall(t *testing.T) {
 		if n := bytes.Count(b, []byte("\n")); n > maxFileLines {
 			t.Errorf("%s has %d lines; above %d it should become two files", name, n, maxFileLines)
 		}
+	}
+}
+
+// maxRootFiles is how many files the root package may have beside its tests and
+// doc.go: one for each stage of a client, and what the library shows.
+const maxRootFiles = 28
+
+// platformFile matches a file's name or constraint that depends on the system.
+var platformFile = regexp.MustCompile(`_(linux|darwin|freebsd|bsd|windows|unix|other)\.go$`)
+
+// The root package tells one story, on every system the same: what depends on
+// the system stands in internal/.
+func TestLayoutOfTheRoot(t *testing.T) {
+	n := 0
+	for _, name := range goFiles(t) {
+		if path.Dir(name) != "." || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		if name != "doc.go" {
+			n++
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if platformFile.MatchString(name) || bytes.HasPrefix(b, []byte("//go:build")) {
+			t.Errorf("%s is for some systems only: move it below internal/", name)
+		}
+	}
+	if n > maxRootFiles {
+		t.Errorf("%d files in the root package, more than %d: does the new one belong to a stage, or below internal/?", n, maxRootFiles)
 	}
 }
 
