@@ -62,8 +62,8 @@ func TestPenaltyCloseBySource(t *testing.T) {
 	for _, shadow := range []bool{false, true} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
 		s.Hooks.Allow = denyPort9
-		s.Config.PenaltyPoints, s.Config.PenaltyClose, s.Config.LimitsShadow = 2, true, shadow
-		s.Config.PenaltyExempt = []netip.Prefix{netip.MustParsePrefix("2001:db8::e/128")}
+		s.Config.Admission.Penalty.Points, s.Config.Admission.Penalty.Close, s.Config.Admission.Shadow = 2, true, shadow
+		s.Config.Admission.Penalty.Exempt = []netip.Prefix{netip.MustParsePrefix("2001:db8::e/128")}
 		served(t, s, nil, func(t *testing.T, l *pipeListener) {
 			same, exempt, other := l.dialFrom("2001:db8::1", 1), l.dialFrom("2001:db8::e", 1), l.dialFrom("2001:db8:0:1::1", 1)
 			for _, c := range []net.Conn{same, exempt, other} {
@@ -106,8 +106,8 @@ func TestPenaltyCloseBySource(t *testing.T) {
 func TestProxyIsNotPenalised(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
 	s.Hooks.Allow = func(_ context.Context, c *netserver.Conn) error { return errors.New("no") }
-	s.Config.PenaltyPoints = 3
-	s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = netserver.ProxyRequire, []string{"10.0.0.0/8"}
+	s.Config.Admission.Penalty.Points = 3
+	s.Config.Proxy = proxyFrom(netserver.ProxyRequire, "10.0.0.0/8")
 	served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		for range 10 {
 			c := l.dialFrom("10.0.0.1", 1)
@@ -135,8 +135,8 @@ func TestProxyIsNotPenalised(t *testing.T) {
 // refused, and a proxy's clients are counted once.
 func TestLimitsOnProxiedPorts(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxPerSource, s.Config.ConnRate = 2, 10
-	s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = netserver.ProxyAccept, []string{"10.0.0.0/8"}
+	s.Config.Admission.MaxPerSource, s.Config.Admission.ConnRate = 2, 10
+	s.Config.Proxy = proxyFrom(netserver.ProxyAccept, "10.0.0.0/8")
 	served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		a, b := l.dialFrom("172.16.0.1", 1), l.dialFrom("172.16.0.1", 2)
 		if !refused(l.dialFrom("172.16.0.1", 3)) {
@@ -176,15 +176,15 @@ func TestLimitsOnProxiedPorts(t *testing.T) {
 func TestShadowOfHandshakesAndMemory(t *testing.T) {
 	for _, shadow := range []bool{false, true} {
 		for limit, set := range map[string]func(c *netserver.Config){
-			"max_handshakes":            func(c *netserver.Config) { c.MaxHandshakes = 3 },
-			"max_handshakes_per_source": func(c *netserver.Config) { c.MaxHandshakesPerSource = 3 },
-			"max_handshakes_per_prefix": func(c *netserver.Config) { c.MaxHandshakesPerPrefix = 3 },
-			"max_memory":                func(c *netserver.Config) { c.MaxMemory = 3 * 6 << 10 },
+			"max_handshakes":            func(c *netserver.Config) { c.Admission.MaxHandshakes = 3 },
+			"max_handshakes_per_source": func(c *netserver.Config) { c.Admission.MaxHandshakesPerSource = 3 },
+			"max_handshakes_per_prefix": func(c *netserver.Config) { c.Admission.MaxHandshakesPerPrefix = 3 },
+			"max_memory":                func(c *netserver.Config) { c.Admission.MaxMemory = 3 * 6 << 10 },
 		} {
 			t.Run(fmt.Sprint(limit, " shadow ", shadow), func(t *testing.T) {
 				s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
 				set(&s.Config)
-				s.Config.LimitsShadow = shadow
+				s.Config.Admission.Shadow = shadow
 				recs := served(t, s, handshaking, func(t *testing.T, l *pipeListener) {
 					var cs []net.Conn
 					for i := range 5 {
@@ -235,7 +235,7 @@ func TestByteASecondInEveryPhase(t *testing.T) {
 		after time.Duration
 	}{
 		{"PROXY header", func(c *netserver.Config) {
-			c.ProxyProtocol, c.ProxyProtocolFrom = netserver.ProxyRequire, []string{"192.0.2.0/24"}
+			c.Proxy = proxyFrom(netserver.ProxyRequire, "192.0.2.0/24")
 		}, func(_ *testing.T, c net.Conn) { drip(c, proxyV1) }, netserver.ErrProxyHeader, netserver.StageHeader, 3 * time.Second},
 		{"hello", nil, func(_ *testing.T, c net.Conn) { drip(c, string(first)) },
 			netserver.ErrHandshakeTimeout, netserver.StageHandshake, 10 * time.Second},
@@ -244,9 +244,9 @@ func TestByteASecondInEveryPhase(t *testing.T) {
 			go io.Copy(io.Discard, c)
 			drip(c, "\x17\x03\x03\x01\x00"+string(make([]byte, 256)))
 		}, netserver.ErrHandshakeTimeout, netserver.StageHandshake, 10 * time.Second},
-		{"first request", func(c *netserver.Config) { c.FirstRequestTimeout = 7 * time.Second }, dripUnderTLS,
+		{"first request", func(c *netserver.Config) { c.Timeouts.FirstRequest = 7 * time.Second }, dripUnderTLS,
 			netserver.ErrFirstRequestTimeout, netserver.StageHandler, 7 * time.Second},
-		{"steady", func(c *netserver.Config) { c.MinReadRate, c.MinRateWindow = 20, 8*time.Second }, dripUnderTLS,
+		{"steady", func(c *netserver.Config) { c.Limits.MinReadRate, c.Limits.MinRateWindow = 20, 8*time.Second }, dripUnderTLS,
 			netserver.ErrTooSlow, netserver.StageHandler, 8 * time.Second},
 	} {
 		t.Run(tt.phase, func(t *testing.T) {
@@ -288,7 +288,7 @@ func TestFirstRequestTimeout(t *testing.T) {
 				time.Sleep(tt.busy)
 				return echoLines(ctx, c)
 			})}
-			s.Config.FirstRequestTimeout, s.Config.MaxLife = 5*time.Second, time.Minute
+			s.Config.Timeouts.FirstRequest, s.Config.Timeouts.Life = 5*time.Second, time.Minute
 			recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 				c := l.dialFrom("192.0.2.1", 1)
 				if tt.sends {
@@ -306,7 +306,7 @@ func TestFirstRequestTimeout(t *testing.T) {
 // others.
 func TestBacklogOfADrainIsCounted(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxConns = 1
+	s.Config.Limits.MaxConns = 1
 	r := netservertest.Start(t, s, "tcp")
 	c := r.Dial(t, "tcp")
 	if !echoes(c) {
@@ -329,7 +329,7 @@ func TestBacklogOfADrainIsCounted(t *testing.T) {
 // Handshakes that are ended for the limit of their network.
 func TestMaxHandshakesPerPrefix(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.MaxHandshakesPerPrefix = 2
+	s.Config.Admission.MaxHandshakesPerPrefix = 2
 	r := netservertest.Start(t, s, "ssl")
 	oldest := r.DialRaw(t, "ssl")
 	r.Accepted(t, 1)

@@ -46,12 +46,12 @@ func TestPhaseDeadlines(t *testing.T) {
 		class  outcome.Class
 		finish bool // the handshake
 	}{
-		{"first byte", func(c *netserver.Config) { c.FirstByteTimeout = short }, nil, false, netserver.ErrFirstByteTimeout, outcome.FirstByte, false},
-		{"hello", func(c *netserver.Config) { c.HelloTimeout = short }, first[:20], true, netserver.ErrHelloTimeout, outcome.Hello, false},
-		{"handshake, silent", func(c *netserver.Config) { c.HandshakeTimeout = short }, nil, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
-		{"handshake, in the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first[:20], true, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
-		{"handshake, after the hello", func(c *netserver.Config) { c.HandshakeTimeout = short }, first, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
-		{"first request", func(c *netserver.Config) { c.FirstRequestTimeout = short }, nil, false, netserver.ErrFirstRequestTimeout, outcome.FirstRequest, true},
+		{"first byte", func(c *netserver.Config) { c.Timeouts.FirstByte = short }, nil, false, netserver.ErrFirstByteTimeout, outcome.FirstByte, false},
+		{"hello", func(c *netserver.Config) { c.Timeouts.Hello = short }, first[:20], true, netserver.ErrHelloTimeout, outcome.Hello, false},
+		{"handshake, silent", func(c *netserver.Config) { c.Timeouts.Handshake = short }, nil, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"handshake, in the hello", func(c *netserver.Config) { c.Timeouts.Handshake = short }, first[:20], true, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"handshake, after the hello", func(c *netserver.Config) { c.Timeouts.Handshake = short }, first, false, netserver.ErrHandshakeTimeout, outcome.Handshake, false},
+		{"first request", func(c *netserver.Config) { c.Timeouts.FirstRequest = short }, nil, false, netserver.ErrFirstRequestTimeout, outcome.FirstRequest, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
@@ -133,7 +133,7 @@ func zero(t *testing.T, s *netserver.Server, want map[outcome.Class]uint64) {
 // Limits hold together with TLS, and are not stuck afterwards.
 func TestLimitsWithTLS(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.MaxPerSource = 3
+	s.Config.Admission.MaxPerSource = 3
 	r := netservertest.Start(t, s, "ssl")
 	for range 3 {
 		var cs []net.Conn
@@ -157,7 +157,7 @@ func TestLimitsWithTLS(t *testing.T) {
 
 func TestLimitsShadow(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.MaxPerSource, s.Config.LimitsShadow = 1, true
+	s.Config.Admission.MaxPerSource, s.Config.Admission.Shadow = 1, true
 	r := netservertest.Start(t, s, "tcp")
 	for range 3 {
 		c := r.Dial(t, "tcp")
@@ -175,7 +175,7 @@ func TestLimitsShadow(t *testing.T) {
 // Over max_handshakes the oldest goes and the newcomer is served.
 func TestOldestHandshakeIsShed(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.MaxHandshakes = 5
+	s.Config.Admission.MaxHandshakes = 5
 	r := netservertest.Start(t, s, "ssl")
 	var stalled []net.Conn
 	for range 5 {
@@ -202,8 +202,8 @@ func TestOldestHandshakeIsShed(t *testing.T) {
 
 func TestPenaltyBox(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.PenaltyPoints = 5
-	s.Config.PenaltyClose = true
+	s.Config.Admission.Penalty.Points = 5
+	s.Config.Admission.Penalty.Close = true
 	r := netservertest.Start(t, s, "ssl")
 	good := r.DialTLS(t, r.ClientTLS())
 	good.Write([]byte("x"))

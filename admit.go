@@ -46,7 +46,7 @@ func (r *run) count(a *arrival) admit.Reason {
 	if why := r.binding(a, r.limiter.Enter(a.source)); why != admit.OK {
 		return why
 	}
-	if r.limiter.Reserve(a.l.price) || !r.cfg.LimitsShadow && r.queue != nil && r.queue.Shed(nil) {
+	if r.limiter.Reserve(a.l.price) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
 		return admit.OK
 	}
 	why := r.binding(a, admit.OverMemory)
@@ -59,7 +59,7 @@ func (r *run) count(a *arrival) admit.Reason {
 
 // binding returns why, or OK in shadow mode, where limits refuse nobody.
 func (r *run) binding(a *arrival, why admit.Reason) admit.Reason {
-	if why == admit.OK || !r.cfg.LimitsShadow {
+	if why == admit.OK || !r.cfg.Admission.Shadow {
 		return why
 	}
 	r.wouldRefuse(a.l, outcomeOfLimit(why), a.nc.RemoteAddr(), why)
@@ -126,7 +126,7 @@ func (c *Conn) countAgain() error {
 	why := c.run.limiter.Rename(c.admission.source, c.peer.IP)
 	switch {
 	case why == admit.OK:
-	case c.run.cfg.LimitsShadow:
+	case c.run.cfg.Admission.Shadow:
 		c.run.wouldRefuse(c.l, outcome.OverLimit, c.RemoteAddr(), why)
 	case why == admit.Penalised:
 		c.l.refused[why].Add(1)
@@ -146,7 +146,7 @@ func (c *Conn) countAgain() error {
 // that is asked for.
 func (r *run) boxed(b admit.Boxed) {
 	n := 0
-	if r.cfg.PenaltyClose && !r.cfg.LimitsShadow {
+	if r.cfg.Admission.Penalty.Close && !r.cfg.Admission.Shadow {
 		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", ErrPenalised, b.Prefix))
 	}
 	if r.samples.Allow() {

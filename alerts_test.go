@@ -115,7 +115,7 @@ func TestCertificateByForwardedAddress(t *testing.T) {
 		_, err := io.WriteString(c, c.LocalAddr().String()+" "+c.NetConn().LocalAddr().(*net.TCPAddr).IP.String())
 		return err
 	})}
-	s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = "accept", []string{"127.0.0.1"}
+	s.Config.Proxy = proxyFrom(netserver.ProxyAccept, "127.0.0.1")
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4", Params: conf.Values{}}}
 	s.Config.TLS.CertDir = dir
 	r := netservertest.Start(t, s)

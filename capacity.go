@@ -48,11 +48,11 @@ func connsFor(limit uint64, h Handler) int {
 // handshakesByConns is the default of max_handshakes: unfinished handshakes
 // never take all places. Without the queue nothing counts them.
 func handshakesByConns(e *effective, _ Handler) int64 {
-	if e.HandshakeQueue == "none" {
+	if e.Admission.HandshakeQueue == QueueNone {
 		return 0
 	}
-	if e.MaxConns >= minDivided {
-		return int64(min(mostHandshakes, e.MaxConns/4*3))
+	if e.Limits.MaxConns >= minDivided {
+		return int64(min(mostHandshakes, e.Limits.MaxConns/4*3))
 	}
 	return mostHandshakes
 }
@@ -60,17 +60,17 @@ func handshakesByConns(e *effective, _ Handler) int64 {
 // sourceByConns and prefixByConns are the defaults of max_per_source and
 // max_per_prefix.
 func sourceByConns(e *effective, _ Handler) int64 {
-	if e.MaxConns < minDivided {
+	if e.Limits.MaxConns < minDivided {
 		return 0
 	}
-	return int64(e.MaxConns / 4 * 3)
+	return int64(e.Limits.MaxConns / 4 * 3)
 }
 
 func prefixByConns(e *effective, _ Handler) int64 {
-	if e.MaxConns < minDivided {
+	if e.Limits.MaxConns < minDivided {
 		return 0
 	}
-	return int64(e.MaxConns / 8 * 7)
+	return int64(e.Limits.MaxConns / 8 * 7)
 }
 
 // halfOfMemory is the default of max_memory: half of what the process may
@@ -87,26 +87,26 @@ func halfOfMemory(*effective, Handler) int64 {
 }
 
 // tenthOfGrace is the default of grace_spread.
-func tenthOfGrace(e *effective, _ Handler) int64 { return int64(min(e.Grace/10, mostSpread)) }
+func tenthOfGrace(e *effective, _ Handler) int64 { return int64(min(e.Shutdown.Grace/10, mostSpread)) }
 
 // limits returns the Limiter's values.
 func (e *effective) limits() admit.Limits {
 	return admit.Limits{
-		MaxPerSource:          e.MaxPerSource,
-		MaxPerPrefix:          e.MaxPerPrefix,
-		Rate:                  float64(e.ConnRate),
-		RatePerSource:         float64(e.ConnRatePerSource),
-		RatePerPrefix:         float64(e.ConnRatePerPrefix),
-		DatagramRate:          float64(e.DatagramRate),
-		DatagramRatePerSource: float64(e.DatagramRatePerSource),
-		DatagramRatePerPrefix: float64(e.DatagramRatePerPrefix),
-		MaxMemory:             e.MaxMemory,
-		Shadow:                e.LimitsShadow,
+		MaxPerSource:          e.Admission.MaxPerSource,
+		MaxPerPrefix:          e.Admission.MaxPerPrefix,
+		Rate:                  float64(e.Admission.ConnRate),
+		RatePerSource:         float64(e.Admission.ConnRatePerSource),
+		RatePerPrefix:         float64(e.Admission.ConnRatePerPrefix),
+		DatagramRate:          float64(e.Admission.DatagramRate),
+		DatagramRatePerSource: float64(e.Admission.DatagramRatePerSource),
+		DatagramRatePerPrefix: float64(e.Admission.DatagramRatePerPrefix),
+		MaxMemory:             e.Admission.MaxMemory,
+		Shadow:                e.Admission.Shadow,
 		Penalty: admit.Penalty{
-			Threshold: float64(e.PenaltyPoints),
-			Time:      e.PenaltyTime,
-			MaxTime:   e.PenaltyMaxTime,
-			Exempt:    e.PenaltyExempt,
+			Threshold: float64(e.Admission.Penalty.Points),
+			Time:      e.Admission.Penalty.Time,
+			MaxTime:   e.Admission.Penalty.MaxTime,
+			Exempt:    e.Admission.Penalty.Exempt,
 		},
 	}
 }
@@ -115,7 +115,7 @@ func (e *effective) limits() admit.Limits {
 // allow: accept will fail before it is reached.
 func (r *run) warnDescriptors() {
 	limit := proc.DescriptorLimit()
-	if n := r.srv.Config.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
+	if n := r.srv.Config.Limits.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
 		r.log.Warn(fmt.Sprintf("max_connections %d is more than %d descriptors are enough for (%d clients): raise the limit (ulimit -n, limit_nofile), or clients will wait in the backlog for descriptors",
 			n, limit, connsFor(limit, r.srv.Handler)))
 	}

@@ -53,7 +53,7 @@ func TestClientsInPages(t *testing.T) {
 
 func TestClientInfo(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxServing = 1
+	s.Config.Limits.MaxServing = 1
 	r := netservertest.Start(t, s, "ssl")
 	c := r.DialTLS(t, &tls.Config{RootCAs: r.ClientTLS().RootCAs, ServerName: "localhost"})
 	fmt.Fprintf(c, "hello\n")

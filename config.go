@@ -11,10 +11,14 @@ import (
 )
 
 // Config holds values only, so that it can be printed, compared and read from
-// files. Zero is the stated default everywhere; negative means none.
+// files. In all of it zero means the stated default, and a negative number or
+// time means none: no limit, or not at all. Where there cannot be none, a
+// negative one is an error when ports are opened, as are values that contradict
+// each other. What a port says for itself (port.Spec.Params) goes before all
+// this.
 type Config struct {
 	// Ports are the ports to open; default one TCP port, 20203, on all
-	// addresses. A port's own parameters (Spec.Params) go before Sock and TLS.
+	// addresses.
 	Ports []port.Spec
 	// Sock are the socket options of ports without their own.
 	Sock sock.Options
@@ -30,113 +34,58 @@ type Config struct {
 	// Lookups bounds the look-ups of clients' names.
 	Lookups access.LookupConfig
 
-	// ProxyProtocol says whether clients of stream ports begin with a PROXY
-	// header (versions 1 and 2), which tells whom a proxy forwards: ProxyOff,
-	// the default; ProxyRequire; or ProxyAccept, where a client without one
-	// is served as it is. Whoever is silent for ProxyHeaderTimeout is one.
-	ProxyProtocol string
-	// ProxyProtocolFrom are the senders whose headers are believed: ADDRESS,
-	// ADDRESS/BITS, or unix for all clients of UNIX sockets. Headers of others
-	// are refused, and so is ProxyProtocol without any.
-	ProxyProtocolFrom []string
-	// ProxyHeaderTimeout is the time from accept to the end of the header,
-	// whatever arrives in between. Default 3 s.
-	ProxyHeaderTimeout time.Duration
+	Timeouts  Timeouts  // how long a client may take
+	Limits    Limits    // how many clients there may be, and how slow
+	Admission Admission // who is served next, and who is not
+	Proxy     Proxy     // PROXY headers
+	Shutdown  Shutdown  // how long clients may go on when the server ends
+}
 
-	// MaxConns is how many clients may be connected at once, in any stage;
-	// further ones wait in the backlog. Default: no limit but the process's
-	// descriptors.
+// Timeouts are how long a client may take for each stage of its life. They run
+// whatever arrives meanwhile, but for Idle and Write.
+type Timeouts struct {
+	// ProxyHeader is the time from accept to the end of the PROXY header, on
+	// ports that have one. Default 3 s.
+	ProxyHeader time.Duration
+	// FirstByte is the time from accept to the first byte of the TLS hello, on
+	// TLS ports. Default: Handshake alone.
+	FirstByte time.Duration
+	// Hello is the time from that byte to the end of the hello. Default 5 s.
+	Hello time.Duration
+	// Handshake is the time from accept to the end of the handshake. Default
+	// 10 s.
+	Handshake time.Duration
+	// FirstRequest is the time from the Handler's first read to the first byte
+	// of a request. Default none.
+	FirstRequest time.Duration
+	// Idle cuts a client when no byte has passed in either direction for so
+	// long. Default none.
+	Idle time.Duration
+	// Write cuts a client that takes no bytes of a Write for so long. Default
+	// 60 s.
+	Write time.Duration
+	// Life is how long a client may be connected. Default none.
+	Life time.Duration
+}
+
+// Limits are how many clients there may be at once, and how slow and how long-winded
+// one may be.
+type Limits struct {
+	// MaxConns is how many clients may be connected, in any stage; further ones
+	// wait in the backlog. Default: as many as the process has descriptors for.
 	MaxConns int
-	// MaxServing is how many clients may be in the Handler at once. Clients
-	// whose handshake is not finished do not count, so a stalled one keeps
-	// nobody out. Default: no limit.
+	// MaxServing is how many clients may be in the Handler. Clients whose
+	// handshake is not finished do not count, so a stalled one keeps nobody
+	// out. Default none.
 	MaxServing int
-	// MaxDatagrams is how many datagrams may be in the Handler at once;
-	// further ones wait in the socket's buffer. Default 1024.
+	// MaxDatagrams is how many datagrams of a port may be in the Handler;
+	// further ones wait in the socket's buffer. Default 1024; it cannot be none.
 	MaxDatagrams int
 
-	// HandshakeQueue is "fair", the default, or "none": then handshakes take
-	// the CPU as they come.
-	HandshakeQueue string
-	// MaxHandshakes is how many handshakes may be unfinished at once. One more
-	// ends the oldest of the source with the most. Default 16384.
-	MaxHandshakes int
-	// MaxHandshakesPerSource is how many may be unfinished of one source: an
-	// IPv4 address or an IPv6 /64. One more ends the oldest of them. Default:
-	// no limit but MaxHandshakes.
-	MaxHandshakesPerSource int
+	// MaxLine bounds ReadLine and, where no limit is given, ReadUntil, in
+	// bytes with the line's end. Default 64 KiB; it cannot be none.
+	MaxLine int
 
-	// MaxHandshakesPerPrefix is the same of one network: an IPv4 /24 or an IPv6
-	// /48. One more ends the oldest of the source there that has the most.
-	MaxHandshakesPerPrefix int
-
-	// MaxPerSource and MaxPerPrefix are how many clients of one source (an
-	// IPv4 address, an IPv6 /64) and of one network (an IPv4 /24, an IPv6 /48)
-	// may be connected at once; further ones are closed at accept. Default:
-	// three quarters and seven eighths of MaxConns, where that is 64 or more.
-	MaxPerSource, MaxPerPrefix int
-	// ConnRate, ConnRatePerSource and ConnRatePerPrefix are how many
-	// connections are accepted in a second; further ones are closed. Default:
-	// no limit.
-	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
-	// DatagramRate, DatagramRatePerSource and DatagramRatePerPrefix are how
-	// many datagrams are served in a second; further ones are dropped. Default:
-	// no limit.
-	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix int
-	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
-	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
-	// that MaxHandshakes would end is ended, or the newcomer refused. What the
-	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
-	// machine's memory.
-	MaxMemory int64
-	// LimitsShadow refuses nothing for the limits above, the minimum rates and
-	// the penalty box: what they would refuse is counted and logged.
-	LimitsShadow bool
-
-	// PenaltyPoints is how many points put a source into the penalty box,
-	// where its connections are closed at accept. A failed handshake, a denial
-	// and the like are a point, a timeout in the handshake two; half of the
-	// points are forgotten in a minute. Default no box: a balancer or a shared
-	// address is one source, and a few of its clients could keep the others
-	// out. Datagrams give nobody points: anyone can send them in
-	// another's name.
-	PenaltyPoints int
-	// PenaltyTime is how long a source is in the box at first, twice as long
-	// each further time, up to PenaltyMaxTime. Default a minute and an hour.
-	PenaltyTime, PenaltyMaxTime time.Duration
-	// PenaltyExempt are never put into it.
-	PenaltyExempt []netip.Prefix
-	// PenaltyClose cuts the clients that a source has when it is put into the
-	// box.
-	PenaltyClose bool
-
-	// DeferAccept lets the kernel keep a connection to a TLS port until the
-	// client has sent something, or for so long, as long as many connections
-	// are dead when they are accepted: a client that is reset before then costs
-	// the server nothing and is not counted. Seconds; default 1 s. Negative
-	// accepts every connection at once always, and so does a port whose
-	// handshake has less than twice that time, one with PROXY headers, and a
-	// system other than Linux or without SYN cookies.
-	DeferAccept time.Duration
-	// FirstByteTimeout is the time from accept to the first byte of the hello,
-	// on TLS ports. Default: HandshakeTimeout alone.
-	FirstByteTimeout time.Duration
-	// HelloTimeout is the time from that byte to the end of the hello. Default
-	// 5 s.
-	HelloTimeout time.Duration
-	// FirstRequestTimeout is the time from the Handler's first read to the
-	// first byte of a request. Default none.
-	FirstRequestTimeout time.Duration
-
-	// HandshakeTimeout is the time from accept to the end of the handshake,
-	// whatever arrives in between. Default 10 s.
-	HandshakeTimeout time.Duration
-	// IdleTimeout cuts a client when no byte has passed in either direction
-	// for so long. Default none.
-	IdleTimeout time.Duration
-	// WriteTimeout cuts a client that takes no bytes of a Write for so long.
-	// Default 60 s.
-	WriteTimeout time.Duration
 	// MinReadRate is how many bytes a second the client must send while a read
 	// of the Handler waits for it; what it takes meanwhile counts as well, but
 	// silence does not. Time in which the Handler does not read is not charged.
@@ -148,19 +97,135 @@ type Config struct {
 	// write waits for it. Default none.
 	MinWriteRate int
 	// MinRateWindow is how much of such waiting adds up before the rate is
-	// looked at; then the next window begins. Default 10 s.
+	// looked at; then the next window begins. Default 10 s; it cannot be none.
 	MinRateWindow time.Duration
-	// MaxLife is how long a client may be connected. Default none.
-	MaxLife time.Duration
-	// Grace is how long clients may go on when the server stops. Default
-	// 30 s; negative cuts at once.
-	Grace time.Duration
-	// GraceSpread is the time after Grace over which the clients that are
-	// still there are cut, one after the other. Default a tenth of Grace, at
-	// most 5 s; negative cuts all at once.
-	GraceSpread time.Duration
+}
 
-	// MaxLine bounds ReadLine and, where no limit is given, ReadUntil, in
-	// bytes with the line's end. Default 64 KiB; it cannot be none.
-	MaxLine int
+// Admission decides who is served next and who is refused, so that no client
+// can keep another one out. A source is an IPv4 address or an IPv6 /64, a
+// prefix an IPv4 /24 or an IPv6 /48.
+type Admission struct {
+	// HandshakeQueue gives handshakes the CPU in turns; default QueueFair.
+	HandshakeQueue HandshakeQueue
+	// MaxHandshakes is how many handshakes may be unfinished at once. One more
+	// ends the oldest of the source with the most. Default 16384, or three
+	// quarters of MaxConns if that is less. Like the two below it needs
+	// QueueFair.
+	MaxHandshakes int
+	// MaxHandshakesPerSource is how many may be unfinished of one source. One
+	// more ends the oldest of them. Default: no limit but MaxHandshakes.
+	MaxHandshakesPerSource int
+	// MaxHandshakesPerPrefix is the same of one prefix. One more ends the oldest
+	// of the source there that has the most.
+	MaxHandshakesPerPrefix int
+
+	// MaxPerSource and MaxPerPrefix are how many clients of one source and one
+	// prefix may be connected at once; further ones are closed at accept.
+	// Default: three quarters and seven eighths of MaxConns, where that is 64 or
+	// more.
+	MaxPerSource, MaxPerPrefix int
+	// ConnRate, ConnRatePerSource and ConnRatePerPrefix are how many
+	// connections are accepted in a second; further ones are closed. Default
+	// none.
+	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
+	// DatagramRate, DatagramRatePerSource and DatagramRatePerPrefix are how
+	// many datagrams are served in a second; further ones are dropped. Default
+	// none.
+	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix int
+	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
+	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
+	// that MaxHandshakes would end is ended, or the newcomer refused. What the
+	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
+	// machine's memory.
+	MaxMemory int64
+	// Penalty is the penalty box.
+	Penalty Penalty
+	// Shadow refuses nothing for the limits above, the minimum rates and the
+	// penalty box: what they would refuse is counted and logged.
+	Shadow bool
+
+	// DeferAccept lets the kernel keep a connection to a TLS port until the
+	// client has sent something, or for so long, as long as many connections
+	// are dead when they are accepted: a client that is reset before then costs
+	// the server nothing and is not counted. Default 1 s. None accepts every
+	// connection at once always, and so does a port whose handshake has less
+	// than twice that time, one with PROXY headers, and a system other than
+	// Linux or without SYN cookies.
+	DeferAccept time.Duration
+}
+
+// A HandshakeQueue says in which order handshakes get the CPU.
+type HandshakeQueue uint8
+
+const (
+	QueueFair HandshakeQueue = iota // in turns, by source
+	QueueNone                       // as they come
+)
+
+// String returns the word for q, as the key handshake_queue has it.
+func (q HandshakeQueue) String() string { return word(queueWords, int(q)) }
+
+var queueWords = []string{"fair", "none"}
+
+// Penalty is the penalty box: the connections of a source that is in it are
+// closed at accept.
+type Penalty struct {
+	// Points put a source into the box. A failed handshake, a denial and the
+	// like are a point, a timeout in the handshake two; half of the points are
+	// forgotten in a minute. Default no box: a balancer or a shared address is
+	// one source, and a few of its clients could keep the others out. Datagrams
+	// give nobody points: anyone can send them in another's name.
+	Points int
+	// Time is how long a source is in the box at first, twice as long each
+	// further time, up to MaxTime. Default a minute and an hour; they cannot be
+	// none.
+	Time, MaxTime time.Duration
+	// Exempt are never put into it.
+	Exempt []netip.Prefix
+	// Close cuts the clients that a source has when it is put into the box.
+	Close bool
+}
+
+// Proxy says whether clients of stream ports begin with a PROXY header
+// (versions 1 and 2), which tells whom a proxy forwards.
+type Proxy struct {
+	// Mode is whether there is a header; default ProxyOff.
+	Mode ProxyMode
+	// From are the senders whose headers are believed, and FromUnix believes
+	// all clients of UNIX sockets. Headers of others are refused, and so is
+	// another Mode than ProxyOff without any.
+	From     []netip.Prefix
+	FromUnix bool
+}
+
+// A ProxyMode says whether clients begin with a PROXY header.
+type ProxyMode uint8
+
+const (
+	ProxyOff     ProxyMode = iota // none does
+	ProxyRequire                  // each must
+	ProxyAccept                   // some do. Whoever sends nothing for Timeouts.ProxyHeader has none
+)
+
+// String returns the word for m, as the key proxy_protocol has it.
+func (m ProxyMode) String() string { return word(proxyWords, int(m)) }
+
+var proxyWords = []string{"off", "require", "accept"}
+
+// Shutdown is how the server ends when the context of Serve does.
+type Shutdown struct {
+	// Grace is how long clients may go on. Default 30 s; none cuts at once.
+	Grace time.Duration
+	// Spread is the time after Grace over which the clients that are still
+	// there are cut, one after the other. Default a tenth of Grace, at most
+	// 5 s; none cuts all at once.
+	Spread time.Duration
+}
+
+// word returns the word for a value of an enumeration.
+func word(words []string, i int) string {
+	if i < len(words) {
+		return words[i]
+	}
+	return "unknown"
 }

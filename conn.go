@@ -144,7 +144,7 @@ func (c *Conn) Datagram() bool { return c.l.datagram != nil }
 
 // Draining returns a channel that is closed when the server stops taking
 // clients. A handler with long-lived clients should then end soon; after
-// Config.Grace its context ends and the connection is closed.
+// Config.Shutdown.Grace its context ends and the connection is closed.
 func (c *Conn) Draining() <-chan struct{} { return c.run.draining }
 
 // NetConn returns what the Transport made of the accepted connection: a
@@ -233,7 +233,7 @@ func (c *Conn) readErr(err error) error {
 
 // Write writes b to the client: all of it, or an error. A datagram client gets
 // b as one packet. ErrWriteStalled tells that the client took no bytes for
-// Config.WriteTimeout; the connection is of no use after that.
+// Config.Timeouts.Write; the connection is of no use after that.
 func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.l.datagram != nil {
 		n, err = c.nc.Write(b)
@@ -357,7 +357,7 @@ func (r *rated) Counts() (in, out uint64) { return r.traffic.in.Load(), r.traffi
 // TooSlow ends a client that is below a minimum rate.
 func (r *rated) TooSlow(err error) {
 	c := (*Conn)(r)
-	if !c.run.cfg.LimitsShadow {
+	if !c.run.cfg.Admission.Shadow {
 		c.cut(err)
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // it. On Linux the kernel moves the bytes between plain TCP and UNIX sockets,
 // by splice(2); else a buffer is held only while there is something in it.
 //
-// If w is a net.Conn that takes no bytes for Config.WriteTimeout, WriteTo
+// If w is a net.Conn that takes no bytes for Config.Timeouts.Write, WriteTo
 // returns an error with a passed deadline in it; for that it uses w's write
 // deadline.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
@@ -36,7 +36,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 
 // end returns c as one end of a copy.
 func (c *Conn) end() relay.Client {
-	return relay.Client{Conn: c.nc, Raw: c.rc, Wait: c.wait, Limits: &c.limits, Rates: c.rates, Stall: c.l.cfg.WriteTimeout, Account: (*account)(c)}
+	return relay.Client{Conn: c.nc, Raw: c.rc, Wait: c.wait, Limits: &c.limits, Rates: c.rates, Stall: c.l.cfg.Timeouts.Write, Account: (*account)(c)}
 }
 
 // An account is a Conn as a copy counts on it.

@@ -42,7 +42,7 @@
 // it, and whatever else can wait, on a goroutine of the client's own.
 //
 // When ctx ends the server stops accepting, lets its clients finish for
-// Config.Grace, and cuts the rest.
+// Config.Shutdown.Grace, and cuts the rest.
 //
 // A datagram is a client too: its Conn reads one packet, then io.EOF, and each
 // Write answers the sender with one packet.

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,10 +45,6 @@ func (t *setting) fill(e *effective, h Handler) {
 		case n == 0 && t.def != nil:
 			v.SetInt(reflect.ValueOf(t.def).Int())
 		}
-	case reflect.String:
-		if v.String() == "" && t.def != nil {
-			v.SetString(t.def.(string))
-		}
 	}
 }
 
@@ -57,11 +53,11 @@ func (t *setting) fill(e *effective, h Handler) {
 func (c Config) graceTimes() (grace, spread time.Duration) {
 	e := effective(c)
 	for i := range settings {
-		if t := &settings[i]; t.field == "Grace" || t.field == "GraceSpread" {
+		if t := &settings[i]; strings.HasPrefix(t.field, "Shutdown.") {
 			t.fill(&e, nil)
 		}
 	}
-	return e.Grace, e.GraceSpread
+	return e.Shutdown.Grace, e.Shutdown.Spread
 }
 
 // check returns what is wrong with the values of c, all of it.
@@ -76,11 +72,33 @@ func (c *Config) check() error {
 		switch {
 		case v.CanInt() && t.zero == noneIsRefused && v.Int() < 0:
 			errs = append(errs, fmt.Errorf("%s cannot be none (Config.%s is %v)", t.key, t.field, v))
-		case t.words != nil && v.String() != "" && !slices.Contains(t.words, v.String()):
-			errs = append(errs, fmt.Errorf("%s %q is not one of %s (Config.%s)", t.key, v, strings.Join(t.words, ", "), t.field))
+		case t.words != nil && v.Uint() >= uint64(len(t.words)):
+			errs = append(errs, fmt.Errorf("%s is not one of %s (Config.%s is %d)", t.key, strings.Join(t.words, ", "), t.field, v.Uint()))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.contradictions()...)...)
+}
+
+// contradictions returns which values of c cannot be meant together.
+func (c *Config) contradictions() (errs []error) {
+	a := &c.Admission
+	if a.HandshakeQueue == QueueNone && (a.MaxHandshakes > 0 || a.MaxHandshakesPerSource > 0 || a.MaxHandshakesPerPrefix > 0) {
+		errs = append(errs, errors.New("handshake_queue none counts no handshakes: leave out max_handshakes, max_handshakes_per_source and max_handshakes_per_prefix, or the queue fair"))
+	}
+	if p := &a.Penalty; p.MaxTime > 0 && p.Time > p.MaxTime {
+		errs = append(errs, fmt.Errorf("penalty_time %v is more than penalty_max_time %v", p.Time, p.MaxTime))
+	}
+	for _, list := range []struct {
+		key  string
+		nets []netip.Prefix
+	}{{"penalty_exempt", a.Penalty.Exempt}, {keyProxyFrom, c.Proxy.From}} {
+		for _, p := range list.nets {
+			if err := checkPrefix(p); err != nil {
+				errs = append(errs, fmt.Errorf("%s %w", list.key, err))
+			}
+		}
+	}
+	return errs
 }
 
 // ports returns the ports to open.
@@ -164,7 +182,7 @@ func (c *Config) setParams(p port.Spec) (port.Spec, error) {
 // sockOptions returns how the port's socket is opened.
 func (pc *portConfig) sockOptions() (sock.Options, error) {
 	o, err := pc.Sock.With(pc.spec.Params)
-	o.SendTimeout = pc.WriteTimeout
+	o.SendTimeout = pc.Timeouts.Write
 	if err != nil {
 		return o, portError(pc.spec, err)
 	}
@@ -177,7 +195,7 @@ func (pc *portConfig) checkStream(stream bool) error {
 		return nil
 	}
 	return portError(pc.spec, fmt.Errorf("%s %s is for tcp, ssl and unix ports, and this one takes datagrams: give it %s off in its [[listen]] block",
-		keyProxyProtocol, pc.ProxyProtocol, keyProxyProtocol))
+		keyProxyProtocol, pc.Proxy.Mode, keyProxyProtocol))
 }
 
 func portError(p port.Spec, err error) error { return fmt.Errorf("port %s: %w", p.Short(), err) }

@@ -122,7 +122,7 @@ func TestPanicEndsOneClient(t *testing.T) {
 func TestCutAfterGrace(t *testing.T) {
 	l := listenTCP(t)
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.Grace = -1
+	s.Config.Shutdown.Grace = -1
 	stop := start(t, s, l)
 	c := dial(t, l)
 	fmt.Fprintf(c, "x\n")

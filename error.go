@@ -20,18 +20,18 @@ var (
 	ErrCut = errors.New("cut: the server stopped")
 	// ErrKilled ends a client that Server.Kill ended.
 	ErrKilled = errors.New("killed by the operator")
-	// ErrIdle ends a client that sent and took nothing for Config.IdleTimeout.
+	// ErrIdle ends a client that sent and took nothing for Config.Timeouts.Idle.
 	ErrIdle = deadline.ErrIdle
-	// ErrMaxLife ends a client that was connected for Config.MaxLife.
+	// ErrMaxLife ends a client that was connected for Config.Timeouts.Life.
 	ErrMaxLife = deadline.ErrMaxLife
-	// ErrWriteStalled ends a client that took no bytes for Config.WriteTimeout.
+	// ErrWriteStalled ends a client that took no bytes for Config.Timeouts.Write.
 	ErrWriteStalled = deadline.ErrWriteStalled
 	// ErrHandshakeTimeout ends a client that did not finish its handshake
-	// within Config.HandshakeTimeout.
+	// within Config.Timeouts.Handshake.
 	ErrHandshakeTimeout = errors.New("handshake not finished in time")
 	// ErrProxyHeader ends a client whose PROXY header is missing, malformed,
-	// not finished within Config.ProxyHeaderTimeout or from a sender that is
-	// not in Config.ProxyProtocolFrom. The last wraps ErrDenied too.
+	// not finished within Config.Timeouts.ProxyHeader or from a sender that is
+	// not in Config.Proxy.From. The last wraps ErrDenied too.
 	ErrProxyHeader = errors.New("PROXY header")
 	// ErrFirstByteTimeout, ErrHelloTimeout and ErrFirstRequestTimeout end a
 	// client that was too slow at its beginning; see the times of their names
@@ -39,14 +39,14 @@ var (
 	ErrFirstByteTimeout    = errors.New("no byte in time")
 	ErrHelloTimeout        = errors.New("hello not finished in time")
 	ErrFirstRequestTimeout = deadline.ErrFirstRequestTimeout
-	// ErrTooSlow ends a client that sent less than Config.MinReadRate or took
-	// less than Config.MinWriteRate.
+	// ErrTooSlow ends a client that sent less than Config.Limits.MinReadRate or took
+	// less than Config.Limits.MinWriteRate.
 	ErrTooSlow = deadline.ErrTooSlow
 	// ErrOverLimit ends a client behind a proxy whose source or network has
 	// too much already.
 	ErrOverLimit = errors.New("over a limit")
 	// ErrPenalised ends the clients of a source that was put into the penalty
-	// box, with Config.PenaltyClose.
+	// box, with Config.Admission.Penalty.Close.
 	ErrPenalised = errors.New("source is in the penalty box")
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.

@@ -36,14 +36,14 @@ func namingLimit(why error) error {
 
 // newQueue makes the handshake scheduler, or none.
 func (r *run) newQueue() *admit.Queue {
-	if r.cfg.HandshakeQueue == "none" {
+	if r.cfg.Admission.HandshakeQueue == QueueNone {
 		return nil
 	}
 	return admit.NewQueue(admit.QueueConfig{
-		Max:          r.cfg.MaxHandshakes,
-		MaxPerSource: r.cfg.MaxHandshakesPerSource,
-		MaxPerPrefix: r.cfg.MaxHandshakesPerPrefix,
-		Shadow:       r.cfg.LimitsShadow,
+		Max:          r.cfg.Admission.MaxHandshakes,
+		MaxPerSource: r.cfg.Admission.MaxHandshakesPerSource,
+		MaxPerPrefix: r.cfg.Admission.MaxHandshakesPerPrefix,
+		Shadow:       r.cfg.Admission.Shadow,
 	})
 }
 
@@ -52,15 +52,15 @@ func (r *run) newQueue() *admit.Queue {
 // header or with a short limit has to be seen at once.
 func (e *effective) deferAccept(t proto.Transport) time.Duration {
 	first, ok := t.(proto.TLSFirst)
-	if !ok || !first.TLSFirst() || e.ProxyProtocol != ProxyOff {
+	if !ok || !first.TLSFirst() || e.Proxy.Mode != ProxyOff {
 		return 0
 	}
-	for _, limit := range []time.Duration{e.HandshakeTimeout, e.FirstByteTimeout} {
-		if limit > 0 && limit < 2*e.DeferAccept {
+	for _, limit := range []time.Duration{e.Timeouts.Handshake, e.Timeouts.FirstByte} {
+		if limit > 0 && limit < 2*e.Admission.DeferAccept {
 			return 0
 		}
 	}
-	return e.DeferAccept
+	return e.Admission.DeferAccept
 }
 
 // ready makes the connection usable.
@@ -123,13 +123,13 @@ func (g *greeting) Cause() error { return (*Conn)(g).cause() }
 // Deadline returns when a client is cut whose hello is not whole by then, and
 // the error that this is. Zero is never.
 func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error) {
-	limit := g.l.cfg.HandshakeTimeout
+	limit := g.l.cfg.Timeouts.Handshake
 	if limit > 0 {
 		end, why = g.begin.Add(limit), errHandshakeTimeout(limit)
 	}
-	from, phase, name := g.begin, g.l.cfg.FirstByteTimeout, ErrFirstByteTimeout
+	from, phase, name := g.begin, g.l.cfg.Timeouts.FirstByte, ErrFirstByteTimeout
 	if begun {
-		from, phase, name = now, g.l.cfg.HelloTimeout, ErrHelloTimeout
+		from, phase, name = now, g.l.cfg.Timeouts.Hello, ErrHelloTimeout
 	}
 	if phase > 0 && (end.IsZero() || from.Add(phase).Before(end)) {
 		end, why = from.Add(phase), name
@@ -162,7 +162,7 @@ func (l *listening) hasRoom() bool { return l.hello }
 
 // handshakeErr says what a failed handshake means.
 func (c *Conn) handshakeErr(err error) error {
-	limit := c.l.cfg.HandshakeTimeout
+	limit := c.l.cfg.Timeouts.Handshake
 	if deadline.IsTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
 		return errHandshakeTimeout(limit)
 	}
@@ -175,7 +175,7 @@ func (c *Conn) handshakeErr(err error) error {
 // queueUp gives a client its place in the handshake scheduler, where it counts
 // from now on.
 func (c *Conn) queueUp() error {
-	t := c.run.queue.Add(c.peer.IP, (*turn)(c), c.l.cfg.HandshakeTimeout)
+	t := c.run.queue.Add(c.peer.IP, (*turn)(c), c.l.cfg.Timeouts.Handshake)
 	c.admission.ticket.Store(t)
 	if limit := t.Over(); limit != admit.OK {
 		c.run.wouldRefuse(c.l, outcome.Shed, c.RemoteAddr(), limit)
@@ -190,7 +190,7 @@ func (c *Conn) shakeHands() error {
 		c.limits.Begin()
 		return nil
 	}
-	limit := c.l.cfg.HandshakeTimeout
+	limit := c.l.cfg.Timeouts.Handshake
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
 	}

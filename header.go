@@ -15,74 +15,60 @@ import (
 	"netserver/proto"
 )
 
-// What Config.ProxyProtocol can be.
-const (
-	ProxyOff     = "off"
-	ProxyRequire = "require"
-	ProxyAccept  = "accept"
-)
-
-// senderUnix is how Config.ProxyProtocolFrom names the clients of UNIX sockets.
+// senderUnix is how the key names the clients of UNIX sockets.
 const senderUnix = "unix"
 
 // A headerRule is what a port does about PROXY headers.
 type headerRule struct {
 	optional bool
-	unix     bool // who connects by a UNIX socket is trusted
-	from     []netip.Prefix
+	Proxy
 }
 
 // headerRule returns the rule that e makes, nil for none.
 func (e *effective) headerRule() (*headerRule, error) {
-	if e.ProxyProtocol == ProxyOff {
+	switch p := e.Proxy; {
+	case p.Mode == ProxyOff:
 		return nil, nil
-	}
-	r := &headerRule{optional: e.ProxyProtocol == ProxyAccept}
-	if len(e.ProxyProtocolFrom) == 0 {
+	case len(p.From) == 0 && !p.FromUnix:
 		return nil, fmt.Errorf("%s %s trusts nobody yet: give %s with the addresses or networks of the proxies (or unix)",
-			keyProxyProtocol, e.ProxyProtocol, keyProxyFrom)
+			keyProxyProtocol, p.Mode, keyProxyFrom)
 	}
-	for _, text := range e.ProxyProtocolFrom {
-		if text == senderUnix {
-			r.unix = true
-			continue
-		}
-		p, err := parseSender(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s %w", keyProxyFrom, err)
-		}
-		r.from = append(r.from, p)
-	}
-	return r, nil
+	return &headerRule{optional: e.Proxy.Mode == ProxyAccept, Proxy: e.Proxy}, nil
 }
 
 // parseSender reads ADDRESS or ADDRESS/BITS.
 func parseSender(text string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
-		var a netip.Addr
-		if a, err = netip.ParseAddr(text); err == nil && a.Zone() == "" {
-			a = a.Unmap()
-			return netip.PrefixFrom(a, a.BitLen()), nil
+		a, err := netip.ParseAddr(text)
+		if err != nil || a.Zone() != "" {
+			return p, fmt.Errorf("%q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
 		}
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), nil
 	}
-	switch {
-	case err != nil || !p.IsValid():
-		return p, fmt.Errorf("%q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
-	case p.Addr().Is4In6():
-		return p, fmt.Errorf("%q: write the IPv4 network without the prefix ::ffff:0:0/96", text)
-	case p != p.Masked():
-		return p, fmt.Errorf("%q has bits set behind the first %d: write %v or %v", text, p.Bits(), p.Addr(), p.Masked())
-	}
-	return p, nil
+	return p, checkPrefix(p)
 }
 
-// senders binds Config.ProxyProtocolFrom.
-type senders struct{ p *[]string }
+// checkPrefix refuses a network that no address is in, or that says two things.
+func checkPrefix(p netip.Prefix) error {
+	switch {
+	case !p.IsValid():
+		return errors.New("the zero Prefix is no network")
+	case p.Addr().Is4In6():
+		return fmt.Errorf("\"%v\": write the IPv4 network without the prefix ::ffff:0:0/96", p)
+	case p != p.Masked():
+		return fmt.Errorf("\"%v\" has bits set behind the first %d: write %v or %v", p, p.Bits(), p.Addr(), p.Masked())
+	}
+	return nil
+}
+
+// senders binds the senders of PROXY headers.
+type senders struct{ p *Proxy }
 
 // Set checks and stores the senders.
 func (s senders) Set(vals []conf.Value) error {
-	*s.p = nil
+	s.p.From, s.p.FromUnix = nil, false
 	for _, v := range vals {
 		list := conf.Words(v.Text)
 		if len(list) == 0 {
@@ -90,18 +76,27 @@ func (s senders) Set(vals []conf.Value) error {
 		}
 		for _, text := range list {
 			if strings.EqualFold(text, senderUnix) {
-				text = senderUnix
-			} else if _, err := parseSender(text); err != nil {
+				s.p.FromUnix = true
+				continue
+			}
+			p, err := parseSender(text)
+			if err != nil {
 				return v.Errorf("%v", err)
 			}
-			*s.p = append(*s.p, text)
+			s.p.From = append(s.p.From, p)
 		}
 	}
 	return nil
 }
 
 // Texts returns the senders.
-func (s senders) Texts() []string { return *s.p }
+func (s senders) Texts() []string {
+	list := prefixes{&s.p.From}.Texts()
+	if s.p.FromUnix {
+		list = append(list, senderUnix)
+	}
+	return list
+}
 
 // isStream reports whether the clients of a transport are connections.
 func isStream(t proto.Transport) bool {
@@ -112,10 +107,10 @@ func isStream(t proto.Transport) bool {
 // trusts reports whether headers of the sender are believed.
 func (r *headerRule) trusts(sender access.Peer) bool {
 	if sender.Unix {
-		return r.unix
+		return r.FromUnix
 	}
 	ip := sender.IP.WithZone("")
-	for _, p := range r.from {
+	for _, p := range r.From {
 		if p.Contains(ip) {
 			return true
 		}
@@ -126,7 +121,7 @@ func (r *headerRule) trusts(sender access.Peer) bool {
 // readHeader reads the client's PROXY header, within an absolute deadline, and
 // lets the client be who it says. It takes no byte beyond the header.
 func (c *Conn) readHeader() error {
-	limit := c.l.cfg.ProxyHeaderTimeout
+	limit := c.l.cfg.Timeouts.ProxyHeader
 	if limit > 0 {
 		c.raw.SetReadDeadline(c.begin.Add(limit))
 	}
@@ -176,7 +171,7 @@ func (c *Conn) untrusted() error {
 func (c *Conn) headerErr(err error) error {
 	switch {
 	case deadline.IsTimeout(err):
-		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.ProxyHeaderTimeout)
+		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.Timeouts.ProxyHeader)
 	case err == io.EOF:
 		return fmt.Errorf("%w missing: the client left: %w", ErrProxyHeader, err)
 	case errors.Is(err, proto.ErrNoProxyHeader):

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strconv"
@@ -62,13 +63,29 @@ func tellPeer(_ context.Context, c *netserver.Conn) error {
 	return err
 }
 
+// proxyFrom believes the senders whose headers the key proxy_protocol_from
+// would name so.
+func proxyFrom(mode netserver.ProxyMode, from ...string) netserver.Proxy {
+	p := netserver.Proxy{Mode: mode}
+	for _, text := range from {
+		if text == "unix" {
+			p.FromUnix = true
+		} else if a, err := netip.ParseAddr(text); err == nil {
+			p.From = append(p.From, netip.PrefixFrom(a, a.BitLen()))
+		} else {
+			p.From = append(p.From, netip.MustParsePrefix(text))
+		}
+	}
+	return p
+}
+
 // startProxied serves tellPeer on tcp, ssl and unix ports that trust everybody
 // here.
 func startProxied(t *testing.T, change func(*netserver.Server)) *netservertest.Running {
 	t.Helper()
 	s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-	s.Config.ProxyProtocol = netserver.ProxyRequire
-	s.Config.ProxyProtocolFrom = []string{"127.0.0.0/8", "unix"}
+	s.Config.Proxy.Mode = netserver.ProxyRequire
+	s.Config.Proxy = proxyFrom(s.Config.Proxy.Mode, "127.0.0.0/8", "unix")
 	if change != nil {
 		change(s)
 	}
@@ -119,8 +136,8 @@ func askProxied(t *testing.T, r *netservertest.Running, name, header string, ste
 
 func TestProxyHeaderNamesTheClient(t *testing.T) {
 	headers := map[string]string{"v1": proxyV1, "v2": proxyV2(t, false), "v2 with TLVs": proxyV2(t, false, proxyproto.TLV{Type: 5, Value: []byte("id")})}
-	for _, mode := range []string{netserver.ProxyRequire, netserver.ProxyAccept} {
-		r := startProxied(t, func(s *netserver.Server) { s.Config.ProxyProtocol = mode })
+	for _, mode := range []netserver.ProxyMode{netserver.ProxyRequire, netserver.ProxyAccept} {
+		r := startProxied(t, func(s *netserver.Server) { s.Config.Proxy.Mode = mode })
 		n := 0
 		for _, name := range netservertest.Streams() {
 			socket := "*net.TCPConn"
@@ -176,7 +193,11 @@ func TestProxyHeaderWithoutAddressKeepsTheSenders(t *testing.T) {
 }
 
 func TestProxyHeaderRefusals(t *testing.T) {
-	for _, tc := range []struct{ name, mode, from, header, want string }{
+	for _, tc := range []struct {
+		name               string
+		mode               netserver.ProxyMode
+		from, header, want string
+	}{
 		{"untrusted", netserver.ProxyRequire, "192.0.2.0/24", proxyV1, "PROXY header from an untrusted sender"},
 		{"untrusted v2, accept", netserver.ProxyAccept, "192.0.2.0/24", proxyV2(t, false), "PROXY header from an untrusted sender"},
 		{"untrusted LOCAL", netserver.ProxyAccept, "192.0.2.0/24", proxyV2(t, true), "PROXY header from an untrusted sender"},
@@ -189,7 +210,7 @@ func TestProxyHeaderRefusals(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			denied := make(chan *netserver.Error, 9)
 			r := startProxied(t, func(s *netserver.Server) {
-				s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = tc.mode, []string{tc.from}
+				s.Config.Proxy = proxyFrom(tc.mode, tc.from)
 				s.Hooks.Denied = func(_ context.Context, _ *netserver.Conn, why *netserver.Error) { denied <- why }
 			})
 			for _, name := range []string{"tcp", "ssl"} {
@@ -213,7 +234,7 @@ func TestProxyHeaderRefusals(t *testing.T) {
 func TestProxyHeaderMayBeMissing(t *testing.T) {
 	for _, from := range []string{"127.0.0.1", "192.0.2.1"} {
 		r := startProxied(t, func(s *netserver.Server) {
-			s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = netserver.ProxyAccept, []string{from}
+			s.Config.Proxy = proxyFrom(netserver.ProxyAccept, from)
 		})
 		for _, name := range netservertest.Streams() {
 			if got, err := askProxied(t, r, name, "", 1); !strings.HasPrefix(got, "hello ") || !strings.HasSuffix(got, "header=false\n") || err != nil {
@@ -236,7 +257,7 @@ func TestProxyHeaderPerPort(t *testing.T) {
 		return port.Spec{Host: "127.0.0.1", Port: "0", Proto: proto, IPv: "4", Params: v}
 	}
 	s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-	s.Config.ProxyProtocolFrom = []string{"192.0.2.0/24"}
+	s.Config.Proxy = proxyFrom(s.Config.Proxy.Mode, "192.0.2.0/24")
 	s.Config.Ports = []port.Spec{
 		at("tcp", params("proxy_protocol", "require", "proxy_protocol_from", "127.0.0.1", "timeout_proxy_header", "0.1")),
 		at("ssl", nil),
@@ -257,7 +278,7 @@ func TestProxyHeaderPerPort(t *testing.T) {
 }
 
 func TestProxyHeaderOnUnixNeedsTrustInUnix(t *testing.T) {
-	r := startProxied(t, func(s *netserver.Server) { s.Config.ProxyProtocolFrom = []string{"0.0.0.0/0", "::/0"} })
+	r := startProxied(t, func(s *netserver.Server) { s.Config.Proxy = proxyFrom(s.Config.Proxy.Mode, "0.0.0.0/0", "::/0") })
 	if got, err := askProxied(t, r, "unix", proxyV1, 0); err == nil {
 		t.Errorf("answered %q", got)
 	}
@@ -374,36 +395,38 @@ func TestProxyHeaderConfigurationIsChecked(t *testing.T) {
 		}
 		return p
 	}
+	const off, require, accept = netserver.ProxyOff, netserver.ProxyRequire, netserver.ProxyAccept
 	for _, tc := range []struct {
-		mode  string
+		mode  netserver.ProxyMode
 		from  []string
 		ports []port.Spec
 		want  string // "" is no error
 	}{
-		{"", nil, []port.Spec{on("tcp"), on("udp")}, ""},
-		{"require", nil, []port.Spec{on("tcp")}, "0/tcp: proxy_protocol require trusts nobody yet: give proxy_protocol_from"},
-		{"accept", nil, []port.Spec{on("tcp")}, "proxy_protocol accept trusts nobody yet"},
-		{"", nil, []port.Spec{on("tcp", "proxy_protocol", "require")}, "trusts nobody yet"},
-		{"", nil, []port.Spec{on("tcp", "proxy_protocol", "require", "proxy_protocol_from", "10.0.0.1")}, ""},
-		{"require", nil, []port.Spec{on("tcp", "proxy_protocol", "off")}, ""},
-		{"require", []string{"10.0.0.0/8", "::1", "unix"}, []port.Spec{on("tcp"), on("udp", "proxy_protocol", "off")}, ""},
-		{"require", []string{"10.0.0.0/8"}, []port.Spec{on("udp")}, "0/udp: proxy_protocol require is for tcp, ssl and unix ports"},
-		{"maybe", []string{"10.0.0.0/8"}, []port.Spec{on("tcp")}, `proxy_protocol "maybe" is not one of off, require, accept`},
-		{"require", []string{"10.0.0.1/8"}, []port.Spec{on("tcp")}, `"10.0.0.1/8" has bits set behind the first 8: write 10.0.0.1 or 10.0.0.0/8`},
-		{"require", []string{"haproxy.example"}, []port.Spec{on("tcp")}, `"haproxy.example" is neither ADDRESS, ADDRESS/BITS nor unix`},
-		{"require", []string{"fe80::1%eth0"}, []port.Spec{on("tcp")}, "is neither"},
-		{"require", []string{"::ffff:10.0.0.0/104"}, []port.Spec{on("tcp")}, "write the IPv4 network without"},
-		{"", nil, []port.Spec{on("tcp", "proxy_protocol", "yes")}, `"yes" is not one of off, require, accept`},
+		{off, nil, []port.Spec{on("tcp"), on("udp")}, ""},
+		{require, nil, []port.Spec{on("tcp")}, "0/tcp: proxy_protocol require trusts nobody yet: give proxy_protocol_from"},
+		{accept, nil, []port.Spec{on("tcp")}, "proxy_protocol accept trusts nobody yet"},
+		{off, nil, []port.Spec{on("tcp", "proxy_protocol", "require")}, "trusts nobody yet"},
+		{off, nil, []port.Spec{on("tcp", "proxy_protocol", "require", "proxy_protocol_from", "10.0.0.1")}, ""},
+		{require, nil, []port.Spec{on("tcp", "proxy_protocol", "off")}, ""},
+		{require, []string{"10.0.0.0/8", "::1", "unix"}, []port.Spec{on("tcp"), on("udp", "proxy_protocol", "off")}, ""},
+		{require, []string{"10.0.0.0/8"}, []port.Spec{on("udp")}, "0/udp: proxy_protocol require is for tcp, ssl and unix ports"},
+		{off, []string{"10.0.0.0/8"}, []port.Spec{on("tcp", "proxy_protocol", "maybe")}, `proxy_protocol: "maybe" is not one of off, require, accept`},
+		{9, []string{"10.0.0.0/8"}, []port.Spec{on("tcp")}, `proxy_protocol is not one of off, require, accept`},
+		{require, []string{"10.0.0.1/8"}, []port.Spec{on("tcp")}, `"10.0.0.1/8" has bits set behind the first 8: write 10.0.0.1 or 10.0.0.0/8`},
+		{require, nil, []port.Spec{on("tcp", "proxy_protocol_from", "haproxy.example")}, `"haproxy.example" is neither ADDRESS, ADDRESS/BITS nor unix`},
+		{require, nil, []port.Spec{on("tcp", "proxy_protocol_from", "fe80::1%eth0")}, "is neither"},
+		{require, []string{"::ffff:10.0.0.0/104"}, []port.Spec{on("tcp")}, "write the IPv4 network without"},
+		{off, nil, []port.Spec{on("tcp", "proxy_protocol", "yes")}, `"yes" is not one of off, require, accept`},
 	} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-		s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom, s.Config.Ports = tc.mode, tc.from, tc.ports
+		s.Config.Proxy, s.Config.Ports = proxyFrom(tc.mode, tc.from...), tc.ports
 		_, err := bridge.Of(s.Monitor()).Transports()
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s %v %v: %v; want %q", tc.mode, tc.from, tc.ports, err, tc.want)
 		}
 	}
 	s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-	s.Config.ProxyProtocol = netserver.ProxyRequire
+	s.Config.Proxy.Mode = netserver.ProxyRequire
 	if err := s.Serve(t.Context(), listenTCP(t)); err == nil || !strings.Contains(err.Error(), "trusts nobody yet") {
 		t.Errorf("Serve: %v", err)
 	}
@@ -432,8 +455,10 @@ func drip(c net.Conn, s string) {
 
 func TestProxyHeaderDeadline(t *testing.T) {
 	for _, tc := range []struct {
-		name, mode, header string
-		limit, want        time.Duration
+		name        string
+		mode        netserver.ProxyMode
+		header      string
+		limit, want time.Duration
 	}{
 		{"silent", netserver.ProxyRequire, "", 0, 3 * time.Second},
 		{"dripping", netserver.ProxyRequire, proxyV1, 0, 3 * time.Second},
@@ -442,8 +467,8 @@ func TestProxyHeaderDeadline(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-			s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = tc.mode, []string{"10.0.0.0/8"}
-			s.Config.ProxyHeaderTimeout = tc.limit
+			s.Config.Proxy = proxyFrom(tc.mode, "10.0.0.0/8")
+			s.Config.Timeouts.ProxyHeader = tc.limit
 			recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 				c := l.dialProxy()
 				dripped := make(chan struct{})
@@ -466,7 +491,7 @@ func TestProxyHeaderDeadline(t *testing.T) {
 // A client that waits for the server's greeting has no header.
 func TestProxyHeaderSilenceIsNone(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(tellPeer)}
-	s.Config.ProxyProtocol, s.Config.ProxyProtocolFrom = netserver.ProxyAccept, []string{"10.0.0.0/8"}
+	s.Config.Proxy = proxyFrom(netserver.ProxyAccept, "10.0.0.0/8")
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dialProxy()
 		time.Sleep(5 * time.Second)
@@ -484,7 +509,7 @@ func TestProxyHeaderSilenceIsNone(t *testing.T) {
 
 // Waiting for a header takes no goroutine of those that shake hands.
 func TestStalledProxyHeadersAreCheap(t *testing.T) {
-	r := startProxied(t, func(s *netserver.Server) { s.Config.ProxyHeaderTimeout = time.Minute })
+	r := startProxied(t, func(s *netserver.Server) { s.Config.Timeouts.ProxyHeader = time.Minute })
 	const n = 100
 	for i := range n {
 		c := r.DialRaw(t, "ssl")

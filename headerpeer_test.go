@@ -35,7 +35,7 @@ func tellHeader(ctx context.Context, c *netserver.Conn) error {
 func startBehind(t *testing.T) *netservertest.Running {
 	return startProxied(t, func(s *netserver.Server) {
 		s.Handler = netserver.HandlerFunc(tellHeader)
-		s.Config.ProxyProtocolFrom = []string{"127.0.0.1", "unix"}
+		s.Config.Proxy = proxyFrom(s.Config.Proxy.Mode, "127.0.0.1", "unix")
 	})
 }
 

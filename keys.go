@@ -49,7 +49,10 @@ func (t *setting) value(c *Config) reflect.Value {
 
 // defaultText returns a constant default as it would be written.
 func (t *setting) defaultText() string {
-	if t.def == nil {
+	switch {
+	case t.words != nil:
+		return t.words[0]
+	case t.def == nil:
 		return ""
 	}
 	var c Config
@@ -63,13 +66,14 @@ func (t *setting) binder(c *Config) conf.Binder {
 	if t.bind != nil {
 		return t.bind(c)
 	}
-	switch p := t.value(c).Addr().Interface().(type) {
+	v := t.value(c)
+	if t.words != nil {
+		return wordBinder{v, t.words}
+	}
+	switch p := v.Addr().Interface().(type) {
 	case *bool:
 		return conf.Bool(p)
 	case *string:
-		if t.words != nil {
-			return conf.Choice(p, t.words...)
-		}
 		return conf.String(p)
 	case *int:
 		return t.number(conf.Int(p, bound(t.least, -1), bound(t.most, math.MaxInt32)))
@@ -129,6 +133,32 @@ func (z zeroBinder) Set(vals []conf.Value) error {
 	}
 	if len(vals) > 0 && *z.p == 0 {
 		*z.p = -1
+	}
+	return nil
+}
+
+// wordBinder binds the words of an enumeration.
+type wordBinder struct {
+	v     reflect.Value
+	words []string
+}
+
+// Set stores the value that the word stands for.
+func (w wordBinder) Set(vals []conf.Value) error {
+	word := w.words[0]
+	if len(vals) > 0 {
+		if err := conf.Choice(&word, w.words...).Set(vals); err != nil {
+			return err
+		}
+	}
+	w.v.SetUint(uint64(slices.Index(w.words, word)))
+	return nil
+}
+
+// Texts returns the word, but for the default.
+func (w wordBinder) Texts() []string {
+	if i := w.v.Uint(); i > 0 && i < uint64(len(w.words)) {
+		return []string{w.words[i]}
 	}
 	return nil
 }

@@ -19,9 +19,9 @@ func BenchmarkLimits(b *testing.B) {
 		cfg  Config
 	}{
 		{"default", Config{}},
-		{"idle", Config{IdleTimeout: time.Minute}},
-		{"idle, life, first request", Config{IdleTimeout: time.Minute, MaxLife: time.Hour, FirstRequestTimeout: time.Minute}},
-		{"idle, minimum rates", Config{IdleTimeout: time.Minute, MinReadRate: 1, MinWriteRate: 1}},
+		{"idle", Config{Timeouts: Timeouts{Idle: time.Minute}}},
+		{"idle, life, first request", Config{Timeouts: Timeouts{Idle: time.Minute, Life: time.Hour, FirstRequest: time.Minute}}},
+		{"idle, minimum rates", Config{Timeouts: Timeouts{Idle: time.Minute}, Limits: Limits{MinReadRate: 1, MinWriteRate: 1}}},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			l := &listening{cfg: bm.cfg.effective(nil)}

@@ -103,7 +103,7 @@ func wantErr(t *testing.T, r netserver.Record, stage netserver.Stage, err error,
 
 func TestIdleTimeout(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.IdleTimeout = 10 * time.Second
+	s.Config.Timeouts.Idle = 10 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		buf := make([]byte, 100)
@@ -130,14 +130,14 @@ func TestIdleTimeoutCountsWrites(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		return err
 	})}
-	s.Config.IdleTimeout = 10 * time.Second
+	s.Config.Timeouts.Idle = 10 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) { io.ReadAll(l.dial()) })
 	wantErr(t, oneRecord(t, recs), netserver.StageHandler, netserver.ErrIdle, 50*time.Second)
 }
 
 func TestMaxLife(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxLife = 20 * time.Second
+	s.Config.Timeouts.Life = 20 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		go io.Copy(io.Discard, c)
@@ -156,7 +156,7 @@ func TestWriteStalled(t *testing.T) {
 		_, err := c.Write(make([]byte, 1<<20))
 		return err
 	})}
-	s.Config.WriteTimeout = 10 * time.Second
+	s.Config.Timeouts.Write = 10 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		c.Read(make([]byte, 1000)) // takes some, then none
@@ -173,7 +173,7 @@ func TestSlowReaderIsNotStalled(t *testing.T) {
 		_, err := c.Write(make([]byte, 1<<20))
 		return err
 	})}
-	s.Config.WriteTimeout = 10 * time.Second
+	s.Config.Timeouts.Write = 10 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		n := 0
@@ -198,7 +198,7 @@ func TestHandlerDeadlineBesideIdle(t *testing.T) {
 		_, err := c.Read(make([]byte, 1))
 		return err
 	})}
-	s.Config.IdleTimeout = 10 * time.Second
+	s.Config.Timeouts.Idle = 10 * time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) { io.ReadAll(l.dial()) })
 	r := oneRecord(t, recs)
 	if errors.Is(r.Err, netserver.ErrIdle) || r.Err == nil || r.Time != 3*time.Second {
@@ -260,7 +260,7 @@ func TestHandshakeDeadlineEndsWithIt(t *testing.T) {
 // one client is served at a time.
 func TestStalledHandshakeTakesNoPlace(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxServing = 1
+	s.Config.Limits.MaxServing = 1
 	served(t, s, handshaking, func(t *testing.T, l *pipeListener) {
 		stalled := l.dial()
 		defer stalled.Close()
@@ -285,7 +285,7 @@ func TestMaxServingOneAfterTheOther(t *testing.T) {
 		now.Add(-1)
 		return nil
 	})}
-	s.Config.MaxServing = 2
+	s.Config.Limits.MaxServing = 2
 	recs := served(t, s, handshaking, func(t *testing.T, l *pipeListener) {
 		var wg sync.WaitGroup
 		for range 10 {
@@ -308,7 +308,7 @@ func TestMaxServingOneAfterTheOther(t *testing.T) {
 
 func TestMaxConnsLeavesClientsInTheBacklog(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.MaxConns = 2
+	s.Config.Limits.MaxConns = 2
 	served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		a, b := l.dial(), l.dial()
 		third := make(chan net.Conn)
@@ -384,7 +384,7 @@ func TestAcceptResumesWhenADescriptorIsFreed(t *testing.T) {
 
 func TestDrainWaitsThenCuts(t *testing.T) {
 	s := &netserver.Server{}
-	s.Config.Grace = 5 * time.Second
+	s.Config.Shutdown.Grace = 5 * time.Second
 	cut := make(chan time.Duration, 1)
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
@@ -424,7 +424,7 @@ func TestCutsAreSpread(t *testing.T) {
 	const n = 100
 	for _, tc := range []struct{ spread, last time.Duration }{{0, 2 * time.Second}, {10 * time.Second, 10 * time.Second}, {-1, 0}} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-		s.Config.Grace, s.Config.GraceSpread = 20*time.Second, tc.spread
+		s.Config.Shutdown.Grace, s.Config.Shutdown.Spread = 20*time.Second, tc.spread
 		recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 			for range n {
 				l.dial()
@@ -435,7 +435,7 @@ func TestCutsAreSpread(t *testing.T) {
 		}
 		perStep := make(map[time.Duration]int)
 		for _, r := range recs {
-			after := r.Time - s.Config.Grace
+			after := r.Time - s.Config.Shutdown.Grace
 			if !errors.Is(r.Err, netserver.ErrCut) || after < 0 || after > tc.last {
 				t.Errorf("after %v: %v", r.Time, r.Err)
 			}
@@ -457,7 +457,7 @@ func TestCutsAreSpread(t *testing.T) {
 // A client in the middle of its handshake is drained like the others.
 func TestDrainCountsHandshakes(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.Grace = 5 * time.Second
+	s.Config.Shutdown.Grace = 5 * time.Second
 	recs := served(t, s, handshaking, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		go func() {
@@ -494,7 +494,7 @@ func TestGoexitLosesNothing(t *testing.T) {
 		runtime.Goexit()
 		return nil
 	})}
-	s.Config.MaxServing = 1
+	s.Config.Limits.MaxServing = 1
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		for range 3 {
 			io.ReadAll(l.dial())
@@ -515,7 +515,7 @@ func TestBusyHandlerIsNotIdleClient(t *testing.T) {
 		time.Sleep(300 * time.Millisecond) // busy
 		return echoLines(ctx, c)
 	})}
-	s.Config.IdleTimeout = 100 * time.Millisecond
+	s.Config.Timeouts.Idle = 100 * time.Millisecond
 	start(t, s, l)
 	c := dial(t, l)
 	fmt.Fprint(c, "first\n")

@@ -149,8 +149,8 @@ func (u *usage) handshakes() float64 {
 	return float64(u.r.queue.Stats().Unfinished)
 }
 
-func (u *usage) connRate() float64     { return rateUse(u.r.cfg.ConnRate, u.conns) }
-func (u *usage) datagramRate() float64 { return rateUse(u.r.cfg.DatagramRate, u.datagrams) }
+func (u *usage) connRate() float64     { return rateUse(u.r.cfg.Admission.ConnRate, u.conns) }
+func (u *usage) datagramRate() float64 { return rateUse(u.r.cfg.Admission.DatagramRate, u.datagrams) }
 
 // rateUse returns a rate, which is counted only where it is limited.
 func rateUse(limit int, use float64) float64 {

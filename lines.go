@@ -85,10 +85,10 @@ func (l *lineBuffer) space(limit int) []byte {
 
 // ReadLine returns the next line without its LF or CRLF. The last line may
 // lack its end; after it ReadLine returns io.EOF. The line is valid until the
-// next read. A line longer than Config.MaxLine, its end included, gives
+// next read. A line longer than Config.Limits.MaxLine, its end included, gives
 // ErrLineTooLong.
 func (c *Conn) ReadLine() ([]byte, error) {
-	line, err := c.readUntil('\n', c.l.cfg.MaxLine, false)
+	line, err := c.readUntil('\n', c.l.cfg.Limits.MaxLine, false)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func (c *Conn) ReadLine() ([]byte, error) {
 }
 
 // ReadUntil returns the bytes up to and including the first delim, or the next
-// n bytes if delim is not among them; n of 0 means Config.MaxLine, and then
+// n bytes if delim is not among them; n of 0 means Config.Limits.MaxLine, and then
 // bytes without a delim give ErrLineTooLong. At the client's end it returns
 // what was left, and then io.EOF. The bytes are valid until the next read.
 func (c *Conn) ReadUntil(delim byte, n int) ([]byte, error) {
@@ -110,7 +110,7 @@ func (c *Conn) ReadUntil(delim byte, n int) ([]byte, error) {
 		return nil, fmt.Errorf("ReadUntil: negative count %d", n)
 	}
 	if n == 0 {
-		return c.readUntil(delim, c.l.cfg.MaxLine, false)
+		return c.readUntil(delim, c.l.cfg.Limits.MaxLine, false)
 	}
 	return c.readUntil(delim, n, true)
 }
@@ -144,11 +144,11 @@ func (c *Conn) readUntil(delim byte, limit int, cut bool) ([]byte, error) {
 }
 
 // Peek returns the next n bytes without taking them: they stay for the next
-// read. n may be up to Config.MaxLine. It waits until n bytes are there; at the
+// read. n may be up to Config.Limits.MaxLine. It waits until n bytes are there; at the
 // client's end it returns what there is and io.EOF. The bytes are valid until
 // the next read.
 func (c *Conn) Peek(n int) ([]byte, error) {
-	if limit := c.l.cfg.MaxLine; n < 0 || n > limit {
+	if limit := c.l.cfg.Limits.MaxLine; n < 0 || n > limit {
 		return nil, fmt.Errorf("Peek: %d is not between 0 and MaxLine, %d", n, limit)
 	}
 	l := &c.lines.buf

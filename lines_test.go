@@ -73,7 +73,7 @@ func TestReadLine(t *testing.T) {
 		{long[:63], []string{long[:63]}, io.EOF},
 	} {
 		for _, piece := range []int{1, 3, 1000} {
-			withConn(t, netserver.Config{MaxLine: 64}, []byte(tt.in), piece, func(c *netserver.Conn) {
+			withConn(t, netserver.Config{Limits: netserver.Limits{MaxLine: 64}}, []byte(tt.in), piece, func(c *netserver.Conn) {
 				var got []string
 				for {
 					line, err := c.ReadLine()

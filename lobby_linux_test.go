@@ -129,7 +129,7 @@ func ended(s *netserver.Server, o outcome.Class) uint64 {
 // that counts against their deadline, and forgets those that reset before.
 func TestDeferAccept(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.HandshakeTimeout = 3 * time.Second
+	s.Config.Timeouts.Handshake = 3 * time.Second
 	r := netservertest.Start(t, s, "ssl", "tcp")
 	if a, b := deferral(t, r, "ssl"), deferral(t, r, "tcp"); a != 0 || b != 0 {
 		t.Errorf("with no flood the ports wait %d and %d s", a, b)
@@ -160,7 +160,7 @@ func TestDeferAccept(t *testing.T) {
 	io.Copy(io.Discard, silent)
 	netservertest.Eventually(t, "the silent client's end", func() bool { return ended(s, outcome.Handshake) == 1 })
 	for _, rec := range r.Records(t, 1) {
-		if d := rec.Begin.Sub(begin); rec.Outcome == outcome.Handshake && (d > 900*time.Millisecond || rec.Time < s.Config.HandshakeTimeout) {
+		if d := rec.Begin.Sub(begin); rec.Outcome == outcome.Handshake && (d > 900*time.Millisecond || rec.Time < s.Config.Timeouts.Handshake) {
 			t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
 		}
 	}
@@ -169,11 +169,11 @@ func TestDeferAccept(t *testing.T) {
 // Limits that are short, and PROXY headers, want to see clients at once.
 func TestNoDeferAccept(t *testing.T) {
 	for name, set := range map[string]func(c *netserver.Config){
-		"short handshake":  func(c *netserver.Config) { c.HandshakeTimeout = 1900 * time.Millisecond },
-		"short first byte": func(c *netserver.Config) { c.FirstByteTimeout = time.Second },
-		"off":              func(c *netserver.Config) { c.DeferAccept = -1 },
+		"short handshake":  func(c *netserver.Config) { c.Timeouts.Handshake = 1900 * time.Millisecond },
+		"short first byte": func(c *netserver.Config) { c.Timeouts.FirstByte = time.Second },
+		"off":              func(c *netserver.Config) { c.Admission.DeferAccept = -1 },
 		"PROXY header": func(c *netserver.Config) {
-			c.ProxyProtocol, c.ProxyProtocolFrom = netserver.ProxyRequire, []string{"127.0.0.1"}
+			c.Proxy = proxyFrom(netserver.ProxyRequire, "127.0.0.1")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -75,7 +75,7 @@ type Stats struct {
 	Clients int    // connected, in any stage
 	Serving int    // of them: in the Handler
 	Served  uint64 // that have been in the Handler
-	Memory  int64  // bytes that connections take, as Config.MaxMemory counts them
+	Memory  int64  // bytes that connections take, as Config.Admission.MaxMemory counts them
 	// Handshakes are those under the fair queue.
 	Handshakes struct {
 		Unfinished int    // handshakes that are not finished
@@ -95,9 +95,9 @@ type PortStats struct {
 	// handshakes that were ended for one, by the key of the limit, such as
 	// max_per_source; nil if there are none. They are under outcome.OverLimit,
 	// outcome.Penalised or outcome.Shed as well. WouldRefuse are those that
-	// Config.LimitsShadow let through.
+	// Config.Admission.Shadow let through.
 	Refused, WouldRefuse map[string]uint64
-	// WouldCut are the clients that Config.LimitsShadow let stay although they
+	// WouldCut are the clients that Config.Admission.Shadow let stay although they
 	// were below a minimum rate.
 	WouldCut uint64
 }

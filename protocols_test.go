@@ -192,7 +192,7 @@ func TestPanicInHooks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-			s.Config.MaxServing, s.Config.MaxConns = 1, 1
+			s.Config.Limits.MaxServing, s.Config.Limits.MaxConns = 1, 1
 			set(&s.Hooks)
 			r := netservertest.Start(t, s, "tcp")
 			for i := range 3 {

@@ -57,7 +57,7 @@ func TestByteASecondIsTooSlow(t *testing.T) {
 	for name, h := range readers {
 		t.Run(name, func(t *testing.T) {
 			s := &netserver.Server{Handler: h}
-			s.Config.MinReadRate = 100
+			s.Config.Limits.MinReadRate = 100
 			recs := served(t, s, nil, func(t *testing.T, l *pipeListener) { dripForever(l.dial()) })
 			r := oneRecord(t, recs)
 			wantErr(t, r, netserver.StageHandler, netserver.ErrTooSlow, 10*time.Second)
@@ -86,7 +86,7 @@ func dripForever(c net.Conn) {
 // pay for the rest.
 func TestTooSlowLater(t *testing.T) {
 	s := &netserver.Server{Handler: readers["Read"]}
-	s.Config.MinReadRate, s.Config.MinRateWindow = 100, 5*time.Second
+	s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 100, 5*time.Second
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		for range 120 { // 200 a second
@@ -116,7 +116,7 @@ func TestBusyHandlerChargesNobody(t *testing.T) {
 		}
 		return nil
 	})}
-	s.Config.MinReadRate, s.Config.MinWriteRate, s.Config.WriteTimeout = 100, 100, time.Hour
+	s.Config.Limits.MinReadRate, s.Config.Limits.MinWriteRate, s.Config.Timeouts.Write = 100, 100, time.Hour
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		defer c.Close()
@@ -144,7 +144,7 @@ func TestTakingCountsWhileARead(t *testing.T) {
 		}
 		return <-done
 	})}
-	s.Config.MinReadRate = 100
+	s.Config.Limits.MinReadRate = 100
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) { io.Copy(io.Discard, l.dial()) })
 	r := oneRecord(t, recs)
 	if !errors.Is(r.Err, netserver.ErrTooSlow) || r.Time < 65*time.Second || r.Time > 82*time.Second {
@@ -176,7 +176,7 @@ func TestMinWriteRate(t *testing.T) {
 		} {
 			t.Run(tt.name+"/"+way, func(t *testing.T) {
 				s := &netserver.Server{Handler: h}
-				s.Config.MinWriteRate, s.Config.WriteTimeout = 10_000, -1
+				s.Config.Limits.MinWriteRate, s.Config.Timeouts.Write = 10_000, -1
 				recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 					c := l.dial()
 					b := make([]byte, tt.read)
@@ -207,7 +207,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 func TestRateInShadow(t *testing.T) {
 	var log strings.Builder
 	s := &netserver.Server{Handler: readers["Read"], Log: nil}
-	s.Config.MinReadRate, s.Config.LimitsShadow = 100, true
+	s.Config.Limits.MinReadRate, s.Config.Admission.Shadow = 100, true
 	recs := served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		c := l.dial()
 		for range 60 {
@@ -229,7 +229,7 @@ func TestRateUnderTLS(t *testing.T) {
 	for _, perSecond := range []int{1, 200} {
 		t.Run(fmt.Sprint(perSecond), func(t *testing.T) {
 			s := &netserver.Server{Handler: readers["ReadLine"]}
-			s.Config.MinReadRate = 100
+			s.Config.Limits.MinReadRate = 100
 			recs := served(t, s, overTLS(t), func(t *testing.T, l *pipeListener) {
 				c, drip := shakeAndHold(t, l.dial())
 				defer c.Close()
@@ -250,7 +250,7 @@ func TestRatesOnSockets(t *testing.T) {
 	netservertest.EachProto(t, func(t *testing.T, name string) {
 		t.Run("read", func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-			s.Config.MinReadRate, s.Config.MinRateWindow = 100_000, 200*time.Millisecond
+			s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 100_000, 200*time.Millisecond
 			r := netservertest.Start(t, s, name)
 			begin := time.Now() // no later than the server's
 			c := r.Dial(t, name)
@@ -258,7 +258,7 @@ func TestRatesOnSockets(t *testing.T) {
 			go dripBytes(c, make([]byte, 100_000), stop)
 			io.Copy(io.Discard, c)
 			close(stop)
-			if d := time.Since(begin); d < s.Config.MinRateWindow {
+			if d := time.Since(begin); d < s.Config.Limits.MinRateWindow {
 				t.Errorf("cut after %v", d)
 			}
 			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, netserver.ErrTooSlow) || rec.Outcome != outcome.TooSlow {
@@ -271,17 +271,17 @@ func TestRatesOnSockets(t *testing.T) {
 				_, err := io.Copy(c, zeros{})
 				return err
 			})}
-			s.Config.MinWriteRate, s.Config.MinRateWindow = 50<<20, 200*time.Millisecond
+			s.Config.Limits.MinWriteRate, s.Config.Limits.MinRateWindow = 50<<20, 200*time.Millisecond
 			r := netservertest.Start(t, s, name)
 			c := r.Dial(t, name)
 			c.Read(make([]byte, 1)) // takes some, then none
-			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, netserver.ErrTooSlow) || rec.Time < s.Config.MinRateWindow {
+			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, netserver.ErrTooSlow) || rec.Time < s.Config.Limits.MinRateWindow {
 				t.Errorf("after %v: %v", rec.Time, rec.Err)
 			}
 		})
 		t.Run("fast enough", func(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-			s.Config.MinReadRate, s.Config.MinWriteRate, s.Config.MinRateWindow = 1000, 1000, 400*time.Millisecond
+			s.Config.Limits.MinReadRate, s.Config.Limits.MinWriteRate, s.Config.Limits.MinRateWindow = 1000, 1000, 400*time.Millisecond
 			r := netservertest.Start(t, s, name)
 			c := r.Dial(t, name)
 			block := make([]byte, 100<<10)
@@ -289,7 +289,7 @@ func TestRatesOnSockets(t *testing.T) {
 			for begin := last; time.Since(begin) < 1500*time.Millisecond; last = time.Now() {
 				go c.Write(block)
 				_, err := io.ReadFull(c, make([]byte, len(block)))
-				if time.Since(last) > s.Config.MinRateWindow/2 {
+				if time.Since(last) > s.Config.Limits.MinRateWindow/2 {
 					t.Skip("this machine is too busy to tell")
 				}
 				if err != nil {
@@ -313,7 +313,7 @@ func TestSteadyTakerIsFastEnough(t *testing.T) {
 				_, err := io.Copy(c, zeros{})
 				return err
 			})}
-			s.Config.MinWriteRate, s.Config.MinRateWindow = 50_000, 500*time.Millisecond
+			s.Config.Limits.MinWriteRate, s.Config.Limits.MinRateWindow = 50_000, 500*time.Millisecond
 			r := netservertest.Start(t, s, name)
 			raw := r.DialRaw(t, name).(*net.TCPConn)
 			raw.SetReadBuffer(64 << 10)

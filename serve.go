@@ -98,7 +98,7 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 		l.route = r.routeOf(l)
 	}
 	r.limiter = r.newLimiter()
-	r.gate = slots.NewGate(r.cfg.MaxConns, r.cfg.MaxServing, ls)
+	r.gate = slots.NewGate(r.cfg.Limits.MaxConns, r.cfg.Limits.MaxServing, ls)
 	return r
 }
 
@@ -112,7 +112,7 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 		p, ok := o.transport.(proto.Plain)
 		v.plain = ok && p.Plain()
 		if t, ok := o.transport.(proto.LineLimiter); ok && t.MaxLine() > 0 {
-			v.cfg.MaxLine = t.MaxLine()
+			v.cfg.Limits.MaxLine = t.MaxLine()
 		}
 	} else if proto.DoesTLS(l) {
 		v.transport, v.plain, v.own = proto.Accepted{}, false, true
@@ -131,7 +131,7 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	}
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
-		v.datagram = make(chan struct{}, v.cfg.MaxDatagrams)
+		v.datagram = make(chan struct{}, v.cfg.Limits.MaxDatagrams)
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
 	v.prepareLimits()
@@ -144,11 +144,11 @@ func (l *listening) prepareLimits() {
 		return // a datagram waits for nothing
 	}
 	c := &l.cfg
-	l.limits = deadline.Values{Idle: c.IdleTimeout, Write: c.WriteTimeout, Life: c.MaxLife, FirstRequest: c.FirstRequestTimeout}
+	l.limits = deadline.Values{Idle: c.Timeouts.Idle, Write: c.Timeouts.Write, Life: c.Timeouts.Life, FirstRequest: c.Timeouts.FirstRequest}
 	if l.stall {
 		l.limits.Write = 0 // the kernel sees to it
 	}
-	l.minimum = deadline.Minimum{Read: c.MinReadRate, Write: c.MinWriteRate, Window: c.MinRateWindow}
+	l.minimum = deadline.Minimum{Read: c.Limits.MinReadRate, Write: c.Limits.MinWriteRate, Window: c.Limits.MinRateWindow}
 }
 
 // serve accepts until ctx is done, the listeners have ended or the server was
@@ -294,7 +294,7 @@ const (
 // once, they would all be back at once.
 func (r *run) drain(shut bool) error {
 	n := 0
-	if grace := r.cfg.Grace; shut {
+	if grace := r.cfg.Shutdown.Grace; shut {
 		if r.awaitClients(nil, nil, r.now, nil) {
 			return nil
 		}
@@ -304,7 +304,7 @@ func (r *run) drain(shut bool) error {
 		if r.awaitClients(nil, nil, r.now, t.C) {
 			return nil
 		}
-		n = r.cutSpread(r.cfg.GraceSpread)
+		n = r.cutSpread(r.cfg.Shutdown.Spread)
 	}
 	n += r.clients.cut()
 	if n == 0 && r.awaitClients(nil, nil, nil, nil) {

@@ -23,7 +23,7 @@ import (
 // may be called at any time, from any goroutine.
 //
 // There are two ways to stop it. Ending the context of Serve drains the server
-// within Config.Grace, and Serve returns when the last client is gone. Shutdown
+// within Config.Shutdown.Grace, and Serve returns when the last client is gone. Shutdown
 // and Close are those of net/http: Serve returns ErrServerClosed at once, and
 // the Server cannot be used again.
 type Server struct {
@@ -103,7 +103,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 // called, or all listeners have ended. It closes ls in any case. It returns
 //
 //   - after ctx is done: it stops accepting, lets clients finish for
-//     Config.Grace, cuts the rest, and returns when all are gone: nil, or an
+//     Config.Shutdown.Grace, cuts the rest, and returns when all are gone: nil, or an
 //     error that wraps ErrCut and tells how many were cut. Clients' contexts do
 //     not end with ctx, but when they are cut.
 //   - after Shutdown or Close: ErrServerClosed, once it has stopped accepting,
@@ -216,7 +216,7 @@ func take(ls []net.Listener) error {
 // by themselves; Conn.Draining tells their handlers. Clients that had connected
 // already are still accepted. Shutdown returns nil when the last client is
 // gone, or, if ctx is done before, ctx's error. Those who are left then stay
-// connected and are served until they end or Close cuts them: Config.Grace does
+// connected and are served until they end or Close cuts them: Config.Shutdown.Grace does
 // not hold for them, the other limits of Config do.
 //
 // If the context of Serve was done before, its grace time goes on, and Shutdown

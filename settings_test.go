@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -78,7 +79,7 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 		switch {
 		case r.def != nil && r.calc != nil:
 			t.Errorf("%s has two defaults", r.key)
-		case r.def != nil && k.Default == "":
+		case (r.def != nil || r.words != nil) && k.Default == "":
 			t.Errorf("%s: help does not tell its default", r.key)
 		case r.calc != nil && !strings.Contains(r.help, "(default"):
 			t.Errorf("%s: help does not put its default in words", r.key)
@@ -125,26 +126,30 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: none is %v", r.key, n)
 		}
 	}
-	if e.HandshakeQueue != "fair" || e.ProxyProtocol != ProxyOff {
-		t.Errorf("%q %q", e.HandshakeQueue, e.ProxyProtocol)
+	if e.Admission.HandshakeQueue != QueueFair || e.Proxy.Mode != ProxyOff {
+		t.Errorf("%q %q", e.Admission.HandshakeQueue, e.Proxy.Mode)
 	}
-	c := Config{MaxConns: 640, Grace: 20 * time.Second}
+	c := Config{Limits: Limits{MaxConns: 640}, Shutdown: Shutdown{Grace: 20 * time.Second}}
 	e = c.effective(nil)
-	if e.MaxHandshakes != 480 || e.MaxPerSource != 480 || e.MaxPerPrefix != 560 || e.GraceSpread != 2*time.Second {
-		t.Errorf("%d %d %d %v", e.MaxHandshakes, e.MaxPerSource, e.MaxPerPrefix, e.GraceSpread)
+	if e.Admission.MaxHandshakes != 480 || e.Admission.MaxPerSource != 480 || e.Admission.MaxPerPrefix != 560 || e.Shutdown.Spread != 2*time.Second {
+		t.Errorf("%d %d %d %v", e.Admission.MaxHandshakes, e.Admission.MaxPerSource, e.Admission.MaxPerPrefix, e.Shutdown.Spread)
 	}
-	if grace, spread := c.graceTimes(); grace != e.Grace || spread != e.GraceSpread {
+	if grace, spread := c.graceTimes(); grace != e.Shutdown.Grace || spread != e.Shutdown.Spread {
 		t.Errorf("%v %v", grace, spread)
 	}
 }
 
 func TestCheckConfig(t *testing.T) {
-	c := Config{MaxLine: -1, PenaltyTime: -1, HandshakeQueue: "far", MaxConns: -1}
+	c := Config{
+		Limits:    Limits{MaxLine: -1, MaxConns: -1},
+		Admission: Admission{Penalty: Penalty{Time: -1}, HandshakeQueue: 7},
+		Proxy:     Proxy{Mode: 7},
+	}
 	err := c.check()
 	if err == nil {
 		t.Fatal("nothing is wrong")
 	}
-	for _, field := range []string{"MaxLine", "PenaltyTime", "HandshakeQueue"} {
+	for _, field := range []string{"Limits.MaxLine", "Admission.Penalty.Time", "Admission.HandshakeQueue", "Proxy.Mode"} {
 		if !strings.Contains(err.Error(), "Config."+field) {
 			t.Errorf("nothing of %s in %v", field, err)
 		}
@@ -154,5 +159,16 @@ func TestCheckConfig(t *testing.T) {
 	}
 	if err := new(Config).check(); err != nil {
 		t.Error(err)
+	}
+	network := netip.MustParsePrefix("10.0.0.1/8")
+	for want, c := range map[string]Config{
+		"handshake_queue none counts no handshakes":       {Admission: Admission{HandshakeQueue: QueueNone, MaxHandshakesPerSource: 1}},
+		"penalty_time 2m0s is more than penalty_max_time": {Admission: Admission{Penalty: Penalty{Time: 2 * time.Minute, MaxTime: time.Minute}}},
+		`penalty_exempt "10.0.0.1/8" has bits set`:        {Admission: Admission{Penalty: Penalty{Exempt: []netip.Prefix{network}}}},
+		"proxy_protocol_from the zero Prefix":             {Proxy: Proxy{From: []netip.Prefix{{}}}},
+	} {
+		if err := c.check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func TestShutdown(t *testing.T) {
 	closed := make(chan netserver.Record, 2)
 	draining := make(chan struct{})
 	s := &netserver.Server{
-		Config: netserver.Config{Grace: time.Nanosecond}, // which holds for the end of a context alone
+		Config: netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Nanosecond}}, // which holds for the end of a context alone
 		Handler: netserver.HandlerFunc(func(ctx context.Context, c *netserver.Conn) error {
 			go func() { <-c.Draining(); close(draining) }()
 			return echoLines(ctx, c)

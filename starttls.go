@@ -17,7 +17,7 @@ var ErrPlaintextBeforeTLS = errors.New("the client sent plain text beyond the co
 
 // StartTLS makes the connection a TLS one, with the port's parameters, as the
 // STARTTLS of many protocols does. The Handler sends its agreement first. The
-// handshake must end within Config.HandshakeTimeout and before ctx does. After
+// handshake must end within Config.Timeouts.Handshake and before ctx does. After
 // an error the connection is of no use.
 //
 // It can be called on TLS ports with SSL_startHandshake 0, which want a
@@ -33,7 +33,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 		return ErrPlaintextBeforeTLS
 	}
 	c.lines.buf.release()
-	limit := c.l.cfg.HandshakeTimeout
+	limit := c.l.cfg.Timeouts.Handshake
 	begin := time.Now()
 	c.limits.Off(c.nc)
 	if limit > 0 {
@@ -56,7 +56,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 }
 
 // StopTLS ends TLS and goes on in plain text: it sends close_notify and waits
-// for the client's, up to Config.HandshakeTimeout. It returns
+// for the client's, up to Config.Timeouts.Handshake. It returns
 // errors.ErrUnsupported on a connection without TLS. After another error the
 // connection is of no use. The rules for StartTLS's goroutine hold.
 func (c *Conn) StopTLS() error {
@@ -66,7 +66,7 @@ func (c *Conn) StopTLS() error {
 	}
 	c.lines.buf.release()
 	c.limits.Off(c.nc)
-	if limit := c.l.cfg.HandshakeTimeout; limit > 0 {
+	if limit := c.l.cfg.Timeouts.Handshake; limit > 0 {
 		c.raw.SetDeadline(time.Now().Add(limit))
 	}
 	nc, sent, err := t.Stop()

@@ -120,10 +120,10 @@ func (s story) follow(t *testing.T) {
 	srv := &netserver.Server{Handler: netserver.StartsTLS(netserver.HandlerFunc(s.serve)), Log: slog.New(slog.DiscardHandler)}
 	srv.Config.Ports = []port.Spec{s.port(t)}
 	if s.header {
-		srv.Config.ProxyProtocol, srv.Config.ProxyProtocolFrom = netserver.ProxyRequire, []string{"127.0.0.1", "unix"}
+		srv.Config.Proxy = proxyFrom(netserver.ProxyRequire, "127.0.0.1", "unix")
 	}
 	if !s.queue {
-		srv.Config.HandshakeQueue = "none"
+		srv.Config.Admission.HandshakeQueue = netserver.QueueNone
 	}
 	if s.hooks {
 		srv.Hooks.Accepted = func(ctx context.Context, _ *netserver.Conn) context.Context { return ctx }

@@ -61,10 +61,10 @@ func TestTLSListener(t *testing.T) {
 	cert := ca.Issue(t, netservertest.Leaf{Name: "localhost", Hosts: []string{"localhost"}}).TLS
 	ann := ca.Issue(t, netservertest.Leaf{Name: "ann", Client: true}).TLS
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
-	for _, queue := range []string{"", "none"} {
+	for _, queue := range []netserver.HandshakeQueue{netserver.QueueFair, netserver.QueueNone} {
 		for _, network := range []string{"tcp", "unix"} {
 			s := &netserver.Server{}
-			s.Config.HandshakeQueue = queue
+			s.Config.Admission.HandshakeQueue = queue
 			s.Handler = netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 				st := c.TLS() // before any byte is read
 				if st == nil || !st.HandshakeComplete {
@@ -115,11 +115,11 @@ func TestTLSListenerLimits(t *testing.T) {
 		send []byte
 		want error
 	}{
-		"silent":     {func(c *netserver.Config) { c.FirstByteTimeout = 20 * time.Millisecond }, nil, netserver.ErrFirstByteTimeout},
-		"half hello": {func(c *netserver.Config) { c.HelloTimeout = 20 * time.Millisecond }, hello[:100], netserver.ErrHelloTimeout},
-		"stalled":    {func(c *netserver.Config) { c.HandshakeTimeout = 100 * time.Millisecond }, hello, netserver.ErrHandshakeTimeout},
+		"silent":     {func(c *netserver.Config) { c.Timeouts.FirstByte = 20 * time.Millisecond }, nil, netserver.ErrFirstByteTimeout},
+		"half hello": {func(c *netserver.Config) { c.Timeouts.Hello = 20 * time.Millisecond }, hello[:100], netserver.ErrHelloTimeout},
+		"stalled":    {func(c *netserver.Config) { c.Timeouts.Handshake = 100 * time.Millisecond }, hello, netserver.ErrHandshakeTimeout},
 		"no queue": {func(c *netserver.Config) {
-			c.HandshakeTimeout, c.HandshakeQueue = 20*time.Millisecond, "none"
+			c.Timeouts.Handshake, c.Admission.HandshakeQueue = 20*time.Millisecond, netserver.QueueNone
 		}, hello, netserver.ErrHandshakeTimeout},
 	} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(func(context.Context, *netserver.Conn) error {

@@ -100,26 +100,26 @@ func engineTLS(l net.Listener, src *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
 	p := port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}
-	runEngine(p, "fair")
+	runEngine(p, netserver.QueueFair)
 }
 
 // unfairTLS is the engine without its handshake queue.
 func unfairTLS(l net.Listener, src *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}, "none")
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}, netserver.QueueNone)
 }
 
 func engineTCP(l net.Listener, _ *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"}, "fair")
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"}, netserver.QueueFair)
 }
 
-func runEngine(p port.Spec, queue string) {
+func runEngine(p port.Spec, queue netserver.HandshakeQueue) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echo), Log: slog.New(slog.DiscardHandler)}
 	s.Config.Ports = []port.Spec{p}
-	s.Config.HandshakeQueue = queue
+	s.Config.Admission.HandshakeQueue = queue
 	if err := s.ListenAndServe(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -199,7 +199,7 @@ func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
 	if peer.IP.IsValid() {
 		source, network := admit.Tiers(peer.IP)
 		c.Source, c.Network = source.String(), network.String()
-		c.PenaltyExempt = contains(p.conf.Server.PenaltyExempt, peer.IP)
+		c.PenaltyExempt = contains(p.conf.Server.Admission.Penalty.Exempt, peer.IP)
 	}
 	for _, spec := range p.conf.Server.Ports {
 		if spec.IsUnix() != peer.Unix {

@@ -24,8 +24,8 @@ func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error
 	case len(c.Program) > 0 && h.ProxyTo != "":
 		return nil, errors.New("proxy_to and a program after -- are both given: a client can be served by one of them")
 	case len(c.Program) > 0:
-		if c.Server.MaxServing == 0 {
-			c.Server.MaxServing = maxPrograms
+		if c.Server.Limits.MaxServing == 0 {
+			c.Server.Limits.MaxServing = maxPrograms
 		}
 		e := &exec.Handler{
 			Path: c.Program[0], Args: c.Program[1:],

@@ -44,7 +44,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
 		Make: func(env tlsparams.Env, maxServing int, exit func()) (*worker.Program, error) {
 			if maxServing > 0 {
-				c.Server.MaxServing = maxServing
+				c.Server.Limits.MaxServing = maxServing
 			}
 			p, err := v.prepare(c, res, env)
 			if err != nil {

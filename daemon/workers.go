@@ -100,12 +100,12 @@ func (c *Config) scale() (supervisor.Scale, []string) {
 	case typeSingle:
 		return supervisor.Scale{Min: 1, Max: 1, Clients: 1}, nil
 	case typePreForkSimple:
-		n := orDefault(c.Server.MaxServing, defaultServers)
+		n := orDefault(c.Server.Limits.MaxServing, defaultServers)
 		return supervisor.Scale{Min: n, Max: n, Clients: orDefault(w.Clients, 1), Requests: requests, Grows: supervisor.GrowsProcesses}, nil
 	case typePreFork:
 		return c.preFork(supervisor.Scale{Clients: orDefault(w.Clients, 1), Requests: requests, Dynamic: true, Surplus: durationOr(w.Surplus, 10*time.Second), MinLife: durationOr(w.MinLife, 10*time.Second), Grows: supervisor.GrowsProcesses})
 	}
-	return supervisor.Scale{Min: 1, Max: 1, Clients: max(c.Server.MaxServing, 0), Grows: supervisor.GrowsClients}, nil
+	return supervisor.Scale{Min: 1, Max: 1, Clients: max(c.Server.Limits.MaxServing, 0), Grows: supervisor.GrowsClients}, nil
 }
 
 func (c *Config) preFork(s supervisor.Scale) (supervisor.Scale, []string) {
@@ -120,7 +120,7 @@ func (c *Config) preFork(s supervisor.Scale) (supervisor.Scale, []string) {
 		}
 		*p = most
 	}
-	s.Max = orDefault(c.Server.MaxServing, defaultServers)
+	s.Max = orDefault(c.Server.Limits.MaxServing, defaultServers)
 	s.Min = orDefault(w.Min, defaultMin)
 	lower("min_servers", &s.Min, w.Min, s.Max, "max_servers")
 	s.MaxSpare = orDefault(w.MaxSpare, defaultMaxSpare)

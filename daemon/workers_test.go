@@ -36,7 +36,7 @@ func TestScaleFitsTogether(t *testing.T) {
 		{2, 4, 1, 2, "2 4 1 2", ""},
 	} {
 		c := &Config{Type: typePreFork, Workers: WorkersConfig{Min: tc.min, MinSpare: tc.minSpare, MaxSpare: tc.maxSpare}}
-		c.Server.MaxServing = tc.max
+		c.Server.Limits.MaxServing = tc.max
 		s, notes := c.scale()
 		if got := fmt.Sprint(s.Min, s.Max, s.MinSpare, s.MaxSpare); got != tc.want || strings.Join(notes, ";") != tc.note {
 			t.Errorf("%+v: %s %q", tc, got, notes)
@@ -59,7 +59,7 @@ func TestScaleOfZeros(t *testing.T) {
 	if _, err := set.Resolve(layer); err != nil {
 		t.Fatal(err)
 	}
-	c.Server.MaxServing = 9
+	c.Server.Limits.MaxServing = 9
 	want := supervisor.Scale{Min: 1, Max: 9, MaxSpare: 1, Clients: 1, Requests: 1000, Dynamic: true, Surplus: 1, MinLife: 1, Grows: supervisor.GrowsProcesses}
 	if got, _ := c.scale(); got != want {
 		t.Errorf("%+v, not %+v", got, want)

@@ -63,7 +63,7 @@ func (ht *HandlerTest) run(t *testing.T, name string, c handlerCase) {
 	s := &netserver.Server{Handler: ht.New(t), Config: ht.Config}
 	s.Config.Ports = nil
 	if c.cut {
-		s.Config.Grace = -1
+		s.Config.Shutdown.Grace = -1
 	}
 	h := &handlerHarness{HandlerTest: ht, proto: name, r: Start(t, s, name)}
 	clients := c.run(t, h)

@@ -108,7 +108,7 @@ func (r *serverRole) engine(ctx context.Context) error {
 		return err
 	}
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: strconv.Itoa(int(r.Port)), Proto: "ssl", IPv: "4"}}
-	s.Config.Grace = -1
+	s.Config.Shutdown.Grace = -1
 	return s.ListenAndServe(ctx)
 }
 

@@ -269,7 +269,7 @@ func TestTwoThousandClientsLeaveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.tcp, p.ssl, p.udp = ls[0].Addr().String(), ls[1].Addr().String(), ls[2].Addr().String()
-	s.Config.Grace = -1
+	s.Config.Shutdown.Grace = -1
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(ctx, ls...) }()

@@ -147,6 +147,6 @@ func main() {
 	}
 	s.Config.Ports = ports
 	s.Config.TLS.StartPlain = true // SSL_startHandshake 0: clients begin without TLS
-	s.Config.IdleTimeout = 5 * time.Minute
+	s.Config.Timeouts.Idle = 5 * time.Minute
 	log.Fatal(s.ListenAndServe(context.Background()))
 }

@@ -174,7 +174,7 @@ func TestQuitIsForEveryone(t *testing.T) {
 func TestLineTooLong(t *testing.T) {
 	l := listen(t, "tcp", "127.0.0.1:0")
 	s := new(netserver.Server)
-	s.Config.MaxLine = 1000
+	s.Config.Limits.MaxLine = 1000
 	recs := serve(t, &echo.Handler{}, s, l)
 	fits := strings.Repeat("x", 999)
 	got := talk(t, l.Addr(), fits+"\n"+fits+"xx\nmore\n")

@@ -206,7 +206,7 @@ func TestCutEndsTheProgram(t *testing.T) {
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {
 		h := sh(`trap 'echo goodbye; exit 4' TERM; echo $$; while :; do sleep 0.05; done`)
 		h.Pipes = pipes
-		s := serve(t, h, func(s *netserver.Server) { s.Config.Grace = -1 })
+		s := serve(t, h, func(s *netserver.Server) { s.Config.Shutdown.Grace = -1 })
 		c := s.dial(proto)
 		pid := readPid(t, c)
 		if err := s.stop(); !errors.Is(err, netserver.ErrCut) {
@@ -223,7 +223,7 @@ func TestCutEndsTheProgram(t *testing.T) {
 
 // The idle limit ends the program where the server sees the bytes.
 func TestIdleClientEndsTheProgram(t *testing.T) {
-	s := serve(t, sh("exec cat"), func(s *netserver.Server) { s.Config.IdleTimeout = 100 * time.Millisecond })
+	s := serve(t, sh("exec cat"), func(s *netserver.Server) { s.Config.Timeouts.Idle = 100 * time.Millisecond })
 	s.dial("tls")
 	if r := s.record(); !errors.Is(r.Err, netserver.ErrIdle) {
 		t.Fatal(r.Err)
@@ -232,7 +232,7 @@ func TestIdleClientEndsTheProgram(t *testing.T) {
 
 // A client that takes nothing must not keep a program that was ended.
 func TestStalledReaderIsCut(t *testing.T) {
-	s := serve(t, sh("exec cat /dev/zero"), func(s *netserver.Server) { s.Config.WriteTimeout = 200 * time.Millisecond })
+	s := serve(t, sh("exec cat /dev/zero"), func(s *netserver.Server) { s.Config.Timeouts.Write = 200 * time.Millisecond })
 	s.dial("tls")
 	if r := s.record(); !errors.Is(r.Err, netserver.ErrWriteStalled) {
 		t.Fatal(r.Err)
@@ -351,7 +351,7 @@ func TestDaemonDoesNotHoldTheServer(t *testing.T) {
 	h := sh(`exec >&- <&-; sleep 1000 & exit 0`)
 	h.WaitDelay = time.Hour
 	for _, proto := range []string{"tcp", "tls"} {
-		s := serve(t, h, func(s *netserver.Server) { s.Config.Grace = 200 * time.Millisecond })
+		s := serve(t, h, func(s *netserver.Server) { s.Config.Shutdown.Grace = 200 * time.Millisecond })
 		c := s.dial(proto)
 		if proto == "tls" { // with the socket the end is known later
 			io.ReadAll(c)

@@ -19,7 +19,7 @@ func TestSilenceIsNoStall(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		const stall = 100 * time.Millisecond
-		_, c, b := pair(t, client, backend, netserver.Config{WriteTimeout: stall})
+		_, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: stall}})
 		for range 2 {
 			time.Sleep(5 * stall / 2)
 			send(t, b, "answer")
@@ -34,7 +34,7 @@ func TestSilenceIsNoStall(t *testing.T) {
 func TestBackendThatNeverReads(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{WriteTimeout: 300 * time.Millisecond})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: 300 * time.Millisecond}})
 		if _, err := io.Copy(c, zeros{}); err == nil {
 			t.Error("the client could send without end")
 		}
@@ -48,8 +48,8 @@ func TestBackendThatNeverReads(t *testing.T) {
 // The limits hold when one direction has ended too, whichever it is.
 func TestLimitsAfterHalfClose(t *testing.T) {
 	for name, cfg := range map[string]netserver.Config{
-		"idle": {IdleTimeout: 150 * time.Millisecond},
-		"life": {MaxLife: 150 * time.Millisecond},
+		"idle": {Timeouts: netserver.Timeouts{Idle: 150 * time.Millisecond}},
+		"life": {Timeouts: netserver.Timeouts{Life: 150 * time.Millisecond}},
 	} {
 		why := netserver.ErrIdle
 		if name == "life" {
@@ -79,7 +79,7 @@ func TestLimitsAfterHalfClose(t *testing.T) {
 func TestIdleWhileStuck(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: 300 * time.Millisecond})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 300 * time.Millisecond}})
 		go io.Copy(c, zeros{})
 		go io.Copy(b, zeros{})
 		if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {

@@ -140,7 +140,7 @@ func TestCutWhileWaitingForAnswer(t *testing.T) {
 		close(asked)
 	}()
 	h := &proxy.Handler{Target: pc.LocalAddr().String(), AnswerTimeout: time.Hour}
-	f := serve(t, "udp", h, netserver.Config{Grace: -1})
+	f := serve(t, "udp", h, netserver.Config{Shutdown: netserver.Shutdown{Grace: -1}})
 	send(t, dialUDP(t, f), "x")
 	<-asked
 	if err := f.stop(); !errors.Is(err, netserver.ErrCut) {

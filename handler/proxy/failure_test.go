@@ -196,7 +196,7 @@ func TestCutWhileConnecting(t *testing.T) {
 	for _, kind := range []string{"tcp", "unix"} {
 		t.Run(kind, func(t *testing.T) {
 			l := blackHole(t, kind)
-			f := serve(t, "tcp", &proxy.Handler{Target: targetOf(l), ConnectTimeout: time.Minute}, netserver.Config{Grace: -1})
+			f := serve(t, "tcp", &proxy.Handler{Target: targetOf(l), ConnectTimeout: time.Minute}, netserver.Config{Shutdown: netserver.Shutdown{Grace: -1}})
 			c := f.dial(t)
 			time.Sleep(50 * time.Millisecond) // it may be connecting by now, or not yet: both must do
 			begin := time.Now()

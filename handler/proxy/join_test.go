@@ -250,7 +250,7 @@ func TestSilentlyLeft(t *testing.T) {
 func TestCutEndsTheBackend(t *testing.T) {
 	for _, client := range []string{"tcp", "tls", "unix"} {
 		t.Run(client, func(t *testing.T) {
-			f, c, b := pair(t, client, "tcp", netserver.Config{Grace: -1})
+			f, c, b := pair(t, client, "tcp", netserver.Config{Shutdown: netserver.Shutdown{Grace: -1}})
 			send(t, c, "x")
 			want(t, b, "x")
 			if err := f.stop(); !errors.Is(err, netserver.ErrCut) {

@@ -15,7 +15,7 @@ import (
 func TestClientThatNeverReads(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, _, b := pair(t, client, backend, netserver.Config{WriteTimeout: 300 * time.Millisecond})
+		f, _, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: 300 * time.Millisecond}})
 		if _, err := io.Copy(b, zeros{}); err == nil {
 			t.Error("the backend could send without end")
 		}
@@ -35,7 +35,7 @@ func TestSlowReader(t *testing.T) {
 			t.Run(way, func(t *testing.T) {
 				t.Parallel()
 				const limit = 600 * time.Millisecond
-				f, from, to := pair(t, client, backend, netserver.Config{WriteTimeout: limit})
+				f, from, to := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: limit}})
 				if way == "down" {
 					from, to = to, from
 				}
@@ -58,7 +58,7 @@ func TestSlowReader(t *testing.T) {
 
 func TestIdleLimit(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: 150 * time.Millisecond})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 150 * time.Millisecond}})
 		send(t, c, "x")
 		want(t, b, "x")
 		wantEOF(t, c)
@@ -74,7 +74,7 @@ func TestOneWayIsNotIdle(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		const idle = 600 * time.Millisecond
-		f, c, b := pair(t, client, backend, netserver.Config{IdleTimeout: idle})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: idle}})
 		for _, way := range [][2]net.Conn{{b, c}, {c, b}} {
 			last := time.Now()
 			for begin := last; time.Since(begin) < 3*idle/2; time.Sleep(idle / 50) {
@@ -97,7 +97,7 @@ func TestOneWayIsNotIdle(t *testing.T) {
 func TestMaxLife(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{MaxLife: 200 * time.Millisecond})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 200 * time.Millisecond}})
 		go io.Copy(b, b)
 		for { // busy all the time
 			if _, err := c.Write([]byte("x")); err != nil {
@@ -119,14 +119,14 @@ func TestMinRates(t *testing.T) {
 	const window = 200 * time.Millisecond
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{MinReadRate: 100_000, MinRateWindow: window})
+		f, c, b := pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinReadRate: 100_000, MinRateWindow: window}})
 		go dripTo(c, window/20)
 		io.Copy(io.Discard, b)
 		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Outcome != outcome.TooSlow || r.Time < window {
 			t.Errorf("sending: after %v: %v", r.Time, r.Err)
 		}
 
-		f, c, b = pair(t, client, backend, netserver.Config{MinWriteRate: 50 << 20, MinRateWindow: window})
+		f, c, b = pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinWriteRate: 50 << 20, MinRateWindow: window}})
 		c.Read(make([]byte, 0))
 		io.Copy(b, zeros{})
 		if r := f.record(t); !errors.Is(r.Err, netserver.ErrTooSlow) || r.Time < window {
@@ -135,7 +135,7 @@ func TestMinRates(t *testing.T) {
 
 		// While the backend does not take the client's bytes, nobody waits
 		// for the client.
-		f, c, b = pair(t, client, backend, netserver.Config{MinReadRate: 100_000, MinRateWindow: window})
+		f, c, b = pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinReadRate: 100_000, MinRateWindow: window}})
 		sent := make(chan error, 1)
 		go func(c stream) {
 			io.Copy(c, io.LimitReader(zeros{}, 64<<20))

@@ -65,7 +65,7 @@ func TestAnswersOfAServer(t *testing.T) {
 		<-ctx.Done()
 		return nil
 	})}
-	s.Config.MaxPerSource = 50
+	s.Config.Admission.MaxPerSource = 50
 	r := netservertest.Start(t, s, "tcp")
 	for range 3 {
 		defer r.Dial(t, "tcp").Close()
