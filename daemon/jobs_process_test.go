@@ -169,6 +169,10 @@ func TestJobsAtHUP(t *testing.T) {
 	writeFile(t, file, "port 127.0.0.1:0\nlog_level 4\ncheck_for_dequeue 0.1\nmax_dequeue 1\ndequeue_command /bin/echo\ndequeue_command new\n")
 	r.signal(syscall.SIGHUP)
 	r.wait("restart: ", 1)
+	netservertest.Eventually(t, "the new configuration is in force", func() bool {
+		r.signal(syscall.SIGUSR2)
+		return strings.Contains(r.text(), "generation 2, serving")
+	})
 	r.wait("no job is started: 1 are running", 1) // the bound is kept across the restart
 	writeFile(t, filepath.Join(dir, "go"), "")
 	r.wait(`line="old is finished"`, 1)
