@@ -164,7 +164,7 @@ func (c *Conn) handle() error {
 	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
 		c.logConnect()
 	}
-	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF {
+	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
 		return err
 	}
 	return nil

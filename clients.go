@@ -91,6 +91,11 @@ func (cs *clients) on(l *listening) (all []*Conn) {
 	return all
 }
 
+// drain ends a read of those who asked for that.
+func (cs *clients) drain() {
+	cs.each(func(c *Conn) { c.limits.Drain(c.raw) })
+}
+
 // cut ends every client and returns how many there were that drain had not cut
 // before.
 func (cs *clients) cut() (n int) {

@@ -29,7 +29,8 @@ import (
 // Its line methods (ReadLine, ReadUntil, Peek, Buffered) belong to the reading
 // goroutine.
 //
-// The engine closes a Conn when its Handler returns.
+// The engine closes a Conn when its Handler returns. Whoever has kept it gets an
+// error that wraps net.ErrClosed from its reads and writes then.
 type Conn struct {
 	stream
 	progress
@@ -96,8 +97,9 @@ type traffic struct {
 
 // lines are what line reads have read ahead of the Handler.
 type lines struct {
-	buf lineBuffer
-	raw *relay.RawReader // reads into buf, on plain sockets; nil until then
+	buf    lineBuffer
+	reader readerState      // whose they are
+	raw    *relay.RawReader // reads into buf, on plain sockets; nil until then
 }
 
 func newConn(r *run, a *arrival) *Conn {
@@ -147,6 +149,20 @@ func (c *Conn) Datagram() bool { return c.l.datagram != nil }
 // Config.Shutdown.Grace its context ends and the connection is closed.
 func (c *Conn) Draining() <-chan struct{} { return c.run.draining }
 
+// EndReadsOnDrain asks for a read to end when the server drains: Read, ReadLine,
+// ReadUntil, Peek or WriteTo returns ErrDraining, once, instead of waiting for
+// the client. So a Handler can say goodbye between two requests without a
+// goroutine that watches Draining. Nothing is lost by it: what has arrived is
+// there for the next read, and reads go on as before. A server that drains
+// already ends the first read that would wait. It must be called by the
+// Handler's goroutine.
+func (c *Conn) EndReadsOnDrain() {
+	c.limits.AskDrain()
+	if c.run.isDraining() {
+		c.limits.Drain(c.raw)
+	}
+}
+
 // NetConn returns what the Transport made of the accepted connection: a
 // *net.TCPConn or *net.UnixConn on a plain port. It is there for socket options
 // and for handing the socket on. Bytes that pass it beside c are not counted,
@@ -185,6 +201,10 @@ func (c *Conn) RemoteAddr() net.Addr {
 // tell of the server's limits.
 func (c *Conn) Read(b []byte) (int, error) {
 	if c.lines.buf.len() > 0 {
+		if err := c.lines.reader.enter(); err != nil {
+			return 0, err
+		}
+		defer c.lines.reader.leave()
 		return c.lines.buf.take(b), nil
 	}
 	return c.read(b)
@@ -224,7 +244,12 @@ func (c *Conn) readErr(err error) error {
 		c.traffic.sawEOF.Store(true)
 		return err
 	case deadline.IsTimeout(err):
-		if why := c.limits.Expired(); why != nil {
+		switch why := c.limits.Expired(); {
+		case why == ErrDraining:
+			c.limits.Drained(c.nc)
+			c.raw.SetReadDeadline(time.Time{})
+			return why
+		case why != nil:
 			return why
 		}
 	}
@@ -345,6 +370,9 @@ func (c *Conn) orCause(err error) error {
 	if why := c.cause(); why != nil {
 		return why
 	}
+	if c.lines.reader.ended() {
+		return errHandlerReturned
+	}
 	return err
 }
 
@@ -373,14 +401,20 @@ func (r *rated) TooSlow(err error) {
 // system throw away what it has not read yet; so such input is read first,
 // for a bounded time.
 func (c *Conn) close() {
-	unread := c.lines.buf.len() > 0
-	c.lines.buf.release()
+	unread := false
+	free := c.lines.reader.end()
+	if free {
+		unread = c.lines.buf.len() > 0
+		if c.lines.buf.pooled != nil {
+			putBuffer(c.lines.buf.pooled) // nobody looks at line any more
+		}
+	}
 	if c.isClosed.Load() {
 		c.raw.Close() // a handler that closed nc may have left a layer below
 		return
 	}
 	c.limits.Off(c.nc)
-	if c.cause() == nil && !c.traffic.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput()) {
+	if c.cause() == nil && !c.traffic.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput(free)) {
 		buf := getBuffer()
 		relay.Linger(c.nc, c.raw, *buf)
 		putBuffer(buf)
@@ -394,8 +428,8 @@ func (c *Conn) close() {
 
 // hasInput reports whether the Transport or the kernel holds bytes of the
 // client that nobody has read.
-func (c *Conn) hasInput() bool {
-	if u, ok := c.nc.(proto.Unreader); ok && u.Unread() {
+func (c *Conn) hasInput(free bool) bool {
+	if u, ok := c.nc.(proto.Unreader); free && ok && u.Unread() {
 		return true
 	}
 	return relay.HasInput(c.raw)

@@ -14,6 +14,10 @@ import (
 // returns an error with a passed deadline in it; for that it uses w's write
 // deadline.
 func (c *Conn) WriteTo(w io.Writer) (int64, error) {
+	if err := c.lines.reader.enter(); err != nil {
+		return 0, err
+	}
+	defer c.lines.reader.leave()
 	from := c.end()
 	if to, ok := w.(*Conn); ok {
 		return relay.Copy(relay.FromClient(from), relay.ToClient(to.end()))
@@ -29,6 +33,10 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	to := c.end()
 	if from, ok := r.(*Conn); ok {
+		if err := from.lines.reader.enter(); err != nil {
+			return 0, err
+		}
+		defer from.lines.reader.leave()
 		return relay.Copy(relay.FromClient(from.end()), relay.ToClient(to))
 	}
 	return relay.Copy(relay.From(r, to), relay.ToClient(to))

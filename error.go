@@ -18,7 +18,7 @@ var (
 	// ErrCut ends clients that were still being served when the server
 	// stopped, and the Serve that cut them.
 	ErrCut = errors.New("cut: the server stopped")
-	// ErrKilled ends a client that Server.Kill ended.
+	// ErrKilled ends a client that Monitor.Kill ended.
 	ErrKilled = errors.New("killed by the operator")
 	// ErrIdle ends a client that sent and took nothing for Config.Timeouts.Idle.
 	ErrIdle = deadline.ErrIdle
@@ -39,6 +39,10 @@ var (
 	ErrFirstByteTimeout    = errors.New("no byte in time")
 	ErrHelloTimeout        = errors.New("hello not finished in time")
 	ErrFirstRequestTimeout = deadline.ErrFirstRequestTimeout
+	// ErrDraining ends one read of a Conn that asked for it with
+	// EndReadsOnDrain, when the server drains. A Handler may return it: its
+	// client then counts as served.
+	ErrDraining = deadline.ErrDraining
 	// ErrTooSlow ends a client that sent less than Config.Limits.MinReadRate or took
 	// less than Config.Limits.MinWriteRate.
 	ErrTooSlow = deadline.ErrTooSlow
@@ -54,7 +58,7 @@ var (
 	// ErrDenied is wrapped by the error of a client that a rule or
 	// Hooks.Allow refused.
 	ErrDenied = access.ErrDenied
-	// ErrServerClosed is returned by Serve when the Server was closed already.
+	// ErrServerClosed is returned by Serve after Shutdown or Close.
 	ErrServerClosed = errors.New("server closed")
 )
 

@@ -7,7 +7,8 @@ import "context"
 // Serve may run for many clients at the same time. The engine closes c when
 // Serve returns, so c must not be used after that. ctx ends when the client
 // must be cut, and after Serve has returned; a server that only drains says so
-// by c.Draining. An error other than io.EOF goes into the client's record. A
+// by c.Draining. An error other than io.EOF and
+// ErrDraining goes into the client's record. A
 // panic becomes such an error and ends this client alone.
 type Handler interface {
 	Serve(ctx context.Context, c *Conn) error

@@ -2,9 +2,12 @@ package netserver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
+	"sync/atomic"
 
 	"netserver/internal/relay"
 )
@@ -83,12 +86,51 @@ func (l *lineBuffer) space(limit int) []byte {
 	return l.b[l.w:]
 }
 
+// A readerState keeps a goroutine that reads lines from the others: from a
+// second one, and from the engine, which at the client's end gives the buffer
+// to other clients. A Handler may have returned while a goroutine of its own
+// still reads.
+type readerState struct{ v atomic.Uint32 }
+
+const (
+	readerNone = iota
+	readerInside
+	readerEnded
+)
+
+var (
+	errHandlerReturned = fmt.Errorf("the Handler of this Conn has returned: %w", net.ErrClosed)
+	errTwoReaders      = errors.New("two goroutines read from this Conn at the same time")
+)
+
+// enter and leave stand around what uses the line buffer.
+func (r *readerState) enter() error {
+	if r.v.CompareAndSwap(readerNone, readerInside) {
+		return nil
+	}
+	if r.ended() {
+		return errHandlerReturned
+	}
+	return errTwoReaders
+}
+
+func (r *readerState) leave() { r.v.CompareAndSwap(readerInside, readerNone) }
+
+// end lets nobody in any more and reports whether nobody is inside.
+func (r *readerState) end() bool { return r.v.Swap(readerEnded) != readerInside }
+
+func (r *readerState) ended() bool { return r.v.Load() == readerEnded }
+
 // ReadLine returns the next line without its LF or CRLF. The last line may
 // lack its end; after it ReadLine returns io.EOF. The line is valid until the
 // next read. A line longer than Config.Limits.MaxLine, its end included, gives
 // ErrLineTooLong.
 func (c *Conn) ReadLine() ([]byte, error) {
+	if err := c.lines.reader.enter(); err != nil {
+		return nil, err
+	}
 	line, err := c.readUntil('\n', c.l.cfg.Limits.MaxLine, false)
+	c.lines.reader.leave()
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +151,10 @@ func (c *Conn) ReadUntil(delim byte, n int) ([]byte, error) {
 	if n < 0 {
 		return nil, fmt.Errorf("ReadUntil: negative count %d", n)
 	}
+	if err := c.lines.reader.enter(); err != nil {
+		return nil, err
+	}
+	defer c.lines.reader.leave()
 	if n == 0 {
 		return c.readUntil(delim, c.l.cfg.Limits.MaxLine, false)
 	}
@@ -151,6 +197,10 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 	if limit := c.l.cfg.Limits.MaxLine; n < 0 || n > limit {
 		return nil, fmt.Errorf("Peek: %d is not between 0 and MaxLine, %d", n, limit)
 	}
+	if err := c.lines.reader.enter(); err != nil {
+		return nil, err
+	}
+	defer c.lines.reader.leave()
 	l := &c.lines.buf
 	l.drop()
 	for l.w-l.r < n {

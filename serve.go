@@ -177,6 +177,7 @@ func (r *run) serve(ctx context.Context) error {
 	}
 	shut := r.isShut()
 	close(r.draining)
+	r.clients.drain()
 	r.interruptAccept()
 	<-ended
 	closeListening(r.ls)

@@ -29,6 +29,10 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.lines.reader.enter(); err != nil {
+		return err
+	}
+	defer c.lines.reader.leave()
 	if c.lines.buf.len() > 0 {
 		return ErrPlaintextBeforeTLS
 	}
@@ -64,6 +68,10 @@ func (c *Conn) StopTLS() error {
 	if !ok {
 		return fmt.Errorf("StopTLS: no TLS here: %w", errors.ErrUnsupported)
 	}
+	if err := c.lines.reader.enter(); err != nil {
+		return err
+	}
+	defer c.lines.reader.leave()
 	c.lines.buf.release()
 	c.limits.Off(c.nc)
 	if limit := c.l.cfg.Timeouts.Handshake; limit > 0 {

@@ -36,10 +36,49 @@ type Limits struct {
 
 	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
 
+	drain atomic.Uint32 // whether a read is to end when the server drains
+
 	mu                  sync.Mutex
+	off                 bool // nc's deadlines are somebody else's
 	userRead, userWrite time.Time
 	armedRead, armedOut time.Time
 }
+
+// The states of Limits.drain.
+const (
+	drainUnasked = iota
+	drainAsked
+	drainDue  // the next read that would wait ends
+	drainTold // one has
+)
+
+// AskDrain makes one read end with ErrDraining when the server drains.
+func (l *Limits) AskDrain() { l.drain.CompareAndSwap(drainUnasked, drainAsked) }
+
+// Drain ends the read of nc that waits, or the next one, if AskDrain was
+// called.
+func (l *Limits) Drain(nc net.Conn) {
+	if l.drain.Load() != drainAsked {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drain.CompareAndSwap(drainAsked, drainDue) && !l.off {
+		nc.SetReadDeadline(past)
+	}
+}
+
+// Drained notes that a read of nc has ended with ErrDraining; others wait
+// again.
+func (l *Limits) Drained(nc net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drain.Store(drainTold)
+	l.armedRead = time.Time{}
+	nc.SetReadDeadline(time.Time{})
+}
+
+var past = time.Unix(1, 0)
 
 // Init sets the limits of a client that was accepted at begin.
 func (l *Limits) Init(v *Values, begin time.Time) {
@@ -74,7 +113,9 @@ func (l *Limits) firstEnd() time.Time {
 }
 
 // Any reports whether reads have limits beside the handler's deadlines.
-func (l *Limits) Any() bool { return l.idle > 0 || l.request > 0 || !l.end.IsZero() }
+func (l *Limits) Any() bool {
+	return l.idle > 0 || l.request > 0 || !l.end.IsZero() || l.drain.Load() != drainUnasked
+}
 
 // Got notes that the client has sent something.
 func (l *Limits) Got() {
@@ -106,6 +147,8 @@ func (l *Limits) Expired() error {
 		return ErrFirstRequestTimeout
 	case l.idle > 0 && now.UnixNano()-l.last.Load() >= int64(l.idle):
 		return ErrIdle
+	case l.drain.Load() == drainDue:
+		return ErrDraining
 	}
 	return nil
 }
@@ -138,6 +181,10 @@ func (l *Limits) ArmRead(nc net.Conn) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.drain.Load() == drainDue {
+		nc.SetReadDeadline(past)
+		return
+	}
 	now := time.Now()
 	if l.request > 0 && l.first.Load() == toBegin {
 		l.first.Store(now.Add(l.request).UnixNano())
@@ -151,7 +198,7 @@ func (l *Limits) ArmRead(nc net.Conn) {
 		soft = min
 	}
 	want := Nearest(Nearest(l.userRead, l.end), soft)
-	if l.armedRead.After(now) && !l.armedRead.After(want) {
+	if l.armedRead.After(now) && !l.armedRead.After(want) || want.IsZero() && l.armedRead.IsZero() {
 		return
 	}
 	l.armedRead = want
@@ -188,6 +235,9 @@ func (l *Limits) SetRead(nc net.Conn, t time.Time) error {
 	if l.idle > 0 {
 		l.armedRead = Nearest(l.armedRead, time.Unix(0, l.last.Load()).Add(l.idle))
 	}
+	if l.drain.Load() == drainDue {
+		return nc.SetReadDeadline(past) // whoever reads now is told first
+	}
 	return nc.SetReadDeadline(l.armedRead)
 }
 
@@ -202,8 +252,11 @@ func (l *Limits) SetWrite(nc net.Conn, t time.Time) error {
 	return nc.SetWriteDeadline(l.armedOut)
 }
 
-// Off takes all deadlines away.
+// Off takes all deadlines away and leaves nc's to the caller, until Renew.
 func (l *Limits) Off(nc net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.off = true
 	nc.SetDeadline(time.Time{})
 }
 
@@ -211,6 +264,7 @@ func (l *Limits) Off(nc net.Conn) {
 // another connection; the server's own are set as they are needed.
 func (l *Limits) Renew(nc net.Conn) {
 	l.mu.Lock()
+	l.off = false
 	read, write := l.userRead, l.userWrite
 	l.mu.Unlock()
 	l.SetRead(nc, read)

@@ -14,6 +14,7 @@ var (
 	ErrWriteStalled        = errors.New("client took no bytes for too long")
 	ErrFirstRequestTimeout = errors.New("no request in time")
 	ErrTooSlow             = errors.New("too slow")
+	ErrDraining            = errors.New("the server is draining")
 )
 
 // IsTimeout reports whether err is an expired deadline.
