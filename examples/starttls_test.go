@@ -21,6 +21,16 @@ import (
 func mailServer(t *testing.T) (p *program, at, ca string) {
 	t.Helper()
 	a := netservertest.CA(t)
+	file := bothFile(t, a)
+	at = free(t, 1)[0]
+	p = run(t, build(t, "starttls"), "-port", at+"/ssl", "-cert", file)
+	p.dial(t, at).Close() // until it listens
+	return p, at, a.File(t)
+}
+
+// bothFile returns a file with a certificate of a and its key.
+func bothFile(t *testing.T, a *netservertest.Authority) string {
+	t.Helper()
 	pair := a.Issue(t, netservertest.Leaf{})
 	var both []byte
 	for _, f := range []string{pair.CertFile, pair.KeyFile} {
@@ -34,10 +44,7 @@ func mailServer(t *testing.T) (p *program, at, ca string) {
 	if err := os.WriteFile(file, both, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	at = free(t, 1)[0]
-	p = run(t, build(t, "starttls"), "-port", at+"/ssl", "-cert", file)
-	p.dial(t, at).Close() // until it listens
-	return p, at, a.File(t)
+	return file
 }
 
 // client runs a mail client and returns what it prints.

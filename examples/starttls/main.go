@@ -32,11 +32,15 @@ type session struct {
 
 func serve(ctx context.Context, c *netserver.Conn) error {
 	s := &session{Conn: c}
+	c.EndReadsOnDrain()
 	if err := s.say("220 localhost ESMTP"); err != nil {
 		return err
 	}
 	for {
 		line, err := c.ReadLine()
+		if errors.Is(err, netserver.ErrDraining) {
+			s.say("421 closing")
+		}
 		if err != nil {
 			return err
 		}
