@@ -38,14 +38,12 @@ func (e *effective) headerRule() (*headerRule, error) {
 
 // parseSender reads ADDRESS or ADDRESS/BITS.
 func parseSender(text string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(text)
-	if err != nil {
-		a, err := netip.ParseAddr(text)
-		if err != nil || a.Zone() != "" {
-			return p, fmt.Errorf("%q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
-		}
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
+	p, err := access.ParseNetwork(text)
+	switch {
+	case errors.Is(err, access.ErrNoNetwork):
+		return p, fmt.Errorf("%.100q is neither ADDRESS, ADDRESS/BITS nor %s", text, senderUnix)
+	case err != nil:
+		return p, err
 	}
 	return p, checkPrefix(p)
 }

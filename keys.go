@@ -194,17 +194,9 @@ func (b prefixes) Set(vals []conf.Value) error {
 	*b.p = nil
 	for _, v := range vals {
 		for _, s := range conf.Words(v.Text) {
-			p, err := netip.ParsePrefix(s)
+			p, err := access.ParseNetwork(s)
 			if err != nil {
-				a, aerr := netip.ParseAddr(s)
-				if aerr != nil || a.Zone() != "" {
-					return v.Errorf("%q is no address or network, as 192.0.2.1 or 2001:db8::/32", s)
-				}
-				a = a.Unmap()
-				p = netip.PrefixFrom(a, a.BitLen())
-			}
-			if p.Addr().Is4In6() {
-				return v.Errorf("%q: write the IPv4 network without the prefix ::ffff:0:0/96", s)
+				return v.Errorf("%v", err)
 			}
 			*b.p = append(*b.p, p.Masked())
 		}

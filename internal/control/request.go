@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"netserver/access"
 )
 
 // The verbs.
@@ -137,13 +139,9 @@ func (i ID) String() string { return fmt.Sprintf("%d.%d", i.Worker, i.Client) }
 
 // ParseNetwork reads an address or a network.
 func ParseNetwork(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		a = a.Unmap()
-		return netip.PrefixFrom(a, a.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
+	p, err := access.ParseNetwork(s)
 	if err != nil {
-		return p, fmt.Errorf("%q is no address or network, as 192.0.2.1 or 2001:db8::/32", cut(s))
+		return p, err
 	}
 	return p.Masked(), nil
 }

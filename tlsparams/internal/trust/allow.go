@@ -3,10 +3,13 @@ package trust
 import (
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+
+	"netserver/access"
 )
 
 // A Kind is the part of a certificate that an allow list looks at.
@@ -104,16 +107,12 @@ func anyOf(list []string, want string) bool {
 }
 
 func ipMatcher(text string) (func(*x509.Certificate) bool, error) {
-	prefix, err := netip.ParsePrefix(text)
-	if err != nil {
-		addr, err := netip.ParseAddr(text)
-		if err != nil || addr.Zone() != "" {
-			return nil, fmt.Errorf("has %.100q, which is neither an address nor a network", text)
-		}
-		prefix = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
-	}
-	if prefix.Addr().Is4In6() {
-		return nil, fmt.Errorf("has %.100q: write the IPv4 network without the prefix ::ffff:0:0/96", text)
+	prefix, err := access.ParseNetwork(text)
+	switch {
+	case errors.Is(err, access.ErrNoNetwork):
+		return nil, fmt.Errorf("has %.100q, which is neither an address nor a network", text)
+	case err != nil:
+		return nil, fmt.Errorf("has %w", err)
 	}
 	if prefix != prefix.Masked() {
 		return nil, fmt.Errorf("has %.100q with bits set beyond the network's length; did you mean %s?", text, prefix.Masked())
