@@ -184,7 +184,7 @@ func TestPortThatCannotBeHadAtHUP(t *testing.T) {
 	var before int
 	for i := range 4 {
 		r.signal(syscall.SIGHUP)
-		r.wait("is not good, and nothing is changed", i+1)
+		r.wait("new configuration rejected; the current one stays", i+1)
 		if i == 0 {
 			before = descriptors(t, r.pid())
 		}

@@ -6,7 +6,9 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/wire"
 	"netserver/handler/exec"
+	"netserver/internal/bridge"
 	"netserver/internal/proc"
 )
 
@@ -174,3 +176,23 @@ func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {
 
 // label names the program in the log, as Net::Server does.
 func (c *Config) label() string { return fmt.Sprintf("netserver (type %s)", c.Type) }
+
+// graceTime is the grace time as it is in force.
+func (c *Config) graceTime() time.Duration {
+	grace, _ := c.graceTimes()
+	return grace
+}
+
+// graceSpread is the time after the grace time over which those who are still
+// there are cut.
+func (c *Config) graceSpread() time.Duration {
+	_, spread := c.graceTimes()
+	return spread
+}
+
+func (c *Config) graceTimes() (grace, spread time.Duration) {
+	s := netserver.Server{Config: c.Server}
+	return bridge.Of(s.Monitor()).GraceTimes()
+}
+
+func (c *Config) grace() string { return wire.GraceText(c.graceTime()) }

@@ -109,7 +109,7 @@ func TestSignalsAtTheStartOfAWorker(t *testing.T) {
 			r.signal(syscall.SIGHUP)
 			r.hitAtStart(s, 4, func() bool { return strings.Count(r.text(), "restart: ports and handler are the same") > i })
 		}
-		if strings.Contains(r.text(), "nothing is changed") {
+		if strings.Contains(r.text(), "the current one stays") {
 			t.Error("a reload failed")
 		}
 		mustDial(t, r.addr(0)).mustAsk(t, "hello")

@@ -37,7 +37,7 @@ func TestHalfWrittenConfFile(t *testing.T) {
 				t.Helper()
 				n++
 				r.signal(syscall.SIGHUP)
-				r.wait("is not good, and nothing is changed", n)
+				r.wait("new configuration rejected; the current one stays", n)
 				if !strings.Contains(r.text(), why) {
 					t.Errorf("no %q in the log", why)
 				}

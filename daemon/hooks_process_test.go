@@ -46,7 +46,7 @@ func TestConfiguredRefuses(t *testing.T) {
 	old := r.only()
 	writeFile(t, name, "colour is missing")
 	r.signal(syscall.SIGHUP)
-	r.wait("is not good, and nothing is changed: colour is missing", 1)
+	r.wait("new configuration rejected; the current one stays: colour is missing", 1)
 	if r.only() != old {
 		t.Error("another worker")
 	}

@@ -586,7 +586,7 @@ func TestReplacementServesWhatWasGood(t *testing.T) {
 		t.Error("another certificate")
 	}
 	r.signal(syscall.SIGHUP)
-	r.wait("is not good, and nothing is changed", 1)
+	r.wait("new configuration rejected; the current one stays", 1)
 	if leafOf(t, addr) != first {
 		t.Error("another certificate")
 	}

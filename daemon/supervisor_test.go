@@ -206,7 +206,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 			continue
 		}
 		n++
-		r.wait("is not good, and nothing is changed", n)
+		r.wait("new configuration rejected; the current one stays", n)
 		if !strings.Contains(r.text(), b.want) {
 			t.Errorf("%q: nothing of %q in the log", b.text, b.want)
 		}
@@ -218,7 +218,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 	}
 	os.Remove(file)
 	r.signal(syscall.SIGHUP)
-	r.wait("is not good, and nothing is changed", n+1)
+	r.wait("new configuration rejected; the current one stays", n+1)
 }
 
 func TestPortsComeAndGo(t *testing.T) {
@@ -316,10 +316,10 @@ func TestProgramIsReplaced(t *testing.T) {
 	// Files that cannot be the program.
 	program(t, name, "command", 0o644)
 	r.signal(syscall.SIGHUP)
-	r.wait("is not good, and nothing is changed", 1)
+	r.wait("new configuration rejected; the current one stays", 1)
 	program(t, name, "crash", 0o755)
 	r.signal(syscall.SIGHUP)
-	r.wait("is not good, and nothing is changed", 2)
+	r.wait("new configuration rejected; the current one stays", 2)
 	os.Remove(name)
 	// Gone: what runs is still there to be started.
 	r.signal(syscall.SIGHUP)

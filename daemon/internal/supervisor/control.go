@@ -60,7 +60,7 @@ func (s *supervisor) condition() string {
 		return "ending"
 	case !s.serving:
 		return "starting"
-	case s.checking || len(s.gens) > 0 && !s.gens[len(s.gens)-1].ready:
+	case s.reloads.reading || len(s.gens) > 0 && !s.gens[len(s.gens)-1].ready:
 		return "reloading"
 	}
 	return "serving"

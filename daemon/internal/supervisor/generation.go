@@ -135,62 +135,7 @@ func (s *supervisor) isReady(g *generation) {
 	}
 	g.ready = true
 	g.deadline.Stop()
-	for _, old := range s.gens {
-		if old != g {
-			s.retire(old, g)
-		}
-	}
-	keep := make(map[string]bool)
-	for _, k := range g.keys {
-		keep[k] = true
-	}
-	s.closeSockets(keep)
-	s.conf = g.conf
-	if s.opened != nil {
-		s.opened.SetLevel(g.conf.Log.Level)
-	}
-	if m := g.conf.Umask; m != nil {
-		proc.SetUmask(*m)
-	}
-	s.followFiles(g)
-	s.scheduleJobs()
-	s.beginPulse()
-	s.ready(g)
-	s.manage(g)
-	s.reloads.concluded(g.id, nil)
-	s.reloadAgain()
-}
-
-// startFailed gives a generation up. If it is the first, that is the end.
-func (s *supervisor) startFailed(g *generation, err error) {
-	if g.ready || g.failed || s.ending {
-		return
-	}
-	g.failed = true
-	g.stopTimers()
-	if !s.serving {
-		s.fail(err)
-		return
-	}
-	for w := range g.workers {
-		s.finish(w, false) // it may have clients already
-		if !w.ready {
-			s.killLater(w, wire.EndTime)
-		}
-	}
-	s.handOut() // to those before, whose next workers have the newest secrets
-	logging.Error(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
-	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
-	keep := make(map[string]bool)
-	for _, o := range s.gens {
-		for _, k := range o.keys {
-			keep[k] = keep[k] || o != g && !o.leaving
-		}
-	}
-	s.closeSockets(keep)
-	s.drop(g)
-	s.reloads.concluded(0, err)
-	s.reloadAgain()
+	s.takeOver(g)
 }
 
 // drop forgets a generation without workers.
@@ -370,4 +315,27 @@ func (s *supervisor) newest() *generation {
 		}
 	}
 	return s.gens[len(s.gens)-1]
+}
+
+// makeRoom keeps the number of generations bounded: the clients of the oldest
+// have the grace time, and are cut if restarts come faster than it passes.
+func (s *supervisor) makeRoom() {
+	alive := 0
+	for _, g := range slices.Backward(s.gens) {
+		if alive++; alive < maxGenerations || !g.leaving {
+			continue
+		}
+		cut, what := alive >= maxDraining, "have the grace time"
+		if cut {
+			what = "are cut"
+		}
+		if g.ended && (!cut || g.cut) {
+			continue // they were told
+		}
+		g.ended, g.cut = true, cut
+		for w := range g.workers {
+			s.log.Warn("too many generations: clients of the oldest "+what, "generation", g.id, "clients", w.status.Clients)
+			s.finish(w, cut)
+		}
+	}
 }

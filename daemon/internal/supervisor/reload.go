@@ -2,32 +2,72 @@ package supervisor
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
-	"reflect"
-	"slices"
 	"time"
 
-	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/control"
 	"netserver/internal/proc"
 )
 
-// reload has the configuration and the program's file checked, and goes over
-// to them if they are good.
+// What a reload does, in order, each step a function below:
+//
+//	reload      a HUP, or netserver ctl reload: one at a time
+//	read        a process of the program's newest file reads the configuration
+//	check       what it has read is refused if it is no good
+//	compare     what will change is logged; the log stays as it is
+//	begin       the new ports are opened, and the new workers started
+//	takeOver    all of them serve: the new configuration is in force
+//	retire      the old workers take no more clients, and end after their last
+//	refuse      the new configuration is no good: nothing is changed
+//	startFailed the new workers do not serve: the old ones go on
+
+// reloads is where a reload is, and who waits for it. A reload that is asked
+// for while another is under way is the next one: that other may have read the
+// configuration before it was changed.
+type reloads struct {
+	reading   bool // the configuration is being read
+	again     bool // and is to be read once more
+	checkers  checkers
+	plan      control.Plan      // of the one that is under way
+	next, now []chan<- reloaded // who waits, with room for the answer
+}
+
+// A reloaded is what became of a reload.
+type reloaded struct {
+	generation int
+	plan       control.Plan
+	err        error
+}
+
+// A candidate is a configuration that is to be gone over to.
+type candidate struct {
+	binary   *proc.Binary // the program's newest file
+	plan     *wire.Plan
+	contents map[string][]byte // of files that the plan names
+	settings *Settings
+}
+
+// errEnding is why there is no reload.
+var errEnding = errors.New("the server is ending: no restart")
+
+// reload goes over to the configuration and the program's file as they are now,
+// if they are good.
 func (s *supervisor) reload() {
+	r := &s.reloads
 	switch {
 	case s.ending:
 		logging.Notice(s.log, errEnding.Error())
-		s.reloads.none()
+		r.none()
 		return
-	case s.checking || !s.serving || s.starting():
-		s.again = true
+	case r.reading || !s.serving || s.starting():
+		r.again = true
 		return
 	}
-	s.checking = true
-	s.reloads.begin()
+	r.reading = true
+	r.begin()
 	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
 	binary, err := proc.Self()
 	if err == nil {
@@ -36,10 +76,11 @@ func (s *supervisor) reload() {
 		}
 	}
 	if err != nil {
-		s.checked(nil, nil, nil, err)
+		r.reading = false
+		s.refuse(err)
 		return
 	}
-	go s.check(binary)
+	go s.read(&candidate{binary: binary})
 }
 
 // starting reports whether a generation is to become ready yet.
@@ -48,159 +89,121 @@ func (s *supervisor) starting() bool {
 	return !g.ready && !g.failed
 }
 
-// reloadAgain reloads if that was asked for in the meantime.
-func (s *supervisor) reloadAgain() {
-	if s.again && !s.ending {
-		s.again = false
-		s.reload()
+// read has a process read the configuration, and the loop go on with it.
+func (s *supervisor) read(c *candidate) {
+	var err error
+	c.plan, c.contents, err = s.askCheck(c.binary)
+	posted := make(chan struct{})
+	go func() {
+		s.post(func() {
+			close(posted)
+			s.haveRead(c, err)
+		})
+	}()
+	select {
+	case <-posted:
+	case <-s.quit:
+		select {
+		case <-posted:
+		default:
+			c.binary.Close()
+		}
 	}
 }
 
-// checked goes on with what the check found.
-func (s *supervisor) checked(binary *proc.Binary, pl *wire.Plan, contents map[string][]byte, err error) {
-	s.checking = false
-	refuse := func(err error) {
-		if binary != nil {
-			binary.Close()
-		}
-		what := "the configuration is not good, and nothing is changed"
-		for _, e := range logging.Split(err) {
-			s.log.Error(fmt.Sprintf("%s: %v", what, e))
-			what = "the configuration is not good"
-		}
-		if !s.ending {
-			s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
-		}
-		s.reloads.concluded(0, err)
-		s.reloadAgain()
-	}
-	if err != nil {
-		refuse(err)
+// haveRead takes the steps from a configuration that was read to new workers.
+func (s *supervisor) haveRead(c *candidate, err error) {
+	s.reloads.reading = false
+	if err == nil && s.ending {
+		c.binary.Close()
 		return
 	}
-	if s.ending {
-		binary.Close()
-		return
-	}
-	c, err := s.o.Settings(pl)
 	if err == nil {
-		err = halfWritten(s.newest().plan, pl)
-	}
-	if err == nil && s.selfSigned == nil && needsSelfSigned(pl) {
-		s.selfSigned, err = newSelfSigned(time.Now())
+		err = s.check(c)
 	}
 	if err != nil {
-		refuse(err)
+		c.binary.Close()
+		s.refuse(err)
 		return
 	}
-	s.describe(pl, c, binary)
-	s.keepLog(c, pl)
-	s.makeRoom()
-	s.call(s.o.Restarting)
-	if err := s.beginWith(context.Background(), c, pl, binary, contents); err != nil {
-		binary = nil
-		refuse(err)
+	s.compare(c)
+	if err := s.beginAnew(c); err != nil {
+		s.refuse(err)
 		return
 	}
 	s.restarts++
 }
 
-// describe logs what a restart is going to do, and what it cannot do.
-func (s *supervisor) describe(pl *wire.Plan, c *Settings, binary *proc.Binary) {
-	s.reloads.plan = planFor(s.newest(), pl, s.conf, c, binary, s.o.KeyKinds())
-	for _, key := range s.reloads.plan.Stays {
+// check refuses a configuration that the reading process could not know to be
+// no good, and makes what it needs.
+func (s *supervisor) check(c *candidate) (err error) {
+	if c.settings, err = s.o.Settings(c.plan); err != nil {
+		return err
+	}
+	if err := halfWritten(s.newest().plan, c.plan); err != nil {
+		return err
+	}
+	if s.selfSigned == nil && needsSelfSigned(c.plan) {
+		s.selfSigned, err = newSelfSigned(time.Now())
+	}
+	return err
+}
+
+// compare logs what going over is going to do, and what it cannot do.
+func (s *supervisor) compare(c *candidate) {
+	r := &s.reloads
+	r.plan = planFor(s.newest(), c.plan, s.conf, c.settings, c.binary, s.o.KeyKinds())
+	for _, key := range r.plan.Stays {
 		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
 	}
-	logging.Notice(s.log, s.reloads.plan.Summary())
+	logging.Notice(s.log, r.plan.Summary())
 	if s.o.Library && s.restarts == 0 {
 		logging.Notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
 	}
+	s.keepLog(c.settings, c.plan)
 }
 
-// makeRoom keeps the number of generations bounded: the clients of the oldest
-// have the grace time, and are cut if restarts come faster than it passes.
-func (s *supervisor) makeRoom() {
-	alive := 0
-	for _, g := range slices.Backward(s.gens) {
-		if alive++; alive < maxGenerations || !g.leaving {
-			continue
-		}
-		cut, what := alive >= maxDraining, "have the grace time"
-		if cut {
-			what = "are cut"
-		}
-		if g.ended && (!cut || g.cut) {
-			continue // they were told
-		}
-		g.ended, g.cut = true, cut
-		for w := range g.workers {
-			s.log.Warn("too many generations: clients of the oldest "+what, "generation", g.id, "clients", w.status.Clients)
-			s.finish(w, cut)
-		}
-	}
+// beginAnew opens the new ports and starts the new workers. It closes the
+// program's file if it fails.
+func (s *supervisor) beginAnew(c *candidate) error {
+	s.makeRoom()
+	s.call(s.o.Restarting)
+	return s.beginWith(context.Background(), c.settings, c.plan, c.binary, c.contents)
 }
 
-// A difference is what a new plan does to the ports of a generation.
-type difference struct {
-	added, removed, changed []string
-	gone                    []int // ports that are removed or changed, by place
-	kept                    int
-	handler                 bool // what serves the clients is another
-}
-
-// compare compares g with a plan whose sockets have keys, as keysOf returned
-// them before the ports' real numbers were known.
-func compare(g *generation, pl *wire.Plan, keys []string, kinds map[string]KeyKind) difference {
-	d := difference{handler: len(handlerChanges(g.plan, pl, kinds)) > 0}
-	at := make(map[string]int)
-	for i, k := range keys {
-		at[k] = i
-	}
-	for i, k := range g.keys {
-		old := g.plan.Ports[i]
-		j, ok := at[k]
-		delete(at, k)
-		switch {
-		case !ok:
-			d.removed = append(d.removed, old.Spec.Short())
-		case old.Spec.Kind() != pl.Ports[j].Spec.Kind() || !sameValues(old.Spec.Params, pl.Ports[j].Spec.Params):
-			d.changed = append(d.changed, old.Spec.Short())
-		default:
-			d.kept++
-			continue
+// takeOver puts the configuration of g in force, all of whose workers serve: at
+// the start, and at the end of a reload.
+func (s *supervisor) takeOver(g *generation) {
+	for _, old := range s.gens {
+		if old != g {
+			s.retire(old, g)
 		}
-		d.gone = append(d.gone, i)
 	}
-	for _, i := range slices.Sorted(maps.Values(at)) {
-		d.added = append(d.added, pl.Ports[i].Spec.Short())
+	keep := make(map[string]bool)
+	for _, k := range g.keys {
+		keep[k] = true
 	}
-	return d
-}
-
-// sameValues compares values, wherever they were given.
-func sameValues(a, b conf.Values) bool {
-	strip := func(v conf.Values) map[string][]string {
-		m := make(map[string][]string)
-		for k, vals := range v {
-			m[k] = textsOf(vals)
-		}
-		return m
+	s.closeSockets(keep)
+	s.conf = g.conf
+	if s.opened != nil {
+		s.opened.SetLevel(g.conf.Log.Level)
 	}
-	return reflect.DeepEqual(strip(a), strip(b))
-}
-
-func textsOf(vals []conf.Value) []string {
-	var list []string
-	for _, v := range vals {
-		list = append(list, v.Name+"="+v.Text)
+	if m := g.conf.Umask; m != nil {
+		proc.SetUmask(*m)
 	}
-	return list
+	s.followFiles(g)
+	s.scheduleJobs()
+	s.beginPulse()
+	s.ready(g)
+	s.manage(g)
+	s.reloads.concluded(g.id, nil)
+	s.reloadAgain()
 }
 
 // retire lets a generation that is followed by another end. Clients that the
 // change does not concern may stay.
 func (s *supervisor) retire(old, next *generation) {
-	d := compare(old, next.plan, next.keys, s.o.KeyKinds())
+	d := portChanges(old, next.plan, next.keys, s.o.KeyKinds())
 	all := d.handler || next.conf.CutOnHUP
 	l := &wire.Leave{Changed: d.gone, Grace: next.conf.Grace, Spread: next.conf.GraceSpread, Limit: next.conf.HUPGrace}
 	old.leaving = true
@@ -217,4 +220,79 @@ func (s *supervisor) retire(old, next *generation) {
 		}
 	}
 	s.drop(old)
+}
+
+// refuse gives up a reload whose configuration is no good.
+func (s *supervisor) refuse(err error) {
+	what := "new configuration rejected; the current one stays"
+	for _, e := range logging.Split(err) {
+		s.log.Error(fmt.Sprintf("%s: %v", what, e))
+		what = "new configuration rejected"
+	}
+	if !s.ending {
+		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+	}
+	s.reloads.concluded(0, err)
+	s.reloadAgain()
+}
+
+// startFailed gives a generation up whose workers do not serve. If it is the
+// first, that is the end.
+func (s *supervisor) startFailed(g *generation, err error) {
+	if g.ready || g.failed || s.ending {
+		return
+	}
+	g.failed = true
+	g.stopTimers()
+	if !s.serving {
+		s.fail(err)
+		return
+	}
+	for w := range g.workers {
+		s.finish(w, false) // it may have clients already
+		if !w.ready {
+			s.killLater(w, wire.EndTime)
+		}
+	}
+	s.handOut() // to those before, whose next workers have the newest secrets
+	logging.Error(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
+	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
+	keep := make(map[string]bool)
+	for _, o := range s.gens {
+		for _, k := range o.keys {
+			keep[k] = keep[k] || o != g && !o.leaving
+		}
+	}
+	s.closeSockets(keep)
+	s.drop(g)
+	s.reloads.concluded(0, err)
+	s.reloadAgain()
+}
+
+// reloadAgain reloads if that was asked for in the meantime.
+func (s *supervisor) reloadAgain() {
+	if s.reloads.again && !s.ending {
+		s.reloads.again = false
+		s.reload()
+	}
+}
+
+// await has c told how the next reload went.
+func (r *reloads) await(c chan<- reloaded) { r.next = append(r.next, c) }
+
+// begin is called when a reload is under way.
+func (r *reloads) begin() { r.now, r.next = append(r.now, r.next...), nil }
+
+// concluded tells who waited for it how it went.
+func (r *reloads) concluded(generation int, err error) {
+	for _, c := range r.now {
+		c <- reloaded{generation, r.plan, err}
+	}
+	r.now, r.plan = nil, control.Plan{}
+}
+
+// none tells everybody that there is no reload any more.
+func (r *reloads) none() {
+	r.begin()
+	r.concluded(0, errEnding)
 }

@@ -43,8 +43,6 @@ type supervisor struct {
 	restarts, crashes   int
 	more                int // what TTIN and TTOU add to max_servers
 
-	checkers        checkers
-	checking, again bool // a new configuration is being checked; and is to be once more
 	reloads         reloads
 	past            wire.Tallies // what workers that have ended had counted
 	ending, cutting bool
@@ -211,7 +209,7 @@ func (s *supervisor) end(cut bool) {
 	s.ending, s.cutting = true, cut
 	s.reloads.none()
 	s.endJobs(cut)
-	s.checkers.end()
+	s.reloads.checkers.end()
 	// The workers have the ports too, and empty their queues before they
 	// close them; ours must not keep them open.
 	s.closeSockets(nil)

@@ -15,27 +15,6 @@ import (
 // checkTime bounds the check of a new configuration.
 const checkTime = 30 * time.Second
 
-// check runs a process that reads the configuration.
-func (s *supervisor) check(binary *proc.Binary) {
-	pl, contents, err := s.askCheck(binary)
-	posted := make(chan struct{})
-	go func() {
-		s.post(func() {
-			close(posted)
-			s.checked(binary, pl, contents, err)
-		})
-	}()
-	select {
-	case <-posted:
-	case <-s.quit:
-		select {
-		case <-posted:
-		default:
-			binary.Close()
-		}
-	}
-}
-
 // checkers are the processes that check a configuration. They must not outlive
 // the supervisor, however long they take.
 type checkers struct {
@@ -94,13 +73,13 @@ func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents 
 		return nil, nil, "", err
 	}
 	defer c.Link.Close()
-	s.checkers.add(c)
+	s.reloads.checkers.add(c)
 	t := time.AfterFunc(checkTime, c.KillGroup)
 	defer t.Stop()
 	m, err := wire.ReceiveFrom(c.Link, wire.MaxPlan, wire.Peer{Sender: wire.FromCheck})
 	c.Link.Close()
 	how = c.Wait()
-	s.checkers.remove(c)
+	s.reloads.checkers.remove(c)
 	switch {
 	case err != nil && how != "":
 		return nil, nil, how, fmt.Errorf("the program %s failed: %s", binary.Name(), how)

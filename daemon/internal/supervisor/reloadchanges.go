@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ import (
 // Values are not shown: some are secret.
 func planFor(g *generation, pl *wire.Plan, old, now *Settings, binary *proc.Binary, kinds map[string]KeyKind) control.Plan {
 	keys := keysOf(pl.Ports)
-	d := compare(g, pl, keys, kinds)
+	d := portChanges(g, pl, keys, kinds)
 	p := control.Plan{
 		Kept: []string{}, Added: list(d.added), Removed: list(d.removed), Changed: []control.Change{},
 		Handler: handlerChanges(g.plan, pl, kinds), Program: !g.binary.Same(binary), Settings: settingChanges(g.plan, pl, kinds), Stays: list(append(NeedsStart(old, now), socketStays(g, pl, keys)...)),
@@ -109,43 +110,6 @@ func NeedsStart(old, now *Settings) (keys []string) {
 	return keys
 }
 
-// A reloaded is what became of a reload.
-type reloaded struct {
-	generation int
-	plan       control.Plan
-	err        error
-}
-
-// reloads are those who wait for a reload. A reload that was asked for while
-// another was under way is the next one: that other may have read the
-// configuration before it was changed.
-type reloads struct {
-	next, now []chan<- reloaded // with room for the answer
-	plan      control.Plan      // of the one that is under way
-}
-
-// errEnding is why there is no reload.
-var errEnding = errors.New("the server is ending: no restart")
-
-func (r *reloads) await(c chan<- reloaded) { r.next = append(r.next, c) }
-
-// begin is called when a reload is under way.
-func (r *reloads) begin() { r.now, r.next = append(r.now, r.next...), nil }
-
-// concluded tells who waited for it how it went.
-func (r *reloads) concluded(generation int, err error) {
-	for _, c := range r.now {
-		c <- reloaded{generation, r.plan, err}
-	}
-	r.now, r.plan = nil, control.Plan{}
-}
-
-// none tells everybody that there is no reload any more.
-func (r *reloads) none() {
-	r.begin()
-	r.concluded(0, errEnding)
-}
-
 // halfWritten refuses a new plan that shows that its conf file is not what its
 // author meant. What such a file leaves out would be ports that are closed,
 // and rules that no longer hold.
@@ -187,4 +151,61 @@ func (s *supervisor) keepLog(c *Settings, pl *wire.Plan) {
 			c.AtStart[i] = k
 		}
 	}
+}
+
+// A difference is what a new plan does to the ports of a generation.
+type difference struct {
+	added, removed, changed []string
+	gone                    []int // ports that are removed or changed, by place
+	kept                    int
+	handler                 bool // what serves the clients is another
+}
+
+// portChanges compares g with a plan whose sockets have keys, as keysOf returned
+// them before the ports' real numbers were known.
+func portChanges(g *generation, pl *wire.Plan, keys []string, kinds map[string]KeyKind) difference {
+	d := difference{handler: len(handlerChanges(g.plan, pl, kinds)) > 0}
+	at := make(map[string]int)
+	for i, k := range keys {
+		at[k] = i
+	}
+	for i, k := range g.keys {
+		old := g.plan.Ports[i]
+		j, ok := at[k]
+		delete(at, k)
+		switch {
+		case !ok:
+			d.removed = append(d.removed, old.Spec.Short())
+		case old.Spec.Kind() != pl.Ports[j].Spec.Kind() || !sameValues(old.Spec.Params, pl.Ports[j].Spec.Params):
+			d.changed = append(d.changed, old.Spec.Short())
+		default:
+			d.kept++
+			continue
+		}
+		d.gone = append(d.gone, i)
+	}
+	for _, i := range slices.Sorted(maps.Values(at)) {
+		d.added = append(d.added, pl.Ports[i].Spec.Short())
+	}
+	return d
+}
+
+// sameValues compares values, wherever they were given.
+func sameValues(a, b conf.Values) bool {
+	strip := func(v conf.Values) map[string][]string {
+		m := make(map[string][]string)
+		for k, vals := range v {
+			m[k] = textsOf(vals)
+		}
+		return m
+	}
+	return reflect.DeepEqual(strip(a), strip(b))
+}
+
+func textsOf(vals []conf.Value) []string {
+	var list []string
+	for _, v := range vals {
+		list = append(list, v.Name+"="+v.Text)
+	}
+	return list
 }
