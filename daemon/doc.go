@@ -9,5 +9,5 @@
 // Start reading at Command in command.go, or at Run in library.go for a program
 // of one's own. Both read the configuration in invocation.go, check it
 // (preflight.go, strictfiles.go, room.go) and make a plan of it (plan.go), which
-// a supervisor serves (supervise.go) or this process alone (alone.go).
+// a supervisor serves (processes.go) or this process alone (alone.go).
 package daemon
