@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -210,9 +209,6 @@ func (c *Conn) handle() error {
 	c.admission.placed.Store(true)
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
-	if c.run.log.Enabled(c.ctx, slog.LevelInfo) {
-		c.logConnect()
-	}
 	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
 		return err
 	}

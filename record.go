@@ -4,13 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
 
-	"netserver/access"
 	"netserver/logs"
 	"netserver/outcome"
 	"netserver/port"
@@ -136,19 +133,6 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 		return
 	}
 	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
-}
-
-// logConnect writes Net::Server's line for a client that is about to be served.
-func (c *Conn) logConnect() {
-	proto := strings.ToUpper(c.l.spec.Proto)
-	var line string
-	if peer := c.Peer(); peer.IP.IsValid() {
-		local := access.PeerOf(c.LocalAddr())
-		line = fmt.Sprintf("CONNECT %s Peer: \"[%s]:%d\" Local: \"[%s]:%d\"", proto, peer.IP, peer.Port, local.IP, local.Port)
-	} else {
-		line = fmt.Sprintf("CONNECT %s Socket: %q", proto, c.LocalAddr().String())
-	}
-	c.run.log.LogAttrs(c.ctx, slog.LevelInfo, line, slog.Uint64("client", c.id))
 }
 
 // logOversize tells of datagrams that were longer than udp_recv_len and

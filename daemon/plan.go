@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -161,6 +162,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 		errs = append(errs, err)
 		p.server.Handler = h
 	}
+	p.server.Handler = logging.Connects(p.server.Handler, func() *slog.Logger { return p.server.Log })
 	p.server.Config = c.Server
 	fillTLS(&p.server.TLS, env)
 	if len(c.Server.Ports) > 0 {

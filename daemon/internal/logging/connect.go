@@ -1,0 +1,65 @@
+package logging
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"netserver"
+	"netserver/access"
+)
+
+// Connects returns h with Net::Server's line in the log of each client that is
+// about to be served. log is asked for each, as it is opened late.
+func Connects(h netserver.Handler, log func() *slog.Logger) netserver.Handler {
+	if _, ok := h.(*connects); ok || h == nil {
+		return h
+	}
+	if f, ok := h.(netserver.HandlerFunc); ok && f == nil {
+		return h // which Serve refuses
+	}
+	return &connects{h, log}
+}
+
+type connects struct {
+	netserver.Handler
+	log func() *slog.Logger
+}
+
+func (h *connects) Serve(ctx context.Context, c *netserver.Conn) error {
+	if log := h.log(); log.Enabled(ctx, slog.LevelInfo) {
+		log.LogAttrs(ctx, slog.LevelInfo, connectLine(c), slog.Uint64("client", c.ID()))
+	}
+	return h.Handler.Serve(ctx, c)
+}
+
+func connectLine(c *netserver.Conn) string {
+	proto := strings.ToUpper(c.Port().Proto)
+	if peer := c.Peer(); peer.IP.IsValid() {
+		local := access.PeerOf(c.LocalAddr())
+		return fmt.Sprintf("CONNECT %s Peer: \"[%s]:%d\" Local: \"[%s]:%d\"", proto, peer.IP, peer.Port, local.IP, local.Port)
+	}
+	return fmt.Sprintf("CONNECT %s Socket: %q", proto, c.LocalAddr().String())
+}
+
+// StartsTLS, Descriptors and Check say what the Handler says.
+func (h *connects) StartsTLS() bool {
+	s, ok := h.Handler.(netserver.TLSStarter)
+	return ok && s.StartsTLS()
+}
+
+func (h *connects) Descriptors() int {
+	if d, ok := h.Handler.(netserver.Descriptors); ok {
+		return d.Descriptors()
+	}
+	return 0
+}
+
+func (h *connects) Check(addrs ...net.Addr) error {
+	if c, ok := h.Handler.(interface{ Check(...net.Addr) error }); ok {
+		return c.Check(addrs...)
+	}
+	return nil
+}
