@@ -144,7 +144,7 @@ func each(t *testing.T, f func(t *testing.T, name string)) {
 func TestHelloWait(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		s := start(t, name, func(c *netserver.Config) {
-			c.FirstByteTimeout, c.HelloTimeout = 20*time.Millisecond, 20*time.Millisecond
+			c.Timeouts.FirstByte, c.Timeouts.Hello = 20*time.Millisecond, 20*time.Millisecond
 		}, nil)
 		if c, err := s.dial(t, nil); err != nil {
 			t.Error(err)
