@@ -584,5 +584,5 @@ func TestReloadKeepsTheLog(t *testing.T) {
 	}
 	writeFile(t, file, "syslog_ident one\nsyslog_facility nonsense\n")
 	rest.signal(syscall.SIGHUP)
-	r.wait("there is no facility", 1)
+	r.wait("unknown facility", 1)
 }

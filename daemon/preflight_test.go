@@ -137,7 +137,7 @@ func TestDatagramAnswersOfNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name == "closed" {
-			r.wait("user 65534, who serves, may not write to the client's socket", 1)
+			r.wait("user 65534, which the server runs as, may not write to the client's socket", 1)
 			r.wait("umask 0", 1)
 			continue
 		}

@@ -13,42 +13,42 @@ import (
 	"time"
 )
 
-// An Async is an io.Writer that never waits for the one below it. Write puts a
-// record into a queue of bounded size; one goroutine takes records out and
-// writes them. While the log's disk is full, or nobody reads the pipe that it
-// goes to, records are lost but clients are served; when writing works again,
-// a record says how many were lost.
+// An Async is an io.Writer that never waits for the writer below it. Write
+// puts a record into a bounded queue; one goroutine writes the queued records.
+// While the log's disk is full, or nobody reads its pipe, records are lost but
+// clients are served; when writing works again, a record reports how many were
+// lost.
 //
 // Make one with NewAsync. Its methods may be used concurrently.
 type Async struct {
 	size int
-	wake chan struct{} // has something when the queue is no longer empty
+	wake chan struct{} // signals that the queue is no longer empty
 	done chan struct{} // closed when the goroutine has ended
 
 	mu      sync.Mutex
 	queue   []byte // whole records
-	lost    uint64 // records that did not fit since the queue was last taken
+	lost    uint64 // records that did not fit since the queue was last emptied
 	total   uint64 // records lost ever
-	busy    bool   // the queue is not empty, or is being written
+	busy    bool   // the queue is not empty or being written
 	closed  bool
 	waiting []chan struct{} // closed when busy ends
-	room    chan struct{}   // closed when the queue is taken; nil if nobody waits for that
+	room    chan struct{}   // closed when the queue is emptied; nil if nobody waits for that
 }
 
-// A Format makes a handler that writes to w: NewLine or NewJSON.
+// A Format makes a handler that writes to w, such as NewLine or NewJSON.
 type Format func(w io.Writer, o Options) slog.Handler
 
 // defaultQueue is the size of a queue in bytes: some ten thousand lines.
 const defaultQueue = 1 << 20
 
-// maxBatch bounds one write of several records. Linux keeps writes of up to so
-// many bytes (PIPE_BUF) whole when several processes share a pipe.
+// maxBatch bounds one write of several records. Linux keeps writes of up to
+// this size (PIPE_BUF) whole when several processes share a pipe.
 const maxBatch = 4096
 
-// NewAsync returns a queue of size bytes before w, and starts its goroutine;
-// 0 or less is 1 MiB. Each Write must be one whole record with its newline, as
-// the handlers of this package make them; w gets one or several at once, in
-// order. The format is that of the report of lost records; nil means NewLine.
+// NewAsync returns a queue of size bytes before w, and starts its goroutine; 0
+// or less is 1 MiB. Each Write must be one whole record with its newline, as
+// from the handlers of this package; w gets one or several at once, in order.
+// format is the format of the report of lost records; nil means NewLine.
 //
 // Close ends the goroutine. It does not close w.
 func NewAsync(w io.Writer, size int, format Format) *Async {
@@ -65,8 +65,8 @@ func NewAsync(w io.Writer, size int, format Format) *Async {
 	return a
 }
 
-// Write queues one record. It never waits and always takes the whole record:
-// one that finds the queue full is counted as lost. It returns os.ErrClosed
+// Write queues one record. It never waits and always accepts the whole record:
+// if the queue is full, the record counts as lost. It returns os.ErrClosed
 // after Close.
 func (a *Async) Write(record []byte) (int, error) {
 	a.mu.Lock()
@@ -83,15 +83,15 @@ func (a *Async) Write(record []byte) (int, error) {
 	a.queue = append(a.queue, record...)
 	if !a.busy {
 		a.busy = true
-		a.wake <- struct{}{} // has room: it is empty unless busy
+		a.wake <- struct{}{} // never blocks: it is empty unless busy
 	}
 	return len(record), nil
 }
 
-// WriteShared is Write for a record of another process, of which there may be
+// WriteShared is Write for records of other processes, of which there may be
 // too many: it leaves a quarter of the queue to the process's own records. If
-// there is no room it waits for it, until stop is closed; with a nil stop the
-// record is lost.
+// there is no room, it waits until there is or stop is closed; with a nil stop
+// the record is lost.
 func (a *Async) WriteShared(record []byte, stop <-chan struct{}) (int, error) {
 	for {
 		a.mu.Lock()
@@ -119,7 +119,7 @@ func (a *Async) WriteShared(record []byte, stop <-chan struct{}) (int, error) {
 	}
 }
 
-// tellRoom lets those go on who wait for room. a.mu is held.
+// tellRoom wakes those waiting for room. a.mu is held.
 func (a *Async) tellRoom() {
 	if a.room != nil {
 		close(a.room)
@@ -135,7 +135,7 @@ func (a *Async) Lost() uint64 {
 }
 
 // Flush waits until all records queued so far have been written or lost, or
-// until ctx is done; then its error says how many bytes still wait.
+// until ctx is done; then its error says how many bytes are still queued.
 func (a *Async) Flush(ctx context.Context) error {
 	a.mu.Lock()
 	if !a.busy {
@@ -152,13 +152,13 @@ func (a *Async) Flush(ctx context.Context) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return fmt.Errorf("log not written, %d bytes wait: %w", len(a.queue), ctx.Err())
+	return fmt.Errorf("log not written, %d bytes queued: %w", len(a.queue), ctx.Err())
 }
 
-// Close refuses further records, writes the queued ones and how many were lost
-// until ctx is done, and ends the goroutine. If ctx is done first it returns
-// Flush's error, and the goroutine ends when the write that it hangs in does.
-// Only the first call does anything.
+// Close refuses further records, writes the queued ones and the number of lost
+// ones, and ends the goroutine. If ctx is done first, it returns Flush's
+// error, and the goroutine ends when its blocked write does. Only the first
+// call has an effect.
 func (a *Async) Close(ctx context.Context) error {
 	a.mu.Lock()
 	if a.closed {
@@ -176,20 +176,20 @@ func (a *Async) Close(ctx context.Context) error {
 		a.queue = nil
 		a.mu.Unlock()
 	}
-	close(a.wake) // nobody sends any more: Write looks at closed first
+	close(a.wake) // nobody sends any more: Write checks closed first
 	if err != nil {
 		return err
 	}
 	select {
 	case <-a.done:
-	case <-ctx.Done(): // it hangs in the report of lost records
+	case <-ctx.Done(): // the report of lost records blocks
 	}
 	return nil
 }
 
-// take swaps the queue against spare and returns what was queued, with the
-// number of records that found no room after it. It returns false when nothing
-// is queued, and tells those who wait for that.
+// take swaps the queue for spare and returns the queued records and the number
+// of those lost after them. It returns false when nothing is queued, and wakes
+// those who wait for that.
 func (a *Async) take(spare []byte) (records []byte, lost uint64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -221,10 +221,10 @@ type drainer struct {
 	report slog.Handler // writes into note
 	note   bytes.Buffer
 
-	lost uint64 // records lost and not reported yet
-	err  error  // why writing failed last, until reported; nil if the queue was full
-	torn bool   // what was written last ends within a line
-	more bool   // the writer below knows of losses that it does not tell yet
+	lost uint64 // lost records not reported yet
+	err  error  // the last write error, until reported; nil if the queue was full
+	torn bool   // the last write ended within a line
+	more bool   // the writer below has losses that it does not report yet
 }
 
 // run writes what is queued until Close.
@@ -246,12 +246,11 @@ func (d *drainer) run() {
 	}
 }
 
-// reportAgain is how long after a failure it is tried again to tell what was
-// lost, if nothing is logged in the meantime.
+// reportAgain is the delay after a failure before the losses are reported
+// again, if nothing is logged in the meantime.
 const reportAgain = 5 * time.Second
 
-// empty writes until nothing is queued, and returns a buffer for the next
-// time.
+// empty writes until nothing is queued, and returns a buffer to reuse.
 func (d *drainer) empty(spare []byte) []byte {
 	for {
 		records, lost, ok := d.a.take(spare)
@@ -266,8 +265,8 @@ func (d *drainer) empty(spare []byte) []byte {
 	}
 }
 
-// drain writes records a few at a time. After a failure the rest of them is
-// lost too: one attempt for each time the queue was filled is enough.
+// drain writes records in batches. After a failure the rest are lost too: one
+// attempt for each filling of the queue is enough.
 func (d *drainer) drain(records []byte) {
 	if !d.reportLost() {
 		d.lose(records, nil)
@@ -283,8 +282,8 @@ func (d *drainer) drain(records []byte) {
 	}
 }
 
-// reportLost writes how many records were lost, if any were. It returns false
-// if that could not be written.
+// reportLost writes how many records were lost, if any. It returns false if
+// the write failed.
 func (d *drainer) reportLost() bool {
 	if d.lost == 0 {
 		return true
@@ -297,7 +296,7 @@ func (d *drainer) reportLost() bool {
 	if d.err != nil {
 		r.AddAttrs(slog.String("err", d.err.Error()))
 	} else {
-		r.AddAttrs(slog.String("err", "written faster than the log takes them"))
+		r.AddAttrs(slog.String("err", "logged faster than the log can be written"))
 	}
 	d.note.Reset()
 	d.report.Handle(context.Background(), r)
@@ -309,16 +308,15 @@ func (d *drainer) reportLost() bool {
 	return true
 }
 
-// A loser is a writer that may lose records without an error, or keep them
-// waiting.
+// A loser is a writer that may lose records without an error, or delay them.
 type loser interface {
-	// takeLost returns how many since the last call, and whether there are
-	// more that it is too early to tell.
+	// takeLost returns how many were lost since the last call, and whether
+	// there are more that it cannot report yet.
 	takeLost() (n uint64, more bool)
 	reason() error // for that, or for waiting; nil is none
 }
 
-// countBelow counts what was lost below.
+// countBelow adds the losses of the writer below.
 func (d *drainer) countBelow() {
 	l, ok := d.w.(loser)
 	if !ok {
@@ -331,11 +329,11 @@ func (d *drainer) countBelow() {
 	}
 }
 
-// write hands whole records to the writer below and returns how many bytes of
-// them it took.
+// write passes whole records to the writer below and returns how many bytes it
+// took.
 func (d *drainer) write(records []byte) (int, error) {
 	if d.torn {
-		// Or the next record would go on where the torn one broke off.
+		// Otherwise the next record would continue the torn one.
 		if _, err := d.w.Write(newline); err != nil {
 			return 0, withoutPath(err)
 		}
@@ -352,7 +350,8 @@ func (d *drainer) write(records []byte) (int, error) {
 	return n, withoutPath(err)
 }
 
-// withoutPath leaves out which file cannot be written: that is told in it.
+// withoutPath removes the file's name from a write error: the report is in
+// that file.
 func withoutPath(err error) error {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {
@@ -376,8 +375,8 @@ var newline = []byte{'\n'}
 
 func countRecords(b []byte) uint64 { return uint64(bytes.Count(b, newline)) }
 
-// batchLen returns how much of records to write at once: as many as fit into
-// maxBatch, at least one.
+// batchLen returns how many bytes of records to write at once: as many records
+// as fit into maxBatch, at least one.
 func batchLen(records []byte) int {
 	if len(records) <= maxBatch {
 		return len(records)

@@ -142,7 +142,7 @@ func TestAsyncFullQueue(t *testing.T) {
 	if len(l) != 8 || l[0] != "first\n" || l[1] != line || l[4] != line || l[6] != "after\n" {
 		t.Fatalf("got %q", l)
 	}
-	if !strings.HasSuffix(l[5], ` log records were lost lost=6 err="written faster than the log takes them"`+"\n") {
+	if !strings.HasSuffix(l[5], ` log records were lost lost=6 err="logged faster than the log can be written"`+"\n") {
 		t.Errorf("report: %q", l[5])
 	}
 	if got := a.Lost(); got != 6 {
@@ -237,7 +237,7 @@ func TestAsyncFlushAndCloseAreBounded(t *testing.T) {
 			begin := time.Now()
 			err := f(ctx)
 			cancel()
-			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "4 bytes wait") {
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "4 bytes queued") {
 				t.Error(err)
 			}
 			if d := time.Since(begin); d != 3*time.Second {

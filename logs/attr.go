@@ -11,7 +11,7 @@ import (
 )
 
 // appendAttr adds a blank, the key with its groups' prefix, an equals sign and
-// the value; for a group, that for each of its members. The empty Attr adds
+// the value; for a group, it does so for each member. The empty Attr adds
 // nothing.
 func appendAttr(b []byte, prefix string, a slog.Attr) []byte {
 	v := a.Value.Resolve()
@@ -40,7 +40,7 @@ func appendAttr(b []byte, prefix string, a slog.Attr) []byte {
 	return appendValue(b, v)
 }
 
-// appendValue adds v, which is resolved and no group.
+// appendValue adds v, which is resolved and not a group.
 func appendValue(b []byte, v slog.Value) []byte {
 	switch v.Kind() {
 	case slog.KindString:
@@ -62,7 +62,7 @@ func appendValue(b []byte, v slog.Value) []byte {
 	}
 }
 
-// appendDuration adds d as time.ParseDuration reads it, in ASCII: 15us.
+// appendDuration adds d in time.ParseDuration's form, in ASCII: 15us.
 func appendDuration(b []byte, d time.Duration) []byte {
 	b = append(b, d.String()...)
 	if micro, ok := bytes.CutSuffix(b, []byte("µs")); ok {
@@ -71,8 +71,8 @@ func appendDuration(b []byte, d time.Duration) []byte {
 	return b
 }
 
-// textOf returns the text of a value that slog has no kind for. A method of
-// the value that panics must not end the client whose record this is.
+// textOf returns the text of a value without a slog kind. A panic in one of
+// its methods must not end the client whose record this is.
 func textOf(v any) (text string) {
 	defer func() {
 		p := recover()

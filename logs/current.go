@@ -6,7 +6,7 @@ import (
 	"os"
 )
 
-// Current returns the open file, to hand to another process. It is valid until
+// Current returns the open file, to pass to another process. It is valid until
 // the next Reopen or Close; nil after Close.
 func (l *File) Current() *os.File { return l.f.Load() }
 
@@ -14,9 +14,8 @@ func (l *File) Current() *os.File { return l.f.Load() }
 // error.
 func (l *File) IsStream() bool { return l.fixed }
 
-// Moved reports whether another file, or none, has the name now: the one that
-// is open was renamed or removed, and Reopen would open a new one. It is false
-// if that cannot be told.
+// Moved reports whether the open file was renamed or removed, so that Reopen
+// would open a new one. It is false if that is unknown.
 func (l *File) Moved() bool {
 	f := l.f.Load()
 	if f == nil || l.fixed {

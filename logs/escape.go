@@ -2,12 +2,12 @@ package logs
 
 const hexDigits = "0123456789ABCDEF"
 
-// printable reports whether c stands in a log line as it is.
+// printable reports whether c appears in a log line unescaped.
 func printable(c byte) bool { return c >= ' ' && c <= '~' }
 
 // appendEscaped adds s with each byte that is not printable ASCII as %HH.
 func appendEscaped(b []byte, s string) []byte {
-	s = s[:min(len(s), maxRecord)] // the line is cut there anyway
+	s = s[:min(len(s), maxRecord)] // the line is truncated there anyway
 	from := 0
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !printable(c) {
@@ -19,8 +19,8 @@ func appendEscaped(b []byte, s string) []byte {
 	return append(b, s[from:]...)
 }
 
-// appendText adds a key or a value: escaped, and in quotes where its end would
-// not be seen without them.
+// appendText adds a key or a value: escaped, and quoted if its end would be
+// ambiguous.
 func appendText(b []byte, s string) []byte {
 	s = s[:min(len(s), maxRecord)]
 	if plainText(s) {
@@ -67,7 +67,7 @@ func needsQuotes(s string) bool {
 	return false
 }
 
-// cutNewline drops one newline at the end of s, as Net::Server does.
+// cutNewline removes one trailing newline from s, as Net::Server does.
 func cutNewline(s string) string {
 	if n := len(s); n > 0 && s[n-1] == '\n' {
 		return s[:n-1]

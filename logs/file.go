@@ -11,12 +11,12 @@ import (
 	"sync/atomic"
 )
 
-// A File is a log file that can be opened again by its name, so that whoever
-// moved it away gets the old lines and the new file the further ones. Make one
-// with OpenFile. Its methods may be used concurrently.
+// A File is a log file that can be reopened by name after rotation: the moved
+// file keeps the old lines, and the new file gets the further ones. Make one
+// with OpenFile. Its methods may be called concurrently.
 type File struct {
-	path  string // absolute: a server that changes its directory reopens the same file
-	fixed bool   // standard output or error: not ours to close
+	path  string // absolute: after a chdir, Reopen opens the same file
+	fixed bool   // standard output or error, which Close leaves open
 	open  Opener
 
 	mu sync.Mutex // one Reopen or Close at a time
@@ -26,16 +26,16 @@ type File struct {
 // An Opener opens a file as os.OpenFile does.
 type Opener func(path string, flag int, perm fs.FileMode) (*os.File, error)
 
-// OpenFile opens the log file at path for appending and creates it, with mode
-// 0640 less the umask, if there is none. It refuses what is no log: a
-// directory, a socket, a block device, a named pipe that nobody reads (it does
-// not wait for a reader), and the name of a Net::Server logging class. The
-// names /dev/stdout and /dev/stderr mean the streams that the process has,
-// whatever they are connected to.
+// OpenFile opens the log file at path for appending, and creates it with mode
+// 0640 less the umask if it does not exist. It refuses a directory, a socket,
+// a block device, a named pipe that nobody reads (it does not wait for a
+// reader), and the name of a Net::Server logging class. The names /dev/stdout
+// and /dev/stderr mean the process's own streams, whatever they are connected
+// to.
 func OpenFile(path string) (*File, error) { return OpenFileWith(path, nil) }
 
-// OpenFileWith is OpenFile with the function that opens the path, now and at
-// each Reopen; nil is os.OpenFile.
+// OpenFileWith is OpenFile with a function that opens the path, now and at
+// each Reopen; nil means os.OpenFile.
 func OpenFileWith(path string, open Opener) (*File, error) {
 	if path == "" {
 		return nil, errors.New("log file: no name given")
@@ -77,15 +77,15 @@ func (l *File) Write(b []byte) (int, error) {
 		}
 		n, err := f.Write(b)
 		if n == 0 && errors.Is(err, os.ErrClosed) && l.f.Load() != f {
-			continue // Reopen came between
+			continue // Reopen came in between
 		}
 		return n, err
 	}
 }
 
-// Reopen opens the path again and writes there from then on; a Write that runs
-// meanwhile goes to one of the two files, whole. If the path cannot be opened
-// the file in use is kept, and the error says why.
+// Reopen opens the path again and writes there from then on; a concurrent
+// Write goes to one of the two files, whole. If the path cannot be opened, the
+// current file stays open, and the error says why.
 func (l *File) Reopen() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -113,7 +113,7 @@ func (l *File) Close() error {
 	return f.Close()
 }
 
-// openLog opens path for appending if it is something to log to.
+// openLog opens path for appending if it is suitable as a log.
 func openLog(path string, open Opener) (*os.File, error) {
 	f, err := open(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|openNoWait, 0o640)
 	if err != nil {
@@ -137,7 +137,7 @@ func openLog(path string, open Opener) (*os.File, error) {
 	return f, nil
 }
 
-// checkKind refuses what was opened but is no log.
+// checkKind refuses an opened file that is not suitable as a log.
 func checkKind(m fs.FileMode) error {
 	switch {
 	case m.IsRegular(), m&fs.ModeNamedPipe != 0, m&fs.ModeCharDevice != 0:
@@ -149,11 +149,11 @@ func checkKind(m fs.FileMode) error {
 	}
 }
 
-// CheckFileName refuses a name that means no file: a logging class of
-// Net::Server. The only one that there is here, Sys::Syslog, is not a File.
+// CheckFileName refuses the name of a Net::Server logging class, which is not
+// a file. The only one supported, Sys::Syslog, is not a File.
 func CheckFileName(path string) error {
 	if isClass(path) {
-		return fmt.Errorf("log file %s: this names a logging class of Net::Server, and the only one here is Sys::Syslog; give a path (./%s for a file of that name)", path, path)
+		return fmt.Errorf("log file %s: this names a logging class of Net::Server, and only Sys::Syslog is supported; give a path (./%s for a file of that name)", path, path)
 	}
 	return nil
 }

@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// A framed handler puts a head before what another handler makes of a record.
-// Those that WithAttrs and WithGroup make share its frame.
+// A framed handler puts a header before another handler's output. Handlers
+// from WithAttrs and WithGroup share its frame.
 type framed struct {
 	inner slog.Handler // writes into frame.msg
 	frame *frame
 }
 
-// A frame is one place that framed records go to.
+// A frame is the output of framed records.
 type frame struct {
 	head func(b []byte, level slog.Level, t time.Time) []byte
 	max  int  // bytes of a record without its newline
@@ -30,12 +30,12 @@ type frame struct {
 	buf []byte
 }
 
-// newFramed returns a handler that writes to w: a head, the message in Line
+// newFramed returns a handler that writes to w: a header, the message in Line
 // format without its time, or in JSON, and a newline.
 func newFramed(w io.Writer, o Options, json bool, f *frame) slog.Handler {
 	f.w, f.json = w, json
 	if json {
-		return &framed{inner: newJSON(nil, o), frame: f} // its buffer is enough
+		return &framed{inner: newJSON(nil, o), frame: f} // only its buffer is used
 	}
 	return &framed{inner: NewLine(&f.msg, o), frame: f}
 }
@@ -48,8 +48,8 @@ func (h *framed) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &framed{inner: h.inner.WithAttrs(attrs), frame: h.frame}
 }
 
-// WithGroup returns a handler that puts name before the keys that are added
-// from then on.
+// WithGroup returns a handler that prefixes the keys added from then on with
+// name.
 func (h *framed) WithGroup(name string) slog.Handler {
 	return &framed{inner: h.inner.WithGroup(name), frame: h.frame}
 }
@@ -59,7 +59,7 @@ func (h *framed) Handle(ctx context.Context, r slog.Record) error {
 	f := h.frame
 	at := r.Time
 	if !f.json {
-		r.Time = time.Time{} // the head has it, or whoever reads the line notes it
+		r.Time = time.Time{} // the header has it, or the reader of the line adds it
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -78,7 +78,7 @@ func (h *framed) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// message adds the message to b, of which there is the head.
+// message appends the message to b, which holds the header.
 func (h *framed) message(ctx context.Context, r slog.Record, b []byte) ([]byte, error) {
 	f := h.frame
 	if j, ok := h.inner.(*jsonHandler); ok {
@@ -117,9 +117,8 @@ func severity(l slog.Level) int {
 	}
 }
 
-// appendASCII adds what is left to escape of a message: everything outside
-// printable ASCII, as \uHHHH in JSON, where it stands in strings only, and as
-// %HH in a line.
+// appendASCII adds a message with everything outside printable ASCII escaped:
+// as \uHHHH in JSON, where it occurs only in strings, and as %HH in a line.
 func appendASCII(b, msg []byte, json bool) []byte {
 	for len(msg) > 0 {
 		c := msg[0]

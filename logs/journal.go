@@ -9,8 +9,8 @@ import (
 )
 
 // NewJournal returns a handler for a standard error that systemd's journal
-// reads: <3> to <7> for the level, as sd-daemon(3) has it, and NewLine's line
-// without the time, which the journal knows.
+// reads: <3> to <7> for the level, as in sd-daemon(3), and NewLine's line
+// without the time, which the journal adds.
 func NewJournal(w io.Writer, o Options) slog.Handler {
 	return newFramed(w, o, false, &frame{max: maxRecord, head: journalHead})
 }
@@ -25,14 +25,14 @@ func journalHead(b []byte, l slog.Level, _ time.Time) []byte {
 	return append(b, JournalPrefix(l)...)
 }
 
-// JournalPrefix returns what stands before a line of level l that the journal
-// reads, such as <4>.
+// JournalPrefix returns the journal's prefix for a line of level l, such as
+// <4>.
 func JournalPrefix(l slog.Level) string { return "<" + strconv.Itoa(severity(l)) + ">" }
 
 // IsJournal reports whether systemd's journal reads f: whether stream, the
-// value of the environment variable JOURNAL_STREAM, names f by device and
-// file number. A program that passes its environment on may have redirected
-// its standard error, so the variable alone says nothing.
+// value of the environment variable JOURNAL_STREAM, names f by device and file
+// number. A parent that passes its environment on may have redirected its
+// standard error, so the variable alone proves nothing.
 func IsJournal(stream string, f *os.File) bool {
 	if stream == "" || f == nil {
 		return false

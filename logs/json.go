@@ -15,15 +15,15 @@ import (
 	"unicode/utf8"
 )
 
-// NewJSON returns a handler that writes one JSON object a line, as slog's own
-// does, with the level's name as LevelName gives it. Its result has the type of
-// NewLine's so that either can be chosen at run time.
+// NewJSON returns a handler that writes one JSON object per line, like slog's
+// own, with the level's name from LevelName. It has NewLine's signature, so
+// that either can be chosen at run time.
 //
-// Whatever an object is made of, a strict reader can take it: no key stands in
-// it twice, and it ends, though it has at most maxRecord bytes. A key that is
-// taken already gets a number (msg_2); a client's time, which is how long it
-// was there, is duration_ms, a number. What is too long is cut in its values,
-// and "cut": true says so.
+// Strict parsers accept every object: its keys are unique, and it is complete,
+// though at most maxRecord bytes long. A duplicate key gets a number (msg_2);
+// a client's time, how long it was connected, is the number duration_ms. If
+// the object is too long, its values are truncated, and it contains "cut":
+// true.
 func NewJSON(w io.Writer, o Options) slog.Handler { return newJSON(w, o) }
 
 func newJSON(w io.Writer, o Options) *jsonHandler {
@@ -32,13 +32,13 @@ func newJSON(w io.Writer, o Options) *jsonHandler {
 	return &jsonHandler{inner: inner, bare: inner, used: []string{slog.TimeKey, slog.LevelKey, slog.MessageKey}, top: true, out: out}
 }
 
-// A jsonHandler hands records on to slog's handler with keys that are unique.
-// Handlers made by WithAttrs and WithGroup share its output.
+// A jsonHandler passes records to slog's handler with unique keys. Handlers
+// from WithAttrs and WithGroup share its output.
 type jsonHandler struct {
 	inner slog.Handler // writes into out.buf
 	bare  slog.Handler // the same without what WithAttrs gave
-	used  []string     // keys of the object that attributes go into
-	top   bool         // that is the outermost
+	used  []string     // keys of the current object
+	top   bool         // the current object is the outermost
 	out   *jsonOut
 }
 
@@ -61,7 +61,7 @@ func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &h2
 }
 
-// WithGroup returns a handler that puts what is added from then on into an
+// WithGroup returns a handler that puts attributes added from then on into an
 // object of that name.
 func (h *jsonHandler) WithGroup(name string) slog.Handler {
 	if name == "" {
@@ -87,11 +87,11 @@ func (h *jsonHandler) Handle(ctx context.Context, r slog.Record) error {
 	return err
 }
 
-// cuts are the lengths of strings that are tried one after the other.
+// cuts are the string lengths tried in turn.
 var cuts = [...]int{0, 4096, 512, 64}
 
-// encode returns a record's line, of at most most bytes after finish, which may
-// be nil, has seen it. The caller has the lock.
+// encode returns a record's line, at most most bytes long after finish, which
+// may be nil, has processed it. The caller holds the lock.
 func (h *jsonHandler) encode(ctx context.Context, r slog.Record, most int, finish func([]byte) []byte) ([]byte, error) {
 	try := func(to slog.Handler, r slog.Record) ([]byte, error) {
 		h.out.buf.Reset()
@@ -116,18 +116,18 @@ func (h *jsonHandler) encode(ctx context.Context, r slog.Record, most int, finis
 			return b, err
 		}
 	}
-	// There are too many attributes, or WithAttrs gave what is too long.
+	// There are too many attributes, or those of WithAttrs are too long.
 	n := naming{cut: 64}
 	least := slog.NewRecord(r.Time, r.Level, n.short(r.Message), r.PC)
 	least.AddAttrs(slog.Bool("cut", true))
 	return try(h.bare, least)
 }
 
-// A naming gives the attributes of one object their keys.
+// A naming assigns unique keys to the attributes of one object.
 type naming struct {
 	used []string
 	top  bool
-	cut  int // bytes that a string may have; 0 is any
+	cut  int // maximum length of a string in bytes; 0 is unlimited
 }
 
 // all adds attrs to list under unique keys.
@@ -138,8 +138,8 @@ func (n *naming) all(list, attrs []slog.Attr) []slog.Attr {
 	return list
 }
 
-// one returns what becomes of an attribute: of a group without a name, its
-// members.
+// one returns the attributes to write for one attribute: for a group without a
+// name, its members.
 func (n *naming) one(a slog.Attr) []slog.Attr {
 	a.Value = a.Value.Resolve()
 	switch a.Value.Kind() {
@@ -170,9 +170,10 @@ func (n *naming) one(a slog.Attr) []slog.Attr {
 	return []slog.Attr{a}
 }
 
-// unique returns key, or that with a number if it is taken, and takes it.
+// unique reserves and returns key, with a number appended if it is taken.
 func (n *naming) unique(key string) string {
-	// What is no UTF-8 is written as U+FFFD, whichever bytes it was.
+	// Bytes that are not UTF-8 are written as U+FFFD, so different keys may
+	// become equal.
 	key = n.short(strings.ToValidUTF8(key, "\ufffd"))
 	name := key
 	for i := 2; slices.Contains(n.used, name); i++ {
@@ -193,9 +194,9 @@ func (n *naming) short(s string) string {
 	return s[:at] + cutMark
 }
 
-// escapeUnprintable writes as \uHHHH what slog leaves as it is and a terminal
-// would obey: DEL, the control characters of U+0080 to U+009F, and those that
-// turn the direction of what follows. They stand in strings alone.
+// escapeUnprintable writes as \uHHHH what slog leaves unescaped but a terminal
+// would obey: DEL, the control characters U+0080 to U+009F, and those that
+// change the writing direction. They occur only in strings.
 func escapeUnprintable(b []byte) []byte {
 	bad := func(r rune) bool { return r >= 0x7f && !unicode.IsPrint(r) }
 	if bytes.IndexFunc(b, bad) < 0 {

@@ -7,21 +7,20 @@ import (
 	"strings"
 )
 
-// Notice is the level between warning and info: Net::Server's log level 2,
-// and the one at which a server logs what an operator should look at now and
-// then.
+// Notice is the level between warning and info: Net::Server's log level 2, for
+// what an operator should look at now and then.
 const Notice = slog.Level(2)
 
 // Off is above every level: nothing is logged.
 const Off = slog.Level(math.MaxInt32)
 
-// Level returns the lowest level that is logged under Net::Server's log_level
-// n: 1 errors and warnings, 2 notices too, 3 information too, 4 and above
-// everything. 0 and below log nothing at all, not even fatal errors, as
-// Net::Server has it.
+// Level returns the lowest level logged under Net::Server's log_level n: 1
+// errors and warnings, 2 also notices, 3 also information, 4 and above
+// everything. 0 and below log nothing at all, not even fatal errors, as in
+// Net::Server.
 //
 // Net::Server has no number for errors alone; slog.LevelError is that level,
-// and ParseLevel knows it by name.
+// and ParseLevel accepts it by name.
 func Level(n int) slog.Level {
 	switch {
 	case n <= 0:
@@ -37,9 +36,9 @@ func Level(n int) slog.Level {
 	}
 }
 
-// ParseLevel reads the value of the key log_level: a number as Level takes it,
-// or the name of the lowest level that is logged: err, warning, notice, info
-// or debug, in any case. The error names the text and what may be given.
+// ParseLevel parses the value of the key log_level: a number as for Level, or
+// the name of the lowest level to log: err, warning, notice, info or debug, in
+// any case. The error names the text and the valid values.
 func ParseLevel(text string) (slog.Level, error) {
 	switch strings.ToLower(text) {
 	case "err", "error":
@@ -60,7 +59,7 @@ func ParseLevel(text string) (slog.Level, error) {
 		if c < '0' || c > '9' {
 			return 0, badLevel(text)
 		}
-		n = min(10*n+int(c-'0'), 10) // what is above 4 counts as 4
+		n = min(10*n+int(c-'0'), 10) // above 4 counts as 4
 	}
 	return Level(n), nil
 }

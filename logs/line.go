@@ -25,20 +25,20 @@ func (o Options) level() slog.Leveler {
 }
 
 // NewLine returns a handler that writes Net::Server's line format to w, one
-// line a record and one Write a line:
+// line per record and one Write per line:
 //
 //	2026/11/23-00:47:16 served client=7 port=443/ssl err="short read"
 //
-// The time is local. Every byte outside printable ASCII becomes % and two
-// capital hex digits, newlines included, so that nothing a client sends can
-// start a line of its own or reach a terminal as a control sequence; one
-// newline at the end of the message is dropped. A value that is empty or has
-// blanks, quotes or an equals sign stands in double quotes, in which \" and \\
-// are a quote and a backslash. A group's name and a dot stand before its keys.
-// What goes beyond maxRecord bytes is cut, and the line says so.
+// The time is local. Every byte outside printable ASCII, including newlines,
+// becomes % and two upper-case hex digits, so that nothing a client sends can
+// start a new line or reach a terminal as a control sequence; one newline at
+// the end of the message is dropped. A value that is empty or contains blanks,
+// quotes or an equals sign is in double quotes, with \" for a quote and \\ for
+// a backslash. A group's name and a dot precede its keys. A line is truncated
+// after maxRecord bytes, and says so.
 //
 // The handler may be used concurrently. It calls w.Write for one line at a
-// time and drops its error, as slog does; Async counts such losses.
+// time and ignores its error, as slog does; Async counts such losses.
 func NewLine(w io.Writer, o Options) slog.Handler {
 	return &line{out: &output{w: w}, level: o.level()}
 }
@@ -47,13 +47,13 @@ func NewLine(w io.Writer, o Options) slog.Handler {
 // less than a client would need to fill a disk.
 const maxRecord = 64 << 10
 
-// A line is the handler of NewLine. Handlers made by WithAttrs and WithGroup
+// A line is the handler of NewLine. Handlers from WithAttrs and WithGroup
 // share its output.
 type line struct {
 	out   *output
 	level slog.Leveler
 	group string // prefix of keys: each open group's name and a dot
-	attrs []byte // what WithAttrs gave, as it stands in a line
+	attrs []byte // attributes of WithAttrs, formatted
 }
 
 // An output serialises the writes of all handlers derived from one.
@@ -77,8 +77,8 @@ func (h *line) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &h2
 }
 
-// WithGroup returns a handler that puts name and a dot before the keys that
-// are added from then on.
+// WithGroup returns a handler that prefixes the keys added from then on with
+// name and a dot.
 func (h *line) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h

@@ -9,11 +9,11 @@ import (
 	"syscall"
 )
 
-// openNoWait keeps open from waiting for the reader of a named pipe, and the
-// process from getting a terminal as its controlling one.
+// openNoWait keeps open from waiting for the reader of a named pipe, and a
+// terminal from becoming the controlling one.
 const openNoWait = syscall.O_NONBLOCK | syscall.O_NOCTTY
 
-// noReader reports whether err is what open says for a named pipe without a
+// noReader reports whether err is open's error for a named pipe without a
 // reader, or for a socket.
 func noReader(err error, path string) bool {
 	if !errors.Is(err, syscall.ENXIO) {

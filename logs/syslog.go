@@ -11,32 +11,31 @@ import (
 	"time"
 )
 
-// Syslog says what records look like that go to a syslog daemon. Its New makes
-// handlers, and is a Format. The zero value is what Net::Server sends to the
-// daemon of this machine, but for the process number.
+// Syslog describes the records for a syslog daemon. Its New makes handlers,
+// and is a Format. The zero value is what Net::Server sends to the local
+// daemon, without the process number.
 //
 // A record is one line of printable ASCII, so that nothing a client sends can
-// forge another, and any daemon can read it. What goes beyond Max is cut, and
-// the line says so.
+// forge another record, and any daemon can read it. It is truncated after Max
+// bytes, and says so.
 type Syslog struct {
-	// Ident names the program; "" is net_server. CheckSyslogIdent says what
-	// it may be.
+	// Ident names the program; "" is net_server. CheckSyslogIdent checks it.
 	Ident string
 	// Facility is the number that SyslogFacility returns; 0 is daemon.
 	Facility int
-	// PID is put behind the name; 0 is none.
+	// PID follows the name; 0 is omitted.
 	PID int
-	// Network is RFC 5424's form, with the name of the host, a precise time
-	// and the message's attributes in its text; otherwise it is the form that
-	// daemons expect from programs on their own machine.
+	// Network selects RFC 5424's form, with the host's name, a precise time
+	// and the attributes in the text; otherwise records have the form that
+	// daemons expect from local programs.
 	Network bool
-	// Host is the host's name for Network; "" is the one that the system has.
+	// Host is the host's name for Network; "" is the system's own.
 	Host string
-	// Max is the length of a record in bytes without its newline; 0 or less
-	// is 8192, and at least 480, which RFC 5424 has everybody take.
+	// Max bounds a record in bytes, without its newline; 0 or less is 8192.
+	// The minimum is 480, which RFC 5424 requires every receiver to accept.
 	Max int
-	// JSON has the message in NewJSON's format, and not in NewLine's. It keeps
-	// its own time, too.
+	// JSON selects NewJSON's format for the message instead of NewLine's. It
+	// includes the time.
 	JSON bool
 }
 
@@ -54,8 +53,8 @@ const (
 	maxHost  = 255 // and HOSTNAME
 )
 
-// New returns a handler that writes s's form to w, one Write a record, with a
-// newline at its end. A SyslogWriter takes such records.
+// New returns a handler that writes records in this form to w, one Write per
+// record, each with a final newline, as SyslogWriter expects.
 func (s Syslog) New(w io.Writer, o Options) slog.Handler {
 	if s.Max <= 0 {
 		s.Max = defaultSyslogMax
@@ -64,7 +63,7 @@ func (s Syslog) New(w io.Writer, o Options) slog.Handler {
 	return newFramed(w, o, s.JSON, f)
 }
 
-// head returns the function that makes what stands before the message.
+// head returns the function that appends the header.
 func (s Syslog) head() func([]byte, slog.Level, time.Time) []byte {
 	if s.Ident == "" {
 		s.Ident = DefaultSyslogIdent
@@ -79,7 +78,7 @@ func (s Syslog) head() func([]byte, slog.Level, time.Time) []byte {
 		}
 		return func(b []byte, l slog.Level, t time.Time) []byte {
 			b = appendPriority(b, s.Facility, l)
-			// As C's locale has it: the day is padded with a blank.
+			// As in the C locale: the day is padded with a blank.
 			b = t.Local().AppendFormat(b, "Jan _2 15:04:05 ")
 			b = append(b, tag...)
 			return append(b, ": "...)
@@ -101,9 +100,9 @@ func (s Syslog) head() func([]byte, slog.Level, time.Time) []byte {
 	}
 }
 
-// Made reports whether a record has the head that s gives it, but for the
-// time: the facility, a severity that records have, the names and the process
-// number. What another process sends as a record of its own can be told so.
+// Made reports whether a record has s's header, apart from the time: the
+// facility, a valid severity, the names and the process number. It verifies
+// records from other processes.
 func (s Syslog) Made(record []byte) bool {
 	want := s.head()(nil, slog.LevelInfo, time.Now())
 	pri, rest, ok := cutPriority(record)
@@ -115,7 +114,7 @@ func (s Syslog) Made(record []byte) bool {
 	return len(wanted) > 0 && bytes.HasPrefix(rest, wanted)
 }
 
-// cutPriority takes <13> off a record.
+// cutPriority removes <13> from a record.
 func cutPriority(b []byte) (pri int, rest []byte, ok bool) {
 	head, rest, ok := bytes.Cut(b, []byte(">"))
 	if !ok || len(head) < 2 || len(head) > 4 || head[0] != '<' {
@@ -125,7 +124,7 @@ func cutPriority(b []byte) (pri int, rest []byte, ok bool) {
 	return pri, rest, err == nil && pri >= 0
 }
 
-// afterTime returns what follows the time of a head.
+// afterTime returns the header after its time.
 func afterTime(b []byte, network bool) []byte {
 	if !network {
 		const stamp = len("Jan _2 15:04:05 ")
@@ -145,7 +144,7 @@ func appendPriority(b []byte, facility int, l slog.Level) []byte {
 	return append(b, '>')
 }
 
-// headerField makes text fit for a field of RFC 5424's header.
+// headerField sanitizes text for a field of RFC 5424's header.
 func headerField(text string, most int) string {
 	b := []byte(text[:min(len(text), most)])
 	for i, c := range b {
@@ -159,8 +158,8 @@ func headerField(text string, most int) string {
 	return string(b)
 }
 
-// CheckSyslogIdent says what is wrong with a name for Syslog.Ident: it must be
-// printable ASCII of at most 48 bytes, and for network without blanks.
+// CheckSyslogIdent returns why a name is invalid for Syslog.Ident: it must be
+// printable ASCII of at most 48 bytes, and without blanks if network is set.
 func CheckSyslogIdent(ident string, network bool) error {
 	for i := range len(ident) {
 		if !printable(ident[i]) {
@@ -171,7 +170,7 @@ func CheckSyslogIdent(ident string, network bool) error {
 	case len(ident) > maxIdent:
 		return fmt.Errorf("%q is longer than %d bytes", ident, maxIdent)
 	case network && strings.Contains(ident, " "):
-		return fmt.Errorf("%q: RFC 5424, which is what goes over a network, knows no blanks in names", ident)
+		return fmt.Errorf("%q: RFC 5424, which is used over a network, does not allow blanks in names", ident)
 	}
 	return nil
 }
@@ -181,15 +180,15 @@ var facilities = [...]string{
 	"", "", "", "", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 }
 
-// SyslogFacility returns the number of a facility by its name, in any case
-// and with or without LOG_ before it: user, mail, daemon, auth, syslog, lpr,
-// news, uucp, cron, authpriv, ftp and local0 to local7; security is auth. kern
-// is the kernel's own and refused.
+// SyslogFacility returns the number of a facility by its name, in any case and
+// with or without LOG_ before it: user, mail, daemon, auth, syslog, lpr, news,
+// uucp, cron, authpriv, ftp and local0 to local7; security is auth. kern is
+// reserved for the kernel and refused.
 func SyslogFacility(name string) (int, error) {
 	word := strings.TrimPrefix(strings.ToLower(name), "log_")
 	switch word {
 	case "kern":
-		return 0, fmt.Errorf("%q is for the kernel alone", name)
+		return 0, fmt.Errorf("%q is reserved for the kernel", name)
 	case "security":
 		word = "auth"
 	}
@@ -199,7 +198,7 @@ func SyslogFacility(name string) (int, error) {
 		}
 	}
 	if strings.Contains(name, "|") {
-		return 0, fmt.Errorf("%q: a record has one facility", name)
+		return 0, fmt.Errorf("%q: give a single facility", name)
 	}
-	return 0, fmt.Errorf("there is no facility %q; there are user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp and local0 to local7", name)
+	return 0, fmt.Errorf("unknown facility %q; the facilities are user, mail, daemon, auth, syslog, lpr, news, uucp, cron, authpriv, ftp and local0 to local7", name)
 }

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// wrongKind reports whether a socket is a stream where a datagram socket was
-// wanted, or the other way round.
+// wrongKind reports whether a socket is a stream socket instead of a datagram
+// socket or vice versa.
 func wrongKind(err error) bool { return errors.Is(err, syscall.EPROTOTYPE) }
 
 func tooLong(err error) bool { return errors.Is(err, syscall.EMSGSIZE) }

@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// A SyslogTarget is where a syslog daemon is. The zero value is the one of
-// this machine.
+// A SyslogTarget is the address of a syslog daemon. The zero value is the
+// local daemon.
 type SyslogTarget struct {
-	tries []syslogTry // one after the other until one works; nil is localPaths
+	tries []syslogTry // tried in turn until one works; nil is localPaths
 }
 
 type syslogTry struct{ network, addr string }
@@ -25,10 +25,10 @@ type syslogTry struct{ network, addr string }
 const (
 	syslogPort  = "514"
 	syslogDial  = 5 * time.Second
-	maxSockPath = 103 // of a UNIX socket, on every system
+	maxSockPath = 103 // longest path of a UNIX socket on every system
 )
 
-// localPaths returns where daemons listen on this machine.
+// localPaths returns the sockets where local daemons listen.
 func localPaths() []string {
 	switch runtime.GOOS {
 	case "linux":
@@ -39,8 +39,8 @@ func localPaths() []string {
 	return []string{"/var/run/log", "/dev/log"}
 }
 
-// ParseSyslogTarget reads the value of the key syslog_logsock. Words are
-// those of Perl's Sys::Syslog:
+// ParseSyslogTarget parses the value of the key syslog_logsock, in the words
+// of Perl's Sys::Syslog:
 //
 //	native, unix or ""    the daemon of this machine, on a datagram or stream socket
 //	stream                the same, on a stream socket only
@@ -49,7 +49,7 @@ func localPaths() []string {
 //	tcp:HOST[:PORT]
 //	unix:PATH or PATH     a UNIX socket, datagram or stream
 //
-// The console and other words are refused with the reason.
+// It refuses console and other words with the reason.
 func ParseSyslogTarget(text string) (SyslogTarget, error) {
 	switch word := strings.ToLower(text); word {
 	case "", "native", "unix":
@@ -65,16 +65,16 @@ func ParseSyslogTarget(text string) (SyslogTarget, error) {
 	case "inet":
 		return SyslogTarget{[]syslogTry{{"tcp", "localhost:" + syslogPort}, {"udp", "localhost:" + syslogPort}}}, nil
 	case "console":
-		return SyslogTarget{}, errors.New("console: a server does not write to the system's console; leave log_file out to log to standard error")
+		return SyslogTarget{}, errors.New("console: a server does not write to the system console; leave log_file out to log to standard error")
 	case "pipe", "eventlog":
-		return SyslogTarget{}, fmt.Errorf("%s: there is no such way to a daemon here; give a log_file instead", text)
+		return SyslogTarget{}, fmt.Errorf("%s: this way to a daemon is not supported; give a log_file instead", text)
 	}
 	network, addr, ok := strings.Cut(text, ":")
 	if strings.HasPrefix(text, "/") {
 		network, addr, ok = "unix", text, true
 	}
 	if !ok {
-		return SyslogTarget{}, fmt.Errorf("%q is none of native, unix, stream, udp, tcp, inet, udp:HOST:PORT, tcp:HOST:PORT and the path of a socket", text)
+		return SyslogTarget{}, fmt.Errorf("%q is not one of native, unix, stream, udp, tcp, inet, udp:HOST:PORT, tcp:HOST:PORT or a socket path", text)
 	}
 	switch strings.ToLower(network) {
 	case "unix":
@@ -86,24 +86,24 @@ func ParseSyslogTarget(text string) (SyslogTarget, error) {
 		}
 		return SyslogTarget{[]syslogTry{{strings.ToLower(network), hostPort}}}, nil
 	}
-	return SyslogTarget{}, fmt.Errorf("%q: there is no %q; want udp:HOST:PORT, tcp:HOST:PORT or unix:PATH", text, network)
+	return SyslogTarget{}, fmt.Errorf("%q: unknown network %q; want udp:HOST:PORT, tcp:HOST:PORT or unix:PATH", text, network)
 }
 
 func unixTarget(path string) (SyslogTarget, error) {
 	switch {
 	case !strings.HasPrefix(path, "/"):
-		return SyslogTarget{}, fmt.Errorf("%q: the path of a socket must be absolute", path)
+		return SyslogTarget{}, fmt.Errorf("%q: a socket path must be absolute", path)
 	case len(path) > maxSockPath:
-		return SyslogTarget{}, fmt.Errorf("%q: the path of a socket can have %d bytes", path, maxSockPath)
+		return SyslogTarget{}, fmt.Errorf("%q: a socket path can have at most %d bytes", path, maxSockPath)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' }):
-		return SyslogTarget{}, fmt.Errorf("%q: a path with control characters", path)
+		return SyslogTarget{}, fmt.Errorf("%q: a socket path cannot contain control characters", path)
 	}
 	return SyslogTarget{[]syslogTry{{"unixgram", path}, {"unix", path}}}, checkLocal()
 }
 
 func checkLocal() error {
 	if runtime.GOOS == "windows" {
-		return errors.New("this system has no daemon of its own; give udp:HOST:PORT or tcp:HOST:PORT")
+		return errors.New("this system has no local syslog daemon; give udp:HOST:PORT or tcp:HOST:PORT")
 	}
 	return nil
 }
@@ -122,9 +122,9 @@ func syslogAddress(text string) (string, error) {
 	case host == "":
 		return "", errors.New("the host is missing")
 	case len(host) > maxHost || strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("/\\@[]", r) }):
-		return "", errors.New("this is no host")
+		return "", errors.New("invalid host")
 	case err != nil || n == 0:
-		return "", fmt.Errorf("port %q is no number from 1 to 65535", port)
+		return "", fmt.Errorf("port %q is not a number from 1 to 65535", port)
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }
@@ -140,7 +140,7 @@ func (t SyslogTarget) all() []syslogTry {
 	return tries
 }
 
-// String returns where the daemon is.
+// String describes the daemon's address.
 func (t SyslogTarget) String() string {
 	if t.tries == nil {
 		return "the syslog daemon of this machine"
@@ -155,14 +155,13 @@ func (t SyslogTarget) String() string {
 	return "the syslog daemon at " + strings.Join(list, " or ")
 }
 
-// Network reports whether the way goes over a network, where records are in
-// RFC 5424's form.
+// Network reports whether records go over a network, in RFC 5424's form.
 func (t SyslogTarget) Network() bool {
 	return len(t.tries) > 0 && !strings.HasPrefix(t.tries[0].network, "unix")
 }
 
-// MaxRecord is how long a record for this daemon should be at most: 2048 bytes
-// in a UDP datagram, as RFC 5424 advises, and 8192 elsewhere.
+// MaxRecord is the recommended maximum length of a record: 2048 bytes in a UDP
+// datagram, as RFC 5424 advises, and 8192 otherwise.
 func (t SyslogTarget) MaxRecord() int {
 	for _, y := range t.tries {
 		if y.network == "udp" {
@@ -172,8 +171,8 @@ func (t SyslogTarget) MaxRecord() int {
 	return defaultSyslogMax
 }
 
-// Dial connects to the daemon, which takes at most five seconds for each way
-// that there is. The error says of each that exists why it does not work.
+// Dial connects to the daemon, within five seconds for each possible address.
+// The error says why each existing one failed.
 func (t SyslogTarget) Dial(ctx context.Context) (net.Conn, error) {
 	var errs []error
 	var missing error
@@ -194,7 +193,7 @@ func (t SyslogTarget) Dial(ctx context.Context) (net.Conn, error) {
 	return nil, fmt.Errorf("%v: %w", t, oneOf(errs))
 }
 
-// oneOf leaves out what says no more than that a socket is of the other kind.
+// oneOf drops errors that say only that a socket is of the other kind.
 func oneOf(errs []error) error {
 	if len(errs) > 1 {
 		kept := slices.DeleteFunc(slices.Clone(errs), wrongKind)
@@ -217,7 +216,7 @@ func (y syslogTry) dial(ctx context.Context) (net.Conn, error) {
 	return d.DialContext(ctx, y.network, y.addr)
 }
 
-// innermost leaves out what package net says of the address.
+// innermost strips package net's address from an error.
 func innermost(err error) error {
 	var oe *net.OpError
 	if errors.As(err, &oe) {

@@ -12,49 +12,48 @@ import (
 	"time"
 )
 
-// A SyslogWriter sends records that a Syslog made to a syslog daemon. While
-// that cannot be reached, Write waits for it, so there is to be an Async
-// above: its queue holds what was logged in between, and counts what is too
-// much. Make one with NewSyslogWriter.
+// A SyslogWriter sends the records of a Syslog to a syslog daemon. While the
+// daemon is unreachable, Write waits for it, so put an Async above: its queue
+// holds the records logged in the meantime, and counts those lost. Make one
+// with NewSyslogWriter.
 //
 // Write is for one goroutine; Close may be called at any time.
 type SyslogWriter struct {
 	dial func(context.Context) (net.Conn, error)
 	down func(error)
 
-	ctx    context.Context // ends with Close
+	ctx    context.Context // cancelled by Close
 	cancel context.CancelFunc
 
 	mu   sync.Mutex // of conn, as Close closes it
 	conn net.Conn
 
-	// Of the goroutine that writes.
+	// For the writing goroutine only.
 	began   time.Time     // of conn
 	delay   time.Duration // before the next attempt to connect
-	isDown  bool          // since the last record that was sent
-	lastErr error         // why records were late or lost
+	isDown  bool          // since the last record sent
+	lastErr error         // why records were delayed or lost
 	errAt   time.Time
 	refused time.Time // when a datagram came back
-	lost    uint64    // records that went nowhere
+	lost    uint64    // records lost
 	buf     []byte
 }
 
 const (
-	syslogSend     = 10 * time.Second // for one record to a daemon that takes nothing
+	syslogSend     = 10 * time.Second // per record, for a daemon that does not read
 	firstReconnect = 100 * time.Millisecond
 	maxReconnect   = 10 * time.Second
-	// steadySyslog is how long a connection has to have lasted for the next
-	// one to be made at once.
+	// steadySyslog is how long a connection must have lasted for an immediate
+	// reconnect.
 	steadySyslog = time.Second
 )
 
-// NewSyslogWriter returns a writer to what dial connects to; nothing is
-// connected before the first Write. A connection over TCP has each record
-// counted (RFC 6587), one of a UNIX stream has each end in a newline, and
-// others have one record a datagram.
+// NewSyslogWriter returns a writer that connects with dial, at the first
+// Write. TCP connections use octet counting (RFC 6587), UNIX streams end each
+// record with a newline, and others carry one record per datagram.
 //
-// down, if not nil, is called by Write when the daemon cannot be reached any
-// more, with the reason, once until it can. It must not wait.
+// down, if not nil, is called by Write when the daemon becomes unreachable,
+// with the reason, once until it is reachable again. It must not block.
 func NewSyslogWriter(dial func(context.Context) (net.Conn, error), down func(error)) *SyslogWriter {
 	s := &SyslogWriter{dial: dial, down: down}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -62,7 +61,7 @@ func NewSyslogWriter(dial func(context.Context) (net.Conn, error), down func(err
 }
 
 // Write sends records, each with its newline. It returns when all are sent, or
-// with os.ErrClosed and the length of those that were.
+// with os.ErrClosed and the length of those sent.
 func (s *SyslogWriter) Write(records []byte) (int, error) {
 	n := 0
 	for n < len(records) {
@@ -79,7 +78,7 @@ func (s *SyslogWriter) Write(records []byte) (int, error) {
 	return n, nil
 }
 
-// Close ends the connection, and a Write that waits.
+// Close closes the connection and ends a waiting Write.
 func (s *SyslogWriter) Close() error {
 	s.cancel()
 	s.mu.Lock()
@@ -90,7 +89,7 @@ func (s *SyslogWriter) Close() error {
 	return nil
 }
 
-// send sends one record, whatever it takes.
+// send sends one record and retries until it is sent or the writer is closed.
 func (s *SyslogWriter) send(record []byte) error {
 	for tries := 0; ; {
 		if s.ctx.Err() != nil {
@@ -110,8 +109,8 @@ func (s *SyslogWriter) send(record []byte) error {
 			s.lose(err)
 			return nil
 		case isUDP(s.conn) && isRefused(err):
-			// It is the answer to the datagram before, which is lost. This
-			// one has not been sent.
+			// This is the response to the previous datagram, which is lost.
+			// The current one was not sent.
 			s.lose(err)
 			s.refused = time.Now()
 			if tries++; tries > 2 {
@@ -139,7 +138,7 @@ func (s *SyslogWriter) sendOnce(record []byte) error {
 	return err
 }
 
-// connect makes a connection, after a while if others have failed.
+// connect connects, after a delay if earlier attempts failed.
 func (s *SyslogWriter) connect() bool {
 	if s.delay > 0 {
 		t := time.NewTimer(s.delay)
@@ -168,14 +167,14 @@ func (s *SyslogWriter) connect() bool {
 	return true
 }
 
-// discardAnswers notices the end of a connection before the next record is sent on
-// it. A daemon says nothing.
+// discardAnswers detects the end of a connection before the next record is
+// sent. A daemon sends nothing.
 func discardAnswers(c net.Conn) {
 	io.Copy(io.Discard, c)
 	c.Close()
 }
 
-// broken lets go of a connection that does not work any more.
+// broken drops a connection that failed.
 func (s *SyslogWriter) broken(err error) {
 	s.mu.Lock()
 	s.conn.Close()
@@ -189,7 +188,7 @@ func (s *SyslogWriter) broken(err error) {
 	s.failed(err)
 }
 
-// failed has the next attempt wait.
+// failed delays the next attempt.
 func (s *SyslogWriter) failed(err error) {
 	s.delay = min(max(2*s.delay, firstReconnect), maxReconnect)
 	s.note(err)
@@ -208,8 +207,8 @@ func (s *SyslogWriter) lose(err error) {
 	s.note(err)
 }
 
-// takeLost returns how many records went nowhere since the last call, unless
-// they still do: the report would go there as well.
+// takeLost returns how many records were lost since the last call, unless
+// records are still being lost: the report would be lost too.
 func (s *SyslogWriter) takeLost() (n uint64, more bool) {
 	if time.Since(s.refused) < steadySyslog {
 		return 0, s.lost > 0
@@ -218,8 +217,8 @@ func (s *SyslogWriter) takeLost() (n uint64, more bool) {
 	return n, false
 }
 
-// reason returns why records may have been lost above: the daemon could not be
-// reached a moment ago.
+// reason returns why records may have been lost in the queue above: the daemon
+// was unreachable a moment ago.
 func (s *SyslogWriter) reason() error {
 	if time.Since(s.errAt) > time.Minute {
 		return nil

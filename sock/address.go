@@ -13,21 +13,21 @@ import (
 	"netserver/port"
 )
 
-// A place is where a tcp or udp socket is bound, with all names looked up.
+// A place is the address of a tcp or udp socket, with all names looked up.
 type place struct {
 	family string   // "4", "6", or "" for one socket that serves both
 	hosts  []string // addresses to try in turn, or one "" for the wildcard
 	port   int
 }
 
-// isDual tells whether p asks for one socket that serves IPv4 and IPv6.
+// isDual reports whether p requests one socket for IPv4 and IPv6.
 func isDual(p port.Spec) bool {
 	return (p.IPv == "*" || p.IPv == "") && (isAny(p.Host) || p.Host == "::")
 }
 
 func isAny(host string) bool { return host == "*" || host == "" }
 
-// resolve works out the family rules for p and looks up the names it has left.
+// resolve applies the family rules to p and looks up its remaining names.
 func resolve(ctx context.Context, network string, p port.Spec) (place, error) {
 	number, err := lookupPort(ctx, network, p.Port)
 	if err != nil {
@@ -39,7 +39,7 @@ func resolve(ctx context.Context, network string, p port.Spec) (place, error) {
 		pl.family = p.IPv
 	case "*", "":
 	default:
-		return place{}, fmt.Errorf("IPv%s is not a family: 4, 6 or *", p.IPv)
+		return place{}, fmt.Errorf("IPv%s is not an address family: 4, 6 or *", p.IPv)
 	}
 	if isAny(p.Host) || isDual(p) {
 		return pl, nil
@@ -80,8 +80,8 @@ func lookupHost(ctx context.Context, pl place, name string) (place, error) {
 	if pl.family != "" {
 		return pl, nil
 	}
-	// Serving the first address only would leave clients of the others out in
-	// silence, so a name for both families needs a row for each.
+	// Serving only the first address would silently exclude clients of the
+	// others, so a name for both families needs a row for each.
 	if len(pl.hosts) > 1 {
 		return place{}, fmt.Errorf("the name has %d addresses (%s): choose one, or IPv4 or IPv6", len(pl.hosts), strings.Join(pl.hosts, ", "))
 	}
@@ -103,8 +103,8 @@ func lookupPort(ctx context.Context, network, name string) (int, error) {
 	return net.DefaultResolver.LookupPort(ctx, network, name)
 }
 
-// openAt calls open for the addresses of pl until one can be bound. Where the
-// kernel has no IPv6, a place for both families becomes one for IPv4.
+// openAt calls open for the addresses of pl until one can be bound. On a
+// kernel without IPv6, a place for both families becomes one for IPv4.
 func openAt[T any](pl place, open func(family, address string) (T, error)) (T, error) {
 	var sock T
 	err := errors.New("no address")
@@ -120,8 +120,8 @@ func openAt[T any](pl place, open func(family, address string) (T, error)) (T, e
 	return sock, err
 }
 
-// lacksIPv6 tells whether err is what opening the IPv6 wildcard gives on a
-// kernel without IPv6, or with IPv6 switched off.
+// lacksIPv6 reports whether err is the error of opening the IPv6 wildcard on a
+// kernel without IPv6 or with IPv6 disabled.
 func lacksIPv6(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) ||
 		errors.Is(err, syscall.EPROTONOSUPPORT) ||

@@ -5,15 +5,15 @@ import (
 	"sync"
 )
 
-// Packets wait in buffers of these sizes, so that a small one does not hold
-// memory for a large one.
+// Packets are held in buffers of these sizes, so that a small one does not
+// occupy a large one.
 const (
 	minBufferBits = 9  // 512 bytes
 	maxBufferBits = 16 // 64 KiB
 )
 
-// buffers hands out and takes back packet buffers. The zero value works. What
-// lies unused in it is left to the garbage collector.
+// buffers is a pool of packet buffers. The zero value works. The garbage
+// collector frees unused ones.
 type buffers struct {
 	classes [maxBufferBits - minBufferBits + 1]sync.Pool // of *[]byte with the length 1 << (minBufferBits + i)
 }
@@ -35,5 +35,6 @@ func (b *buffers) get(n int) *[]byte {
 	return &buf
 }
 
-// put takes back a buffer that get gave, which nobody may use any more.
+// put returns a buffer from get to the pool; the caller must not use it
+// afterwards.
 func (b *buffers) put(buf *[]byte) { b.classes[bufferClass(len(*buf))].Put(buf) }

@@ -11,19 +11,19 @@ import (
 	"netserver/port"
 )
 
-// scratchSize holds the longest datagram that can be served, and one byte
-// more to tell a longer one.
+// scratchSize holds the longest datagram that can be served, and one byte more
+// to detect a longer one.
 const scratchSize = maxUDPRecvLen + 1
 
-// maxBadReads is how many errors in a row of single clients Accept passes
-// over before it reports one, so that it cannot spin.
+// maxBadReads is how many consecutive per-client errors Accept skips before it
+// reports one, so that it cannot spin.
 const maxBadReads = 64
 
 // A packetSocket is the udp or unixgram socket under a DatagramListener.
 type packetSocket interface {
-	// receive reads one datagram into s.buf and says what it is.
+	// receive reads one datagram into s.buf and describes it.
 	receive(s *scratch) (n int, err error)
-	// sender returns the address that the datagram in s came from.
+	// sender returns the sender's address of the datagram in s.
 	sender(s *scratch) net.Addr
 	// newConn makes the connection of the datagram in s; its packet is not set.
 	newConn(s *scratch) *DatagramConn
@@ -39,14 +39,13 @@ type packetSocket interface {
 // A DatagramListener accepts the datagrams of a udp or unixgram port. Listen,
 // ListenAll and FromFile make it. Its methods may be called concurrently.
 //
-// Errors that concern one client, such as an ICMP message about an earlier
-// answer, do not end Accept.
+// Errors of one client, such as an ICMP message about an earlier answer, do
+// not end Accept.
 type DatagramListener struct {
-	// OnOversize, if not nil, is called when a datagram was dropped because
-	// it is longer than Options.UDPRecvLen, at most once a second; Oversize
-	// tells how many there were. size is in bytes; above 65535 it is only
-	// known to be at least that. It is called by Accept, so it must not wait.
-	// Set it before the first Accept.
+	// OnOversize, if not nil, is called when a datagram was dropped because it
+	// is longer than Options.UDPRecvLen, at most once a second; Oversize
+	// returns their number. size is in bytes; above 65535 it is a lower bound.
+	// Accept calls it, so it must not block. Set it before the first Accept.
 	OnOversize func(from net.Addr, size int)
 
 	sock packetSocket
@@ -89,8 +88,8 @@ func (l *DatagramListener) Accept() (net.Conn, error) {
 		s = new(scratch)
 	}
 	defer l.scratches.Put(s)
-	// A datagram that is read in the moment of Close must be answered by
-	// somebody, so that the socket is kept for it from here on.
+	// A datagram read during Close must still be answered, so the socket is
+	// kept for it from here on.
 	if !l.use() {
 		return nil, opError("accept", l.Addr(), net.ErrClosed)
 	}
@@ -125,8 +124,8 @@ func (l *DatagramListener) use() bool {
 	return true
 }
 
-// accepted makes the connection of the n bytes in s, which takes over the
-// count of its user.
+// accepted makes the connection of the n bytes in s. It takes over the
+// caller's use of the socket.
 func (l *DatagramListener) accepted(s *scratch, n int) *DatagramConn {
 	c := l.sock.newConn(s)
 	c.l = l
@@ -137,8 +136,8 @@ func (l *DatagramListener) accepted(s *scratch, n int) *DatagramConn {
 	return c
 }
 
-// isOneClients tells whether a read failed because of something sent to or by
-// one client earlier.
+// isOneClients reports whether a read failed because of an earlier packet to
+// or from one client.
 func isOneClients(err error) bool {
 	for _, no := range []syscall.Errno{
 		syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH, syscall.ENETUNREACH,
@@ -152,15 +151,15 @@ func isOneClients(err error) bool {
 	return false
 }
 
-// What Windows reports on the next read after an answer could not be
-// delivered: WSAECONNRESET and WSAENETRESET. Elsewhere no error has these numbers.
+// Windows reports an undelivered answer on the next read: WSAECONNRESET and
+// WSAENETRESET. Elsewhere no error has these numbers.
 const (
 	windowsConnReset = syscall.Errno(10054)
 	windowsNetReset  = syscall.Errno(10052)
 )
 
-// tooLong counts a datagram that is dropped, and reports it if none was
-// reported within the last second.
+// tooLong counts a dropped datagram, and reports it if none was reported
+// within the last second.
 func (l *DatagramListener) tooLong(s *scratch, n int) {
 	l.oversize.Add(1)
 	if l.OnOversize == nil {
@@ -194,7 +193,7 @@ func (l *DatagramListener) Close() error {
 	return errors.Join(err, l.release())
 }
 
-// release gives up one use of the socket and closes it after the last.
+// release ends one use of the socket and closes it after the last.
 func (l *DatagramListener) release() error {
 	l.mu.Lock()
 	l.users--
@@ -212,10 +211,10 @@ func (l *DatagramListener) isClosed() bool {
 	return l.closed
 }
 
-// Addr returns the address that is listened on.
+// Addr returns the listening address.
 func (l *DatagramListener) Addr() net.Addr { return l.sock.LocalAddr() }
 
-// SetDeadline makes Accept fail from t on; the zero time lifts it.
+// SetDeadline makes Accept fail after t; the zero time removes the deadline.
 func (l *DatagramListener) SetDeadline(t time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

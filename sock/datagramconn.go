@@ -9,22 +9,21 @@ import (
 	"time"
 )
 
-// ErrNoReturnAddress is what writing gives when the datagram's sender has no
-// address: a UNIX datagram client that did not bind its socket.
+// ErrNoReturnAddress is the error of writing to a sender without an address: a
+// UNIX datagram client that did not bind its socket.
 var ErrNoReturnAddress = errors.New("the datagram has no return address: its sender did not bind a socket file")
 
-// A DatagramConn is one datagram, and the way back to its sender, as a
-// net.Conn. Read gives the packet and then io.EOF; of an empty packet only
-// io.EOF. Each Write answers with one packet. Its methods may be called
-// concurrently.
+// A DatagramConn is a net.Conn for one datagram and the answers to its sender.
+// Read returns the packet and then io.EOF; for an empty packet only io.EOF.
+// Each Write sends one packet. Its methods may be called concurrently.
 type DatagramConn struct {
 	l             *DatagramListener
 	local, remote net.Addr
 	back          from // where answers go
 
 	mu            sync.Mutex
-	buf           *[]byte // on loan from l, or nil
-	rest          []byte  // what has not been read, in buf
+	buf           *[]byte // borrowed from l, or nil
+	rest          []byte  // the unread part of buf
 	closed        bool
 	readDeadline  time.Time
 	writeDeadline time.Time
@@ -33,9 +32,9 @@ type DatagramConn struct {
 // Datagram reports that this is a datagram: each Write is one packet.
 func (c *DatagramConn) Datagram() bool { return true }
 
-// Packet returns what has not been read of the packet, which is all of it
-// before the first Read, and hands it over: it stays valid after Close, and
-// the next Read gives io.EOF. It returns nil if nothing is left.
+// Packet returns the unread part of the packet, which is all of it before the
+// first Read, and hands it over: it stays valid after Close, and the next Read
+// returns io.EOF. It returns nil if nothing is left.
 func (c *DatagramConn) Packet() []byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,8 +46,8 @@ func (c *DatagramConn) Packet() []byte {
 	return p[:len(p):len(p)]
 }
 
-// Read reads from the packet. What a short p leaves is there for the next
-// Read. It never waits.
+// Read reads from the packet. The rest is there for the next Read. It never
+// blocks.
 func (c *DatagramConn) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,8 +65,8 @@ func (c *DatagramConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WriteTo writes what has not been read of the packet to w in one Write, an
-// empty packet too. It makes io.Copy keep a packet whole.
+// WriteTo writes the unread part of the packet, even if empty, to w in one
+// Write. It makes io.Copy keep packets whole.
 func (c *DatagramConn) WriteTo(w io.Writer) (int64, error) {
 	c.mu.Lock()
 	err := c.usable(c.readDeadline)
@@ -86,9 +85,9 @@ func (c *DatagramConn) WriteTo(w io.Writer) (int64, error) {
 	return int64(n), err
 }
 
-// Write sends p to the datagram's sender as one packet. While the sender of a
-// UNIX datagram takes no more, it waits until the write deadline, or 10
-// seconds without one.
+// Write sends p to the datagram's sender as one packet. While the receive
+// queue of a UNIX datagram's sender is full, Write waits until the write
+// deadline, or 10 seconds without one.
 func (c *DatagramConn) Write(p []byte) (int, error) {
 	err := c.writable()
 	if err == nil {
@@ -100,7 +99,7 @@ func (c *DatagramConn) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// writable returns why nothing can be written now, or nil.
+// writable returns why writing is impossible now, or nil.
 func (c *DatagramConn) writable() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,7 +121,7 @@ func (c *DatagramConn) usable(deadline time.Time) error {
 func (c *DatagramConn) opError(op string, err error) error {
 	var oe *net.OpError
 	if errors.As(err, &oe) {
-		err = oe.Err // package net's own, with the wildcard address
+		err = oe.Err // package net's own has the wildcard address
 	}
 	return &net.OpError{Op: op, Net: c.local.Network(), Source: c.local, Addr: c.remote, Err: err}
 }
@@ -135,7 +134,7 @@ func (c *DatagramConn) freeBuffer() {
 	c.buf, c.rest = nil, nil
 }
 
-// Close ends the use of the datagram. Later calls have no effect.
+// Close releases the datagram. Further calls have no effect.
 func (c *DatagramConn) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -149,7 +148,7 @@ func (c *DatagramConn) Close() error {
 }
 
 // LocalAddr returns the address that the datagram was sent to: on Linux the
-// real one, also where the socket is bound to the wildcard.
+// actual one, even if the socket is bound to the wildcard.
 func (c *DatagramConn) LocalAddr() net.Addr { return c.local }
 
 // RemoteAddr returns the sender's address. Its name is empty if a UNIX
@@ -161,12 +160,12 @@ func (c *DatagramConn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetReadDeadline makes Read fail from t on; the zero time lifts it.
+// SetReadDeadline makes Read fail after t; the zero time removes the deadline.
 func (c *DatagramConn) SetReadDeadline(t time.Time) error { return c.setDeadline(&c.readDeadline, t) }
 
-// SetWriteDeadline makes Write fail from t on; the zero time lifts it. A
-// Write that is waiting notices within 50 milliseconds; one that waits for
-// the system's own send buffer, which all share, does not.
+// SetWriteDeadline makes Write fail after t; the zero time removes the
+// deadline. A waiting Write notices it within 50 milliseconds, unless it waits
+// for the system's send buffer, which all connections share.
 func (c *DatagramConn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(&c.writeDeadline, t)
 }

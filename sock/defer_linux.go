@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deferAccept sets TCP_DEFER_ACCEPT, or takes it back. Connections that wait
-// so are in the queue of SYNs, which then is full for everyone unless the
-// kernel can send cookies.
+// deferAccept sets or clears TCP_DEFER_ACCEPT. Deferred connections stay in
+// the SYN queue, which can then fill up for everyone unless the kernel sends
+// SYN cookies.
 func deferAccept(l streamSocket, d time.Duration) error {
 	if _, ok := l.(*net.TCPListener); !ok {
 		return errors.ErrUnsupported

@@ -1,8 +1,8 @@
-// Package sock opens, inherits and passes listening sockets, and turns
-// datagram sockets and single connections into listeners.
+// Package sock opens, inherits and passes listening sockets, and makes
+// listeners of datagram sockets and single connections.
 //
 // Listen opens one port and ListenAll opens many, all of them or none. Both
-// give net.Listeners that can do more:
+// return net.Listeners with further methods:
 //
 //   - a *StreamListener (tcp, unix) accepts plain *net.TCPConn and
 //     *net.UnixConn values, so that the kernel can still splice between them;
@@ -10,7 +10,11 @@
 //     *DatagramConn, which reads the packet and then io.EOF, and whose writes
 //     answer the sender.
 //
-// Both have SetDeadline, which interrupts Accept, and Spec, which tells the
-// real port. File and FromFile hand a listener to another process; Once makes
-// a listener of the one connection that inetd gives.
+// Both have SetDeadline, which interrupts Accept, and Spec, which returns the
+// actual port. File and FromFile pass a listener to another process; Once
+// makes a listener of the one connection that inetd passes.
+//
+// Of this module it imports conf, port and internal/place. Start reading at
+// Listen (listen.go), StreamListener (stream.go) and DatagramListener
+// (datagram.go).
 package sock

@@ -13,8 +13,8 @@ import (
 )
 
 // A ListenError says which port could not be opened and why. Its text is one
-// line that begins as Net::Server's does. It unwraps to the cause, which
-// holds the system's error number where there is one.
+// line that begins like Net::Server's. It unwraps to the cause, which has the
+// system's error number where there is one.
 type ListenError struct {
 	Network string    // "tcp", "udp", "unix" or "unixgram"
 	Spec    port.Spec // the port
@@ -24,7 +24,7 @@ type ListenError struct {
 // Unwrap returns the cause.
 func (e *ListenError) Unwrap() error { return e.Err }
 
-// Error returns the line: what was tried, [why it failed], and what helps.
+// Error returns the line: the operation, [the reason], and the remedy.
 func (e *ListenError) Error() string {
 	what := "Cannot bind and listen to "
 	if e.Network == "udp" || e.Network == "unixgram" {
@@ -59,8 +59,8 @@ func (e *ListenError) host() string {
 	return e.Spec.Host
 }
 
-// reason is the system's words for a plain system error, else the whole text
-// on one line.
+// reason is the system's message for a plain system error, otherwise the whole
+// text on one line.
 func (e *ListenError) reason() string {
 	var no syscall.Errno
 	if errors.As(e.Err, &no) && !errors.As(e.Err, new(*plainError)) {
@@ -69,7 +69,7 @@ func (e *ListenError) reason() string {
 	return strings.ReplaceAll(e.Err.Error(), "\n", "; ")
 }
 
-// A plainError is a cause whose own text says more than its error number.
+// A plainError is a cause whose text says more than its error number.
 type plainError struct {
 	text string
 	err  error // nil, or the system's error
@@ -78,12 +78,12 @@ type plainError struct {
 func (e *plainError) Error() string { return e.text }
 func (e *plainError) Unwrap() error { return e.err }
 
-// explain returns an error with the given text that still unwraps to err.
+// explain returns an error with the given text that unwraps to err.
 func explain(err error, format string, args ...any) error {
 	return &plainError{text: fmt.Sprintf(format, args...), err: err}
 }
 
-// hint says what to do about the cause, if that is known.
+// hint says what to do about the cause, if known.
 func (e *ListenError) hint() string {
 	if errors.As(e.Err, new(*plainError)) {
 		return ""
@@ -101,9 +101,9 @@ func (e *ListenError) hint() string {
 	case isInUse(e.Err):
 		return e.inUseHint()
 	case errors.Is(e.Err, syscall.EADDRNOTAVAIL):
-		return "no interface of this machine has this address"
+		return "no network interface of this machine has this address"
 	case errors.Is(e.Err, syscall.EAFNOSUPPORT):
-		return "this system has no such address family"
+		return "this system does not support the address family"
 	}
 	return ""
 }

@@ -11,11 +11,10 @@ import (
 	"netserver/port"
 )
 
-// File returns a copy of the descriptor of a listener of this package, to
-// hand to another process, for instance in exec.Cmd's ExtraFiles. The caller
-// closes it; l is not affected. A process
-// that gives a UNIX socket away also calls SetUnlinkOnClose(false), or the
-// file goes when it closes its own listener.
+// File returns a duplicate of the descriptor of a listener of this package, to
+// pass to another process, for instance in exec.Cmd's ExtraFiles. The caller
+// closes it; l is not affected. A process that passes a UNIX socket on also
+// calls SetUnlinkOnClose(false), or closing its own listener removes the file.
 func File(l net.Listener) (*os.File, error) {
 	switch l := l.(type) {
 	case *StreamListener:
@@ -23,15 +22,15 @@ func File(l net.Listener) (*os.File, error) {
 	case *DatagramListener:
 		return copyFile(l.sock, l.Addr().String())
 	}
-	return nil, fmt.Errorf("sock: a %T has no descriptor to hand over", l)
+	return nil, fmt.Errorf("sock: a %T has no descriptor to pass on", l)
 }
 
-// FromFile makes the listener of a port from a descriptor that File gave,
-// often in another process. f must be a socket of that network, bound to p;
-// it is copied, and the caller closes it. Of o, what is a property of the
-// file (owner, mode) or of the bound socket (ReusePort) stays as it is. The
-// file of a UNIX socket is not removed on Close, unless SetUnlinkOnClose says
-// so. The error is a *ListenError.
+// FromFile makes a port's listener from a descriptor returned by File, usually
+// in another process. f must be a socket of that network, bound to p; it is
+// duplicated, and the caller closes it. Options of the file (owner, mode) and
+// of the bound socket (ReusePort) stay unchanged. Close does not remove the
+// file of a UNIX socket, unless SetUnlinkOnClose says so. The error is a
+// *ListenError.
 func FromFile(f *os.File, network string, p port.Spec, o Options) (net.Listener, error) {
 	l, err := fromFile(f, network, p, o)
 	if err != nil {
@@ -80,9 +79,8 @@ func streamFromFile(f *os.File, network string, p port.Spec, o Options) (net.Lis
 		return nil, errors.Join(err, nl.Close())
 	}
 	l.sendTimeout = sendTimeout(o)
-	// Of an inherited listener, package net sets its own keep-alive on each
-	// accepted connection; nothing can tell it not to. Another one is set
-	// over that.
+	// Package net always sets its own keep-alive on each connection accepted
+	// from an inherited listener. Ours is set on top of that.
 	if ka := o.keepAlive(); ka != (Options{}).keepAlive() {
 		l.keepAlive = &ka
 	}
@@ -118,14 +116,14 @@ func datagramFromConn(pc net.PacketConn, network string, p port.Spec, o Options)
 	return nil, fmt.Errorf("a %T is not a %s socket", pc, network)
 }
 
-// inheritedFile finds the file of an inherited socket, which is kept. It may
-// be out of reach, after a chroot for one, and is then left alone.
+// inheritedFile finds the file of an inherited socket, to be kept. It may be
+// unreachable, after a chroot for example, and is then left alone.
 func inheritedFile(bound net.Addr) *socketFile {
 	file, _ := newSocketFile(bound.String(), false)
 	return file
 }
 
-// checkBound tells whether an inherited socket is the one for p: serving a
+// checkBound verifies that an inherited socket is the one for p: serving a
 // port with another one's protocol could turn TLS off.
 func checkBound(network string, p port.Spec, bound net.Addr) error {
 	if bound.Network() != network {

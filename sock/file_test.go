@@ -181,7 +181,7 @@ func TestFromFileRefusesWhatDoesNotListen(t *testing.T) {
 func TestFileOfForeignListener(t *testing.T) {
 	l := Once(nopConn{})
 	_, err := File(l)
-	wantError(t, err, "has no descriptor to hand over")
+	wantError(t, err, "has no descriptor to pass on")
 }
 
 type nopConn struct{ net.Conn }

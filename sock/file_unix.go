@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyFile copies the descriptor of a socket.
+// copyFile duplicates the descriptor of a socket.
 //
-// The File method of package net is not good enough. The Fd method of what it
-// returns, and with it os/exec, makes the socket blocking, also for the
-// processes that accept on it at that time: blocking is a flag of the socket
-// and not of the descriptor. And each non-blocking os.File is in the poller,
-// so that a supervisor that only keeps the descriptor would be woken for
-// every connection. So the os.File is made of a blocking place holder, which
-// is not polled, and the socket then takes the place holder's number.
+// Package net's File method does not suffice. The Fd method of its result, and
+// so os/exec, makes the socket blocking, even for processes that accept on it
+// at that time: O_NONBLOCK belongs to the socket, not to the descriptor. And
+// each non-blocking os.File is in the poller, so a supervisor that only keeps
+// the descriptor would be woken for every connection. So the os.File is made
+// of a blocking placeholder, which is not polled, and the socket then takes
+// the placeholder's number.
 func copyFile(c syscall.Conn, name string) (*os.File, error) {
 	fd, err := newUnixSocket(unix.SOCK_DGRAM)
 	if err != nil {

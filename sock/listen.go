@@ -10,11 +10,11 @@ import (
 )
 
 // Listen opens the socket of one port. network is "tcp", "udp", "unix" or
-// "unixgram". ctx bounds the look-up of host and service names only.
+// "unixgram". ctx bounds only the look-up of host and service names.
 //
-// A wildcard host with IPv "*" opens one socket for IPv4 and IPv6, or for
-// IPv4 alone on a kernel without IPv6; IPv "6" opens one that refuses IPv4.
-// Port 0 lets the system choose; the listener's Spec tells the number.
+// A wildcard host with IPv "*" opens one socket for IPv4 and IPv6, or for IPv4
+// alone on a kernel without IPv6; IPv "6" opens one that refuses IPv4. Port 0
+// lets the system choose; the listener's Spec has the number.
 //
 // The listener is a *StreamListener or a *DatagramListener; the caller closes
 // it. The error is a *ListenError.
@@ -61,7 +61,7 @@ func listenTCP(ctx context.Context, p port.Spec, o Options) (net.Listener, error
 	}
 	s := &StreamListener{sock: l.(*net.TCPListener), named: newNamed(p, l.Addr()), sendTimeout: sendTimeout(o)}
 	if o.Backlog != 0 {
-		// Package net always asks for the most the system allows.
+		// Package net always sets the highest backlog that the system allows.
 		if err := onSocket(s.sock, func(fd uintptr) error { return setBacklog(fd, o.Backlog) }); err != nil {
 			l.Close()
 			return nil, err
@@ -109,7 +109,7 @@ func (o Options) controlUDP(_, _ string, c syscall.RawConn) error {
 				return err
 			}
 		}
-		return setBroadcast(fd, o.UDPBroadcast) // package net switches it on
+		return setBroadcast(fd, o.UDPBroadcast) // package net enables it
 	})
 }
 
@@ -130,12 +130,12 @@ func onRaw(c syscall.RawConn, f func(fd uintptr) error) error {
 	return err
 }
 
-// named is the port that a listener serves, as asked for and as it is.
+// named is the port of a listener, as requested and as bound.
 type named struct {
 	asked, real port.Spec
 }
 
-// newNamed fills the port number that was bound into p.
+// newNamed puts the bound port number into p.
 func newNamed(p port.Spec, bound net.Addr) named {
 	n := named{asked: p, real: p}
 	switch a := bound.(type) {
@@ -147,11 +147,11 @@ func newNamed(p port.Spec, bound net.Addr) named {
 	return n
 }
 
-// Spec returns the port that the listener serves, with the bound number in
-// place of 0 or a service name.
+// Spec returns the listener's port, with the bound number instead of 0 or a
+// service name.
 func (n *named) Spec() port.Spec { return n.real }
 
-// Asked returns the port as it was asked for.
+// Asked returns the port as requested.
 func (n *named) Asked() port.Spec { return n.asked }
 
 func opError(op string, a net.Addr, err error) error {

@@ -9,24 +9,25 @@ import (
 	"netserver/port"
 )
 
-// A Request asks ListenAll for one socket; the fields are Listen's arguments.
+// A Request is one socket for ListenAll to open; the fields are Listen's
+// arguments.
 type Request struct {
 	Network string
 	Spec    port.Spec
 	Options Options
 }
 
-// maxSharedTries is how often ListenAll looks for a port number that is free
-// at all addresses of one port-0 specification.
+// maxSharedTries is how often ListenAll tries to find a port number that is
+// free at all addresses of one port-0 specification.
 const maxSharedTries = 16
 
 // ListenAll opens all ports, in the order of the requests, or none: if any
-// fails, the others are closed, their socket files are removed, and the error
-// joins the *ListenError of every one that failed, a line each.
+// fails, it closes the others, removes their socket files, and returns the
+// joined *ListenErrors of all that failed, a line each.
 //
-// Requests that follow each other with port 0, the same network and protocol
-// and addresses that do not overlap come from one specification, such as
-// localhost:0 with IPv4 and IPv6; they get the same port number.
+// Consecutive requests with port 0, the same network and protocol, and
+// disjoint addresses come from one specification, such as localhost:0 with
+// IPv4 and IPv6; they get the same port number.
 func ListenAll(ctx context.Context, reqs []Request) ([]net.Listener, error) {
 	ls := make([]net.Listener, 0, len(reqs))
 	var errs []error
@@ -46,8 +47,8 @@ func ListenAll(ctx context.Context, reqs []Request) ([]net.Listener, error) {
 	return ls, nil
 }
 
-// listenSharing opens rs, which share one port number if there is more than
-// one. It returns all listeners or none.
+// listenSharing opens rs, at one port number if there are several. It returns
+// all listeners or none.
 func listenSharing(ctx context.Context, rs []Request) ([]net.Listener, error) {
 	for try := 1; ; try++ {
 		ls, err := tryShared(ctx, rs)
@@ -84,8 +85,8 @@ type asker interface{ setAsked(p port.Spec) }
 
 func (n *named) setAsked(p port.Spec) { n.asked = p }
 
-// sharing returns how many requests at the front of rs share a port number;
-// at least 1.
+// sharing returns how many requests at the front of rs share a port number, at
+// least 1.
 func sharing(rs []Request) int {
 	n := 1
 	for n < len(rs) && sharesWithAll(rs[:n], rs[n]) {
@@ -108,7 +109,7 @@ func isPortZero(r Request) bool {
 	return !isUnix(r.Network) && err == nil && n == 0
 }
 
-// overlap tells whether a and b could not both be bound to one port number.
+// overlap reports whether a and b could not both be bound to one port number.
 func overlap(a, b port.Spec) bool {
 	if isDual(a) || isDual(b) {
 		return true

@@ -9,9 +9,9 @@ import (
 	"netserver/port"
 )
 
-// Once returns a listener whose Accept yields nc once and then io.EOF: the
-// one client of a server that inetd started. Accept hands nc over to its
-// caller; Close closes it if nobody took it.
+// Once returns a listener whose Accept returns nc once and then io.EOF: the
+// one client of a server started by inetd. Accept hands nc over to its caller;
+// Close closes it if nobody accepted it.
 func Once(nc net.Conn) net.Listener {
 	spec := port.Spec{IPv: "*"}
 	if a := nc.LocalAddr(); a != nil {
@@ -25,7 +25,7 @@ type onceListener struct {
 	named
 
 	mu     sync.Mutex
-	conn   net.Conn // nil once taken or closed
+	conn   net.Conn // nil once accepted or closed
 	closed bool
 }
 
@@ -57,7 +57,7 @@ func (l *onceListener) Close() error {
 
 func (l *onceListener) Addr() net.Addr { return l.addr }
 
-// SetDeadline has nothing to do, as Accept never waits.
+// SetDeadline does nothing, since Accept never waits.
 func (l *onceListener) SetDeadline(time.Time) error { return nil }
 
 // specOf describes a local address as a port.

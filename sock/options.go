@@ -8,21 +8,20 @@ import (
 	"time"
 )
 
-// Options says how sockets are opened. It holds values only; the zero value
-// means the stated defaults.
+// Options are the options of a socket. The zero value means the stated
+// defaults.
 type Options struct {
-	// Backlog is how many connections may wait to be accepted on a stream
-	// socket. 0 means the most that the system allows (SOMAXCONN), which also
-	// caps larger values. Key: listen.
+	// Backlog is the accept queue of a stream socket, in connections. 0 means
+	// the system's maximum (SOMAXCONN), which also caps larger values. Key:
+	// listen.
 	Backlog int
 
-	// ReusePort sets SO_REUSEPORT: several sockets, of other processes of the
-	// same user too, share the port. Key: reuse_port.
+	// ReusePort sets SO_REUSEPORT: several sockets, including those of other
+	// processes of the same user, share the port. Key: reuse_port.
 	ReusePort bool
 
-	// UnixMode is the permission of a UNIX socket's file. It is in force
-	// before the first client can connect. 0 leaves it to the umask.
-	// Key: unix_mode, in octal.
+	// UnixMode is the permission of a UNIX socket's file, set before the first
+	// client can connect. 0 leaves it to the umask. Key: unix_mode, in octal.
 	UnixMode fs.FileMode
 
 	// UnixOwner and UnixGroup are the names or numbers of the user and the
@@ -30,27 +29,25 @@ type Options struct {
 	// them. Keys: unix_owner, unix_group.
 	UnixOwner, UnixGroup string
 
-	// UDPRecvLen is the length in bytes of the longest datagram that is
-	// served, udp or unixgram. Longer ones are counted and reported (see
-	// DatagramListener), not cut. 0 means 4096; the most is 65535.
-	// Key: udp_recv_len.
+	// UDPRecvLen is the longest datagram served, udp or unixgram, in bytes.
+	// Longer ones are counted and reported (see DatagramListener), not
+	// truncated. 0 means 4096; the maximum is 65535. Key: udp_recv_len.
 	UDPRecvLen int
 
 	// UDPBroadcast lets a UDP socket send to broadcast addresses.
 	// Key: udp_broadcast.
 	UDPBroadcast bool
 
-	// KeepAlive is how long an accepted TCP connection may be silent before
-	// the kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
-	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s;
-	// none.
+	// KeepAlive is how long an accepted TCP connection may be idle before the
+	// kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
+	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s; none.
 	KeepAlive time.Duration
 
-	// SendTimeout ends an accepted TCP connection whose peer has taken no
-	// bytes for so long although some wait for it (TCP_USER_TIMEOUT; see
-	// tcp(7)). Then writes fail with ETIMEDOUT. 0 or less is no limit. Only
-	// Linux has it; StreamListener.SendTimeout tells. It has no key: the
-	// engine sets it.
+	// SendTimeout ends an accepted TCP connection whose peer acknowledges no
+	// data for that long while some is waiting for it (TCP_USER_TIMEOUT; see
+	// tcp(7)). Writes then fail with ETIMEDOUT. 0 or less is no limit. Only
+	// Linux has it; see StreamListener.SendTimeout. It has no key: the engine
+	// sets it.
 	SendTimeout time.Duration
 }
 
@@ -63,8 +60,8 @@ const (
 	keepAliveGap     = 15 * time.Second
 	keepAliveCount   = 9
 
-	// askBacklog is what a backlog of 0 asks for. Every supported system cuts
-	// it to its own limit.
+	// askBacklog is the backlog requested for 0. Every supported system caps
+	// it.
 	askBacklog = 65535
 )
 
@@ -96,7 +93,7 @@ func (o Options) keepAlive() net.KeepAliveConfig {
 	return net.KeepAliveConfig{Enable: true, Idle: idle, Interval: keepAliveGap, Count: keepAliveCount}
 }
 
-// check reports values that cannot be, and those that this system cannot do.
+// check reports invalid values, and those that this system does not support.
 func (o Options) check() error {
 	var errs []error
 	if o.Backlog < 0 {

@@ -9,7 +9,7 @@ import (
 	"netserver/conf"
 )
 
-// The keys of Options, as they are named in a port's parameters.
+// The keys of Options in a port's parameters.
 const (
 	keyListen       = "listen"
 	keyReusePort    = "reuse_port"
@@ -21,9 +21,8 @@ const (
 	keyKeepAlive    = "tcp_keepalive"
 )
 
-// Keys returns the parameters that a port on the network ("tcp", "udp",
-// "unix" or "unixgram") can carry for its socket, sorted. It is nil for any
-// other network.
+// Keys returns the socket parameters of a port on the network ("tcp", "udp",
+// "unix" or "unixgram"), sorted; nil for any other network.
 func Keys(network string) []string {
 	var keys []string
 	switch network {
@@ -40,10 +39,9 @@ func Keys(network string) []string {
 	return keys
 }
 
-// With returns o with the keys of a port's own parameters put over it. They
-// are read as conf reads them for all ports. Keys that are not Options' are
-// left to others. The error holds every bad value, a line each, with the
-// place it was given at.
+// With returns o overridden by a port's own parameters, parsed as conf parses
+// the same keys for all ports. Other keys are ignored. The error holds every
+// bad value, a line each, with its origin.
 func (o Options) With(p conf.Values) (Options, error) {
 	var bad conf.Problems
 	for _, b := range []struct {
@@ -69,7 +67,7 @@ func (o Options) With(p conf.Values) (Options, error) {
 	return o, nil
 }
 
-// overlay sets to from the one value of key, if there is any.
+// overlay sets to from the single value of key, if there is one.
 func overlay(key string, vals []conf.Value, to conf.Binder) error {
 	if len(vals) == 0 {
 		return nil

@@ -27,9 +27,9 @@ func TestUnixPlanted(t *testing.T) {
 		for name, want := range map[string]string{
 			"away/s":  "away is a symbolic link of user 12345, and the directory " + theirs + " belongs to user 12345",
 			"sub/s":   "the directory " + theirs + " belongs to user 12345, so that it could be led elsewhere",
-			"link":    "a symbolic link stands there",
-			"to-file": "a symbolic link stands there",
-			"hard":    "a regular file stands there",
+			"link":    "a symbolic link is in the way",
+			"to-file": "a symbolic link is in the way",
+			"hard":    "a regular file is in the way",
 		} {
 			l, err := Listen(t.Context(), network, unixSpec(theirs+"/"+name), Options{UnixMode: 0o666})
 			if err == nil {

@@ -11,15 +11,15 @@ import (
 	"sync"
 )
 
-// checkPath refuses paths that cannot be bound, or not as a file.
+// checkPath refuses paths that cannot be bound, or are not files.
 func checkPath(path string) error {
 	switch {
 	case path == "":
 		return explain(nil, "the path is empty")
 	case len(path) > maxUnixPath:
-		return explain(nil, "the path has %d bytes, the most is %d", len(path), maxUnixPath)
+		return explain(nil, "the path has %d bytes, the limit is %d", len(path), maxUnixPath)
 	case path[0] == '@':
-		return explain(nil, "a name with @ in front is an abstract socket, which no permission protects: use a path (./@name for a file)")
+		return explain(nil, "a name that begins with @ is an abstract socket, which no permission protects: use a path (./@name for a file)")
 	case strings.ContainsRune(path, 0):
 		return explain(nil, "the path has a zero byte")
 	}
@@ -30,13 +30,13 @@ func checkPath(path string) error {
 // nil socketFile is that of a socket without one.
 type socketFile struct {
 	path string      // absolute, since the working directory may change
-	info fs.FileInfo // as it was when bound; nil if it could not be looked at
+	info fs.FileInfo // when it was bound; nil if stat failed
 
 	mu     sync.Mutex
 	unlink bool
 }
 
-// newSocketFile looks at the file that a socket was just bound to.
+// newSocketFile records the file that a socket was just bound to.
 func newSocketFile(path string, unlink bool) (*socketFile, error) {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -57,7 +57,8 @@ func (f *socketFile) setUnlink(unlink bool) {
 	f.unlink = unlink
 }
 
-// remove removes the file, once, if it is to be removed and still the same.
+// remove removes the file, once, if it should be removed and is still the
+// same.
 func (f *socketFile) remove() error {
 	if f == nil {
 		return nil
@@ -71,10 +72,10 @@ func (f *socketFile) remove() error {
 	return removeSame(f.path, f.info)
 }
 
-// removeSame removes the file at path if it is the one that info describes.
-// Another file is never removed, even one that takes the path at this very
-// moment: the file is moved aside, looked at again, and given back if it is
-// not the right one.
+// removeSame removes the file at path if it is the one that info describes. It
+// never removes another file, not even one that takes the path at this very
+// moment: it moves the file aside, checks it again, and moves it back if it is
+// the wrong one.
 func removeSame(path string, info fs.FileInfo) error {
 	same, err := isSame(path, info)
 	if !same {
@@ -91,8 +92,8 @@ func removeSame(path string, info fs.FileInfo) error {
 	return errors.Join(err, os.Remove(aside))
 }
 
-// isSame tells whether the file at path is the one that info describes. The
-// time is compared as well since inode numbers are used again.
+// isSame reports whether the file at path is the one that info describes. It
+// compares the time too, since inode numbers are reused.
 func isSame(path string, info fs.FileInfo) (bool, error) {
 	now, err := os.Lstat(path)
 	if err != nil {
@@ -108,9 +109,8 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// clearStale makes path free to bind: it removes a socket file that no
-// process has open. Anything else that stands there is kept, and named in the
-// error.
+// clearStale frees path for bind: it removes a socket file that no process has
+// open. Anything else is kept and named in the error.
 func clearStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,11 +120,11 @@ func clearStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return explain(fs.ErrExist, "%s stands there, which is not removed", kindOf(info.Mode()))
+		return explain(fs.ErrExist, "%s is in the way and is not removed", kindOf(info.Mode()))
 	}
 	open, err := isOpen(path)
 	if err != nil {
-		return explain(err, "a socket file stands there and it cannot be told if a server uses it: %v", err)
+		return explain(err, "there is a socket file already, and whether a server uses it cannot be determined: %v", err)
 	}
 	if open {
 		return errInUse

@@ -22,7 +22,7 @@ func mend(fd int, r Request) (found []string, err error) {
 	} else {
 		mendStream(fd, r, note)
 	}
-	// Any program can be a filter that lets nothing through.
+	// Any filter may drop everything.
 	if n, ferr := filterLength(fd); n > 0 || errors.Is(ferr, unix.EACCES) {
 		note("a filter was attached", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0))
 	}
@@ -36,29 +36,31 @@ func mendStream(fd int, r Request, note func(string, error)) {
 	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	switch {
 	case err != nil:
-		note("it cannot be asked whether it listens", err)
+		note("whether it listens cannot be determined", err)
 		return
 	case on == 0:
 		note("it was shut down", listenAgain(fd, r))
 		return
 	case isShut(fd):
-		// Of a UNIX socket nothing takes that back.
+		// On a UNIX socket nothing undoes that.
 		note("it was shut down", unix.ENOTCONN)
 		return
 	}
-	// The backlog cannot be asked for, and costs nothing to be set.
+	// The backlog cannot be queried, but setting it costs nothing.
 	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
 		note("it cannot listen", err)
 	}
 }
 
-// listenAgain has a TCP socket listen that was shut down, at its own address.
+// listenAgain makes a TCP socket that was shut down listen again at its
+// address.
 func listenAgain(fd int, r Request) error {
 	was, err := unix.Getsockname(fd)
 	if err != nil {
 		return err
 	}
-	// One whose port the system chose has lost it; others are bound still.
+	// A socket whose port the system chose has lost it; others are still
+	// bound.
 	if err := unix.Bind(fd, was); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
@@ -70,8 +72,8 @@ func listenAgain(fd int, r Request) error {
 		return err
 	}
 	if portOfAddr(was) != portOfAddr(now) || r.Spec.Port != fmt.Sprint(portOfAddr(now)) {
-		unix.Shutdown(fd, unix.SHUT_RDWR) // nobody asked for that port
-		return errors.New("it has another port now")
+		unix.Shutdown(fd, unix.SHUT_RDWR) // nobody knows the new port
+		return errors.New("its port has changed")
 	}
 	return nil
 }
@@ -92,8 +94,8 @@ func mendPacket(fd int, note func(string, error)) {
 		return
 	}
 	if _, err := unix.Getpeername(fd); err == nil {
-		// Datagrams of others are not received. What unconnects it may change
-		// its address, too.
+		// It receives no datagrams from others. Disconnecting it may change
+		// its address too.
 		note("it was connected to one peer", unix.EISCONN)
 	}
 }
@@ -105,10 +107,10 @@ func isShut(fd int) bool {
 	return err == nil && n > 0 && p[0].Revents&(unix.POLLRDHUP|unix.POLLHUP) != 0
 }
 
-// filterLength returns how many instructions the socket's filter has. The error
-// is EACCES for one that is no classic program.
+// filterLength returns how many instructions the socket's filter has. The
+// error is EACCES for one that is not a classic BPF program.
 func filterLength(fd int) (int, error) {
-	var n uint32 // room for none: the length is all that comes
+	var n uint32 // no room for instructions: only the length is returned
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_GET_FILTER, 0, uintptr(unsafe.Pointer(&n)), 0)
 	if errno != 0 {
 		return 0, errno
@@ -116,8 +118,8 @@ func filterLength(fd int) (int, error) {
 	return int(n), nil
 }
 
-// mendNetwork takes back what keeps datagrams and connections of the network
-// from a socket.
+// mendNetwork undoes changes that keep datagrams and connections of the
+// network from a socket.
 func mendNetwork(fd int, note func(string, error)) {
 	if dev, err := unix.GetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE); err == nil && dev != "" {
 		note("it was bound to a device", unix.BindToDevice(fd, ""))

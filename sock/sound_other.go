@@ -2,5 +2,5 @@
 
 package sock
 
-// mend finds nothing where nobody has looked how sockets are spoiled.
+// mend finds nothing: how sockets are spoiled on this system is not known.
 func mend(int, Request) ([]string, error) { return nil, nil }

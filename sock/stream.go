@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// streamSocket is what *net.TCPListener and *net.UnixListener have in common.
+// streamSocket is the common interface of *net.TCPListener and
+// *net.UnixListener.
 type streamSocket interface {
 	net.Listener
 	syscall.Conn
@@ -24,20 +25,20 @@ type StreamListener struct {
 	sendTimeout time.Duration
 }
 
-// SendTimeout returns the Options.SendTimeout that the kernel keeps for the
+// SendTimeout returns the Options.SendTimeout that the kernel enforces on
 // accepted connections; 0 is none.
 func (l *StreamListener) SendTimeout() time.Duration { return l.sendTimeout }
 
-// DeferAccept keeps a TCP connection from Accept until its client has sent
-// something, or for so long (TCP_DEFER_ACCEPT; see tcp(7)): what resets or
-// leaves before that costs the kernel little and the process nothing. It is for
-// protocols whose clients speak first. The kernel counts seconds, by its
-// retransmissions: 1 s is the least. 0 or less is off again. It holds for every
-// process that has the socket.
+// DeferAccept withholds TCP connections from Accept until the client has sent
+// data, or until d has passed (TCP_DEFER_ACCEPT; see tcp(7)): a client that
+// leaves before that costs the kernel little and the process nothing. It is
+// for protocols whose clients speak first. The kernel counts seconds, by its
+// retransmissions: 1 s is the minimum. 0 or less turns it off. It applies to
+// every process that has the socket.
 //
-// The error wraps errors.ErrUnsupported where it cannot be had: for UNIX
-// sockets, on systems other than Linux, and without SYN cookies, as such
-// connections fill the queue of SYNs.
+// The error wraps errors.ErrUnsupported for UNIX sockets, on systems other
+// than Linux, and without SYN cookies, since deferred connections fill the SYN
+// queue.
 func (l *StreamListener) DeferAccept(d time.Duration) error { return deferAccept(l.sock, d) }
 
 // Accept waits for a connection and returns it as a *net.TCPConn or
@@ -49,8 +50,8 @@ func (l *StreamListener) Accept() (net.Conn, error) {
 		return c, err
 	}
 	if t, ok := c.(*net.TCPConn); ok {
-		// An error means that the client has left already, which whoever
-		// reads from it finds out as well.
+		// An error means that the client has left already; its reader will
+		// notice too.
 		_ = t.SetKeepAliveConfig(*l.keepAlive)
 	}
 	return c, nil
@@ -59,8 +60,8 @@ func (l *StreamListener) Accept() (net.Conn, error) {
 // Close ends Accept with net.ErrClosed, and removes a UNIX socket's file if
 // it still is this listener's own.
 func (l *StreamListener) Close() error {
-	// The file goes first: while the socket is open the kernel cannot give
-	// the inode's number to another file.
+	// Remove the file first: while the socket is open, the kernel cannot reuse
+	// its inode number.
 	rmErr := l.file.remove()
 	if err := l.sock.Close(); err != nil {
 		return err
@@ -68,10 +69,10 @@ func (l *StreamListener) Close() error {
 	return rmErr
 }
 
-// Addr returns the address that is listened on.
+// Addr returns the listening address.
 func (l *StreamListener) Addr() net.Addr { return l.sock.Addr() }
 
-// SetDeadline makes Accept fail from t on; the zero time lifts it.
+// SetDeadline makes Accept fail after t; the zero time removes the deadline.
 func (l *StreamListener) SetDeadline(t time.Time) error { return l.sock.SetDeadline(t) }
 
 // SyscallConn gives access to the socket.

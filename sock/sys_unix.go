@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unsupported reports the options that this system cannot honour.
+// unsupported reports the options that this system does not support.
 func (o Options) unsupported() error { return nil }
 
-// errInUse is what bind(2) says of an address that is taken.
+// errInUse is bind(2)'s error for an address in use.
 const errInUse = syscall.EADDRINUSE
 
 func isInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
@@ -54,7 +54,7 @@ func setBacklog(fd uintptr, n int) error {
 	return os.NewSyscallError("listen", unix.Listen(int(fd), n))
 }
 
-// isListening tells whether fd is a socket on which listen(2) was called.
+// isListening reports whether fd is a socket on which listen(2) was called.
 func isListening(fd uintptr) (bool, error) {
 	v, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	return v != 0, os.NewSyscallError("getsockopt SO_ACCEPTCONN", err)

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// unsupported reports the options that this system cannot honour.
+// unsupported reports the options that this system does not support.
 func (o Options) unsupported() error {
 	var errs []error
 	for _, x := range []struct {
@@ -28,7 +28,7 @@ func (o Options) unsupported() error {
 	return errors.Join(errs...)
 }
 
-// errInUse is what bind says of an address that is taken.
+// errInUse is bind's error for an address in use.
 const errInUse = windows.WSAEADDRINUSE
 
 func isInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
@@ -49,5 +49,5 @@ func setBroadcast(fd uintptr, on bool) error {
 
 func setBacklog(fd uintptr, n int) error { return errors.ErrUnsupported }
 
-// isListening is not asked for on Windows, where no listener is inherited.
+// isListening is unused on Windows, where no listener is inherited.
 func isListening(fd uintptr) (bool, error) { return false, syscall.EWINDOWS }

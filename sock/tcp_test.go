@@ -135,8 +135,8 @@ func TestBadAddresses(t *testing.T) {
 		{"PortSigned", spec("127.0.0.1", "+80", "4"), `"+80" is not a port`},
 		{"PortEmpty", spec("127.0.0.1", "", "4"), `"" is not a port`},
 		{"NoSuchService", spec("127.0.0.1", "no-such-service", "4"), "unknown port"},
-		{"BadFamily", spec("127.0.0.1", "0", "5"), "IPv5 is not a family"},
-		{"NotOurAddress", spec("192.0.2.77", "0", "4"), "no interface of this machine has this address"},
+		{"BadFamily", spec("127.0.0.1", "0", "5"), "IPv5 is not an address family"},
+		{"NotOurAddress", spec("192.0.2.77", "0", "4"), "no network interface of this machine has this address"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for _, network := range []string{"tcp", "udp"} {

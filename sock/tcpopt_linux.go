@@ -10,9 +10,9 @@ import (
 
 const orCapability = " or CAP_NET_BIND_SERVICE"
 
-// inheritTCP sets on a listening socket what Linux hands down to the accepted
-// ones. Go would set keep-alive anew on each: four system calls, about 2 µs,
-// for every connection.
+// inheritTCP sets options on a listening socket that accepted ones inherit on
+// Linux. Go would set keep-alive on each: four system calls, about 2 µs, for
+// every connection.
 func inheritTCP(fd uintptr, o Options) error {
 	if err := setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1, "TCP_NODELAY"); err != nil {
 		return err
@@ -43,9 +43,9 @@ func inheritTCP(fd uintptr, o Options) error {
 	return nil
 }
 
-// acceptedKeepAlive tells package net what to set on accepted connections:
-// nothing, since they inherit it.
+// acceptedKeepAlive is what package net sets on accepted connections: nothing,
+// since they inherit it.
 func acceptedKeepAlive(lc *net.ListenConfig, _ Options) { lc.KeepAlive = -1 }
 
-// sendTimeout returns the SendTimeout that is in force with o.
+// sendTimeout returns the SendTimeout in effect with o.
 func sendTimeout(o Options) time.Duration { return max(o.SendTimeout, 0) }

@@ -13,17 +13,17 @@ import (
 type udpSocket struct {
 	*net.UDPConn
 	local *net.UDPAddr
-	// wildcard: which address a datagram was sent to must be asked for each
-	// one, and answers must come from there, or clients do not take them.
+	// wildcard: the destination address of each datagram must be requested,
+	// and answers must come from it, or clients reject them.
 	wildcard bool
 }
 
-// from is where a datagram came from and what its answer needs.
+// from is a datagram's sender and what answering it needs.
 type from struct {
-	addr  netip.AddrPort // udp: the sender, in the form that the socket uses
+	addr  netip.AddrPort // udp: the sender, in the socket's form
 	unix  *net.UnixAddr  // unixgram: the sender, or nil if it has no address
 	info  [infoSpace]byte
-	infoN int // how much of info is in use
+	infoN int // bytes of info in use
 }
 
 // A udpConn is a DatagramConn with its addresses in the same piece of memory.
@@ -88,7 +88,7 @@ func setAddr(a *net.UDPAddr, mem *[16]byte, ip netip.Addr, port int) {
 func (s *udpSocket) send(c *DatagramConn, p []byte) error {
 	_, _, err := s.WriteMsgUDPAddrPort(p, c.back.info[:c.back.infoN], c.back.addr)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		// That is news about an earlier packet, perhaps another client's.
+		// That error is about an earlier packet, perhaps another client's.
 		_, _, err = s.WriteMsgUDPAddrPort(p, c.back.info[:c.back.infoN], c.back.addr)
 	}
 	return err

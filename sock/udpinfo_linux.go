@@ -8,20 +8,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// infoSpace holds the control messages of one datagram: on a socket for both
-// families an IPv4 one can bring IP_PKTINFO and IPV6_PKTINFO.
+// infoSpace holds the control messages of one datagram: on a dual-stack socket
+// an IPv4 one can carry IP_PKTINFO and IPV6_PKTINFO.
 const infoSpace = 32 + 40
 
-// askInfo makes the kernel tell the address that each datagram was sent to.
-// It reports whether it will.
+// askInfo makes the kernel report the destination address of each datagram,
+// and returns whether it will.
 func askInfo(conn *net.UDPConn) (bool, error) {
 	err := onSocket(conn, func(fd uintptr) error {
 		domain, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
 		if err != nil {
 			return err
 		}
-		// A socket for both families wants both: only IP_PKTINFO tells the
-		// address to answer a broadcast from.
+		// A dual-stack socket needs both: only IP_PKTINFO has the address to
+		// answer a broadcast from.
 		if err := setOption(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1, "IP_PKTINFO"); err != nil {
 			return err
 		}
@@ -33,9 +33,9 @@ func askInfo(conn *net.UDPConn) (bool, error) {
 	return err == nil, err
 }
 
-// readInfo returns the address that a datagram from sender was sent to, and
-// the control message that makes the answer leave from there. Both are empty
-// if the kernel shall choose. The message is part of info, which it changes.
+// readInfo returns the destination address of a datagram from sender, and the
+// control message that makes the answer leave from there. Both are empty to
+// let the kernel choose. The message is part of info, which it changes.
 func readInfo(info []byte, sender netip.Addr) (to netip.Addr, answer []byte) {
 	v4 := sender.Is4() || sender.Is4In6()
 	for len(info) > 0 {
@@ -71,8 +71,8 @@ func readInfo6(data []byte, sender netip.Addr, msg []byte) (netip.Addr, []byte) 
 	if to.IsLinkLocalUnicast() {
 		to = to.WithZone(sender.Zone())
 	} else {
-		// An interface in the answer would bypass the routing table, which
-		// may want another way back. Only a link-local address needs it.
+		// An interface in the answer would bypass the routing table, which may
+		// have another route back. Only a link-local address needs it.
 		binary.NativeEndian.PutUint32(data[16:20], 0)
 	}
 	return to, msg

@@ -10,11 +10,9 @@ import (
 // infoSpace is not used outside Linux.
 const infoSpace = 0
 
-// askInfo makes the kernel tell the address that each datagram was sent to.
-// It reports whether it will: outside Linux the address is not asked for, and
-// the kernel chooses the one that answers leave from.
+// askInfo returns false: outside Linux, the destination address is not
+// requested, and the kernel chooses the source of answers.
 func askInfo(conn *net.UDPConn) (bool, error) { return false, nil }
 
-// readInfo returns the address that a datagram from sender was sent to, and
-// the control message that makes the answer leave from there.
+// readInfo is unused outside Linux.
 func readInfo(info []byte, sender netip.Addr) (to netip.Addr, answer []byte) { return }

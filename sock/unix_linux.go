@@ -14,13 +14,13 @@ const maxUnixPath = 107
 // dupOver makes to a copy of from, closed on exec.
 func dupOver(from, to int) error { return unix.Dup3(from, to, unix.O_CLOEXEC) }
 
-// closeMode makes bind(2) create the file with no permission for anyone:
-// Linux takes the mode from the socket. setAccess opens it afterwards.
-func closeMode(fd int) { _ = unix.Fchmod(fd, 0) } // if it fails, the umask decides as without it
+// closeMode makes bind(2) create the file with no permissions: Linux takes the
+// mode from the socket. setAccess sets the real mode afterwards.
+func closeMode(fd int) { _ = unix.Fchmod(fd, 0) } // if it fails, the umask applies
 
-// setAccess gives the socket file its owner and mode; -1 and 0 leave them. It
-// goes through a descriptor of the file itself: a directory's owner could put
-// a link in the file's place, and have root give that one away.
+// setAccess sets the socket file's owner and mode; -1 and 0 leave them. It
+// uses a descriptor of the file itself: otherwise a directory's owner could
+// replace the file by a link and have root give the target away.
 func setAccess(path string, info fs.FileInfo, uid, gid int, mode fs.FileMode) error {
 	if uid < 0 && gid < 0 && mode == 0 {
 		return nil
@@ -39,7 +39,8 @@ func setAccess(path string, info fs.FileInfo, uid, gid int, mode fs.FileMode) er
 	if err != nil {
 		return err
 	}
-	// One link and our own: not some other socket of root's, linked here.
+	// It must be ours and have one link: not another socket of root's, linked
+	// here.
 	if !os.SameFile(now, info) || st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Nlink != 1 || int(st.Uid) != os.Geteuid() {
 		return errNotOwn(path)
 	}

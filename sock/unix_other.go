@@ -21,12 +21,12 @@ func dupOver(from, to int) error {
 	return nil
 }
 
-// closeMode does nothing: these systems have no way to choose the mode at
-// bind(2) but the umask, which is the whole process's. A datagram socket thus
-// has the umask's permissions until setAccess, some microseconds later.
+// closeMode does nothing: on these systems only the umask, which belongs to
+// the whole process, sets the mode at bind(2). So a datagram socket has the
+// umask's permissions until setAccess, some microseconds later.
 func closeMode(fd int) {}
 
-// setAccess gives the socket file its owner and mode; -1 and 0 leave them.
+// setAccess sets the socket file's owner and mode; -1 and 0 leave them.
 func setAccess(path string, info fs.FileInfo, uid, gid int, mode fs.FileMode) error {
 	if uid < 0 && gid < 0 && mode == 0 {
 		return nil

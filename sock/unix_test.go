@@ -128,7 +128,7 @@ func TestUnixKeepsWhatIsNoSocket(t *testing.T) {
 		try := func(want string) {
 			t.Helper()
 			_, err := Listen(t.Context(), network, unixSpec(path), Options{})
-			wantError(t, err, path, "["+want+" stands there, which is not removed]")
+			wantError(t, err, path, "["+want+" is in the way and is not removed]")
 			if !exists(path) {
 				t.Fatal("removed it")
 			}
@@ -150,7 +150,7 @@ func TestUnixBadPaths(t *testing.T) {
 	must(t, os.WriteFile(dir+"/file", nil, 0o600))
 	for _, tc := range []struct{ path, want string }{
 		{"", "[the path is empty]"},
-		{"/tmp/" + strings.Repeat("x", 200), "[the path has 205 bytes, the most is " + strconv.Itoa(maxUnixPath) + "]"},
+		{"/tmp/" + strings.Repeat("x", 200), "[the path has 205 bytes, the limit is " + strconv.Itoa(maxUnixPath) + "]"},
 		{"@abstract", "abstract socket"},
 		{"/tmp/a\x00b", "zero byte"},
 		{dir + "/none/s", "[no such file or directory]: the directory " + dir + "/none does not exist: create it first"},

@@ -47,10 +47,10 @@ func listenUnixgram(p port.Spec, o Options) (net.Listener, error) {
 	return l, nil
 }
 
-// bindUnix makes a socket, bound to path and listening if it is a stream. The
-// file's owner and mode are right before a client can get in: a stream takes
-// none before listen(2), and see closeMode for datagrams. Package net has no
-// room for that between its own bind and listen.
+// bindUnix makes a socket bound to path, listening if it is a stream. The
+// file's owner and mode are set before a client can connect: a stream accepts
+// none before listen(2); for datagrams see closeMode. Package net offers no
+// hook between its own bind and listen.
 func bindUnix(sockType int, path string, o Options) (*os.File, *socketFile, error) {
 	if err := checkPath(path); err != nil {
 		return nil, nil, err
@@ -59,8 +59,8 @@ func bindUnix(sockType int, path string, o Options) (*os.File, *socketFile, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	// In the last directory nothing is followed and nothing taken for ours
-	// that is not; on the way to it bind(2) itself would follow anything.
+	// In the last directory, links are not followed and foreign files are not
+	// taken for ours; on the way to it, bind(2) itself would follow anything.
 	if err := places.Steady(path); err != nil {
 		return nil, nil, explain(err, "%v", err)
 	}
@@ -112,9 +112,9 @@ func newUnixSocket(sockType int) (int, error) {
 	return fd, err
 }
 
-// isOpen tells whether some process has the socket of a file open. It asks
-// with a datagram socket: to the server of a stream the attempt is of the
-// wrong type and stays unseen, so no client appears there.
+// isOpen reports whether some process has the socket of a file open. It
+// connects with a datagram socket: for the server of a stream that is the
+// wrong type and goes unnoticed, so no client appears there.
 func isOpen(path string) (bool, error) {
 	fd, err := newUnixSocket(unix.SOCK_DGRAM)
 	if err != nil {
@@ -127,14 +127,14 @@ func isOpen(path string) (bool, error) {
 	switch err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err {
 	case unix.ECONNREFUSED, unix.ENOENT:
 		return false, nil
-	case nil, unix.EPROTOTYPE, unix.EAGAIN, unix.EPERM: // EPERM: it is connected to someone else
+	case nil, unix.EPROTOTYPE, unix.EAGAIN, unix.EPERM: // EPERM: connected to someone else
 		return true, nil
 	default:
 		return false, err
 	}
 }
 
-// owner looks up the numbers of UnixOwner and UnixGroup; -1 where not given.
+// owner looks up the numbers of UnixOwner and UnixGroup; -1 if not given.
 func (o Options) owner() (uid, gid int, err error) {
 	uid, gid = -1, -1
 	if o.UnixOwner != "" {
@@ -169,7 +169,7 @@ func lookupID(name string, lookup func(string) (string, error)) (int, error) {
 	return strconv.Atoi(id)
 }
 
-// wrapAccess words the failure of a change of owner or mode.
+// wrapAccess explains why setting the owner or mode failed.
 func wrapAccess(what string, err error) error {
 	if err == nil {
 		return nil
@@ -177,7 +177,7 @@ func wrapAccess(what string, err error) error {
 	return explain(err, "cannot set the file's %s: %v", what, err)
 }
 
-// errNotOwn says that the file under the path is not what was bound there.
+// errNotOwn reports that the file at the path is not the one that was bound.
 func errNotOwn(path string) error {
 	return explain(nil, "another file took the place of %s while it was being set up", fmt.Sprintf("%q", path))
 }

@@ -36,8 +36,8 @@ func listenUnixgram(p port.Spec, o Options) (net.Listener, error) {
 	return nil, explain(errors.ErrUnsupported, "Windows has no UNIX datagram sockets")
 }
 
-// isOpen tells whether some process has the socket of a file open. Only
-// connecting to it can tell.
+// isOpen reports whether some process has the socket of a file open. Only
+// connecting to it shows that.
 func isOpen(path string) (bool, error) {
 	c, err := net.Dial("unix", path)
 	if err == nil {

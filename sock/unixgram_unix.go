@@ -55,15 +55,14 @@ const (
 	maxSendPause = 50 * time.Millisecond
 )
 
-// send tries again and again while the client's queue is full. It must not
-// wait in package net: that holds the socket's write lock, so one client that
-// never reads would silence the answers to all others, and the poller cannot
-// tell when one of many receivers has room again.
+// send retries while the client's queue is full. It must not wait in package
+// net, which holds the socket's write lock: one client that never reads would
+// block the answers to all others, and the poller cannot tell when one of many
+// receivers has room again.
 //
-// What this cannot help: the kernel does not limit the queue of a client that
-// connected its own socket to this one, so a client that does so and never
-// reads fills the send buffer that all answers share. The file's mode decides
-// who can.
+// This does not help against a client that connects its own socket to this one
+// and never reads: the kernel does not limit its queue, so it fills the send
+// buffer that all answers share. The file's mode decides who can do that.
 func (s *unixgramSocket) send(c *DatagramConn, p []byte) error {
 	if c.back.unix == nil {
 		return ErrNoReturnAddress
@@ -101,16 +100,16 @@ func (s *unixgramSocket) trySend(p []byte, to unix.Sockaddr) error {
 		for {
 			err = unix.Sendto(int(fd), p, 0, to)
 			if err != unix.EINTR {
-				return true // do not wait, whatever came
+				return true // do not wait, whatever the result
 			}
 		}
 	})
 	switch {
 	case werr != nil:
 		return werr
-	case err == unix.EACCES || err == unix.EPERM: // EPERM: it is connected to another
+	case err == unix.EACCES || err == unix.EPERM: // EPERM: connected to another
 		name := to.(*unix.SockaddrUnix).Name
-		return explain(os.NewSyscallError("sendto", err), "the answer cannot be sent: user %d, who serves, may not write to the client's socket %q (%v): the client must let it, for instance by umask 0 before it binds the socket, or user must name whom it lets", os.Geteuid(), name, err)
+		return explain(os.NewSyscallError("sendto", err), "the answer cannot be sent: user %d, which the server runs as, may not write to the client's socket %q (%v): the client must permit it, for instance with umask 0 before it binds the socket, or set user to one that it permits", os.Geteuid(), name, err)
 	}
 	return os.NewSyscallError("sendto", err)
 }
