@@ -8,7 +8,7 @@ import (
 
 // ErrNoNetwork is wrapped by ParseNetwork's error about a text that is neither
 // an address nor a network.
-var ErrNoNetwork = errors.New("is no address or network, as 192.0.2.1 or 2001:db8::/32")
+var ErrNoNetwork = errors.New("is not an address or network such as 192.0.2.1 or 2001:db8::/32")
 
 // ParseNetwork reads ADDRESS or ADDRESS/BITS, without a zone. An IPv4 address
 // in the form of IPv6 is the IPv4 one; a network in that form is refused. Bits

@@ -653,7 +653,7 @@ func TestControlAccess(t *testing.T) {
 		{1234, 5, nil, 0, "serving"},
 		{99, 77, nil, 0, "serving"},
 		{99, 5, []uint32{6, 77}, 0, "serving"},
-		{99, 5, nil, 1, "may not be used by this user"},
+		{99, 5, nil, 1, "this user may not use the socket"},
 	} {
 		if code, out := as(c.uid, c.gid, c.groups...); code != c.code || !strings.Contains(out, c.want) {
 			t.Errorf("%+v: exit status %d: %s", c, code, out)

@@ -26,7 +26,7 @@ func TestUnixPlanted(t *testing.T) {
 	for _, network := range []string{"unix", "unixgram"} {
 		for name, want := range map[string]string{
 			"away/s":  "away is a symbolic link of user 12345, and the directory " + theirs + " belongs to user 12345",
-			"sub/s":   "the directory " + theirs + " belongs to user 12345, so that it could be led elsewhere",
+			"sub/s":   "the directory " + theirs + " belongs to user 12345, so it could be redirected",
 			"link":    "a symbolic link is in the way",
 			"to-file": "a symbolic link is in the way",
 			"hard":    "a regular file is in the way",

@@ -10,8 +10,8 @@ import (
 	"netserver/access"
 )
 
-// ErrLoop is in the record of a datagram that got no answer because its sender
-// looks like a service that would answer the answer.
+// ErrLoop is the error of a datagram left unanswered because its sender looks
+// like a service that would answer the answer.
 var ErrLoop = errors.New("not answered: the sender would answer the answer")
 
 // maxDatagram is more than any datagram holds: the largest UDP payload is
@@ -45,8 +45,8 @@ func (h *Handler) datagram(c *netserver.Conn) error {
 	return err
 }
 
-// answers reports whether a UDP service with this port number answers whatever
-// it gets, or cannot be a sender at all.
+// answers reports whether the UDP service with this port number answers every
+// packet, or cannot be a sender at all.
 func answers(port uint16) bool {
 	switch port {
 	case 7, // echo

@@ -1,14 +1,14 @@
-// Package echo serves echoes: Net::Server's default one, which greets and
-// answers line by line, or RFC 862's, which gives bytes back unchanged.
+// Package echo is an echo server: Net::Server's default one, which greets and
+// answers line by line, or RFC 862's, which returns bytes unchanged.
 //
 // Net::Server's echo also takes commands from its clients: "exit" ends the
 // server, "get NAME" and "dump" show its settings. Here only clients on the
-// same machine may use them, unless Handler.AllowControl says otherwise; see
-// there about servers behind a forwarder. For others such lines are lines like
-// any other.
+// same machine may use them, unless Handler.AllowControl is set; see there
+// about servers behind a forwarder. For other clients these are ordinary
+// lines.
 //
-// A datagram is answered once, with one datagram. One that claims to come from
-// a service that would itself answer the answer (echo, daytime, chargen and
-// the like, or the very port it was sent to) gets no answer, so that a forged
-// sender does not set two servers talking to each other for ever.
+// Each datagram gets one datagram as its answer. One that claims to come from
+// a service that would answer the answer (echo, daytime, chargen and the like,
+// or the very port it was sent to) gets none, so that a forged sender cannot
+// start an endless exchange between two servers.
 package echo

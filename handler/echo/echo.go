@@ -23,26 +23,26 @@ const (
 // fields must not change while it serves; it may serve any number of clients
 // at once.
 type Handler struct {
-	// Raw gives bytes back unchanged, without a greeting or commands, and a
-	// datagram as it came: RFC 862. The fields below then mean nothing.
+	// Raw returns bytes and datagrams unchanged, without greeting or commands
+	// (RFC 862). The fields below are then ignored.
 	Raw bool
-	// Name stands where Net::Server prints its class, as in
-	// `Welcome to "NAME" (PID)`. Default "netserver".
+	// Name replaces Net::Server's class name in `Welcome to "NAME" (PID)`.
+	// Default "netserver".
 	Name string
-	// Timeout is how long a client may take for a line, greeting to line end
-	// or line end to line end. After it the client reads "Timed Out." and is
-	// closed. Default 30 s; negative means none.
+	// Timeout bounds the time for one line, from the greeting or the previous
+	// line end to the line end. Then the client gets "Timed Out." and is
+	// closed. Default 30 s; negative means no limit.
 	Timeout time.Duration
 	// AllowControl lets every client use exit, get and dump. By default only
-	// clients of loopback addresses and UNIX sockets may. A program on this
-	// machine that forwards strangers' connections makes them look local.
+	// clients from loopback addresses and UNIX sockets may. Connections
+	// forwarded by a program on this machine look local.
 	AllowControl bool
-	// Exit ends the server: it is what the line "exit" calls. It must not
-	// wait for the client. If nil, "exit" ends the client alone.
+	// Exit is called by the line "exit" and ends the server. It must not wait
+	// for the client. If nil, "exit" ends only the client.
 	Exit func()
 	// Properties returns what get and dump show besides the client's own
-	// addresses. It must leave secrets out. If nil, there is nothing else.
-	// It may be called by several clients at once.
+	// addresses. It must not include secrets. It may be nil, and may be called
+	// by several clients at once.
 	Properties func() map[string]string
 }
 
@@ -97,7 +97,7 @@ func (h *Handler) lines(c *netserver.Conn) error {
 }
 
 // readFailed tells the client why it is closed, where that helps, and returns
-// what goes into its record.
+// the error for its record.
 func (h *Handler) readFailed(c *netserver.Conn, err error) error {
 	switch {
 	case errors.Is(err, netserver.ErrLineTooLong):
@@ -111,8 +111,8 @@ func (h *Handler) readFailed(c *netserver.Conn, err error) error {
 	return err
 }
 
-// answer echoes line and does what it says. The echo and a command's answer
-// leave in one write.
+// answer echoes line and executes its command. Echo and answer leave in one
+// write.
 func (h *Handler) answer(c *netserver.Conn, prefix string, line []byte) (end bool, err error) {
 	out := outputs.Get().(*bytes.Buffer)
 	defer release(out)
@@ -142,7 +142,7 @@ func (h *Handler) answer(c *netserver.Conn, prefix string, line []byte) (end boo
 	return end, nil
 }
 
-// outputs holds buffers for answers. A client that waits has none.
+// outputs is a pool of buffers for answers. An idle client holds none.
 var outputs = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func release(b *bytes.Buffer) {
@@ -153,8 +153,8 @@ func release(b *bytes.Buffer) {
 	outputs.Put(b)
 }
 
-// isLocal reports whether the client is on this machine, as far as its address
-// tells.
+// isLocal reports whether the client is on this machine, judging by its
+// address.
 func isLocal(c *netserver.Conn) bool {
 	if h := c.ProxyHeader(); h != nil && !h.Local {
 		return false // the header is a claim; a stranger must not end the server by it

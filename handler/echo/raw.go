@@ -6,8 +6,8 @@ import (
 	"netserver"
 )
 
-// raw gives the client's bytes back until it ends. What it sent before its end
-// is all given back first.
+// raw returns the client's bytes until the client ends its side. Everything
+// sent before that is returned first.
 func raw(c *netserver.Conn) error {
 	_, err := io.Copy(c, c)
 	return err

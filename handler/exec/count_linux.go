@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A counted is what the kernel has counted of a TCP connection that a program
-// has. ok is false where it counts nothing.
+// A counted holds the kernel's counters of a TCP connection. ok is false if it
+// has none.
 type counted struct {
-	in, out uint64 // bytes that were read from it and sent on it
+	in, out uint64 // bytes read from it and sent on it
 	ok      bool
 }
 
-// count returns what has passed on a socket so far.
+// count returns the bytes that have passed through a socket so far.
 func count(sock stream) (n counted) {
 	if _, tcp := sock.(*net.TCPConn); !tcp {
 		return n
@@ -40,7 +40,7 @@ func count(sock stream) (n counted) {
 	return n
 }
 
-// hasFIN reports whether the client has ended its direction, and not by a
+// hasFIN reports whether the client has ended its direction other than by a
 // reset.
 func hasFIN(state uint8, events int16) bool {
 	switch state {

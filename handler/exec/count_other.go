@@ -7,5 +7,5 @@ type counted struct {
 	ok      bool
 }
 
-// count: this system does not tell.
+// count is not supported on this system.
 func count(stream) counted { return counted{} }

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// peerCredentials returns who connected the UNIX socket that nc stands on, as
-// of the time of the connect.
+// peerCredentials returns the identity of the process that connected the UNIX
+// socket below nc, at the time of the connect.
 func peerCredentials(nc net.Conn) (uid, gid uint32, pid int32, err error) {
 	sock, ok := streamSocket(nc).(*net.UnixConn)
 	if !ok {

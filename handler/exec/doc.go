@@ -10,64 +10,64 @@
 // # How program and client are joined
 //
 // A plain TCP or UNIX stream client hands the program its socket, as
-// descriptors 0 and 1, so that getpeername works and no byte passes through the
-// server. Every other stream client (TLS, or a plain one of which bytes have
-// been read already) is joined by two pipes. Pipes rather than a socketpair:
-// each direction then ends on its own when a program closes one descriptor, and
-// /dev/stdin and /dev/stdout can be opened; a socketpair moved twice as much in
-// a second, but either is faster than TLS.
+// descriptors 0 and 1, so that getpeername works and no byte passes through
+// the server. Every other stream client (TLS, or a plain one of which bytes
+// have been read already) is joined by two pipes. Pipes have two advantages
+// over a socketpair: each direction ends separately when a program closes one
+// descriptor, and /dev/stdin and /dev/stdout can be opened. A socketpair had
+// twice the throughput, but either is faster than TLS.
 //
-// A datagram client is one run of the program: the packet, then end of file, is
-// its input, and all that it writes goes back as one packet, at most 65,507
-// bytes. A program that writes nothing answers nothing.
+// A datagram client is one run of the program: its input is the packet, then
+// end of file, and its whole output is sent back as one packet of at most
+// 65,507 bytes. Without output there is no answer.
 //
 // # How it ends
 //
 // The client's end of file closes the program's input. When the program closes
-// its output, the client gets all that was written and then the end; the
-// program may go on. When the program exits, the client is done, whether it
-// still sends or not.
+// its output, the client gets everything written and then end of file; the
+// program may go on. When the program exits, the client ends, even if it is
+// still sending.
 //
-// What the program leaves running may hold the client for Handler.WaitDelay:
-// while it has the program's output open, so that more can come, or a standard
-// error that goes to the log. (Where the program had the socket itself, only
-// the standard error tells; if that does not go to the log, the client ends
-// with the program.) Then the client is closed all the same. Such leftovers are
-// not killed: a job that was put into the background may go on.
+// Processes that the program leaves behind can delay the client's end by
+// Handler.WaitDelay, as long as they keep open the program's output, so that
+// more may come, or a standard error that goes to the log. (If the program had
+// the socket itself, only the standard error counts; if that does not go to
+// the log, the client ends with the program.) Then the client is closed
+// anyway. Such processes are not killed: a background job may go on.
 //
-// When the client goes away (a reset, a limit of the server, the end of the
-// context) the program's process group gets TERM, and KILL after
+// When the client is gone (a reset, a limit of the server, the end of the
+// context), the program's process group gets TERM, and KILL after
 // Handler.KillGrace, or as soon as the program has ended and nobody has its
-// standard error any more. A client that only closes its connection looks like one
-// that will send no more: the program reads end of file, and is ended by
-// SIGPIPE when it writes.
+// standard error open any more. A client that only closes its connection looks
+// like one that sends no more: the program reads end of file, and gets SIGPIPE
+// when it writes.
 //
 // If the server is killed, Linux kills the programs too (but not their
 // children, and not a program that changes its user by a set-user-ID bit).
 //
 // # Descriptors
 //
-// A program has descriptors 0, 1 and 2; never another client's. Of those that
-// the server itself was started with it has none in a program of package
-// daemon, and elsewhere those that are not close-on-exec.
+// A program has descriptors 0, 1 and 2, never another client's. It inherits
+// none of the descriptors that the server was started with if package daemon
+// runs the server; otherwise it inherits those that are not close-on-exec.
 //
-// It is the leader of a session of its own and has no controlling terminal, so
-// that it cannot type into the one from which the server was started.
+// It is the leader of its own session and has no controlling terminal, so that
+// it cannot type into the terminal from which the server was started.
 //
 // # Record
 //
 // The client's record gets pid, and exit (the status) or signal (its name).
 // socket=true says that the program had the socket itself; then the server
-// does not see the bytes, and the idle limit has no hold. In and out are then
-// what the kernel says of a TCP connection on Linux, and - elsewhere.
-// Handler.Pipes avoids that. An exit with a status other than 0, or by a
-// signal, is an *ExitError, and makes the client a failed one.
+// does not see the bytes, and the idle limit does not apply. In and out are
+// then the kernel's counters for TCP connections on Linux, and - elsewhere.
+// Handler.Pipes avoids that. An exit with a nonzero status or by a signal is
+// an *ExitError, and the client counts as failed.
 //
 // # Environment
 //
 // The program gets PATH, TZ, LANG, LANGUAGE, LC_*, HOME, USER, LOGNAME and
-// SHELL of the server's environment, what Handler.Env names or sets, and then,
-// set for each client and never passed on:
+// SHELL from the server's environment, the variables of Handler.Env, and then,
+// set for each client and never inherited:
 //
 //	PROTO                          TCP, SSL (any port with TLS), UNIX or UDP
 //	TCPLOCALIP, TCPLOCALPORT       the server's address; on TLS ports SSLLOCALIP ... too;
@@ -89,8 +89,8 @@
 //	SSL_CLIENT_SAN_DNS_0, ...      its names, up to 16; SSL_CLIENT_SAN_Email_0, ... likewise
 //	UCSPI_ID                       the client's number in the server's log
 //
-// IPv6 clients have PROTO=TCP as well, as with s6-networking; an IPv4 client of
-// a dual-stack port has an IPv4 address. The SSL_ names are mod_ssl's, as with
-// ucspi-ssl, and SSL_PEER_CERT_HASH is s6-tlsd's. A value from the client that
-// is longer than 4 KiB or has control characters in it is left out.
+// IPv6 clients have PROTO=TCP as well, as with s6-networking; an IPv4 client
+// of a dual-stack port has an IPv4 address. The SSL_ names are mod_ssl's, as
+// with ucspi-ssl, and SSL_PEER_CERT_HASH is s6-tlsd's. Values from the client
+// that are longer than 4 KiB or contain control characters are omitted.
 package exec

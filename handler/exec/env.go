@@ -16,14 +16,14 @@ import (
 	"netserver/proto"
 )
 
-// maxValue is how long a variable that tells of a client may be. Longer ones
-// are left out: cut off, they could be taken for another value.
+// maxValue bounds a variable about the client. Longer ones are omitted:
+// truncated, they could be mistaken for another value.
 const maxValue = 4 << 10
 
-// perClient are the names that are set for each client, or were meant for the
-// server as somebody else's program. None of them is ever passed on, so that a
-// variable of another client, or of the one that started the server, is not
-// taken for one of this client.
+// perClient are the names set for each client, including those that the server
+// itself may have got as another server's program. None is ever inherited, so
+// that another client's variable, or that of whoever started the server, is
+// not mistaken for this client's.
 var perClient = struct{ names, prefixes []string }{
 	names: []string{
 		"PROTO", "REMOTE_ADDR", "REMOTE_PORT", "REMOTE_HOST", "UCSPI_ID", "TCPCONNNUM",
@@ -48,21 +48,21 @@ func CheckEnv(entry string) error {
 	name, _, set := strings.Cut(entry, "=")
 	switch {
 	case name == "":
-		return fmt.Errorf("%q names no variable; write NAME or NAME=VALUE", entry)
+		return fmt.Errorf("%q does not name a variable; write NAME or NAME=VALUE", entry)
 	case strings.IndexByte(entry, 0) >= 0:
-		return fmt.Errorf("%s has a NUL byte in it", name)
+		return fmt.Errorf("%s contains a NUL byte", name)
 	case !set && strings.ContainsAny(name, " \t\n,;:"):
-		return fmt.Errorf("%q is no name of a variable; each has an entry of its own", name)
+		return fmt.Errorf("%q is not a variable name; give each variable its own entry", name)
 	case isPerClient(name):
 		return fmt.Errorf("%s is set for each client and cannot be given", name)
 	case proc.IsServersOwn(name):
-		return fmt.Errorf("%s is for the server alone and cannot be given", name)
+		return fmt.Errorf("%s is for the server only and cannot be given", name)
 	}
 	return nil
 }
 
-// baseEnv returns the environment for all clients: a short list of the
-// server's, and more.
+// baseEnv returns the environment common to all clients: a short list of the
+// server's variables, and those of Handler.Env.
 func baseEnv(server, more []string) []string {
 	env := proc.ProgramEnviron(server, more)
 	return slices.Clip(slices.DeleteFunc(env, func(kv string) bool {
@@ -71,19 +71,17 @@ func baseEnv(server, more []string) []string {
 	}))
 }
 
-// A vars is an environment being made for one client.
+// A vars is an environment under construction for one client.
 type vars []string
 
-// set adds a variable, unless there is no value or none that can be passed on
-// safely.
+// set adds a variable, unless its value is empty or not safe to pass on.
 func (v *vars) set(name, value string) {
 	if value != "" && printable(value) {
 		*v = append(*v, name+"="+value)
 	}
 }
 
-// printable reports whether a program can be trusted to keep s in one piece,
-// and a reader of its log too.
+// printable reports whether s is safe in a program's hands and in its log.
 func printable(s string) bool {
 	return len(s) <= maxValue && utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl)
 }
@@ -136,11 +134,11 @@ func (v *vars) internet(proto string, local net.Addr, peer access.Peer) {
 	}
 }
 
-// unix sets the variables of a UNIX client.
+// unix sets the variables about a UNIX client.
 func (v *vars) unix(c *netserver.Conn) {
 	v.set("UNIXLOCALPATH", c.LocalAddr().String())
 	if h := c.ProxyHeader(); h != nil && !h.Local {
-		return // who connected is the proxy, not the client
+		return // the proxy connected, not the client
 	}
 	uid, gid, pid, err := peerCredentials(c.NetConn())
 	if err != nil {
@@ -151,11 +149,11 @@ func (v *vars) unix(c *netserver.Conn) {
 	v.set("UNIXREMOTEPID", strconv.Itoa(int(pid)))
 }
 
-// errNoCredentials tells that the system does not say who connected.
+// errNoCredentials says that the system does not report who connected.
 var errNoCredentials = errors.ErrUnsupported
 
-// streamSocket returns the TCP or UNIX stream socket that nc is or stands on,
-// or nil.
+// streamSocket returns nc or the socket below it if that is a TCP or UNIX
+// stream socket, or nil.
 func streamSocket(nc net.Conn) stream {
 	for range 8 { // layers
 		switch c := nc.(type) {

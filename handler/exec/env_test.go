@@ -76,10 +76,10 @@ func TestEnvironmentOfMappedAddress(t *testing.T) {
 func TestEntriesOfTheEnvironment(t *testing.T) {
 	for entry, want := range map[string]string{
 		"A": "", "A=": "", "A=b=c": "", "A=b c;d": "", "LC_*": "", "PATH=/bin": "",
-		"": "names no variable", "=x": "names no variable", "A B": "is no name", "A,B": "is no name", "A:B": "is no name",
+		"": "does not name a variable", "=x": "does not name a variable", "A B": "is not a variable name", "A,B": "is not a variable name", "A:B": "is not a variable name",
 		"\x00A=b": "NUL", "A\x00=b": "NUL", "A=b\x00": "NUL", "A\x00": "NUL",
 		"REMOTE_ADDR=1.2.3.4": "is set for each client", "REMOTE_ADDR": "is set for each client", "SSL_CLIENT_S_DN=x": "is set for each client",
-		"TCPREMOTEIP=x": "is set for each client", "LISTEN_FDS=1": "is for the server alone", "NETSERVER_PORT": "is for the server alone",
+		"TCPREMOTEIP=x": "is set for each client", "LISTEN_FDS=1": "is for the server only", "NETSERVER_PORT": "is for the server only",
 	} {
 		err := exec.CheckEnv(entry)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
@@ -219,12 +219,12 @@ func TestCheck(t *testing.T) {
 		{&exec.Handler{Path: dir}, "exec: " + dir + ": is a directory"},
 		{&exec.Handler{Path: "cat", Dir: "/no/dir"}, "exec: working directory /no/dir: no such file or directory"},
 		{&exec.Handler{Path: "cat", Dir: plain}, "exec: working directory " + plain + ": not a directory"},
-		{&exec.Handler{Path: "cat", Args: []string{"a", "b\x00"}}, "exec: cat: argument 2 has a NUL byte in it"},
-		{&exec.Handler{Path: "cat", Env: []string{"=X"}}, `exec: environment: "=X" names no variable; write NAME or NAME=VALUE`},
-		{&exec.Handler{Path: "cat", Env: []string{"A, B"}}, `exec: environment: "A, B" is no name of a variable; each has an entry of its own`},
-		{&exec.Handler{Path: "cat", Env: []string{"LISTEN_FDS=3"}}, "exec: environment: LISTEN_FDS is for the server alone and cannot be given"},
+		{&exec.Handler{Path: "cat", Args: []string{"a", "b\x00"}}, "exec: cat: argument 2 contains a NUL byte"},
+		{&exec.Handler{Path: "cat", Env: []string{"=X"}}, `exec: environment: "=X" does not name a variable; write NAME or NAME=VALUE`},
+		{&exec.Handler{Path: "cat", Env: []string{"A, B"}}, `exec: environment: "A, B" is not a variable name; give each variable its own entry`},
+		{&exec.Handler{Path: "cat", Env: []string{"LISTEN_FDS=3"}}, "exec: environment: LISTEN_FDS is for the server only and cannot be given"},
 		{&exec.Handler{Path: "cat", Env: []string{"PROTO=TCP"}}, "exec: environment: PROTO is set for each client and cannot be given"},
-		{&exec.Handler{Path: "cat", Stderr: "nowhere"}, `exec: standard error cannot go to "nowhere", only to log, client, drop or inherit`},
+		{&exec.Handler{Path: "cat", Stderr: "nowhere"}, `exec: invalid destination "nowhere" for standard error: write log, client, drop or inherit`},
 		{&exec.Handler{Path: "cat", KillGrace: 1e10}, "exec: 10s between TERM and KILL is too long: it must be less than 10s"},
 		{&exec.Handler{Path: "/no/such", Dir: "/no/dir"}, "exec: /no/such: no such file or directory\nexec: working directory /no/dir: no such file or directory"},
 	} {

@@ -11,8 +11,7 @@ import (
 	"time"
 )
 
-// maxNames is how many of a certificate's alternative names of one kind are
-// passed on.
+// maxNames bounds the alternative names of one kind that are passed on.
 const maxNames = 16
 
 // tls sets the variables of a TLS client.
@@ -34,7 +33,7 @@ func (v *vars) tls(s *tls.ConnectionState) {
 	v.set("SSL_PEER_CERT_HASH", "SHA256:"+hex.EncodeToString(sum[:]))
 	if len(s.VerifiedChains) == 0 {
 		// Anybody can write any name into such a certificate; only the hash
-		// stands for something, a key that the client has.
+		// proves something, a key that the client has.
 		v.set("SSL_CLIENT_VERIFY", "GENEROUS")
 		return
 	}
@@ -62,7 +61,7 @@ func (v *vars) list(prefix string, values []string) {
 	}
 }
 
-// opensslTime prints t as OpenSSL, and with it mod_ssl, does.
+// opensslTime formats t like OpenSSL and mod_ssl.
 func opensslTime(t time.Time) string { return t.UTC().Format("Jan _2 15:04:05 2006 GMT") }
 
 // protocolName returns OpenSSL's name of a TLS version.
@@ -77,8 +76,8 @@ func protocolName(version uint16) string {
 	}
 }
 
-// cipherName returns OpenSSL's name of a cipher suite, as programs know it. The
-// names of TLS 1.3 are the standard's own.
+// cipherName returns OpenSSL's name of a cipher suite, which programs expect.
+// For TLS 1.3 it is the standard's own name.
 func cipherName(suite uint16) string {
 	name := tls.CipherSuiteName(suite)
 	exchange, cipher, ok := strings.Cut(strings.TrimPrefix(name, "TLS_"), "_WITH_")
@@ -86,8 +85,8 @@ func cipherName(suite uint16) string {
 		return name
 	}
 	// TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 is ECDHE-RSA-AES128-GCM-SHA256,
-	// and OpenSSL leaves out what is usual: RSA key exchange, CBC, and the
-	// hash of CHACHA20-POLY1305.
+	// and OpenSSL omits defaults: RSA key exchange, CBC, and the hash of
+	// CHACHA20-POLY1305.
 	cipher = opensslCipher.Replace(cipher)
 	if exchange == "RSA" {
 		return cipher

@@ -14,37 +14,37 @@ import (
 )
 
 // A Handler runs a program for each client. Its fields must not change once it
-// is in use. Many clients may be served at the same time, each by a program of
-// its own; how many is for the server's limits to say.
+// is in use. It may serve many clients at the same time, each by its own
+// program; the server's limits bound their number.
 type Handler struct {
-	// Path is the program: a path, or a name that is looked up in $PATH, once,
-	// by Check. Required.
+	// Path is the program: a path, or a name that Check looks up once in
+	// $PATH. Required.
 	Path string
 	// Args are the program's arguments, without its own name. They are passed
-	// as they are; no shell reads them.
+	// unchanged; no shell interprets them.
 	Args []string
 	// Dir is the program's working directory; default the server's.
 	Dir string
-	// Env are environment variables beside PATH, TZ, LANG, LANGUAGE, LC_*,
-	// HOME, USER, LOGNAME and SHELL, which come from the server's environment
-	// in any case: NAME=VALUE sets one, NAME passes the server's own on, and
-	// PREFIX* all those of the server whose names begin so. Those that are set
-	// for each client, and those that are for the server alone, cannot be
+	// Env are environment variables in addition to PATH, TZ, LANG, LANGUAGE,
+	// LC_*, HOME, USER, LOGNAME and SHELL, which always come from the server's
+	// environment: NAME=VALUE sets one, NAME passes the server's on, and
+	// PREFIX* passes on all of the server's whose names begin with PREFIX.
+	// Variables set for each client, and those for the server only, cannot be
 	// given.
 	Env []string
 	// Stderr is where the program's standard error goes; default the log.
 	Stderr Stderr
 	// KillGrace is the time between TERM and KILL for a program whose client
 	// is gone. Default 5 s; negative kills at once. It must be less than 10 s,
-	// since a server that stops waits no longer for its handlers.
+	// which is how long a stopping server waits for its handlers.
 	KillGrace time.Duration
-	// WaitDelay is how long, after the program's exit, what it left running
-	// may go on writing to the client. Default 5 s; negative is no time. What
-	// the program itself has written is always delivered.
+	// WaitDelay is how long processes left behind by the program may go on
+	// writing to the client. Default 5 s; negative is no time. The program's
+	// own output is always delivered.
 	WaitDelay time.Duration
-	// Pipes joins plain TCP and UNIX clients by pipes too, instead of handing
-	// the program their socket: the server's limits then see their bytes, but
-	// getpeername fails.
+	// Pipes connects plain TCP and UNIX clients by pipes too, instead of
+	// handing the program their socket: the server's limits then see their
+	// bytes, but getpeername fails.
 	Pipes bool
 
 	once     sync.Once
@@ -59,20 +59,20 @@ type Handler struct {
 type Stderr string
 
 const (
-	StderrLog     Stderr = "log"     // a line each, at most 1024 bytes and 20 in a second for a client; the zero Stderr too
+	StderrLog     Stderr = "log"     // line by line, at most 1024 bytes per line and 20 lines per second for a client; also the zero Stderr
 	StderrClient  Stderr = "client"  // to the client, mixed with the standard output
 	StderrDrop    Stderr = "drop"    // nowhere
 	StderrInherit Stderr = "inherit" // the server's own standard error
 )
 
-// maxKillGrace keeps KillGrace below the time for which a server that stops
-// waits for its handlers.
+// maxKillGrace keeps KillGrace below the time that a stopping server waits for
+// its handlers.
 const maxKillGrace = 10 * time.Second
 
 func (h *Handler) killGrace() time.Duration { return duration(h.KillGrace, 5*time.Second) }
 func (h *Handler) waitDelay() time.Duration { return duration(h.WaitDelay, 5*time.Second) }
 
-// duration returns def for zero, 0 for a negative d, and else d.
+// duration returns def for zero, 0 for a negative d, and otherwise d.
 func duration(d, def time.Duration) time.Duration {
 	switch {
 	case d == 0:
@@ -83,7 +83,7 @@ func duration(d, def time.Duration) time.Duration {
 	return d
 }
 
-// A command is what to run: a Handler with everything looked up.
+// A command is a Handler with all look-ups done.
 type command struct {
 	path string // absolute
 	argv []string
@@ -91,10 +91,9 @@ type command struct {
 	env  []string // for all clients
 }
 
-// Check looks the program up and checks all fields. Call it at start, so that a
-// program that does not exist stops the start and not the first client. The
-// error joins one for each thing that is wrong. What Check has looked up stays;
-// later calls return the same error.
+// Check looks the program up and checks all fields. Call it at start, so that
+// a missing program fails the start and not the first client. The error joins
+// all problems. Check works once; later calls return the same error.
 func (h *Handler) Check() error {
 	h.once.Do(h.resolve)
 	return h.err
@@ -111,7 +110,7 @@ func (h *Handler) resolve() {
 	c.argv = append([]string{h.Path}, h.Args...)
 	for i, a := range h.Args {
 		if strings.IndexByte(a, 0) >= 0 {
-			bad("%s: argument %d has a NUL byte in it", h.Path, i+1)
+			bad("%s: argument %d contains a NUL byte", h.Path, i+1)
 		}
 	}
 	if h.Dir != "" {
@@ -128,7 +127,7 @@ func (h *Handler) resolve() {
 	switch h.Stderr {
 	case "", StderrLog, StderrClient, StderrDrop, StderrInherit:
 	default:
-		bad("standard error cannot go to %q, only to log, client, drop or inherit", h.Stderr)
+		bad("invalid destination %q for standard error: write log, client, drop or inherit", h.Stderr)
 	}
 	if h.KillGrace >= maxKillGrace {
 		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
@@ -181,10 +180,10 @@ func directory(dir string) (string, error) {
 	return filepath.Abs(dir)
 }
 
-// An ExitError tells that the program ended with a status other than 0, or by a
+// An ExitError says that the program ended with a nonzero status, or by a
 // signal that the server did not send.
 type ExitError struct {
-	Status int    // what it passed to exit, or -1 if it was ended by a signal
+	Status int    // the exit status, or -1 if a signal ended it
 	Signal string // SIGSEGV, say, or ""
 }
 
@@ -194,7 +193,7 @@ func (e *ExitError) Error() string {
 	case e.Signal != "":
 		return "program ended by " + e.Signal
 	case e.Status < 0:
-		return "program ended, with a status that another part of the server took"
+		return "program ended, but another part of the process collected its status"
 	}
 	return fmt.Sprintf("program exited with status %d", e.Status)
 }

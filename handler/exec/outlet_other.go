@@ -18,7 +18,7 @@ func (o *outlet) close() {
 	}
 }
 
-// stopWaiting closes the pipe in d: nothing gentler ends a read here.
+// stopWaiting closes the pipe after d: nothing gentler ends a read here.
 func (o *outlet) stopWaiting(d time.Duration) {
 	if o != nil {
 		time.AfterFunc(d, o.close)
@@ -27,7 +27,7 @@ func (o *outlet) stopWaiting(d time.Duration) {
 
 func (o *outlet) clearDeadline() {}
 
-// read returns bytes in a buffer that the caller gives back, or an error and no
+// read returns bytes in a buffer that the caller returns, or an error and no
 // buffer.
 func (o *outlet) read(bool) (*[]byte, int, error) {
 	buf := buffers.Get().(*[]byte)

@@ -29,8 +29,8 @@ func (o *outlet) close() {
 	}
 }
 
-// stopWaiting makes copyTo return when what is there in d from now is handed
-// over.
+// stopWaiting makes copyTo return after d, once everything written by then is
+// delivered.
 func (o *outlet) stopWaiting(d time.Duration) {
 	if o != nil {
 		o.f.SetReadDeadline(time.Now().Add(d))
@@ -39,8 +39,8 @@ func (o *outlet) stopWaiting(d time.Duration) {
 
 func (o *outlet) clearDeadline() { o.f.SetReadDeadline(time.Time{}) }
 
-// read returns bytes in a buffer that the caller gives back, or an error and no
-// buffer. Without wait it returns io.EOF when there are none now.
+// read returns bytes in a buffer that the caller returns, or an error and no
+// buffer. Without wait it returns io.EOF if there are none now.
 func (o *outlet) read(wait bool) (buf *[]byte, n int, err error) {
 	werr := o.rc.Read(func(fd uintptr) bool {
 		buf = buffers.Get().(*[]byte)

@@ -9,15 +9,15 @@ import (
 	"netserver"
 )
 
-// ownPorts notices a program that is a server itself and opens ports of its
-// own for each client, as a program on Net::Server does whose base class is not
-// INET: the first client gets no answer, and the second one's program fails
-// since the port is taken.
+// ownPorts detects a program that is itself a server and opens its own ports
+// for each client, such as a Net::Server program whose base class is not INET:
+// the first client gets no answer, and the second one's program fails since
+// the port is in use.
 type ownPorts struct {
-	told atomic.Bool // once for each Handler: all clients have the same program
+	told atomic.Bool // once per Handler: all clients have the same program
 }
 
-// look looks at one of the first lines of a program's standard error.
+// look inspects one of the first lines of a program's standard error.
 func (o *ownPorts) look(c *netserver.Conn, line []byte) {
 	if o.told.Load() || !opensPorts(line) || o.told.Swap(true) {
 		return
@@ -28,8 +28,9 @@ func (o *ownPorts) look(c *netserver.Conn, line []byte) {
 		slog.String("line", clean(line[:min(len(line), maxLine)])))
 }
 
-// opensPorts reports whether a line is what Net::Server, or we, begin with:
-// "2026/11/28-18:51:32 Name (type Net::Server::Fork) starting! pid(8478)".
+// opensPorts reports whether a line is the first one of Net::Server or of this
+// server: "2026/11/28-18:51:32 Name (type Net::Server::Fork) starting!
+// pid(8478)".
 func opensPorts(line []byte) bool {
 	_, kind, ok := bytes.Cut(line, []byte(" (type "))
 	if !ok {

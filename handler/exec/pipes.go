@@ -8,13 +8,13 @@ import (
 	"netserver/internal/proc"
 )
 
-// bufferSize is how much is read from a program at once: half of what a pipe
-// holds, so that the program can go on while we write.
+// bufferSize is how much is read from a program at once: half of a pipe, so
+// that the program can go on while we write.
 const bufferSize = 32 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
-// pipes are our ends of what a program has as its descriptors.
+// pipes are our ends of a program's descriptors.
 type pipes struct {
 	stdin  *os.File
 	stdout *outlet
@@ -40,8 +40,8 @@ func openPipes(to Stderr) (ours pipes, theirs [3]*os.File, err error) {
 	return ours, theirs, err
 }
 
-// openStderr returns what a program gets as its standard error, and our end of
-// it if it goes to the log. out is its standard output.
+// openStderr returns a program's standard error, and our end of it if it goes
+// to the log. out is the program's standard output.
 func openStderr(to Stderr, out *os.File) (ours *outlet, theirs *os.File, err error) {
 	switch to {
 	case StderrClient:
@@ -64,7 +64,7 @@ func (p *pipes) close() {
 	p.stderr.close()
 }
 
-// closeAll closes files, some of which may be nil or the same. It spares the
+// closeAll closes files, some of which may be nil or equal, except the
 // server's own standard error.
 func closeAll(files ...*os.File) {
 	for _, f := range files {
@@ -88,14 +88,14 @@ func openOutlet() (*outlet, *os.File, error) {
 	return o, w, nil
 }
 
-// pipeSize is what a pipe holds at most, and so what a program that has ended
+// pipeSize is the capacity of a pipe, and so the most that a finished program
 // can have left in it.
 const pipeSize = 64 << 10
 
-// copyTo hands what the program writes to use, and returns at its end: when
-// nobody can write any more or, after stopWaiting, when all is handed over that
-// the program had written by then. The bytes are valid during the call only. An
-// error of use ends it. A buffer is held only while there is something in it.
+// copyTo passes the program's output to use and returns at its end: when
+// nobody can write any more or, after stopWaiting, when everything written by
+// then is delivered. The bytes are valid only during the call. An error of use
+// ends it. A buffer is held only while it contains data.
 func (o *outlet) copyTo(use func([]byte) error) error {
 	wait, left := true, pipeSize
 	for left > 0 {

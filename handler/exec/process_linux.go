@@ -9,22 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A process is what Linux knows of a program beside its number.
+// A process is Linux's handle on a program besides its pid.
 type process struct {
 	pidfd int      // -1 if the kernel has none
 	file  *os.File // the same; nil until it is polled
 }
 
-// attr asks for a session, and with it a process group and no controlling
-// terminal, for KILL when the server dies, and for a descriptor that becomes
-// readable at the program's end.
+// attr requests a session, and with it a process group and no controlling
+// terminal, KILL when the server dies, and a descriptor that becomes readable
+// when the program ends.
 func (s *process) attr() *syscall.SysProcAttr {
 	s.pidfd = -1
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd}
 }
 
-// reap waits for the program's end and takes its status. Up to then its number
-// is its own, so that no signal can reach another.
+// reap waits for the program's end and collects its status. Until then the pid
+// is not reused, so no signal can reach another process.
 func (p *program) reap() (syscall.WaitStatus, error) {
 	if p.sys.pidfd < 0 || !p.sys.poll() {
 		var info unix.Siginfo
@@ -35,7 +35,7 @@ func (p *program) reap() (syscall.WaitStatus, error) {
 	defer p.mu.Unlock()
 	p.reaped = true
 	if f := p.sys.file; f != nil {
-		// Last of all: it tells that the program is ours to wait for.
+		// Last of all, since it marks the program as ours to wait for.
 		defer f.Close()
 	}
 	return p.wait4()
@@ -66,17 +66,16 @@ func (s *process) poll() bool {
 }
 
 // A parent starts programs from one operating system thread that lives as long
-// as the programs do. For Linux the parent whose death kills a program is that
-// thread, and the threads on which goroutines run end whenever one of them
-// ends that is locked to its thread.
+// as they do. On Linux, the death of the parent thread kills a program, and a
+// goroutine's thread ends with any goroutine locked to it.
 type parent struct {
 	mu       sync.Mutex
 	programs int
 	work     chan func() // nil while there are no programs
 }
 
-// do runs f on the thread. done must follow, when f has started no program or
-// the program was reaped.
+// do runs f on the thread. done must follow once the program was reaped, or if
+// f started none.
 func (p *parent) do(f func()) {
 	p.mu.Lock()
 	p.programs++
@@ -102,7 +101,7 @@ func (p *parent) done() {
 
 func runLocked(work <-chan func()) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread() // else the thread would end
+	defer runtime.UnlockOSThread() // otherwise the thread would end
 	for f := range work {
 		f()
 	}

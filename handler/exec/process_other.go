@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// A process is what the system knows of a program beside its number.
+// A process is the system's handle on a program besides its pid.
 type process struct{ *os.Process }
 
 // A parent starts programs.
@@ -46,10 +46,10 @@ func (p *program) await(threads *parent) {
 	close(p.exited)
 }
 
-// terminate does nothing: the end of its input has to tell the program.
+// terminate does nothing: the end of its input must suffice.
 func (p *program) terminate() {}
 
-// kill ends the program. What it started goes on.
+// kill ends the program but not its children.
 func (p *program) kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +60,7 @@ func (p *program) kill() {
 
 func (p *program) groupAlive() bool { return false }
 
-// wholeSocket returns nil: a program cannot have the client's socket here.
+// wholeSocket returns nil: a program cannot get the client's socket here.
 func (s *session) wholeSocket() stream { return nil }
 
 func (s *session) serveSocket(context.Context, stream) error { panic("there is no whole socket") }

@@ -4,15 +4,15 @@ package exec
 
 import "syscall"
 
-// A process is what the system knows of a program beside its number.
+// A process is the system's handle on a program besides its pid.
 type process struct{}
 
-// attr asks for a session, and with it a process group and no controlling
+// attr requests a session, and with it a process group and no controlling
 // terminal.
 func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
-// reap waits for the program's end and takes its status. A signal that is sent
-// at that very moment could in principle reach a new process of that number.
+// reap waits for the program's end and collects its status. A signal sent at
+// that very moment could in principle reach a new process with the same pid.
 func (p *program) reap() (syscall.WaitStatus, error) {
 	ws, err := p.wait4()
 	p.mu.Lock()

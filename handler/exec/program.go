@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A program is one running program, the leader of a process group of its own.
+// A program is one running program, the leader of its own process group.
 type program struct {
 	pid    int
 	exited chan struct{} // closed when it has ended and was reaped
 	exit   exit          // how; set before exited is closed
 
 	mu     sync.Mutex
-	reaped bool // its number may belong to another process now
+	reaped bool // its pid may belong to another process now
 	sys    process
 }
 
@@ -38,17 +38,17 @@ func (e exit) err() error {
 	return &ExitError{Status: e.status, Signal: e.signal}
 }
 
-// groupProbe is how often we look whether what a program left running has
-// ended too. The system tells of a process that is not our child in no other
-// way.
+// groupProbe is how often we check whether the processes left behind have
+// ended. The system reports the end of processes that are not our children in
+// no other way.
 const groupProbe = 20 * time.Millisecond
 
-// end makes the program end, and with it its process group: at once if it
-// obeys, and after grace if not. It returns when the program is reaped.
+// end terminates the program and its process group: at once if they obey TERM,
+// and by KILL after grace. It returns when the program is reaped.
 //
 // released is closed when nobody has the program's standard error any more, or
-// is nil. What is left of the group then is most often dead, and only waits for
-// the system's init to reap it, which may take seconds.
+// is nil. The rest of the group is then usually dead and only waits for init
+// to reap it, which may take seconds.
 func (p *program) end(grace time.Duration, released <-chan struct{}) {
 	if grace > 0 {
 		p.terminate()
@@ -63,7 +63,7 @@ func (p *program) end(grace time.Duration, released <-chan struct{}) {
 }
 
 // awaitGroup returns true when the program and its group have ended, and false
-// when t has something earlier or the program has ended and released is closed.
+// if t fires first or the program has ended and released is closed.
 func (p *program) awaitGroup(t <-chan time.Time, released <-chan struct{}) bool {
 	select {
 	case <-p.exited:

@@ -13,7 +13,7 @@ import (
 )
 
 // start runs cmd with files as descriptors 0 to 2. They must be in blocking
-// mode, for that is what programs expect; they stay the caller's.
+// mode, which programs expect; the caller still owns them.
 func (h *Handler) start(cmd *command, env []string, files [3]uintptr) (*program, error) {
 	p := &program{exited: make(chan struct{})}
 	attr := &syscall.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:], Sys: p.sys.attr()}
@@ -29,7 +29,7 @@ func (h *Handler) start(cmd *command, env []string, files [3]uintptr) (*program,
 	return p, nil
 }
 
-// explain tells what is missing when it is not the program itself.
+// explain says what is missing if it is not the program itself.
 func (cmd *command) explain(err error) error {
 	switch err {
 	case syscall.ENOENT:
@@ -70,7 +70,7 @@ func (p *program) await(threads *parent) {
 	ws, err := p.reap()
 	threads.done()
 	switch {
-	case err != nil: // somebody else in this process took the status
+	case err != nil: // another part of this process collected the status
 		p.exit.status = -1
 	case ws.Signaled():
 		p.exit = exit{status: -1, signal: unix.SignalName(ws.Signal())}
@@ -80,7 +80,7 @@ func (p *program) await(threads *parent) {
 	close(p.exited)
 }
 
-// wait4 waits for the program and takes its status.
+// wait4 waits for the program and collects its status.
 func (p *program) wait4() (ws syscall.WaitStatus, err error) {
 	for {
 		if _, err = syscall.Wait4(p.pid, &ws, 0, nil); err != syscall.EINTR {
@@ -89,8 +89,8 @@ func (p *program) wait4() (ws syscall.WaitStatus, err error) {
 	}
 }
 
-// terminate asks the program and its group to end. CONT lets those that are
-// stopped do so.
+// terminate sends TERM to the program and its group. CONT lets stopped
+// processes obey.
 func (p *program) terminate() {
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
@@ -98,10 +98,10 @@ func (p *program) terminate() {
 
 func (p *program) kill() { p.signal(syscall.SIGKILL) }
 
-// signal reaches the group, and the program if it has moved to another. When
-// the program is reaped, the group must just have been seen alive: a number is
-// not given to another process while a group has it, and takes far longer than
-// groupProbe to come round again.
+// signal reaches the group, and the program if it has moved to another. After
+// the program is reaped, the group must just have been seen alive: a pid is
+// not reused while a group has it, and takes far longer than groupProbe to
+// come round again.
 func (p *program) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -111,9 +111,8 @@ func (p *program) signal(sig syscall.Signal) {
 	}
 }
 
-// groupAlive reports whether a process of the program's group is left, the
-// program being reaped. Where we are init, as in a container, we reap those of
-// the group first.
+// groupAlive reports whether a process of the reaped program's group is left.
+// If we are init, as in a container, it reaps those of the group first.
 func (p *program) groupAlive() bool {
 	for {
 		pid, err := syscall.Wait4(-p.pid, nil, syscall.WNOHANG, nil)

@@ -46,11 +46,12 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	return s.servePipes(ctx)
 }
 
-// handshakeTimeout bounds a handshake that the engine has not made.
+// handshakeTimeout bounds a handshake that the engine did not perform.
 const handshakeTimeout = 10 * time.Second
 
-// handshake shakes hands with a client whose connection does so at its first
-// byte, as those of tls.NewListener do: a program is for clients that have.
+// handshake completes the handshake of a connection that would do it at the
+// first byte, such as one of tls.NewListener: the program runs only for
+// clients that completed it.
 func handshake(ctx context.Context, c *netserver.Conn) error {
 	hc, ok := c.NetConn().(proto.Handshaker)
 	if state := c.TLS(); !ok || state == nil || state.HandshakeComplete {
@@ -72,16 +73,16 @@ type session struct {
 	log *lineLog // nil unless standard error goes to the log
 	pipes
 
-	ended  atomic.Bool   // the program's output has, and the client is told so
+	ended  atomic.Bool   // the program's output ended, and the client was told
 	gone   chan error    // why the client went away: the first reason
 	logged chan struct{} // closed when nobody can write to stderr; nil without it
 	tasks  sync.WaitGroup
 
 	mu   sync.Mutex
-	quit chan struct{} // closed, under mu, when nobody may wait for the client any more
+	quit chan struct{} // closed, under mu, when nothing may wait for the client any more
 }
 
-// leave tells that the client went away.
+// leave records why the client went away.
 func (s *session) leave(why error) {
 	select {
 	case s.gone <- why:
@@ -89,7 +90,7 @@ func (s *session) leave(why error) {
 	}
 }
 
-// servePipes joins the client and the program by pipes.
+// servePipes connects the client and the program by pipes.
 func (s *session) servePipes(ctx context.Context) error {
 	ours, theirs, err := openPipes(s.h.Stderr)
 	if err != nil {
@@ -123,8 +124,8 @@ func (s *session) servePipes(ctx context.Context) error {
 	return s.finish(gone)
 }
 
-// await waits until done is closed, and then returns nil, or until the client
-// must go or went away, and returns why.
+// await waits until done is closed and returns nil, or until the client must
+// go or is gone, and returns why.
 func (s *session) await(ctx context.Context, done <-chan struct{}) error {
 	select {
 	case <-done:
@@ -134,15 +135,14 @@ func (s *session) await(ctx context.Context, done <-chan struct{}) error {
 		return context.Cause(ctx)
 	}
 	select {
-	case why := <-s.gone: // which may be why the program ended
+	case why := <-s.gone: // perhaps the reason why the program ended
 		return why
 	default:
 		return nil
 	}
 }
 
-// finish ends what still works for the client and writes down how the program
-// ended.
+// finish ends the client's goroutines and records how the program ended.
 func (s *session) finish(gone error) error {
 	s.stop(gone != nil)
 	s.tasks.Wait()
@@ -158,8 +158,7 @@ func (s *session) finish(gone error) error {
 	return s.p.exit.err()
 }
 
-// stop makes those return that wait for the client to send, or also to take,
-// bytes.
+// stop ends pending reads from the client, or also pending writes to it.
 func (s *session) stop(writing bool) {
 	past := time.Unix(1, 0)
 	s.mu.Lock()
@@ -171,8 +170,8 @@ func (s *session) stop(writing bool) {
 	}
 }
 
-// input copies what the client sends to the program, whose input ends with the
-// client's. Then it goes on watching for the client to go away.
+// input copies the client's bytes to the program and closes its input at their
+// end. Then it watches for the client to go away.
 func (s *session) input() {
 	_, err := s.c.WriteTo(stdin{s.pipes.stdin, streamSocket(s.c.NetConn())})
 	var notRead *stdinError
@@ -193,7 +192,7 @@ func (s *session) input() {
 	}
 }
 
-// mayWatch prepares for watch, unless nobody may wait any more.
+// mayWatch prepares for watch, unless nothing may wait any more.
 func (s *session) mayWatch(sock stream) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -201,12 +200,12 @@ func (s *session) mayWatch(sock stream) bool {
 	case <-s.quit:
 		return false
 	default:
-		sock.SetReadDeadline(time.Time{}) // one for reading may be set
+		sock.SetReadDeadline(time.Time{}) // a read deadline may be set
 		return true
 	}
 }
 
-// output copies what the program writes to the client, and then closes done.
+// output copies the program's output to the client, and then closes done.
 func (s *session) output(done chan<- struct{}) {
 	relay := s.relay
 	if s.c.Datagram() {
@@ -219,7 +218,7 @@ func (s *session) output(done chan<- struct{}) {
 	close(done)
 }
 
-// relay copies what the program writes to the client, and its end.
+// relay copies the program's output to the client, followed by its end.
 func (s *session) relay() error {
 	if err := s.stdout.copyTo(s.send); err != nil {
 		return err
@@ -231,9 +230,9 @@ func (s *session) relay() error {
 	return nil
 }
 
-// isNoMatter tells of an end that could not be passed on, either because there
-// is no way to or because the client has closed the connection already: it had
-// all that it wanted.
+// isNoMatter reports whether an end that could not be passed on is harmless:
+// half-close is not supported, or the client has already closed the connection
+// and had all that it wanted.
 func isNoMatter(err error) bool {
 	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, syscall.EPIPE) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOTCONN)
@@ -244,7 +243,7 @@ func (s *session) send(b []byte) error {
 	return err
 }
 
-// startLog logs what the program writes to its standard error.
+// startLog logs the program's standard error.
 func (s *session) startLog() {
 	if s.stderr != nil {
 		s.logged = make(chan struct{})
@@ -252,8 +251,7 @@ func (s *session) startLog() {
 	}
 }
 
-// awaitLog waits for the last line, as long as stopWaiting has said, but not
-// past ctx.
+// awaitLog waits for the last line, bounded by stopWaiting and ctx.
 func (s *session) awaitLog(ctx context.Context) {
 	if s.logged == nil {
 		return
@@ -271,15 +269,15 @@ func (s *session) logErrors() {
 	close(s.logged)
 }
 
-// maxPacket is what one UDP packet over IPv4 can hold.
+// maxPacket is the largest payload of a UDP packet over IPv4.
 const maxPacket = 65507
 
-// answer sends all that the program writes as one packet.
+// answer sends the program's whole output as one packet.
 func (s *session) answer() error {
 	var packet []byte
 	err := s.stdout.copyTo(func(b []byte) error {
 		if len(packet)+len(b) > maxPacket {
-			return fmt.Errorf("the program's answer is longer than %d bytes, which is what one packet can hold", maxPacket)
+			return fmt.Errorf("the program's answer is longer than %d bytes, the limit of one packet", maxPacket)
 		}
 		packet = append(packet, b...)
 		return nil
@@ -290,8 +288,8 @@ func (s *session) answer() error {
 	return s.send(packet)
 }
 
-// stallCheck is how often we look whether the client is still there while its
-// program takes no input.
+// stallCheck is how often we check that the client is still there while its
+// program reads no input.
 const stallCheck = time.Second
 
 // stdin is a program's input.
@@ -300,12 +298,13 @@ type stdin struct {
 	sock stream // the client's, or nil
 }
 
-// A stdinError tells that the program takes no input any more.
+// A stdinError says that the program accepts no more input.
 type stdinError struct{ error }
 
 func (e *stdinError) Unwrap() error { return e.error }
 
-// Write waits as long as the program wants, but not for a client that is gone.
+// Write waits for the program as long as necessary, but not if the client is
+// gone.
 func (w stdin) Write(b []byte) (n int, err error) {
 	for {
 		w.f.SetWriteDeadline(time.Now().Add(stallCheck))
@@ -322,5 +321,6 @@ func (w stdin) Write(b []byte) (n int, err error) {
 	}
 }
 
-// errReset tells of a client that ended the connection while nobody read it.
+// errReset is the error of a client that reset the connection while nobody was
+// reading it.
 var errReset = fmt.Errorf("the client left: %w", syscall.ECONNRESET)

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wholeSocket returns the client's socket if a program can have it: it carries
-// the client's bytes as they are, and none has been taken from it.
+// wholeSocket returns the client's socket if a program can get it: it carries
+// the client's plain bytes, and none has been read from it.
 func (s *session) wholeSocket() stream {
 	if s.h.Pipes || s.c.Datagram() || s.c.Buffered() > 0 {
 		return nil
@@ -56,11 +56,12 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 	}
 	s.countSince(before, sock)
 	setBlocking(rc, false)
-	s.c.CloseWrite() // what the program left running may hold the socket
+	s.c.CloseWrite() // processes left behind may hold the socket
 	return s.finish(gone)
 }
 
-// countSince tells the record what has passed on the socket since before.
+// countSince records the bytes that have passed through the socket since
+// before.
 func (s *session) countSince(before counted, sock stream) {
 	if now := count(sock); before.ok && now.ok {
 		s.c.Count(now.in-min(now.in, before.in), now.out-min(now.out, before.out))
@@ -69,8 +70,8 @@ func (s *session) countSince(before counted, sock stream) {
 	s.c.Uncounted()
 }
 
-// leftBefore returns an error if the program failed because its client had
-// gone: by SIGPIPE, or after a system call told it of the reset.
+// leftBefore returns an error if the program failed because its client was
+// gone: by SIGPIPE, or after a system call reported the reset.
 func (s *session) leftBefore(sock stream) error {
 	_, tcp := sock.(*net.TCPConn)
 	if s.p.exit.signal == "SIGPIPE" || tcp && pollSocket(sock)&unix.POLLHUP != 0 {
@@ -108,21 +109,21 @@ func (s *session) startSocket(rc syscall.RawConn) error {
 	return err
 }
 
-// setBlocking changes the mode of a socket, which all processes that have it
-// share. A program expects the blocking one; ours would wait for ever in it.
+// setBlocking changes the mode of a socket, which all its processes share.
+// Programs expect blocking mode; the server could hang in it.
 func setBlocking(rc syscall.RawConn, blocking bool) {
 	rc.Control(func(fd uintptr) { syscall.SetNonblock(int(fd), !blocking) })
 }
 
-// watchPause bounds how often bytes on their way to the program wake us, who
-// only wait for a reset. Without it, a fast upload cost twice the CPU here.
+// watchPause bounds how often data for the program wakes us while we only wait
+// for a reset. Without it, a fast upload cost twice the CPU here.
 const watchPause = 100 * time.Millisecond
 
 // watch returns when the client has reset the connection, which it reports, or
-// when nobody may wait any more. It reads nothing. A client that has only
-// closed its side is no news: it may be waiting for the answer. And once the
-// answer's end has been sent, a reset only says that the client did not wait
-// for that.
+// when nothing may wait any more. It reads nothing. A client that has only
+// closed its side does not count: it may be waiting for the answer. And once
+// the answer's end has been sent, a reset only means that the client did not
+// wait for it.
 func (s *session) watch(sock stream) {
 	rc, err := sock.SyscallConn()
 	if err != nil {
@@ -152,11 +153,11 @@ func (s *session) watch(sock stream) {
 	}
 }
 
-// isReset reports whether the client has reset the connection, and nobody been
-// told of it.
+// isReset reports whether the client has reset the connection and no system
+// call has reported it yet.
 func isReset(sock stream) bool { return pollSocket(sock)&(unix.POLLERR|unix.POLLNVAL) != 0 }
 
-// pollSocket returns the conditions of a socket that cannot be masked.
+// pollSocket returns the unmaskable poll(2) conditions of a socket.
 func pollSocket(sock stream) (events int16) {
 	rc, err := sock.SyscallConn()
 	if err != nil {
@@ -166,8 +167,8 @@ func pollSocket(sock stream) (events int16) {
 	return events
 }
 
-// poll returns the conditions of a socket that cannot be masked. It leaves an
-// error there, for the program to see.
+// poll returns the unmaskable poll(2) conditions of a socket. It leaves a
+// pending error in place for the program.
 func poll(fd uintptr) int16 {
 	fds := []unix.PollFd{{Fd: int32(fd)}}
 	for {

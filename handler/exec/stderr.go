@@ -14,18 +14,19 @@ import (
 	"netserver/logs"
 )
 
-// What clients can make programs write to the log is bounded: the length of a
-// line, the lines a second of a client, and those of all clients of a Handler.
+// Bounds of what clients can make programs write to the log: the length of a
+// line, the lines per second of a client, and those of all clients of a
+// Handler.
 const (
 	maxLine      = 1024
 	clientLines  = 20
 	handlerLines = 200
 )
 
-// firstLines are those in which a program says what it is.
+// firstLines is the number of lines in which a program says what it is.
 const firstLines = 5
 
-// A rate allows so many events a second, and a burst of as many.
+// A rate allows a number of events per second, and bursts of as many.
 type rate struct {
 	mu     sync.Mutex
 	perSec float64
@@ -55,12 +56,12 @@ func (r *rate) allow() bool {
 type lineLog struct {
 	emit  func(line string)
 	allow func() bool
-	look  func(line []byte) // sees the first lines; nil is nobody
-	seen  int               // lines that it has seen
+	look  func(line []byte) // called for the first lines, unless nil
+	seen  int               // number of lines passed to it
 
 	line []byte // the start of a line whose end has not come
 	long bool   // the line is longer than maxLine; the rest is skipped
-	lost int    // lines that were not allowed
+	lost int    // lines over the limit
 }
 
 func newLineLog(c *netserver.Conn, all *rate) *lineLog {
@@ -75,7 +76,7 @@ func newLineLog(c *netserver.Conn, all *rate) *lineLog {
 	}
 }
 
-// write takes the next bytes of the standard error. It never fails.
+// write handles the next bytes of the standard error. It never fails.
 func (l *lineLog) write(b []byte) error {
 	for len(b) > 0 {
 		line, rest, whole := cutLine(b)
@@ -101,14 +102,14 @@ func cutLine(b []byte) (line, rest []byte, whole bool) {
 	return b, nil, false
 }
 
-// flush logs a last line that has no end.
+// flush logs an unfinished last line.
 func (l *lineLog) flush() {
 	if len(l.line) > 0 {
 		l.end()
 	}
 }
 
-// end logs the line that is complete.
+// end logs the completed line.
 func (l *lineLog) end() {
 	line, long := l.line, l.long
 	l.line, l.long = l.line[:0], false
@@ -127,8 +128,8 @@ func (l *lineLog) end() {
 	l.emit(text)
 }
 
-// dropped returns how many lines were not logged. It may be called when write
-// and flush are done.
+// dropped returns how many lines were not logged. Call it when write and flush
+// are done.
 func (l *lineLog) dropped() int {
 	if l == nil {
 		return 0
@@ -136,8 +137,8 @@ func (l *lineLog) dropped() int {
 	return l.lost
 }
 
-// clean makes a line of a program safe for a terminal, since its client may
-// have a say in it: what cannot be printed is written as \xNN.
+// clean makes a program's line safe for a terminal, since the client may
+// influence it: unprintable bytes become \xNN.
 func clean(b []byte) string {
 	b = trimCR(b)
 	var s strings.Builder

@@ -7,11 +7,10 @@ import (
 	"os"
 )
 
-// Check reports what is wrong with h before any client comes. ports are the
-// addresses of the server's own listeners: a target that is one of them would
-// make each client a chain of clients without end. A host name as target is
-// not looked up for that, but for localhost. A backend that does not answer is
-// no error.
+// Check reports what is wrong with h before any client connects. ports are the
+// addresses of the server's own listeners: a target among them would make each
+// client an endless chain of clients. Host names other than localhost are not
+// looked up for this. An unreachable backend is not an error.
 func (h *Handler) Check(ports ...net.Addr) error {
 	t, err := parseTarget(h.Target)
 	if err != nil {

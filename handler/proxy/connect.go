@@ -32,9 +32,8 @@ func (h *Handler) connect(ctx context.Context, c *netserver.Conn, t target) (net
 	return b, nil
 }
 
-// queue connects to a UNIX socket whose backlog is full. Where TCP would wait
-// for its turn, the system says EAGAIN at once, and nothing tells when to try
-// again.
+// queue connects to a UNIX socket whose backlog is full. Unlike for TCP, the
+// system returns EAGAIN at once, and nothing signals when to retry.
 func (h *Handler) queue(ctx context.Context, t target, begin time.Time) (net.Conn, error) {
 	if d := h.connectTimeout(); d > 0 {
 		var cancel context.CancelFunc
@@ -55,13 +54,13 @@ func (h *Handler) queue(ctx context.Context, t target, begin time.Time) (net.Con
 	}
 }
 
-// failed says which backend err is about.
+// failed adds the backend to err.
 func (t target) failed(err error) error {
 	return fmt.Errorf("proxy_to %s: %w", t.text, err)
 }
 
-// connectReason is what the operator needs to know of a failed connect: not
-// the addresses and system calls around it.
+// connectReason reduces a failed connect to what the operator needs, without
+// addresses and system calls.
 func connectReason(err error, limit time.Duration) error {
 	var errno syscall.Errno
 	var dns *net.DNSError
@@ -78,7 +77,7 @@ func connectReason(err error, limit time.Duration) error {
 }
 
 // A lateError says what did not happen in time. It wraps
-// os.ErrDeadlineExceeded without its words.
+// os.ErrDeadlineExceeded without its text.
 type lateError string
 
 func (e lateError) Error() string { return string(e) }

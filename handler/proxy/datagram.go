@@ -19,8 +19,8 @@ const maxDatagram = 64 << 10
 
 var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); return &b }}
 
-// datagram passes one datagram on and its answers back. Each has a socket of
-// its own towards the backend, so that answers need no matching.
+// datagram forwards one datagram and returns its answers. Each has its own
+// socket to the backend, so answers need no matching.
 func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, t target) error {
 	if t.network != "tcp" {
 		return t.failed(errors.New("datagrams cannot go to a socket path; set host:port"))
@@ -46,7 +46,7 @@ func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, t target) err
 	return h.answersBack(ctx, c, b, t, *buf)
 }
 
-// answersBack gives the backend's answers to the client.
+// answersBack forwards the backend's answers to the client.
 func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn, t target, buf []byte) error {
 	b.SetReadDeadline(time.Now().Add(h.answerTimeout()))
 	for got := range h.answers() {
@@ -56,7 +56,7 @@ func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.Is(err, os.ErrDeadlineExceeded) && got > 0:
-			return nil // there were fewer, which is not ours to judge
+			return nil // fewer answers than expected are not an error
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return t.failed(lateError("no answer within " + h.answerTimeout().String()))
 		default:

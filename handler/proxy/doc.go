@@ -1,18 +1,19 @@
-// Package proxy joins each client to a connection of its own to a backend: a
-// TCP port or a UNIX socket. What the client speaks, TLS or not, ends here; the
-// backend gets the plain bytes.
+// Package proxy connects each client to a backend, a TCP port or a UNIX
+// socket, with one connection per client. TLS ends here; the backend gets the
+// plain bytes.
 //
-// The joint is exact. When one side ends its direction the other side is told
-// so, by FIN or close_notify, and the other direction goes on until it ends
-// too. A side that takes no bytes is not read from for the other: at most one
-// buffer and what the kernel holds are under way. When one side breaks off, by
-// a reset or a limit, the other gets a reset as well (TCP) or no close_notify
-// (TLS), so that no half answer looks like a whole one. A side that has ended
-// its direction and then leaves altogether is noticed, on Unix systems.
+// Ends and errors are passed on faithfully. When one side ends its direction,
+// the other side gets a FIN or close_notify, and the opposite direction goes
+// on until it ends too. When one side stops reading, the other is not read
+// from either: at most one buffer and the kernel's buffers are in flight. When
+// one side breaks off, by a reset or a limit, the other gets a reset too (TCP)
+// or no close_notify (TLS), so that a truncated answer never looks complete.
+// On Unix systems, the proxy also notices when a side that has ended its
+// direction leaves altogether.
 //
-// A backend that is down ends its clients, each with a record that names it
+// If the backend is down, its clients end, each with a record that names it
 // and the reason: "proxy_to 127.0.0.1:6379: connection refused".
 //
-// A datagram is passed on from a new UDP port, so that the backend's answers
-// find their way; see Handler.Answers.
+// Each datagram is forwarded from a new UDP port, so that the backend's
+// answers can be matched; see Handler.Answers.
 package proxy

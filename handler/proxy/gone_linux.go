@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// waitGone waits until the peer of nc, which has ended its direction, has left
-// altogether, and returns true: a UNIX peer that closed its socket, a TCP peer
-// that sent a reset, if only in answer to a keep-alive probe. It returns false
-// once nc has a read deadline in the past. stopped, asked once that can be set,
-// tells that it was set before.
+// waitGone waits until the peer of nc, which has ended its direction, is gone,
+// and returns true: a UNIX peer that closed its socket, a TCP peer that sent a
+// reset, even if only in answer to a keep-alive probe. It returns false once
+// nc has a read deadline in the past. stopped, checked once the deadline can
+// be set, reports that it was set before.
 func waitGone(nc net.Conn, stopped func() bool) (gone bool) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
@@ -39,8 +39,8 @@ func hasLeft(fd int) bool {
 	return n > 0 && err == nil && p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
 }
 
-// isClosed reports whether nc is a TCP connection that is at its very end, by a
-// reset or because both directions have ended.
+// isClosed reports whether nc is a TCP connection that is closed, by a reset
+// or because both directions have ended.
 func isClosed(nc net.Conn) (closed bool) {
 	control(nc, func(fd int) { closed = inStateClose(fd) })
 	return closed
@@ -63,8 +63,9 @@ func sentNoFIN(nc net.Conn, n int64) (none bool) {
 	return none
 }
 
-// awaitSent waits until the peer of nc, if that is a TCP connection, has taken
-// what was written to it, or cannot any more, but no longer than limit.
+// awaitSent waits until the peer of nc, if that is a TCP connection, has
+// acknowledged everything written to it or never will, but no longer than
+// limit.
 func awaitSent(nc net.Conn, limit time.Duration) {
 	end := time.Now().Add(limit)
 	for delay := time.Millisecond; time.Now().Before(end); delay = min(2*delay, 50*time.Millisecond) {
@@ -81,7 +82,7 @@ func awaitSent(nc net.Conn, limit time.Duration) {
 	}
 }
 
-// control gives f the descriptor of nc, if it is an open TCP connection.
+// control calls f with the descriptor of nc, if it is an open TCP connection.
 func control(nc net.Conn, f func(fd int)) {
 	t, ok := nc.(*net.TCPConn)
 	if !ok {

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// waitGone cannot tell here that a peer has left.
+// waitGone cannot detect here that a peer has left.
 func waitGone(net.Conn, func() bool) bool { return false }
 
-// isClosed cannot tell here.
+// isClosed is not supported here.
 func isClosed(net.Conn) bool { return false }
 
-// sentNoFIN cannot tell here.
+// sentNoFIN is not supported here.
 func sentNoFIN(net.Conn, int64) bool { return false }
 
-// awaitSent cannot tell here.
+// awaitSent is not supported here.
 func awaitSent(net.Conn, time.Duration) {}

@@ -23,21 +23,21 @@ type joint struct {
 	backend  net.Conn
 	up, down half
 	ended    atomic.Int32 // halves whose copy is done
-	over     atomic.Bool  // both were ended; what they meet now is the consequence
+	over     atomic.Bool  // both were ended deliberately; later errors are a consequence
 
 	mu  sync.Mutex
-	err error // the first that happened
+	err error // the first error
 }
 
 // A half is one direction of a joint.
 type half struct {
 	src, dst net.Conn // sockets
 	copy     func() (int64, error)
-	finish   func() error // tells dst that nothing more comes
+	finish   func() error // tells dst that nothing more follows
 	blame    func(error) error
 	copied   chan struct{} // closed when copy has returned
-	n        int64         // bytes that it copied; of the goroutine that runs the half
-	err      error         // what it returned; to be read after copied
+	n        int64         // bytes copied; for the half's goroutine only
+	err      error         // its result; read it after copied is closed
 }
 
 // join copies between c and b, and closes b.
@@ -51,7 +51,7 @@ func join(ctx context.Context, c *netserver.Conn, b net.Conn, t target) error {
 	}
 	j.down = half{
 		src: b, dst: j.client, copied: make(chan struct{}),
-		// io.Copy would prefer b's WriteTo, which finds its way here too.
+		// io.Copy would prefer b's WriteTo, which ends up here too.
 		copy:   func() (int64, error) { return c.ReadFrom(b) },
 		finish: c.CloseWrite,
 		blame:  j.blameDown,
@@ -73,7 +73,7 @@ func (j *joint) runUp(done chan<- struct{}) {
 	j.run(&j.up, &j.down)
 }
 
-// run sees one direction to its end. back is the other one.
+// run copies one direction to its end. back is the opposite one.
 func (j *joint) run(h, back *half) {
 	n, err := h.copy()
 	h.n, h.err = n, err
@@ -87,7 +87,7 @@ func (j *joint) run(h, back *half) {
 		return
 	}
 	h.tell(j)
-	// The other direction goes on, for as long as src is there to take it.
+	// The opposite direction goes on as long as src is there to receive it.
 	if waitGone(h.src, j.bothEnded) && !j.bothEnded() {
 		if h == &j.up {
 			j.note(errLeft)
@@ -96,13 +96,12 @@ func (j *joint) run(h, back *half) {
 	}
 }
 
-// judge decides whether the end of h is one that lets the other direction go
-// on.
+// judge decides whether the opposite direction may go on after the end of h.
 func (j *joint) judge(h, back *half) {
 	switch {
 	case h.err == nil:
 	case takesNoMore(h.err):
-		// What dst has said before may still be on its way to src.
+		// Data from dst may still be on its way to src.
 		j.note(h.blame(h.err))
 		return
 	default:
@@ -114,11 +113,11 @@ func (j *joint) judge(h, back *half) {
 	}
 }
 
-// errLeft is what the record says of a client that was gone before its answer.
+// errLeft is the error of a client that left before its answer.
 var errLeft = fmt.Errorf("the client left before the backend was done: %w", io.ErrUnexpectedEOF)
 
-// tell passes the end of the direction on. If dst is broken, the other
-// direction meets that as well.
+// tell passes the end of the direction on. If dst is broken, the opposite
+// direction gets the error too.
 func (h *half) tell(j *joint) {
 	if j.over.Load() {
 		return
@@ -133,23 +132,23 @@ func (h *half) tell(j *joint) {
 
 func (j *joint) bothEnded() bool { return j.ended.Load() == 2 }
 
-// takesNoMore reports whether err tells that the destination receives no
-// longer, and no more than that.
+// takesNoMore reports whether err says only that the destination no longer
+// receives.
 func takesNoMore(err error) bool {
 	return errors.Is(err, syscall.EPIPE) || isOp(err, "write") && errors.Is(err, syscall.ECONNRESET)
 }
 
-// resetWait bounds the wait for the other direction's verdict in hiddenReset.
+// resetWait bounds the wait for the opposite direction's result in
+// hiddenReset.
 const resetWait = time.Second
 
-// hiddenReset reports whether the end of h is a reset in disguise. The system
-// tells of a reset once: if back met it, writing to h's source, then reading
-// there looks like the end of file, and half an answer would pass for a whole
-// one.
+// hiddenReset reports whether the end of h is really a reset. The system
+// reports a reset only once: if back got it, writing to h's source, reading
+// there looks like end of file, and a truncated answer would look complete.
 //
-// splice(2) may keep it to itself: where some bytes were sent before the reset
-// came, it returns their number, and the next call says EPIPE. So does a peer
-// that ended its direction, and then closed its socket and was sent more; but
+// splice(2) may swallow it: if some bytes were sent before the reset, it
+// returns their number, and the next call returns EPIPE. The same happens with
+// a peer that ended its direction, closed its socket and was sent more; but
 // that one has sent a FIN.
 func (j *joint) hiddenReset(h, back *half) bool {
 	met := func() bool {
@@ -163,7 +162,7 @@ func (j *joint) hiddenReset(h, back *half) bool {
 	if !isClosed(h.src) {
 		return false
 	}
-	t := time.NewTimer(resetWait) // back may be about to tell
+	t := time.NewTimer(resetWait) // back may be about to report it
 	defer t.Stop()
 	select {
 	case <-back.copied:
@@ -182,17 +181,17 @@ func (j *joint) note(err error) {
 	}
 }
 
-// sentWait bounds the wait for a client to get what the backend said before it
-// broke off: a reset throws away what has not been sent.
+// sentWait bounds the wait for a client to receive what the backend sent
+// before it broke off: a reset discards unsent data.
 const sentWait = time.Second
 
-// breakOff ends both directions at once, because of err. Neither side must
-// take that for an ordinary end. A reset tells TLS clients too: not all of them
-// mind a missing close_notify.
+// breakOff ends both directions at once because of err. Neither side must
+// mistake that for an ordinary end. TLS clients get a reset too, since not all
+// of them check for close_notify.
 func (j *joint) breakOff(err error) {
 	j.note(err)
 	if errors.Is(err, netserver.ErrIdle) {
-		j.release() // here it is one: both sides were silent
+		j.release() // here it is an ordinary end: both sides were idle
 		return
 	}
 	j.over.Store(true)
@@ -202,14 +201,14 @@ func (j *joint) breakOff(err error) {
 }
 
 // release ends both directions and leaves c to the engine, which closes it so
-// that what was written arrives.
+// that written data still arrives.
 func (j *joint) release() {
 	j.over.Store(true)
 	j.c.SetDeadline(longAgo)
 	j.backend.Close()
 }
 
-// wake ends the waiting for a side to leave.
+// wake ends the wait for a side to leave.
 func (j *joint) wake() {
 	j.client.SetReadDeadline(longAgo)
 	j.backend.SetReadDeadline(longAgo)
@@ -217,7 +216,7 @@ func (j *joint) wake() {
 
 var longAgo = time.Unix(1, 0)
 
-// blameUp says whose fault an error of the direction to the backend is.
+// blameUp attributes an error of the direction to the backend.
 func (j *joint) blameUp(err error) error {
 	if isOp(err, "write") {
 		return j.backendFailed("sending to it", err)
@@ -225,7 +224,7 @@ func (j *joint) blameUp(err error) error {
 	return err
 }
 
-// blameDown says whose fault an error of the direction to the client is.
+// blameDown attributes an error of the direction to the client.
 func (j *joint) blameDown(err error) error {
 	if isOp(err, "read") {
 		return j.backendFailed("reading from it", err)
@@ -233,8 +232,8 @@ func (j *joint) blameDown(err error) error {
 	return err
 }
 
-// backendFailed does not wrap err: the engine would take a wrapped reset for
-// one of the client's.
+// backendFailed does not wrap err: the engine would mistake a wrapped reset
+// for the client's.
 func (j *joint) backendFailed(doing string, err error) error {
 	return fmt.Errorf("proxy_to %s: %s: %v", j.t.text, doing, reason(err))
 }
@@ -245,7 +244,7 @@ func isOp(err error, op string) bool {
 	return errors.As(err, &oe) && oe.Op == op
 }
 
-// reason is the inner part of a socket's error.
+// reason returns the innermost part of a socket's error.
 func reason(err error) error {
 	var errno syscall.Errno
 	var ne net.Error

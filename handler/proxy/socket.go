@@ -7,7 +7,7 @@ import (
 	"netserver/proto"
 )
 
-// closeWrite ends the sending direction of nc.
+// closeWrite shuts down the sending direction of nc.
 func closeWrite(nc net.Conn) error {
 	if w, ok := nc.(proto.HalfCloser); ok {
 		return w.CloseWrite()
@@ -15,8 +15,7 @@ func closeWrite(nc net.Conn) error {
 	return errors.ErrUnsupported
 }
 
-// reset closes nc so that the other side learns that it was broken off, where
-// the socket can tell: TCP's can.
+// reset closes nc with a reset, where the protocol has one, as TCP does.
 func reset(nc net.Conn) {
 	if t, ok := nc.(interface{ SetLinger(int) error }); ok {
 		t.SetLinger(0)

@@ -20,7 +20,7 @@ type target struct {
 	port    string // tcp only: a number or a service's name
 }
 
-// parseTarget reads a Handler's Target. It looks nothing up.
+// parseTarget parses a Handler's Target without look-ups.
 func parseTarget(s string) (target, error) {
 	t, err := split(s)
 	if err != nil {
@@ -38,7 +38,7 @@ func split(s string) (target, error) {
 		path, isPath = s, true
 	}
 	if strings.ContainsFunc(s, isControl) {
-		return target{}, errors.New("a control character in it: " + forms)
+		return target{}, errors.New("it contains a control character: " + forms)
 	}
 	if isPath {
 		return splitPath(s, path)
@@ -49,7 +49,7 @@ func split(s string) (target, error) {
 func splitPath(s, path string) (target, error) {
 	// The kernel's address needs a zero byte after the path.
 	if limit := len(syscall.RawSockaddrUnix{}.Path) - 1; len(path) > limit {
-		return target{}, fmt.Errorf("the socket path has %d bytes, of %d that the system takes", len(path), limit)
+		return target{}, fmt.Errorf("the socket path has %d bytes; the system's limit is %d", len(path), limit)
 	}
 	if path == "" || path == "@" {
 		return target{}, errors.New("the socket path is missing: " + forms)
@@ -59,7 +59,7 @@ func splitPath(s, path string) (target, error) {
 
 func splitHostPort(s string) (target, error) {
 	if i := strings.Index(s, "://"); i >= 0 {
-		return target{}, fmt.Errorf("%s:// is not understood: %s", s[:i], forms)
+		return target{}, fmt.Errorf("%s:// is not supported: %s", s[:i], forms)
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -73,21 +73,21 @@ func splitHostPort(s string) (target, error) {
 	case host == "" || host == "*":
 		return target{}, errors.New("the host is missing: " + forms)
 	case strings.ContainsAny(host, " /|,"):
-		return target{}, fmt.Errorf("%q is no host: %s", host, forms)
+		return target{}, fmt.Errorf("%q is not a host: %s", host, forms)
 	case strings.Contains(host, ":"):
 		if _, err := netip.ParseAddr(host); err != nil {
-			return target{}, fmt.Errorf("%q is no IPv6 address: %s", host, forms)
+			return target{}, fmt.Errorf("%q is not an IPv6 address: %s", host, forms)
 		}
 	}
 	if n, err := net.LookupPort("tcp", port); err != nil || n == 0 {
-		return target{}, fmt.Errorf("%q is no port from 1 to 65535 and no service's name", port)
+		return target{}, fmt.Errorf("%q is neither a port from 1 to 65535 nor a service name", port)
 	}
 	return target{text: s, network: "tcp", address: s, host: host, port: port}, nil
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
-// printable returns s, quoted if it would garble a message.
+// printable returns s, quoted if it contains unprintable characters.
 func printable(s string) string {
 	if s == "" || strings.ContainsFunc(s, isControl) {
 		return fmt.Sprintf("%q", s)

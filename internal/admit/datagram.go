@@ -4,8 +4,8 @@ import "net/netip"
 
 // Datagram counts a datagram from a and says whether it must be dropped.
 //
-// Whoever sends datagrams can write any address as theirs. So a rate by source
-// keeps a source from much, but not those who send in its name.
+// A datagram's sender address can be forged. So a rate per source limits a
+// source, but not those who send in its name.
 func (l *Limiter) Datagram(a netip.Addr) Reason {
 	c := &l.cfg
 	bySource := c.DatagramRatePerSource > 0 || c.DatagramRatePerPrefix > 0 || c.Penalty.Threshold > 0
@@ -59,7 +59,7 @@ func (l *Limiter) datagram(s *tableShard, source, wide prefix, a netip.Addr, now
 	return OK
 }
 
-// boxed reports whether key is in the penalty box. It makes no entry.
+// boxed reports whether key is in the penalty box, without adding an entry.
 func (s *tableShard) boxed(key prefix, now int64) bool {
 	e := s.m[key]
 	return e != nil && e.until > now

@@ -27,27 +27,28 @@ const (
 	OverHandshakes                       // QueueConfig.Max
 	OverSourceHandshakes                 // QueueConfig.MaxPerSource
 	OverPrefixHandshakes                 // QueueConfig.MaxPerPrefix
-	Reasons                              // how many there are
+	Reasons                              // number of reasons
 )
 
 // Limits holds a Limiter's values. A source is an IPv4 address or an IPv6 /64,
 // a prefix an IPv4 /24 or an IPv6 /48. Zero is no limit, everywhere.
 type Limits struct {
-	MaxPerSource, MaxPerPrefix int // connections open at once
+	MaxPerSource, MaxPerPrefix int // open connections
 
-	// New connections a second, with a second's worth at once, and datagrams.
+	// New connections and datagrams per second, with bursts of one second's
+	// worth.
 	Rate, RatePerSource, RatePerPrefix                         float64
 	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix float64
 
-	MaxMemory int64 // bytes that connections may take, as Reserve counts them
+	MaxMemory int64 // bytes of all connections, as counted by Reserve
 	Penalty   Penalty
-	Sources   int  // sources remembered beyond their last connection; 0 means 65536
-	Shadow    bool // refuse nothing; Enter only tells what it would have refused
+	Sources   int  // sources remembered after their last connection; 0 means 65536
+	Shadow    bool // refuse nothing; Enter only reports what it would have refused
 }
 
-// A Limiter counts what sources and networks have and says when it is too
-// much. Its methods may be called concurrently. None allocates for a client
-// that is refused, but for the first of a source.
+// A Limiter counts the resources of sources and networks and reports when they
+// exceed a limit. Its methods may be called concurrently. They do not allocate
+// for refused clients, except for the first of a source.
 type Limiter struct {
 	cfg    Limits
 	clock  func() int64
@@ -60,7 +61,7 @@ type Limiter struct {
 	datagrams bucket
 }
 
-// NewLimiter returns a Limiter with nothing open.
+// NewLimiter returns an empty Limiter.
 func NewLimiter(cfg Limits) *Limiter {
 	base := time.Now()
 	l := &Limiter{cfg: cfg, clock: func() int64 { return int64(time.Since(base)) + 1 }}
@@ -71,10 +72,12 @@ func NewLimiter(cfg Limits) *Limiter {
 	return l
 }
 
-// Enter counts a new connection from a, or says why it must be refused. One
-// that was not refused must Leave; in shadow mode that is every one.
+// Enter counts a new connection from a, or returns why it must be refused.
+// Call Leave for each connection that was not refused; in shadow mode, for
+// every one.
 //
-// An address that is none, as UNIX clients have, is counted in all only.
+// A connection without an address, such as a UNIX client's, counts only toward
+// the total.
 func (l *Limiter) Enter(a netip.Addr) Reason {
 	now := l.clock()
 	why := OK
@@ -93,10 +96,9 @@ func (l *Limiter) Enter(a netip.Addr) Reason {
 	return why
 }
 
-// Rename counts a connection that was counted under the address from under to
-// instead, or says why it must be refused; then it stays where it was, but in
-// shadow mode it moves all the same. What holds for all sources together is
-// not asked again.
+// Rename moves a connection from the address from to the address to, or
+// returns why it must be refused; then it stays counted under from, but in
+// shadow mode it moves anyway. Total limits are not checked again.
 func (l *Limiter) Rename(from, to netip.Addr) Reason {
 	if from == to {
 		return OK
@@ -115,15 +117,15 @@ func (l *Limiter) Rename(from, to netip.Addr) Reason {
 	return why
 }
 
-// enter counts a connection of a. first tells that it is not counted in all
-// yet.
+// enter counts a connection of a. first says that it is not counted in the
+// total yet.
 func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now int64, first bool) Reason {
 	c := &l.cfg
 	w := s.get(wide)
 	if c.Penalty.Threshold > 0 && w.until > now && !c.Penalty.exempt(a) {
 		return l.verdict(s, w, source, Penalised)
 	}
-	// The wide network first: one that is over its limit makes no entries.
+	// The wide network first: one over its limit adds no entries.
 	switch {
 	case c.MaxPerPrefix > 0 && w.conns >= c.MaxPerPrefix:
 		return l.verdict(s, w, source, OverPrefix)
@@ -152,7 +154,7 @@ func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now in
 	return OK
 }
 
-// verdict refuses, or in shadow mode counts the connection all the same.
+// verdict refuses, or in shadow mode counts the connection anyway.
 func (l *Limiter) verdict(s *tableShard, w *entry, source prefix, why Reason) Reason {
 	if l.cfg.Shadow {
 		s.add(w, 1)
@@ -161,7 +163,7 @@ func (l *Limiter) verdict(s *tableShard, w *entry, source prefix, why Reason) Re
 	return why
 }
 
-// takeTotal takes one from the rate of all.
+// takeTotal takes one from the total rate.
 func (l *Limiter) takeTotal(now int64) bool {
 	if l.cfg.Rate <= 0 {
 		return true
@@ -175,7 +177,7 @@ func (l *Limiter) takeTotal(now int64) bool {
 	return true
 }
 
-// Leave ends what Enter began.
+// Leave undoes Enter.
 func (l *Limiter) Leave(a netip.Addr) {
 	l.conns.Add(-1)
 	l.leave(a)
@@ -196,9 +198,9 @@ func (l *Limiter) leave(a netip.Addr) {
 	}
 }
 
-// Reserve counts n bytes more that a connection takes, or fewer if n is
-// negative. It reports whether all together are within MaxMemory; what is
-// beyond is counted as well.
+// Reserve adds n bytes, which may be negative, to the memory of connections.
+// It reports whether the total is within MaxMemory; bytes over the limit are
+// counted too.
 func (l *Limiter) Reserve(n int64) bool {
 	total := l.memory.Add(n)
 	return l.cfg.MaxMemory <= 0 || total <= l.cfg.MaxMemory
@@ -208,7 +210,7 @@ func (l *Limiter) Reserve(n int64) bool {
 type LimiterStats struct {
 	Conns   int   // connections open
 	Memory  int64 // bytes, as Reserve counted them
-	Sources int   // sources and prefixes that are remembered
+	Sources int   // sources and prefixes remembered
 	Open    int   // of them: with a connection
 	Boxed   int   // of them: in the penalty box
 }

@@ -2,7 +2,7 @@ package admit
 
 import "errors"
 
-// A shedError ends a handshake for one of the queue's maxima.
+// A shedError ends a handshake because of one of the queue's maxima.
 type shedError struct{ limit Reason }
 
 // Error returns the text of ErrShed.
@@ -11,9 +11,8 @@ func (e *shedError) Error() string { return ErrShed.Error() }
 // Unwrap returns ErrShed.
 func (e *shedError) Unwrap() error { return ErrShed }
 
-// ShedFor returns the limit for which a handshake was ended with ErrShed: one
-// of the three on unfinished handshakes, OverMemory if Shed was called, or OK
-// if err is another error.
+// ShedFor returns the limit behind an ErrShed: one of the three on unfinished
+// handshakes, OverMemory if Shed was called, or OK for another error.
 func ShedFor(err error) Reason {
 	var e *shedError
 	switch {
@@ -25,12 +24,12 @@ func ShedFor(err error) Reason {
 	return OK
 }
 
-// Over returns the limit that Add found passed, with QueueConfig.Shadow; else
-// OK.
+// Over returns the limit that Add found exceeded with QueueConfig.Shadow,
+// otherwise OK.
 func (t *Ticket) Over() Reason { return t.over }
 
-// tooMany returns the network that has too many unfinished handshakes with t,
-// the narrowest there is, and the limit; nil if none has.
+// tooMany returns the narrowest network with too many unfinished handshakes
+// including t, and the limit; nil if there is none.
 func (q *Queue) tooMany(t *Ticket) (*node, Reason) {
 	c := &q.cfg
 	if c.MaxPerSource > 0 {
@@ -49,8 +48,8 @@ func (q *Queue) tooMany(t *Ticket) (*node, Reason) {
 	return nil, OK
 }
 
-// wide returns the network that the leaf n is in, as limits count it. Clients
-// without an address are one.
+// wide returns the network of the leaf n for the limits. Clients without an
+// address form one.
 func (n *node) wide() *node {
 	bits := uint8(wide4)
 	if n.key.v6 {

@@ -1,27 +1,27 @@
 package admit
 
-// A node is a network of which clients shake hands, or did a moment ago. The
-// nodes form a tree: the world, wide networks, narrower ones, and addresses as
-// leaves. Each node gives turns to its children.
+// A node is a network with current or recent handshakes. The nodes form a
+// tree: the world, wide networks, narrower ones, and addresses as leaves. Each
+// node gives turns to its children.
 type node struct {
 	key    prefix
 	parent *node
 
-	// Children, in no order, and those among them that want a turn and may
-	// have one, and those that have unfinished handshakes.
+	// Children in no order; those that want a turn and may have one; and those
+	// with unfinished handshakes.
 	first, next, prev *node
 	kids              int
-	turns             nodeHeap // the least CPU first
-	greed             nodeHeap // the most unfinished first
+	turns             nodeHeap // least CPU first
+	greed             nodeHeap // most unfinished first
 
-	used       int64 // CPU that its handshakes took, in ns, as turns count it
-	floor      int64 // used of the child that had the last turn
+	used       int64 // CPU of its handshakes in ns, as charged for turns
+	floor      int64 // used of the child with the last turn
 	running    int   // handshakes that count as running
-	waiting    int   // handshakes that wait for a turn
+	waiting    int   // handshakes waiting for a turn
 	unfinished int
 
-	tickets int        // leaf: those that are not done
-	queue   ticketList // leaf: those that wait for a turn, in order
+	tickets int        // leaf: those not done
+	queue   ticketList // leaf: those waiting for a turn, in order
 	all     ticketList // leaf: all unfinished, in order of arrival
 
 	at                 [2]int // positions in the parent's heaps, plus one
@@ -74,7 +74,7 @@ func (h *nodeHeap) remove(n *node, by int) {
 	}
 }
 
-// settle moves n to where it belongs.
+// settle restores the heap order at n.
 func (h *nodeHeap) settle(n *node, by int) {
 	i := n.at[by] - 1
 	for i > 0 {
@@ -124,7 +124,7 @@ func (p *node) adopt(n *node) {
 	p.kids++
 }
 
-// drop takes n, which has nothing unfinished, from its parent.
+// drop removes n, which has nothing unfinished, from its parent.
 func (p *node) drop(n *node) {
 	p.turns.remove(n, byTurn)
 	p.greed.remove(n, byGreed)
@@ -141,7 +141,7 @@ func (p *node) drop(n *node) {
 }
 
 // ticketList is a list in order of arrival. A ticket has a link for each list
-// that it can be in.
+// it can be in.
 type ticketList struct {
 	head, tail *Ticket
 }

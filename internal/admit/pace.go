@@ -2,36 +2,36 @@ package admit
 
 import "time"
 
-// A pace fits the limits to what the machine has left.
+// A pace adapts the limits to the machine's load.
 //
-// It widens them while handshakes wait for a turn and yet the CPU is idle,
-// because those that run wait for distant clients.
+// It raises them while handshakes wait for a turn although the CPU is idle,
+// because the running ones wait for distant clients.
 //
-// It halves them where other programs want the CPU too, on one machine even
-// the attackers: then it is the process that wants more than its share whose
-// threads the kernel lets wait, with honest clients' work and all. How many
-// handshakes want the CPU does not tell that, but the queue's own ticks come
-// late. With 256 attackers on the same machine who send garbage after their
-// hello, that made an honest client's p99 5 ms and not 31.
+// It halves them while other programs want the CPU too, perhaps attackers on
+// the same machine: then the kernel delays the threads of a process that wants
+// more than its share, honest clients' work included. The number of handshakes
+// that want the CPU does not show this, but late ticks of the queue do. With
+// 256 attackers on the same machine who send garbage after their hello, this
+// lowered an honest client's p99 from 31 ms to 5 ms.
 type pace struct {
 	more   int // the limits' factor, in quarters above one
-	ready  int // how many wanted the CPU of late, in sixteenths
-	narrow int // ticks until the limits are whole again
-	span   int // how many they were at first
-	whole  int // ticks since they are
+	ready  int // recent number that wanted the CPU, in sixteenths
+	narrow int // ticks until the limits are restored
+	span   int // initial value of narrow
+	whole  int // ticks since the limits were restored
 }
 
 const (
 	paceUnit = 4
 	paceMost = 60 // a factor of 16
 
-	// paceLate is later than ticks come by what handshakes do: they wait for
-	// a few of them, a fraction of a millisecond each.
+	// paceLate exceeds the delay of ticks by handshakes alone: a tick waits
+	// for a few of them, a fraction of a millisecond each.
 	paceLate = int64(time.Millisecond)
-	// paceNarrow is how many ticks in time show that the CPU is our own: of
-	// those of a busy machine one in ten is late. While the limits are narrow
-	// fewer are, so each time that this shows too soon it takes twice as many,
-	// up to paceNarrowest.
+	// paceNarrow is how many punctual ticks show that the CPU is ours alone:
+	// on a busy machine one in ten is late. Fewer are late while the limits
+	// are narrow, so each time this conclusion was premature, twice as many
+	// are required, up to paceNarrowest.
 	paceNarrow    = 64
 	paceNarrowest = 4096
 )
@@ -44,12 +44,12 @@ func (p *pace) times(n int) int {
 	return n * (paceUnit + p.more) / paceUnit
 }
 
-// tick takes one look at how many want the CPU, that late. It returns true if
-// the limits grew.
+// tick samples how many want the CPU, and how late the tick is. It returns
+// true if the limits grew.
 func (p *pace) tick(ready, procs int, late int64, alone bool) bool {
 	p.ready += ready - p.ready/16
 	low, high := procs*16, procs*16*7/4
-	if alone { // there is nobody to delay
+	if alone { // there are no others to delay
 		low, high, late = procs*16, procs*16*2, 0
 	}
 	switch {
@@ -71,7 +71,7 @@ func (p *pace) tick(ready, procs int, late int64, alone bool) bool {
 	return false
 }
 
-// squeeze makes the limits narrow, or keeps them so.
+// squeeze narrows the limits, or keeps them narrow.
 func (p *pace) squeeze() {
 	if p.narrow == 0 {
 		if p.whole < 4*p.span {

@@ -8,24 +8,25 @@ import (
 	"time"
 )
 
-// Penalty holds the values of the penalty box: sources collect points for what
-// they do wrong, and are cut at accept when they have too many.
+// Penalty holds the values of the penalty box: sources collect points for
+// misbehaviour, and are cut off at accept when they have too many.
 type Penalty struct {
-	// Threshold is how many points put a source into the box. 0 is no box.
+	// Threshold is the number of points that puts a source into the box. 0
+	// disables the box.
 	Threshold float64
-	// HalfLife is the time in which half of the points are forgotten. 0 means
-	// a minute.
+	// HalfLife is the half-life of points. 0 means a minute.
 	HalfLife time.Duration
-	// Time is how long a source is in the box at first; each further time is
-	// twice as long as the one before, up to MaxTime. 0 means a minute, and
-	// an hour.
+	// Time is how long a source stays in the box the first time; each further
+	// time is twice as long as the one before, up to MaxTime. 0 means a
+	// minute, and an hour.
 	Time, MaxTime time.Duration
-	// Exempt are never put into it.
+	// Exempt networks are never put into it.
 	Exempt []netip.Prefix
 }
 
-// prefixSources is how many sources of a /24 or /48, put into the box within a
-// few half-lives, put all of it there. One bad neighbour is not enough.
+// prefixSources is how many sources of a /24 or /48 must enter the box within
+// a few half-lives to put the whole network there. One bad neighbour is not
+// enough.
 const prefixSources = 8
 
 func (p *Penalty) halfLife() time.Duration { return cmp.Or(p.HalfLife, time.Minute) }
@@ -42,8 +43,8 @@ func (p *Penalty) exempt(a netip.Addr) bool {
 	return false
 }
 
-// Punish gives a's source points. It returns true, and what is in the box from
-// now on, when that puts it there, or its prefix with it.
+// Punish adds points to a's source. If that puts the source or its prefix into
+// the box, it returns true and what entered the box.
 func (l *Limiter) Punish(a netip.Addr, points float64) (Boxed, bool) {
 	c := &l.cfg.Penalty
 	if c.Threshold <= 0 || !a.IsValid() || points <= 0 || c.exempt(a) {
@@ -58,7 +59,7 @@ func (l *Limiter) Punish(a netip.Addr, points float64) (Boxed, bool) {
 	if !c.punish(e, points, c.Threshold, now) {
 		return Boxed{}, false
 	}
-	// The source's entry may be forgotten when that of its network is made.
+	// Creating the network's entry may evict the source's.
 	b := e.boxed(now)
 	if w := s.get(wide); c.punish(w, 1, prefixSources, now) {
 		b = w.boxed(now)
@@ -73,7 +74,7 @@ func (e *entry) boxed(now int64) Boxed {
 // Exempt reports whether a is never put into the box.
 func (l *Limiter) Exempt(a netip.Addr) bool { return l.cfg.Penalty.exempt(a) }
 
-// punish adds points, and puts e into the box if they reach the limit.
+// punish adds points, and puts e into the box if they reach the threshold.
 func (p *Penalty) punish(e *entry, points, limit float64, now int64) bool {
 	if e.until > now {
 		return false
@@ -96,7 +97,7 @@ func (p *Penalty) punish(e *entry, points, limit float64, now int64) bool {
 	return true
 }
 
-// decayed returns e's points at the time now.
+// decayed returns e's points at now.
 func (p *Penalty) decayed(e *entry, now int64) float64 {
 	return e.score * math.Exp2(-float64(now-e.scoreAt)/float64(p.halfLife()))
 }
@@ -105,10 +106,10 @@ func (p *Penalty) decayed(e *entry, now int64) float64 {
 type Boxed struct {
 	Prefix   netip.Prefix
 	Left     time.Duration // until it comes out
-	Offences int           // how often it was in
+	Offences int           // how often it was put into the box
 }
 
-// List returns what is in the penalty box, the longest to stay first.
+// List returns the contents of the penalty box, longest remaining time first.
 func (l *Limiter) List() []Boxed {
 	now := l.clock()
 	var list []Boxed
@@ -128,10 +129,10 @@ func (l *Limiter) List() []Boxed {
 	return list
 }
 
-// Lift takes everything within p out of the penalty box, and forgets its
-// points. A p that is narrower than a source stands for the source: one IPv6
-// address for its /64. It returns how much was in the box. A network that is in
-// it and wider than p stays there.
+// Lift removes everything within p from the penalty box, and clears its
+// points. A p narrower than a source means the source: one IPv6 address means
+// its /64. It returns how many entries were removed. A network in the box that
+// is wider than p stays there.
 func (l *Limiter) Lift(p netip.Prefix) (n int) {
 	if p = liftable(p); !p.IsValid() {
 		return 0
@@ -153,7 +154,7 @@ func (l *Limiter) Lift(p netip.Prefix) (n int) {
 	return n
 }
 
-// liftable returns p as the table has it.
+// liftable returns p in the table's form.
 func liftable(p netip.Prefix) netip.Prefix {
 	a, bits := p.Addr().WithZone(""), p.Bits()
 	if a.Is4In6() && bits >= 96 {

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// A prefix is a network as a map key. IPv4 addresses stand in lo.
+// A prefix is a network as a map key. IPv4 addresses are in lo.
 type prefix struct {
 	hi, lo uint64
 	bits   uint8 // 0 for the whole world
@@ -13,26 +13,26 @@ type prefix struct {
 }
 
 // tiers4 and tiers6 are the networks that take turns, from the widest to the
-// single address. A host's owner has a /48 or /64 of IPv6 addresses to choose
-// from, so turns and limits must not be counted by address alone; in the same
-// way 500 addresses of one IPv4 network are one party before they are 500.
+// single address. One host can have a /48 or /64 of IPv6 addresses, so turns
+// and limits must not be counted by address alone; likewise, 500 addresses of
+// one IPv4 network are first of all one party.
 var (
 	tiers4 = [...]uint8{16, 24, 32}
 	tiers6 = [...]uint8{32, 48, 64, 128}
 )
 
-// maxTiers is how many networks an address can belong to.
+// maxTiers is the number of networks that an address can belong to.
 const maxTiers = len(tiers6)
 
-// The tiers that limits are counted by.
+// The tiers of the limits.
 const (
 	source4, wide4 = 32, 24
 	source6, wide6 = 64, 48
 )
 
-// Tiers returns the source that limits count a as, and the network around it:
-// an IPv4 address and its /24, or an IPv6 /64 and its /48. They are the zero
-// Prefix for an address that is none.
+// Tiers returns a's source for the limits, and the network around it: an IPv4
+// address and its /24, or an IPv6 /64 and its /48. Both are the zero Prefix
+// for the zero Addr.
 func Tiers(a netip.Addr) (source, network netip.Prefix) {
 	if !a.IsValid() {
 		return netip.Prefix{}, netip.Prefix{}
@@ -41,8 +41,8 @@ func Tiers(a netip.Addr) (source, network netip.Prefix) {
 	return s.Prefix(), w.Prefix()
 }
 
-// path returns the networks that a belongs to, the widest first. An address
-// that is none, as UNIX clients have, is a network of its own.
+// path returns the networks that a belongs to, the widest first. Clients
+// without an address, such as UNIX clients, form their own network.
 func path(a netip.Addr) (keys [maxTiers]prefix, n int) {
 	hi, lo, v6 := halves(a)
 	if !a.IsValid() {
@@ -73,7 +73,7 @@ func leafKey(a netip.Addr) prefix {
 	return prefix{lo: lo, bits: 32}
 }
 
-// halves returns a's bits. IPv4 addresses, mapped ones too, stand in lo.
+// halves returns a's bits. IPv4 addresses, including mapped ones, are in lo.
 func halves(a netip.Addr) (hi, lo uint64, v6 bool) {
 	if !a.IsValid() {
 		return 0, 0, false
@@ -108,7 +108,7 @@ func (p prefix) addr() netip.Addr {
 	return netip.AddrFrom4([4]byte(b[12:]))
 }
 
-// Prefix returns p as others know it; the zero Prefix for what is no network.
+// Prefix returns p as a netip.Prefix; the zero Prefix if p is not a network.
 func (p prefix) Prefix() netip.Prefix {
 	if p.bits > 128 {
 		return netip.Prefix{}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Why a handshake ended before its time.
+// Why a handshake was ended early.
 var (
 	// ErrShed ends the oldest unfinished handshake of the greediest source
 	// when there are too many.
@@ -22,82 +22,80 @@ var (
 const (
 	// countedWait is how long a handshake may wait for the network and still
 	// count as running. It is longer than a round trip on a local network, so
-	// that a near source cannot have more under way than its share, and short
-	// enough not to bind a distant one by its round trips.
+	// that a near source cannot have more in progress than its share, and
+	// short enough not to limit a distant one by its round trips.
 	countedWait = 5 * time.Millisecond
-	// tickEvery is how often the queue looks for those that waited so long,
-	// while others want their places.
+	// tickEvery is how often the queue checks for handshakes that waited that
+	// long, while others want their places.
 	tickEvery = time.Millisecond
 	// idleKept is how long a source counts as present after its last
-	// handshake. For so long another one does not count as alone: a balancer
-	// that is would lose a quarter of its rate.
+	// handshake. Until then another one does not count as alone. A lone load
+	// balancer would lose a quarter of its rate if it did not count as alone.
 	idleKept = 100 * time.Millisecond
-	// maxIdle bounds the sources that are remembered beyond their last
-	// handshake.
+	// maxIdle bounds the sources remembered after their last handshake.
 	maxIdle = 16384
-	// aloneFactor times the processors is how many handshakes may run of a
-	// source that is alone, and rootFactor in all when there are several.
+	// aloneFactor times the processors is how many handshakes of a lone source
+	// may run, and rootFactor times the processors how many in total if there
+	// are several sources.
 	aloneFactor = 64
 	rootFactor  = 2
-	// readyFactor times the processors is how many may want the CPU at one
-	// moment before nobody more is let in: enough that it is never idle, and
-	// few enough that the order of the queue decides and not the scheduler.
-	// While other programs want the CPU too it is half of the processors.
+	// readyFactor times the processors is how many may want the CPU at once
+	// before no more are admitted: enough that it is never idle, and few
+	// enough that the order of the queue decides and not the Go scheduler.
+	// While other programs want the CPU too, it is half of the processors.
 	readyFactor = 2
-	// credit is how much CPU a source may be behind the others when it comes
-	// back, so that who uses little goes first.
+	// credit bounds how far a returning source may be behind the others in
+	// CPU, so that light users go first.
 	credit = int64(10 * time.Millisecond)
-	// usefulShare is the fraction at which handshakes count whose client was
-	// then served.
+	// usefulShare is the fraction of the CPU charged for handshakes whose
+	// client was then served.
 	usefulShare = 32
-	// firstCost is what a handshake is taken to cost before any was measured.
+	// firstCost is the assumed cost of a handshake before any was measured.
 	firstCost = int64(400 * time.Microsecond)
 )
 
 // A Handshake is what a Queue gives turns to.
 type Handshake interface {
 	// Start begins or resumes the handshake's work. It is called once for each
-	// Submit, must not wait, and must look at Ticket.Err first: with an error
-	// there all that is left to do is to end.
+	// Submit, must not block, and must check Ticket.Err first: with an error,
+	// all that is left is to end.
 	Start()
-	// Cut ends a handshake that is under way, from another goroutine. It must
-	// not wait.
+	// Cut ends a running handshake from another goroutine. It must not block.
 	Cut(why error)
 }
 
 // QueueConfig holds a Queue's values.
 type QueueConfig struct {
-	// Procs is how many processors there are. So many handshakes of one source
-	// run at once while other sources are there; more while that leaves the
-	// CPU idle, half while other programs want it too. 0 means GOMAXPROCS.
+	// Procs is the number of processors. That many handshakes of one source
+	// run at once while there are other sources; more while the CPU would be
+	// idle, half while other programs want it too. 0 means GOMAXPROCS.
 	Procs int
-	// Max, MaxPerSource and MaxPerPrefix are how many handshakes may be
-	// unfinished, in all, of one IPv4 address or IPv6 /64, and of one IPv4 /24
-	// or IPv6 /48. One more ends the oldest of the greediest source there. 0
-	// is no limit.
+	// Max, MaxPerSource and MaxPerPrefix bound unfinished handshakes: in
+	// total, per IPv4 address or IPv6 /64, and per IPv4 /24 or IPv6 /48. One
+	// more ends the oldest of the greediest source there. 0 is no limit.
 	Max, MaxPerSource, MaxPerPrefix int
-	// Shadow ends none for these; Ticket.Over tells.
+	// Shadow ends none because of these limits; Ticket.Over reports them.
 	Shadow bool
 }
 
-// A Queue gives handshakes the CPU in turns, so that no source has more of it
-// than another that wants it as well. Its methods and those of its Tickets may
-// be called concurrently.
+// A Queue is the handshake scheduler: it gives handshakes the CPU in turns, so
+// that no source gets more of it than another that wants it too. Its methods
+// and those of its Tickets may be called concurrently.
 //
-// Sources are the networks of tiers4 and tiers6, one within the other: wide
-// ones take turns, and within each the narrower ones. The turn goes to who has
-// used the least CPU. Of one source only as many handshakes run at once as
-// there are processors: what delays others is not how much CPU a source asks
-// for but how many runnable goroutines it can cause. How busy the machine is
-// widens and narrows the limits (see pace). A source that is alone has none.
+// Sources are the nested networks of tiers4 and tiers6: wide ones take turns,
+// and within each the narrower ones. The turn goes to the one that has used
+// the least CPU. At most as many handshakes of one source run at once as there
+// are processors: others are delayed not by how much CPU a source wants but by
+// how many runnable goroutines it causes. The machine's load raises and lowers
+// the limits (see pace). A lone source has none.
 type Queue struct {
 	cfg   QueueConfig
 	procs int
 	clock func() int64                // ns, above 0
-	after func(time.Duration, func()) // runs a function later
+	after func(time.Duration, func()) // time.AfterFunc
 	root  *node
 
-	ready  atomic.Int64 // those of the running that do not wait for the network
+	ready  atomic.Int64 // running ones that do not wait for the network
 	hungry atomic.Bool  // some wait for a turn
 
 	mu      sync.Mutex
@@ -105,9 +103,9 @@ type Queue struct {
 	leaves  int
 	idle    struct{ head, tail *node }
 	idles   int
-	running ticketList // those that count as running
+	running ticketList // those counted as running
 	age     ticketList // all unfinished, in order of arrival
-	cost    int64      // of a handshake, on average
+	cost    int64      // average of a handshake
 	pace    pace
 	ticking bool
 	due     int64 // the next tick
@@ -115,7 +113,7 @@ type Queue struct {
 	shed    uint64
 }
 
-// later runs f after d. One timer is enough: only one tick is under way.
+// later runs f after d. One timer is enough, since only one tick is pending.
 func (q *Queue) later(d time.Duration, f func()) {
 	if q.timer == nil {
 		q.timer = time.AfterFunc(d, f)
@@ -140,10 +138,10 @@ func NewQueue(cfg QueueConfig) *Queue {
 }
 
 // Add counts a new handshake of the client with the address. Ticket.Done must
-// follow, whatever happens to it.
+// follow in any case.
 //
-// A handshake that still waits for its turn when the timeout has passed ends
-// with ErrTimeout; 0 is no limit. Others must be ended by their own deadlines.
+// A handshake that still waits for its turn after the timeout ends with
+// ErrTimeout; 0 is no limit. Others end by their own deadlines.
 func (q *Queue) Add(a netip.Addr, h Handshake, timeout time.Duration) *Ticket {
 	t := &Ticket{q: q, h: h}
 	now := q.clock()
@@ -172,7 +170,7 @@ func (q *Queue) Add(a netip.Addr, h Handshake, timeout time.Duration) *Ticket {
 	return t
 }
 
-// keepMax ends one handshake where there are too many with t.
+// keepMax ends one handshake if t makes too many.
 func (q *Queue) keepMax(t *Ticket, do *effects) {
 	over, limit := q.tooMany(t)
 	if over == nil {
@@ -187,7 +185,8 @@ func (q *Queue) keepMax(t *Ticket, do *effects) {
 	}
 }
 
-// victim returns the oldest of the greediest source within n, but never not.
+// victim returns the oldest handshake of the greediest source within n, other
+// than not.
 func (q *Queue) victim(n *node, not *Ticket) *Ticket {
 	leaf := n.greediest()
 	v := leaf.all.head
@@ -212,8 +211,8 @@ func (n *node) greediest() *node {
 	return n
 }
 
-// Shed ends the oldest handshake of the greediest source, to win memory for
-// instance. It returns false if there is none but not.
+// Shed ends the oldest handshake of the greediest source, to free memory for
+// instance. It returns false if there is none other than not.
 func (q *Queue) Shed(not *Ticket) bool {
 	var do effects
 	q.mu.Lock()
@@ -226,7 +225,7 @@ func (q *Queue) Shed(not *Ticket) bool {
 	return v != nil
 }
 
-// end cuts t, which is no longer counted from then on.
+// end cuts t and stops counting it.
 func (q *Queue) end(t *Ticket, why error, do *effects) {
 	t.why = why
 	q.uncount(t)
@@ -240,7 +239,8 @@ func (q *Queue) end(t *Ticket, why error, do *effects) {
 }
 
 // release lets t go on without a turn if it waits for one, so that it can end.
-// It reports whether Start will be called, and nothing else needs to be done.
+// It reports whether Start will be called, in which case nothing else is
+// needed.
 func (q *Queue) release(t *Ticket, do *effects) bool {
 	switch t.state {
 	case waiting:
@@ -256,7 +256,7 @@ func (q *Queue) release(t *Ticket, do *effects) bool {
 	return false
 }
 
-// uncount takes t from the unfinished ones.
+// uncount removes t from the unfinished ones.
 func (q *Queue) uncount(t *Ticket) {
 	if !t.link[inLeaf].on {
 		return
@@ -275,7 +275,7 @@ func (q *Queue) uncount(t *Ticket) {
 	}
 }
 
-// enqueue lets t wait for a turn.
+// enqueue makes t wait for a turn.
 func (q *Queue) enqueue(t *Ticket, front bool) {
 	for n := t.leaf; n != q.root; n = n.parent {
 		if n.waiting == 0 && n.running == 0 {
@@ -301,7 +301,7 @@ func (q *Queue) unqueue(t *Ticket) {
 	q.fix(t.leaf)
 }
 
-// count makes t one of the running.
+// count counts t as running.
 func (q *Queue) count(t *Ticket) {
 	t.state = running
 	q.ready.Add(1)
@@ -317,8 +317,8 @@ func (q *Queue) count(t *Ticket) {
 	q.fix(t.leaf)
 }
 
-// stop makes t one that is not running, and charges its source with what it
-// really took so far.
+// stop stops counting t as running, and charges its source with the CPU really
+// used so far.
 func (q *Queue) stop(t *Ticket, s state) {
 	t.state = s
 	if t.wait.Load() == 0 {
@@ -334,8 +334,7 @@ func (q *Queue) stop(t *Ticket, s state) {
 	q.fix(t.leaf)
 }
 
-// fix puts the nodes from n up among those that want a turn, or takes them
-// away.
+// fix adds the nodes from n up to those that want a turn, or removes them.
 func (q *Queue) fix(n *node) {
 	for ; n != q.root; n = n.parent {
 		if q.wants(n) {
@@ -364,7 +363,7 @@ func (q *Queue) limit(n *node) int {
 	return q.pace.times(rootFactor * q.procs)
 }
 
-// room reports whether one more may be let in.
+// room reports whether one more may be admitted.
 func (q *Queue) room() bool {
 	most := readyFactor * q.procs
 	if q.leaves > 1 && q.pace.narrow > 0 {
@@ -373,7 +372,7 @@ func (q *Queue) room() bool {
 	return q.root.running < q.limit(q.root) && q.ready.Load() < int64(most)
 }
 
-// dispatch gives turns while there are any to give.
+// dispatch gives turns while there are any.
 func (q *Queue) dispatch(do *effects) {
 	for q.root.waiting > 0 && q.room() {
 		n := q.root
@@ -382,7 +381,7 @@ func (q *Queue) dispatch(do *effects) {
 			if k == nil {
 				break
 			}
-			if !q.wants(k) { // its limit shrank when another source came
+			if !q.wants(k) { // its limit shrank when another source arrived
 				n.turns.remove(k, byTurn)
 				continue
 			}
@@ -412,7 +411,7 @@ func (q *Queue) dispatch(do *effects) {
 	}
 }
 
-// tick looks after what only time brings about.
+// tick handles what depends on time alone.
 func (q *Queue) tick() {
 	now := q.clock()
 	var do effects

@@ -3,10 +3,10 @@ package admit
 // QueueStats are a Queue's numbers at one moment.
 type QueueStats struct {
 	Unfinished int    // handshakes that are not finished
-	Waiting    int    // of them: wait for a turn
-	Running    int    // of them: have it
-	Sources    int    // addresses that are remembered
-	Shed       uint64 // ended for being too many, ever
+	Waiting    int    // of them: waiting for a turn
+	Running    int    // of them: having it
+	Sources    int    // addresses remembered
+	Shed       uint64 // ended because of a limit, ever
 }
 
 // Stats returns the numbers.

@@ -8,12 +8,12 @@ import (
 
 const shards = 16
 
-// defaultSources is how many sources and networks a table remembers, of those
-// that have nothing open.
+// defaultSources is how many sources and networks without open connections a
+// table remembers.
 const defaultSources = 65536
 
-// A table holds what is known of sources and of the wide networks that they
-// are in. All of a wide network lies in one shard, under one lock.
+// A table holds the state of sources and their wide networks. A wide network
+// and all its sources are in one shard, under one lock.
 type table struct {
 	seed   maphash.Seed
 	shards [shards]tableShard
@@ -22,8 +22,8 @@ type table struct {
 type tableShard struct {
 	mu         sync.Mutex
 	m          map[prefix]*entry
-	head, tail *entry   // without a connection, the longest first
-	idle, keep int      // how many those are, and may be
+	head, tail *entry   // without a connection, longest idle first
+	idle, keep int      // number of those, and its limit
 	_          [64]byte // its own cache line
 }
 
@@ -36,8 +36,8 @@ type entry struct {
 
 	score    float64 // penalty points at scoreAt
 	scoreAt  int64
-	until    int64 // cut at accept until then
-	offences int   // times it was cut, for growing times
+	until    int64 // in the box until then
+	offences int   // times it was put into the box, for growing times
 
 	next, prev *entry
 	listed     bool
@@ -64,7 +64,7 @@ func (t *table) shard(wide prefix) *tableShard {
 	return &t.shards[maphash.Comparable(t.seed, wide)%shards]
 }
 
-// get returns the entry of key, a new one if there is none.
+// get returns the entry of key, creating it if necessary.
 func (s *tableShard) get(key prefix) *entry {
 	if e := s.m[key]; e != nil {
 		s.touch(e)
@@ -76,7 +76,7 @@ func (s *tableShard) get(key prefix) *entry {
 	return e
 }
 
-// add counts n more connections, or fewer.
+// add adds n connections; n may be negative.
 func (s *tableShard) add(e *entry, n int) {
 	e.conns += n
 	if e.conns > 0 {
@@ -86,7 +86,7 @@ func (s *tableShard) add(e *entry, n int) {
 	}
 }
 
-// touch makes e the last to be forgotten.
+// touch makes e the last to be evicted.
 func (s *tableShard) touch(e *entry) {
 	if e.listed {
 		s.unlist(e)
@@ -132,15 +132,14 @@ func (s *tableShard) unlist(e *entry) {
 	s.idle--
 }
 
-// A bucket fills with tokens at a rate, up to a second's worth. The zero
+// A bucket is a token bucket that holds up to one second's worth. The zero
 // bucket is full.
 type bucket struct {
 	spent float64 // tokens missing from full, at last
 	last  int64
 }
 
-// ok reports whether a token is there. take must follow at the same time to
-// have it.
+// ok reports whether a token is available. take must follow at the same time.
 func (b *bucket) ok(now int64, rate float64) bool {
 	return b.missing(now, rate)+1 <= max(rate, 1)
 }

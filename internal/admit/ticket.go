@@ -2,20 +2,20 @@ package admit
 
 import "sync/atomic"
 
-// A state is where a handshake stands. Only the queue, under its lock, and the
+// A state is the state of a handshake. Only the queue, under its lock, and the
 // handshake's own goroutine change it.
 type state uint8
 
 const (
-	paused   state = iota // wants no CPU: waits for the client's first bytes
+	paused   state = iota // needs no CPU: waits for the client's first bytes
 	waiting               // waits for a turn, without a goroutine
-	running               // has its turn, and counts
-	released              // under way, but has waited for the network too long to count
-	parked                // its bytes came, and its goroutine waits for a turn
+	running               // has its turn and counts
+	released              // in progress, but waited for the network too long to count
+	parked                // its bytes arrived, and its goroutine waits for a turn
 	done
 )
 
-// isReleased stands in Ticket.wait for one that is no longer counted.
+// isReleased is the value of Ticket.wait for one that no longer counts.
 const isReleased = -1
 
 // A Ticket is one handshake's place in a Queue. Its methods are for the
@@ -28,9 +28,9 @@ type Ticket struct {
 	wait atomic.Int64 // since when it waits for the network; 0 if it does not
 	took atomic.Int64 // CPU so far, in ns
 	from int64        // since when it has the CPU
-	over Reason       // the limit that was passed with it, in shadow mode
+	over Reason       // the limit it exceeded, in shadow mode
 
-	// Below: under the queue's lock.
+	// Guarded by the queue's lock:
 	state    state
 	aborted  bool
 	why      error
@@ -47,8 +47,8 @@ func (t *Ticket) Err() error {
 	return t.why
 }
 
-// Submit asks for a turn: Handshake.Start will be called, at once or later,
-// by this goroutine or another.
+// Submit requests a turn: Handshake.Start will be called, at once or later, on
+// this goroutine or another.
 func (t *Ticket) Submit() {
 	q := t.q
 	var do effects
@@ -68,10 +68,10 @@ func (t *Ticket) Submit() {
 	do.run()
 }
 
-// Begin must be called first by what Start started.
+// Begin must be the first call of the work that Start started.
 func (t *Ticket) Begin() { t.from = t.q.clock() }
 
-// Waiting tells that the handshake begins to wait for the network.
+// Waiting reports that the handshake begins to wait for the network.
 func (t *Ticket) Waiting() {
 	now := t.q.clock()
 	t.took.Add(now - t.from)
@@ -82,8 +82,8 @@ func (t *Ticket) Waiting() {
 	}
 }
 
-// Woken tells that the network has something. If the handshake was waiting
-// for too long to be counted, it waits for a new turn.
+// Woken reports that data arrived. If the handshake waited too long to be
+// counted, Woken waits for a new turn.
 func (t *Ticket) Woken() {
 	if t.woken() {
 		<-t.wake
@@ -91,7 +91,7 @@ func (t *Ticket) Woken() {
 	t.from = t.q.clock()
 }
 
-// woken returns true if a new turn must be waited for.
+// woken returns true if the caller must wait for a new turn.
 func (t *Ticket) woken() bool {
 	switch t.wait.Swap(0) {
 	case 0:
@@ -104,7 +104,8 @@ func (t *Ticket) woken() bool {
 	}
 }
 
-// park asks for a new turn. It returns true if that will come by t.wake.
+// park requests a new turn. It returns true if the turn will come through
+// t.wake.
 func (t *Ticket) park() bool {
 	q := t.q
 	var do effects
@@ -124,7 +125,7 @@ func (t *Ticket) park() bool {
 	return true
 }
 
-// feed gives turns that became free because some wait for the network.
+// feed gives the turns freed by handshakes that wait for the network.
 func (q *Queue) feed() {
 	var do effects
 	q.mu.Lock()
@@ -168,10 +169,10 @@ func (t *Ticket) Done() {
 	do.run()
 }
 
-// Useful tells that the client went on to be served: it asked for something
-// after its handshake. It may be called once, after Done. What the handshake
-// took is then counted at a fraction, so that sources which only shake hands
-// come after those that have a use for it.
+// Useful reports that the client was served: it sent a request after its
+// handshake. It may be called once, after Done. The handshake is then charged
+// at a fraction, so that sources that only shake hands come after those that
+// use the connection.
 func (t *Ticket) Useful() {
 	q := t.q
 	q.mu.Lock()
@@ -185,7 +186,7 @@ func (t *Ticket) Useful() {
 	q.mu.Unlock()
 }
 
-// Abort lets a handshake that waits for its turn start at once, so that it can
+// Abort starts a handshake that waits for its turn at once, so that it can
 // end: its connection has been closed. It may be called at any time and from
 // any goroutine.
 func (t *Ticket) Abort() {
@@ -199,8 +200,7 @@ func (t *Ticket) Abort() {
 	do.run()
 }
 
-// effects are the calls that follow from what was decided under the lock, to
-// be made without it.
+// effects are calls decided under the lock, to be made without it.
 type effects struct {
 	n    int
 	few  [4]effect

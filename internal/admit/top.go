@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// A SourceUse is what a source or a network has.
+// A SourceUse is the usage of a source or network.
 type SourceUse struct {
 	Prefix netip.Prefix // an IPv4 address or /24, an IPv6 /64 or /48
 	Conns  int          // connections open
 }
 
-// Top returns the n sources and the n networks with the most connections, the
-// most first.
+// Top returns the n sources and the n networks with the most connections, in
+// descending order.
 func (l *Limiter) Top(n int) (sources, networks []SourceUse) {
 	if n <= 0 {
 		return nil, nil
@@ -38,7 +38,7 @@ func (l *Limiter) Top(n int) (sources, networks []SourceUse) {
 	return greatest(sources, n), greatest(networks, n)
 }
 
-// greatest sorts the list and cuts it to n.
+// greatest sorts the list and truncates it to n.
 func greatest(list []SourceUse, n int) []SourceUse {
 	slices.SortFunc(list, func(a, b SourceUse) int {
 		return cmp.Or(cmp.Compare(b.Conns, a.Conns), a.Prefix.Addr().Compare(b.Prefix.Addr()))
@@ -46,7 +46,7 @@ func greatest(list []SourceUse, n int) []SourceUse {
 	return list[:min(n, len(list))]
 }
 
-// isSource reports whether p is what a single source has.
+// isSource reports whether p is the size of a single source.
 func (p prefix) isSource() bool {
 	if p.v6 {
 		return p.bits == source6

@@ -2,7 +2,7 @@ package admit
 
 import "net/netip"
 
-// leaf returns a's node, with those above it.
+// leaf returns a's node, creating it and those above it if necessary.
 func (q *Queue) leaf(a netip.Addr) *node {
 	if n := q.nodes[leafKey(a)]; n != nil {
 		return n
@@ -13,7 +13,7 @@ func (q *Queue) leaf(a netip.Addr) *node {
 		kid := q.nodes[k]
 		if kid == nil {
 			if q.leaves == 1 {
-				q.pace = pace{} // what was right for one is not for two
+				q.pace = pace{} // one source's pace does not fit two
 			}
 			kid = &node{key: k, used: n.floor}
 			q.nodes[k] = kid
@@ -34,7 +34,7 @@ func (n *node) isSource() bool {
 	return n.key.bits >= source4
 }
 
-// source returns the widest node from the leaf n up that is one party.
+// source returns the widest node from the leaf n up that is a single party.
 func (n *node) source() *node {
 	for n.parent != nil && n.parent.parent != nil && n.parent.isSource() {
 		n = n.parent
@@ -42,7 +42,7 @@ func (n *node) source() *node {
 	return n
 }
 
-// rest notes that the leaf n has nothing unfinished.
+// rest records that the leaf n has nothing unfinished.
 func (q *Queue) rest(n *node, now int64) {
 	n.idle, n.idleSince = true, now
 	n.idlePrev = q.idle.tail
@@ -75,8 +75,8 @@ func (q *Queue) busy(n *node) {
 	q.idles--
 }
 
-// reap forgets sources that have rested for long, and the longest-resting of
-// too many.
+// reap removes sources that have been idle for long, and the longest-idle ones
+// if there are too many.
 func (q *Queue) reap(now int64) {
 	for n := q.idle.head; n != nil && (now-n.idleSince >= int64(idleKept) || q.idles > maxIdle); n = q.idle.head {
 		q.busy(n)
@@ -89,8 +89,7 @@ func (q *Queue) reap(now int64) {
 	}
 }
 
-// grown lets a source have the turns that are its own now that another has
-// gone.
+// grown gives a source the turns that became available because another left.
 func (q *Queue) grown() {
 	n := q.root
 	for n.kids == 1 {
@@ -101,8 +100,8 @@ func (q *Queue) grown() {
 	}
 }
 
-// refit puts the nodes below n among those that want a turn, where a limit
-// that grew lets them.
+// refit adds the nodes below n to those that want a turn, where a raised limit
+// allows it.
 func (q *Queue) refit(n *node) {
 	for k := n.first; k != nil; k = k.next {
 		if k.waiting == 0 {

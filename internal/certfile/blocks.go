@@ -35,9 +35,8 @@ const (
 	maxTypeName = 64
 )
 
-// kinds are the blocks that may stand in the files of a server. One of another
-// kind is a misspelt CERTIFICATE more often than anything else, and leaving it
-// out would leave out a certificate.
+// kinds are the blocks allowed in a server's files. A block of another kind is
+// most often a misspelt CERTIFICATE, and skipping it would skip a certificate.
 var kinds = []string{
 	"CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE", "X509 CRL",
 	"PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "ANY PRIVATE KEY", "OPENSSH PRIVATE KEY",
@@ -47,14 +46,14 @@ var kinds = []string{
 	"PKCS7", "PKCS #7 SIGNED DATA", "CMS", "ATTRIBUTE CERTIFICATE", "SSL SESSION PARAMETERS",
 }
 
-// marker finds what is, or was meant to be, a line that begins or ends a block.
+// marker matches a line that begins or ends a block, or was meant to.
 var marker = regexp.MustCompile(`(?i)-{2,}[ \t]*(BEGIN|END)\b|\b(BEGIN|END)[ \t]+[A-Z0-9 .#]*-{3,}`)
 
-// Blocks returns the blocks of a PEM text, all of them: package encoding/pem
-// skips what it cannot read, and a certificate or a revocation list that is
-// skipped opens a door. Text before, between and after the blocks is allowed,
-// as OpenSSL allows it, unless it looks like a part of a block. Data that is
-// not PEM has no blocks. The error follows the file's name.
+// Blocks returns all blocks of a PEM text: package encoding/pem skips what it
+// cannot read, and a skipped certificate or revocation list is a security
+// hole. Text before, between and after the blocks is allowed, as OpenSSL
+// allows it, unless it looks like a part of a block. Data that is not PEM has
+// no blocks. The error follows the file's name.
 func Blocks(data []byte) ([]Block, error) {
 	if isDER(data) {
 		return nil, nil
@@ -83,7 +82,7 @@ func Blocks(data []byte) ([]Block, error) {
 
 var bom = []byte("\xef\xbb\xbf")
 
-// isDER reports whether data is one DER sequence, to its end.
+// isDER reports whether data is exactly one DER sequence.
 func isDER(data []byte) bool {
 	var v asn1.RawValue
 	rest, err := asn1.Unmarshal(data, &v)
@@ -96,7 +95,7 @@ type reader struct {
 	out  []Block
 }
 
-// next returns the next line without its end and the blanks before that.
+// next returns the next line without its newline and trailing blanks.
 func (r *reader) next() (line []byte, ok bool) {
 	if len(r.data) == 0 {
 		return nil, false
@@ -146,8 +145,8 @@ func label(line []byte, prefix string) (string, bool) {
 	return s, true
 }
 
-// text checks a line outside of blocks: explanations may stand there, parts of
-// blocks may not.
+// text checks a line outside of blocks: explanations are allowed there, parts
+// of blocks are not.
 func (r *reader) text(line []byte) error {
 	switch {
 	case bytes.IndexByte(line, 0) >= 0:
@@ -166,7 +165,7 @@ func (r *reader) text(line []byte) error {
 	return r.damaged("%s", malformed(line))
 }
 
-// malformed says what is wrong with a line that has a marker.
+// malformed says what is wrong with a line that contains a marker.
 func malformed(line []byte) string {
 	trimmed := bytes.TrimLeft(line, " \t")
 	switch {
@@ -177,13 +176,13 @@ func malformed(line []byte) string {
 	case len(trimmed) < len(line) && bytes.HasPrefix(trimmed, []byte("-----")):
 		return "BEGIN and END lines must not be indented"
 	case bytes.Contains(line, []byte("-----END ")) && bytes.Contains(line, []byte("-----BEGIN ")):
-		return "the end of one block and the beginning of the next stand in one line; put a line break between them"
+		return "the end of one block and the beginning of the next are on one line; put a line break between them"
 	}
-	return "it looks like a BEGIN or END line, and is not one" // the line may hold a part of a key
+	return "it looks like a BEGIN or END line but is not one" // the line may hold a part of a key
 }
 
-// isBody tells whether a line of text is base64 of a block rather than a word,
-// a ruler or a digest in hex.
+// isBody reports whether a line of text is base64 of a block rather than a
+// word, a ruler or a hex digest.
 func isBody(line []byte) bool {
 	line = bytes.TrimSpace(line)
 	if len(line) < 60 {
@@ -258,8 +257,8 @@ func (r *reader) decode(b *Block, text []byte) error {
 	return nil
 }
 
-// headers reads those of a traditional encrypted key, to the empty line after
-// them. No others mean anything in the files of a server.
+// headers reads the headers of a traditional encrypted key, up to the empty
+// line after them. No others mean anything in a server's files.
 func (r *reader) headers(b *Block, line []byte) error {
 	for ; len(line) > 0; line, _ = r.next() {
 		name, value, _ := strings.Cut(string(line), ":")
@@ -272,11 +271,11 @@ func (r *reader) headers(b *Block, line []byte) error {
 		case name == "DEK-Info" && b.DEK == "" && b.ProcType != "" && value != "":
 			b.DEK = value
 		default:
-			return r.damaged("there is a header that is not known, or not in its place") // it may be a part of a key
+			return r.damaged("there is an unknown or misplaced header") // it may be a part of a key
 		}
 	}
 	if b.ProcType != "" && b.DEK == "" {
-		return r.damaged("the block %s of line %d says that it is encrypted, and not how", b.Type, b.Line)
+		return r.damaged("the block %s of line %d says that it is encrypted, but not how", b.Type, b.Line)
 	}
 	return nil
 }

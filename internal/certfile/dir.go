@@ -10,7 +10,7 @@ import (
 // both.
 type Files struct{ Cert, Key string }
 
-// An Entry is something in a directory.
+// An Entry is a directory entry.
 type Entry struct {
 	Name string
 	Dir  bool // a directory, or a link to one
@@ -27,7 +27,7 @@ func List(dir string) ([]Entry, error) {
 	for i, e := range found {
 		list[i] = Entry{Name: e.Name(), Dir: e.IsDir()}
 		if e.Type()&os.ModeSymlink == 0 {
-			continue // the system is asked about links only: there may be ten thousand entries
+			continue // stat only links: there may be ten thousand entries
 		}
 		fi, err := os.Stat(filepath.Join(dir, e.Name()))
 		list[i].Dir, list[i].Gone = err == nil && fi.IsDir(), err != nil

@@ -14,14 +14,14 @@ func (l *Loader) password(role Role, file string) ([]byte, error) {
 	}
 	pw, err := l.Password(file)
 	if err != nil {
-		e := bad(role, file, "is encrypted and its password cannot be had: %v", err)
+		e := bad(role, file, "is encrypted, and getting its password failed: %v", err)
 		e.Err = err
 		return nil, e
 	}
 	return pw, nil
 }
 
-// keyBlock reads one PEM block, decrypting it if need be.
+// keyBlock reads one PEM block, decrypting it if necessary.
 func (l *Loader) keyBlock(role Role, file string, b *Block) (crypto.Signer, error) {
 	if b.Type == "ENCRYPTED PRIVATE KEY" {
 		if b.DEK != "" {
@@ -48,7 +48,7 @@ func (l *Loader) keyBlock(role Role, file string, b *Block) (crypto.Signer, erro
 	return k, nil
 }
 
-// traditional decrypts a key in the form that openssl had before PKCS #8.
+// traditional decrypts a key in OpenSSL's form before PKCS #8.
 func (l *Loader) traditional(role Role, file string, b *Block) ([]byte, error) {
 	algo, _, _ := strings.Cut(b.DEK, ",")
 	switch algo {
@@ -75,7 +75,7 @@ func (l *Loader) encryptedPKCS8(role Role, file string, der []byte) (crypto.Sign
 		return nil, bad(role, file, "%v", err)
 	}
 	if _, err := k.unlock(); err != nil {
-		return nil, bad(role, file, "%v", err) // before somebody has to type a password
+		return nil, bad(role, file, "%v", err) // before anybody has to type a password
 	}
 	pw, err := l.password(role, file)
 	if err != nil {
@@ -97,7 +97,8 @@ func (l *Loader) encryptedPKCS8(role Role, file string, der []byte) (crypto.Sign
 	return s, nil
 }
 
-// isEncryptedPKCS8 tells whether der has the shape of EncryptedPrivateKeyInfo.
+// isEncryptedPKCS8 reports whether der has the form of an
+// EncryptedPrivateKeyInfo.
 func isEncryptedPKCS8(der []byte) bool {
 	var k encryptedKey
 	return parse(der, &k) == nil

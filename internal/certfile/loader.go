@@ -9,12 +9,12 @@ import (
 // A Loader reads certificates with their keys. The zero Loader reads from
 // disk and has no passwords.
 type Loader struct {
-	// ReadFile replaces reading from disk, for a process that may not open
-	// the files itself.
+	// ReadFile replaces reading from disk, for a process without permission to
+	// open the files.
 	ReadFile func(file string) ([]byte, error)
 	// ReadDir replaces List for the same reason.
 	ReadDir func(dir string) ([]Entry, error)
-	// Password returns the password for a file that needs one. The Loader
+	// Password returns the password of an encrypted file. The Loader
 	// overwrites the result after use.
 	Password func(file string) ([]byte, error)
 }
@@ -26,7 +26,7 @@ func (l *Loader) Read(role Role, file string) ([]byte, error) {
 	}
 	data, err := l.ReadFile(file)
 	var known *Error
-	if errors.As(err, &known) { // of Read, in another process perhaps
+	if errors.As(err, &known) { // from Read, perhaps in another process
 		e := *known
 		e.Role = role
 		return nil, &e
@@ -57,9 +57,8 @@ func (l *Loader) Load(certFile, keyFile string) (*Pair, error) {
 	return p, err
 }
 
-// Parse is Load for contents that have been read already; the names are used
-// in errors and to ask for passwords. keyData is nil if the certificate's data
-// holds the key.
+// Parse is Load for contents already read; the names are for errors and
+// password prompts. keyData is nil if the certificate's data holds the key.
 func (l *Loader) Parse(certFile string, certData []byte, keyFile string, keyData []byte) (*Pair, error) {
 	p, b, err := l.parseCert(certFile, certData, keyData == nil)
 	if err != nil {
@@ -90,7 +89,8 @@ func (l *Loader) Parse(certFile string, certData []byte, keyFile string, keyData
 	return p, nil
 }
 
-// parseCert reads a chain as PEM, DER or PKCS#12; the last may bring the key.
+// parseCert reads a chain as PEM, DER or PKCS#12; the last may include the
+// key.
 func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, blocks, error) {
 	b, err := splitPEM(RoleCert, file, data)
 	if err != nil {
@@ -112,7 +112,7 @@ func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, block
 	if isPKCS12(data) {
 		p, err := l.parsePKCS12(file, data)
 		if err == nil && !wantKey {
-			p.Key = nil // SSL_key_file says where it is
+			p.Key = nil // SSL_key_file overrides it
 		}
 		return p, b, err
 	}
@@ -122,7 +122,7 @@ func (l *Loader) parseCert(file string, data []byte, wantKey bool) (*Pair, block
 func (l *Loader) parseKey(role Role, file string, b blocks, data []byte) (crypto.Signer, error) {
 	switch {
 	case len(b.keys) > 1:
-		return nil, bad(role, file, "holds %d private keys (lines %d and %d); leave the one that belongs to the certificate", len(b.keys), b.keys[0].Line, b.keys[1].Line)
+		return nil, bad(role, file, "holds %d private keys (lines %d and %d); keep only the one that belongs to the certificate", len(b.keys), b.keys[0].Line, b.keys[1].Line)
 	case len(b.keys) > 0:
 		return l.keyBlock(role, file, &b.keys[0])
 	case len(b.certs) > 0:

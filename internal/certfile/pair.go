@@ -40,7 +40,7 @@ func matches(leaf *x509.Certificate, key crypto.Signer) bool {
 	return false
 }
 
-// checkChain returns why a server must not show chain, or "".
+// checkChain returns why a server must not present chain, or "".
 func checkChain(chain []*x509.Certificate) string {
 	leaf := chain[0]
 	if k, ok := leaf.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
@@ -62,8 +62,9 @@ func checkChain(chain []*x509.Certificate) string {
 	return ""
 }
 
-// issuesOne tells whether ca issued one of before. TLS 1.3 allows several
-// issuers of one certificate (cross-signing), so the last one is not enough.
+// issuesOne reports whether ca issued one of before. TLS 1.3 allows several
+// issuers of one certificate (cross-signing), so checking only the last is not
+// enough.
 func issuesOne(ca *x509.Certificate, before []*x509.Certificate) bool {
 	for _, c := range before {
 		if string(c.RawIssuer) != string(ca.RawSubject) {
@@ -71,21 +72,21 @@ func issuesOne(ca *x509.Certificate, before []*x509.Certificate) bool {
 		}
 		err := c.CheckSignatureFrom(ca)
 		var old x509.InsecureAlgorithmError
-		if err == nil || errors.As(err, &old) { // a SHA-1 signature cannot be checked; the names have to do
+		if err == nil || errors.As(err, &old) { // a SHA-1 signature cannot be verified; the names must suffice
 			return true
 		}
 	}
 	return false
 }
 
-// A Span is the time in which all certificates of a chain are valid. The zero
-// Span is that of no chain.
+// A Span is the period in which all certificates of a chain are valid. The
+// zero Span is that of no chain.
 type Span struct {
 	From, To     time.Time
 	Starts, Ends string // which of them starts last and ends first, for messages
 }
 
-// SpanOf returns the time in which chain is valid.
+// SpanOf returns the period in which chain is valid.
 func SpanOf(chain []*x509.Certificate) (s Span) {
 	for i, c := range chain {
 		who := "its certificate"
@@ -113,8 +114,8 @@ func (s Span) At(now time.Time) string {
 	return ""
 }
 
-// Name returns a short name for messages: the common name, else the first
-// alternative name, else the subject.
+// Name returns a short name for messages: the common name, or the first
+// alternative name, or the subject.
 func Name(c *x509.Certificate) string {
 	switch {
 	case c.Subject.CommonName != "":

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// blocks are the parts of a PEM file that matter here.
+// blocks are the relevant parts of a PEM file.
 type blocks struct {
 	certs []Block // in file order
 	keys  []Block // private keys, encrypted or not
@@ -31,14 +31,14 @@ func splitPEM(role Role, file string, data []byte) (b blocks, err error) {
 		case isCert(t):
 			b.certs = append(b.certs, one)
 		case t == "OPENSSH PRIVATE KEY":
-			return b, bad(role, file, "holds a private key in the form of OpenSSH (line %d); write it as PEM: ssh-keygen -p -m PEM", one.Line)
+			return b, bad(role, file, "holds a private key in OpenSSH's format (line %d); convert it to PEM: ssh-keygen -p -m PEM", one.Line)
 		case strings.HasSuffix(t, "PRIVATE KEY"):
 			b.keys = append(b.keys, one)
 		case one.Opaque() != "":
 			return b, bad(role, file, "%s", one.Opaque())
 		default:
 			// Parameters, which openssl writes before a key, requests, public
-			// keys: nothing that a server would show or use.
+			// keys: nothing that a server presents or uses.
 			b.idle = t
 		}
 	}
@@ -59,8 +59,7 @@ func parseChain(file string, certs []Block) ([]*x509.Certificate, error) {
 	return once(chain), nil
 }
 
-// once leaves out certificates that stand before in chain: clients gain
-// nothing from a second copy.
+// once removes duplicates from chain: clients gain nothing from a second copy.
 func once(chain []*x509.Certificate) []*x509.Certificate {
 	seen := make(map[string]bool, len(chain))
 	out := chain[:0]
@@ -74,7 +73,7 @@ func once(chain []*x509.Certificate) []*x509.Certificate {
 }
 
 // parseKeyDER parses an unencrypted private key in any of the usual forms. Its
-// error names no content.
+// error reveals no content.
 func parseKeyDER(der []byte) (crypto.Signer, string) {
 	if k, err := x509.ParsePKCS8PrivateKey(der); err == nil {
 		return asSigner(k)
@@ -104,7 +103,7 @@ func asSigner(k any) (crypto.Signer, string) {
 	return nil, "holds a private key of a kind that TLS does not use here; RSA, ECDSA (P-256, P-384, P-521) and Ed25519 keys work"
 }
 
-// otherKey names the kind of a key in PKCS #8 form that is not read here.
+// otherKey names the kind of a PKCS #8 key that is not supported.
 func otherKey(der []byte) string {
 	var info struct {
 		Version int

@@ -13,7 +13,8 @@ import (
 	pkcs12 "software.sslmate.com/src/go-pkcs12"
 )
 
-// pfx is the outer shape of PKCS#12, enough to know one and to bound its work.
+// pfx is the outer structure of PKCS#12, enough to recognise one and to bound
+// its work.
 type pfx struct {
 	Version int
 	Auth    asn1.RawValue
@@ -33,7 +34,7 @@ func isPKCS12(data []byte) bool {
 // parsePKCS12 tries no password first, then the one given, as the original.
 func (l *Loader) parsePKCS12(file string, data []byte) (*Pair, error) {
 	if n := work(data, 0); n > maxIterations {
-		return nil, bad(RoleCert, file, "is refused: to open a PKCS#12 file more than %d iterations are not done, and this one asks for %d", maxIterations, n)
+		return nil, bad(RoleCert, file, "is refused: it needs %[2]d iterations to open, and the limit for PKCS#12 files is %[1]d", maxIterations, n)
 	}
 	key, leaf, cas, err := pkcs12.DecodeChain(data, "")
 	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
@@ -61,8 +62,8 @@ func (l *Loader) parsePKCS12(file string, data []byte) (*Pair, error) {
 	return &Pair{Chain: chain, Key: s}, nil
 }
 
-// sortChain puts the certificate of key first and each authority after what it
-// issued: PKCS#12 has no order. It returns one that fits nowhere.
+// sortChain puts the key's certificate first and each authority after what it
+// issued: PKCS#12 has no order. It returns a certificate that fits nowhere.
 func sortChain(key crypto.Signer, certs []*x509.Certificate) (chain []*x509.Certificate, stranger *x509.Certificate) {
 	certs = once(certs)
 	first := max(0, slices.IndexFunc(certs, func(c *x509.Certificate) bool { return matches(c, key) }))
@@ -79,12 +80,14 @@ func sortChain(key crypto.Signer, certs []*x509.Certificate) (chain []*x509.Cert
 	return chain, nil
 }
 
-// maxNesting is how deep work looks. PKCS#12 files are about ten deep.
+// maxNesting bounds the depth that work inspects. PKCS#12 files are about ten
+// deep.
 const maxNesting = 24
 
-// work returns how many iterations the keys of a PKCS#12 file take, as far as
-// it can be seen from outside, or a number that is too large if it is no DER.
-// What is in an encrypted part was put there by somebody who has the password.
+// work returns how many iterations deriving the keys of a PKCS#12 file takes,
+// as far as visible without the password, or a number over the limit if it is
+// not DER. The contents of an encrypted part come from somebody who has the
+// password.
 func work(der []byte, depth int) (n int) {
 	var p pfx
 	if _, err := asn1.Unmarshal(der, &p); depth == 0 && err == nil {
@@ -106,8 +109,8 @@ func work(der []byte, depth int) (n int) {
 	return n
 }
 
-// rounds returns how many iterations v asks for if it names a function that
-// makes a key from a password.
+// rounds returns the iterations of v if it names a function that derives a key
+// from a password.
 func rounds(v asn1.RawValue) int {
 	var a pkix.AlgorithmIdentifier
 	if _, err := asn1.Unmarshal(v.FullBytes, &a); err != nil {
@@ -125,7 +128,7 @@ func rounds(v asn1.RawValue) int {
 		Iterations *big.Int
 	}
 	if _, err := asn1.Unmarshal(a.Parameters.FullBytes, &p); err != nil {
-		return 0 // nor can it be opened
+		return 0 // it cannot be opened anyway
 	}
 	if !p.Iterations.IsInt64() || p.Iterations.Int64() > maxIterations {
 		return maxIterations + 1

@@ -6,14 +6,13 @@ import (
 	"unicode/utf8"
 )
 
-// bmp writes a password as PKCS #12 wants it: UCS-2 in big endian with a zero
-// after it.
+// bmp encodes a password for PKCS #12: big-endian UCS-2 with a final zero.
 func bmp(pw []byte) ([]byte, error) {
 	out := make([]byte, 0, 2*len(pw)+2)
 	for s := pw; len(s) > 0; {
 		r, n := utf8.DecodeRune(s)
 		if r == utf8.RuneError && n < 2 || r > 0xffff {
-			return nil, errors.New("cannot be decrypted: the password has characters that this kind of encryption does not know")
+			return nil, errors.New("cannot be decrypted: the password has characters that this kind of encryption does not support")
 		}
 		out = append(out, byte(r>>8), byte(r))
 		s = s[n:]

@@ -17,28 +17,27 @@ import (
 	"golang.org/x/crypto/scrypt"
 )
 
-// Bounds on the work that a file may ask for to check a password.
+// Bounds on the work that a file may require for checking a password.
 const (
-	// maxIterations is for PBKDF2 and PKCS #12 together, wherever a file has
-	// them. openssl uses 2048 by default, careful users a million.
+	// maxIterations applies to PBKDF2 and PKCS #12 wherever a file uses them.
+	// openssl uses 2048 by default, careful users a million.
 	maxIterations = 10_000_000
-	// scrypt needs 128*N*r bytes, p times one after the other. openssl uses
-	// N=16384, r=8, p=1 and refuses to take more than 32 MiB.
+	// scrypt needs 128*N*r bytes, p times in sequence. openssl uses N=16384,
+	// r=8, p=1 and refuses more than 32 MiB.
 	maxScryptMemory = 128 << 20
 	maxScryptWork   = 512 << 20
 )
 
-// errPassword is the error for a text that does not come out of decryption as
-// it went in.
+// errPassword is the error for a text that decrypts to garbage.
 var errPassword = errors.New("cannot be decrypted: the password is wrong, or the file is damaged")
 
-// errUnknown is the error for a way of encryption that is not read here.
+// errUnknown is the error for an unsupported encryption.
 func errUnknown(what string) error {
-	return fmt.Errorf("is encrypted with %s, which is not read here; encrypt it anew: openssl pkcs8 -topk8 -v2 aes-256-cbc", what)
+	return fmt.Errorf("is encrypted with %s, which is not supported; encrypt it again: openssl pkcs8 -topk8 -v2 aes-256-cbc", what)
 }
 
 func errTooMuch(what string) error {
-	return fmt.Errorf("is refused: to check its password would take %s", what)
+	return fmt.Errorf("is refused: checking its password would take %s", what)
 }
 
 type encryptedKey struct {
@@ -48,7 +47,7 @@ type encryptedKey struct {
 
 type pbes2 struct{ KDF, Cipher pkix.AlgorithmIdentifier }
 
-// An unlock opens what was encrypted with a password.
+// An unlock decrypts with a password.
 type unlock struct {
 	derive func(password []byte) (key, iv []byte, err error)
 	block  func(key []byte) (cipher.Block, error)
@@ -63,7 +62,7 @@ const (
 	idSHA1And2D = "1.2.840.113549.1.12.1.4" // the same with two keys
 )
 
-// names are what is not read here, by the names that openssl has for it.
+// names are OpenSSL's names of the unsupported algorithms.
 var names = map[string]string{
 	"1.2.840.113549.1.5.1": "pbeWithMD2AndDES-CBC", "1.2.840.113549.1.5.3": "pbeWithMD5AndDES-CBC",
 	"1.2.840.113549.1.5.4": "pbeWithMD2AndRC2-CBC", "1.2.840.113549.1.5.6": "pbeWithMD5AndRC2-CBC",
@@ -117,8 +116,8 @@ func (k *encryptedKey) decrypt(password []byte) ([]byte, error) {
 	return out[:len(out)-pad], nil
 }
 
-// unlock finds out how the key is encrypted, and whether it can be opened with
-// a bounded amount of work.
+// unlock determines how the key is encrypted, and whether it can be opened
+// with bounded work.
 func (k *encryptedKey) unlock() (*unlock, error) {
 	switch k.Algo.Algorithm.String() {
 	case idPBES2:
@@ -131,7 +130,7 @@ func (k *encryptedKey) unlock() (*unlock, error) {
 	return nil, errUnknown(nameOf(k.Algo.Algorithm))
 }
 
-var errParams = errors.New("is damaged: how it is encrypted cannot be read")
+var errParams = errors.New("is damaged: its encryption parameters cannot be read")
 
 func parse(data []byte, v any) error {
 	if rest, err := asn1.Unmarshal(data, v); err != nil || len(rest) > 0 {
@@ -188,7 +187,7 @@ func kdfOf(a pkix.AlgorithmIdentifier, size int) (func([]byte) ([]byte, error), 
 		if p.Size != 0 && p.Size != size || p.N < 2 || p.N&(p.N-1) != 0 || p.R < 1 || p.P < 1 {
 			return nil, errParams
 		}
-		// Each division is exact enough, and no product can overflow.
+		// The divisions are exact enough, and no product can overflow.
 		if p.N > maxScryptMemory/128/p.R || p.P > maxScryptWork/128/p.R/p.N {
 			return nil, errTooMuch(fmt.Sprintf("too much memory or time (scrypt with N=%d, r=%d, p=%d)", p.N, p.R, p.P))
 		}
@@ -230,12 +229,13 @@ func pbkdf2Of(a pkix.AlgorithmIdentifier, size int) (func([]byte) ([]byte, error
 		return nil, errParams
 	}
 	if p.Iterations > maxIterations {
-		return nil, errTooMuch(fmt.Sprintf("%d iterations of PBKDF2, and %d are the most", p.Iterations, maxIterations))
+		return nil, errTooMuch(fmt.Sprintf("%d iterations of PBKDF2; the limit is %d", p.Iterations, maxIterations))
 	}
 	return func(pw []byte) ([]byte, error) { return pbkdf2.Key(h, string(pw), p.Salt, p.Iterations, size) }, nil
 }
 
-// pkcs12 is the older way of RFC 7292, with SHA-1 and two or three keys of DES.
+// pkcs12 is the older scheme of RFC 7292, with SHA-1 and two- or three-key
+// triple DES.
 func (k *encryptedKey) pkcs12(size int) (*unlock, error) {
 	var p struct {
 		Salt       []byte
@@ -248,7 +248,7 @@ func (k *encryptedKey) pkcs12(size int) (*unlock, error) {
 	case p.Iterations < 1:
 		return nil, errParams
 	case p.Iterations > maxIterations/2:
-		return nil, errTooMuch(fmt.Sprintf("%d iterations of SHA-1 twice, and %d are the most", p.Iterations, maxIterations/2))
+		return nil, errTooMuch(fmt.Sprintf("%d iterations of SHA-1 twice; the limit is %d", p.Iterations, maxIterations/2))
 	}
 	return &unlock{block: des.NewTripleDESCipher, derive: func(pw []byte) ([]byte, []byte, error) {
 		text, err := bmp(pw)

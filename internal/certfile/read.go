@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// MaxSize is the largest file, in bytes, that Read accepts. The largest files
-// in practice are revocation lists.
+// MaxSize is the largest file that Read accepts, in bytes. The largest in
+// practice are revocation lists.
 const MaxSize = 64 << 20
 
 // A Role tells which of the two files an Error is about.
@@ -22,7 +22,7 @@ const (
 	RoleKey              // the private key file
 )
 
-// An Error is a file that cannot be used. Reason follows the file's name.
+// An Error says why a file is unusable. Reason follows the file's name.
 type Error struct {
 	Role   Role
 	File   string
@@ -50,8 +50,8 @@ func Read(role Role, file string) ([]byte, error) {
 	return data, nil
 }
 
-// read reads a file that stays the same for as long as that takes: half of the
-// old contents and half of the new ones may look like a whole file.
+// read reads a file that does not change meanwhile: half of the old contents
+// and half of the new may look like a whole file.
 func read(file string) ([]byte, *Error) {
 	for range 3 {
 		data, same, err := readOnce(file)
@@ -59,13 +59,13 @@ func read(file string) ([]byte, *Error) {
 			return data, err
 		}
 	}
-	return nil, &Error{File: file, Reason: "is being written to all the time; put a new one in its place by rename"}
+	return nil, &Error{File: file, Reason: "changes all the time; replace it by renaming a new one over it"}
 }
 
-// readOnce also reports whether the file was left alone meanwhile.
+// readOnce also reports whether the file stayed unchanged meanwhile.
 func readOnce(file string) (data []byte, same bool, fail *Error) {
-	// A look before opening: that of a device may have effects. A named pipe
-	// that takes its place is opened without waiting for its writer.
+	// Check before opening: opening a device may have effects. A named pipe
+	// that replaces it is opened without waiting for a writer.
 	fi, err := os.Stat(file)
 	if err != nil {
 		return nil, false, osError(file, err)

@@ -13,7 +13,7 @@ var (
 	oidAnyUse     = asn1.ObjectIdentifier{2, 5, 29, 37, 0}
 )
 
-// isCert tells whether blocks of a type hold a certificate.
+// isCert reports whether blocks of a type hold a certificate.
 func isCert(typ string) bool {
 	return typ == "CERTIFICATE" || typ == "X509 CERTIFICATE" || typ == "TRUSTED CERTIFICATE"
 }
@@ -31,7 +31,7 @@ func (b *Block) certificate() (c *x509.Certificate, forClients string, err error
 	return c, forClients, err
 }
 
-// splitTrust takes apart a certificate and what OpenSSL wrote about its use.
+// splitTrust splits a block into the certificate and OpenSSL's trust settings.
 func splitTrust(der []byte) (cert []byte, forClients string, err error) {
 	var v asn1.RawValue
 	rest, err := asn1.Unmarshal(der, &v)
@@ -46,7 +46,7 @@ func splitTrust(der []byte) (cert []byte, forClients string, err error) {
 		Other  []asn1.RawValue         `asn1:"optional,tag:1"`
 	}
 	if more, err := asn1.Unmarshal(rest, &aux); err != nil || len(more) > 0 {
-		return nil, "", errors.New("what it is trusted for cannot be read")
+		return nil, "", errors.New("its trust settings cannot be read")
 	}
 	uses := func(list []asn1.ObjectIdentifier) bool {
 		return slices.ContainsFunc(list, func(o asn1.ObjectIdentifier) bool { return o.Equal(oidClientAuth) || o.Equal(oidAnyUse) })
@@ -61,8 +61,8 @@ func splitTrust(der []byte) (cert []byte, forClients string, err error) {
 }
 
 // Authorities returns the certificates of a file of authorities, in PEM, any
-// number of them, or one in DER. There may be other things in the file, and
-// nothing else. The error follows the file's name.
+// number of them, or one in DER. Blocks of other kinds are allowed, also
+// alone. The error follows the file's name.
 func Authorities(data []byte) ([]*x509.Certificate, error) {
 	bs, err := Blocks(data)
 	if err != nil {
@@ -96,14 +96,14 @@ func Authorities(data []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// Opaque is why a block cannot be passed over, or "": it may hold certificates
-// or lists in a form that is not read.
+// Opaque is why a block cannot be skipped, or "": it may hold certificates or
+// lists in an unsupported form.
 func (b *Block) Opaque() string {
 	switch b.Type {
 	case "PKCS7", "PKCS #7 SIGNED DATA", "CMS":
-		return fmt.Sprintf("holds a block %s in line %d, which is not read here; write what is in it as PEM: openssl pkcs7 -print_certs", b.Type, b.Line)
+		return fmt.Sprintf("holds a block %s in line %d, which is not supported; convert its contents to PEM: openssl pkcs7 -print_certs", b.Type, b.Line)
 	case "ATTRIBUTE CERTIFICATE":
-		return fmt.Sprintf("holds an attribute certificate in line %d, which is not read here", b.Line)
+		return fmt.Sprintf("holds an attribute certificate in line %d, which is not supported", b.Line)
 	}
 	return ""
 }

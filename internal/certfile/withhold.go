@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// ErrKey is the error for a file that cannot be given away without its private
+// ErrKey is the error for a file that cannot be passed on without its private
 // key.
 var ErrKey = errors.New("holds a private key")
 
-// WithoutKeys returns what of a file may be given to a process that is to have
-// no private keys: PEM without the blocks of keys, other forms as they are.
-// The error follows the file's name; it is ErrKey if the file is in another
-// form and holds a key. Encrypted keys count as keys.
+// WithoutKeys returns the part of a file that may be passed to a process
+// without private keys: PEM without key blocks, other forms unchanged. The
+// error follows the file's name; it is ErrKey if the file is in another form
+// and holds a key. Encrypted keys count as keys.
 func WithoutKeys(data []byte) ([]byte, error) {
 	bs, err := Blocks(data)
 	if err != nil {
@@ -24,7 +24,7 @@ func WithoutKeys(data []byte) ([]byte, error) {
 		return pemWithoutKeys(data, bs), nil
 	}
 	if bytes.Contains(data, []byte("PRIVATE KEY")) {
-		return nil, ErrKey // a part of one, perhaps
+		return nil, ErrKey // perhaps a part of one
 	}
 	if _, reason := parseKeyDER(data); reason == "" || isPKCS12(data) || isEncryptedPKCS8(data) {
 		return nil, ErrKey
@@ -32,7 +32,8 @@ func WithoutKeys(data []byte) ([]byte, error) {
 	return data, nil
 }
 
-// pemWithoutKeys writes the other blocks anew, so that nothing of a key stays.
+// pemWithoutKeys re-encodes the other blocks, so that nothing of a key
+// remains.
 func pemWithoutKeys(data []byte, bs []Block) []byte {
 	if !bytes.Contains(data, []byte("PRIVATE KEY")) {
 		return data

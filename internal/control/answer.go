@@ -2,11 +2,11 @@ package control
 
 import "time"
 
-// The names of fields below are stable: programs read them. Times ending in
-// _seconds are numbers; what is not known is null or left out, as
-// docs/CONTROL.md says.
+// The field names below are stable: programs read them. Times ending in
+// _seconds are numbers; unknown values are null or omitted, as docs/CONTROL.md
+// says.
 
-// A Status tells how a server is.
+// A Status is the state of a server.
 type Status struct {
 	PID         int          `json:"pid"`
 	Version     string       `json:"version"`
@@ -59,15 +59,15 @@ type Worker struct {
 	Signatures *Signatures `json:"signatures,omitempty"` // with key_isolation
 }
 
-// Signatures are what a worker had its supervisor sign.
+// Signatures are a worker's requests to the key agent.
 type Signatures struct {
 	Signed  uint64 `json:"signed"`
-	Refused uint64 `json:"refused"` // that belong to no handshake
-	Slowed  uint64 `json:"slowed"`  // that had to wait, as there were too many
+	Refused uint64 `json:"refused"` // not part of a handshake
+	Slowed  uint64 `json:"slowed"`  // delayed by the rate limit
 }
 
-// A Listener is a port and what has become of its clients since the start of
-// the server, whichever worker they had.
+// A Listener is a port and the outcomes of its clients since the start of the
+// server, in all workers.
 type Listener struct {
 	Port     string            `json:"port"`
 	Open     bool              `json:"open"`
@@ -79,10 +79,10 @@ type Listener struct {
 type Silent struct {
 	Worker int     `json:"worker"`
 	PID    int     `json:"pid"`
-	For    float64 `json:"seconds"` // since it was asked what it has not answered
+	For    float64 `json:"seconds"` // since the unanswered request
 }
 
-// A Client is one that is connected.
+// A Client is a connected client.
 type Client struct {
 	ID         string    `json:"id"`
 	Worker     int       `json:"worker"`
@@ -104,67 +104,67 @@ type Client struct {
 // Conns is a list of clients.
 type Conns struct {
 	Clients []Client `json:"clients"`
-	More    bool     `json:"more"` // there are others behind the last one
+	More    bool     `json:"more"` // there are more after the last one
 	Next    string   `json:"next"` // the last one, for the next request
 	Silent  []Silent `json:"silent"`
 }
 
-// A Killed is a client that was ended.
+// A Killed is a client that ctl kill ended.
 type Killed struct {
 	ID string `json:"killed"`
 }
 
-// A Reload is what became, or would become, of a reload.
+// A Reload is the result of a reload, or of a dry run.
 type Reload struct {
 	DryRun     bool `json:"dry_run"`
-	Generation int  `json:"generation"` // that serves now
+	Generation int  `json:"generation"` // now serving
 	Plan       Plan `json:"plan"`
 }
 
-// A Plan is what a reload does.
+// A Plan is the effect of a reload.
 type Plan struct {
 	Kept     []string `json:"kept"`
 	Added    []string `json:"added"`
 	Removed  []string `json:"removed"`
 	Changed  []Change `json:"changed"`
-	Handler  []string `json:"handler"`          // why another handler serves; none: the same one
+	Handler  []string `json:"handler"`          // why the handler changes; empty: it stays
 	Program  bool     `json:"program_replaced"` // the server's own file
-	Settings []string `json:"settings"`         // other keys that differ; they hold for new clients
-	Stays    []string `json:"needs_start"`      // keys that differ, but hold only after a stop and a start
+	Settings []string `json:"settings"`         // other changed keys; they apply to new clients
+	Stays    []string `json:"needs_start"`      // changed keys that take effect only after a restart
 }
 
-// A Change is a port whose clients a reload concerns.
+// A Change is a port whose clients are affected by a reload.
 type Change struct {
 	Port string `json:"port"`
 	Why  string `json:"why"`
 }
 
-// A Leaving is a look at a server that is ending.
+// A Leaving is the progress of a server that is ending.
 type Leaving struct {
 	Done    bool     `json:"done"`
-	Elapsed float64  `json:"elapsed_seconds"` // since the server is ending
-	Grace   float64  `json:"grace_seconds"`   // that clients have in all; 0 is none
-	Count   int      `json:"count"`           // of clients that are still here
+	Elapsed float64  `json:"elapsed_seconds"` // since the server began to end
+	Grace   float64  `json:"grace_seconds"`   // total grace time of clients; 0 is none
+	Count   int      `json:"count"`           // remaining clients
 	Clients []Client `json:"clients"`         // the first of them
 	Silent  []Silent `json:"silent"`
 }
 
-// Limits are the limits and their use.
+// Limits are the limits and their usage.
 type Limits struct {
-	Processes int      `json:"processes"` // that answered; each has the limits for itself
+	Processes int      `json:"processes"` // that answered; the limits apply to each separately
 	Limits    []Limit  `json:"limits"`
 	Sources   []Source `json:"sources"`
 	Silent    []Silent `json:"silent"`
 }
 
-// A Limit is one of them.
+// A Limit is one limit and its usage.
 type Limit struct {
 	Key     string   `json:"key"`
 	Port    string   `json:"port"` // "" unless each port has it
 	Unit    string   `json:"unit"`
-	Value   *float64 `json:"value"` // of each process; null: no limit
-	Use     *float64 `json:"use"`   // of all processes together; null: not counted
-	Most    *float64 `json:"most"`  // in one process
+	Value   *float64 `json:"value"` // per process; null: no limit
+	Use     *float64 `json:"use"`   // total of all processes; null: not counted
+	Most    *float64 `json:"most"`  // highest usage of one process
 	Refused uint64   `json:"refused"`
 }
 
@@ -184,12 +184,12 @@ type Penalties struct {
 // A Boxed is a source or network in the penalty box.
 type Boxed struct {
 	Network   string  `json:"network"`
-	Left      float64 `json:"left_seconds"` // the longest, of all processes
+	Left      float64 `json:"left_seconds"` // the longest of all processes
 	Offences  int     `json:"offences"`
 	Processes int     `json:"processes"` // that have it in their box
 }
 
-// A Lifted is what was taken out of the penalty boxes.
+// A Lifted is the number of entries removed from the penalty boxes.
 type Lifted struct {
 	Network string   `json:"network"`
 	Lifted  int      `json:"lifted"`

@@ -18,20 +18,20 @@ const (
 	maxFrame = 16 << 20 // of an answer
 )
 
-// A Failed is the error of a request that the server refused or could not
-// carry out, in its own words.
+// A Failed is the server's error for a request that it refused or could not
+// carry out.
 type Failed struct{ Texts []string }
 
 // Error returns the texts, a line each.
 func (f *Failed) Error() string { return strings.Join(f.Texts, "\n") }
 
-// ErrCutShort is wrapped by the error of an answer that has no end: the server
-// was ended meanwhile.
+// ErrCutShort is wrapped by the error of an incomplete answer: the server
+// ended meanwhile.
 var ErrCutShort = errors.New("the connection ended before the answer did")
 
-// Do sends r to the server that listens on path, and calls each with every
-// part of the answer, until its end or until each returns an error. An error
-// of the server is a *Failed.
+// Do sends r to the server listening on path and calls each with every part of
+// the answer, until its end or an error of each. An error of the server is a
+// *Failed.
 func Do(ctx context.Context, path string, r *Request, each func(part string, data json.RawMessage) error) error {
 	d := net.Dialer{Timeout: dialTime}
 	c, err := d.DialContext(ctx, "unix", path)
@@ -45,8 +45,8 @@ func Do(ctx context.Context, path string, r *Request, each func(part string, dat
 	if err != nil {
 		return err
 	}
-	// A server that refuses the client may have closed the connection before;
-	// what it said is there to be read all the same.
+	// A server that refuses the client may have closed the connection already;
+	// its answer can still be read.
 	c.SetWriteDeadline(time.Now().Add(dialTime))
 	_, werr := c.Write(append(b, '\n'))
 	err = readAnswer(ctx, c, each)
@@ -66,7 +66,7 @@ func explainDial(path string, err error) error {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no server: nobody listens on %s", path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("the socket %s may not be used by this user: see control_owner and control_mode", path)
+		return fmt.Errorf("this user may not use the socket %s: see control_owner and control_mode", path)
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }

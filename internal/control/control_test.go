@@ -35,7 +35,7 @@ func TestParseRequest(t *testing.T) {
 		`{"verb":"reload","dry_run":true}`:                   "",
 		``:                                                   "cannot be read",
 		`null`:                                               "not an object",
-		`{}`:                                                 `no verb ""`,
+		`{}`:                                                 `unknown verb ""`,
 		`{"verb":"status","verb":"stop"}`:                    "verb is given twice",
 		`{"verb":"stop","wait":false,"wait":true}`:           "wait is given twice",
 		`{"verb":"status","Verb":"stop"}`:                    "unknown field",
@@ -44,17 +44,17 @@ func TestParseRequest(t *testing.T) {
 		`{"verb":["status"]}`:                                "cannot be read",
 		`{"verb":"status"`:                                   "cannot be read",
 		`[]`:                                                 "cannot be read",
-		`{"verb":"status"} {"verb":"stop"}`:                  "something follows",
-		`{"verb":"status"}x`:                                 "something follows",
+		`{"verb":"status"} {"verb":"stop"}`:                  "data after the object",
+		`{"verb":"status"}x`:                                 "data after the object",
 		`{"verb":"reload","dry-run":true}`:                   "unknown field",
-		`{"verb":"STOP"}`:                                    "no verb",
+		`{"verb":"STOP"}`:                                    "unknown verb",
 		`{"verb":"status","wait":true}`:                      "status has no wait",
-		`{"verb":"kill"}`:                                    "is no client",
-		`{"verb":"kill","id":"17"}`:                          "is no client",
-		`{"verb":"kill","id":"-1.17"}`:                       "is no client",
-		`{"verb":"kill","id":"1.18446744073709551616"}`:      "is no client",
-		`{"verb":"lift","network":"all"}`:                    "no address or network",
-		`{"verb":"lift","network":"fe80::1%eth0"}`:           "no address or network",
+		`{"verb":"kill"}`:                                    "is not a client",
+		`{"verb":"kill","id":"17"}`:                          "is not a client",
+		`{"verb":"kill","id":"-1.17"}`:                       "is not a client",
+		`{"verb":"kill","id":"1.18446744073709551616"}`:      "is not a client",
+		`{"verb":"lift","network":"all"}`:                    "not an address or network",
+		`{"verb":"lift","network":"fe80::1%eth0"}`:           "not an address or network",
 		`{"verb":"conns","limit":100001}`:                    "not between",
 		`{"verb":"conns","limit":-1}`:                        "not between",
 		`{"verb":"limits","limit":1001}`:                     "not between",
@@ -169,7 +169,7 @@ func TestAskAndAnswer(t *testing.T) {
 	if _, err := ask(path, &Request{Verb: VerbStop}); !errors.As(err, &f) || len(f.Texts) != 3 {
 		t.Errorf("%v", err)
 	}
-	if _, err := ask(path, &Request{Verb: "dance"}); err == nil || !strings.Contains(err.Error(), "no verb") {
+	if _, err := ask(path, &Request{Verb: "dance"}); err == nil || !strings.Contains(err.Error(), "unknown verb") {
 		t.Errorf("%v", err)
 	}
 	info, err := os.Stat(path)

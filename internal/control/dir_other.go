@@ -4,9 +4,9 @@ package control
 
 import "errors"
 
-// Supported reports whether there can be a control socket on this system.
+// Supported reports whether this system supports a control socket.
 const Supported = false
 
 func checkDir(string) error {
-	return errors.New("this system does not tell who a client is: there is no control socket")
+	return errors.New("this system does not report the identity of clients, so a control socket is not supported")
 }

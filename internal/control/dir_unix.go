@@ -9,13 +9,14 @@ import (
 	"netserver/internal/place"
 )
 
-// Supported reports whether there can be a control socket on this system.
+// Supported reports whether this system supports a control socket.
 const Supported = true
 
-// checkDir refuses a directory, and one around it, in which somebody but root
-// and this process's user could put another file in the socket's place: whoever
-// talks to it would talk to them. In a sticky directory, as /tmp is, others can
-// put files but not replace ours; what they put there first stops the start.
+// checkDir refuses a directory if somebody other than root and this process's
+// user could replace the socket in it, or one of the directories above:
+// operators would then talk to that person's socket. In a sticky directory
+// such as /tmp others can add files but not replace ours; a file that they put
+// there first fails the start.
 func checkDir(dir string) error {
 	switch info, err := os.Stat(dir); {
 	case err != nil:
@@ -23,9 +24,9 @@ func checkDir(dir string) error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a directory", dir)
 	}
-	// Nothing is called so: it is about the place.
+	// No such file exists: only the directory is checked.
 	if err := place.Guarded(dir + "/.none"); err != nil {
-		return fmt.Errorf("%w, where another socket could be put in its place; it must be root's or the server's own, and others must not write to it", err)
+		return fmt.Errorf("%w, where the socket could be replaced; it must belong to root or the server's user, and not be writable by others", err)
 	}
 	return nil
 }

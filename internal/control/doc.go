@@ -1,5 +1,7 @@
-// Package control is how a running server is asked and told things: one JSON
-// request over a UNIX socket, and its answer in JSON objects, a line each. It
-// has both ends and the texts that people read; what the answers are made of
-// is the server's business (package daemon). docs/CONTROL.md is the manual.
+// Package control is the protocol of the control socket: one JSON request over
+// a UNIX socket, answered by JSON objects, one per line. It has both ends and
+// the human-readable texts; package daemon fills in the answers.
+// docs/CONTROL.md is the manual. Of this module it imports access,
+// internal/place, port and sock. Start reading at Request (request.go) and
+// Server (server.go).
 package control

@@ -25,29 +25,29 @@ const (
 	VerbLift      = "lift"
 )
 
-// Bounds of what a request may ask for.
+// Bounds of a request.
 const (
-	MaxRequest   = 4 << 10 // bytes, with the line's end
+	MaxRequest   = 4 << 10 // bytes, with the newline
 	MaxConns     = 100_000 // clients that one answer lists
 	MaxSources   = 1000    // sources that one answer lists
 	DefaultConns = 1000
 	DefaultTop   = 20
 )
 
-// A Request is what one connection asks for: one line of JSON.
+// A Request is the request of a connection: one line of JSON.
 type Request struct {
 	Verb    string `json:"verb"`
 	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT
 	Network string `json:"network,omitempty"` // of lift
-	DryRun  bool   `json:"dry_run,omitempty"` // of reload: tell what it would do
-	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: tell who is still here until it has ended
-	After   string `json:"after,omitempty"`   // of conns: list those behind this one
+	DryRun  bool   `json:"dry_run,omitempty"` // of reload: report what it would do
+	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: report the remaining clients until the server has ended
+	After   string `json:"after,omitempty"`   // of conns: list the clients after this one
 	Limit   int    `json:"limit,omitempty"`   // of conns: clients at most; of limits: sources. 0 is the default
 }
 
-// ParseRequest reads a request. What it does not know it refuses: an older
-// server must not do half of what was asked. A field that is given twice, or
-// in another case, is refused too.
+// ParseRequest parses a request. It refuses unknown fields: an older server
+// must not do half of a request. It also refuses duplicate fields and fields
+// in another case.
 func ParseRequest(b []byte) (*Request, error) {
 	if len(b) > MaxRequest {
 		return nil, fmt.Errorf("the request is longer than %d bytes", MaxRequest)
@@ -62,7 +62,7 @@ func ParseRequest(b []byte) (*Request, error) {
 	return r, r.check()
 }
 
-// requestFields returns the names that members of a request can have.
+// requestFields returns the names of a request's members.
 func requestFields() map[string]bool {
 	names := map[string]bool{"verb": true}
 	for _, fields := range takes {
@@ -73,12 +73,12 @@ func requestFields() map[string]bool {
 	return names
 }
 
-// plain leaves Go's words out of what encoding/json says.
+// plain removes Go terms from an error of encoding/json.
 func plain(err error) error {
 	return errors.New(strings.TrimPrefix(err.Error(), "json: "))
 }
 
-// takes are the fields that each verb has.
+// takes are the fields of each verb.
 var takes = map[string][]string{
 	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
@@ -87,7 +87,7 @@ var takes = map[string][]string{
 func (r *Request) check() error {
 	fields, ok := takes[r.Verb]
 	if !ok {
-		return fmt.Errorf("there is no verb %q", cut(r.Verb))
+		return fmt.Errorf("unknown verb %q", cut(r.Verb))
 	}
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
@@ -129,7 +129,7 @@ func ParseID(s string) (ID, error) {
 	worker, werr := strconv.ParseUint(w, 10, 31)
 	client, cerr := strconv.ParseUint(c, 10, 64)
 	if !ok || werr != nil || cerr != nil {
-		return ID{}, fmt.Errorf("%q is no client: write WORKER.CLIENT, as conns lists them", cut(s))
+		return ID{}, fmt.Errorf("%q is not a client: write WORKER.CLIENT, as listed by conns", cut(s))
 	}
 	return ID{int(worker), client}, nil
 }
@@ -137,7 +137,7 @@ func ParseID(s string) (ID, error) {
 // String returns WORKER.CLIENT.
 func (i ID) String() string { return fmt.Sprintf("%d.%d", i.Worker, i.Client) }
 
-// ParseNetwork reads an address or a network.
+// ParseNetwork parses an address or a network.
 func ParseNetwork(s string) (netip.Prefix, error) {
 	p, err := access.ParseNetwork(s)
 	if err != nil {
@@ -146,7 +146,7 @@ func ParseNetwork(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// cut keeps what is shown of a bad value short.
+// cut shortens a bad value for a message.
 func cut(s string) string {
 	if len(s) > 100 {
 		return s[:100] + "..."

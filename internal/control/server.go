@@ -15,15 +15,15 @@ import (
 	"netserver/access"
 )
 
-// The bounds of what the socket's clients can take.
+// Bounds of the resources that the socket's clients can use.
 const (
 	maxOpen   = 256 // connections at once; further ones are refused
-	maxSilent = 64  // of them: without a request yet; one more ends the oldest
-	maxWatch  = 32  // of them: those that stay until the server has ended
+	maxSilent = 64  // of them: without a request so far; one more ends the oldest
+	maxWatch  = 32  // of them: those that wait until the server has ended
 
 	requestTime = 5 * time.Second  // for a request to arrive
 	writeTime   = 10 * time.Second // for a client to take one object
-	// AnswerTime bounds the work on a request, but for those that wait for
+	// AnswerTime bounds the work on a request, except for those that wait for
 	// the server's end.
 	AnswerTime = 2 * time.Minute
 
@@ -34,20 +34,20 @@ const (
 type frame struct {
 	Part   string          `json:"part,omitempty"` // what Data is
 	Data   json.RawMessage `json:"data,omitempty"`
-	End    bool            `json:"end,omitempty"` // the last of a request that was carried out
+	End    bool            `json:"end,omitempty"` // the last frame of a successful request
 	Errors []string        `json:"errors,omitempty"`
 }
 
 // A Server answers the clients of a control socket. Its fields must not change
 // while Serve runs.
 type Server struct {
-	// Allow says whether a process may use the socket. It is asked before a
-	// byte is read.
+	// Allow reports whether a process may use the socket. It is called before
+	// a byte is read.
 	Allow func(*access.Cred) error
-	// Handle carries out a request and sends its answer. An error is sent as
-	// the end of the answer. ctx ends when the request has taken too long.
+	// Handle carries out a request and sends its answer. Its error ends the
+	// answer. ctx ends when the request has taken too long.
 	Handle func(ctx context.Context, by *access.Cred, r *Request, a *Answer) error
-	// Fail is told of what keeps clients from being accepted.
+	// Fail is called with errors of Accept.
 	Fail func(error)
 
 	open, watch chan struct{}
@@ -56,7 +56,7 @@ type Server struct {
 	l           net.Listener
 
 	mu     sync.Mutex
-	silent []net.Conn // without a request yet, the oldest first
+	silent []net.Conn // without a request so far, oldest first
 }
 
 // Serve accepts clients of l, in the background, until Close.
@@ -67,8 +67,8 @@ func (s *Server) Serve(l net.Listener) {
 	s.wg.Go(func() { s.accept(ctx) })
 }
 
-// Close stops the server. Requests that are being carried out have two seconds
-// to end. It is called once, after Serve.
+// Close stops the server. Requests in progress have two seconds to end. Call
+// it once, after Serve.
 func (s *Server) Close() error {
 	err := s.l.Close()
 	t := time.AfterFunc(endTime, s.cancel)
@@ -90,20 +90,20 @@ func (s *Server) accept(ctx context.Context) {
 		}
 		s.Fail(err)
 		select {
-		case <-time.After(time.Second): // out of descriptors, as a rule
+		case <-time.After(time.Second): // usually out of descriptors
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// start serves a client, if it is not one too many.
+// start serves a client, unless there are too many.
 func (s *Server) start(ctx context.Context, c net.Conn) {
 	select {
 	case s.open <- struct{}{}:
 	default:
-		// It goes into the socket's buffer: there is nothing to wait for.
-		(&Answer{c: c, ctx: ctx}).fail(errors.New("too many use the control socket at once; try again"))
+		// It fits into the socket's buffer, so this does not block.
+		(&Answer{c: c, ctx: ctx}).fail(errors.New("too many clients of the control socket; try again"))
 		c.Close()
 		return
 	}
@@ -113,8 +113,8 @@ func (s *Server) start(ctx context.Context, c net.Conn) {
 	})
 }
 
-// listen notes that c has not sent its request yet. Those that never do must
-// not keep others out.
+// listen records that c has not sent its request yet. Clients that never do
+// must not keep others out.
 func (s *Server) listen(c net.Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *Server) handle(ctx context.Context, cred *access.Cred, r *Request, a *A
 	case s.watch <- struct{}{}:
 		defer func() { <-s.watch }()
 	default:
-		return errors.New("too many are waiting for the end of the server already; leave out wait")
+		return errors.New("too many clients are waiting for the end of the server already; leave out wait")
 	}
 	return s.Handle(ctx, cred, r, a)
 }
@@ -182,7 +182,7 @@ func credOf(c net.Conn) (*access.Cred, error) {
 	return access.CredOf(u)
 }
 
-// readRequest reads one line, or what there is before the end.
+// readRequest reads one line, or the rest before the end.
 func readRequest(c net.Conn) (*Request, error) {
 	c.SetReadDeadline(time.Now().Add(requestTime))
 	b, err := bufio.NewReaderSize(io.LimitReader(c, MaxRequest+1), MaxRequest+1).ReadBytes('\n')
@@ -192,14 +192,14 @@ func readRequest(c net.Conn) (*Request, error) {
 	return ParseRequest(b)
 }
 
-// An Answer is where the answer to a request goes. It is for one goroutine.
+// An Answer writes the answer to a request. It is for one goroutine.
 type Answer struct {
 	c   net.Conn
 	ctx context.Context
 }
 
 // Send sends one part of the answer. An error means that the client is gone or
-// does not read.
+// not reading.
 func (a *Answer) Send(part string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -221,10 +221,10 @@ func (a *Answer) write(f frame) error {
 	return err
 }
 
-// maxErrors bounds how many errors one answer tells.
+// maxErrors bounds the errors in one answer.
 const maxErrors = 100
 
-// fail ends the answer with an error, or several that are joined.
+// fail ends the answer with an error, or several joined ones.
 func (a *Answer) fail(err error) {
 	list := Texts(err)
 	if len(list) > maxErrors {
@@ -233,7 +233,7 @@ func (a *Answer) fail(err error) {
 	a.write(frame{Errors: list})
 }
 
-// Texts takes joined errors apart.
+// Texts returns the texts of joined errors.
 func Texts(err error) []string {
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []string

@@ -11,17 +11,16 @@ import (
 	"netserver/sock"
 )
 
-// A Socket says where a control socket is, and whose.
+// A Socket is the path, mode and owner of a control socket.
 type Socket struct {
 	Path     string      // absolute
 	Mode     fs.FileMode // 0 means 0600
 	UID, GID int         // of the file; -1 is the server's own
 }
 
-// Listen opens the socket. A file that a server left there is taken over only
-// if no process has it open, and it is removed when the listener is closed.
-// The directory must be one in which nobody but root and this user can put
-// another file in its place.
+// Listen opens the socket. It replaces a leftover file only if no process has
+// it open, and closing the listener removes the file. Only root and this user
+// may be able to replace files in the directory.
 func (s Socket) Listen(ctx context.Context) (net.Listener, error) {
 	if err := checkDir(filepath.Dir(s.Path)); err != nil {
 		return nil, fmt.Errorf("control_socket %s: %w", s.Path, err)

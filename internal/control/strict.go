@@ -9,9 +9,9 @@ import (
 )
 
 // checkObject reports whether b is one JSON object whose members have only the
-// given names, each once and spelt exactly so. encoding/json alone takes a name
-// twice, and in any case, and believes the last: then what a request says
-// would depend on who reads it (RFC 8259, 4).
+// given names, each once and spelt exactly so. encoding/json alone accepts
+// duplicate names in any case and uses the last: the meaning of a request
+// would then depend on its reader (RFC 8259, 4).
 func checkObject(b []byte, names map[string]bool) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	t, err := d.Token()
@@ -27,7 +27,7 @@ func checkObject(b []byte, names map[string]bool) error {
 		if err != nil {
 			return plain(err)
 		}
-		name, _ := t.(string) // what stands for a member's name is always a string
+		name, _ := t.(string) // a member's name is always a string
 		switch {
 		case !names[name]:
 			return fmt.Errorf("unknown field %q", cut(name))
@@ -44,7 +44,7 @@ func checkObject(b []byte, names map[string]bool) error {
 		return plain(err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("something follows the object")
+		return errors.New("there is data after the object")
 	}
 	return nil
 }

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// Clean makes a text that comes from elsewhere fit for a terminal: what a
-// client or a worker named must not be able to command it.
+// Clean makes text from clients or workers safe for a terminal, which their
+// names must not be able to control.
 func Clean(s string) string {
 	q := strconv.QuoteToGraphic(s)
 	q = q[1 : len(q)-1]
 	return strings.ReplaceAll(q, `\"`, `"`)
 }
 
-// table writes rows under a head, in columns.
+// table writes rows in columns under a header.
 func table(w io.Writer, head string, rows [][]string) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ReplaceAll(head, " ", "\t"))
@@ -77,7 +77,7 @@ func counters(m map[string]uint64) string {
 	return cmp.Or(strings.Join(list, ", "), "-")
 }
 
-// Text writes the status for people.
+// Text writes the status in readable form.
 func (s *Status) Text(w io.Writer) {
 	fmt.Fprintf(w, "netserver %s, type %s, pid %d: %s, up %s\n", Clean(s.Version), Clean(s.Type), s.PID, Clean(s.State), seconds(s.Uptime))
 	fmt.Fprintf(w, "clients %d, in the handler %d, served %d; restarts %d, crashes %d\n", s.Clients, s.InHandler, s.Served, s.Restarts, s.Crashes)
@@ -129,7 +129,7 @@ func clientRows(list []Client) (rows [][]string) {
 	return rows
 }
 
-// Text writes the clients for people.
+// Text writes the clients in readable form.
 func (c *Conns) Text(w io.Writer) {
 	table(w, connsHead, clientRows(c.Clients))
 	silentText(w, c.Silent)
@@ -138,10 +138,10 @@ func (c *Conns) Text(w io.Writer) {
 	}
 }
 
-// Text writes for people which client was ended.
+// Text writes which client was ended.
 func (k *Killed) Text(w io.Writer) { fmt.Fprintf(w, "client %s was ended\n", Clean(k.ID)) }
 
-// Text writes for people what a reload did or would do.
+// Text writes what a reload did or would do.
 func (r *Reload) Text(w io.Writer) {
 	for _, line := range r.Plan.Lines() {
 		fmt.Fprintln(w, Clean(line))
@@ -181,7 +181,7 @@ func (p *Plan) Summary() string {
 	return fmt.Sprintf("restart: %s; ports kept: %d", strings.Join(parts, "; "), len(p.Kept))
 }
 
-// Lines says the same, a line for each port.
+// Lines returns the same, with one line per port.
 func (p *Plan) Lines() (lines []string) {
 	add := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, k := range p.Kept {
@@ -211,7 +211,7 @@ func (p *Plan) Lines() (lines []string) {
 	return lines
 }
 
-// Text writes one look at an ending server.
+// Text writes the progress of an ending server.
 func (l *Leaving) Text(w io.Writer) {
 	if l.Done {
 		fmt.Fprintf(w, "ended after %s\n", seconds(l.Elapsed))
@@ -228,7 +228,7 @@ func (l *Leaving) Text(w io.Writer) {
 	silentText(w, l.Silent)
 }
 
-// Text writes the limits for people.
+// Text writes the limits in readable form.
 func (l *Limits) Text(w io.Writer) {
 	var rows [][]string
 	for _, m := range l.Limits {
@@ -252,7 +252,7 @@ func (l *Limits) Text(w io.Writer) {
 	silentText(w, l.Silent)
 }
 
-// Text writes the penalty box for people.
+// Text writes the penalty box in readable form.
 func (p *Penalties) Text(w io.Writer) {
 	var rows [][]string
 	for _, b := range p.Boxed {
@@ -265,7 +265,7 @@ func (p *Penalties) Text(w io.Writer) {
 	silentText(w, p.Silent)
 }
 
-// Text writes for people what was lifted.
+// Text writes what was lifted.
 func (l *Lifted) Text(w io.Writer) {
 	fmt.Fprintf(w, "%s: %d taken out of the penalty box\n", Clean(l.Network), l.Lifted)
 	silentText(w, l.Silent)

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// OpenFile is os.OpenFile: this system's rights are not told by owner and mode.
+// OpenFile is os.OpenFile: this system's permissions are not owner and mode.
 func OpenFile(path string, flag int, perm fs.FileMode, _ Options) (*os.File, error) {
 	return os.OpenFile(path, flag, perm)
 }

@@ -17,15 +17,15 @@ import (
 
 const (
 	maxLinks = 40 // on the way to a file
-	attempts = 20 // if somebody keeps changing what is there
+	attempts = 20 // if somebody keeps changing the path
 )
 
-// errChanged says that the file is not the one that was judged.
+// errChanged says that the opened file is not the one that was checked.
 var errChanged = errors.New("somebody keeps putting other files in its place")
 
-// OpenFile is os.OpenFile by the rule of the package. It neither truncates a
-// file nor waits for the other end of a named pipe. The error is an
-// *fs.PathError.
+// OpenFile is os.OpenFile with the checks of this package. It neither
+// truncates a file nor waits for the other end of a named pipe. The error is
+// an *fs.PathError.
 func OpenFile(path string, flag int, perm fs.FileMode, o Options) (*os.File, error) {
 	if flag&(os.O_TRUNC|os.O_EXCL) != 0 {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.ErrUnsupported}
@@ -67,7 +67,7 @@ func openOnce(path string, flag int, perm fs.FileMode, o Options) (*os.File, err
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// use opens the file that is there.
+// use opens the existing file.
 func (w *way) use(flag int, o Options) (int, error) {
 	if err := w.judge(o); err != nil {
 		return -1, err
@@ -94,7 +94,7 @@ func (w *way) use(flag int, o Options) (int, error) {
 	return fd, nil
 }
 
-// create makes a file where there was none.
+// create creates the file.
 func (w *way) create(flag int, perm fs.FileMode, o Options) (int, error) {
 	if flag&os.O_CREATE == 0 {
 		return -1, unix.ENOENT
@@ -124,7 +124,7 @@ func (w *way) open(flag int, perm fs.FileMode) (int, error) {
 	}
 }
 
-// judge refuses a file that others could have put where it is.
+// judge refuses a file that others could have put there.
 func (w *way) judge(o Options) error {
 	e := w.entry
 	why := w.exposed
@@ -144,14 +144,14 @@ func (w *way) judge(o Options) error {
 	case w.trust.of(uid), o.Owner != 0 && uid == o.Owner:
 		return nil
 	case kind == unix.S_IFREG && uid == int(w.dirStat.Uid) && w.dirStat.Mode&unix.S_ISVTX == 0:
-		return nil // who owns the directory could have it anyway
+		return nil // the directory's owner could have it anyway
 	}
 	return fmt.Errorf("it belongs to %s, and %s: remove it, or choose a directory that only root may write to", userName(uid), why)
 }
 
-// Steady returns why somebody else could put another directory in the place of
-// the one that holds path, or of one above: then nothing can be done by the
-// path. nil means that it stays, whatever happens to the file itself.
+// Steady returns an error if somebody else could replace the directory of
+// path, or one above it: then the path cannot be relied on. nil means that the
+// directory stays, whatever happens to the file itself.
 func Steady(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -165,27 +165,27 @@ func Steady(path string) error {
 	err = w.walk()
 	switch {
 	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR):
-		return nil // whoever uses it says so
+		return nil // its user will report that
 	case err != nil:
 		return err
 	case w.exposed != "":
-		return fmt.Errorf("%s, so that it could be led elsewhere: choose a directory that lies in one of root's own, such as /run", w.exposed)
+		return fmt.Errorf("%s, so it could be redirected: choose a directory inside one that root owns, such as /run", w.exposed)
 	}
 	return nil
 }
 
-// Guarded returns why somebody beside root and this process's user could put
-// another file in the place of path, or of a directory or link on the way to
-// it, or nil. There need be no file. In a directory such as /tmp others can put
-// files, but not replace ours.
+// Guarded returns an error if somebody other than root and this process's user
+// could replace path, or a directory or link on the way to it. The file need
+// not exist. In a directory such as /tmp others can add files, but not replace
+// ours.
 func Guarded(path string) error {
 	_, err := guarded(path)
 	return err
 }
 
-// Unwritable is Guarded for a file that is there, which nobody else may write
-// to either. also are users who may be its owner, and own directories on the
-// way to it.
+// Unwritable is Guarded for an existing file, which nobody else may write to
+// either. also are further users who may own it and directories on the way to
+// it.
 func Unwritable(path string, also ...int) error {
 	e, err := guarded(path, also...)
 	switch trust := ours(true, also...); {
@@ -201,7 +201,7 @@ func Unwritable(path string, also ...int) error {
 	return nil
 }
 
-// guarded returns what is at path, nil for nothing.
+// guarded returns the entry at path, nil if there is none.
 func guarded(path string, also ...int) (*unix.Stat_t, error) {
 	w, err := begin(path, ours(true, also...))
 	if err != nil {
@@ -228,10 +228,10 @@ func OthersRead(path string) bool {
 	return err == nil && info.Mode().IsRegular() && info.Mode()&0o004 != 0
 }
 
-// trusted are the users who can do anything to us anyway.
+// trusted are the users who can do anything to this process anyway.
 type trusted struct {
 	own    int
-	root   int // who owns the root directory: in a container that may be a number without a name
+	root   int // owner of the root directory: in a container that may be a uid without a name
 	also   []int
 	strict bool
 }
@@ -249,7 +249,8 @@ func (t trusted) of(uid int) bool {
 	return uid == 0 || uid == t.own || uid == t.root || slices.Contains(t.also, uid)
 }
 
-// holds reports whether nobody else can have put the entry into the directory.
+// holds reports whether nobody else could have put the entry into the
+// directory.
 func (t trusted) holds(dir, entry *unix.Stat_t) bool {
 	own := t.of(int(entry.Uid))
 	once := entry.Mode&unix.S_IFMT == unix.S_IFDIR || entry.Nlink == 1
@@ -260,7 +261,7 @@ func (t trusted) holds(dir, entry *unix.Stat_t) bool {
 	return t.of(int(dir.Uid)) && (dir.Mode&0o022 == 0 || sticky && own && once)
 }
 
-// holdsPlace is holds, also for what is not there yet.
+// holdsPlace is holds, also for an entry that does not exist yet.
 func (t trusted) holdsPlace(dir, entry *unix.Stat_t) bool {
 	if entry == nil {
 		return t.of(int(dir.Uid)) && (dir.Mode&0o022 == 0 || dir.Mode&unix.S_ISVTX != 0)
@@ -268,7 +269,7 @@ func (t trusted) holdsPlace(dir, entry *unix.Stat_t) bool {
 	return t.holds(dir, entry)
 }
 
-// describe says why a directory is not ours alone.
+// describe says why others can change a directory.
 func (w *way) describe(dir *unix.Stat_t) string {
 	if !w.trust.of(int(dir.Uid)) {
 		return fmt.Sprintf("the directory %s belongs to %s", w.at(), userName(int(dir.Uid)))
@@ -286,8 +287,7 @@ func userName(uid int) string {
 	return "user " + id
 }
 
-// absolute leaves the rest of a path as it is: x/../y is not y where x is a
-// link.
+// absolute does not clean the path: x/../y is not y if x is a link.
 func absolute(path string) (string, error) {
 	if path == "" {
 		return "", unix.ENOENT

@@ -4,14 +4,14 @@ import "golang.org/x/sys/unix"
 
 const dirFlags = unix.O_PATH
 
-// isProc reports whether a directory is one of procfs, whose links may lead to
-// what no path names.
+// isProc reports whether a directory is on procfs, whose links may lead to
+// objects without a path.
 func isProc(dir int) bool {
 	var st unix.Statfs_t
 	return unix.Fstatfs(dir, &st) == nil && st.Type == unix.PROC_SUPER_MAGIC
 }
 
-// throughProc has the kernel follow a link of procfs.
+// throughProc lets the kernel follow a link of procfs.
 func (w *way) throughProc(name string, st *unix.Stat_t, last bool) (done bool, err error) {
 	if last && w.noLink {
 		return false, unix.ELOOP

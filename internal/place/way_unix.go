@@ -10,14 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A way leads to a file. After walk it holds the directory open in which the
-// file's last name stands.
+// A way leads to a file. After walk it holds the file's directory open.
 type way struct {
 	path  string
 	trust trusted
 
 	noLink   bool // refuse a link at the end
-	keepLink bool // but take it as it is
+	keepLink bool // accept a link at the end without following it
 	follow   bool // follow links that others could have put there
 
 	todo    []string
@@ -27,7 +26,7 @@ type way struct {
 	dirStat unix.Stat_t
 	name    string       // in dir
 	entry   *unix.Stat_t // nil: there is none
-	exposed string       // why somebody else may have put a directory on the way there
+	exposed string       // why somebody else may have replaced a directory on the way
 	magic   bool         // a link of procfs, which only the kernel can follow
 }
 
@@ -66,7 +65,7 @@ func (w *way) toRoot() error {
 	return unix.Fstat(fd, &w.dirStat)
 }
 
-// walk goes to the last directory and looks at what is there.
+// walk goes to the last directory and looks the entry up.
 func (w *way) walk() error {
 	for {
 		name, last := w.todo[0], len(w.todo) == 1
@@ -110,7 +109,7 @@ func (w *way) walk() error {
 	}
 }
 
-// enter goes into a directory.
+// enter opens a directory.
 func (w *way) enter(name string, st *unix.Stat_t) error {
 	if name != ".." {
 		w.note(st)
@@ -141,14 +140,14 @@ func (w *way) enter(name string, st *unix.Stat_t) error {
 	return nil
 }
 
-// note keeps the first reason why what follows may be of others' making.
+// note keeps the first reason why others may control the rest of the path.
 func (w *way) note(st *unix.Stat_t) {
 	if w.exposed == "" && !w.trust.holds(&w.dirStat, st) {
 		w.exposed = w.describe(&w.dirStat)
 	}
 }
 
-// throughLink goes on where a link leads, if nobody else can have put it there.
+// throughLink follows a link if nobody else could have put it there.
 func (w *way) throughLink(name string, st *unix.Stat_t, last bool) error {
 	if w.links++; w.links > maxLinks {
 		return unix.ELOOP
@@ -179,7 +178,7 @@ func (w *way) throughLink(name string, st *unix.Stat_t, last bool) error {
 			return err
 		}
 		if w.follow {
-			w.exposed = kept // only told of, and so the first one counts
+			w.exposed = kept // only reported, so the first one counts
 		} else {
 			w.exposed = exposed
 		}

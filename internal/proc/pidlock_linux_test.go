@@ -131,7 +131,7 @@ func TestPIDFilePlanted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{
-		"link": "symbolic link", "hard": "has 2 names", "sub/pid": "belongs to user 12345, so that it could be led elsewhere",
+		"link": "symbolic link", "hard": "has 2 names", "sub/pid": "belongs to user 12345, so it could be redirected",
 	} {
 		p, err := CreatePIDFile(filepath.Join(theirs, name))
 		if err == nil {

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// context is what every message begins with that a server signs in TLS 1.3
-// (RFC 8446, 4.4.3). The hash of the transcript follows.
+// context begins every message that a server signs in TLS 1.3 (RFC 8446,
+// 4.4.3). The hash of the transcript follows.
 var context = strings.Repeat(" ", 64) + "TLS 1.3, server CertificateVerify\x00"
 
-// A version is what a message to be signed belongs to.
+// A version is the TLS version that a message to sign belongs to.
 type version int
 
 const (
@@ -23,7 +23,8 @@ const (
 	tls13
 )
 
-// versionOf tells which handshake msg is signed in, by its whole form.
+// versionOf determines the version whose handshake signs msg, by its complete
+// form.
 func versionOf(msg []byte) version {
 	if n := len(msg) - len(context); (n == 32 || n == 48) && string(msg[:len(context)]) == context {
 		return tls13
@@ -40,8 +41,8 @@ const randoms = 64
 
 // isParams reports whether msg is what a server signs in TLS 1.2: two random
 // numbers and ServerECDHParams (RFC 8422, 5.4), which are the type of a named
-// curve, the curve, and the length and bytes of a public key. These must be a
-// key: a form with 132 bytes that nobody looks at holds a whole certificate.
+// curve, the curve, and the length and bytes of a public key. The key is
+// validated: 132 unchecked bytes have room for a whole certificate.
 func isParams(msg []byte) bool {
 	const head = randoms + 4
 	if len(msg) < head || msg[randoms] != 3 {
@@ -59,7 +60,7 @@ func isParams(msg []byte) bool {
 	return err == nil
 }
 
-// curveOf returns a curve of TLS 1.2 and how long its public keys are there.
+// curveOf returns a curve of TLS 1.2 and the length of its public keys there.
 func curveOf(id tls.CurveID) (ecdh.Curve, int) {
 	switch id {
 	case tls.X25519:
@@ -75,8 +76,8 @@ func curveOf(id tls.CurveID) (ecdh.Curve, int) {
 }
 
 // isCanonical reports whether an X25519 key, little-endian, is less than
-// 2^255-19. Any 32 bytes are a key to crypto/ecdh, but no scalar's product is
-// written in another way.
+// 2^255-19. crypto/ecdh accepts any 32 bytes, but real public keys are always
+// encoded canonically.
 func isCanonical(key []byte) bool {
 	if key[31] != 0x7f {
 		return key[31] < 0x7f
@@ -89,12 +90,11 @@ func isCanonical(key []byte) bool {
 	return key[0] < 0xed
 }
 
-// mark is what the server's random number of TLS 1.2 ends with if the server
-// allows TLS 1.3 as well.
+// mark ends the server's random number in TLS 1.2 if the server supports TLS
+// 1.3 too.
 const mark = "DOWNGRD\x01"
 
-// allows reports whether a message of version v may be signed with a key of
-// that use.
+// allows reports whether a key with this use may sign a message of version v.
 func (u Use) allows(v version, msg []byte) status {
 	switch {
 	case v == none:
@@ -112,11 +112,11 @@ func (u Use) allows(v version, msg []byte) status {
 // A form is how a signature is made.
 type form struct {
 	opts   crypto.SignerOpts
-	hash   crypto.Hash // of the message; 0 takes it as it is
+	hash   crypto.Hash // of the message; 0 signs it as it is
 	hashed bool        // the message is a hash
 }
 
-// formOf tells how key is to sign a request, or why it is not.
+// formOf returns how key signs a request, or why it must not.
 func formOf(k *held, r request) (form, status) {
 	if r.scheme == legacy {
 		return legacyForm(k, r.msg)
@@ -174,7 +174,7 @@ func ecdsaForm(s tls.SignatureScheme, v version, bits int) (form, bool) {
 	return form{opts: h, hash: h}, h != 0 && (v == tls12 || bits == size)
 }
 
-// legacyForm is for TLS 1.0 and 1.1, where nothing but the hash is known.
+// legacyForm is for TLS 1.0 and 1.1, where only the hash is known.
 func legacyForm(k *held, msg []byte) (form, status) {
 	if !k.use.Old {
 		return form{}, statusLegacy
@@ -192,8 +192,8 @@ func legacyForm(k *held, msg []byte) (form, status) {
 	return form{}, statusLegacy
 }
 
-// schemeOf is the way back, for the side without keys: the scheme of a
-// signature that crypto/tls wants, or 0.
+// schemeOf is the inverse, for the side without keys: the scheme of the
+// signature that crypto/tls requests, or 0.
 func schemeOf(pub crypto.PublicKey, opts crypto.SignerOpts) uint16 {
 	h := opts.HashFunc()
 	var s tls.SignatureScheme

@@ -10,45 +10,44 @@ import (
 	"time"
 )
 
-// ErrGone is the error of a signature when the process with the keys has ended.
+// ErrGone is the error of a signature after the key agent has ended.
 var ErrGone = errors.New("the process that holds the private keys is gone")
 
-// ErrSlow is the error of a signature that did not come within Timeout.
+// ErrSlow is the error of a signature that did not arrive within Timeout.
 var ErrSlow = errors.New("the process that holds the private keys does not answer")
 
-// ErrRefused is the error of a signature that the process with the keys does
-// not make.
+// ErrRefused is the error of a signature that the key agent refused.
 var ErrRefused = errors.New("the process that holds the private keys refused to sign")
 
-// Timeout bounds the wait for a signature; half of it may be enough to give up.
+// Timeout bounds the wait for a signature; the wait may end after half of it.
 const Timeout = 10 * time.Second
 
-// maxWaiting is how many requests may be under way: no more than the buffers
-// of a socket hold, so that to ask never waits.
+// maxWaiting bounds the outstanding requests to what a socket's buffers hold,
+// so that sending never blocks.
 const maxWaiting = 128
 
-// A Client asks a Server for signatures. It needs no goroutine of its own: of
-// those that wait one reads the answers, also for the others. It is safe for
+// A Client requests signatures from a Server. It needs no goroutine of its
+// own: one of the waiting callers reads the answers for all. It is safe for
 // concurrent use.
 type Client struct {
 	c     net.Conn
-	room  chan struct{} // has one for each request under way
-	lead  chan struct{} // has one while somebody reads
+	room  chan struct{} // one element for each outstanding request
+	lead  chan struct{} // one element while somebody reads
 	calls sync.Pool     // of *call
 
 	write sync.Mutex // one request at a time
 
 	mu      sync.Mutex
 	last    uint32
-	waiting map[uint32]*call // nil for one that is not waited for any more
+	waiting map[uint32]*call // nil for a request nobody waits for any more
 	broken  error
 
-	// Of whoever reads.
+	// For the reader only.
 	in    []byte
 	until time.Time // the read deadline
 }
 
-// NewClient returns a Client that asks over c, which it closes with itself.
+// NewClient returns a Client over c. Closing the Client closes c.
 func NewClient(c net.Conn) *Client {
 	return &Client{
 		c: c, room: make(chan struct{}, maxWaiting), lead: make(chan struct{}, 1),
@@ -59,7 +58,7 @@ func NewClient(c net.Conn) *Client {
 // Close ends the connection. Signatures fail with ErrGone from then on.
 func (c *Client) Close() error { return c.c.Close() }
 
-// Key returns the key that the Server has under id. It is a crypto.Signer and
+// Key returns the Server's key with the number id. It is a crypto.Signer and
 // crypto.MessageSigner for crypto/tls, and can do nothing else.
 func (c *Client) Key(id uint32, pub crypto.PublicKey) crypto.Signer {
 	return &remote{c: c, id: id, pub: pub}
@@ -74,8 +73,8 @@ type remote struct {
 
 func (k *remote) Public() crypto.PublicKey { return k.pub }
 
-// SignMessage signs a message of a handshake. The random numbers are those of
-// the other process.
+// SignMessage signs a handshake message. The other process supplies the
+// randomness.
 func (k *remote) SignMessage(_ io.Reader, msg []byte, opts crypto.SignerOpts) ([]byte, error) {
 	scheme := schemeOf(k.pub, opts)
 	if scheme == 0 || len(msg) > maxMessage {
@@ -92,7 +91,7 @@ func (k *remote) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	return k.c.ask(request{key: k.id, scheme: legacy, msg: digest})
 }
 
-// A call is a request that is waited for.
+// A call is an outstanding request.
 type call struct {
 	done  chan result // holds one
 	timer *time.Timer // nil until it is needed
@@ -100,7 +99,8 @@ type call struct {
 	buf   []byte
 }
 
-// late returns when the call has taken too long. Most calls never ask.
+// late returns a channel that fires when the call has taken too long. Most
+// calls never need it.
 func (p *call) late() <-chan time.Time {
 	switch {
 	case p.timer == nil:
@@ -150,7 +150,7 @@ func (c *Client) ask(r request) ([]byte, error) {
 	return res.sig, res.err
 }
 
-// begin enters a request among those that are waited for.
+// begin registers an outstanding request.
 func (c *Client) begin(r *request, p *call) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +173,7 @@ func (c *Client) send(r request, p *call) {
 	}
 }
 
-// await waits for the answer, and reads the answers of all unless somebody
+// await waits for the answer, and reads everybody's answers unless somebody
 // else does. It returns false if p may still be answered.
 func (c *Client) await(id uint32, p *call) (result, bool) {
 	leads := false
@@ -200,13 +200,13 @@ func (c *Client) await(id uint32, p *call) (result, bool) {
 	return result{err: ErrSlow}, false
 }
 
-// leading reads, and lets somebody else read afterwards.
+// leading reads, and then lets somebody else read.
 func (c *Client) leading(p *call) (result, bool) {
 	defer func() { <-c.lead }()
 	return c.read(p)
 }
 
-// forget: the answer still counts for room when it comes.
+// forget gives up on a request; its answer still frees room when it comes.
 func (c *Client) forget(id uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -215,9 +215,9 @@ func (c *Client) forget(id uint32) {
 	}
 }
 
-// read reads answers until p has its own, or it is too late.
+// read reads answers until p has its own or timed out.
 func (c *Client) read(p *call) (r result, ok bool) {
-	// A deadline for each would cost as much as the rest.
+	// Setting a deadline for each read would cost as much as the rest.
 	if now := time.Now(); c.until.Sub(now) < Timeout/2 {
 		c.until = now.Add(Timeout)
 		c.c.SetReadDeadline(c.until)
@@ -245,7 +245,7 @@ func (c *Client) read(p *call) (r result, ok bool) {
 	}
 }
 
-// deliver hands out the whole answers that were read.
+// deliver distributes the complete answers read so far.
 func (c *Client) deliver() bool {
 	rest := c.in
 	for {
@@ -277,7 +277,7 @@ func (c *Client) deliver() bool {
 	}
 }
 
-// fail ends all waiting, and what is asked from now on.
+// fail fails all outstanding and future requests.
 func (c *Client) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,11 +1,12 @@
-// Package signer keeps private keys in one process and lets others sign TLS
-// handshakes with them over a socket: the requests and answers, the side that
-// has the keys (Ring, Server) and the side that has not (Client).
+// Package signer is the key agent: it keeps private keys in one process and
+// signs TLS handshakes for others over a socket. It has the requests and
+// answers, the side with the keys (Ring, Server) and the side without
+// (Client).
 //
 // A request carries the whole message, not its hash, as crypto/tls hands it to
 // a crypto.MessageSigner. So the side with the keys sees what it signs, and
-// signs nothing but the two messages that a server signs in a handshake:
-// TLS 1.3's CertificateVerify and TLS 1.2's ServerKeyExchange. It decrypts
-// nothing. TLS 1.0 and 1.1 hand over hashes alone; a key is open to those only
-// if it was added so.
+// signs only the two messages that a server signs in a handshake: TLS 1.3's
+// CertificateVerify and TLS 1.2's ServerKeyExchange. It decrypts nothing. TLS
+// 1.0 and 1.1 pass only hashes; a key signs those only if it was added for
+// that use.
 package signer

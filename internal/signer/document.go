@@ -1,15 +1,15 @@
 package signer
 
-// isDocument reports whether msg as a whole is what the world signs in ASN.1:
-// a SEQUENCE, or a SET, whose first two elements could be those of a
-// certificate, a request for one, a revocation list, an OCSP response, the
-// attributes of a CMS message, a time stamp, and so on. Lengths may have any
-// form that BER allows, and what follows may be anything: there are programs
-// that accept that (crypto/x509 does after the last field of a list).
+// isDocument reports whether msg could be a signed ASN.1 document: a SEQUENCE
+// or SET whose first two elements could be those of a certificate, a
+// certificate request, a revocation list, an OCSP response, the attributes of
+// a CMS message, a time stamp, and so on. Lengths may have any form allowed in
+// BER, and anything may follow, since some programs accept that (crypto/x509
+// does after the last field of a list).
 //
-// The TLS 1.2 form leaves whoever asks enough bytes of their own for a small
-// document. Of the messages of TLS 1.2 about one in 10^8 has this form by
-// chance; a client whose random number brings it about fails alone.
+// The TLS 1.2 form leaves the requester enough bytes of its choice for a small
+// document. About one in 10^8 messages of TLS 1.2 has this form by chance;
+// then only the client with that random number fails.
 func isDocument(msg []byte) bool {
 	if len(msg) == 0 || msg[0] != 0x30 && msg[0] != 0x31 {
 		return false
@@ -66,7 +66,7 @@ func element(b []byte) int {
 	case size >= 0:
 		return head + size
 	}
-	// Its elements end with two zero bytes.
+	// Two zero bytes end its elements.
 	for n := head; len(b)-n >= 2; {
 		if b[n] == 0 && b[n+1] == 0 {
 			return n + 2
@@ -80,16 +80,16 @@ func element(b []byte) int {
 	return 0
 }
 
-// plausibleTag leaves out tags that no signed document has: those of
-// applications, private ones, and numbers above 30.
+// plausibleTag excludes tags that no signed document has: application tags,
+// private ones, and numbers above 30.
 func plausibleTag(t byte) bool {
 	class, number := t>>6, t&0x1f
 	return number != 0x1f && (class == 0 && number != 0 || class == 2)
 }
 
-// elementHead reads the tag and the length that b begins with: how many bytes
-// they have and how many follow, -1 if only the end tells. ok is false if
-// there are fewer.
+// elementHead parses the tag and length at the beginning of b: their size and
+// the number of bytes that follow, -1 for an indefinite length. ok is false if
+// b is too short.
 func elementHead(b []byte) (head, size int, ok bool) {
 	if len(b) < 2 {
 		return 0, 0, false

@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// A Ring holds private keys, each under a number. The zero Ring is empty. It
-// is safe for concurrent use.
+// A Ring holds numbered private keys. The zero Ring is empty. It is safe for
+// concurrent use.
 type Ring struct {
 	mu   sync.RWMutex
 	last uint32
@@ -20,7 +20,7 @@ type Ring struct {
 	ids  map[identity]uint32
 }
 
-// An identity is what makes two keys one.
+// Keys with equal identities are the same key.
 type identity struct {
 	sum [32]byte // of the public key
 	use Use
@@ -31,18 +31,18 @@ type held struct {
 	key  crypto.Signer
 	pub  crypto.PublicKey
 	use  Use
-	fast bool // a signature takes less than handing it to another goroutine is worth
+	fast bool // signing is cheaper than handing it to another goroutine
 	name identity
 	uses int
 }
 
-// Add puts a key into the Ring and returns its number. The same key for the
-// same use has the same number again, and must be dropped as many times.
+// Add adds a key to the Ring and returns its number. The same key for the same
+// use gets the same number again, and must be dropped as many times.
 func (r *Ring) Add(key crypto.Signer, use Use) (uint32, error) {
 	pub := key.Public()
 	der, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
-		return 0, fmt.Errorf("signer: a key of a kind that cannot be used: %w", err)
+		return 0, fmt.Errorf("signer: unsupported kind of key: %w", err)
 	}
 	name := identity{sha256.Sum256(der), use}
 	r.mu.Lock()
@@ -60,7 +60,7 @@ func (r *Ring) Add(key crypto.Signer, use Use) (uint32, error) {
 	return r.last, nil
 }
 
-// Drop takes back one Add.
+// Drop undoes one Add.
 func (r *Ring) Drop(id uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,22 +11,22 @@ import (
 	"time"
 )
 
-// A Server signs with the keys of a Ring for any number of processes, each of
-// which may ask for so many signatures a second. No more signatures are made
-// at a time than there are CPUs, those who wait for one in their order, so
-// that whoever asks for many does not keep out others. New makes one.
+// A Server signs with the keys of a Ring for any number of processes, each
+// with its own rate limit. It makes at most one signature per CPU at a time,
+// in the order of arrival, so that a busy process does not starve others. New
+// makes one.
 type Server struct {
 	ring  *Ring
 	rate  int
 	slots chan struct{}
 }
 
-// PerCPU is how many signatures a second a process may have by default, for
-// each CPU: more than it can shake hands.
+// PerCPU is the default rate limit of a process, in signatures per second and
+// CPU: more handshakes than it can complete.
 const PerCPU = 5000
 
-// New returns a Server with the keys of ring. rate is how many signatures a
-// second each process may have; 0 or less is PerCPU for each CPU.
+// New returns a Server with the keys of ring. rate limits the signatures per
+// second of each process; 0 or less is PerCPU for each CPU.
 func New(ring *Ring, rate int) *Server {
 	n := runtime.GOMAXPROCS(0)
 	if rate <= 0 {
@@ -35,27 +35,27 @@ func New(ring *Ring, rate int) *Server {
 	return &Server{ring: ring, rate: rate, slots: make(chan struct{}, n)}
 }
 
-// Counts are what one process asked for.
+// Counts are the requests of one process.
 type Counts struct {
 	Signed  atomic.Uint64
-	Refused atomic.Uint64 // that belong to no handshake
-	Slowed  atomic.Uint64 // that had to wait, as there were too many
+	Refused atomic.Uint64 // not part of a handshake
+	Slowed  atomic.Uint64 // delayed by the rate limit
 }
 
-// refusedCost is how many signatures a refused request counts for in the rate.
+// refusedCost is how many signatures a refused request counts as in the rate.
 const refusedCost = 10
 
 // A Refusal is why a request was refused.
 type Refusal struct {
 	Reason string
-	// Chance says that the random number of a client can be the cause. Else
+	// Chance says that a client's random number may be the cause. Otherwise
 	// none of our processes sends such a request.
 	Chance bool
 }
 
-// Serve answers the requests that come over c until that ends, and closes it.
-// The first request that is refused for a reason is told to refused, if that
-// is not nil. The error is nil if the other side ended the connection.
+// Serve answers the requests on c until it ends, and closes it. It calls
+// refused, unless nil, for the first request refused for each reason. The
+// error is nil if the other side ended the connection.
 func (s *Server) Serve(c io.ReadWriteCloser, counts *Counts, refused func(Refusal)) error {
 	defer c.Close()
 	p := &peer{s: s, c: c, counts: counts, refused: refused, free: cap(s.slots), pace: pace{rate: float64(s.rate)}}
@@ -77,26 +77,26 @@ func (s *Server) Serve(c io.ReadWriteCloser, counts *Counts, refused func(Refusa
 	}
 }
 
-// A peer is a process that asks.
+// A peer is a requesting process.
 type peer struct {
 	s       *Server
 	c       io.ReadWriteCloser
 	counts  *Counts
 	refused func(Refusal)
-	told    [statuses]bool // what refused was told of
+	told    [statuses]bool // reasons passed to refused
 	pace    pace
-	skip    int // bytes of a message that is too long, yet to come
+	skip    int // outstanding bytes of a message that is too long
 
 	mu   sync.Mutex
 	idle sync.Cond
-	out  []byte // answers to be written
-	free int    // slow signatures that may be begun
-	took int    // that are under way
+	out  []byte // answers to write
+	free int    // slow signatures that may start
+	took int    // slow signatures in progress
 	err  error  // of writing
 }
 
-// take answers the whole requests in b, and returns the rest of it at b's
-// beginning. Answers of fast keys are written together, by flush.
+// take answers the complete requests in b, and returns the rest moved to b's
+// beginning. flush writes the answers of fast keys together.
 func (p *peer) take(b []byte) []byte {
 	rest := b
 	for {
@@ -112,8 +112,9 @@ func (p *peer) take(b []byte) []byte {
 	return b[:copy(b, rest)]
 }
 
-// answer signs here if that is quick or nothing more has come; what comes
-// meanwhile is then read at once, and all but the last of it signed elsewhere.
+// answer signs on this goroutine if that is quick or no further request is
+// there; requests that arrive meanwhile are then read at once, and all but the
+// last signed on other goroutines.
 func (p *peer) answer(r request, more bool) {
 	k, f, st := p.s.judge(r)
 	cost := 1.0
@@ -122,7 +123,7 @@ func (p *peer) answer(r request, more bool) {
 	}
 	if d := p.pace.spend(time.Now(), cost); d > 0 {
 		p.counts.Slowed.Add(1)
-		p.flush() // those answered so far need not wait
+		p.flush() // finished answers need not wait
 		time.Sleep(d)
 	}
 	switch {
@@ -147,7 +148,7 @@ func (p *peer) refuse(r request, st status) {
 	p.put(answer{id: r.id, st: st})
 }
 
-// judge tells with which key and how a request is to be signed, if it is.
+// judge returns the key and form for signing a request, if it may be signed.
 func (s *Server) judge(r request) (*held, form, status) {
 	if r.msg == nil {
 		return nil, form{}, statusTooLong
@@ -160,7 +161,7 @@ func (s *Server) judge(r request) (*held, form, status) {
 	return k, f, st
 }
 
-// sign waits for one of the slots and signs.
+// sign waits for a slot and signs.
 func (p *peer) sign(k *held, f form, r request) answer {
 	msg := r.msg
 	if f.hash != 0 {
@@ -188,7 +189,7 @@ func (p *peer) signSlow(k *held, f form, r request) {
 	p.mu.Unlock()
 }
 
-// begin waits until a slow signature may be begun.
+// begin waits until a slow signature may start.
 func (p *peer) begin() {
 	p.mu.Lock()
 	for p.took >= p.free {
@@ -198,9 +199,9 @@ func (p *peer) begin() {
 	p.mu.Unlock()
 }
 
-// wait waits until none is under way.
+// wait waits until none is in progress.
 func (p *peer) wait() {
-	p.c.Close() // a write must not hold it up
+	p.c.Close() // a blocked write must not delay it
 	p.mu.Lock()
 	for p.took > 0 {
 		p.idle.Wait()
@@ -215,8 +216,8 @@ func (p *peer) put(a answer) {
 	p.mu.Unlock()
 }
 
-// flush writes the answers. A process that does not read them waits for
-// itself alone.
+// flush writes the answers. A process that does not read them delays only
+// itself.
 func (p *peer) flush() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -227,15 +228,14 @@ func (p *peer) flush() error {
 	return p.err
 }
 
-// A pace lets a number of signatures pass in each second, a tenth of them at
-// once.
+// A pace limits signatures per second, with bursts of a tenth of them.
 type pace struct {
 	rate float64
 	have float64
 	last time.Time
 }
 
-// spend takes cost signatures, and returns how long they have to wait.
+// spend charges cost signatures, and returns how long they must wait.
 func (p *pace) spend(now time.Time, cost float64) time.Duration {
 	burst := max(1, p.rate/10)
 	if p.last.IsZero() {

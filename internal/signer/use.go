@@ -6,10 +6,11 @@ type Use struct {
 	TLS13 bool
 	// TLS12 allows TLS 1.2's ServerKeyExchange.
 	TLS12 bool
-	// Marked says that whoever serves TLS 1.2 with this key serves TLS 1.3
-	// too, and so ends its random number in TLS 1.2 with the mark against
-	// downgrades (RFC 8446, 4.1.3): without it nothing is signed.
+	// Marked says that all servers with this key that speak TLS 1.2 speak TLS
+	// 1.3 too, so their TLS 1.2 random numbers end with the downgrade mark
+	// (RFC 8446, 4.1.3): messages without it are not signed.
 	Marked bool
-	// Old allows hashes of TLS 1.0 and 1.1: whoever asks can have any signed.
+	// Old allows hashes of TLS 1.0 and 1.1: the requester can have any hash
+	// signed.
 	Old bool
 }

@@ -16,10 +16,10 @@ const (
 	maxSignature = 2048
 )
 
-// legacy stands in place of a scheme for a hash of TLS 1.0 or 1.1.
+// legacy replaces the scheme for a hash of TLS 1.0 or 1.1.
 const legacy = 0
 
-// A status is how a request went.
+// A status is the result of a request.
 type status byte
 
 const (
@@ -47,7 +47,7 @@ func (s status) String() string {
 	case statusScheme:
 		return "the signature scheme does not fit the key and the version of TLS"
 	case statusMessage:
-		return "the message is none that a server signs in a handshake"
+		return "the message is not one that a server signs in a handshake"
 	case statusLegacy:
 		return "a hash of TLS 1.0 or 1.1 where these are not allowed"
 	case statusFailed:
@@ -66,10 +66,9 @@ type request struct {
 	msg     []byte // nil if it is too long
 }
 
-// parseRequest reads one request from the start of b and returns how many
-// bytes it has. If b holds less than a whole one that is 0. Of a message that
-// is too long, all bytes count but none is kept; skip are those that are still
-// to come.
+// parseRequest parses one request at the start of b and returns its length, 0
+// if it is incomplete. A message that is too long counts but is not kept; skip
+// is the number of its outstanding bytes.
 func parseRequest(b []byte) (r request, n, skip int) {
 	if len(b) < requestHead {
 		return r, 0, 0
@@ -103,8 +102,8 @@ type answer struct {
 	sig []byte
 }
 
-// parseAnswer reads one answer from the start of b. If b holds less than a
-// whole one n is 0; ok is false if it can be none.
+// parseAnswer parses one answer at the start of b. n is 0 if it is incomplete;
+// ok is false if it is invalid.
 func parseAnswer(b []byte) (a answer, n int, ok bool) {
 	if len(b) < answerHead {
 		return a, 0, true

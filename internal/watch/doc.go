@@ -1,4 +1,4 @@
-// Package watch tells which of a set of files have changed: at once where the
-// system can say so, and by a slow look at each for file systems that cannot.
-// Symbolic links that are swapped, and files that are replaced, count.
+// Package watch reports which of a set of files have changed: at once where
+// the system sends events, and by slow polling for file systems that send
+// none. Replaced files and symbolic links count.
 package watch

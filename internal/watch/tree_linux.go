@@ -9,26 +9,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A tree tells when a directory or link on the way to a file is replaced:
-// renamed away and made again, or mounted over. The watch on the directory
-// itself stays with the old one and hears nothing of that. Package fsnotify
-// could watch the directories above, too, but would wake us for every write in
-// /tmp or /var, and does not know of mounts.
+// A tree detects that a directory or link on the way to a file is replaced:
+// renamed away and recreated, or mounted over. The watch on the directory
+// itself stays with the old one and does not notice. Package fsnotify could
+// watch the directories above too, but would wake us for every write in /tmp
+// or /var, and does not know about mounts.
 type tree struct {
-	changed chan struct{} // has something after a change
+	changed chan struct{} // signals a change
 	notify  int           // inotify
-	mounts  int           // /proc/self/mountinfo, which says by POLLPRI that it has changed; -1 without
+	mounts  int           // /proc/self/mountinfo, which signals changes with POLLPRI; -1 without
 	stop    int           // an eventfd
 	done    chan struct{}
 
 	mu   sync.Mutex
-	ways map[string]bool    // what is looked for: directories and links
+	ways map[string]bool    // watched names: directories and links
 	dirs map[int32][]string // by watch: the directories that hold them
 }
 
 const treeEvents = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
 
-// newTree returns nil if the system has no room for one.
+// newTree returns nil if the system is out of resources.
 func newTree() *tree {
 	t := &tree{changed: make(chan struct{}, 1), mounts: -1, done: make(chan struct{}), dirs: make(map[int32][]string)}
 	var err error
@@ -56,9 +56,8 @@ func (t *tree) close() {
 	}
 }
 
-// set makes t look for ways, which are paths. It reports whether a directory
-// is watched that was not before, so that what happened there in between may
-// have been missed.
+// set makes t watch ways, which are paths. It reports whether a directory is
+// newly watched, so that changes in it may have been missed.
 func (t *tree) set(ways map[string]bool) (fresh bool) {
 	above := make(map[string]bool)
 	for w := range ways {
@@ -71,7 +70,7 @@ func (t *tree) set(ways map[string]bool) (fresh bool) {
 		// One that is watched already keeps its number.
 		wd, err := unix.InotifyAddWatch(t.notify, d, treeEvents)
 		if err != nil {
-			continue // it is not there, and the one above it tells when it is
+			continue // it does not exist; the one above it will report its creation
 		}
 		n := int32(wd)
 		fresh = fresh || len(t.dirs[n]) == 0
@@ -86,9 +85,9 @@ func (t *tree) set(ways map[string]bool) (fresh bool) {
 	return fresh
 }
 
-// read waits for events until t is closed. It takes a thread: to ask whether
-// the mounts have changed is to be told only once, so that the runtime's own
-// waiting, which asks too, would hide the answer from us.
+// read waits for events until t is closed. It occupies a thread: the kernel
+// reports changed mounts only to the first poll, so the runtime's poller would
+// hide them from us.
 func (t *tree) read() {
 	defer close(t.done)
 	buf := make([]byte, 16<<10)
@@ -109,7 +108,7 @@ func (t *tree) read() {
 	}
 }
 
-// take reads events of inotify and reports whether one matters.
+// take reads inotify events and reports whether one matters.
 func (t *tree) take(buf []byte) (matters bool) {
 	n, err := unix.Read(t.notify, buf)
 	if err != nil {

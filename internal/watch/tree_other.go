@@ -2,8 +2,8 @@
 
 package watch
 
-// A tree tells when a directory on the way to a file is replaced. On this
-// system nothing does, and the directories are looked at again and again.
+// A tree detects that a directory on the way to a file is replaced. This
+// system has no events for that, and directories are polled.
 type tree struct{ changed chan struct{} }
 
 func newTree() *tree { return nil }

@@ -14,24 +14,24 @@ import (
 // A Watcher follows files. The zero Watcher works. Its fields must not change
 // while Run runs.
 type Watcher struct {
-	Poll   time.Duration // how often each file is looked at; 0 means 30 s, negative never
-	Settle time.Duration // how long files must be quiet before a change is told; 0 means 100 ms
-	// Failed, if set, is told when the system cannot follow a directory, so
-	// that only the slow look is left.
+	Poll   time.Duration // polling interval; 0 means 30 s, negative never
+	Settle time.Duration // how long files must be quiet before a change is reported; 0 means 100 ms
+	// Failed, if set, is called when the system cannot watch a directory,
+	// which leaves only polling.
 	Failed func(dir string, err error)
 	// Ready, if set, is called from Run's goroutine once all files are
-	// followed: what changed before that has to be found by other means.
+	// watched. Earlier changes must be found by other means.
 	Ready func()
 
-	look time.Duration // for tests: as where the system does not tell of replaced directories, and how often they are looked at then
+	look time.Duration // for tests: act as if the system did not report replaced directories, and poll them at this interval
 }
 
 // maxSettle bounds the wait for quiet, so that a directory that is written to
-// all the time does not hide its changes.
+// all the time does not hide changes.
 const maxSettle = time.Second
 
 // Run calls changed with the files and directories of list that have changed
-// since the call before, until ctx ends. list is asked again after each
+// since the previous call, until ctx ends. It calls list again after each
 // change. Both are called from Run's own goroutine.
 func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(paths []string)) {
 	r := &runner{w: w, list: list, seen: make(map[string]os.FileInfo), dirs: make(map[string]os.FileInfo), dirty: make(map[string]bool)}
@@ -62,7 +62,7 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 	settle := time.NewTimer(time.Hour)
 	settle.Stop()
 	defer settle.Stop()
-	var since time.Time // of the first event that is not told yet
+	var since time.Time // of the first event not reported yet
 	for {
 		select {
 		case <-ctx.Done():
@@ -73,7 +73,7 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 				continue
 			}
 			if e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename) {
-				delete(r.dirs, e.Name) // the watch is gone with it, if it is one
+				delete(r.dirs, e.Name) // if it is a directory, its watch is gone too
 			}
 			r.note(e.Name)
 		case <-replaced:
@@ -135,8 +135,8 @@ func newTicker(d, def time.Duration) *time.Ticker {
 	return time.NewTicker(d)
 }
 
-// dirPoll is how often directories are looked at where the system does not
-// tell that one was replaced.
+// dirPoll is the polling interval for directories where the system does not
+// report replaced ones.
 const dirPoll = time.Second
 
 func (w *Watcher) dirLook(t *tree) time.Duration {
@@ -151,15 +151,15 @@ type runner struct {
 	w      *Watcher
 	list   func() []string
 	notify *fsnotify.Watcher
-	seen   map[string]os.FileInfo // what each followed path was at the last look; nil: not there
-	dirs   map[string]os.FileInfo // that the system follows, as they were then
-	want   map[string]bool        // directories that it should follow
-	tree   *tree                  // tells of those that were replaced; nil: nothing does
-	dirty  map[string]bool        // followed paths with an event
-	all    bool                   // look at every path
+	seen   map[string]os.FileInfo // state of each watched path at the last check; nil: missing
+	dirs   map[string]os.FileInfo // watched directories, as they were then
+	want   map[string]bool        // directories to watch
+	tree   *tree                  // reports replaced directories; nil: not supported
+	dirty  map[string]bool        // watched paths with an event
+	all    bool                   // check every path
 }
 
-// moved reports whether a directory is not the one that is followed any more.
+// moved reports whether a directory is no longer the watched one.
 func (r *runner) moved() bool {
 	for d := range r.want {
 		if now, then := stat(d), r.dirs[d]; (now == nil) != (then == nil) || now != nil && !os.SameFile(now, then) {
@@ -169,8 +169,8 @@ func (r *runner) moved() bool {
 	return false
 }
 
-// note marks what an event may be about: the path itself if it is followed; or
-// everything, for a name that is not, such as Kubernetes' ..data link.
+// note marks what an event may affect: the path itself if it is watched, or
+// everything for another name, such as Kubernetes' ..data link.
 func (r *runner) note(name string) {
 	name = filepath.Clean(name)
 	dir := filepath.Dir(name)
@@ -187,7 +187,7 @@ func (r *runner) note(name string) {
 	}
 }
 
-// tell looks at what may have changed and reports what has.
+// tell checks what may have changed and reports what has.
 func (r *runner) tell(changed func([]string)) {
 	var out []string
 	look := r.dirty
@@ -215,9 +215,9 @@ func (r *runner) tell(changed func([]string)) {
 	}
 }
 
-// refresh takes up new paths and follows the directories of all. What happens
-// in a directory before it is followed is found by looking once more, which all
-// asks for.
+// refresh adds new paths and watches the directories of all. Changes in a
+// directory before it was watched are found by another check, which setting
+// all requests.
 func (r *runner) refresh() {
 	want := make(map[string]bool)
 	dirs := make(map[string]bool)
@@ -255,8 +255,8 @@ func (r *runner) refresh() {
 	}
 }
 
-// attach has the system follow d, and reports whether it did not before. A
-// directory that was put into the place of another is another.
+// attach watches d, and reports whether it was not watched before. A directory
+// that replaced another counts as new.
 func (r *runner) attach(d string) bool {
 	now, then := stat(d), r.dirs[d]
 	switch {
@@ -275,12 +275,13 @@ func (r *runner) attach(d string) bool {
 		}
 		return false
 	}
-	// If it was replaced in between, moved or the next look finds that out.
+	// If it was replaced in between, moved or the next check finds out.
 	r.dirs[d] = now
 	return true
 }
 
-// ways returns the directories and all above them: each may be replaced.
+// ways returns the directories and all above them, each of which may be
+// replaced.
 func ways(dirs map[string]bool) map[string]bool {
 	all := make(map[string]bool, 2*len(dirs))
 	for d := range dirs {
@@ -307,7 +308,7 @@ func (r *runner) follow(path string, dirs map[string]bool, depth int) {
 		}
 	}
 	if dirs[dir] {
-		return // its parents have been seen to
+		return // its parents are done
 	}
 	dirs[dir] = true
 	for p := dir; strings.Trim(p, `/\.`) != "" && filepath.Dir(p) != p; p = filepath.Dir(p) {
