@@ -142,7 +142,8 @@ func (s *Server) budget() bridge.Budget {
 // explainPort says what the port alone decides about a client that connects to
 // it.
 func (s *Server) explainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict, error) {
-	pc, err := s.configOf(p)
+	all := s.Config.effective(s.Handler)
+	pc, err := s.configOf(p, &all)
 	if err != nil {
 		return bridge.PortVerdict{}, err
 	}

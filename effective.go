@@ -48,6 +48,21 @@ func (t *setting) fill(e *effective, h Handler) {
 	}
 }
 
+// take sets what only the whole server has, and what follows from the machine,
+// to what all came to: memory and descriptors are asked for once and not for
+// each of hundreds of ports (0.4 ms each).
+func (c *Config) take(all *effective) {
+	for i := range settings {
+		t := &settings[i]
+		if t.calc == nil || t.port {
+			continue
+		}
+		if v := t.value(c); v.Int() == 0 {
+			v.Set(t.value((*Config)(all)))
+		}
+	}
+}
+
 // graceTimes returns Grace and GraceSpread with their defaults filled in. Zero
 // is at once.
 func (c Config) graceTimes() (grace, spread time.Duration) {
@@ -118,13 +133,14 @@ type portConfig struct {
 }
 
 // configOf reads what a port has for itself. The error joins all that is wrong
-// with that.
-func (s *Server) configOf(p port.Spec) (*portConfig, error) {
+// with that. all is the Server's own configuration with its defaults.
+func (s *Server) configOf(p port.Spec, all *effective) (*portConfig, error) {
 	c := s.Config
 	spec, err := c.setParams(p)
 	if err == nil {
 		err = c.check()
 	}
+	c.take(all)
 	pc := &portConfig{effective: c.effective(s.Handler), spec: spec}
 	if err != nil {
 		return pc, portError(p, err)
@@ -138,13 +154,14 @@ func (s *Server) configOf(p port.Spec) (*portConfig, error) {
 // configsOf reads what the ports of listeners have for themselves, in order.
 func (s *Server) configsOf(ls []net.Listener) ([]*portConfig, error) {
 	list := make([]*portConfig, len(ls))
+	all := s.Config.effective(s.Handler)
 	var errs []error
 	for i, l := range ls {
 		spec := sock.SpecOf(l)
 		if o, ok := l.(*listener); ok {
 			spec = o.spec
 		}
-		pc, err := s.configOf(spec)
+		pc, err := s.configOf(spec, &all)
 		if err == nil {
 			_, datagrams := below(l).(*sock.DatagramListener)
 			err = pc.checkStream(!datagrams)

@@ -45,6 +45,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		return nil, err
 	}
 	ts := make([]proto.Transport, len(ps))
+	all := s.Config.effective(s.Handler)
 	var errs []error
 	for i, p := range ps {
 		f := lookup(protocols, p.Kind())
@@ -53,7 +54,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
 			continue
 		}
-		pc, err := s.configOf(p)
+		pc, err := s.configOf(p, &all)
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -202,9 +203,10 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 func (s *Server) requests(ts []proto.Transport) ([]sock.Request, error) {
 	ps := s.ports()
 	reqs := make([]sock.Request, len(ps))
+	all := s.Config.effective(s.Handler)
 	var errs []error
 	for i, p := range ps {
-		pc, err := s.configOf(p)
+		pc, err := s.configOf(p, &all)
 		o, optionsErr := pc.sockOptions()
 		errs = append(errs, err, optionsErr)
 		reqs[i] = sock.Request{Network: ts[i].Network(), Spec: p, Options: o}
