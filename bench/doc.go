@@ -2,11 +2,16 @@
 // against other programs, side by side in one run.
 //
 // Its benchmarks compare the engine with a bare loop (go test -bench . ./bench).
-// Two programs stand below it, for loopback addresses only:
+// Three programs stand below it, for loopback addresses only:
 //
 //   - go run ./bench/load -h: honest clients at a fixed rate, or as fast as the
 //     server answers;
 //   - go run ./bench/attack -h: what honest clients feel while others attack
 //     netserver, a bare crypto/tls loop, stunnel, Hitch, HAProxy, nginx and
-//     Perl's Net::Server, as far as they are installed.
+//     Perl's Net::Server, as far as they are installed;
+//   - go run ./bench/restart -h: what clients feel while netserver restarts in
+//     place.
+//
+// The programs may import everything but cmd/netserver; nothing imports them.
+// Start reading at compare_test.go, or at main.go of a program.
 package bench

@@ -17,4 +17,7 @@
 // handler has to pass, also those from outside this project. Peer and
 // PerlModule skip a test whose peer program is missing, or fail it in CI. Main
 // fails a test binary that leaves goroutines or descriptors behind.
+//
+// Only tests and measurements may import it; of this module it imports netserver,
+// conf, logs, port and proto. Start reading at Start (start.go).
 package netservertest

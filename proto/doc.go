@@ -1,6 +1,7 @@
 // Package proto holds what one port speaks below the handler: the Transport
-// interface and the built-in ones, a file each. It imports package tlsparams,
-// and nothing of the engine, which looks for the interfaces here.
+// interface and the built-in ones, a file each. Of this module it imports port,
+// sock and tlsparams, and nothing of the engine, which looks for the interfaces
+// here.
 //
 // Start with transport.go. What a Transport can do beside that stands in
 // capability.go, what its connections can in connection.go; TLS, in tls.go, has

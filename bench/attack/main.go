@@ -1,6 +1,9 @@
-// Attack measures what honest clients feel while others attack the server:
+// Command attack measures what honest clients feel while others attack the server:
 // netserver, a bare crypto/tls loop and other TLS servers side by side, in one
 // run on this machine. See -h.
+//
+// Start reading at report.measure (run.go) and runner.measure (cell.go);
+// attacks.go has the attacks, targets.go the servers.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Load is a load generator for servers on this machine that give lines back:
+// Command load is a load generator for servers on this machine that give lines back:
 // honest clients at a fixed rate, or as many as the server takes. See -h.
 package main
 

@@ -1,6 +1,8 @@
-// Restart measures what clients feel of restarts: a netserver is restarted in
+// Command restart measures what clients feel of restarts: a netserver is restarted in
 // place again and again, by HUP and with its program's file replaced, while new
 // clients, old clients and datagrams go on. See -h.
+//
+// Start reading at measure.go; loads.go has the clients, report.go the verdict.
 package main
 
 import (

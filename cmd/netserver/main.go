@@ -1,6 +1,9 @@
 // Command netserver listens on any number of TLS, TCP, UDP and UNIX ports and
 // gives every client to a program, a backend or its own echo. See netserver
 // --help.
+//
+// It holds no logic and imports package daemon alone; start reading at
+// daemon.Command.
 package main
 
 import (

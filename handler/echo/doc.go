@@ -11,4 +11,7 @@
 // a service that would answer the answer (echo, daytime, chargen and the like,
 // or the very port it was sent to) gets none, so that a forged sender cannot
 // start an endless exchange between two servers.
+//
+// Of this module it imports netserver and access. Start reading at Handler.Serve
+// (echo.go).
 package echo

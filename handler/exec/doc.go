@@ -93,4 +93,9 @@
 // of a dual-stack port has an IPv4 address. The SSL_ names are mod_ssl's, as
 // with ucspi-ssl, and SSL_PEER_CERT_HASH is s6-tlsd's. Values from the client
 // that are longer than 4 KiB or contain control characters are omitted.
+//
+// # Where to start
+//
+// Of this module it imports netserver, access, internal/proc, logs and proto.
+// Start reading at Handler (handler.go) and Handler.Serve (serve.go).
 package exec

@@ -16,4 +16,7 @@
 //
 // Each datagram is forwarded from a new UDP port, so that the backend's
 // answers can be matched; see Handler.Answers.
+//
+// Of this module it imports netserver and proto. Start reading at Handler.Serve
+// (proxy.go); join.go copies between client and backend.
 package proxy

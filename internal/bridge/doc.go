@@ -7,6 +7,7 @@
 //
 //	engine := bridge.Of(server.Monitor())
 //
-// The package holds types only; the root package has what they do. It imports
-// what those types name. Start reading at Engine.
+// The package holds types only; the root package has what they do. Of this
+// module it imports what those types name: access, internal/admit, port, proto
+// and sock. Start reading at Engine.
 package bridge

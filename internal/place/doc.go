@@ -12,6 +12,9 @@
 // write to; for other users, only to directories where everybody puts files,
 // such as /tmp: running a program in another user's directory means trusting
 // that user.
+//
+// It imports nothing of this module. Start reading at OpenFile
+// (place_unix.go); way_unix.go has the walk.
 package place
 
 // Options modify OpenFile.

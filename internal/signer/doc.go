@@ -9,4 +9,7 @@
 // CertificateVerify and TLS 1.2's ServerKeyExchange. It decrypts nothing. TLS
 // 1.0 and 1.1 pass only hashes; a key signs those only if it was added for
 // that use.
+//
+// It imports nothing of this module. Start reading at Server.Serve (server.go);
+// check.go decides what is signed, use.go says what a key may be used for.
 package signer

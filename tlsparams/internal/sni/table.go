@@ -1,5 +1,7 @@
 // Package sni finds what belongs to a server name: by the exact name, by a
 // wildcard for its first label, or by default.
+//
+// It imports nothing of this module. Start reading at Table.
 package sni
 
 import (
