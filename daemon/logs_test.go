@@ -233,7 +233,7 @@ func TestLogRefused(t *testing.T) {
 	}{
 		{"log_file " + dir + ": is a directory", []string{"--log_file", dir}},
 		{"log_file syslog: the syslog daemon at unix:" + dir + "/none: .*no such file or directory; with nofatal", []string{"--log_file", "syslog", "--syslog_logopt", "pid", "--syslog_logsock", dir + "/none"}},
-		{"only one here is Sys::Syslog", []string{"--log_file", "Log::Log4perl"}},
+		{"only Sys::Syslog is supported", []string{"--log_file", "Log::Log4perl"}},
 		{"syslog_facility: \"kern\"", []string{"--log_file", "syslog", "--syslog_facility", "kern"}},
 		{`syslog_logopt: cons: .*\(argument 5\)`, []string{"--log_file", "syslog", "--syslog_logopt", "pid,cons"}},
 		{`syslog_logopt: there is no word "perror"`, []string{"--log_file", "syslog", "--syslog_logopt", "pid,perror"}},

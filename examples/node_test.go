@@ -73,7 +73,7 @@ func TestNode(t *testing.T) {
 	write(string(text) + "ignore_file [a-\n")
 	p.cmd.Process.Signal(syscall.SIGHUP)
 	netservertest.Eventually(t, "the refusal", func() bool {
-		return strings.Contains(p.printed(), "nothing is changed") && strings.Contains(p.printed(), file+":29")
+		return strings.Contains(p.printed(), "new configuration rejected") && strings.Contains(p.printed(), file+":29")
 	})
 	if got := strings.Join(settings(), " "); !strings.Contains(got, "df_warning 75") {
 		t.Errorf("left over: %s", got)
