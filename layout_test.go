@@ -77,8 +77,8 @@ func folder(dir string) (string, int) {
 	return dir, -1
 }
 
-// checkImports returns what breaks the layout, one text a breach.
-func checkImports(files []source) []string {
+// checkImports returns what breaks the layout of a module, one text a breach.
+func checkImports(module string, files []source) []string {
 	var bad []string
 	for _, f := range files {
 		from, level := folder(path.Dir(f.file))
@@ -88,7 +88,7 @@ func checkImports(files []source) []string {
 		}
 		test := strings.HasSuffix(f.file, "_test.go") || slices.Contains(layout[len(layout)-1], from)
 		for _, imp := range f.imports {
-			dir, ours := moduleDir(imp)
+			dir, ours := moduleDir(module, imp)
 			if !ours {
 				continue
 			}
@@ -107,12 +107,27 @@ func checkImports(files []source) []string {
 	return bad
 }
 
-// moduleDir returns the folder of an imported package of this module.
-func moduleDir(imp string) (string, bool) {
-	if imp == "netserver" {
+// modulePath returns the module's path, which packaging/rename changes.
+func modulePath(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	name, ok := strings.CutPrefix(strings.TrimSpace(line), "module ")
+	if !ok {
+		t.Fatalf("go.mod begins with %q, not with the module's path", line)
+	}
+	return name
+}
+
+// moduleDir returns the folder of an imported package of the module.
+func moduleDir(module, imp string) (string, bool) {
+	if imp == module {
 		return ".", true
 	}
-	return strings.CutPrefix(imp, "netserver/")
+	return strings.CutPrefix(imp, module+"/")
 }
 
 // goFiles returns every Go file of the module, for whatever system.
@@ -142,6 +157,7 @@ func goFiles(t *testing.T) []string {
 }
 
 func TestLayoutImportsGoDownward(t *testing.T) {
+	module, ours := modulePath(t), 0
 	var files []source
 	for _, name := range goFiles(t) {
 		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
@@ -155,10 +171,16 @@ func TestLayoutImportsGoDownward(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.imports = append(s.imports, imp)
+			if _, ok := moduleDir(module, imp); ok {
+				ours++
+			}
 		}
 		files = append(files, s)
 	}
-	for _, bad := range checkImports(files) {
+	if ours < 100 {
+		t.Errorf("only %d imports are of the module %s: the rules look at nothing", ours, module)
+	}
+	for _, bad := range checkImports(module, files) {
 		t.Error(bad)
 	}
 }
@@ -197,7 +219,7 @@ func TestLayoutRulesCatchBreaches(t *testing.T) {
 		{"cmd/other/main.go", "netserver", "not in the layout"},
 		{"confused/x.go", "netserver", "not in the layout"},
 	} {
-		bad := strings.Join(checkImports([]source{{tt.file, []string{tt.imp}}}), "; ")
+		bad := strings.Join(checkImports("netserver", []source{{tt.file, []string{tt.imp}}}), "; ")
 		if tt.want == "" && bad != "" || !strings.Contains(bad, tt.want) {
 			t.Errorf("%s importing %s: got %q, want %q", tt.file, tt.imp, bad, tt.want)
 		}
