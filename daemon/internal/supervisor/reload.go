@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"netserver/daemon/internal/logging"
@@ -174,7 +175,7 @@ func (s *supervisor) beginAnew(c *candidate) error {
 // takeOver puts the configuration of g in force, all of whose workers serve: at
 // the start, and at the end of a reload.
 func (s *supervisor) takeOver(g *generation) {
-	for _, old := range s.gens {
+	for _, old := range slices.Clone(s.gens) { // retire drops those without workers
 		if old != g {
 			s.retire(old, g)
 		}
