@@ -224,9 +224,15 @@ func (c *Conn) fail(stage Stage, err error) {
 }
 
 // finish closes the client, frees its places and writes its record. Hooks that
-// panic here must not keep a place taken.
+// panic here, or call runtime.Goexit, must not keep a place taken.
 func (c *Conn) finish() {
+	defer c.release()
 	c.hook(c.beforeClose)
+}
+
+func (c *Conn) release() {
+	defer c.run.clients.remove(c)
+	defer c.cancel(context.Canceled)
 	c.rates.Stop()
 	c.close()
 	if t := c.admission.ticket.Load(); t != nil {
@@ -250,8 +256,6 @@ func (c *Conn) finish() {
 	if f := c.run.srv.Hooks.Closed; f != nil {
 		c.hook(func() { f(c, r) })
 	}
-	c.cancel(context.Canceled)
-	c.run.clients.remove(c)
 }
 
 func (c *Conn) beforeClose() {

@@ -505,6 +505,32 @@ func TestGoexitLosesNothing(t *testing.T) {
 	}
 }
 
+// A hook that ends its goroutine, as a failing test does, keeps no client.
+func TestGoexitInLastHooks(t *testing.T) {
+	for name, h := range map[string]netserver.Hooks{
+		"Handled": {Handled: func(context.Context, *netserver.Conn, error) { runtime.Goexit() }},
+		"Closed":  {Closed: func(*netserver.Conn, netserver.Record) { runtime.Goexit() }},
+		"Denied": {
+			Allow:  func(context.Context, *netserver.Conn) error { return errors.New("no") },
+			Denied: func(context.Context, *netserver.Conn, *netserver.Error) { runtime.Goexit() },
+		},
+	} {
+		s := &netserver.Server{Hooks: h, Handler: netserver.HandlerFunc(func(context.Context, *netserver.Conn) error { return nil })}
+		s.Config.Limits.MaxServing, s.Config.Limits.MaxConns = 1, 1
+		l := newPipeListener()
+		done := serving(t.Context(), s, l)
+		for range 3 {
+			io.ReadAll(l.dial())
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if err := s.Shutdown(ctx); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		cancel()
+		within(t, "Serve", done)
+	}
+}
+
 // What a client sent while the Handler was busy is read, however long that was.
 func TestBusyHandlerIsNotIdleClient(t *testing.T) {
 	l := listenTCP(t)
