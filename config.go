@@ -74,9 +74,10 @@ type Limits struct {
 	// MaxConns is how many clients may be connected, in any stage; further ones
 	// wait in the backlog. Default: as many as the process has descriptors for.
 	MaxConns int
-	// MaxServing is how many clients may be in the Handler. Clients whose
-	// handshake is not finished do not count, so a stalled one keeps nobody
-	// out. Default none.
+	// MaxServing is how many clients may be in the Handler. Further ones wait:
+	// in the backlog, or, if they were accepted before, at StageHandler. Clients
+	// whose handshake is not finished do not count, so a stalled one keeps
+	// nobody out. Default none.
 	MaxServing int
 	// MaxDatagrams is how many datagrams of a port may be in the Handler;
 	// further ones wait in the socket's buffer. Default 1024; it cannot be none.

@@ -145,17 +145,20 @@ func (c *Conn) TLS() *tls.ConnectionState {
 func (c *Conn) Datagram() bool { return c.l.datagram != nil }
 
 // Draining returns a channel that is closed when the server stops taking
-// clients. A handler with long-lived clients should then end soon; after
-// Config.Shutdown.Grace its context ends and the connection is closed.
+// clients. A handler with long-lived clients should then end soon: when the
+// context of Serve is done, clients are cut after Config.Shutdown.Grace, which
+// ends their contexts and closes their connections. Shutdown cuts nobody; Close
+// does.
 func (c *Conn) Draining() <-chan struct{} { return c.run.draining }
 
 // EndReadsOnDrain asks for a read to end when the server drains: Read, ReadLine,
-// ReadUntil, Peek or WriteTo returns ErrDraining, once, instead of waiting for
-// the client. So a Handler can say goodbye between two requests without a
-// goroutine that watches Draining. Nothing is lost by it: what has arrived is
-// there for the next read, and reads go on as before. A server that drains
-// already ends the first read that would wait. It must be called by the
-// Handler's goroutine.
+// ReadUntil, Peek or WriteTo returns ErrDraining, once. It is the read that
+// waits for the client then, or else the next one that Buffered bytes do not
+// satisfy, even if more has arrived meanwhile. So a Handler can say goodbye
+// between two requests without a goroutine that watches Draining. Nothing is
+// lost by it: what has arrived is there for the next read, and reads go on as
+// before. It may be called while the server drains already. It must be called
+// by the Handler's goroutine.
 func (c *Conn) EndReadsOnDrain() {
 	c.limits.AskDrain()
 	if c.run.isDraining() {
@@ -317,7 +320,11 @@ func (c *Conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Close closes the connection. Handlers need not call it; the engine does.
+// Close closes the connection at once. Handlers need not call it: the engine
+// closes c when Serve returns, and if the client has sent what nobody has read,
+// it reads that first, for two seconds at most, since TCP might otherwise lose
+// the end of what was written. For so long the client counts as one in the
+// Handler.
 func (c *Conn) Close() error {
 	if c.isClosed.Swap(true) {
 		return net.ErrClosed

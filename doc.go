@@ -35,11 +35,13 @@
 // A client leaves the list at the first error, or when it is cut, and goes on
 // with close. Its record tells the stage that it had reached.
 //
-// Accepting never waits for a client, so no client can keep another one out.
-// What comes before the handshake runs in the accept loop where nothing of it
-// can wait: there is no PROXY header, no hook wants to see the client, and
-// handshakes take turns. A handshake runs on a pooled goroutine; what follows
-// it, and whatever else can wait, on a goroutine of the client's own.
+// Accepting never waits for what a client does, so no client can keep another
+// one out; it waits only while as many are connected, or in the Handler, as
+// Config.Limits allows. What comes before the handshake runs in the accept loop
+// where nothing of it can wait: there is no PROXY header, no hook wants to see
+// the client, and handshakes take turns. A handshake runs on a pooled goroutine;
+// what follows it, and whatever else can wait, on a goroutine of the client's
+// own.
 //
 // When ctx ends the server stops accepting, lets its clients finish for
 // Config.Shutdown.Grace, and cuts the rest.

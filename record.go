@@ -25,7 +25,7 @@ type Record struct {
 	Begin   time.Time     // when it was accepted
 	Time    time.Duration // from then to the end
 	In, Out uint64        // bytes that the Handler read and wrote
-	Unseen  bool          // that of In and Out nobody knows: the Handler gave the socket away
+	Unseen  bool          // In and Out are not known: the Handler gave the socket away
 	TLS     *tls.ConnectionState
 	// Truncated tells that a TLS client ended its connection without
 	// close_notify, so that it may have sent more than has arrived.

@@ -31,7 +31,10 @@ type Server struct {
 	Config    Config                    // values; a zero field means the default named there
 	Hooks     Hooks                     // functions; nil ones are skipped
 	Protocols map[string]proto.Protocol // added to the built-in ones, or replacing them
-	Log       *slog.Logger              // slog.Default() if nil
+	// Log takes the server's lines and clients' records, at levels of slog and
+	// logs.Notice, which slog's own handlers print as INFO+2; slog.Default() if
+	// nil.
+	Log *slog.Logger
 	// TLSConfig is the program's own configuration of TLS, for all TLS ports and
 	// for StartTLS on plain ones; nil is none. It is not changed, and what the
 	// caller changes in it after Listen counts for nothing.

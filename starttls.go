@@ -21,9 +21,9 @@ var ErrPlaintextBeforeTLS = errors.New("the client sent plain text beyond the co
 // an error the connection is of no use.
 //
 // It can be called on TLS ports with SSL_startHandshake 0, which want a
-// TLSStarter, and on plain stream ports of a Server whose Config.TLS names a
-// certificate. It must be called by the goroutine that reads, while no other
-// writes.
+// TLSStarter, and on plain stream ports of a Server with a certificate in
+// Config.TLS, TLS or TLSConfig. It must be called by the goroutine that reads,
+// while no other writes.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	t, err := c.startTransport()
 	if err != nil {
