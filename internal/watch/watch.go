@@ -35,22 +35,8 @@ const maxSettle = time.Second
 // change. Both are called from Run's own goroutine.
 func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(paths []string)) {
 	r := &runner{w: w, list: list, seen: make(map[string]os.FileInfo), dirs: make(map[string]os.FileInfo), dirty: make(map[string]bool)}
-	var events chan fsnotify.Event
-	var errs chan error
-	if n, err := fsnotify.NewWatcher(); err == nil {
-		defer n.Close()
-		r.notify, events, errs = n, n.Events, n.Errors
-	} else {
-		w.failed("", err)
-	}
-	var replaced chan struct{}
-	if w.look == 0 {
-		r.tree = newTree()
-	}
-	if r.tree != nil {
-		defer r.tree.close()
-		replaced = r.tree.changed
-	}
+	events, errs, replaced := r.open()
+	defer r.close()
 	r.refresh()
 	if w.Ready != nil {
 		w.Ready()
@@ -107,6 +93,32 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 			since = time.Now()
 		}
 		settle.Reset(max(0, min(w.settle(), maxSettle-time.Since(since))))
+	}
+}
+
+// open begins to listen to the system, as far as it tells of changes. A channel
+// is nil where it does not.
+func (r *runner) open() (events chan fsnotify.Event, errs chan error, replaced chan struct{}) {
+	if n, err := fsnotify.NewWatcher(); err == nil {
+		r.notify, events, errs = n, n.Events, n.Errors
+	} else {
+		r.w.failed("", err)
+	}
+	if r.w.look == 0 {
+		r.tree = newTree()
+	}
+	if r.tree != nil {
+		replaced = r.tree.changed
+	}
+	return events, errs, replaced
+}
+
+func (r *runner) close() {
+	if r.tree != nil {
+		r.tree.close()
+	}
+	if r.notify != nil {
+		r.notify.Close()
 	}
 }
 
