@@ -230,7 +230,7 @@ func (l *lowest) add(c *Conn) {
 	if c.id <= l.after || l.below > 0 && c.id >= l.below {
 		return
 	}
-	if l.conns = append(l.conns, c); len(l.conns) >= 2*l.n+16 {
+	if l.conns = append(l.conns, c); len(l.conns)/2-8 >= l.n {
 		l.settle()
 	}
 }

@@ -167,7 +167,7 @@ func (c *Conn) readUntil(delim byte, limit int, cut bool) ([]byte, error) {
 	l := &c.lines.buf
 	l.drop()
 	for seen := 0; ; {
-		have := l.b[l.r:min(l.w, l.r+limit)]
+		have := l.b[l.r : l.r+min(l.w-l.r, limit)]
 		if i := bytes.IndexByte(have[seen:], delim); i >= 0 {
 			l.last = seen + i + 1
 			return have[:l.last], nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"runtime"
 	"strings"
@@ -50,6 +51,33 @@ func withConn(t testing.TB, cfg netserver.Config, in []byte, piece int, f func(c
 	<-done
 	cancel()
 	<-served
+}
+
+// The largest int means no limit, and the longest duration never.
+func TestLargestLimits(t *testing.T) {
+	var cfg netserver.Config
+	cfg.Limits.MaxLine, cfg.Timeouts.Write = math.MaxInt, math.MaxInt64
+	ended := false // without a panic
+	withConn(t, cfg, []byte("one\ntwo\nthree;four"), 100, func(c *netserver.Conn) {
+		for _, want := range []string{"one", "two"} {
+			if b, err := c.ReadLine(); string(b) != want || err != nil {
+				t.Errorf("%q, %v", b, err)
+			}
+		}
+		if b, err := c.ReadUntil(';', math.MaxInt); string(b) != "three;" || err != nil {
+			t.Errorf("%q, %v", b, err)
+		}
+		ended = true
+	})
+	if !ended {
+		t.Error("a read of a line has panicked")
+	}
+	l := listenTCP(t)
+	start(t, &netserver.Server{Handler: netserver.HandlerFunc(echoLines), Config: cfg}, l)
+	c := dial(t, l)
+	if !echoed(t, c, bufio.NewReader(c), "one") {
+		t.Error("nothing can be written")
+	}
 }
 
 func TestReadLine(t *testing.T) {

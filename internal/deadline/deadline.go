@@ -219,7 +219,7 @@ func (l *Limits) ArmWrite(nc net.Conn) {
 		if l.armedOut.Sub(now) >= l.write && (want.IsZero() || !l.armedOut.After(want)) {
 			return
 		}
-		want = Nearest(want, now.Add(l.write+l.write/2))
+		want = Nearest(want, now.Add(l.write).Add(l.write/2))
 	} else if l.armedOut.Equal(want) {
 		return
 	}
@@ -247,7 +247,7 @@ func (l *Limits) SetWrite(nc net.Conn, t time.Time) error {
 	l.userWrite = t
 	l.armedOut = Nearest(t, l.end)
 	if l.write > 0 {
-		l.armedOut = Nearest(l.armedOut, time.Now().Add(l.write+l.write/2))
+		l.armedOut = Nearest(l.armedOut, time.Now().Add(l.write).Add(l.write/2))
 	}
 	return nc.SetWriteDeadline(l.armedOut)
 }
