@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,7 +35,11 @@ type server struct {
 
 // build makes the program, without cgo: such is what is shipped.
 func build(ctx context.Context, to string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, "netserver/cmd/netserver")
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return errors.New("this program does not know its module")
+	}
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, info.Main.Path+"/cmd/netserver")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -10,6 +10,8 @@ import (
 	"io"
 	"log"
 	"net/netip"
+	"os"
+	"os/signal"
 	"strings"
 
 	"netserver"
@@ -134,5 +136,9 @@ func main() {
 		}
 		s.Config.Ports = append(s.Config.Ports, ports...)
 	}
-	log.Fatal(s.ListenAndServe(context.Background()))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := s.ListenAndServe(ctx); err != nil {
+		log.Fatal(err)
+	}
 }

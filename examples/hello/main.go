@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+
 	"netserver"
 	"netserver/port"
 )

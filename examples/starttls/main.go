@@ -8,8 +8,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log"
+	"os"
+	"os/signal"
 	"strings"
 	"time"
 
@@ -18,126 +19,85 @@ import (
 )
 
 const (
-	maxMessage = 1 << 20 // bytes
-	maxErrors  = 10      // commands that make no sense, before the client is left
+	maxMessage  = 1 << 20 // bytes
+	maxMistakes = 10      // commands that make no sense, before the client is left
 )
 
-// A session is one client's conversation.
-type session struct {
-	*netserver.Conn
-	sender string
-	to     int // recipients
-	errors int
-}
-
+// serve is one client's conversation. That the client has gone is the next
+// read's error, so those of writes are left aside.
 func serve(ctx context.Context, c *netserver.Conn) error {
-	s := &session{Conn: c}
 	c.EndReadsOnDrain()
-	if err := s.say("220 localhost ESMTP"); err != nil {
-		return err
-	}
+	say := func(answer string) { fmt.Fprint(c, answer, "\r\n") }
+	say("220 localhost ESMTP")
+	sender, recipients, mistakes := "", 0, 0
 	for {
 		line, err := c.ReadLine()
 		if errors.Is(err, netserver.ErrDraining) {
-			s.say("421 closing")
+			say("421 closing")
 		}
 		if err != nil {
 			return err
 		}
 		verb, arg, _ := strings.Cut(string(line), " ")
-		if err := s.command(ctx, strings.ToUpper(verb), arg); err != nil {
-			return err
-		}
-	}
-}
-
-func (s *session) say(format string, args ...any) error {
-	_, err := fmt.Fprintf(s, format+"\r\n", args...)
-	return err
-}
-
-// refuse answers a command that is out of place; too many end the client.
-func (s *session) refuse(answer string) error {
-	if s.errors++; s.errors > maxErrors {
-		s.say("421 too many errors")
-		return errors.New("too many errors")
-	}
-	return s.say("%s", answer)
-}
-
-func (s *session) command(ctx context.Context, verb, arg string) error {
-	switch verb {
-	case "EHLO":
-		extensions := fmt.Sprintf("250-localhost\r\n250-SIZE %d\r\n", maxMessage)
-		if s.TLS() == nil {
-			extensions += "250-STARTTLS\r\n"
-		}
-		return s.say(extensions + "250 HELP")
-	case "HELO", "NOOP", "RSET":
-		s.sender, s.to = "", 0
-		return s.say("250 ok")
-	case "STARTTLS":
-		return s.startTLS(ctx)
-	case "QUIT":
-		s.say("221 bye")
-		return io.EOF
-	case "HELP":
-		return s.say("214 EHLO STARTTLS MAIL RCPT DATA RSET NOOP QUIT")
-	}
-	if s.TLS() == nil {
-		return s.refuse("530 5.7.0 Must issue a STARTTLS command first")
-	}
-	switch {
-	case verb == "MAIL" && s.sender == "":
-		s.sender = arg
-		return s.say("250 ok")
-	case verb == "RCPT" && s.sender != "":
-		s.to++
-		return s.say("250 ok")
-	case verb == "DATA" && s.to > 0:
-		return s.data()
-	}
-	return s.refuse("503 not now")
-}
-
-// startTLS agrees and shakes hands. What the client has said before counts no
-// more; anything that it sent behind the command makes StartTLS fail.
-func (s *session) startTLS(ctx context.Context) error {
-	if s.TLS() != nil {
-		return s.refuse("503 TLS is there already")
-	}
-	if err := s.say("220 go ahead"); err != nil {
-		return err
-	}
-	if err := s.StartTLS(ctx); err != nil {
-		return err
-	}
-	s.sender, s.to, s.errors = "", 0, 0
-	t := s.TLS()
-	log.Printf("client %d: %s, %s", s.ID(), tls.VersionName(t.Version), tls.CipherSuiteName(t.CipherSuite))
-	return nil
-}
-
-// data reads a message up to its single dot.
-func (s *session) data() error {
-	if err := s.say("354 go on, end with a dot"); err != nil {
-		return err
-	}
-	for size := 0; ; {
-		line, err := s.ReadLine()
+		verb = strings.ToUpper(verb)
+		answer := "250 ok"
 		switch {
-		case err != nil:
-			return err
-		case string(line) == ".":
-			log.Printf("client %d: %d bytes to %d recipients", s.ID(), size, s.to)
-			s.sender, s.to = "", 0
-			return s.say("250 thrown away")
+		case verb == "QUIT":
+			say("221 bye")
+			return nil
+		case verb == "EHLO" && c.TLS() == nil:
+			answer = "250-localhost\r\n250 STARTTLS"
+		case verb == "EHLO" || verb == "HELO" || verb == "RSET":
+			sender, recipients = "", 0
+		case verb == "NOOP":
+		case verb == "STARTTLS" && c.TLS() == nil:
+			// What the client has sent beyond the command makes StartTLS fail.
+			say("220 go ahead")
+			if err := c.StartTLS(ctx); err != nil {
+				return err
+			}
+			mistakes = 0 // what it has said before counts no more
+			log.Printf("client %d: %s", c.ID(), tls.VersionName(c.TLS().Version))
+			continue
+		case c.TLS() == nil:
+			answer = "530 5.7.0 Must issue a STARTTLS command first"
+		case verb == "MAIL" && sender == "":
+			sender = arg
+		case verb == "RCPT" && sender != "":
+			recipients++
+		case verb == "DATA" && recipients > 0:
+			say("354 go on, end with a dot")
+			size, err := message(c)
+			if err != nil {
+				return err
+			}
+			log.Printf("client %d: %d bytes to %d recipients", c.ID(), size, recipients)
+			sender, recipients, answer = "", 0, "250 thrown away"
+		default:
+			answer = "503 not now"
 		}
-		if size += len(line) + 2; size > maxMessage {
-			s.say("552 too long")
-			return errors.New("message too long")
+		if answer[0] == '5' {
+			mistakes++
 		}
+		if mistakes > maxMistakes {
+			say("421 too many errors")
+			return errors.New("too many errors")
+		}
+		say(answer)
 	}
+}
+
+// message reads a message up to its single dot.
+func message(c *netserver.Conn) (size int, err error) {
+	for size <= maxMessage {
+		line, err := c.ReadLine()
+		if err != nil || string(line) == "." {
+			return size, err
+		}
+		size += len(line) + 2
+	}
+	fmt.Fprint(c, "552 too long\r\n")
+	return size, errors.New("message too long")
 }
 
 func main() {
@@ -152,5 +112,9 @@ func main() {
 	s.Config.Ports = ports
 	s.Config.TLS.StartPlain = true // SSL_startHandshake 0: clients begin without TLS
 	s.Config.Timeouts.Idle = 5 * time.Minute
-	log.Fatal(s.ListenAndServe(context.Background()))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := s.ListenAndServe(ctx); err != nil {
+		log.Fatal(err)
+	}
 }

@@ -1,5 +1,6 @@
 // Command rename gives the module the path under which it is published: in
-// go.mod, in every import, and in what the pages tell readers to import.
+// go.mod, in every import, in the Dockerfile, and in what the pages tell readers
+// to import.
 //
 //	go run ./packaging/rename github.com/somebody/netserver
 //
@@ -11,6 +12,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -46,17 +48,16 @@ func rename(dir, to string) error {
 	if !ok {
 		return errors.New("go.mod does not begin with the module's path")
 	}
-	if err := write(mod, text, []byte(strings.Replace(string(text), line, "module "+to, 1))); err != nil {
-		return err
-	}
-	return filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && (d.Name() == ".git" || d.Name() == "vendor"):
 			return filepath.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular() || p == mod:
 			return nil
+		case d.Name() == "go.mod", d.Name() == "Dockerfile": // go.mod of a module that takes this one from its folder
+			return page(p, from, to)
 		}
 		switch filepath.Ext(p) {
 		case ".go":
@@ -66,6 +67,11 @@ func rename(dir, to string) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	// Last, so that after an error it can be run again.
+	return write(mod, text, []byte(strings.Replace(string(text), line, "module "+to, 1)))
 }
 
 // imports changes the imports of a Go file.
@@ -92,10 +98,17 @@ func imports(name, from, to string) error {
 		at := int(lit.Pos()) - int(f.FileStart)
 		out = append(append(bytes.Clone(out[:at]), strconv.Quote(to+rest)...), out[at+len(lit.Value):]...)
 	}
+	if !bytes.Equal(out, text) {
+		out = bytes.ReplaceAll(out, []byte("-X "+from+"/"), []byte("-X "+to+"/"))
+		if out, err = format.Source(out); err != nil { // sorts the imports
+			return err
+		}
+	}
 	return write(name, text, out)
 }
 
-// page changes what a page tells readers to import, replace and look up.
+// page changes what a page tells readers to import, replace, look up and set,
+// and what a go.mod requires and replaces.
 func page(name, from, to string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
@@ -103,7 +116,11 @@ func page(name, from, to string) error {
 	}
 	r := strings.NewReplacer(
 		`import "`+from+`"`, `import "`+to+`"`,
+		"\t\""+from+"\"\n", "\t\""+to+"\"\n",
 		`"`+from+`/`, `"`+to+`/`,
+		"-X "+from+"/", "-X "+to+"/",
+		"require "+from+" ", "require "+to+" ",
+		"replace "+from+" ", "replace "+to+" ",
 		"-replace "+from+"=", "-replace "+to+"=",
 		"go doc "+from, "go doc "+to,
 	)

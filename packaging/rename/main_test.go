@@ -52,6 +52,23 @@ func TestRename(t *testing.T) {
 			t.Errorf("README.md does not tell of %s", to)
 		}
 	}
+	for name, want := range map[string]string{
+		"packaging/Dockerfile":     "-X example.org/two/daemon.release=",
+		"docs/INSTALL.md":          "-X example.org/two/daemon.release=",
+		"examples/protocol/go.mod": "replace example.org/two => ../..",
+	} {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), want) {
+			t.Errorf("%s lacks %q: %v", name, want, err)
+		}
+	}
+	// With -trimpath what was built once is in the cache for the next run.
+	for _, args := range [][]string{{"test", "-trimpath", "-vet=off", "-run=^(TestLayout.*|TestEveryFolderHasADoc)$", "."}, {"vet", "-trimpath", "./examples/hello", "./packaging/rename"}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("go %v: %v\n%s", args, err, out)
+		}
+	}
 	for _, bad := range []string{"", "a b", `x"`, "example.org/"} {
 		if err := rename(dir, bad); err == nil {
 			t.Errorf("%q is taken", bad)
