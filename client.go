@@ -234,13 +234,13 @@ func (c *Conn) release() {
 	defer c.run.clients.remove(c)
 	defer c.cancel(context.Canceled)
 	c.rates.Stop()
+	if c.admission.placed.Load() { // before close, which waits for a client that still sends
+		c.run.gate.Leave()
+		c.run.serving.Add(-1)
+	}
 	c.close()
 	if t := c.admission.ticket.Load(); t != nil {
 		t.Done()
-	}
-	if c.admission.placed.Load() {
-		c.run.gate.Leave()
-		c.run.serving.Add(-1)
 	}
 	c.l.datagramDone()
 	c.run.gate.Closed()

@@ -153,8 +153,8 @@ func (c *Conn) Draining() <-chan struct{} { return c.run.draining }
 
 // EndReadsOnDrain asks for a read to end when the server drains: Read, ReadLine,
 // ReadUntil, Peek or WriteTo returns ErrDraining, once. It is the read that
-// waits for the client then, or else the next one that Buffered bytes do not
-// satisfy, even if more has arrived meanwhile. So a Handler can say goodbye
+// waits for the client then, or else the next one that finds nothing to read:
+// what has arrived is read first. So a Handler can say goodbye
 // between two requests without a goroutine that watches Draining. Nothing is
 // lost by it: what has arrived is there for the next read, and reads go on as
 // before. It may be called while the server drains already. It must be called
@@ -323,8 +323,8 @@ func (c *Conn) CloseWrite() error {
 // Close closes the connection at once. Handlers need not call it: the engine
 // closes c when Serve returns, and if the client has sent what nobody has read,
 // it reads that first, for two seconds at most, since TCP might otherwise lose
-// the end of what was written. For so long the client counts as one in the
-// Handler.
+// the end of what was written. Its place in the Handler is another client's by
+// then.
 func (c *Conn) Close() error {
 	if c.isClosed.Swap(true) {
 		return net.ErrClosed

@@ -181,11 +181,11 @@ func (l *Limits) ArmRead(nc net.Conn) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	if l.drain.Load() == drainDue {
-		nc.SetReadDeadline(past)
+		nc.SetReadDeadline(now.Add(time.Millisecond)) // what has come is read first
 		return
 	}
-	now := time.Now()
 	if l.request > 0 && l.first.Load() == toBegin {
 		l.first.Store(now.Add(l.request).UnixNano())
 	}
