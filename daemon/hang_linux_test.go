@@ -110,9 +110,14 @@ func TestTracedWorkerIsLeftAlone(t *testing.T) {
 		if err == nil {
 			err = unix.PtraceInterrupt(worker)
 		}
+		if err == nil { // until it has stopped it cannot be let go
+			_, err = unix.Wait4(worker, nil, unix.WALL, nil)
+		}
 		traced <- err
 		<-release
-		unix.PtraceDetach(worker)
+		if err := unix.PtraceDetach(worker); err != nil {
+			t.Errorf("it cannot be let go: %v", err)
+		}
 		close(traced)
 	}()
 	if err := <-traced; err != nil {
