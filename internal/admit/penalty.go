@@ -84,15 +84,15 @@ func (p *Penalty) punish(e *entry, points, limit float64, now int64) bool {
 	if e.score < limit {
 		return false
 	}
-	if now-e.until > int64(4*p.maxTime()) {
+	if (now-e.until)/4 > int64(p.maxTime()) {
 		e.offences = 0
 	}
 	d := p.maxTime()
-	if e.offences < 20 {
-		d = min(d, p.time()<<e.offences)
+	if first := p.time(); e.offences < 20 && first <= d>>e.offences {
+		d = first << e.offences
 	}
 	e.offences++
-	e.until = now + int64(d)
+	e.until = now + min(int64(d), math.MaxInt64-now)
 	e.score = 0
 	return true
 }

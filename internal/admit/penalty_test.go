@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"math"
 	"net/netip"
 	"testing"
 	"time"
@@ -144,5 +145,25 @@ func TestNoBox(t *testing.T) {
 	}
 	if n := l.table.shards[0].idle; n != 0 {
 		t.Errorf("%d entries for nobody", n)
+	}
+}
+
+// Times that are as long as can be do not overflow.
+func TestLongestPenalty(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, longest := range []time.Duration{100 * year, math.MaxInt64} {
+		l, now := newTestLimiter(Limits{Penalty: Penalty{Threshold: 1, Time: 30 * year, MaxTime: longest}})
+		for i := range 6 {
+			want := longest
+			if i < 4 {
+				want = min(longest, 30*year<<i)
+			}
+			want = min(want, math.MaxInt64-time.Duration(*now))
+			if b, ok := l.Punish(attacker, 1); !ok || b.Left != want {
+				t.Fatalf("%v, offence %d: %v, %v, not %v", longest, i, ok, b.Left, want)
+			}
+			source, wide := tiers(attacker)
+			l.table.shard(wide).get(source).until = *now
+		}
 	}
 }
