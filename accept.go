@@ -34,7 +34,7 @@ func (r *run) acceptLoop(l *listening) {
 				return
 			}
 		}
-		nc, err := l.Accept()
+		nc, err := l.next()
 		if err == nil {
 			b.reset()
 			r.take(l, nc)
@@ -74,6 +74,18 @@ const (
 	backlogTime  = 500 * time.Millisecond
 )
 
+// errNoConn is what a listener of the program's own has done.
+var errNoConn = errors.New("Accept returned neither a connection nor an error")
+
+// next waits for the next connection.
+func (l *listening) next() (net.Conn, error) {
+	nc, err := l.Accept()
+	if nc == nil && err == nil {
+		err = errNoConn
+	}
+	return nc, err
+}
+
 // acceptBacklog takes the clients that have connected but were not accepted
 // when the drain began. Their connect has succeeded, and closing the listener
 // would reset them. (datagrams: they were sent, and are in the socket.)
@@ -85,7 +97,7 @@ func (r *run) acceptBacklog(l *listening) {
 		if slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
 			return
 		}
-		nc, err := l.Accept()
+		nc, err := l.next()
 		if err != nil {
 			l.datagramDone()
 			return
