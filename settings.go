@@ -11,7 +11,7 @@ import (
 
 // A setting is a row of the table of keys: a field of Config, the key that sets
 // it, and what is told of it. Command line, environment, conf files, ports' own
-// values, --help, docs/KEYS.md, the defaults, Server.Limits, Server.Budget and
+// values, --help, docs/KEYS.md, the defaults, Monitor.Limits, the budget of --check and
 // the names of limits in counters and logs follow from the table.
 type setting struct {
 	field string // of Config: "Sock.Backlog"
@@ -37,7 +37,7 @@ type setting struct {
 	theirs  bool // the key is Net::Server's
 	outside bool // another package fills in the default
 
-	// Of a limit that Server.Limits tells of:
+	// Of a limit that Monitor.Limits tells of:
 	unit   string
 	use    func(*usage) float64             // what there is of it now; nil if that is not counted
 	each   func(*listening) (float64, bool) // the same where each port has its own limit
