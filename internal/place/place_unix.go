@@ -84,6 +84,11 @@ func (w *way) use(flag int, o Options) (int, error) {
 	if err == nil && (!same(&st, w.entry) || st.Nlink != w.entry.Nlink) {
 		err = errChanged
 	}
+	// Somebody may link another file there and remove it again and again: the
+	// number of names was 1 in the moment after a removal.
+	if err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && !w.stillThere(fd) {
+		err = errChanged
+	}
 	if err == nil && flag&unix.O_NONBLOCK == 0 && st.Mode&unix.S_IFMT == unix.S_IFREG {
 		err = unix.SetNonblock(fd, false)
 	}

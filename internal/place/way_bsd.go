@@ -9,3 +9,5 @@ const dirFlags = unix.O_RDONLY
 func isProc(int) bool { return false }
 
 func (w *way) throughProc(string, *unix.Stat_t, bool) (bool, error) { return false, nil }
+
+func (w *way) stillThere(fd int) bool { return w.isThere(fd) }

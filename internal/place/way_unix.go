@@ -189,3 +189,18 @@ func (w *way) throughLink(name string, st *unix.Stat_t, last bool) error {
 	}
 	return nil
 }
+
+// isThere looks some times whether the name leads to the open file, and is its
+// only one.
+func (w *way) isThere(fd int) bool {
+	for range 8 {
+		var name, file unix.Stat_t
+		if unix.Fstatat(w.dir, w.name, &name, unix.AT_SYMLINK_NOFOLLOW) != nil || unix.Fstat(fd, &file) != nil {
+			return false
+		}
+		if !same(&name, &file) || name.Nlink != w.entry.Nlink || file.Nlink != w.entry.Nlink {
+			return false
+		}
+	}
+	return true
+}
