@@ -75,7 +75,7 @@ const (
 )
 
 // errNoConn is what a listener of the program's own has done.
-var errNoConn = errors.New("Accept returned neither a connection nor an error")
+var errNoConn = errors.New("the listener returned neither a connection nor an error")
 
 // next waits for the next connection.
 func (l *listening) next() (net.Conn, error) {
