@@ -322,11 +322,12 @@ func TestLogFileIsFollowed(t *testing.T) {
 // said how many.
 func TestLogOnAFullDisk(t *testing.T) {
 	dir := logDir(t)
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", dir).CombinedOutput(); err != nil {
+	mount, umount := netservertest.Peer(t, "mount"), netservertest.Peer(t, "umount")
+	if out, err := exec.Command(mount, "-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("cannot mount: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
-		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+		if out, err := exec.Command(umount, "-l", dir).CombinedOutput(); err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
