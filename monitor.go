@@ -215,6 +215,12 @@ func (m monitor) ExplainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict,
 	return m.s.explainPort(p, peer)
 }
 
+func (m monitor) OnServing(f func()) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	m.s.onServing = f
+}
+
 func (m monitor) Stop() { m.s.stop((*run).cutNow) }
 
 func (m monitor) ClientCount() (n int) {

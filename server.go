@@ -80,10 +80,11 @@ type Server struct {
 	// Resolver looks up clients' names; net.DefaultResolver if nil.
 	Resolver access.Resolver
 
-	mu     sync.Mutex
-	runs   map[*run]struct{}
-	last   Stats // of the run that ended last
-	closed bool  // by Shutdown or Close
+	mu        sync.Mutex
+	runs      map[*run]struct{}
+	last      Stats  // of the run that ended last
+	closed    bool   // by Shutdown or Close
+	onServing func() // of bridge.Engine
 }
 
 // ListenAndServe opens the configured ports and serves their clients, as Serve
@@ -147,7 +148,19 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		}
 		return err
 	}
+	s.tellServing()
 	return r.serve(ctx)
+}
+
+// tellServing calls what bridge.Engine.OnServing was given.
+func (s *Server) tellServing() {
+	s.mu.Lock()
+	f := s.onServing
+	s.onServing = nil
+	s.mu.Unlock()
+	if f != nil {
+		f()
+	}
 }
 
 // newRun checks what Serve was given.

@@ -69,7 +69,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	}
 	p.tellEnding = end.ending
 	defer context.AfterFunc(ctx, end.ending)()
-	p.ready(log)
+	p.engine().OnServing(func() { p.ready(log) })
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
 	go opened.Follow(done, func() { opened.Reopen() })

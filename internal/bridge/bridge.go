@@ -31,6 +31,10 @@ type Engine interface {
 	// to it, before any byte of the client's own and any access rule. The error
 	// is about the port's parameters.
 	ExplainPort(p port.Spec, peer access.Peer) (PortVerdict, error)
+	// OnServing has the next Serve call f, once, when it has checked what it was
+	// given and read its access rules, before it accepts: what changes in a file
+	// from then on is noticed. A Serve that fails does not call f.
+	OnServing(f func())
 	// Stop is Server.Close for a Serve that is to return when the handlers have:
 	// nil, or an error that wraps ErrCut and tells how many clients were cut.
 	Stop()

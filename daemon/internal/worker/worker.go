@@ -163,8 +163,10 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.obey(signals, ended, done) })
 	helpers.Go(func() { w.report(done) })
 	helpers.Go(func() { w.count(done) })
-	w.started.Store(true)
-	wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
+	w.p.engine().OnServing(func() {
+		w.started.Store(true)
+		wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
+	})
 	err = w.p.Serve(serveCtx, w.ls)
 	close(done)
 	helpers.Wait()
@@ -176,6 +178,8 @@ func (w *worker) run(ctx context.Context) int {
 	switch {
 	case errors.Is(err, netserver.ErrCut):
 		logging.Notice(w.log, err.Error())
+	case err != nil && !w.started.Load():
+		return w.fail(err)
 	case err != nil:
 		logging.Error(w.log, err)
 		return wire.ExitFailed
