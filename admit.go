@@ -130,10 +130,10 @@ func (c *Conn) countAgain() error {
 		c.run.wouldRefuse(c.l, outcome.OverLimit, c.RemoteAddr(), why)
 	case why == admit.Penalised:
 		c.l.refused[why].Add(1)
-		return ErrPenalised
+		return errPenalised
 	default:
 		c.l.refused[why].Add(1)
-		return fmt.Errorf("%w: %s", ErrOverLimit, limitKeys[why])
+		return fmt.Errorf("%w: %s", errOverLimit, limitKeys[why])
 	}
 	s := c.run.clients.shard(c)
 	s.mu.Lock()
@@ -147,7 +147,7 @@ func (c *Conn) countAgain() error {
 func (r *run) boxed(b admit.Boxed) {
 	n := 0
 	if r.cfg.Admission.Penalty.Close && !r.cfg.Admission.Shadow {
-		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", ErrPenalised, b.Prefix))
+		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", errPenalised, b.Prefix))
 	}
 	if r.samples.Allow() {
 		r.log.LogAttrs(context.Background(), logs.Notice, "source put into the penalty box", slog.String("network", b.Prefix.String()),

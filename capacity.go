@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"netserver/access"
@@ -173,10 +172,6 @@ type LimitUse struct {
 	// max_datagrams refuse none: clients wait.
 	Refused uint64
 }
-
-// LimitKeys returns the keys of the limits that PortStats.Refused can count
-// under.
-func LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }
 
 var limitKeys = keysOfReasons()
 

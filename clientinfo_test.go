@@ -25,7 +25,7 @@ func TestClientsInPages(t *testing.T) {
 		dial(t, l)
 	}
 	netservertest.Eventually(t, "all are served", func() bool {
-		return len(slices.DeleteFunc(s.Monitor().Clients(0, 1000), func(c netserver.ClientInfo) bool { return c.Stage != netserver.StageHandler })) == total
+		return len(slices.DeleteFunc(s.Monitor().Clients(0, 1000), func(c netserver.Record) bool { return c.Stage != netserver.StageHandler })) == total
 	})
 	for _, size := range []int{1, 7, 64, total, 1000} {
 		var ids []uint64
@@ -51,7 +51,7 @@ func TestClientsInPages(t *testing.T) {
 	}
 }
 
-func TestClientInfo(t *testing.T) {
+func TestClientRecord(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
 	s.Config.Limits.MaxServing = 1
 	r := netservertest.Start(t, s, "ssl")
@@ -60,7 +60,7 @@ func TestClientInfo(t *testing.T) {
 	if line, err := bufio.NewReader(c).ReadString('\n'); line != "said hello\n" || err != nil {
 		t.Fatal(line, err)
 	}
-	var list []netserver.ClientInfo
+	var list []netserver.Record
 	netservertest.Eventually(t, "the client's bytes are counted", func() bool { // after they were written
 		list = s.Monitor().Clients(0, 10)
 		return len(list) != 1 || list[0].Out > 0
@@ -69,8 +69,8 @@ func TestClientInfo(t *testing.T) {
 		t.Fatalf("%+v", list)
 	}
 	i := list[0]
-	if i.Stage != netserver.StageHandler || i.Waiting || i.TLS != tls.VersionTLS13 || i.ServerName != "localhost" ||
-		i.In != 6 || i.Out != 11 || i.Peer.String() != c.LocalAddr().String() || i.Port.Proto != "ssl" || i.From.IsZero() {
+	if i.Stage != netserver.StageHandler || i.Waiting || i.TLS == nil || i.TLS.Version != tls.VersionTLS13 || i.TLS.ServerName != "localhost" ||
+		i.In != 6 || i.Out != 11 || i.Peer.String() != c.LocalAddr().String() || i.Port.Proto != "ssl" || i.Begin.IsZero() || i.Time <= 0 {
 		t.Errorf("%+v", i)
 	}
 	limits := make(map[string]netserver.LimitUse)

@@ -3,14 +3,12 @@ package netserver
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"netserver/internal/deadline"
-	"netserver/port"
 	"netserver/proto"
 )
 
@@ -142,29 +140,8 @@ func (cs *clients) has(c *Conn) bool {
 	return ok
 }
 
-// A ClientInfo is what can be told of a client while it is here.
-type ClientInfo struct {
-	ID   uint64
-	Port port.Spec
-	Peer net.Addr  // as in the client's record
-	Host string    // its looked-up name, "" if there is none or it is not known yet
-	From time.Time // when it was accepted
-
-	Stage   Stage
-	Waiting bool // in StageHandler, for a place there
-
-	In, Out uint64 // bytes that the Handler read and wrote
-	// Idle is how long no byte has passed; negative if that is not known: on
-	// systems other than Linux, and for clients of UNIX sockets, only an idle
-	// limit counts it.
-	Idle time.Duration
-
-	TLS        uint16 // version, as crypto/tls numbers them; 0 without TLS or before the end of its handshake
-	ServerName string // that the client asked for
-}
-
 // clients returns a page of the clients, for Monitor.
-func (s *Server) clients(after uint64, n int) []ClientInfo {
+func (s *Server) clients(after uint64, n int) []Record {
 	if n <= 0 {
 		return nil
 	}
@@ -173,11 +150,11 @@ func (s *Server) clients(after uint64, n int) []ClientInfo {
 		r.clients.each(list.add)
 	}
 	list.settle()
-	infos := make([]ClientInfo, len(list.conns))
+	recs := make([]Record, len(list.conns))
 	for i, c := range list.conns {
-		infos[i] = c.info()
+		recs[i] = c.view()
 	}
-	return infos
+	return recs
 }
 
 // cut ends the client of that ID.
@@ -249,26 +226,36 @@ func (l *lowest) settle() {
 	}
 }
 
-// info reads nothing that the client's goroutine writes without a lock.
-func (c *Conn) info() ClientInfo {
-	i := ClientInfo{
-		ID: c.id, Port: c.l.spec, Peer: c.raw.RemoteAddr(), From: c.begin,
-		Stage: c.stage.get(), In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Idle: c.idle(),
+// view is the record of a client that is still here. It reads nothing that the
+// client's goroutine writes without a lock.
+func (c *Conn) view() Record {
+	r := Record{
+		ID: c.id, Port: c.l.spec, Peer: c.raw.RemoteAddr(), Host: c.host(), Stage: c.stage.get(),
+		Begin: c.begin, Time: time.Since(c.begin), Idle: c.idle(),
+		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(),
 	}
 	if h := c.forwarded(); h != nil {
-		i.Peer = h.Source
+		r.Via, r.Peer = r.Peer, h.Source
 	}
-	if h := c.verdicts.host.Load(); h != nil {
-		i.Host = *h
-	}
-	i.Waiting = i.Stage == StageHandler && !c.admission.placed.Load()
+	r.Waiting = r.Stage == StageHandler && !c.admission.placed.Load()
 	if v := c.verdicts.cert.Load(); v != nil {
 		if t, ok := v.nc.(proto.Secured); ok {
 			st := t.ConnectionState()
-			i.TLS, i.ServerName = st.Version, st.ServerName
+			r.TLS = &st
+			if len(st.PeerCertificates) > 0 {
+				r.Verdict = v.reason
+			}
 		}
 	}
-	return i
+	return r
+}
+
+// host returns the client's name, "" if it has none or it is not known yet.
+func (c *Conn) host() string {
+	if h := c.verdicts.host.Load(); h != nil {
+		return *h
+	}
+	return ""
 }
 
 // idle returns how long no byte has passed, or -1.

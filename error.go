@@ -10,34 +10,24 @@ import (
 
 	"netserver/access"
 	"netserver/internal/deadline"
+	"netserver/outcome"
 	"netserver/port"
 )
 
-// What callers may test for with errors.Is.
+// What a Handler, or the caller of Serve, may test for with errors.Is. What
+// else ends a client has no name here: Record.Outcome and Error.Outcome say it.
 var (
 	// ErrCut ends clients that were still being served when the server
 	// stopped, and the Serve that cut them.
 	ErrCut = errors.New("cut: the server stopped")
-	// ErrKilled ends a client that Monitor.Kill ended.
-	ErrKilled = errors.New("killed by the operator")
 	// ErrIdle ends a client that sent and took nothing for Config.Timeouts.Idle.
 	ErrIdle = deadline.ErrIdle
 	// ErrMaxLife ends a client that was connected for Config.Timeouts.Life.
 	ErrMaxLife = deadline.ErrMaxLife
 	// ErrWriteStalled ends a client that took no bytes for Config.Timeouts.Write.
 	ErrWriteStalled = deadline.ErrWriteStalled
-	// ErrHandshakeTimeout ends a client that did not finish its handshake
-	// within Config.Timeouts.Handshake.
-	ErrHandshakeTimeout = errors.New("handshake not finished in time")
-	// ErrProxyHeader ends a client whose PROXY header is missing, malformed,
-	// not finished within Config.Timeouts.ProxyHeader or from a sender that is
-	// not in Config.Proxy.From. The last wraps ErrDenied too.
-	ErrProxyHeader = errors.New("PROXY header")
-	// ErrFirstByteTimeout, ErrHelloTimeout and ErrFirstRequestTimeout end a
-	// client that was too slow at its beginning; see the times of their names
-	// in Config.
-	ErrFirstByteTimeout    = errors.New("no byte in time")
-	ErrHelloTimeout        = errors.New("hello not finished in time")
+	// ErrFirstRequestTimeout ends a client that sent no byte of a request for
+	// Config.Timeouts.FirstRequest.
 	ErrFirstRequestTimeout = deadline.ErrFirstRequestTimeout
 	// ErrDraining ends one read of a Conn that asked for it with
 	// EndReadsOnDrain, when the server drains. A Handler may return it: its
@@ -46,12 +36,6 @@ var (
 	// ErrTooSlow ends a client that sent less than Config.Limits.MinReadRate or took
 	// less than Config.Limits.MinWriteRate.
 	ErrTooSlow = deadline.ErrTooSlow
-	// ErrOverLimit ends a client behind a proxy whose source or network has
-	// too much already.
-	ErrOverLimit = errors.New("over a limit")
-	// ErrPenalised ends the clients of a source that was put into the penalty
-	// box, with Config.Admission.Penalty.Close.
-	ErrPenalised = errors.New("source is in the penalty box")
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.
 	ErrLineTooLong = errors.New("line too long")
@@ -60,6 +44,17 @@ var (
 	ErrDenied = access.ErrDenied
 	// ErrServerClosed is returned by Serve after Shutdown or Close.
 	ErrServerClosed = errors.New("server closed")
+)
+
+// What ends a client before its Handler, or from outside; outcomeOf knows them.
+var (
+	errKilled           = errors.New("killed by the operator")
+	errHandshakeTimeout = errors.New("handshake not finished in time")
+	errProxyHeader      = errors.New("PROXY header") // of a sender that is not believed it wraps ErrDenied too
+	errFirstByteTimeout = errors.New("no byte in time")
+	errHelloTimeout     = errors.New("hello not finished in time")
+	errOverLimit        = errors.New("over a limit") // behind a proxy: others are refused at accept
+	errPenalised        = errors.New("source is in the penalty box")
 )
 
 // A cutError is ErrCut with another reason than the server's end.
@@ -89,6 +84,10 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Outcome returns the class of clients that end with e, as their records have
+// it: outcome.Hello of one whose hello took too long, for instance.
+func (e *Error) Outcome() outcome.Class { return outcomeOf(e.Stage, e.Err) }
+
 // A PanicError is the error of a Handler or hook that panicked.
 type PanicError struct {
 	Value any    // what was passed to panic
@@ -98,8 +97,8 @@ type PanicError struct {
 // Error returns the panic's value. The stack is logged apart from it.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
-func errHandshakeTimeout(limit time.Duration) error {
-	return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
+func handshakeTimeout(limit time.Duration) error {
+	return fmt.Errorf("%w (%v)", errHandshakeTimeout, limit)
 }
 
 // isGone reports whether err only says that the client has left: what every

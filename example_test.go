@@ -137,7 +137,7 @@ func ExampleServer_Monitor() {
 	defer c.Close()
 
 	m := s.Monitor()
-	var clients []netserver.ClientInfo
+	var clients []netserver.Record
 	for len(clients) == 0 || clients[0].Stage != netserver.StageHandler {
 		clients = m.Clients(0, 10)
 	}

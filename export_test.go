@@ -7,6 +7,15 @@ import (
 	"netserver/sock"
 )
 
+// What ends a client without a name in the package's API.
+var (
+	ErrKilled           = errKilled
+	ErrHandshakeTimeout = errHandshakeTimeout
+	ErrProxyHeader      = errProxyHeader
+	ErrFirstByteTimeout = errFirstByteTimeout
+	ErrHelloTimeout     = errHelloTimeout
+)
+
 // ServeTraced is Serve; trace is called before each step of each client, on the
 // goroutine that takes it.
 func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage Stage, lane string), ls ...net.Listener) error {

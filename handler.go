@@ -14,15 +14,10 @@ type Handler interface {
 	Serve(ctx context.Context, c *Conn) error
 }
 
-// A TLSStarter is a Handler that says whether it starts TLS itself, with
-// Conn.StartTLS. Ports that speak TLS, and whose clients begin in plain text
-// (SSL_startHandshake 0), are refused to every other Handler: a client of
-// theirs would never get TLS.
-type TLSStarter interface {
-	StartsTLS() bool
-}
-
-// StartsTLS makes h a TLSStarter that does.
+// StartsTLS says of h that it starts TLS itself, with Conn.StartTLS. Ports that
+// speak TLS, and whose clients begin in plain text (SSL_startHandshake 0), are
+// refused to every other Handler: a client of theirs would never get TLS. What
+// wraps such a Handler must say so again.
 func StartsTLS(h Handler) Handler { return starting{h} }
 
 type starting struct{ Handler }

@@ -125,11 +125,11 @@ func (g *greeting) Cause() error { return (*Conn)(g).cause() }
 func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error) {
 	limit := g.l.cfg.Timeouts.Handshake
 	if limit > 0 {
-		end, why = g.begin.Add(limit), errHandshakeTimeout(limit)
+		end, why = g.begin.Add(limit), handshakeTimeout(limit)
 	}
-	from, phase, name := g.begin, g.l.cfg.Timeouts.FirstByte, ErrFirstByteTimeout
+	from, phase, name := g.begin, g.l.cfg.Timeouts.FirstByte, errFirstByteTimeout
 	if begun {
-		from, phase, name = now, g.l.cfg.Timeouts.Hello, ErrHelloTimeout
+		from, phase, name = now, g.l.cfg.Timeouts.Hello, errHelloTimeout
 	}
 	if phase > 0 && (end.IsZero() || from.Add(phase).Before(end)) {
 		end, why = from.Add(phase), name
@@ -164,7 +164,7 @@ func (l *listening) hasRoom() bool { return l.hello }
 func (c *Conn) handshakeErr(err error) error {
 	limit := c.l.cfg.Timeouts.Handshake
 	if deadline.IsTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
-		return errHandshakeTimeout(limit)
+		return handshakeTimeout(limit)
 	}
 	if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
 		return fmt.Errorf("%w: %w", ErrDenied, d)

@@ -162,20 +162,20 @@ func (c *Conn) takeHeader(rule *headerRule) (*proto.ProxyHeader, error) {
 }
 
 func (c *Conn) untrusted() error {
-	return fmt.Errorf("%w: %w from an untrusted sender (not in %s)", ErrDenied, ErrProxyHeader, keyProxyFrom)
+	return fmt.Errorf("%w: %w from an untrusted sender (not in %s)", ErrDenied, errProxyHeader, keyProxyFrom)
 }
 
 // headerErr says what a header that could not be read means.
 func (c *Conn) headerErr(err error) error {
 	switch {
 	case deadline.IsTimeout(err):
-		return fmt.Errorf("%w not there or not finished in time (%v)", ErrProxyHeader, c.l.cfg.Timeouts.ProxyHeader)
+		return fmt.Errorf("%w not there or not finished in time (%v)", errProxyHeader, c.l.cfg.Timeouts.ProxyHeader)
 	case err == io.EOF:
-		return fmt.Errorf("%w missing: the client left: %w", ErrProxyHeader, err)
+		return fmt.Errorf("%w missing: the client left: %w", errProxyHeader, err)
 	case errors.Is(err, proto.ErrNoProxyHeader):
-		return fmt.Errorf("%w missing: %w", ErrProxyHeader, err)
+		return fmt.Errorf("%w missing: %w", errProxyHeader, err)
 	default:
-		return fmt.Errorf("%w: %w", ErrProxyHeader, err)
+		return fmt.Errorf("%w: %w", errProxyHeader, err)
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/internal/bridge"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -76,7 +77,7 @@ func (s *Server) checkStart(p port.Spec, t proto.Transport) error {
 	if t, ok := t.(proto.StartsPlain); !ok || !t.StartsPlain() {
 		return nil
 	}
-	if h, ok := s.Handler.(TLSStarter); ok && h.StartsTLS() {
+	if h, ok := s.Handler.(bridge.TLSStarter); ok && h.StartsTLS() {
 		return nil
 	}
 	return fmt.Errorf("port %s: SSL_startHandshake 0 lets clients begin in plain text, and what serves them here never starts TLS: all would stay in plain text; remove it, or serve the port with a Go handler that calls StartTLS (netserver.StartsTLS)", p.Short())

@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -26,9 +27,9 @@ type Monitor interface {
 	Stats() Stats
 	// Clients returns the clients whose ID is above after, the lowest IDs
 	// first, and n of them at most: for the next page ask again with the last
-	// ID. The clients of several Serves have the same numbers; then a page may
-	// end among equals.
-	Clients(after uint64, n int) []ClientInfo
+	// ID. Their records say what is known by now. The clients of several
+	// Serves have the same numbers; then a page may end among equals.
+	Clients(after uint64, n int) []Record
 	// Limits returns the limits of Config. Of several Serves each has its own.
 	Limits() []LimitUse
 	// TopSources returns the n sources that have the most clients connected,
@@ -42,7 +43,7 @@ type Monitor interface {
 	// /64, as it does in the box; a network that is in it and wider than p
 	// stays there.
 	Lift(p netip.Prefix) int
-	// Kill ends the client of that ID, with ErrKilled in its record. It reports
+	// Kill ends the client of that ID, with outcome.Killed in its record. It reports
 	// whether there was one. It does not wait for the Handler to return.
 	Kill(id uint64) bool
 }
@@ -199,8 +200,8 @@ func (m monitor) Lift(p netip.Prefix) (n int) {
 	return n
 }
 
-func (m monitor) Clients(after uint64, n int) []ClientInfo { return m.s.clients(after, n) }
-func (m monitor) Kill(id uint64) bool                      { return m.s.cut(id, ErrKilled) }
+func (m monitor) Clients(after uint64, n int) []Record { return m.s.clients(after, n) }
+func (m monitor) Kill(id uint64) bool                  { return m.s.cut(id, errKilled) }
 
 // What follows is for the command alone, by package bridge.
 
@@ -231,6 +232,8 @@ func (m monitor) ClientCount() (n int) {
 }
 
 func (m monitor) Cut(id uint64, why string) bool { return m.s.cut(id, &cutError{why}) }
+
+func (m monitor) LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }
 
 func (m monitor) LimiterStats() (sum admit.LimiterStats) {
 	for _, r := range m.s.running() {

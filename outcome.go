@@ -56,17 +56,17 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Panic
 	case errors.Is(err, ErrCut):
 		return outcome.Cut
-	case errors.Is(err, ErrKilled):
+	case errors.Is(err, errKilled):
 		return outcome.Killed
 	case errors.Is(err, ErrDenied):
 		return outcome.Denied
 	case errors.Is(err, admit.ErrShed):
 		return outcome.Shed
-	case errors.Is(err, ErrOverLimit):
+	case errors.Is(err, errOverLimit):
 		return outcome.OverLimit
-	case errors.Is(err, ErrProxyHeader):
+	case errors.Is(err, errProxyHeader):
 		return outcome.Header
-	case errors.Is(err, ErrPenalised):
+	case errors.Is(err, errPenalised):
 		return outcome.Penalised
 	}
 	for _, t := range timeouts {
@@ -87,9 +87,9 @@ var timeouts = [...]struct {
 	err     error
 	outcome outcome.Class
 }{
-	{ErrFirstByteTimeout, outcome.FirstByte},
-	{ErrHelloTimeout, outcome.Hello},
-	{ErrHandshakeTimeout, outcome.Handshake},
+	{errFirstByteTimeout, outcome.FirstByte},
+	{errHelloTimeout, outcome.Hello},
+	{errHandshakeTimeout, outcome.Handshake},
 	{admit.ErrTimeout, outcome.Handshake},
 	{ErrFirstRequestTimeout, outcome.FirstRequest},
 	{ErrIdle, outcome.Idle},

@@ -2,6 +2,7 @@ package netserver_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -48,8 +49,12 @@ func TestHandshakeOutcomes(t *testing.T) {
 			c := r.DialRaw(t, "ssl")
 			tt.talk(t, r, c)
 			c.Close()
-			if rec := r.Records(t, 1)[0]; rec.Outcome != tt.want {
+			rec := r.Records(t, 1)[0]
+			if rec.Outcome != tt.want {
 				t.Errorf("%v: %v", rec.Outcome, rec.Err)
+			}
+			if e := new(netserver.Error); !errors.As(rec.Err, &e) || e.Outcome() != tt.want {
+				t.Errorf("the error's outcome: %v, %v", e.Outcome(), rec.Err)
 			}
 		})
 	}

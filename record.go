@@ -15,30 +15,41 @@ import (
 	"netserver/sock"
 )
 
-// A Record is what is known of a client at its end: one log line.
+// A Record is what is known of a client: at its end, when it is one log line,
+// and while it is here, from Monitor.Clients.
 type Record struct {
 	ID      uint64
 	Port    port.Spec
 	Peer    net.Addr
-	Via     net.Addr      // who sent the PROXY header that names Peer; nil without one
-	Stage   Stage         // the last one reached
-	Begin   time.Time     // when it was accepted
-	Time    time.Duration // from then to the end
-	In, Out uint64        // bytes that the Handler read and wrote
-	Unseen  bool          // In and Out are not known: the Handler gave the socket away
-	TLS     *tls.ConnectionState
+	Via     net.Addr             // who sent the PROXY header that names Peer; nil without one
+	Host    string               // its looked-up name; "" if there is none or it is not known yet
+	Stage   Stage                // the last one reached
+	Begin   time.Time            // when it was accepted
+	Time    time.Duration        // from then to the end, or until now
+	In, Out uint64               // bytes that the Handler read and wrote
+	Unseen  bool                 // In and Out are not known: the Handler gave the socket away
+	TLS     *tls.ConnectionState // nil without TLS, and of a client that is here before the end of its handshake
 	// Truncated tells that a TLS client ended its connection without
 	// close_notify, so that it may have sent more than has arrived.
 	Truncated bool
-	Verdict   string        // why a client with a certificate could come in, or was cut later by the same rules
-	Notes     []slog.Attr   // what the Handler added with Conn.Note
-	Outcome   outcome.Class // the class that it ended in
-	Err       error         // an *Error, or nil
+	Verdict   string // why a client with a certificate could come in, or was cut later by the same rules
+
+	// Only a client that has ended has these.
+	Notes   []slog.Attr   // what the Handler added with Conn.Note
+	Outcome outcome.Class // the class that it ended in
+	Err     error         // an *Error, or nil
+
+	// Only a client that is here has these.
+	Waiting bool // in StageHandler, for a place there
+	// Idle is how long no byte has passed; negative if that is not known: on
+	// systems other than Linux, and for clients of UNIX sockets, only an idle
+	// limit counts it.
+	Idle time.Duration
 }
 
 func (c *Conn) record() Record {
 	r := Record{
-		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Stage: c.stage.get(),
+		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Host: c.host(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
 		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
 	}
@@ -123,7 +134,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			msg = "denied"
 		case errors.Is(rec.Err, ErrCut):
 			msg = "cut"
-		case errors.Is(rec.Err, ErrKilled):
+		case errors.Is(rec.Err, errKilled):
 			msg = "killed"
 		case rec.Stage == StageHandler && isGone(rec.Err):
 			level, msg = slog.LevelInfo, "left"

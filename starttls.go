@@ -20,10 +20,10 @@ var ErrPlaintextBeforeTLS = errors.New("the client sent plain text beyond the co
 // handshake must end within Config.Timeouts.Handshake and before ctx does. After
 // an error the connection is of no use.
 //
-// It can be called on TLS ports with SSL_startHandshake 0, which want a
-// TLSStarter, and on plain stream ports of a Server with a certificate in
-// Config.TLS, TLS or TLSConfig. It must be called by the goroutine that reads,
-// while no other writes.
+// It can be called on TLS ports with SSL_startHandshake 0, which want a Handler
+// that StartsTLS made, and on plain stream ports of a Server with a certificate
+// in Config.TLS, TLS or TLSConfig. It must be called by the goroutine that
+// reads, while no other writes.
 func (c *Conn) StartTLS(ctx context.Context) error {
 	t, err := c.startTransport()
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	nc, err := t.Start(c.addressed(ctx), c.raw)
 	if err != nil {
 		if deadline.IsTimeout(err) && limit > 0 && time.Since(begin) >= limit {
-			return fmt.Errorf("%w (%v)", ErrHandshakeTimeout, limit)
+			return fmt.Errorf("%w (%v)", errHandshakeTimeout, limit)
 		}
 		return c.orCause(err)
 	}

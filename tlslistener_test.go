@@ -70,7 +70,7 @@ func TestTLSListener(t *testing.T) {
 				if st == nil || !st.HandshakeComplete {
 					return errors.New("no handshake")
 				}
-				if in := s.Monitor().Clients(0, 9); len(in) != 1 || in[0].TLS != st.Version || in[0].ServerName != "localhost" {
+				if in := s.Monitor().Clients(0, 9); len(in) != 1 || in[0].TLS == nil || in[0].TLS.Version != st.Version || in[0].TLS.ServerName != "localhost" {
 					return fmt.Errorf("Clients tells %+v", in)
 				}
 				line, err := c.ReadLine()

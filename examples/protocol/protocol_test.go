@@ -20,6 +20,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/netservertest"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -152,7 +153,7 @@ func TestHelloWait(t *testing.T) {
 			c.Close()
 		}
 		s.Records(t, 1)
-		for sent, want := range map[string]error{"": netserver.ErrFirstByteTimeout, "\x16\x03\x01\x02\x00\x01": netserver.ErrHelloTimeout} {
+		for sent, want := range map[string]outcome.Class{"": outcome.FirstByte, "\x16\x03\x01\x02\x00\x01": outcome.Hello} {
 			nc, err := net.Dial("tcp", s.Addr(t, name).String())
 			if err != nil {
 				t.Fatal(err)
@@ -162,7 +163,7 @@ func TestHelloWait(t *testing.T) {
 		wait:
 			for n := 2; ; n++ {
 				for _, r := range s.Records(t, n) {
-					if errors.Is(r.Err, want) && r.Stage == netserver.StageHandshake {
+					if r.Outcome == want && r.Stage == netserver.StageHandshake {
 						break wait
 					}
 				}

@@ -45,12 +45,19 @@ type Engine interface {
 	// ErrCut and the reason in its record. It reports whether there was one. It
 	// does not wait for the Handler to return.
 	Cut(id uint64, why string) bool
+	// LimitKeys returns the keys of the limits that netserver.PortStats.Refused
+	// can count under.
+	LimitKeys() []string
 	// LimiterStats returns the counters behind limits by source.
 	LimiterStats() admit.LimiterStats
 }
 
 // Of returns the Engine of a Server, given the Server's Monitor.
 func Of(monitor any) Engine { return monitor.(Engine) }
+
+// A TLSStarter is a Handler that says whether it starts TLS itself. Handlers of
+// netserver.StartsTLS are, and so is what the command puts around them.
+type TLSStarter interface{ StartsTLS() bool }
 
 // A Listener is what Server.Listen and netserver.NewListener return.
 type Listener interface {

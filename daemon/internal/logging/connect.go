@@ -9,6 +9,7 @@ import (
 
 	"netserver"
 	"netserver/access"
+	"netserver/internal/bridge"
 )
 
 // Connects returns h with Net::Server's line in the log of each client that is
@@ -46,7 +47,7 @@ func connectLine(c *netserver.Conn) string {
 
 // StartsTLS, Descriptors and Check say what the Handler says.
 func (h *connects) StartsTLS() bool {
-	s, ok := h.Handler.(netserver.TLSStarter)
+	s, ok := h.Handler.(bridge.TLSStarter)
 	return ok && s.StartsTLS()
 }
 

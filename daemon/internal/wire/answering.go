@@ -43,10 +43,9 @@ func clientsPage(s netserver.Monitor, handler string, q Ask) Answer {
 	n := min(max(q.N, 1), MaxPage)
 	list := s.Clients(q.After, n)
 	a := Answer{Count: s.Stats().Clients, More: len(list) == n}
-	now := time.Now()
 	size := 0
-	for _, i := range list {
-		c := clientRow(i, handler, now)
+	for _, r := range list {
+		c := clientRow(r, handler)
 		b, err := json.Marshal(c)
 		if err != nil {
 			continue
@@ -60,19 +59,19 @@ func clientsPage(s netserver.Monitor, handler string, q Ask) Answer {
 	return a
 }
 
-func clientRow(i netserver.ClientInfo, handler string, now time.Time) control.Client {
+func clientRow(r netserver.Record, handler string) control.Client {
 	c := control.Client{
-		ID: strconv.FormatUint(i.ID, 10), Port: i.Port.Short(), PeerName: ShortName(i.Host), ServerName: ShortName(i.ServerName),
-		Stage: i.Stage.String(), Doing: doing(i, handler), Since: i.From.Round(0), Connected: InSeconds(now.Sub(i.From)), In: i.In, Out: i.Out,
+		ID: strconv.FormatUint(r.ID, 10), Port: r.Port.Short(), PeerName: ShortName(r.Host),
+		Stage: r.Stage.String(), Doing: doing(r, handler), Since: r.Begin.Round(0), Connected: InSeconds(r.Time), In: r.In, Out: r.Out,
 	}
-	if i.Peer != nil {
-		c.Peer = cmp.Or(i.Peer.String(), i.Peer.Network())
+	if r.Peer != nil {
+		c.Peer = cmp.Or(r.Peer.String(), r.Peer.Network())
 	}
-	if i.TLS != 0 {
-		c.TLS = tls.VersionName(i.TLS)
+	if t := r.TLS; t != nil && t.Version != 0 {
+		c.TLS, c.ServerName = tls.VersionName(t.Version), ShortName(t.ServerName)
 	}
-	if i.Idle >= 0 {
-		idle := InSeconds(i.Idle)
+	if r.Idle >= 0 {
+		idle := InSeconds(r.Idle)
 		c.Idle = &idle
 	}
 	return c
@@ -85,8 +84,8 @@ func InSeconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 
 func ShortName(s string) string { return s[:min(len(s), maxName)] }
 
 // doing says in words what a client is doing.
-func doing(i netserver.ClientInfo, handler string) string {
-	switch i.Stage {
+func doing(r netserver.Record, handler string) string {
+	switch r.Stage {
 	case netserver.StageHeader:
 		return "PROXY header"
 	case netserver.StageHandshake:
@@ -94,7 +93,7 @@ func doing(i netserver.ClientInfo, handler string) string {
 	case netserver.StageAccess:
 		return "access rules"
 	case netserver.StageHandler:
-		if i.Waiting {
+		if r.Waiting {
 			return "waits for a place"
 		}
 		return handler

@@ -20,23 +20,22 @@ func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
 
 // A client's row says what is known, and leaves out what is not.
 func TestRowsOfClients(t *testing.T) {
-	now := time.Now()
-	info := netserver.ClientInfo{ID: 7, Port: port.Spec{Port: "443", Proto: "ssl"}, From: now.Add(-2500 * time.Millisecond), Stage: netserver.StageHandler,
-		Peer: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}, Host: strings.Repeat("h", 300), In: 3, Out: 4, Idle: 1500 * time.Millisecond, TLS: tls.VersionTLS13, ServerName: "a.example"}
-	c := clientRow(info, "echo", now)
+	info := netserver.Record{ID: 7, Port: port.Spec{Port: "443", Proto: "ssl"}, Begin: time.Now().Add(-2500 * time.Millisecond), Time: 2500 * time.Millisecond, Stage: netserver.StageHandler,
+		Peer: &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5}, Host: strings.Repeat("h", 300), In: 3, Out: 4, Idle: 1500 * time.Millisecond, TLS: &tls.ConnectionState{Version: tls.VersionTLS13, ServerName: "a.example"}}
+	c := clientRow(info, "echo")
 	if c.ID != "7" || c.Peer != "192.0.2.1:5" || len(c.PeerName) != maxName || c.TLS != "TLS 1.3" || c.Doing != "echo" ||
 		c.Connected != 2.5 || c.Idle == nil || *c.Idle != 1.5 || c.In != 3 || c.Out != 4 || c.ServerName != "a.example" {
 		t.Errorf("%+v", c)
 	}
 	info.Idle = 0
-	if c := clientRow(info, "", now); c.Idle == nil || *c.Idle != 0 {
+	if c := clientRow(info, ""); c.Idle == nil || *c.Idle != 0 {
 		t.Errorf("active this moment: %v", c.Idle)
 	}
-	bare := clientRow(netserver.ClientInfo{ID: 8, From: now, Idle: -1, Stage: netserver.StageHandler, Waiting: true}, "echo", now)
+	bare := clientRow(netserver.Record{ID: 8, Begin: time.Now(), Idle: -1, Stage: netserver.StageHandler, Waiting: true}, "echo")
 	if bare.Peer != "" || bare.TLS != "" || bare.Idle != nil || bare.Doing != "waits for a place" {
 		t.Errorf("%+v", bare)
 	}
-	if c := clientRow(netserver.ClientInfo{Peer: &net.UnixAddr{Net: "unix"}}, "", now); c.Peer != "unix" {
+	if c := clientRow(netserver.Record{Peer: &net.UnixAddr{Net: "unix"}}, ""); c.Peer != "unix" {
 		t.Errorf("a client without a name is %q", c.Peer)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"netserver"
+	"netserver/internal/bridge"
 	"netserver/outcome"
 )
 
@@ -102,5 +103,5 @@ func isCounter(name string) bool {
 			return true
 		}
 	}
-	return slices.Contains(netserver.LimitKeys(), name)
+	return slices.Contains(bridge.Of(new(netserver.Server).Monitor()).LimitKeys(), name)
 }

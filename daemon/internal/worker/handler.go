@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/bridge"
 )
 
 // counted is the Handler with a count of the clients in it.
@@ -16,7 +17,7 @@ type counted struct {
 
 // StartsTLS says what the Handler does.
 func (h *counted) StartsTLS() bool {
-	s, ok := h.Handler.(netserver.TLSStarter)
+	s, ok := h.Handler.(bridge.TLSStarter)
 	return ok && s.StartsTLS()
 }
 
