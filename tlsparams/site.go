@@ -2,6 +2,7 @@ package tlsparams
 
 import (
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
@@ -165,23 +166,42 @@ func (b *siteBuilder) build() {
 	b.sum.Sum(st.digest[:0])
 }
 
+// own returns what is given for the site itself: what a name has from its port
+// is meant for others, and what the port has may be meant for names. ok is false
+// for a port whose names ask for certificates.
+func (b *siteBuilder) own() (c Client, ok bool) {
+	if b.site.pattern != "" {
+		return b.src.p.ownOf(b.site.pattern), true
+	}
+	return b.src.p.Client, !b.src.p.anyNameAsks()
+}
+
 // idle finds parameters that would be ignored, as no certificate is asked for.
 func (b *siteBuilder) idle() {
-	if b.site.pattern == "" && b.src.p.anyNameAsks() {
-		return // they are meant for names
+	c, ok := b.own()
+	if !ok {
+		return
 	}
-	own := b.src.p.Client
+	program := b.src.env.TLSConfig
+	ask := "set SSL_verify_mode to 1 or 3"
+	if program != nil && b.c.VerifyMode == VerifyDefault {
+		ask += ", or TLSConfig.ClientAuth to VerifyClientCertIfGiven or RequireAndVerifyClientCert"
+	}
+	if key := c.needless(); key != "" {
+		b.fail(key, "", "is given, but SSL_verify_mode is 0 and clients are asked for no certificate; "+ask, nil)
+	}
 	if b.site.pattern != "" {
-		own = b.src.p.ownOf(b.site.pattern) // what comes from the port is meant for others
+		return
 	}
-	if key := own.needless(); key != "" {
-		b.fail(key, "", "is given, but SSL_verify_mode is 0 and clients are asked for no certificate; set SSL_verify_mode to 1 or 3", nil)
-	}
-	if b.site.pattern == "" && b.src.env.ClientCAs != nil {
+	if b.src.env.ClientCAs != nil {
 		b.fail("SSL_ca", "", "is given in code, but SSL_verify_mode is 0 and clients are asked for no certificate; set it to VerifyOptional or VerifyRequired", nil)
 	}
-	if own := b.src.env.TLSConfig; b.site.pattern == "" && own != nil && own.ClientCAs != nil {
+	switch {
+	case program == nil || program.ClientCAs == nil:
+	case program.ClientAuth == tls.NoClientCert:
 		b.fail("TLSConfig.ClientCAs", "", "is given, but clients are asked for no certificate; set TLSConfig.ClientAuth or SSL_verify_mode", nil)
+	default:
+		b.fail("SSL_verify_mode", "0", "asks clients for no certificate, but TLSConfig has ClientAuth "+program.ClientAuth.String()+" and ClientCAs; leave SSL_verify_mode out, set it to 1 or 3, or take both away from the port with Server.TLSFor", nil)
 	}
 }
 
@@ -200,10 +220,11 @@ func (b *siteBuilder) modeOfProgram() {
 // verified, as TLSConfig.ClientAuth asks: nothing can be allowed by it.
 func (b *siteBuilder) unverified() {
 	own := b.src.env.TLSConfig
-	if key := b.c.needless(); key != "" {
+	c, meant := b.own()
+	if key := c.needless(); meant && key != "" {
 		b.fail(key, "", "is given, but TLSConfig.ClientAuth "+own.ClientAuth.String()+" takes certificates without verifying them; set SSL_verify_mode to 1 or 3, or ClientAuth to VerifyClientCertIfGiven or RequireAndVerifyClientCert", nil)
 	}
-	if b.src.env.ClientCAs != nil {
+	if meant && b.src.env.ClientCAs != nil {
 		b.fail("SSL_ca", "", "is given in code, but TLSConfig.ClientAuth "+own.ClientAuth.String()+" takes certificates without verifying them", nil)
 	}
 	b.site.names = own.ClientCAs

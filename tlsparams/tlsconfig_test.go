@@ -216,6 +216,9 @@ func TestTLSConfigContradicts(t *testing.T) {
 		{&tls.Config{GetCertificate: get}, []string{"SSL_cert_dir=" + dir}, "SSL_cert_dir TLSConfig.GetCertificate"},
 		{&tls.Config{GetCertificate: get}, []string{"SSL_ocsp_staple=1"}, "SSL_ocsp_staple TLSConfig.GetCertificate"},
 		{&tls.Config{Certificates: certs, ClientCAs: ca.pool()}, nil, "TLSConfig.ClientCAs TLSConfig.ClientAuth SSL_verify_mode"},
+		{&tls.Config{Certificates: certs, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()}, []string{"SSL_verify_mode=0"}, "SSL_verify_mode ClientAuth RequireAndVerifyClientCert ClientCAs"},
+		{&tls.Config{Certificates: certs}, []string{"SSL_allow_cn=ann"}, "SSL_allow_cn SSL_verify_mode TLSConfig.ClientAuth"},
+		{&tls.Config{Certificates: certs, ClientAuth: tls.RequestClientCert}, []string{"SSL_verify_mode[a.example]=3", "SSL_verify_mode[b.example]=1", "SSL_allow_cn[c.example]=ann"}, "SSL_allow_cn RequestClientCert"},
 		{&tls.Config{Certificates: certs, ClientAuth: tls.RequireAnyClientCert}, []string{caFile}, "SSL_ca_file RequireAnyClientCert"},
 		{&tls.Config{Certificates: certs, ClientAuth: tls.RequestClientCert}, []string{"SSL_allow_cn=ann"}, "SSL_allow_cn RequestClientCert"},
 		{&tls.Config{Certificates: certs, ClientAuth: 9}, nil, "TLSConfig.ClientAuth"},
@@ -267,6 +270,30 @@ func TestClientAuthOfTLSConfig(t *testing.T) {
 					t.Errorf("%v %v, %s came in, and then: %v %v", tc.auth, tc.args, name, v, err)
 				}
 			}
+		}
+	}
+}
+
+// TestClientParametersWithClientAuth: parameters that judge client certificates
+// want no SSL_verify_mode where TLSConfig.ClientAuth asks, and at a port that
+// takes certificates unverified they may be meant for the names that judge.
+func TestClientParametersWithClientAuth(t *testing.T) {
+	ca := newCA(t, "ca")
+	caFile := writeFile(t, t.TempDir(), "ca.pem", certPEM(ca.cert))
+	for _, tc := range []struct {
+		auth tls.ClientAuthType
+		args []string
+	}{
+		{tls.VerifyClientCertIfGiven, []string{"SSL_allow_cn=ann", "SSL_ocsp_check=soft", "SSL_check_crl=1", "SSL_crl_policy=open"}},
+		{tls.RequireAndVerifyClientCert, []string{"SSL_allow_cn=ann", "SSL_ca_file=" + caFile}},
+		{tls.RequireAndVerifyClientCert, []string{"SSL_allow_cn[a.example]=ann", "SSL_verify_mode[b.example]=0"}},
+		{tls.RequestClientCert, []string{"SSL_verify_mode[a.example]=3", "SSL_allow_cn=ann", "SSL_ca_file=" + caFile}},
+		{tls.RequireAnyClientCert, []string{"SSL_verify_mode[a.example]=1", "SSL_allow_cn=ann", "SSL_cipher_list[b.example]=ALL"}},
+		{tls.NoClientCert, []string{"SSL_verify_mode[a.example]=3", "SSL_allow_cn=ann"}},
+	} {
+		own := &tls.Config{Certificates: []tls.Certificate{ca.serverTLS(t, "localhost")}, ClientAuth: tc.auth}
+		if _, err := tryOpen(public(own), tc.args...); err != nil {
+			t.Errorf("%v %v: %v", tc.auth, tc.args, err)
 		}
 	}
 }
