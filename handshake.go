@@ -160,10 +160,10 @@ func (r *run) newRoom() *hello.Room {
 // hasRoom reports whether clients of the port can wait in the hello room.
 func (l *listening) hasRoom() bool { return l.hello }
 
-// handshakeErr says what a failed handshake means.
-func (c *Conn) handshakeErr(err error) error {
+// handshakeErr says what a handshake means that has failed since begin.
+func (c *Conn) handshakeErr(err error, begin time.Time) error {
 	limit := c.l.cfg.Timeouts.Handshake
-	if deadline.IsTimeout(err) && limit > 0 && time.Since(c.begin) >= limit {
+	if deadline.IsTimeout(err) && limit > 0 && time.Since(begin) >= limit {
 		return handshakeTimeout(limit)
 	}
 	if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
@@ -196,7 +196,7 @@ func (c *Conn) shakeHands() error {
 	}
 	nc, err := c.ready()
 	if err != nil {
-		return c.handshakeErr(err)
+		return c.handshakeErr(err, c.begin)
 	}
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(time.Time{})

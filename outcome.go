@@ -77,8 +77,12 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 	if stage == StageHandshake {
 		return handshakeOutcome(err)
 	}
-	if isGone(err) {
+	var start *startError
+	switch {
+	case isGone(err):
 		return outcome.Left
+	case errors.As(err, &start):
+		return handshakeOutcome(start)
 	}
 	return outcome.HandlerError
 }

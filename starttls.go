@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"netserver/internal/deadline"
 	"netserver/proto"
 )
 
@@ -48,16 +47,19 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	defer context.AfterFunc(c.ctx, func() { cancel(context.Cause(c.ctx)) })()
 	nc, err := t.Start(c.addressed(ctx), c.raw)
 	if err != nil {
-		if deadline.IsTimeout(err) && limit > 0 && time.Since(begin) >= limit {
-			return fmt.Errorf("%w (%v)", errHandshakeTimeout, limit)
-		}
-		return c.orCause(err)
+		return c.orCause(&startError{c.handshakeErr(err, begin)})
 	}
 	c.raw.SetDeadline(time.Time{})
 	c.become(nc)
 	c.limits.Renew(nc)
 	return c.judge(c.ctx, t)
 }
+
+// A startError is a handshake of StartTLS that failed.
+type startError struct{ err error }
+
+func (e *startError) Error() string { return e.err.Error() }
+func (e *startError) Unwrap() error { return e.err }
 
 // StopTLS ends TLS and goes on in plain text: it sends close_notify and waits
 // for the client's, up to Config.Timeouts.Handshake. It returns
