@@ -3,9 +3,11 @@ package proxy_test
 import (
 	"fmt"
 	"io"
+	"net"
 	"testing"
 
 	"netserver"
+	"netserver/handler/proxy"
 )
 
 // BenchmarkThroughput sends from the client to the backend through the proxy.
@@ -53,5 +55,36 @@ func BenchmarkRoundTrip(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkClient connects a client, sends it one byte of the backend, and
+// ends it.
+func BenchmarkClient(b *testing.B) {
+	l := listen(b, "tcp")
+	go answerAll(l)
+	f := serve(b, "tcp", &proxy.Handler{Target: targetOf(l)}, netserver.Config{})
+	b.ReportAllocs()
+	before := cpuTime()
+	for b.Loop() {
+		c, err := net.Dial("tcp", f.addr.String())
+		must(b, err)
+		want(b, c, "x")
+		wantEOF(b, c)
+		c.Close()
+		<-f.recs
+	}
+	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-us/op")
+}
+
+// answerAll sends a byte to each connection and ends it, until l is closed.
+func answerAll(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		io.WriteString(c, "x")
+		c.Close()
 	}
 }

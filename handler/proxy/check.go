@@ -12,50 +12,52 @@ import (
 // client an endless chain of clients. Host names other than localhost are not
 // looked up for this. An unreachable backend is not an error.
 func (h *Handler) Check(ports ...net.Addr) error {
-	t, err := parseTarget(h.Target)
+	b, err := h.backend()
 	if err != nil {
 		return err
 	}
-	for _, p := range ports {
-		if err := t.checkPort(p); err != nil {
-			return fmt.Errorf("proxy_to %s: %w", t.text, err)
+	for _, ep := range b.endpoints {
+		for _, p := range ports {
+			if err := ep.where.checkPort(p); err != nil {
+				return ep.failed("", err)
+			}
 		}
 	}
 	return nil
 }
 
-func (t target) checkPort(p net.Addr) error {
+func (a address) checkPort(p net.Addr) error {
 	switch p := p.(type) {
 	case *net.TCPAddr:
-		if t.network == "tcp" && t.is(p.AddrPort(), "tcp") {
+		if a.network == "tcp" && a.is(p.AddrPort(), "tcp") {
 			return fmt.Errorf("the target is port %v of this server itself", p)
 		}
 	case *net.UDPAddr:
-		if t.network == "unix" {
+		if a.network == "unix" {
 			return fmt.Errorf("datagrams of port %v/udp cannot go to a socket path; set host:port", p)
 		}
-		if t.is(p.AddrPort(), "udp") {
+		if a.is(p.AddrPort(), "udp") {
 			return fmt.Errorf("the target is port %v/udp of this server itself", p)
 		}
 	case *net.UnixAddr:
 		switch {
-		case p.Net == "unixgram" && t.network == "unix":
+		case p.Net == "unixgram" && a.network == "unix":
 			return fmt.Errorf("datagrams of %s cannot go to a socket path; set host:port", p.Name)
-		case p.Net == "unix" && t.network == "unix" && sameSocket(t.address, p.Name):
+		case p.Net == "unix" && a.network == "unix" && sameSocket(a.address, p.Name):
 			return fmt.Errorf("the target is socket %s of this server itself", p.Name)
 		}
 	}
 	return nil
 }
 
-// is reports whether t is a port that the process itself listens on at own.
-func (t target) is(own netip.AddrPort, network string) bool {
-	if n, err := net.LookupPort(network, t.port); err != nil || n != int(own.Port()) {
+// is reports whether a is a port that the process itself listens on at own.
+func (a address) is(own netip.AddrPort, network string) bool {
+	if n, err := net.LookupPort(network, a.port); err != nil || n != int(own.Port()) {
 		return false
 	}
-	ip, err := netip.ParseAddr(t.host)
+	ip, err := netip.ParseAddr(a.host)
 	switch {
-	case t.host == "localhost":
+	case a.host == "localhost":
 		return own.Addr().IsUnspecified() || own.Addr().IsLoopback()
 	case err != nil:
 		return false // a name

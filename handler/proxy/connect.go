@@ -3,41 +3,28 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"syscall"
 	"time"
-
-	"netserver"
 )
 
-// connect opens the client's connection to the backend.
-func (h *Handler) connect(ctx context.Context, c *netserver.Conn, t target) (net.Conn, error) {
-	begin := time.Now()
-	d := net.Dialer{Timeout: h.connectTimeout()}
-	b, err := d.DialContext(ctx, t.network, t.address)
-	if err != nil && t.network == "unix" && errors.Is(err, syscall.EAGAIN) {
-		b, err = h.queue(ctx, t, begin)
+// connect opens a connection to a; limit bounds it from begin on, 0 does not.
+func connect(ctx context.Context, a address, limit time.Duration, begin time.Time) (net.Conn, error) {
+	d := net.Dialer{Timeout: limit}
+	nc, err := d.DialContext(ctx, a.network, a.address)
+	if err != nil && a.network == "unix" && errors.Is(err, syscall.EAGAIN) {
+		return queue(ctx, a, limit, begin)
 	}
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		return nil, t.failed(connectReason(err, h.connectTimeout()))
-	}
-	c.Note(slog.String("backend", b.RemoteAddr().String()),
-		slog.Duration("connect", time.Since(begin).Round(time.Microsecond)))
-	return b, nil
+	return nc, err
 }
 
 // queue connects to a UNIX socket whose backlog is full. Unlike for TCP, the
 // system returns EAGAIN at once, and nothing signals when to retry.
-func (h *Handler) queue(ctx context.Context, t target, begin time.Time) (net.Conn, error) {
-	if d := h.connectTimeout(); d > 0 {
+func queue(ctx context.Context, a address, limit time.Duration, begin time.Time) (net.Conn, error) {
+	if limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, begin.Add(d))
+		ctx, cancel = context.WithDeadline(ctx, begin.Add(limit))
 		defer cancel()
 	}
 	var d net.Dialer
@@ -47,16 +34,11 @@ func (h *Handler) queue(ctx context.Context, t target, begin time.Time) (net.Con
 		case <-ctx.Done():
 			return nil, os.ErrDeadlineExceeded
 		}
-		b, err := d.DialContext(ctx, t.network, t.address)
+		nc, err := d.DialContext(ctx, a.network, a.address)
 		if err == nil || !errors.Is(err, syscall.EAGAIN) {
-			return b, err
+			return nc, err
 		}
 	}
-}
-
-// failed adds the backend to err.
-func (t target) failed(err error) error {
-	return fmt.Errorf("proxy_to %s: %w", t.text, err)
 }
 
 // connectReason reduces a failed connect to what the operator needs, without
@@ -64,16 +46,21 @@ func (t target) failed(err error) error {
 func connectReason(err error, limit time.Duration) error {
 	var errno syscall.Errno
 	var dns *net.DNSError
-	var ne net.Error
 	switch {
 	case errors.As(err, &dns):
 		return dns
 	case errors.As(err, &errno):
 		return errno
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+	case isTimeout(err):
 		return lateError("no connection within " + limit.String())
 	}
 	return err
+}
+
+// isTimeout reports whether err says that a time had passed.
+func isTimeout(err error) bool {
+	var ne net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout()
 }
 
 // A lateError says what did not happen in time. It wraps

@@ -21,9 +21,9 @@ var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); retu
 
 // datagram forwards one datagram and returns its answers. Each has its own
 // socket to the backend, so answers need no matching.
-func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, t target) error {
-	if t.network != "tcp" {
-		return t.failed(errors.New("datagrams cannot go to a socket path; set host:port"))
+func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, on *Backend, ep *endpoint) error {
+	if ep.where.network != "tcp" {
+		return ep.failed("", errors.New("datagrams cannot go to a socket path; set host:port"))
 	}
 	buf := datagrams.Get().(*[]byte)
 	defer datagrams.Put(buf)
@@ -31,23 +31,23 @@ func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, t target) err
 	if err != nil {
 		return err
 	}
-	d := net.Dialer{Timeout: h.connectTimeout()}
-	b, err := d.DialContext(ctx, "udp", t.address)
+	d := net.Dialer{Timeout: on.connectTimeout()}
+	b, err := d.DialContext(ctx, "udp", ep.where.address)
 	if err != nil {
-		return t.failed(connectReason(err, h.connectTimeout()))
+		return ep.failed("", connectReason(err, on.connectTimeout()))
 	}
 	defer b.Close()
 	stop := context.AfterFunc(ctx, func() { b.Close() })
 	defer stop()
 	c.Note(slog.String("backend", b.RemoteAddr().String()))
 	if _, err := b.Write((*buf)[:n]); err != nil {
-		return t.failed(reason(err))
+		return ep.failed("", reason(err))
 	}
-	return h.answersBack(ctx, c, b, t, *buf)
+	return h.answersBack(ctx, c, b, ep, *buf)
 }
 
 // answersBack forwards the backend's answers to the client.
-func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn, t target, buf []byte) error {
+func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn, ep *endpoint, buf []byte) error {
 	b.SetReadDeadline(time.Now().Add(h.answerTimeout()))
 	for got := range h.answers() {
 		n, err := b.Read(buf)
@@ -58,9 +58,9 @@ func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn
 		case errors.Is(err, os.ErrDeadlineExceeded) && got > 0:
 			return nil // fewer answers than expected are not an error
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return t.failed(lateError("no answer within " + h.answerTimeout().String()))
+			return ep.failed("", lateError("no answer within "+h.answerTimeout().String()))
 		default:
-			return t.failed(errnoOf(err))
+			return ep.failed("", errnoOf(err))
 		}
 		if _, err := c.Write(buf[:n]); err != nil {
 			return err

@@ -18,5 +18,6 @@
 // answers can be matched; see Handler.Answers.
 //
 // Of this module it imports netserver and proto. Start reading at Handler.Serve
-// (proxy.go); join.go copies between client and backend.
+// (proxy.go); dial.go lists the steps of a connection to a target, and join.go
+// copies between it and the client.
 package proxy

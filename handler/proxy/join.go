@@ -18,9 +18,9 @@ import (
 // A joint is a client and its backend connection.
 type joint struct {
 	c        *netserver.Conn
-	t        target
+	ep       *endpoint
 	client   net.Conn // the socket below c
-	backend  net.Conn
+	backend  net.Conn // the socket below the connection to ep
 	up, down half
 	ended    atomic.Int32 // halves whose copy is done
 	over     atomic.Bool  // both were ended deliberately; later errors are a consequence
@@ -41,16 +41,16 @@ type half struct {
 }
 
 // join copies between c and b, and closes b.
-func join(ctx context.Context, c *netserver.Conn, b net.Conn, t target) error {
-	j := &joint{c: c, t: t, client: proto.Socket(c.NetConn()), backend: b}
+func join(ctx context.Context, c *netserver.Conn, b net.Conn, ep *endpoint) error {
+	j := &joint{c: c, ep: ep, client: proto.Socket(c.NetConn()), backend: proto.Socket(b)}
 	j.up = half{
-		src: j.client, dst: b, copied: make(chan struct{}),
+		src: j.client, dst: j.backend, copied: make(chan struct{}),
 		copy:   func() (int64, error) { return io.Copy(b, c) },
 		finish: func() error { return closeWrite(b) },
 		blame:  j.blameUp,
 	}
 	j.down = half{
-		src: b, dst: j.client, copied: make(chan struct{}),
+		src: j.backend, dst: j.client, copied: make(chan struct{}),
 		// io.Copy would prefer b's WriteTo, which ends up here too.
 		copy:   func() (int64, error) { return c.ReadFrom(b) },
 		finish: c.CloseWrite,
@@ -235,7 +235,7 @@ func (j *joint) blameDown(err error) error {
 // backendFailed does not wrap err: the engine would mistake a wrapped reset
 // for the client's.
 func (j *joint) backendFailed(doing string, err error) error {
-	return fmt.Errorf("proxy_to %s: %s: %v", j.t.text, doing, reason(err))
+	return fmt.Errorf("%s: %s: %v", j.ep.label, doing, reason(err))
 }
 
 // isOp reports whether the socket operation that failed was op.

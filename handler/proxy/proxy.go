@@ -2,28 +2,31 @@ package proxy
 
 import (
 	"context"
+	"errors"
+	"log/slog"
+	"sync"
 	"time"
 
 	"netserver"
 )
 
-const (
-	defaultConnectTimeout = 5 * time.Second
-	defaultAnswerTimeout  = 2 * time.Second
-)
+const defaultAnswerTimeout = 2 * time.Second
 
 // A Handler forwards clients to a backend. Its fields must not change while it
 // serves; it may serve any number of clients at once.
 type Handler struct {
-	// Target is the backend: host:port, [address]:port, or the path of a UNIX
-	// stream socket, as /path, unix:/path or unix:path (unix:@name is an
-	// abstract one of Linux). A host name is looked up for each client, and
-	// its addresses are tried in turn. Required.
+	// Target is short for a Backend of one target: host:port, [address]:port,
+	// or the path of a UNIX stream socket, as /path, unix:/path or unix:path
+	// (unix:@name is an abstract one of Linux). A host name is looked up for
+	// each client, and its addresses are tried in turn. Either Target or Backend
+	// is required.
 	Target string
-	// ConnectTimeout bounds connecting to the backend, including the look-up
-	// and all addresses. Default 5 s; negative leaves it to the system, which
-	// may take minutes.
+	// ConnectTimeout bounds connecting to Target, including the look-up and all
+	// addresses. Default 5 s; negative leaves it to the system, which may take
+	// minutes. A Backend has its own.
 	ConnectTimeout time.Duration
+	// Backend is used in place of Target; Handlers may share it.
+	Backend *Backend
 	// AnswerTimeout is how long a datagram waits for the backend's answers.
 	// Default 2 s; it cannot be disabled, because each waiting datagram holds
 	// a socket.
@@ -33,16 +36,25 @@ type Handler struct {
 	// AnswerTimeout. Negative means that none is expected, as for syslog, and
 	// does not wait.
 	Answers int
+
+	once   sync.Once
+	opened *Backend // Backend, or one for Target
+	err    error    // what is wrong with it
 }
 
-func (h *Handler) connectTimeout() time.Duration {
-	switch {
-	case h.ConnectTimeout == 0:
-		return defaultConnectTimeout
-	case h.ConnectTimeout < 0:
-		return 0
-	}
-	return h.ConnectTimeout
+// backend returns the Backend to use, once it is known to be right.
+func (h *Handler) backend() (*Backend, error) {
+	h.once.Do(func() {
+		switch h.opened = h.Backend; {
+		case h.opened == nil:
+			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout, label: "proxy_to "}
+		case h.Target != "":
+			h.err = errors.New("proxy.Handler has both a Target and a Backend: set one of them")
+			return
+		}
+		h.err = h.opened.open()
+	})
+	return h.opened, h.err
 }
 
 func (h *Handler) answerTimeout() time.Duration {
@@ -64,18 +76,22 @@ func (h *Handler) answers() int {
 
 // Serve connects to the backend and copies in both directions until both have
 // ended, one side breaks off, or ctx is done. Errors caused by the backend
-// begin with "proxy_to TARGET: ".
+// begin with "proxy_to TARGET: ", or with "backend NAME: TARGET: ".
 func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
-	t, err := parseTarget(h.Target)
+	b, err := h.backend()
 	if err != nil {
 		return err
 	}
+	ep := b.next()
 	if c.Datagram() {
-		return h.datagram(ctx, c, t)
+		return h.datagram(ctx, c, b, ep)
 	}
-	b, err := h.connect(ctx, c, t)
+	begin := time.Now()
+	nc, err := b.dial(ctx, c, ep)
 	if err != nil {
 		return err
 	}
-	return join(ctx, c, b, t)
+	c.Note(slog.String("backend", nc.RemoteAddr().String()),
+		slog.Duration("connect", time.Since(begin).Round(time.Microsecond)))
+	return join(ctx, c, nc, ep)
 }
