@@ -28,7 +28,7 @@ func (r *resolver) checkBlocks(l Layer) []Block {
 		}
 		vals, err := r.set.blockValues(b)
 		r.problems.add(err)
-		blocks = append(blocks, Block{Origin: b.Origin, Values: vals})
+		blocks = append(blocks, Block{Origin: b.Origin, Values: vals, Tables: r.checkTables(l.Source, listenKey, b.Tables)})
 	}
 	return blocks
 }
@@ -71,7 +71,9 @@ func (s *Set) blockKey(e Entry) (*def, error) {
 		return &def{Key: Key{Name: e.Key, List: true}}, nil
 	case d == nil:
 		p := s.unknownKey(e)
-		if near := Nearest(e.Key, s.blockNames()); near != "" {
+		if place := s.elsewhere(listenKey, e.Key); place != "" {
+			p.Hint = place
+		} else if near := Nearest(e.Key, s.blockNames()); near != "" {
 			p.Hint = didYouMean(near)
 		}
 		return nil, p

@@ -112,11 +112,14 @@ func FuzzReadTOML(f *testing.F) {
 		"a.b.c = 1\na.b = 2\n[a]\n[[a]]\n[a.b]\n[listen]\n[[listen.x]]\n[listen.x.y]\n",
 		"listen = 5\n[[listen]]\n\"\" = '\\u0000'\nmax_connections = -0x_1\n",
 		"user = \"\"\"a\n\\\n b\"\"\"\n'' = nan\nuser.x = {}\nsetsid = {a = {b = {}}}",
+		tablesText,
+		"pool = [{name = 'a', targets = ['1'], rise = 3}, {}]\nlisten = [{port = 1, way = [{deny = 1}, {files = {a = 'b'}}]}]\n[[pool]]\n",
+		"[[listen]]\nport = 1\nway = 5\n[[listen.way]]\n[listen.way.files]\na = 'b'\n[[listen.way.files]]\n[pool]\n[[pool.pool]]\n",
 	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s := tomlSet()
+		s := tableSet()
 		l := s.ReadTOML("f.toml", data)
 		checkLayer(t, s, l, strings.Count(string(data), "\n")+1)
 		if len(l.Problems) > 0 {
@@ -127,8 +130,12 @@ func FuzzReadTOML(f *testing.F) {
 		if err := toml.Unmarshal(withoutBOM(data), &all); err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := all[listenKey]; ok && len(l.Blocks) > 0 {
-			delete(all, listenKey)
+		blocks := map[string][]Block{listenKey: l.Blocks, "pool": l.Tables["pool"]}
+		for name, list := range blocks {
+			if _, ok := all[name]; ok && len(list) > 0 {
+				checkBlocks(t, name, all[name], list)
+				delete(all, name)
+			}
 		}
 		if len(all) != len(l.Entries) {
 			t.Errorf("%d keys became %d entries", len(all), len(l.Entries))
@@ -139,4 +146,24 @@ func FuzzReadTOML(f *testing.F) {
 			}
 		}
 	})
+}
+
+// checkBlocks compares the tables of one name with what the file holds.
+func checkBlocks(t *testing.T, name string, in any, blocks []Block) {
+	t.Helper()
+	list, _ := in.([]any)
+	if len(list) != len(blocks) {
+		t.Fatalf("%d tables [[%s]] became %d", len(list), name, len(blocks))
+	}
+	for i, b := range blocks {
+		keys := list[i].(map[string]any)
+		n := len(b.entries)
+		for sub, inner := range b.Tables {
+			checkBlocks(t, name+"."+sub, keys[sub], inner)
+			n++
+		}
+		if len(keys) != n {
+			t.Errorf("%d keys of [[%s]] became %d", len(keys), name, n)
+		}
+	}
 }

@@ -17,11 +17,14 @@ const (
 )
 
 // Help returns the available keys by group, in the order of definition, in
-// lines of 80 columns. With groups named, it returns only those, in that
-// order.
+// lines of 80 columns, and then those of each table. With groups named, it
+// returns only those, in that order.
 func (s *Set) Help(w io.Writer, groups ...string) error {
+	tables := s.tables
 	if len(groups) == 0 {
 		groups = s.Groups()
+	} else {
+		tables = nil
 	}
 	column := 0
 	for _, d := range s.defs {
@@ -40,7 +43,18 @@ func (s *Set) Help(w io.Writer, groups ...string) error {
 		}
 		for _, d := range s.defs {
 			if d.Group == g && d.Refuse == "" {
-				d.help(&b, column)
+				d.help(&b, d.usage(), column)
+			}
+		}
+	}
+	for _, t := range tables {
+		fmt.Fprintf(&b, "\n[[%s]], in a TOML conf file\n", t.Name)
+		for _, line := range wrap(t.Help, helpWidth-helpIndent) {
+			fmt.Fprintf(&b, "%s%s\n", strings.Repeat(" ", helpIndent), line)
+		}
+		for _, d := range t.set.defs {
+			if d.Refuse == "" {
+				d.help(&b, d.assignment(), column)
 			}
 		}
 	}
@@ -68,13 +82,21 @@ func (d *def) usage() string {
 	return "--" + d.Name + " " + d.arg()
 }
 
+// assignment shows how to write the key in a table: targets = TARGET.
+func (d *def) assignment() string {
+	if d.Bool && d.Arg == "" {
+		return d.Name + " = BOOL"
+	}
+	return d.Name + " = " + d.arg()
+}
+
 // help writes one key.
-func (d *def) help(b *bytes.Buffer, column int) {
+func (d *def) help(b *bytes.Buffer, usage string, column int) {
 	text := d.Help
 	if notes := d.notes(); notes != "" {
 		text = strings.TrimSpace(text + " (" + notes + ")")
 	}
-	usage := strings.Repeat(" ", helpIndent) + d.usage()
+	usage = strings.Repeat(" ", helpIndent) + usage
 	lines := wrap(text, helpWidth-column)
 	if len(lines) == 0 {
 		fmt.Fprintf(b, "%s\n", usage)
@@ -95,8 +117,14 @@ func (d *def) help(b *bytes.Buffer, column int) {
 // notes returns what help adds to the description in parentheses.
 func (d *def) notes() string {
 	var notes []string
-	if d.List {
+	switch {
+	case d.List && d.inTable:
+		notes = append(notes, "or an array")
+	case d.List:
 		notes = append(notes, "may repeat")
+	}
+	if d.Required {
+		notes = append(notes, "required")
 	}
 	if def := d.shownDefault(); def != "" {
 		notes = append(notes, "default "+def)
@@ -139,7 +167,8 @@ func wrap(text string, width int) []string {
 }
 
 // Markdown returns the keys as Markdown, a heading and a table for each group,
-// followed by the keys that are known but not available, with the reason.
+// followed by those of each table of a TOML file, and by the keys that are known
+// but not available, with the reason.
 func (s *Set) Markdown(w io.Writer) error {
 	var b bytes.Buffer
 	for _, g := range s.Groups() {
@@ -154,6 +183,9 @@ func (s *Set) Markdown(w io.Writer) error {
 		}
 		b.WriteByte('\n')
 	}
+	for _, t := range s.tables {
+		t.markdown(&b)
+	}
 	if i := slices.IndexFunc(s.defs, func(d *def) bool { return d.Refuse != "" }); i >= 0 {
 		b.WriteString("## Known, and not available\n\n| key | reason |\n|---|---|\n")
 		for _, d := range s.defs {
@@ -166,25 +198,45 @@ func (s *Set) Markdown(w io.Writer) error {
 	return err
 }
 
+// markdown writes the keys of one kind of table.
+func (t table) markdown(b *bytes.Buffer) {
+	fmt.Fprintf(b, "## [[%s]]\n\n%s\n\n| key | value | default | several | needs | meaning |\n|---|---|---|---|---|---|\n", t.Name, t.Help)
+	for _, d := range t.set.defs {
+		if d.Refuse == "" {
+			value, def, needs := d.cells()
+			if d.Required {
+				def = "required"
+			}
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s |\n", d.Name, value, def, yes(d.List), needs, cell(d.Help))
+		}
+	}
+	b.WriteByte('\n')
+}
+
 // row writes one line of the table.
 func (d *def) row(b *bytes.Buffer) {
-	value := d.arg()
+	value, def, needs := d.cells()
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
+		d.Name, value, def, yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), needs, cell(d.Help))
+}
+
+// cells returns what value the key takes, its default, and what it needs.
+func (d *def) cells() (value, def, needs string) {
+	value = d.arg()
 	switch {
 	case d.Bool && d.Arg == "":
 		value = "0 or 1"
 	case d.Map:
 		value += " or NAME=" + value
 	}
-	def := d.shownDefault()
-	if def != "" {
+	if def = d.shownDefault(); def != "" {
 		def = "`" + def + "`"
 	}
-	needs := string(d.When)
+	needs = string(d.When)
 	if d.When == Always {
 		needs = ""
 	}
-	fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n",
-		d.Name, cell(value), cell(def), yes(d.List), yes(d.PerPort || slices.Contains(placeKeys[:], d.Name)), cell(needs), cell(d.Help))
+	return cell(value), cell(def), cell(needs)
 }
 
 func yes(b bool) string {

@@ -11,17 +11,19 @@ import (
 // A Key is one option: its name, its help, and how often and where it may be
 // given. Only Name is required.
 type Key struct {
-	Name    string // letters, digits and underscores, as in Net::Server; no underscore first
-	Group   string // its heading in help
-	Arg     string // what help calls the value: N, PATH; "VALUE" if empty
-	Default string // used if no source sets the key and the variable is zero; one line per value of a list
-	Help    string // what it does, in a sentence or two
-	List    bool   // may be given several times
-	Map     bool   // may hold named entries: a TOML table, or NAME=VALUE in other sources, where NAME has a dot
-	Bool    bool   // may be given without a value, which means 1; set by Define for the Bool binder
-	PerPort bool   // also allowed in a [[listen]] block
-	Secret  bool   // its value is never printed
-	Refuse  string // why the key is not available (yet); "" if it is
+	Name     string // letters, digits and underscores, as in Net::Server; no underscore first
+	Group    string // its heading in help
+	Arg      string // what help calls the value: N, PATH; "VALUE" if empty
+	Default  string // used if no source sets the key and the variable is zero; one line per value of a list
+	Help     string // what it does, in a sentence or two
+	List     bool   // may be given several times
+	Map      bool   // may hold named entries: a TOML table, or NAME=VALUE in other sources, where NAME has a dot
+	Bool     bool   // may be given without a value, which means 1; set by Define for the Bool binder
+	PerPort  bool   // also allowed in a [[listen]] block
+	Inherits bool   // of a key of a Table: without a value of its own, the value around the table holds
+	Required bool   // of a key of a Table: each such table has it
+	Secret   bool   // its value is never printed
+	Refuse   string // why the key is not available (yet); "" if it is
 
 	// When says under which conditions the key has an effect; Result.Idle
 	// finds keys that were given and have none. "" means not declared, and is
@@ -54,8 +56,10 @@ type Set struct {
 	// one layer gives twice, an empty value.
 	Strict bool
 
-	defs  []*def
-	index map[string]*def
+	defs   []*def
+	index  map[string]*def
+	tables []table
+	isSub  bool // its keys are those of a Table
 }
 
 // A def is a Key with what it is bound to.
@@ -64,6 +68,7 @@ type def struct {
 	bind    Binder
 	initial []string // the variable's value when the key was defined
 	bound   bool     // a Resolve or Apply has written the variable
+	inTable bool     // it is a key of a Table
 }
 
 // Define adds a key and binds it to a variable. The variable's present value
@@ -83,7 +88,7 @@ func (s *Set) Define(k Key, b Binder) {
 	if b == nil && k.Refuse == "" {
 		panic(fmt.Sprintf("conf: key %s is bound to nothing", k.Name))
 	}
-	d := &def{Key: k, bind: b}
+	d := &def{Key: k, bind: b, inTable: s.isSub}
 	if b != nil {
 		d.initial = b.Texts()
 		if _, ok := b.(boolBinder); ok {

@@ -10,7 +10,8 @@ import (
 type Layer struct {
 	Source  Source
 	Entries []Entry
-	Blocks  []Block // the [[listen]] blocks of a TOML file
+	Blocks  []Block            // the [[listen]] blocks of a TOML file
+	Tables  map[string][]Block // its other tables, by name: Set.DefineTable
 	// Help and Version report --help and --version among the arguments, unless
 	// keys of those names are defined.
 	Help, Version bool
@@ -36,10 +37,16 @@ type Entry struct {
 	fault *Problem
 }
 
-// A Block is one [[listen]] block of a TOML file: a port with its own values.
+// A Block is one [[listen]] block of a TOML file, a port with its own values,
+// or one of its other tables.
 type Block struct {
 	Origin Origin
-	Values Values // port, host, proto, ipv and keys marked PerPort; filled in by Resolve
+	// Values are filled in by Resolve: of a [[listen]] block port, host, proto,
+	// ipv and keys marked PerPort, of another table its own keys.
+	Values Values
+	// Tables are the tables within it, in order, by the last part of their
+	// name: "route" for [[listen.route]].
+	Tables map[string][]Block `json:",omitempty"`
 
 	entries []Entry // as the reader found them; nil in a block made by hand
 }

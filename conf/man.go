@@ -13,11 +13,14 @@ import (
 const manWidth = 68
 
 // Man returns the keys as part of a manual page in man(7) macros: a subsection
-// for each group, a tagged paragraph for each key. Keys that are not available
-// are left out. Groups are as for Help.
+// for each group, and for each table, a tagged paragraph for each key. Keys that
+// are not available are left out. Groups are as for Help.
 func (s *Set) Man(w io.Writer, groups ...string) error {
+	tables := s.tables
 	if len(groups) == 0 {
 		groups = s.Groups()
+	} else {
+		tables = nil
 	}
 	var b bytes.Buffer
 	for _, g := range groups {
@@ -26,7 +29,16 @@ func (s *Set) Man(w io.Writer, groups ...string) error {
 		}
 		for _, d := range s.defs {
 			if d.Group == g && d.Refuse == "" {
-				d.paragraph(&b)
+				usage, arg, _ := strings.Cut(d.usage(), " ")
+				d.paragraph(&b, usage, arg)
+			}
+		}
+	}
+	for _, t := range tables {
+		fmt.Fprintf(&b, ".SS [[%s]], in a TOML conf file\n%s\n", Roff(t.Name), Roff(strings.Join(wrap(t.Help, manWidth), "\n")))
+		for _, d := range t.set.defs {
+			if d.Refuse == "" {
+				d.paragraph(&b, d.Name, strings.TrimPrefix(d.assignment(), d.Name+" "))
 			}
 		}
 	}
@@ -35,8 +47,7 @@ func (s *Set) Man(w io.Writer, groups ...string) error {
 }
 
 // paragraph writes one key.
-func (d *def) paragraph(b *bytes.Buffer) {
-	usage, arg, _ := strings.Cut(d.usage(), " ")
+func (d *def) paragraph(b *bytes.Buffer, usage, arg string) {
 	fmt.Fprintf(b, ".TP\n\\fB%s\\fR", Roff(usage))
 	if arg != "" {
 		fmt.Fprintf(b, " \\fI%s\\fR", Roff(arg))

@@ -33,10 +33,13 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 		r.warnings = append(r.warnings, l.Warnings...)
 		if l.Source == SourceFile {
 			r.fileKeys += len(l.Entries) + len(l.Blocks)
+			for _, blocks := range l.Tables {
+				r.fileKeys += len(blocks)
+			}
 			r.unended = r.unended || l.Unended
 		}
 	}
-	res := &Result{Blocks: r.blocks, FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin), fixed: make(map[string]bool)}
+	res := &Result{Blocks: r.blocks, Tables: r.tables, tableKeys: s.tableKeys(), FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin), fixed: make(map[string]bool)}
 	for _, d := range s.defs {
 		if d.Refuse != "" {
 			continue
@@ -93,6 +96,7 @@ type resolver struct {
 	taken    map[string][]Entry // key to its entries in the strongest layer that names it
 	weaker   map[string]bool    // keys that a weaker layer names as well
 	blocks   []Block
+	tables   map[string][]Block
 	unknown  []Entry
 	problems Problems
 	warnings Problems
@@ -129,6 +133,9 @@ func (r *resolver) layer(l Layer) {
 		} else {
 			r.weaker[key] = true
 		}
+	}
+	if tables := r.checkTables(l.Source, "", l.Tables); r.tables == nil {
+		r.tables = tables
 	}
 	if len(l.Blocks) == 0 {
 		return
@@ -292,6 +299,9 @@ func (s *Set) unknownKey(e Entry) *Problem {
 		Origin: e.Origin,
 		Err:    fmt.Errorf("%w %s", ErrUnknownKey, quote(name)),
 		Hint:   didYouMean(near),
+	}
+	if e.Origin.toml() && s.Table(e.Key) != nil {
+		p.Hint = tableForm(e.Key)
 	}
 	for _, v := range e.Values {
 		if _, ok := s.index[v.Name]; ok && v.Name != "" {

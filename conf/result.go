@@ -5,16 +5,18 @@ import "slices"
 // A Result is the resolved configuration. It never changes and is safe for
 // concurrent use.
 type Result struct {
-	Leftover []Entry // undefined keys, if Set.Unknown lets them pass
-	Warnings []error // those of the layers, one per unknown key with WarnUnknown, and one per key of Net::Server given twice
-	Blocks   []Block // the [[listen]] blocks in effect, in order
-	FileKeys int     // number of keys and blocks in conf files, in effect or not
-	Unended  bool    // the last line of a conf file has no newline
+	Leftover []Entry            // undefined keys, if Set.Unknown lets them pass
+	Warnings []error            // those of the layers, one per unknown key with WarnUnknown, and one per key of Net::Server given twice
+	Blocks   []Block            // the [[listen]] blocks in effect, in order
+	Tables   map[string][]Block // the other tables in effect, in order, by name: "backend"
+	FileKeys int                // number of keys and blocks in conf files, in effect or not
+	Unended  bool               // the last line of a conf file has no newline
 
-	keys   []Key // those available, in the order of definition
-	vals   map[string][]Value
-	origin map[string]Origin // of the keys in vals
-	fixed  map[string]bool   // keys whose variable was not zero when they were defined
+	keys      []Key            // those available, in the order of definition
+	tableKeys map[string][]Key // the same of each table
+	vals      map[string][]Value
+	origin    map[string]Origin // of the keys in vals
+	fixed     map[string]bool   // keys whose variable was not zero when they were defined
 }
 
 // Get returns the values of key, or its default; nil if it has neither. The
@@ -56,6 +58,24 @@ func (r *Result) Origins() map[string]string {
 		origins[key] = o.String()
 	}
 	return origins
+}
+
+// BlockOptions returns what a block of the table called name gives, in the form
+// of Options: "listen", "backend" or "listen.route". Defaults are left out, and
+// so are port, host, proto and ipv of a [[listen]] block.
+func (r *Result) BlockOptions(name string, b Block) map[string]any {
+	keys := r.keys
+	if name != listenKey {
+		keys = r.tableKeys[name]
+	}
+	options := make(map[string]any)
+	for _, k := range keys {
+		vals, ok := b.Values[k.Name]
+		if ok && !(name == listenKey && slices.Contains(placeKeys[:], k.Name)) {
+			options[k.Name] = k.option(vals)
+		}
+	}
+	return options
 }
 
 // option returns vals in the form that Options documents.

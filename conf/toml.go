@@ -12,27 +12,29 @@ import (
 )
 
 // ReadTOML reads a TOML conf file: keys at the top level, arrays for lists,
-// tables for keys with named entries, and one [[listen]] block per port.
+// tables for keys with named entries, one [[listen]] block per port, and the
+// tables that the Set defines.
 // Numbers and booleans keep their text as written. file is the name for
 // messages.
 func (s *Set) ReadTOML(file string, data []byte) Layer {
 	data = withoutBOM(data)
 	r := tomlReader{
+		set:   s,
 		layer: Layer{Source: SourceFile},
 		file:  file,
 		data:  data,
 	}
-	r.top = newScope()
+	r.top = newScope("", Origin{})
 	r.scope = r.top
 	r.parser.Reset(data)
 	for r.parser.NextExpression() {
 		r.expression(r.parser.Expression())
 	}
 	r.layer.Entries = r.top.list()
-	for _, b := range r.blocks {
-		r.layer.Blocks = append(r.layer.Blocks, Block{Origin: b.origin, entries: b.list()})
-	}
-	r.checkListen()
+	r.layer.Tables = r.top.tables()
+	r.layer.Blocks = r.layer.Tables[listenKey]
+	delete(r.layer.Tables, listenKey)
+	r.checkBoth(r.top)
 	r.syntax()
 	return r.layer
 }
@@ -44,24 +46,17 @@ var errNested = errors.New("tables cannot be nested")
 
 // A tomlReader turns TOML expressions into entries.
 type tomlReader struct {
+	set    *Set // whose tables are known
 	layer  Layer
 	file   string
 	data   []byte
 	parser unstable.Parser
 	lines  []int // offset of each line's end, computed on first use
 
-	top    *tomlScope   // the top level
-	blocks []*tomlScope // one per [[listen]]
-	scope  *tomlScope   // the current header's scope: top or the last block
-	table  *tomlEntry   // the key whose table the header opened, or nil
-	dead   bool         // the header was wrong: skip what follows it
-}
-
-// A tomlScope is the top level or one block.
-type tomlScope struct {
-	origin  Origin
-	entries []*tomlEntry
-	byKey   map[string]*tomlEntry
+	top   *tomlScope // the top level
+	scope *tomlScope // the current header's scope: top or a block
+	table *tomlEntry // the key whose table the header opened, or nil
+	dead  bool       // the header was wrong: skip what follows it
 }
 
 // A tomlEntry is an Entry with the state for finding duplicates.
@@ -70,29 +65,6 @@ type tomlEntry struct {
 	table bool            // it holds named values
 	open  bool            // a table that further lines may add to
 	names map[string]bool // of a table
-}
-
-func newScope() *tomlScope {
-	return &tomlScope{byKey: make(map[string]*tomlEntry)}
-}
-
-func (s *tomlScope) list() []Entry {
-	entries := make([]Entry, len(s.entries))
-	for i, e := range s.entries {
-		entries[i] = e.Entry
-	}
-	return entries
-}
-
-// add returns the entry for key, creating it if necessary.
-func (s *tomlScope) add(key string, at Origin) (e *tomlEntry, isNew bool) {
-	if e := s.byKey[key]; e != nil {
-		return e, false
-	}
-	e = &tomlEntry{Entry: Entry{Key: key, Origin: at}, names: make(map[string]bool)}
-	s.byKey[key] = e
-	s.entries = append(s.entries, e)
-	return e, true
 }
 
 // expression handles one line or header of the file.
@@ -113,26 +85,21 @@ func (r *tomlReader) expression(node *unstable.Node) {
 func (r *tomlReader) header(node *unstable.Node) {
 	path, at := r.path(node)
 	r.table, r.dead = nil, false
-	r.scope = r.top
-	if path[0] == listenKey {
-		switch {
-		case len(path) == 1 && node.Kind == unstable.ArrayTable:
-			r.scope = r.newBlock(at)
-			return
-		case len(path) > 1 && len(r.blocks) > 0:
-			// [listen.SSL_cert_file] belongs to the block above it.
-			r.scope, path = r.blocks[len(r.blocks)-1], path[1:]
-		}
+	if r.scope, path = r.scopeOf(path); len(path) == 1 && node.Kind == unstable.ArrayTable && r.isBlock(path[0]) {
+		r.scope = r.newBlock(r.scope, path[0], at)
+		return
 	}
 	e, isNew := r.scope.add(path[0], at)
 	var fault error
 	switch {
+	case len(path) > 1 && r.isBlock(path[0]) && r.set.isTable(within(path[0], path[1])):
+		fault = fmt.Errorf("[[%s.%s]] belongs below the [[%s]] that it is for, and there is none above it", path[0], path[1], path[0])
 	case len(path) > 1:
 		fault = errNested
 	case node.Kind == unstable.ArrayTable:
-		fault = errors.New("only [[listen]] can be repeated as a table")
-	case r.scope == r.top && path[0] == listenKey:
-		fault = errors.New("settings for one port go into a [[listen]] block, with two brackets")
+		fault = fmt.Errorf("only %s can be repeated as a table", r.set.tableWords())
+	case r.isBlock(path[0]):
+		fault = errNoTable(within(r.scope.name, path[0]))
 	case isNew:
 		e.table = true
 		r.table = e
@@ -150,12 +117,11 @@ func (r *tomlReader) header(node *unstable.Node) {
 // keyValue adds a key's value, in any of its forms, to a scope.
 func (r *tomlReader) keyValue(scope *tomlScope, node *unstable.Node) {
 	path, at := r.path(node)
-	top := scope == r.top
 	switch {
-	case top && path[0] == confFile:
+	case scope == r.top && path[0] == confFile:
 		r.problem(confFile, at, errNotFollowed)
 		return
-	case top && path[0] == listenKey && len(path) == 1 && r.inlineBlocks(node.Value()):
+	case len(path) == 1 && r.set.isTable(within(scope.name, path[0])) && r.inlineBlocks(scope, path[0], node.Value()):
 		return
 	}
 	e, isNew := scope.add(path[0], at)
@@ -236,42 +202,6 @@ func scalar(node *unstable.Node) (string, error) {
 		return "", errors.New("an array cannot contain a table")
 	}
 	return "", errors.New("dates and times are not supported; write the value in quotes if it is meant as text")
-}
-
-// inlineBlocks reads blocks written as listen = [{port = ...}, ...] and
-// reports whether node has that form.
-func (r *tomlReader) inlineBlocks(node *unstable.Node) bool {
-	if node.Kind != unstable.Array || node.Child() == nil {
-		return false
-	}
-	for it := node.Children(); it.Next(); {
-		if it.Node().Kind != unstable.InlineTable {
-			return false
-		}
-	}
-	for it := node.Children(); it.Next(); {
-		block := r.newBlock(r.at(it.Node().Raw))
-		for kv := it.Node().Children(); kv.Next(); {
-			r.keyValue(block, kv.Node())
-		}
-	}
-	return true
-}
-
-func (r *tomlReader) newBlock(at Origin) *tomlScope {
-	b := newScope()
-	b.origin = at
-	r.blocks = append(r.blocks, b)
-	return b
-}
-
-// checkListen refuses a file that uses listen both as a key and as blocks.
-func (r *tomlReader) checkListen() {
-	if e := r.top.byKey[listenKey]; e != nil && e.fault == nil && len(r.blocks) > 0 {
-		r.problem(listenKey, e.Origin, fmt.Errorf(
-			"it is given both as a value and as [[listen]] blocks (line %d); in a file with blocks, set it in each of them",
-			r.blocks[0].origin.Line))
-	}
 }
 
 // syntax reports a syntax error, at which the parser stops. Errors in what it

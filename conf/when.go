@@ -54,13 +54,19 @@ func (f Facts) With(others Facts) Facts {
 	return all
 }
 
+// A Place is a block of a TOML file that keys stand in.
+type Place struct {
+	Table  string  // "listen", "listen.route", "backend"
+	Blocks []Block // those around it, outermost first, and the block itself
+}
+
 // Idle finds keys that were given but have no effect under the facts:
-// problems, or warnings for keys with Key.Theirs. port returns the facts for a
-// key in a [[listen]] block; a nil port means the same facts. Keys that hold
-// their default or are off are skipped. A value that the program itself put
-// into a variable matters only if a fact says Refuse. A key without a When
-// always has an effect.
-func (r *Result) Idle(facts Facts, port func(Block, Key) Facts) (problems, warnings Problems) {
+// problems, or warnings for keys with Key.Theirs. in returns the facts for a
+// key in a block; a nil in means the same facts. Keys that hold their default
+// or are off are skipped. A value that the program itself put into a variable
+// matters only if a fact says Refuse. A key without a When always has an
+// effect.
+func (r *Result) Idle(facts Facts, in func(Place, Key) Facts) (problems, warnings Problems) {
 	for _, k := range r.keys {
 		vals, given := r.vals[k.Name], r.origin[k.Name].Source != SourceDefault
 		if !given && !r.fixed[k.Name] || k.asksNothing(vals) {
@@ -75,35 +81,63 @@ func (r *Result) Idle(facts Facts, port func(Block, Key) Facts) (problems, warni
 			problems.add(p)
 		}
 	}
-	for _, b := range r.Blocks {
-		problems.add(r.idleIn(b, facts, port).err())
+	if in == nil {
+		in = func(Place, Key) Facts { return facts }
 	}
+	t := idleTables{res: r, facts: in}
+	server := func(key string) bool { return isOn(r.vals[key]) }
+	for _, b := range r.Blocks {
+		t.block(Place{Table: listenKey, Blocks: []Block{b}}, server)
+	}
+	t.within(Place{}, r.Tables, r.holds)
+	problems.add(t.problems.err())
 	return problems, warnings
 }
 
-// idleIn finds the keys of a block that have no effect. No other program reads
-// these blocks, so all of them are problems.
-func (r *Result) idleIn(b Block, facts Facts, port func(Block, Key) Facts) (problems Problems) {
+// An idleTables finds the keys of blocks that have no effect. No other program
+// reads these blocks, so all of them are problems.
+type idleTables struct {
+	res      *Result
+	facts    func(Place, Key) Facts
+	problems Problems
+}
+
+// block looks at the last block of a place and at the tables in it. around
+// tells which keys outside of it are on.
+func (t *idleTables) block(at Place, around func(key string) bool) {
+	keys := t.res.keys
+	if at.Table != listenKey {
+		keys = t.res.tableKeys[at.Table]
+	}
+	b := at.Blocks[len(at.Blocks)-1]
 	on := func(key string) bool {
 		if vals, ok := b.Values[key]; ok {
 			return isOn(vals)
 		}
-		return isOn(r.vals[key])
+		if i := slices.IndexFunc(keys, func(k Key) bool { return k.Name == key }); i >= 0 && at.Table != listenKey && !keys[i].Inherits {
+			return !isOff(keys[i].Default) // a key of this name elsewhere is another one
+		}
+		return around(key)
 	}
-	for _, k := range r.keys {
+	for _, k := range keys {
 		vals := b.Values[k.Name]
 		if len(vals) == 0 || k.asksNothing(vals) {
 			continue
 		}
-		here := facts
-		if port != nil {
-			here = port(b, k)
-		}
-		if p, _ := k.idle(last(vals), here, on); p != nil {
-			problems.add(p)
+		if p, _ := k.idle(last(vals), t.facts(at, k), on); p != nil {
+			t.problems.add(p)
 		}
 	}
-	return problems
+	t.within(at, b.Tables, on)
+}
+
+// within looks at the tables in a block, or at the top level.
+func (t *idleTables) within(at Place, tables map[string][]Block, around func(key string) bool) {
+	for _, last := range slices.Sorted(maps.Keys(tables)) {
+		for _, b := range tables[last] {
+			t.block(Place{Table: within(at.Table, last), Blocks: append(slices.Clone(at.Blocks), b)}, around)
+		}
+	}
 }
 
 // idle returns a Problem if the key has no effect, and whether it is one even

@@ -84,7 +84,7 @@ func TestIdleInBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	facts := Facts{"tls": {Without: "has no effect without TLS"}}
-	problems, _ := r.Idle(facts, func(b Block, k Key) Facts {
+	problems, _ := r.Idle(facts, func(_ Place, k Key) Facts {
 		return facts.With(Facts{"tls": {Holds: k.Name == "both", Without: "has no effect here"}})
 	})
 	want := "ours has no effect here (f.toml:6); leave it out\neither has no effect without on or other (f.toml:9); give on or other too, or leave either out"

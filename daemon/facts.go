@@ -182,7 +182,8 @@ func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, e
 	for name := range c.portFacts(nil, v) {
 		anyPort[name] = fact(name, true)
 	}
-	inBlock := func(b conf.Block, k conf.Key) conf.Facts {
+	inBlock := func(at conf.Place, k conf.Key) conf.Facts {
+		b := at.Blocks[0]
 		if k.Group == "TLS" || k.Group == "sockets" {
 			return facts.With(anyPort) // the port's protocol knows which it takes
 		}

@@ -24,7 +24,7 @@ import (
 // newPlan makes the plan of a program that has been prepared.
 func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	pl := &wire.Plan{
-		Values: p.res.Given(), Blocks: p.res.Blocks, Program: p.conf.Program, Notes: p.notes,
+		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
 		Warn: p.warnings,
 	}

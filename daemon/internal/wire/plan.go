@@ -40,9 +40,10 @@ type PairAnswer struct {
 // A Plan is a resolved configuration in a form that can be handed to another
 // process: an edit between the starts of two workers cannot make them differ.
 type Plan struct {
-	Values  conf.Values  // what some source gave
-	Blocks  []conf.Block // ports of a TOML file
-	Program []string     // what serves each client
+	Values  conf.Values             // what some source gave
+	Blocks  []conf.Block            // ports of a TOML file
+	Tables  map[string][]conf.Block `json:",omitempty"` // its other tables
+	Program []string                // what serves each client
 	// Leftover is what nobody defined, for a program that uses the library.
 	Leftover []conf.Entry
 	Ports    []sock.Request
@@ -61,7 +62,7 @@ func (p *Plan) Layers() []conf.Layer {
 	values := maps.Clone(p.Values)
 	delete(values, "unknown_keys") // which was for the sources
 	l := conf.LayerOf(conf.SourceCode, values)
-	l.Blocks = p.Blocks
+	l.Blocks, l.Tables = p.Blocks, p.Tables
 	return []conf.Layer{l}
 }
 
