@@ -136,10 +136,11 @@ func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (n
 		_, err = c.Process.passed()
 		errs = append(errs, err)
 	}
+	ported := len(c.Server.Ports) > 0 && len(res.Get("port"))+len(res.Blocks) == 0
 	if c.Type == typeINET {
 		err = c.readPorts(res, variables(v.environ))
-	} else {
-		notes, err = c.resolvePorts(ctx, res, variables(v.environ))
+	} else if notes, err = c.resolvePorts(ctx, res, variables(v.environ)); ported {
+		notes = nil // they tell of the default port, which the program's own take the place of
 	}
 	errs = append(errs, err)
 	errs = append(errs, c.checkSeccomp())
@@ -156,11 +157,11 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	if err != nil {
 		return nil, nil, err
 	}
-	unnamed := len(res.Get("port")) == 0
+	unnamed := len(res.Get("port"))+len(res.Blocks) == 0
 	ported := len(c.Server.Ports) > 0 && unnamed // by the program's own code
 	ports := c.Server.Ports
 	notes, err := v.settle(ctx, c, res)
-	unnamed = unnamed && !ported && len(res.Blocks) == 0
+	unnamed = unnamed && !ported
 	err = errors.Join(err, emptyFile(c, res, unnamed), c.checkBacklog(res, unnamed && c.Type != typeINET))
 	if ported {
 		c.Server.Ports = ports

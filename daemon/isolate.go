@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"netserver/conf"
 	"netserver/internal/proc"
@@ -26,7 +27,7 @@ func (p *program) isolation() (on bool, notes []string, err error) {
 	refuse := func(why, hint string) error {
 		return &conf.Problem{Key: "key_isolation", Err: errors.New(why), Hint: hint}
 	}
-	if fromCode(sources) {
+	if slices.ContainsFunc(sources, (*tlsparams.Source).KeysInCode) {
 		if forced {
 			return false, nil, refuse("certificates that the program's own code gives have their keys in every process", "give the files' names with SSL_cert_file, or set key_isolation 0")
 		}
@@ -40,18 +41,6 @@ func (p *program) isolation() (on bool, notes []string, err error) {
 		return false, append(notes, "key_isolation is off: "+why), nil
 	}
 	return true, append(notes, "private keys stay in this process; those that serve clients can have it sign TLS handshakes, and nothing else"), nil
-}
-
-// fromCode reports whether a certificate came from the program's own code.
-func fromCode(sources []*tlsparams.Source) bool {
-	for _, s := range sources {
-		for _, c := range s.Status() {
-			if c.Parameter == "SSL_cert" {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // plantable returns a file of a certificate or key in whose place those who

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(flowProgram())
 	case "library":
 		os.Exit(library())
+	case "tlsconfig":
+		os.Exit(tlsConfigProgram())
 	case "keys":
 		os.Exit(keysProgram())
 	case "attacker":

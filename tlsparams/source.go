@@ -225,6 +225,12 @@ func (s *Source) SelfSigned() *Certificate { return s.self }
 // in the log.
 func (s *Source) Warnings() []string { return slices.Clone(s.warnings) }
 
+// KeysInCode reports whether certificates come from the program's own code, by
+// Env.Certificates or Env.TLSConfig: their keys are in each process.
+func (s *Source) KeysInCode() bool {
+	return len(s.env.Certificates) > 0 || certified(s.env.TLSConfig)
+}
+
 // Status tells what each certificate is doing.
 func (s *Source) Status() []CertStatus {
 	s.mu.Lock()
