@@ -13,6 +13,13 @@ import (
 	"netserver/internal/proc"
 )
 
+// A ResourceLimit is one of the system's limits on a process, such as "nofile".
+// Both bounds are set to Value; negative is no limit.
+type ResourceLimit struct {
+	Name  string
+	Value int64
+}
+
 // ProcessConfig is what the program is as a process. The zero value runs in
 // the foreground, with a supervisor, and if started by root as nobody.
 type ProcessConfig struct {
@@ -46,7 +53,7 @@ type ProcessConfig struct {
 	// ones wait. 0 is 5000 for each CPU.
 	SignRate int
 	// Limits are the workers' own.
-	Limits []proc.Limit
+	Limits []ResourceLimit
 
 	PIDFile    string
 	Background bool // the starting process ends with status 0 when the server serves
@@ -148,7 +155,7 @@ func (p *ProcessConfig) setLimit(name string) func([]conf.Value) error {
 			if err := conf.Int(&n, -1, math.MaxInt64).Set([]conf.Value{v}); err != nil {
 				return err
 			}
-			p.Limits = append(without(p.Limits, name), proc.Limit{Name: name, Value: n})
+			p.Limits = append(without(p.Limits, name), ResourceLimit{Name: name, Value: n})
 		}
 		return nil
 	}
@@ -179,8 +186,8 @@ func (p *ProcessConfig) limitTexts(name string) []string {
 	return nil
 }
 
-func without(list []proc.Limit, name string) []proc.Limit {
-	var kept []proc.Limit
+func without(list []ResourceLimit, name string) []ResourceLimit {
+	var kept []ResourceLimit
 	for _, l := range list {
 		if l.Name != name {
 			kept = append(kept, l)
@@ -194,7 +201,10 @@ const nobody = "nobody"
 
 // identify looks up who the workers are to be.
 func (p *ProcessConfig) identify() (proc.Identity, error) {
-	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask, Limits: p.Limits}
+	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask}
+	for _, l := range p.Limits {
+		id.Limits = append(id.Limits, proc.Limit(l))
+	}
 	name := p.User
 	if name == "" && (proc.IsRoot() || p.Group != "") {
 		name = nobody

@@ -62,7 +62,7 @@ func enoughAddresses(least int64) int64 { return (least/addressSpread + 2) * add
 
 // threads returns the least limit of the user's processes and threads, and
 // warns where programs could take what the server needs of it.
-func (p *program) threads(l proc.Limit) (least int64, why string) {
+func (p *program) threads(l ResourceLimit) (least int64, why string) {
 	uid, user := os.Geteuid(), "its user"
 	if a := p.conf.identity.Account; a != nil {
 		uid, user = a.UID, "user "+a.User

@@ -230,7 +230,7 @@ func (s *Source) codeSlot(key, name string, c *tls.Certificate) (*slot, error) {
 }
 
 func (s *Source) loader() *certfile.Loader {
-	l := &certfile.Loader{ReadFile: s.env.ReadFile, ReadDir: s.env.ReadDir}
+	l := &certfile.Loader{ReadFile: s.env.ReadFile, ReadDir: lister(s.env.ReadDir)}
 	if password := s.p.passwords(&s.env); password != nil {
 		l.Password = func(file string) ([]byte, error) {
 			s.asked.Store(true)

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"netserver/internal/certfile"
 	"netserver/tlsparams/internal/revoke"
 )
 
@@ -99,7 +98,7 @@ func TestPairsOfADirectory(t *testing.T) {
 		"":                           {"", false},
 		ForceSelfSigned:              {"", false},
 	} {
-		if got := p.Names(certfile.Files{Cert: cert, Key: c.key}); got != c.want {
+		if got := p.Names(Files{Cert: cert, Key: c.key}); got != c.want {
 			t.Errorf("%s with %q: %v", cert, c.key, got)
 		}
 	}

@@ -238,7 +238,7 @@ func TestReasonsAreStated(t *testing.T) {
 	s := open(t, loopback, "SSL_verify_mode=3", "SSL_ca_file="+writeFile(t, dir, "ca.pem", certPEM(ca.cert)),
 		"SSL_check_crl=1", "SSL_crl_file="+list)
 	_, err := s.Judge(context.Background(), &tls.ConnectionState{PeerCertificates: []*x509.Certificate{ann.cert}})
-	var denied *trust.Denied
+	var denied *Denied
 	if !errors.As(err, &denied) || !errors.Is(err, trust.ErrRevoked) {
 		t.Fatal(err)
 	}

@@ -198,7 +198,7 @@ func (g *generation) clients(c *tls.Config, st *site) {
 	}
 	c.ClientCAs = st.names
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
-		v, err := st.rule.Judge(context.Background(), &cs, g.src.env.now())
+		v, err := st.judge(context.Background(), &cs, g.src.env.now())
 		if err == nil && own != nil {
 			err = verifyOwn(own, cs, v, asked)
 		}

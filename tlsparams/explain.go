@@ -38,7 +38,7 @@ func (s *Source) Explain(name string, chain []*x509.Certificate) Explanation {
 	st, _ := g.sites.Find(name)
 	e.Rule = "for " + st.describe() + ": " + map[VerifyMode]string{VerifyNone: "no client certificate is asked for",
 		VerifyOptional: "a client certificate is judged if one is sent", VerifyRequired: "a client certificate is required"}[st.mode()]
-	v, err := st.rule.Judge(context.Background(), &tls.ConnectionState{ServerName: name, PeerCertificates: chain}, s.env.now())
+	v, err := st.judge(context.Background(), &tls.ConnectionState{ServerName: name, PeerCertificates: chain}, s.env.now())
 	switch {
 	case err != nil:
 		e.Reason = err.Error()

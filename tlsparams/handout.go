@@ -129,9 +129,9 @@ func (h *Handout) Lists(dir string) bool {
 }
 
 // Entries returns what may be given of a directory: what is looked for there.
-func (h *Handout) Entries(dir string, entries []certfile.Entry) []certfile.Entry {
+func (h *Handout) Entries(dir string, entries []Entry) []Entry {
 	scanned := h.dirs[filepath.Clean(dir)]&asCert != 0
-	return slices.DeleteFunc(slices.Clone(entries), func(e certfile.Entry) bool {
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
 		wanted := h.useOf(filepath.Join(dir, e.Name)) != 0
 		return !wanted && !(scanned && !hidden(e.Name) && (e.Dir || e.Gone))
 	})

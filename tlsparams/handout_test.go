@@ -80,7 +80,7 @@ func TestHandoutNames(t *testing.T) {
 			t.Errorf("%s: %v", dir, !want)
 		}
 	}
-	entries := []certfile.Entry{{Name: "x.pem"}, {Name: "x.key"}, {Name: "secret"}, {Name: ".x.pem"}, {Name: "sub", Dir: true}, {Name: "tls.key"}, {Name: "x.crl"}, {Name: "lost", Gone: true}, {Name: "0123abcd.r0"}}
+	entries := []Entry{{Name: "x.pem"}, {Name: "x.key"}, {Name: "secret"}, {Name: ".x.pem"}, {Name: "sub", Dir: true}, {Name: "tls.key"}, {Name: "x.crl"}, {Name: "lost", Gone: true}, {Name: "0123abcd.r0"}}
 	for dir, want := range map[string]string{"/certs": "x.pem x.key sub tls.key lost", "/certs/sub": "tls.key", "/cas": "x.pem x.crl 0123abcd.r0", "/crls": "x.pem x.crl 0123abcd.r0"} {
 		var got []string
 		for _, e := range h.Entries(dir, entries) {

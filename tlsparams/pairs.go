@@ -1,7 +1,9 @@
 package tlsparams
 
 import (
+	"crypto"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,10 +12,55 @@ import (
 	"netserver/internal/certfile"
 )
 
+// Files names a certificate's file and its key's; Key is "" if the first holds
+// both.
+type Files struct{ Cert, Key string }
+
+// A Pair is a certificate, its leaf first, and its key, or the way to that.
+type Pair struct {
+	Chain []*x509.Certificate
+	Key   crypto.Signer
+}
+
 // A PairFunc reads a certificate and its key. The digest is of the files'
-// contents; if it is have, the pair is nil. Errors that are an *Error of
-// package certfile say which of the two files is no good.
-type PairFunc func(f certfile.Files, have [32]byte) (p *certfile.Pair, digest [32]byte, err error)
+// contents; if it is have, the pair is nil.
+type PairFunc func(f Files, have [32]byte) (p *Pair, digest [32]byte, err error)
+
+// An Entry is a directory entry.
+type Entry struct {
+	Name string
+	Dir  bool // a directory, or a link to one
+	Gone bool // a link that leads nowhere
+}
+
+// ReadDir returns what is in a directory, by name, as a Source without
+// Env.ReadDir sees it. Links are followed.
+func ReadDir(dir string) ([]Entry, error) {
+	found, err := certfile.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Entry, len(found))
+	for i, e := range found {
+		list[i] = Entry(e)
+	}
+	return list, nil
+}
+
+// lister makes of Env.ReadDir what a Loader has.
+func lister(read func(dir string) ([]Entry, error)) func(dir string) ([]certfile.Entry, error) {
+	if read == nil {
+		return nil
+	}
+	return func(dir string) ([]certfile.Entry, error) {
+		found, err := read(dir)
+		list := make([]certfile.Entry, len(found))
+		for i, e := range found {
+			list[i] = certfile.Entry(e)
+		}
+		return list, err
+	}
+}
 
 // pairs returns how this Source reads certificates.
 func (s *Source) pairs() PairFunc {
@@ -31,8 +78,8 @@ func (p Params) Pairs(env *Env) PairFunc {
 }
 
 func pairsBy(l *certfile.Loader) PairFunc {
-	return func(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
-		snap, err := take(l, f)
+	return func(f Files, have [32]byte) (*Pair, [32]byte, error) {
+		snap, err := take(l, certfile.Files(f))
 		if err != nil {
 			return nil, have, err
 		}
@@ -41,21 +88,21 @@ func pairsBy(l *certfile.Loader) PairFunc {
 			return nil, have, nil
 		}
 		pair, err := l.Parse(f.Cert, snap.cert, f.Key, snap.key)
-		return pair, snap.digest, err
+		return (*Pair)(pair), snap.digest, err
 	}
 }
 
 // Names reports whether the parameters name the pair of files f, itself or the
 // directory that it was found in.
-func (p Params) Names(f certfile.Files) bool {
+func (p Params) Names(f Files) bool {
 	if f.Cert == "" || f.Cert == ForceSelfSigned {
 		return false
 	}
-	if f == (certfile.Files{Cert: p.CertFile, Key: p.KeyFile}) {
+	if f == (Files{Cert: p.CertFile, Key: p.KeyFile}) {
 		return true
 	}
 	for name, cert := range p.CertFiles {
-		if f == (certfile.Files{Cert: cert, Key: p.KeyFiles[name]}) {
+		if f == (Files{Cert: cert, Key: p.KeyFiles[name]}) {
 			return true
 		}
 	}
@@ -64,7 +111,7 @@ func (p Params) Names(f certfile.Files) bool {
 
 // scanned reports whether Scan of dir can return f, which it writes in one way
 // only.
-func scanned(dir string, f certfile.Files) bool {
+func scanned(dir string, f Files) bool {
 	in, name := filepath.Dir(f.Cert), filepath.Base(f.Cert)
 	if in == dir {
 		return f.Cert == filepath.Join(dir, name) && certfile.Served(name) && (f.Key == "" || f.Key == filepath.Join(dir, certfile.KeyName(name)))
@@ -74,7 +121,7 @@ func scanned(dir string, f certfile.Files) bool {
 		return false
 	}
 	for _, n := range certfile.SubNames() {
-		if f == (certfile.Files{Cert: filepath.Join(dir, sub, n.Cert), Key: filepath.Join(dir, sub, n.Key)}) {
+		if f == (Files{Cert: filepath.Join(dir, sub, n.Cert), Key: filepath.Join(dir, sub, n.Key)}) {
 			return true
 		}
 	}

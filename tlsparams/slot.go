@@ -101,11 +101,11 @@ func (s *slot) load(read PairFunc, share *sharer, now time.Time) (changed bool, 
 	s.mu.Lock()
 	have := s.digest
 	s.mu.Unlock()
-	pair, digest, err := read(s.files, have)
+	pair, digest, err := read(Files(s.files), have)
 	if err != nil || pair == nil {
 		return false, err
 	}
-	c := pair.TLS()
+	c := (*certfile.Pair)(pair).TLS()
 	if err := s.checkSize(c); err != nil {
 		return false, err
 	}

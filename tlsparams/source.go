@@ -3,6 +3,7 @@ package tlsparams
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"slices"
 	"sync"
@@ -244,11 +245,33 @@ func (s *Source) Status() []CertStatus {
 }
 
 // A Verdict is why a client may come in, and until when that holds.
-type Verdict = trust.Verdict
+type Verdict struct {
+	Reason string                // such as "allowed by cn ops"
+	Chains [][]*x509.Certificate // verified and not revoked, leaf first; the leaf alone if a pin decided, none if the code did
+	Until  time.Time             // when to judge again: a certificate or list ends; zero: never
+}
 
 // Denied is the error that says why a client may not come in by its
 // certificate.
-type Denied = trust.Denied
+type Denied struct {
+	Reason string
+	Err    error // the cause, or nil
+}
+
+// Error returns the reason.
+func (d *Denied) Error() string { return (*trust.Denied)(d).Error() }
+
+// Unwrap returns the cause.
+func (d *Denied) Unwrap() error { return d.Err }
+
+// judge asks the rules of st about a client.
+func (st *site) judge(ctx context.Context, state *tls.ConnectionState, now time.Time) (Verdict, error) {
+	v, err := st.rule.Judge(ctx, state, now)
+	if d, ok := err.(*trust.Denied); ok {
+		err = (*Denied)(d)
+	}
+	return Verdict(v), err
+}
 
 // ErrRevoked is wrapped by the error about a certificate that a list or a
 // responder calls revoked.
@@ -264,7 +287,7 @@ func (s *Source) Judge(ctx context.Context, state *tls.ConnectionState) (Verdict
 		return Verdict{}, err
 	}
 	st, _ := s.cur.Load().sites.Find(state.ServerName)
-	return st.rule.Judge(ctx, state, s.env.now())
+	return st.judge(ctx, state, s.env.now())
 }
 
 // Changed returns a channel that is closed when who may come in has changed

@@ -80,7 +80,7 @@ func (a *allowed) list(dir string) ([]byte, error) {
 	if !a.Lists(dir) || a.own(filepath.Join(dir, "x")) {
 		return nil, errors.New(wire.ReadItself)
 	}
-	entries, err := certfile.List(dir)
+	entries, err := tlsparams.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/certfile"
+	"netserver/tlsparams"
 )
 
 // lastWordsTime bounds how long what a process said before its end is waited
@@ -53,7 +53,7 @@ func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 			files.WaitFor(len(data) + minFileCost)
 			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Data: data, Failed: wire.FailureText(err)})
 		case wire.OpLoad:
-			pair := w.gen.keyAgent.load(certfile.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
+			pair := w.gen.keyAgent.load(tlsparams.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
 			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Pair: pair})
 		default:
 			s.post(func() { s.obeyed(w, func() error { return s.hear(w, m) }) })

@@ -45,7 +45,7 @@ type agentPort struct {
 
 // A pairKey names a pair of files, as they are now or as they were checked.
 type pairKey struct {
-	certfile.Files
+	tlsparams.Files
 	fresh bool
 }
 
@@ -144,7 +144,7 @@ func (k *keyAgent) addSelf(text []byte) error {
 const failPause = 20 * time.Millisecond
 
 // load reads a pair for a worker that has the contents of digest have.
-func (k *keyAgent) load(f certfile.Files, have [32]byte, fresh bool) *wire.PairAnswer {
+func (k *keyAgent) load(f tlsparams.Files, have [32]byte, fresh bool) *wire.PairAnswer {
 	if k == nil {
 		return &wire.PairAnswer{File: f.Cert, Reason: "cannot be had: key_isolation is off"}
 	}
@@ -165,7 +165,7 @@ func (k *keyAgent) load(f certfile.Files, have [32]byte, fresh bool) *wire.PairA
 }
 
 // read reads a pair as the first of the ports does that names it, and can.
-func (k *keyAgent) read(f certfile.Files, fresh bool) (loadedPair, error) {
+func (k *keyAgent) read(f tlsparams.Files, fresh bool) (loadedPair, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var first error
@@ -187,7 +187,7 @@ func (k *keyAgent) read(f certfile.Files, fresh bool) (loadedPair, error) {
 	return loadedPair{}, first
 }
 
-func (k *keyAgent) readAs(p agentPort, f certfile.Files, fresh bool) (loadedPair, error) {
+func (k *keyAgent) readAs(p agentPort, f tlsparams.Files, fresh bool) (loadedPair, error) {
 	at := pairKey{f, fresh}
 	c := k.pairs[at]
 	if c == nil {
@@ -219,7 +219,7 @@ func (k *keyAgent) readAs(p agentPort, f certfile.Files, fresh bool) (loadedPair
 	if err != nil {
 		return *c, err
 	}
-	c.digest, c.chain = digest, pair.TLS().Certificate
+	c.digest, c.chain = digest, (*certfile.Pair)(pair).TLS().Certificate
 	c.ids = append(c.ids, id)
 	if len(c.ids) > maxKeys {
 		k.ring.Drop(c.ids[0])

@@ -34,9 +34,9 @@ func testKeyAgent(t *testing.T, params tlsparams.Params) *keyAgent {
 	return k
 }
 
-func copyTo(t *testing.T, dir string, p netservertest.Pair) certfile.Files {
+func copyTo(t *testing.T, dir string, p netservertest.Pair) tlsparams.Files {
 	t.Helper()
-	f := certfile.Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	f := tlsparams.Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
 	for from, to := range map[string]string{p.CertFile: f.Cert, p.KeyFile: f.Key} {
 		b, err := os.ReadFile(from)
 		if err == nil {
@@ -64,7 +64,7 @@ func TestKeyAgentGivesWhatIsNamed(t *testing.T) {
 	if again := k.load(f, first.Digest, true); !again.Same || again.Chain != nil {
 		t.Errorf("unchanged: %+v", again)
 	}
-	for _, bad := range []certfile.Files{
+	for _, bad := range []tlsparams.Files{
 		{Cert: other.CertFile, Key: other.KeyFile}, {Cert: f.Cert}, {Cert: f.Cert, Key: other.KeyFile}, {Cert: "/etc/passwd"}, {},
 	} {
 		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not named") || a.Key != 0 {
@@ -99,7 +99,7 @@ func TestKeyAgentOfADirectory(t *testing.T) {
 	p := netservertest.CA(t).Issue(t, netservertest.Leaf{})
 	cert, _ := os.ReadFile(p.CertFile)
 	key, _ := os.ReadFile(p.KeyFile)
-	write := func(name string, data []byte) certfile.Files {
+	write := func(name string, data []byte) tlsparams.Files {
 		f := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestKeyAgentOfADirectory(t *testing.T) {
 		if err := os.WriteFile(f, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return certfile.Files{Cert: f}
+		return tlsparams.Files{Cert: f}
 	}
 	both := append(bytes.Clone(cert), key...)
 	k := testKeyAgent(t, tlsparams.Params{CertDir: dir})
@@ -115,7 +115,7 @@ func TestKeyAgentOfADirectory(t *testing.T) {
 	for _, name := range []string{"text.txt", ".hidden.pem", "sub/x.pem", "sub/sub/fullchain.pem", ".sub/tls.crt", "a.pem.bak"} {
 		write(name, both)
 	}
-	for _, bad := range []certfile.Files{
+	for _, bad := range []tlsparams.Files{
 		{Cert: dir + "/./a.pem"}, {Cert: dir + "//a.pem"}, {Cert: dir + "/x/../a.pem"}, {Cert: dir + "/a.pem/"}, {Cert: "./" + dir + "/a.pem"},
 		{Cert: dir + "/text.txt"}, {Cert: dir + "/.hidden.pem"}, {Cert: dir + "/sub/x.pem"}, {Cert: dir + "/sub/sub/fullchain.pem"}, {Cert: dir + "/a.pem.bak"},
 		{Cert: dir + "/.sub/tls.crt", Key: dir + "/.sub/tls.key"}, {Cert: good.Cert, Key: dir + "/b.key"}, {Cert: good.Cert, Key: dir + "/./a.key"},
@@ -127,7 +127,7 @@ func TestKeyAgentOfADirectory(t *testing.T) {
 	}
 	write("certbot/fullchain.pem", cert)
 	write("certbot/privkey.pem", key)
-	for _, f := range []certfile.Files{good, {Cert: dir + "/certbot/fullchain.pem", Key: dir + "/certbot/privkey.pem"}} {
+	for _, f := range []tlsparams.Files{good, {Cert: dir + "/certbot/fullchain.pem", Key: dir + "/certbot/privkey.pem"}} {
 		for range 3 {
 			if a := k.load(f, [32]byte{}, true); a.Reason != "" {
 				t.Errorf("%v: %s", f, a.Reason)
@@ -163,7 +163,7 @@ func TestKeyAgentTriesNothingTwice(t *testing.T) {
 	}
 	tries := 0
 	read := k.ports[0].fresh
-	k.ports[0].fresh = func(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
+	k.ports[0].fresh = func(f tlsparams.Files, have [32]byte) (*tlsparams.Pair, [32]byte, error) {
 		pair, digest, err := read(f, have)
 		if pair != nil || err != nil {
 			tries++

@@ -37,7 +37,7 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 }
 
 // loadPair has the supervisor read a certificate and keep its key.
-func (w *worker) loadPair(f certfile.Files, have [32]byte) (*certfile.Pair, [32]byte, error) {
+func (w *worker) loadPair(f tlsparams.Files, have [32]byte) (*tlsparams.Pair, [32]byte, error) {
 	m, err := w.ask(wire.Message{Op: wire.OpLoad, Path: f.Cert, Key: f.Key, Have: have[:], Fresh: w.started.Load()})
 	a := m.Pair
 	switch {
@@ -50,7 +50,7 @@ func (w *worker) loadPair(f certfile.Files, have [32]byte) (*certfile.Pair, [32]
 	case a.Same:
 		return nil, have, nil
 	}
-	p := &certfile.Pair{}
+	p := &tlsparams.Pair{}
 	for _, der := range a.Chain {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
