@@ -7,12 +7,8 @@ import (
 	"strings"
 )
 
-const (
-	// maxActivated bounds what a manager may pass.
-	maxActivated = 1 << 12
-	// maxFDName is how long systemd lets the name of a descriptor be.
-	maxFDName = 255
-)
+// maxActivated bounds what a manager may pass.
+const maxActivated = 1 << 12
 
 // Activated returns the sockets that a service manager opened for this
 // process; the caller closes them. What Name returns of each is its number and
@@ -32,17 +28,4 @@ func Activated(environ []string) ([]*os.File, error) {
 		return nil, fmt.Errorf("the service manager set LISTEN_FDS to %q, which is no number of sockets", vars["LISTEN_FDS"])
 	}
 	return inherited(fdNames(n, vars["LISTEN_FDNAMES"])), nil
-}
-
-// fdNames names n descriptors; list is what the manager calls them.
-func fdNames(n int, list string) []string {
-	names := make([]string, n)
-	given := strings.SplitN(list, ":", n+1)
-	for i := range names {
-		names[i] = strconv.Itoa(firstFile + i)
-		if len(given) == n && given[i] != "" && len(given[i]) <= maxFDName {
-			names[i] += " " + strconv.Quote(given[i])
-		}
-	}
-	return names
 }

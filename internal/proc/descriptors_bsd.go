@@ -3,6 +3,3 @@
 package proc
 
 func closeRange() bool { return false }
-
-// KeepToItself does nothing here.
-func KeepToItself() error { return nil }

@@ -28,11 +28,3 @@ func closeRange() bool {
 	}
 	return err == nil
 }
-
-// KeepToItself has the kernel let no other process of this user look into this
-// one: not by ptrace, not at its descriptors and memory in /proc, not by
-// pidfd_getfd. Such a process leaves no core dump. It is in force until the
-// process executes a program.
-func KeepToItself() error {
-	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
-}

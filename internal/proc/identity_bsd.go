@@ -47,6 +47,3 @@ func limitNumber(name string) (int, error) {
 	}
 	return 0, fmt.Errorf("there is no limit of that name on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
-
-// Hold returns nil: Become has reached the whole process already.
-func (p *Part) Hold(string) (func() error, error) { return nil, nil }

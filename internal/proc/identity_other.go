@@ -29,6 +29,3 @@ func system() *System {
 
 // IsRoot reports whether the process may become anybody.
 func IsRoot() bool { return false }
-
-// Hold returns nil: there is nothing to start again.
-func (p *Part) Hold(string) (func() error, error) { return nil, nil }

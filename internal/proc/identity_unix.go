@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+
+	"netserver/internal/place"
 )
 
 func system() *System {
@@ -26,12 +28,12 @@ func system() *System {
 
 func chroot(dir string) error {
 	if err := os.Chdir(dir); err != nil {
-		return unwrapPath(err)
+		return place.WithoutPath(err)
 	}
 	if err := syscall.Chroot("."); err != nil {
 		return err
 	}
-	return unwrapPath(os.Chdir("/"))
+	return place.WithoutPath(os.Chdir("/"))
 }
 
 // checkIdentity tries the ways back that there must not be.

@@ -51,7 +51,7 @@ func CreatePIDFile(path string) (*PIDFile, error) {
 		return nil, err
 	}
 	if err := place.Steady(abs); err != nil {
-		return nil, fmt.Errorf("pid_file %s: %w", path, unwrapPath(err))
+		return nil, fmt.Errorf("pid_file %s: %w", path, place.WithoutPath(err))
 	}
 	p := &PIDFile{path: abs, pid: os.Getpid()}
 	for range 10 {
@@ -72,7 +72,7 @@ func CreatePIDFile(path string) (*PIDFile, error) {
 // away in between.
 func (p *PIDFile) create() (again bool, err error) {
 	if p.f, err = place.OpenFile(p.path, os.O_RDWR|os.O_CREATE|openPidFlags, 0o644, place.Options{NoLink: true}); err != nil {
-		return false, unwrapPath(err)
+		return false, place.WithoutPath(err)
 	}
 	info, err := p.f.Stat()
 	if err != nil {
@@ -120,7 +120,7 @@ func (p *PIDFile) exchange(info os.FileInfo) (again bool, err error) {
 	p.release()
 	dir, name := filepath.Split(p.path)
 	if p.f, err = os.CreateTemp(dir, "."+name+"-"); err != nil {
-		return false, unwrapPath(err)
+		return false, place.WithoutPath(err)
 	}
 	fresh := p.f.Name()
 	defer os.Remove(fresh)
@@ -131,13 +131,13 @@ func (p *PIDFile) exchange(info os.FileInfo) (again bool, err error) {
 		return false, err
 	}
 	if err := p.f.Chmod(info.Mode().Perm() &^ 0o022); err != nil {
-		return false, unwrapPath(err)
+		return false, place.WithoutPath(err)
 	}
 	// Another server may do the same: the file that goes is the one that was
 	// judged, and the new one is put where there is none.
 	aside := fresh + ".old"
 	if err := os.Rename(p.path, aside); err != nil {
-		return errors.Is(err, os.ErrNotExist), unwrapPath(err)
+		return errors.Is(err, os.ErrNotExist), place.WithoutPath(err)
 	}
 	defer os.Remove(aside)
 	if old, err := os.Lstat(aside); err != nil || !os.SameFile(old, info) {
@@ -203,10 +203,10 @@ func (p *PIDFile) read() (int, error) {
 
 func (p *PIDFile) write() error {
 	if err := p.f.Truncate(0); err != nil {
-		return unwrapPath(err)
+		return place.WithoutPath(err)
 	}
 	_, err := p.f.WriteAt([]byte(strconv.Itoa(p.pid)+"\n"), 0)
-	return unwrapPath(err)
+	return place.WithoutPath(err)
 }
 
 func (p *PIDFile) release() {
@@ -232,7 +232,7 @@ func (p *PIDFile) Remove() error {
 	defer p.release()
 	info, err := p.f.Stat()
 	if err != nil {
-		return fmt.Errorf("pid_file %s: %w", p.path, unwrapPath(err))
+		return fmt.Errorf("pid_file %s: %w", p.path, place.WithoutPath(err))
 	}
 	now, err := os.Lstat(p.path)
 	if err != nil || !os.SameFile(info, now) {
@@ -243,7 +243,7 @@ func (p *PIDFile) Remove() error {
 	}
 	removeOpen(p)
 	if err := os.Remove(p.path); err != nil {
-		return fmt.Errorf("pid_file %s: %w", p.path, unwrapPath(err))
+		return fmt.Errorf("pid_file %s: %w", p.path, place.WithoutPath(err))
 	}
 	return nil
 }

@@ -97,3 +97,11 @@ func signalsAmongThreads() bool {
 	fixed, _, errno := unix.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET, 0, 0, errataFlag)
 	return errno == 0 && fixed&signalErratum != 0
 }
+
+// KeepToItself has the kernel let no other process of this user look into this
+// one: not by ptrace, not at its descriptors and memory in /proc, not by
+// pidfd_getfd. Such a process leaves no core dump. It is in force until the
+// process executes a program.
+func KeepToItself() error {
+	return os.NewSyscallError("prctl", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+}

@@ -12,3 +12,6 @@ import (
 func Restrict(Sandbox) (string, error) {
 	return "", fmt.Errorf("%s has no Landlock: %w", runtime.GOOS, errors.ErrUnsupported)
 }
+
+// KeepToItself does nothing here.
+func KeepToItself() error { return nil }

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+
+	"netserver/internal/place"
 )
 
 // A Binary is the program file of this process or its successor, held so that
@@ -108,18 +110,9 @@ func (s Start) Start() (*Child, error) {
 	ownSession(cmd)
 	if err := cmd.Start(); err != nil {
 		link.Close()
-		return nil, fmt.Errorf("proc: start %s: %w", s.Binary.name, unwrapPath(err))
+		return nil, fmt.Errorf("proc: start %s: %w", s.Binary.name, place.WithoutPath(err))
 	}
 	return &Child{Link: link, cmd: cmd}, nil
-}
-
-// unwrapPath leaves out the path, which may be one in /proc.
-func unwrapPath(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 func withoutRole(env []string) []string {

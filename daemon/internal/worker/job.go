@@ -2,13 +2,13 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"time"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/place"
 	"netserver/internal/proc"
 )
 
@@ -88,7 +88,7 @@ func runCommand(ctx context.Context, argv, environ []string) error {
 	cmd.Env, cmd.Stdin = environ, null
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr // the pipe to the log
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("cannot start %s: %w", argv[0], unwrapPath(err))
+		return fmt.Errorf("cannot start %s: %w", argv[0], place.WithoutPath(err))
 	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -99,12 +99,4 @@ func runCommand(ctx context.Context, argv, environ []string) error {
 		proc.TerminateOwnGroup()
 		return <-done
 	}
-}
-
-func unwrapPath(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
