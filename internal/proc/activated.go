@@ -27,5 +27,5 @@ func Activated(environ []string) ([]*os.File, error) {
 	if err != nil || n < 0 || n > maxActivated {
 		return nil, fmt.Errorf("the service manager set LISTEN_FDS to %q, which is no number of sockets", vars["LISTEN_FDS"])
 	}
-	return inherited(fdNames(n, vars["LISTEN_FDNAMES"])), nil
+	return Inherited(Names(n, vars["LISTEN_FDNAMES"])), nil
 }

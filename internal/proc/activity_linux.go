@@ -10,7 +10,7 @@ import (
 
 // ActivityOf looks at process pid; ok is false if that cannot be known.
 func ActivityOf(pid int) (a Activity, ok bool) {
-	state, fields, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	state, fields, ok := StatOf(fmt.Sprintf("/proc/%d/stat", pid))
 	if !ok || len(fields) < 13 {
 		return a, false
 	}
@@ -34,16 +34,16 @@ func anyThread(pid int, is func(state byte) bool) bool {
 	defer dir.Close()
 	names, _ := dir.Readdirnames(maxThreads)
 	for _, name := range names {
-		if state, _, ok := statOf(fmt.Sprintf("/proc/%d/task/%s/stat", pid, name)); ok && is(state) {
+		if state, _, ok := StatOf(fmt.Sprintf("/proc/%d/task/%s/stat", pid, name)); ok && is(state) {
 			return true
 		}
 	}
 	return false
 }
 
-// statOf returns the state and what follows the name of a process in a file
+// StatOf returns the state and what follows the name of a process in a file
 // stat, beginning with the state.
-func statOf(path string) (state byte, fields [][]byte, ok bool) {
+func StatOf(path string) (state byte, fields [][]byte, ok bool) {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return 0, nil, false

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// processBegan tells when a process was started, to a hundredth of a second.
-func processBegan(pid int) (time.Time, bool) {
+// Began tells when a process was started, to a hundredth of a second.
+func Began(pid int) (time.Time, bool) {
 	// Field 22 is the start, in ticks after the boot, of which Linux shows 100
 	// a second.
-	_, fields, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	_, fields, ok := StatOf(fmt.Sprintf("/proc/%d/stat", pid))
 	if !ok || len(fields) < 20 {
 		return time.Time{}, false
 	}
@@ -24,9 +24,9 @@ func processBegan(pid int) (time.Time, bool) {
 	return boot.Add(time.Duration(ticks) * 10 * time.Millisecond), ok
 }
 
-// processEnded reports whether a process has ended and waits to be reaped.
-func processEnded(pid int) bool {
-	state, _, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+// Ended reports whether a process has ended and waits to be reaped.
+func Ended(pid int) bool {
+	state, _, ok := StatOf(fmt.Sprintf("/proc/%d/stat", pid))
 	return ok && (state == 'Z' || state == 'X')
 }
 

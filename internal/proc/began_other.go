@@ -4,8 +4,8 @@ package proc
 
 import "time"
 
-// processBegan is not known here.
-func processBegan(int) (time.Time, bool) { return time.Time{}, false }
+// Began is not known here.
+func Began(int) (time.Time, bool) { return time.Time{}, false }
 
-// processEnded cannot tell here.
-func processEnded(int) bool { return false }
+// Ended cannot tell here.
+func Ended(int) bool { return false }

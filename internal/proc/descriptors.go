@@ -16,7 +16,7 @@ func CloseInherited() {
 	if closeRange() {
 		return
 	}
-	for fd := firstFile; fd < maxLoop; fd++ {
+	for fd := First; fd < maxLoop; fd++ {
 		syscall.CloseOnExec(fd)
 	}
 }

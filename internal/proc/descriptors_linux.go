@@ -11,7 +11,7 @@ import (
 
 // closeRange reports whether it did the work of CloseInherited.
 func closeRange() bool {
-	if unix.CloseRange(firstFile, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
+	if unix.CloseRange(First, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil {
 		return true
 	}
 	// Before Linux 5.11.
@@ -22,7 +22,7 @@ func closeRange() bool {
 	defer f.Close()
 	names, err := f.Readdirnames(-1)
 	for _, name := range names {
-		if fd, err := strconv.Atoi(name); err == nil && fd >= firstFile {
+		if fd, err := strconv.Atoi(name); err == nil && fd >= First {
 			syscall.CloseOnExec(fd)
 		}
 	}

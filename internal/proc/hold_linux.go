@@ -36,7 +36,7 @@ func (p *Part) reexec(exe *os.File, role string) error {
 	}
 	files := append([]*os.File{link}, p.Files...)
 	// Out of the way of where the files are going to be.
-	self, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, firstFile+len(files))
+	self, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, First+len(files))
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
@@ -69,7 +69,7 @@ func arrange(files []*os.File) error {
 	// First out of the way, so that none is put over one that is still needed.
 	fds := make([]int, len(files))
 	for i, f := range files {
-		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, firstFile+len(files))
+		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, First+len(files))
 		if err != nil {
 			return os.NewSyscallError("fcntl", err)
 		}
@@ -77,7 +77,7 @@ func arrange(files []*os.File) error {
 	}
 	for i, fd := range fds {
 		// The poller's descriptor may stand there; nothing polls any more.
-		if err := unix.Dup3(fd, firstFile+i, 0); err != nil {
+		if err := unix.Dup3(fd, First+i, 0); err != nil {
 			return os.NewSyscallError("dup3", err)
 		}
 	}

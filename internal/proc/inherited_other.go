@@ -4,11 +4,11 @@ package proc
 
 import "os"
 
-// firstFile is the descriptor of the first inherited file elsewhere.
-const firstFile = 3
+// First is the descriptor of the first inherited file.
+const First = 3
 
-// inherited returns files that cannot be used.
-func inherited(names []string) []*os.File {
+// Inherited returns files that cannot be used.
+func Inherited(names []string) []*os.File {
 	files := make([]*os.File, len(names))
 	for i := range files {
 		files[i] = os.NewFile(^uintptr(0), names[i])

@@ -7,14 +7,14 @@ import (
 	"syscall"
 )
 
-// firstFile is the descriptor of the first inherited file.
-const firstFile = 3
+// First is the descriptor of the first inherited file.
+const First = 3
 
-// inherited returns the first inherited files, with these names.
-func inherited(names []string) []*os.File {
+// Inherited returns the first inherited files, with these names.
+func Inherited(names []string) []*os.File {
 	files := make([]*os.File, len(names))
 	for i := range files {
-		fd := firstFile + i
+		fd := First + i
 		syscall.CloseOnExec(fd)
 		files[i] = os.NewFile(uintptr(fd), names[i])
 	}

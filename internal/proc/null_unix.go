@@ -19,7 +19,7 @@ func Null() (*os.File, error) {
 	if !stdinIsNull() {
 		return nil, err
 	}
-	fd, derr := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, firstFile)
+	fd, derr := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, First)
 	if derr != nil {
 		return nil, err
 	}

@@ -95,7 +95,7 @@ func children() (list []Orphan) {
 
 // look returns what a process is like, and its parent; 0 if there is none.
 func look(pid int) (o Orphan, parent int) {
-	state, fields, ok := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+	state, fields, ok := StatOf(fmt.Sprintf("/proc/%d/stat", pid))
 	if !ok || len(fields) < 20 {
 		return o, 0
 	}

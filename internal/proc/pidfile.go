@@ -173,7 +173,7 @@ func (p *PIDFile) judge(info os.FileInfo) error {
 		}
 		return nil
 	}
-	if began, ok := processBegan(pid); ok && began.After(info.ModTime().Add(2*time.Second)) {
+	if began, ok := Began(pid); ok && began.After(info.ModTime().Add(2*time.Second)) {
 		p.note = fmt.Sprintf("pid_file %s names process %d, which was started after the file was written: taken over", p.path, pid)
 		return nil
 	}

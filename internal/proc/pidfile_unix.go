@@ -44,7 +44,7 @@ func ourOwn(info fs.FileInfo) bool {
 // that has ended and that its parent has not reaped yet runs no more.
 func processRuns(pid int) bool {
 	err := unix.Kill(pid, 0)
-	return (err == nil || errors.Is(err, unix.EPERM)) && !processEnded(pid)
+	return (err == nil || errors.Is(err, unix.EPERM)) && !Ended(pid)
 }
 
 // removeOpen does nothing: an open file can be removed.

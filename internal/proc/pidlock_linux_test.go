@@ -21,7 +21,7 @@ func TestPIDFileOfAProcessThatIsNotReaped(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.Kill()
-	for end := time.Now().Add(10 * time.Second); !processEnded(dead.Pid()) && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); !Ended(dead.Pid()) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if unix.Kill(dead.Pid(), 0) != nil {

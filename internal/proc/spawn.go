@@ -169,7 +169,7 @@ func TakePart() (*Part, error) {
 	if _, err := fmt.Sscanf(count, "%d", &n); !ok || err != nil || n < 0 || n > 1<<16 {
 		return nil, fmt.Errorf("proc: the environment variable %s is for the server's own use and cannot be %q", RoleVar, v)
 	}
-	files := inherited(fdNames(n+1, ""))
+	files := Inherited(Names(n+1, ""))
 	link, err := LinkOf(files[0])
 	files[0].Close()
 	if err != nil {
