@@ -9,6 +9,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
+	"netserver/internal/descriptors"
 	"netserver/internal/proc"
 	"netserver/outcome"
 	"netserver/port"
@@ -33,7 +34,7 @@ const (
 // there are descriptors for, with some kept back for logs, reloads and what the
 // Handler opens. 0 is no limit.
 func connsByDescriptors(_ *effective, h Handler) int64 {
-	return int64(connsFor(proc.DescriptorLimit(), h))
+	return int64(connsFor(descriptors.DescriptorLimit(), h))
 }
 
 func connsFor(limit uint64, h Handler) int {
@@ -118,7 +119,7 @@ func (e *effective) limits() admit.Limits {
 // warnDescriptors tells of a max_connections that the descriptor limit does not
 // allow: accept will fail before it is reached.
 func (r *run) warnDescriptors() {
-	limit := proc.DescriptorLimit()
+	limit := descriptors.DescriptorLimit()
 	if n := r.srv.Config.Limits.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
 		r.log.Warn(fmt.Sprintf("max_connections %d is more than %d descriptors are enough for (%d clients): raise the limit (ulimit -n, limit_nofile), or clients will wait in the backlog for descriptors",
 			n, limit, connsFor(limit, r.srv.Handler)))

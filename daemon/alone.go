@@ -15,6 +15,8 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
+	"netserver/internal/childproc"
+	"netserver/internal/pidfile"
 	"netserver/internal/proc"
 	"netserver/proto"
 )
@@ -26,7 +28,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	if os.Getpid() == 1 {
 		reaped := make(chan struct{})
 		defer close(reaped)
-		go proc.ReapOrphans(reaped)
+		go childproc.ReapOrphans(reaped)
 	}
 	opened, err := p.conf.logging().Open(p.inetLog(stderr))
 	if err != nil {
@@ -185,18 +187,18 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 func (p *program) grace() string { return p.conf.grace() }
 
 // holdPIDFile makes the pid file, if there is to be one.
-func holdPIDFile(log *slog.Logger, name string) (*proc.PIDFile, error) {
+func holdPIDFile(log *slog.Logger, name string) (*pidfile.PIDFile, error) {
 	if name == "" {
 		return nil, nil
 	}
-	f, err := proc.CreatePIDFile(name)
+	f, err := pidfile.CreatePIDFile(name)
 	if err == nil && f.Note() != "" {
 		logging.Notice(log, f.Note())
 	}
 	return f, err
 }
 
-func removePID(log *slog.Logger, f *proc.PIDFile) {
+func removePID(log *slog.Logger, f *pidfile.PIDFile) {
 	if err := f.Remove(); err != nil {
 		log.Error(err.Error())
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/systemd"
 )
 
 // useManager finds the service manager of a program that serves in this
@@ -18,8 +18,8 @@ func (p *program) useManager() error {
 	if p.conf.Type == typeINET {
 		return nil
 	}
-	p.manager = proc.ManagerOf(os.Environ())
-	given, err := proc.Activated(os.Environ())
+	p.manager = systemd.ManagerOf(os.Environ())
+	given, err := systemd.Activated(os.Environ())
 	wire.CloseFiles(given)
 	if err == nil && len(given) > 0 {
 		err = errors.New("the service manager opened sockets, which supervisor 0 cannot take: leave the key out")
@@ -45,7 +45,7 @@ func (p *program) endingNow(log *slog.Logger) {
 	if p.ending.Swap(true) {
 		return
 	}
-	p.tellManager(log, proc.StoppingLines(p.conf.graceTime()+p.conf.graceSpread()+2*wire.EndTime)...)
+	p.tellManager(log, systemd.StoppingLines(p.conf.graceTime()+p.conf.graceSpread()+2*wire.EndTime)...)
 	if p.tellEnding != nil {
 		p.tellEnding()
 	}

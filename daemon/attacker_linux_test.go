@@ -17,7 +17,7 @@ import (
 
 	"netserver"
 	"netserver/daemon"
-	"netserver/internal/proc"
+	"netserver/internal/sandbox"
 	"netserver/port"
 
 	"golang.org/x/sys/unix"
@@ -84,7 +84,7 @@ func did(what string) error {
 // Landlock lets it do.
 func fenced(args []string) int {
 	dir, abstract := args[0], args[1]
-	level, err := proc.Restrict(proc.Sandbox{Read: []string{dir}})
+	level, err := sandbox.Restrict(sandbox.Sandbox{Read: []string{dir}})
 	if err != nil {
 		fmt.Println(err)
 		return 0

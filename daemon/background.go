@@ -7,18 +7,18 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 )
 
 // background starts this program again as a supervisor in the background, and
 // waits until that serves or has failed.
 func (v *invocation) background(c *Config) (int, error) {
-	binary, err := proc.Self()
+	binary, err := childproc.Self()
 	if err != nil {
 		return wire.ExitFailed, err
 	}
 	defer binary.Close()
-	st := proc.Start{
+	st := childproc.Start{
 		Binary: binary, Role: wire.RoleBackground, Args: append([]string{os.Args[0]}, v.argv...), Env: v.environ,
 	}
 	if !c.Process.Setsid {

@@ -9,7 +9,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/handler/exec"
 	"netserver/internal/bridge"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 )
 
 // Config is what a program has beside its Server: type, logs and, for the
@@ -46,7 +46,7 @@ type Config struct {
 	check    checkKeys
 	confFile string
 	ports    portKeys
-	identity proc.Identity // what Process comes to
+	identity identity.Identity // what Process comes to
 }
 
 // HandlerConfig chooses among the ready handlers and sets them up.

@@ -15,7 +15,7 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/ctl"
 	"netserver/internal/control"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 )
 
 // ControlConfig is where the socket of `netserver ctl` is, and who may use it.
@@ -109,13 +109,13 @@ func (a *controlAccess) lookUp(owner, group string) error {
 	if name == "" {
 		name = fmt.Sprint(os.Geteuid())
 	}
-	acc, err := proc.LookupAccount(name, group)
+	acc, err := identity.LookupAccount(name, group)
 	if err != nil {
 		return fmt.Errorf("control_owner: %w", err)
 	}
 	if owner != "" {
 		a.socket.UID = acc.UID
-		if !proc.IsRoot() && acc.UID != os.Geteuid() {
+		if !identity.IsRoot() && acc.UID != os.Geteuid() {
 			return fmt.Errorf("control_owner: only root can give the socket to user %s (%d); leave the user out, or start the server as root", acc.User, acc.UID)
 		}
 	}

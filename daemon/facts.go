@@ -5,7 +5,7 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 	"netserver/port"
 	"netserver/tlsparams"
 )
@@ -104,7 +104,7 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	f[factSupervisor] = supervised
 	// Of a process that cannot become anybody else, user can say only that
 	// this is meant.
-	supervised.Holds = !inProcess || c.Type != typeINET && proc.IsRoot() && asRoot(c.Process.User)
+	supervised.Holds = !inProcess || c.Type != typeINET && identity.IsRoot() && asRoot(c.Process.User)
 	f[factBecome] = supervised
 	state(factListens, c.Type != typeINET)
 	state(factRestarts, !inProcess)

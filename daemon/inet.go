@@ -13,7 +13,7 @@ import (
 
 	"netserver"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/systemd"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -95,7 +95,7 @@ func shorts(ps []port.Spec) string {
 // otherwise about standard input. A client over pipes has to be flushed when
 // it has been served.
 func inetClient() (nc net.Conn, flush func(), err error) {
-	passed, err := proc.Activated(os.Environ())
+	passed, err := systemd.Activated(os.Environ())
 	defer wire.CloseFiles(passed)
 	if err != nil {
 		return nil, nil, err

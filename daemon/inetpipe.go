@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 )
 
 // A piped client of type INET is one whose bytes come by standard input and go
@@ -33,17 +33,17 @@ const pipeFlushTime = 10 * time.Second
 // pipeClient makes a client of in and out. flush waits until all that was sent
 // to it is out, or a while.
 func pipeClient(in, out *os.File) (nc net.Conn, flush func(), err error) {
-	a, b, err := proc.NewPair()
+	a, b, err := childproc.NewPair()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer a.Close()
 	defer b.Close()
-	near, err := proc.ConnOf(a)
+	near, err := childproc.ConnOf(a)
 	if err != nil {
 		return nil, nil, err
 	}
-	far, err := proc.ConnOf(b)
+	far, err := childproc.ConnOf(b)
 	if err != nil {
 		near.Close()
 		return nil, nil, err

@@ -12,7 +12,9 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
+	"netserver/internal/descriptors"
+	"netserver/internal/sandbox"
 	"netserver/tlsparams"
 )
 
@@ -23,7 +25,7 @@ type invocation struct {
 	environ []string
 	stdout  io.Writer
 	stderr  io.Writer
-	part    *proc.Part // nil unless a supervisor, or the front of one, started this process
+	part    *childproc.Part // nil unless a supervisor, or the front of one, started this process
 	signals *earlySignals
 
 	// Of Run; zero for the command.
@@ -43,17 +45,17 @@ func (v *invocation) role() string {
 // takePart takes what this process inherited from its parent, and keeps
 // everything else that it has from the processes that it starts.
 func (v *invocation) takePart() (err error) {
-	proc.CloseInherited()
-	if err := proc.TakeZone(); err != nil {
+	descriptors.CloseInherited()
+	if err := childproc.TakeZone(); err != nil {
 		return err
 	}
-	if v.part, err = proc.TakePart(); err != nil {
+	if v.part, err = childproc.TakePart(); err != nil {
 		return err
 	}
 	if v.part == nil || v.role() == wire.RoleBackground {
 		return nil
 	}
-	return proc.KeepToItself()
+	return sandbox.KeepToItself()
 }
 
 // keepToItself protects a process that keeps its identity: programs of the same
@@ -62,7 +64,7 @@ func (c *Config) keepToItself() error {
 	if len(c.Program) == 0 && len(c.Jobs.Command) == 0 {
 		return nil
 	}
-	return proc.KeepToItself()
+	return sandbox.KeepToItself()
 }
 
 // newSet returns a configuration with its defaults, and its keys.

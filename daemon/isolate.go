@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"netserver/conf"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
@@ -61,7 +61,7 @@ func plantable(p *program, sources []*tlsparams.Source) string {
 			list = append(list, filepath.Join(par.CertDir, "certificates"))
 		}
 		for _, f := range list {
-			if f != "" && (proc.FileRights{UID: a.UID, Groups: a.Groups}).MayReplace(f) {
+			if f != "" && (identity.FileRights{UID: a.UID, Groups: a.Groups}).MayReplace(f) {
 				return f
 			}
 		}

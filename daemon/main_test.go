@@ -25,7 +25,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/netservertest"
 	"netserver/port"
 )
@@ -255,7 +255,7 @@ func (r *running) serving() { r.t.Helper(); r.wait("identity of the serving proc
 func (r *running) children() []int {
 	return slices.DeleteFunc(childrenOf(r.t, r.pid()), func(pid int) bool {
 		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		return !errors.Is(err, fs.ErrPermission) && !bytes.Contains(env, []byte(proc.RoleVar+"=worker/"))
+		return !errors.Is(err, fs.ErrPermission) && !bytes.Contains(env, []byte(childproc.RoleVar+"=worker/"))
 	})
 }
 

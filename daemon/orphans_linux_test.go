@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"testing"
 
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/netservertest"
 )
 
@@ -159,7 +159,7 @@ func TestOwnChildrenAreNoOrphans(t *testing.T) {
 		cmds = append(cmds, cmd)
 	}
 	netservertest.Eventually(t, "they have ended", func() bool { return zombiesOf(t, os.Getpid()) >= len(cmds) })
-	for _, o := range proc.Orphans() {
+	for _, o := range childproc.Orphans() {
 		for _, cmd := range cmds {
 			if o.Pid == cmd.Process.Pid {
 				t.Errorf("%+v", o)

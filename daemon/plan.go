@@ -16,7 +16,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 	"netserver/internal/certfile"
-	"netserver/internal/proc"
+	"netserver/internal/systemd"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
@@ -137,10 +137,10 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
-	notes      []string      // lines for the log that the configuration caused
-	manager    *proc.Manager // nil is none, or it is the supervisor's
-	opened     *logging.Log  // where the log goes; nil but in a process that serves alone
-	warnings   []string      // the same as notes, of what somebody should look at
+	notes      []string         // lines for the log that the configuration caused
+	manager    *systemd.Manager // nil is none, or it is the supervisor's
+	opened     *logging.Log     // where the log goes; nil but in a process that serves alone
+	warnings   []string         // the same as notes, of what somebody should look at
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own

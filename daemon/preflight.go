@@ -12,7 +12,8 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 )
 
 // A lack is something that the serving user is not allowed to do.
@@ -22,7 +23,7 @@ type lack struct {
 }
 
 // A servingUser is the user that serves the clients, with its rights to files.
-type servingUser struct{ proc.FileRights }
+type servingUser struct{ identity.FileRights }
 
 // preflight checks, before a port is opened, that the serving user can do what
 // the configuration needs. Root never takes that user's place by itself: one
@@ -34,12 +35,12 @@ func (p *program) preflight() error {
 	if a == nil && p.conf.identity.Chroot == "" {
 		return nil
 	}
-	user := proc.Account{User: "root", Groups: []int{os.Getegid()}}
+	user := identity.Account{User: "root", Groups: []int{os.Getegid()}}
 	if a != nil {
 		user = *a
 	}
 	chosen := a == nil || p.conf.Process.User != ""
-	root := p.lacks(proc.Account{}) // what root could not do either
+	root := p.lacks(identity.Account{}) // what root could not do either
 	p.warnOfNamesInChroot()
 	var errs []error
 	for _, o := range p.lacks(user) {
@@ -90,8 +91,8 @@ func (p *program) warnOfNamesInChroot() {
 }
 
 // lacks returns what keeps a user from serving what is configured.
-func (p *program) lacks(a proc.Account) []lack {
-	u := servingUser{proc.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
+func (p *program) lacks(a identity.Account) []lack {
+	u := servingUser{identity.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
 	var list []lack
 	if len(p.conf.Program) > 0 && p.server.Handler != nil {
 		list = u.program(p.conf.Program)
@@ -117,7 +118,7 @@ func (u servingUser) ownProgram() *lack {
 		return nil
 	}
 	info, err := os.Stat(name)
-	if err != nil || (proc.FileRights{UID: u.UID, Groups: u.Groups}).Allows(name, info, proc.WantExecute) {
+	if err != nil || (identity.FileRights{UID: u.UID, Groups: u.Groups}).Allows(name, info, identity.WantExecute) {
 		return nil
 	}
 	return &lack{what: fmt.Sprintf("cannot execute the server's own program %s: its mode is %v", name, info.Mode()), fatal: true}
@@ -157,7 +158,7 @@ func (u servingUser) find(name string) (string, error) {
 	}
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
 		path := filepath.Join("/", dir, name)
-		if u.Can(path, proc.WantExecute) == nil {
+		if u.Can(path, identity.WantExecute) == nil {
 			return path, nil
 		}
 	}
@@ -171,7 +172,7 @@ func (u servingUser) canRun(path string) error { return u.canRunAt(path, 0) }
 const maxInterpreters = 5
 
 func (u servingUser) canRunAt(path string, depth int) error {
-	if err := u.Can(path, proc.WantExecute); err != nil {
+	if err := u.Can(path, identity.WantExecute); err != nil {
 		return u.explain(err)
 	}
 	interpreter, script := u.interpreter(path)
@@ -181,7 +182,7 @@ func (u servingUser) canRunAt(path string, depth int) error {
 	what := "its loader"
 	if script {
 		what = "its interpreter"
-		if err := u.Can(path, proc.WantRead); err != nil {
+		if err := u.Can(path, identity.WantRead); err != nil {
 			return err
 		}
 	}
@@ -213,7 +214,7 @@ func (u servingUser) interpreter(path string) (name string, script bool) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return "", false
 	}
-	return proc.InterpreterOf(f)
+	return childproc.InterpreterOf(f)
 }
 
 // open opens a file; none through a link that leads out of the root directory.
@@ -236,13 +237,13 @@ func (u servingUser) argument(arg string) *lack {
 		if path == "" {
 			continue
 		}
-		want := uint32(proc.WantRead)
+		want := uint32(identity.WantRead)
 		info, err := os.Stat(filepath.Join("/", u.Root, path))
 		switch {
 		case err != nil || !info.Mode().IsRegular() && !info.IsDir():
 			continue
 		case info.IsDir():
-			want = proc.WantRead | proc.WantExecute
+			want = identity.WantRead | identity.WantExecute
 		}
 		if err := u.Can(path, want); err != nil {
 			return &lack{what: fmt.Sprintf("cannot read %s, an argument of the program: %v", path, err)}
@@ -274,7 +275,7 @@ func (u servingUser) backend(target string) *lack {
 	if !strings.HasPrefix(path, "/") {
 		return nil
 	}
-	if err := u.Can(path, proc.WantWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := u.Can(path, identity.WantWrite); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &lack{what: fmt.Sprintf("cannot connect to %s: %v", path, err), fatal: true}
 	}
 	return nil
@@ -285,11 +286,11 @@ func (u servingUser) backend(target string) *lack {
 func (p *program) unreadable(u servingUser) []lack {
 	var list []lack
 	check := func(key, path, why string) {
-		if err := u.Can(path, proc.WantRead); err != nil {
+		if err := u.Can(path, identity.WantRead); err != nil {
 			list = append(list, lack{what: fmt.Sprintf("cannot read %s %s%s: %v", key, path, why, u.explain(err)), fatal: true})
 		}
 	}
-	whole := proc.FileRights{UID: u.UID, Groups: u.Groups}
+	whole := identity.FileRights{UID: u.UID, Groups: u.Groups}
 	for _, path := range p.files.names() {
 		abs, err := filepath.Abs(path)
 		// A file that the user could exchange is not read for it by root.

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 	"netserver/internal/proc"
 )
 
@@ -200,45 +202,45 @@ func without(list []ResourceLimit, name string) []ResourceLimit {
 const nobody = "nobody"
 
 // identify looks up who the workers are to be.
-func (p *ProcessConfig) identify() (proc.Identity, error) {
-	id := proc.Identity{Chroot: p.Chroot, Umask: p.Umask}
+func (p *ProcessConfig) identify() (identity.Identity, error) {
+	id := identity.Identity{Chroot: p.Chroot, Umask: p.Umask}
 	for _, l := range p.Limits {
-		id.Limits = append(id.Limits, proc.Limit(l))
+		id.Limits = append(id.Limits, identity.Limit(l))
 	}
 	name := p.User
-	if name == "" && (proc.IsRoot() || p.Group != "") {
+	if name == "" && (identity.IsRoot() || p.Group != "") {
 		name = nobody
-		if !proc.IsRoot() {
+		if !identity.IsRoot() {
 			name = fmt.Sprint(os.Geteuid())
 		}
 	}
 	var errs []error
 	if name != "" {
-		a, err := proc.LookupAccount(name, p.Group)
+		a, err := identity.LookupAccount(name, p.Group)
 		switch {
-		case errors.Is(err, proc.ErrNoGroup):
+		case errors.Is(err, identity.ErrNoGroup):
 			errs = append(errs, fmt.Errorf("group: %w", err))
 		case err != nil:
 			errs = append(errs, fmt.Errorf("user: %w", err))
-		case !proc.IsRoot() && a.UID != os.Geteuid():
+		case !identity.IsRoot() && a.UID != os.Geteuid():
 			errs = append(errs, fmt.Errorf("user: only root can become user %s (%d); leave the key out, or start the server as root", a.User, a.UID))
-		case !proc.IsRoot() && p.Group != "":
+		case !identity.IsRoot() && p.Group != "":
 			errs = append(errs, errors.New("group: only root can choose groups; leave the key out, or start the server as root"))
-		case proc.IsRoot():
+		case identity.IsRoot():
 			id.Account = &a
 		}
 	}
 	if p.Chroot != "" {
 		errs = append(errs, p.checkChroot())
 	}
-	id.NoNewPrivs = p.NoNewPrivs == "1" || p.NoNewPrivs != "0" && proc.CanNoNewPrivs && id.Account != nil && id.Account.UID != 0
+	id.NoNewPrivs = p.NoNewPrivs == "1" || p.NoNewPrivs != "0" && identity.CanNoNewPrivs && id.Account != nil && id.Account.UID != 0
 	return id, errors.Join(errs...)
 }
 
 func (p *ProcessConfig) checkChroot() error {
 	info, err := os.Stat(p.Chroot)
 	switch {
-	case !proc.IsRoot():
+	case !identity.IsRoot():
 		return errors.New("chroot: only root can change the root directory; start the server as root")
 	case !filepath.IsAbs(p.Chroot):
 		return fmt.Errorf("chroot: %s must be an absolute path", p.Chroot)
@@ -259,7 +261,7 @@ func (c *Config) inProcess() (bool, error) {
 		return false, nil
 	}
 	var errs []error
-	if c.Type != typeINET && proc.IsRoot() && c.Process.User == "" {
+	if c.Type != typeINET && identity.IsRoot() && c.Process.User == "" {
 		errs = append(errs, &conf.Problem{Err: fmt.Errorf("%s root itself would serve the clients", why), Hint: "say --user root if that is meant, or leave supervisor 0 out: then nobody serves, or the user that you name"})
 	}
 	if c.hasPool() {
@@ -271,14 +273,14 @@ func (c *Config) inProcess() (bool, error) {
 // alone reports whether the server serves in the process that was started,
 // and why.
 func (c *Config) alone() (alone bool, why string) {
-	if proc.CanSpawn && c.Process.Supervisor != "0" && c.Type != typeINET {
+	if childproc.CanSpawn && c.Process.Supervisor != "0" && c.Type != typeINET {
 		return false, ""
 	}
 	why = "with supervisor 0"
 	switch {
 	case c.Type == typeINET:
 		why = "with type INET, where what starts the server decides"
-	case !proc.CanSpawn:
+	case !childproc.CanSpawn:
 		why = "on this system"
 	}
 	return true, why

@@ -12,7 +12,7 @@ import (
 	"netserver/daemon/internal/supervisor"
 	"netserver/daemon/internal/wire"
 	"netserver/daemon/internal/worker"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/port"
 	"netserver/tlsparams"
 )
@@ -142,7 +142,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 		RunsProgram: len(c.Program) > 0, HandlerName: c.handlerName(v.server != nil),
 		Landlock: pr.Landlock, LandlockWrite: pr.LandlockWrite, Seccomp: pr.Seccomp,
 		AbstractSockets: strings.Contains(c.Handler.ProxyTo, "@"),
-		JobCommand:      c.Jobs.Command, JobEnviron: proc.ProgramEnviron(v.environ, c.Handler.ExecEnv),
+		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.Handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
 		Make: func(env tlsparams.Env, maxServing int, exit func()) (*worker.Program, error) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/internal/identity"
 	"netserver/internal/place"
-	"netserver/internal/proc"
 	"netserver/proto"
 )
 
@@ -29,7 +29,7 @@ type trustedFile struct {
 // strict_files such files are refused; without it root is warned.
 func (p *program) strictFiles() error {
 	strict := p.conf.Process.StrictFiles
-	if !strict && !proc.IsRoot() {
+	if !strict && !identity.IsRoot() {
 		return nil
 	}
 	var errs []error

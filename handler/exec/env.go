@@ -12,7 +12,7 @@ import (
 
 	"netserver"
 	"netserver/access"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/proto"
 )
 
@@ -55,7 +55,7 @@ func CheckEnv(entry string) error {
 		return fmt.Errorf("%q is not a variable name; give each variable its own entry", name)
 	case isPerClient(name):
 		return fmt.Errorf("%s is set for each client and cannot be given", name)
-	case proc.IsServersOwn(name):
+	case childproc.IsServersOwn(name):
 		return fmt.Errorf("%s is for the server only and cannot be given", name)
 	}
 	return nil
@@ -64,7 +64,7 @@ func CheckEnv(entry string) error {
 // baseEnv returns the environment common to all clients: a short list of the
 // server's variables, and those of Handler.Env.
 func baseEnv(server, more []string) []string {
-	env := proc.ProgramEnviron(server, more)
+	env := childproc.ProgramEnviron(server, more)
 	return slices.Clip(slices.DeleteFunc(env, func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
 		return isPerClient(name)

@@ -5,7 +5,7 @@ import (
 	"os"
 	"sync"
 
-	"netserver/internal/proc"
+	"netserver/internal/descriptors"
 )
 
 // bufferSize is how much is read from a program at once: half of a pipe, so
@@ -47,7 +47,7 @@ func openStderr(to Stderr, out *os.File) (ours *outlet, theirs *os.File, err err
 	case StderrClient:
 		return nil, out, nil
 	case StderrDrop:
-		theirs, err = proc.Null()
+		theirs, err = descriptors.Null()
 		return nil, theirs, err
 	case StderrInherit:
 		return nil, os.Stderr, nil

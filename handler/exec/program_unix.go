@@ -7,9 +7,9 @@ import (
 	"os"
 	"syscall"
 
-	"netserver/internal/proc"
-
 	"golang.org/x/sys/unix"
+
+	"netserver/internal/childproc"
 )
 
 // start runs cmd with files as descriptors 0 to 2. They must be in blocking
@@ -46,7 +46,7 @@ func (cmd *command) explain(err error) error {
 		return err
 	}
 	defer f.Close()
-	switch name, script := proc.InterpreterOf(f); {
+	switch name, script := childproc.InterpreterOf(f); {
 	case script:
 		return fmt.Errorf("the interpreter %s that its first line names: %w", name, err)
 	case name != "":

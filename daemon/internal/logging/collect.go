@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 	"netserver/logs"
 )
 
@@ -66,7 +67,7 @@ type Pipes struct {
 // inherit them: the log as the first of its files. What how says of the standard
 // streams stays. owner, if it is not nil, becomes the owner of those that are
 // standard streams: programs open /dev/stderr.
-func (c *Collector) Pipes(how *proc.Start, owner *proc.Account) (*Pipes, error) {
+func (c *Collector) Pipes(how *childproc.Start, owner *identity.Account) (*Pipes, error) {
 	p := &Pipes{c: c, stop: make(chan struct{})}
 	pipe := func(ours, theirs **os.File) error {
 		r, w, err := os.Pipe()

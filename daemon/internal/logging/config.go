@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 	"netserver/logs"
 )
 
@@ -16,7 +16,7 @@ type Config struct {
 	File   string // "" is standard error; see ToSyslog
 	JSON   bool   // objects, not lines
 	Syslog Syslog
-	Owner  *proc.Account // whose directories, beside root's, File may be in; nil is nobody's
+	Owner  *identity.Account // whose directories, beside root's, File may be in; nil is nobody's
 }
 
 // Syslog is how the log goes to syslog. "" is the default of each.

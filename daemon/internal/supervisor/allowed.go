@@ -9,7 +9,7 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 	"netserver/tlsparams"
 )
 
@@ -98,7 +98,7 @@ func (a *allowed) answer(m wire.Message) ([]byte, error) {
 // or could put something else there.
 func (a *allowed) own(path string) bool {
 	uid, gids := a.uid()
-	return uid == -1 || (proc.FileRights{UID: uid, Groups: gids}).MayReplace(path)
+	return uid == -1 || (identity.FileRights{UID: uid, Groups: gids}).MayReplace(path)
 }
 
 // readKey reads a file that is for the supervisor alone. Unless it is to be
@@ -108,7 +108,7 @@ func (a *allowed) readKey(path string, fresh bool) ([]byte, error) {
 	if data, ok := a.contents[path]; ok && !fresh {
 		return slices.Clone(data), nil // it is overwritten after use
 	}
-	if uid, gids := a.uid(); uid != -1 && (proc.FileRights{UID: uid, Groups: gids}).MayReplace(path) {
+	if uid, gids := a.uid(); uid != -1 && (identity.FileRights{UID: uid, Groups: gids}).MayReplace(path) {
 		return nil, &certfile.Error{File: path, Reason: "is in a directory that the serving processes may write to, so that it may be of their making; with key_isolation it is not read"}
 	}
 	return certfile.Read(certfile.RoleCert, path)

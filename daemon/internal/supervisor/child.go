@@ -10,7 +10,9 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
+	"netserver/internal/systemd"
 )
 
 // A child is a worker as its supervisor sees it.
@@ -18,7 +20,7 @@ type child struct {
 	kind    string // "worker" or "job"
 	id      int
 	gen     *generation
-	proc    *proc.Child
+	proc    *childproc.Child
 	outbox  chan wire.Message // what is to be sent; closed when it is gone
 	began   time.Time
 	pipes   *logging.Pipes // that it writes to
@@ -94,7 +96,7 @@ func (s *supervisor) spawn(g *generation) error {
 		return err
 	}
 	files = keys.add(files)
-	w, err := s.startProcess(g, in, proc.Start{Files: files})
+	w, err := s.startProcess(g, in, childproc.Start{Files: files})
 	if err != nil {
 		keys.begin(s, nil)
 		return err
@@ -110,7 +112,7 @@ func (s *supervisor) spawn(g *generation) error {
 
 // startProcess starts a process of a generation, which becomes who its workers
 // are, and tells it in.
-func (s *supervisor) startProcess(g *generation, in *wire.Start, how proc.Start) (*child, error) {
+func (s *supervisor) startProcess(g *generation, in *wire.Start, how childproc.Start) (*child, error) {
 	id := g.conf.Identity
 	how.Role = wire.RoleBecome
 	if id.IsZero() {
@@ -223,10 +225,10 @@ func explainEnd(how string) string {
 }
 
 // childEnviron returns the environment of a worker or job that becomes id.
-func childEnviron(environ []string, id *proc.Identity) []string {
-	env := proc.WithoutManager(environ)
+func childEnviron(environ []string, id *identity.Identity) []string {
+	env := systemd.WithoutManager(environ)
 	if a := id.Account; a != nil && a.UID != os.Geteuid() {
-		return proc.LoginEnviron(env, a.UID)
+		return childproc.LoginEnviron(env, a.UID)
 	}
 	return env
 }

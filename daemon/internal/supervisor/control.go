@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
 	"netserver/internal/control"
-	"netserver/internal/proc"
 )
 
 // A Controlled is a supervisor as the control socket sees it.
@@ -125,7 +125,7 @@ func (c *Controlled) tryReload(ctx context.Context) (*control.Reload, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	binary, err := proc.Self()
+	binary, err := childproc.Self()
 	if err != nil {
 		return nil, err
 	}

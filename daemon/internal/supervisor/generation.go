@@ -11,6 +11,7 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
 	"netserver/internal/proc"
 	"netserver/port"
 )
@@ -21,7 +22,7 @@ type generation struct {
 	plan     *wire.Plan
 	conf     *Settings
 	keys     []string // of its sockets
-	binary   *proc.Binary
+	binary   *childproc.Binary
 	allowed  *allowed  // files that workers may have read
 	keyAgent *keyAgent // of the private keys; nil if the workers read them themselves
 	scale    Scale
@@ -67,7 +68,7 @@ func (s *supervisor) begin(ctx context.Context, c *Settings, pl *wire.Plan, cont
 	for _, n := range pl.Notes {
 		logging.Notice(s.log, n)
 	}
-	binary, err := proc.Self()
+	binary, err := childproc.Self()
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (s *supervisor) begin(ctx context.Context, c *Settings, pl *wire.Plan, cont
 }
 
 // beginWith is begin with a program file, which it closes if it fails.
-func (s *supervisor) beginWith(ctx context.Context, c *Settings, pl *wire.Plan, binary *proc.Binary, contents map[string][]byte) error {
+func (s *supervisor) beginWith(ctx context.Context, c *Settings, pl *wire.Plan, binary *childproc.Binary, contents map[string][]byte) error {
 	keys := keysOf(pl.Ports)
 	may, err := newAllowed(c, pl, contents)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/logs"
 )
 
@@ -92,7 +92,7 @@ func (s *supervisor) startJob(g *generation) error {
 		return err
 	}
 	in := &wire.Start{Plan: jobPlan(g.plan), Generation: g.id, Job: true}
-	c, err := s.startProcess(g, in, proc.Start{Stdout: w, Stderr: w})
+	c, err := s.startProcess(g, in, childproc.Start{Stdout: w, Stderr: w})
 	w.Close()
 	if err != nil {
 		r.Close()

@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
 	"netserver/internal/control"
-	"netserver/internal/proc"
 	"netserver/internal/signer"
 )
 
@@ -29,13 +29,13 @@ func (k *keyAgent) link(in *wire.Start) (*keyLink, error) {
 		return nil, nil
 	}
 	l := &keyLink{agent: k}
-	mine, theirs, err := proc.NewPair()
+	mine, theirs, err := childproc.NewPair()
 	if err != nil {
 		return nil, err
 	}
 	l.conn, l.file = mine, theirs
 	if !k.threads {
-		l.conn, err = proc.ConnOf(mine)
+		l.conn, err = childproc.ConnOf(mine)
 		mine.Close()
 		if err != nil {
 			theirs.Close()
@@ -89,7 +89,7 @@ func (l *keyLink) end() {
 		return
 	}
 	if f, ok := l.conn.(syscall.Conn); ok {
-		proc.EndPair(f) // an error means that it has been closed
+		childproc.EndPair(f) // an error means that it has been closed
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
 	"netserver/port"
 	"netserver/tlsparams"
 )
@@ -53,7 +53,7 @@ type Settings struct {
 	Log   logging.Config
 
 	Umask    *fs.FileMode // nil is not changed
-	Identity proc.Identity
+	Identity identity.Identity
 	Passed   []os.Signal // sent to the workers too
 	Scale    Scale
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 )
 
 // What programs start may outlive them. A worker, and a job, is the parent of
@@ -36,7 +36,7 @@ func (l *leftovers) note() {
 		return
 	}
 	keep := make(map[leftover]bool)
-	for _, o := range proc.Orphans() {
+	for _, o := range childproc.Orphans() {
 		keep[leftover{o.Pid, o.Began}] = true
 	}
 	l.mu.Lock()
@@ -82,7 +82,7 @@ func (l *leftovers) sweep() (ended, left int) {
 	for end, calm := time.Now().Add(sweepTime), 0; calm < sweepCalm; time.Sleep(sweepPause) {
 		left = 0
 		now := make(map[leftover]bool)
-		for _, o := range proc.Orphans() {
+		for _, o := range childproc.Orphans() {
 			id := leftover{o.Pid, o.Began}
 			if o.Dead || l.mayStay(id) {
 				continue

@@ -9,7 +9,9 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
 	"netserver/internal/control"
+	"netserver/internal/identity"
 	"netserver/internal/proc"
 )
 
@@ -45,7 +47,7 @@ type reloaded struct {
 
 // A candidate is a configuration that is to be gone over to.
 type candidate struct {
-	binary   *proc.Binary // the program's newest file
+	binary   *childproc.Binary // the program's newest file
 	plan     *wire.Plan
 	contents map[string][]byte // of files that the plan names
 	settings *Settings
@@ -70,7 +72,7 @@ func (s *supervisor) reload() {
 	r.reading = true
 	r.begin()
 	s.tellManager("RELOADING=1", fmt.Sprintf("MONOTONIC_USEC=%d", proc.Monotonic().Microseconds()))
-	binary, err := proc.Self()
+	binary, err := childproc.Self()
 	if err == nil {
 		if err = s.strictBinary(binary); err != nil {
 			binary.Close()
@@ -190,7 +192,7 @@ func (s *supervisor) takeOver(g *generation) {
 		s.opened.SetLevel(g.conf.Log.Level)
 	}
 	if m := g.conf.Umask; m != nil {
-		proc.SetUmask(*m)
+		identity.SetUmask(*m)
 	}
 	s.followFiles(g)
 	s.scheduleJobs()

@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 )
 
 // A generation all of whose workers have crashed is followed by another as one
@@ -14,7 +14,7 @@ func TestTakeOverFromCrashedWorkers(t *testing.T) {
 	old := s.gens[0]
 	clear(old.workers)
 	var err error
-	if old.binary, err = proc.Self(); err != nil {
+	if old.binary, err = childproc.Self(); err != nil {
 		t.Fatal(err)
 	}
 	s.o.KeyKinds = func() map[string]KeyKind { return nil }

@@ -10,13 +10,13 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
 	"netserver/internal/control"
-	"netserver/internal/proc"
 )
 
 // planFor says what going over from a generation to a plan does, and why.
 // Values are not shown: some are secret.
-func planFor(g *generation, pl *wire.Plan, old, now *Settings, binary *proc.Binary, kinds map[string]KeyKind) control.Plan {
+func planFor(g *generation, pl *wire.Plan, old, now *Settings, binary *childproc.Binary, kinds map[string]KeyKind) control.Plan {
 	keys := keysOf(pl.Ports)
 	d := portChanges(g, pl, keys, kinds)
 	p := control.Plan{

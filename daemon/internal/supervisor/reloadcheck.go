@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 	"netserver/internal/place"
-	"netserver/internal/proc"
+	"netserver/internal/systemd"
 )
 
 // checkTime bounds the check of a new configuration.
@@ -19,15 +21,15 @@ const checkTime = 30 * time.Second
 // the supervisor, however long they take.
 type checkers struct {
 	mu   sync.Mutex
-	list map[*proc.Child]struct{}
+	list map[*childproc.Child]struct{}
 	over bool
 }
 
-func (c *checkers) add(child *proc.Child) {
+func (c *checkers) add(child *childproc.Child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.list == nil {
-		c.list = make(map[*proc.Child]struct{})
+		c.list = make(map[*childproc.Child]struct{})
 	}
 	c.list[child] = struct{}{}
 	if c.over {
@@ -35,7 +37,7 @@ func (c *checkers) add(child *proc.Child) {
 	}
 }
 
-func (c *checkers) remove(child *proc.Child) {
+func (c *checkers) remove(child *childproc.Child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.list, child)
@@ -53,7 +55,7 @@ func (c *checkers) end() {
 
 // askCheck has the configuration checked. A checking process that was ended by
 // a signal for the supervisor, before it could ignore it, is started again.
-func (s *supervisor) askCheck(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, err error) {
+func (s *supervisor) askCheck(binary *childproc.Binary) (pl *wire.Plan, contents map[string][]byte, err error) {
 	for range maxEarlyEnds {
 		var how string
 		if pl, contents, how, err = s.askCheckOnce(binary); err == nil || !isSupervisors(how) {
@@ -64,9 +66,9 @@ func (s *supervisor) askCheck(binary *proc.Binary) (pl *wire.Plan, contents map[
 }
 
 // askCheckOnce also returns how the process ended.
-func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents map[string][]byte, how string, err error) {
-	c, err := proc.Start{
-		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.o.Args...), Env: proc.WithoutManager(s.o.Environ),
+func (s *supervisor) askCheckOnce(binary *childproc.Binary) (pl *wire.Plan, contents map[string][]byte, how string, err error) {
+	c, err := childproc.Start{
+		Binary: binary, Role: wire.RoleCheck, Args: append([]string{os.Args[0]}, s.o.Args...), Env: systemd.WithoutManager(s.o.Environ),
 		Stdout: os.Stdout, Stderr: s.o.stderrFile(),
 	}.Start()
 	if err != nil {
@@ -98,9 +100,9 @@ func (s *supervisor) askCheckOnce(binary *proc.Binary) (pl *wire.Plan, contents 
 // strictBinary is strictFiles for the program's file as it is now, before it is
 // executed to check a new configuration: what others could have written there
 // would run as root.
-func (s *supervisor) strictBinary(b *proc.Binary) error {
+func (s *supervisor) strictBinary(b *childproc.Binary) error {
 	strict := s.conf.StrictFiles
-	if !strict && !proc.IsRoot() {
+	if !strict && !identity.IsRoot() {
 		return nil
 	}
 	err := place.Unwritable(b.Name())

@@ -11,7 +11,10 @@ import (
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 	"netserver/internal/proc"
+	"netserver/internal/systemd"
 )
 
 // A supervisor opens the ports, reads secrets, keeps its identity and has
@@ -26,7 +29,7 @@ type supervisor struct {
 	calls  chan func()
 	quit   chan struct{} // closed when the loop has ended
 
-	manager *proc.Manager // nil is none
+	manager *systemd.Manager // nil is none
 	left    leftovers
 	pulse   pulse
 
@@ -56,7 +59,7 @@ type supervisor struct {
 func Run(ctx context.Context, o *Options, first *Settings, pl *wire.Plan, contents map[string][]byte) (int, error) {
 	s := &supervisor{
 		o: o, conf: first, calls: make(chan func(), 16), quit: make(chan struct{}),
-		manager: proc.ManagerOf(o.Environ),
+		manager: systemd.ManagerOf(o.Environ),
 		socks:   make(map[string]*socket), began: time.Now(), past: make(wire.Tallies),
 	}
 	s.start = s.spawn
@@ -71,10 +74,10 @@ func Run(ctx context.Context, o *Options, first *Settings, pl *wire.Plan, conten
 		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
 	defer release()
-	s.left.adopted = proc.TakeOrphans(s.quit) == nil
+	s.left.adopted = childproc.TakeOrphans(s.quit) == nil
 	defer s.left.sweeps.Wait()
 	if m := first.Umask; m != nil {
-		proc.SetUmask(*m)
+		identity.SetUmask(*m)
 	}
 	endControl, err := o.OpenControl(ctx, s.log, &Controlled{s, make(chan struct{}, 1)})
 	if err != nil {
@@ -105,7 +108,7 @@ func (s *supervisor) beginFirst(ctx context.Context, pl *wire.Plan, contents map
 			return err
 		}
 	}
-	given, err := proc.Activated(s.o.Environ)
+	given, err := systemd.Activated(s.o.Environ)
 	if err != nil {
 		return err
 	}
@@ -203,7 +206,7 @@ func (s *supervisor) end(cut bool) {
 		return
 	}
 	if !s.ending {
-		s.tellManager(proc.StoppingLines(s.conf.Grace + s.conf.GraceSpread + 2*wire.EndTime)...)
+		s.tellManager(systemd.StoppingLines(s.conf.Grace + s.conf.GraceSpread + 2*wire.EndTime)...)
 		s.call(s.o.Ending)
 	}
 	s.ending, s.cutting = true, cut

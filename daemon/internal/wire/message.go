@@ -8,7 +8,8 @@ import (
 	"os"
 	"time"
 
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 )
 
 // What a supervisor and its processes say to each other, one JSON object a
@@ -51,23 +52,23 @@ const (
 // A Message is one of the above, with the fields that it needs.
 type Message struct {
 	Op       string
-	ID       uint64         `json:",omitempty"`
-	Identity *proc.Identity `json:",omitempty"`
-	Init     *Start         `json:",omitempty"`
-	Plan     *Plan          `json:",omitempty"`
-	Leave    *Leave         `json:",omitempty"`
-	Status   *Status        `json:",omitempty"`
-	Path     string         `json:",omitempty"`
-	Paths    []string       `json:",omitempty"`
-	Data     []byte         `json:",omitempty"`
-	Lines    []string       `json:",omitempty"`
-	Fresh    bool           `json:",omitempty"`      // of OpRead and OpLoad: as it is now, not as it was checked
-	Key      string         `json:",omitempty"`      // of OpLoad, beside the certificate's Path
-	Have     []byte         `json:",omitempty"`      // of OpLoad: the digest of what is there
-	Pair     *PairAnswer    `json:",omitempty"`      // answer to OpLoad
-	Dir      bool           `json:",omitempty"`      // of OpRead: what is in a directory; the answer is a JSON list
-	Sandbox  string         `json:"Fence,omitempty"` // of OpReady: what restricts the worker
-	Tickets  *Secrets       `json:",omitempty"`      // of OpTickets
+	ID       uint64             `json:",omitempty"`
+	Identity *identity.Identity `json:",omitempty"`
+	Init     *Start             `json:",omitempty"`
+	Plan     *Plan              `json:",omitempty"`
+	Leave    *Leave             `json:",omitempty"`
+	Status   *Status            `json:",omitempty"`
+	Path     string             `json:",omitempty"`
+	Paths    []string           `json:",omitempty"`
+	Data     []byte             `json:",omitempty"`
+	Lines    []string           `json:",omitempty"`
+	Fresh    bool               `json:",omitempty"`      // of OpRead and OpLoad: as it is now, not as it was checked
+	Key      string             `json:",omitempty"`      // of OpLoad, beside the certificate's Path
+	Have     []byte             `json:",omitempty"`      // of OpLoad: the digest of what is there
+	Pair     *PairAnswer        `json:",omitempty"`      // answer to OpLoad
+	Dir      bool               `json:",omitempty"`      // of OpRead: what is in a directory; the answer is a JSON list
+	Sandbox  string             `json:"Fence,omitempty"` // of OpReady: what restricts the worker
+	Tickets  *Secrets           `json:",omitempty"`      // of OpTickets
 	// Contents, beside a plan, are of files that it names.
 	Contents map[string][]byte `json:",omitempty"`
 	Ask      *Ask              `json:",omitempty"` // see ask.go
@@ -111,7 +112,7 @@ type Status struct {
 	Leaving bool   // takes no more
 }
 
-func Send(l *proc.Link, m Message) error {
+func Send(l *childproc.Link, m Message) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return fmt.Errorf("message %s: %w", m.Op, err)
@@ -121,7 +122,7 @@ func Send(l *proc.Link, m Message) error {
 
 // Receive takes a message from the supervisor, or from one that was put into
 // the background. No message carries files.
-func Receive(l *proc.Link, max int) (m Message, err error) {
+func Receive(l *childproc.Link, max int) (m Message, err error) {
 	b, files, err := l.Receive(max)
 	CloseFiles(files)
 	if err != nil {
@@ -135,7 +136,7 @@ func Receive(l *proc.Link, max int) (m Message, err error) {
 
 // ReceiveFrom takes a message from a process that the supervisor has started,
 // within the bounds of what that may say.
-func ReceiveFrom(l *proc.Link, max int, s Peer) (Message, error) {
+func ReceiveFrom(l *childproc.Link, max int, s Peer) (Message, error) {
 	b, _, err := l.Receive(max) // it takes no files
 	if err != nil {
 		return Message{}, err

@@ -9,20 +9,20 @@ import (
 	"os"
 	"testing"
 
+	"netserver/internal/childproc"
 	"netserver/internal/control"
-	"netserver/internal/proc"
 )
 
 // links returns both ends of a link.
-func links(t *testing.T) (a, b *proc.Link) {
+func links(t *testing.T) (a, b *childproc.Link) {
 	t.Helper()
-	a, f, err := proc.NewLink()
+	a, f, err := childproc.NewLink()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
 	t.Cleanup(func() { a.Close() })
-	if b, err = proc.LinkOf(f); err != nil {
+	if b, err = childproc.LinkOf(f); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { b.Close() })

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
+	"netserver/internal/descriptors"
 	"netserver/internal/place"
 	"netserver/internal/proc"
 )
@@ -25,7 +27,7 @@ func (w *worker) runJob(ctx context.Context) int {
 	defer endLog()
 	reaped := make(chan struct{})
 	defer close(reaped)
-	proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
+	childproc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
 	if err := w.confine(); err != nil {
 		return w.fail(err)
 	}
@@ -63,7 +65,7 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 			}
 		case <-ended:
 			ended = nil
-			time.AfterFunc(max(w.conf.Grace, wire.LeastTime), proc.KillOwnGroup)
+			time.AfterFunc(max(w.conf.Grace, wire.LeastTime), childproc.KillOwnGroup)
 			stop()
 		case <-ctx.Done():
 			// Another word from the supervisor could only be KILL, but it may
@@ -80,7 +82,7 @@ func (w *worker) obeyForJob(ctx context.Context, signals <-chan os.Signal, ended
 // does; then it gets TERM, and what it has started too.
 func runCommand(ctx context.Context, argv, environ []string) error {
 	cmd := exec.Command(argv[0], argv[1:]...)
-	null, err := proc.Null()
+	null, err := descriptors.Null()
 	if err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func runCommand(ctx context.Context, argv, environ []string) error {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		proc.TerminateOwnGroup()
+		childproc.TerminateOwnGroup()
 		return <-done
 	}
 }

@@ -9,7 +9,7 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/internal/signer"
 	"netserver/tlsparams"
 )
@@ -26,7 +26,7 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 	}
 	last := files[len(files)-1]
 	w.o.Part.Files = files[:len(files)-1]
-	c, err := proc.ConnOf(last)
+	c, err := childproc.ConnOf(last)
 	last.Close()
 	if err != nil {
 		return err

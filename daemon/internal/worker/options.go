@@ -11,14 +11,14 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
-	"netserver/internal/proc"
+	"netserver/internal/childproc"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
 
 // Options are what a worker has from its program.
 type Options struct {
-	Part    *proc.Part // what it has from its supervisor
+	Part    *childproc.Part // what it has from its supervisor
 	Environ []string
 	Signals func() chan os.Signal // takes them, with those that have come since the start
 	Library bool                  // a Go program's own handler serves the clients

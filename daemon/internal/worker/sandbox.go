@@ -11,7 +11,8 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
-	"netserver/internal/proc"
+	"netserver/internal/identity"
+	"netserver/internal/sandbox"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -64,7 +65,7 @@ func (w *worker) confineFiles(own bool) (string, error) {
 	if p.Landlock == "0" || p.Landlock != "1" && !own {
 		return "", nil
 	}
-	box := proc.Sandbox{Write: p.LandlockWrite, All: !own || runsCommand(w.init.Plan), Abstract: p.AbstractSockets}
+	box := sandbox.Sandbox{Write: p.LandlockWrite, All: !own || runsCommand(w.init.Plan), Abstract: p.AbstractSockets}
 	names := false
 	if !box.All {
 		box.Read = append(systemFiles[:], plannedPaths(w.init.Plan)...)
@@ -76,7 +77,7 @@ func (w *worker) confineFiles(own bool) (string, error) {
 			}
 		}
 	}
-	level, err := proc.Restrict(box)
+	level, err := sandbox.Restrict(box)
 	switch {
 	case err == nil:
 		what := "read the files that the configuration names"
@@ -106,7 +107,7 @@ func (w *worker) confineCalls(own bool) (string, error) {
 		}
 		return "", nil
 	}
-	err := proc.RefuseCalls()
+	err := sandbox.RefuseCalls()
 	switch {
 	case err == nil:
 		w.sealed = true
@@ -166,7 +167,7 @@ func placesOf(path string) []string {
 	if !info.IsDir() {
 		list = append(list, filepath.Dir(path))
 	}
-	proc.FileRights{}.Walk(path, func(dir string, _, entry fs.FileInfo) bool {
+	identity.FileRights{}.Walk(path, func(dir string, _, entry fs.FileInfo) bool {
 		if entry == nil || entry.Mode()&fs.ModeSymlink == 0 {
 			return true
 		}

@@ -16,6 +16,8 @@ import (
 	"netserver"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
+	"netserver/internal/identity"
 	"netserver/internal/proc"
 	"netserver/internal/signer"
 	"netserver/proto"
@@ -27,7 +29,7 @@ import (
 type worker struct {
 	o      *Options
 	conf   *Settings
-	link   *proc.Link
+	link   *childproc.Link
 	log    *slog.Logger
 	init   *wire.Start
 	p      *Program
@@ -82,7 +84,7 @@ func Run(ctx context.Context, o *Options) int {
 
 // become takes on the identity that the supervisor names. Where only a thread
 // can do that it does not return: the program is started again.
-func become(part *proc.Part) error {
+func become(part *childproc.Part) error {
 	runtime.LockOSThread()
 	m, err := wire.Receive(part.Link, wire.MaxToWorker)
 	if err != nil {
@@ -94,8 +96,8 @@ func become(part *proc.Part) error {
 	}
 	loader := ""
 	if m.Identity.Chroot != "" {
-		proc.KeepZone() // its file is out of reach from then on
-		loader = proc.OwnLoader()
+		childproc.KeepZone() // its file is out of reach from then on
+		loader = childproc.OwnLoader()
 	}
 	if err := m.Identity.Become(nil); err != nil {
 		return err
@@ -108,7 +110,7 @@ func become(part *proc.Part) error {
 
 // explainAgain says why the program could not be started again as id. loader is
 // what loads its shared libraries, if there is something.
-func explainAgain(id *proc.Identity, loader string, err error) error {
+func explainAgain(id *identity.Identity, loader string, err error) error {
 	switch {
 	case errors.Is(err, os.ErrPermission) && id.Account != nil:
 		return fmt.Errorf("user %s may not execute the server's own program: %w", id.Account.User, err)
@@ -148,7 +150,7 @@ func (w *worker) run(ctx context.Context) int {
 	if (w.o.Library || w.conf.RunsProgram) && !w.sealed {
 		reaped := make(chan struct{})
 		defer close(reaped)
-		proc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
+		childproc.TakeOrphans(reaped) // where it cannot, the system's process 1 does
 	}
 	if h := w.o.WorkerStart; h != nil {
 		if err := h(ctx); err != nil {

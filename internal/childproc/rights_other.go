@@ -1,0 +1,8 @@
+//go:build unix && !linux
+
+package childproc
+
+import "syscall"
+
+// refuseRights does what only Linux can.
+func refuseRights(syscall.Conn) {}

@@ -1,0 +1,5 @@
+//go:build unix && !linux
+
+package descriptors
+
+func closeRange() bool { return false }

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package descriptors
+
+// CloseInherited does nothing: only named handles are inherited here.
+func CloseInherited() {}

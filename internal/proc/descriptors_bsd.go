@@ -1,5 +1,0 @@
-//go:build unix && !linux
-
-package proc
-
-func closeRange() bool { return false }

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package proc
-
-// Hold returns nil: where Become works, it has reached the whole process
-// already.
-func (p *Part) Hold(string) (func() error, error) { return nil, nil }

@@ -1,6 +1,0 @@
-//go:build !unix
-
-package proc
-
-// DescriptorLimit returns 0: there is no limit that could be asked for.
-func DescriptorLimit() uint64 { return 0 }
