@@ -69,3 +69,17 @@ func TestDeferral(t *testing.T) {
 		}
 	})
 }
+
+// A port without the deferral has none, whatever comes.
+func TestDeferralOff(t *testing.T) {
+	p := new(fakePort)
+	var d Deferral
+	d.Init(p, 0)
+	for range 2 * deferDead {
+		d.Took(true)
+		d.Took(false)
+	}
+	if len(p.set) != 1 || p.last() != 0 || d.Now() != 0 {
+		t.Errorf("set: %v", p.set)
+	}
+}

@@ -20,6 +20,7 @@ type guest struct {
 	id          uint64
 	first, rest time.Duration
 	cause       error
+	begun       int // how often it was asked for the deadline of the rest
 	heard       chan error
 }
 
@@ -30,6 +31,9 @@ func (g *guest) Cause() error    { return g.cause }
 func (g *guest) Heard(err error) { g.heard <- err }
 
 func (g *guest) Deadline(begun bool, now time.Time) (time.Time, error) {
+	if begun {
+		g.begun++
+	}
 	switch {
 	case begun && g.rest > 0:
 		return now.Add(g.rest), errRest
@@ -159,6 +163,25 @@ func TestPeek(t *testing.T) {
 	rc.Read(func(uintptr) bool { s = Peek(server); return s.Err != nil })
 	if s.Err == nil {
 		t.Errorf("reset: %+v", s)
+	}
+}
+
+// A hello that is whole when it is looked at has not begun before: its client
+// gets no second deadline.
+func TestAwaitWhole(t *testing.T) {
+	server, client := pair(t)
+	client.Write(whole)
+	rc, err := server.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rc.Read(func(fd uintptr) bool { return peekHello(int(fd)).Have == int32(len(whole)) }); err != nil {
+		t.Fatal(err)
+	}
+	g := newGuest(1)
+	g.first = 10 * time.Second
+	if err := Await(g, server); err != nil || g.begun != 0 {
+		t.Errorf("%v, begun %d times", err, g.begun)
 	}
 }
 

@@ -70,6 +70,30 @@ func TestGateOpen(t *testing.T) {
 	})
 }
 
+// A Gate without limits has room for everybody until it is stopped, and leaves
+// the deadlines of its listeners alone.
+func TestGateUnlimited(t *testing.T) {
+	l := &fakeListener{end: time.Unix(1, 0)}
+	g := NewGate(0, 0, []net.Listener{l})
+	stop := make(chan struct{})
+	for range 3 {
+		if !g.Wait(l, stop) || !g.HasRoom() {
+			t.Fatal("no room")
+		}
+		g.Opened()
+		if err := g.Enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !l.end.Equal(time.Unix(1, 0)) {
+		t.Error("the deadline of Accept is changed to", l.end)
+	}
+	close(stop)
+	if g.Wait(l, stop) {
+		t.Error("it goes on though it has to stop")
+	}
+}
+
 // Places in the handler are given in the order of asking, and one who leaves the
 // queue neither keeps nor loses one.
 func TestGateServing(t *testing.T) {
@@ -77,6 +101,9 @@ func TestGateServing(t *testing.T) {
 		g := NewGate(0, 1, nil)
 		if err := g.Enter(t.Context()); err != nil || g.Serving() != 1 {
 			t.Fatalf("%d in the handler, %v", g.Serving(), err)
+		}
+		if g.HasRoom() {
+			t.Error("room beside a full handler")
 		}
 		var mu sync.Mutex
 		var order []int
