@@ -212,10 +212,10 @@ func (c *Conn) checkName() error {
 // noteVerdict logs, once, a client that is let through although a rule in
 // shadow mode would refuse it.
 func (c *Conn) noteVerdict(v access.Verdict) {
-	if !v.Shadowed || c.verdicts.shadowed {
+	if !v.Shadowed || c.shadowed {
 		return
 	}
-	c.verdicts.shadowed = true
+	c.shadowed = true
 	if c.run.samples.Allow() {
 		c.run.log.LogAttrs(c.ctx, logs.Notice, "would refuse", slog.Uint64("client", c.id),
 			slog.String("peer", c.peer.String()), slog.String("rule", v.Rule))

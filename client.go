@@ -206,7 +206,7 @@ func (c *Conn) handle() error {
 	if err := c.run.gate.Enter(c.ctx); err != nil {
 		return c.orCause(err)
 	}
-	c.admission.placed.Store(true)
+	c.placed.Store(true)
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
 	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
@@ -234,7 +234,7 @@ func (c *Conn) release() {
 	defer c.run.clients.remove(c)
 	defer c.cancel(context.Canceled)
 	c.rates.Stop()
-	if c.admission.placed.Load() { // before close, which waits for a client that still sends
+	if c.placed.Load() { // before close, which waits for a client that still sends
 		c.run.gate.Leave()
 		c.run.serving.Add(-1)
 	}
@@ -261,7 +261,7 @@ func (c *Conn) release() {
 func (c *Conn) beforeClose() {
 	h := &c.run.srv.Hooks
 	switch {
-	case c.stage.get() == StageHandler && c.admission.placed.Load() && h.Handled != nil:
+	case c.stage.get() == StageHandler && c.placed.Load() && h.Handled != nil:
 		h.Handled(c.ctx, c, c.handlerErr())
 	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)

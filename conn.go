@@ -32,6 +32,9 @@ import (
 // The engine closes a Conn when its Handler returns. Whoever has kept it gets an
 // error that wraps net.ErrClosed from its reads and writes then.
 type Conn struct {
+	// Up to 632 bytes fit into the allocator's 640. With more, every client
+	// takes 704, silent ones too.
+
 	stream
 	progress
 
@@ -63,12 +66,14 @@ type stream struct {
 
 // A progress is how far a client has come.
 type progress struct {
-	stage    stageCell             // the one last entered
-	at       uint8                 // the step of its route
+	stage    stageCell   // the one last entered
+	at       uint8       // the step of its route
+	shadowed bool        // a rule in shadow mode would refuse it, and that is logged
+	placed   atomic.Bool // it has a place in the Handler
+	isClosed atomic.Bool
 	hello    hello.State           // of its hello when it came; Err is how the wait for the rest ended
 	err      *Error                // what ended it
 	cutBy    atomic.Pointer[error] // why it was ended from outside
-	isClosed atomic.Bool
 }
 
 // An admission is what a client holds of what there is only so much of.
@@ -76,16 +81,13 @@ type admission struct {
 	source netip.Addr                   // what limits count it under
 	price  int64                        // the bytes that it has reserved
 	ticket atomic.Pointer[admit.Ticket] // its place in the handshake scheduler, if it has one
-	placed atomic.Bool                  // it has a place in the Handler
 }
 
-// verdicts are why a client may be here. Others than its goroutine look at them,
-// but for shadowed.
+// verdicts are why a client may be here. Others than its goroutine look at them.
 type verdicts struct {
-	cert     atomic.Pointer[verdict] // of the Transport's Judge, if it has one
-	rules    atomic.Pointer[ruled]   // of the access rules, if they can change
-	host     atomic.Pointer[string]  // its name, once it is looked up
-	shadowed bool                    // a rule in shadow mode would refuse it, and that is logged
+	cert  atomic.Pointer[verdict] // of the Transport's Judge, if it has one
+	rules atomic.Pointer[ruled]   // of the access rules, if they can change
+	host  atomic.Pointer[string]  // its name, once it is looked up
 }
 
 // traffic is what has passed.

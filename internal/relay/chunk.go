@@ -1,59 +1,39 @@
 package relay
 
-import (
-	"io"
-	"net"
-	"syscall"
-)
-
-// A chunkReader reads into buffers from copyBuffers that it takes only once
-// there is something to read, where r lets it know.
-type chunkReader struct {
-	r    io.Reader
-	conn net.Conn        // r, if rc is set
-	rc   syscall.RawConn // of a plain stream socket
-	wait Waiter
-	raw  *RawReader
-	buf  *[]byte
-}
-
-func (c *chunkReader) init(r io.Reader, conn net.Conn, rc syscall.RawConn, wait Waiter) {
-	c.r, c.conn, c.rc, c.wait = r, conn, rc, wait
-}
-
 // read returns a buffer if there are bytes, and else an error. It may return
-// both.
-func (c *chunkReader) read() (buf *[]byte, n int, err error) {
+// both. Where the source lets it know, it takes a buffer only once there is
+// something to read.
+func (s *Source) read() (buf *[]byte, n int, err error) {
 	switch {
-	case c.rc != nil:
-		if c.raw == nil {
-			c.raw = NewRawReader(c.take, c.release)
+	case s.rc != nil:
+		if s.raw == nil {
+			s.raw = NewRawReader(s.take, s.release)
 		}
-		n, err = c.raw.Read(c.rc, c.conn)
-	case c.wait != nil:
-		if err = c.wait.WaitRead(); err == nil {
-			n, err = c.r.Read(c.take())
+		n, err = s.raw.Read(s.rc, s.conn)
+	case s.wait != nil:
+		if err = s.wait.WaitRead(); err == nil {
+			n, err = s.r.Read(s.take())
 		}
 	default:
-		n, err = c.r.Read(c.take())
+		n, err = s.r.Read(s.take())
 	}
 	if n == 0 {
-		c.release()
+		s.release()
 	}
-	buf, c.buf = c.buf, nil
+	buf, s.buf = s.buf, nil
 	return buf, n, err
 }
 
-func (c *chunkReader) take() []byte {
-	if c.buf == nil {
-		c.buf = copyBuffers.Get().(*[]byte)
+func (s *Source) take() []byte {
+	if s.buf == nil {
+		s.buf = copyBuffers.Get().(*[]byte)
 	}
-	return *c.buf
+	return *s.buf
 }
 
-func (c *chunkReader) release() {
-	if c.buf != nil {
-		copyBuffers.Put(c.buf)
-		c.buf = nil
+func (s *Source) release() {
+	if s.buf != nil {
+		copyBuffers.Put(s.buf)
+		s.buf = nil
 	}
 }

@@ -12,43 +12,33 @@ import (
 )
 
 // A Source is the reading end of a copy: a client of ours, or what a handler
-// reads for one.
+// reads for one. It is kept while a client is idle, so it copies only what it
+// needs of a Client.
 type Source struct {
-	client *Client   // one of these two
-	r      io.Reader //
-
-	conn   net.Conn         // r, or the client's, if it is one
-	rc     syscall.RawConn  // of conn, if that is a plain stream socket
-	limits *deadline.Limits // of the client at the other end
-	own    Client           // that client points at: one allocation for both
-	armed  time.Time        // conn's read deadline, if r is the source
-	chunks chunkReader
+	account Account          // of the client; nil if r is none
+	rates   *deadline.Rates  // of the client; nil if there are none
+	limits  *deadline.Limits // of the client, or of the one at the other end
+	r       io.Reader
+	conn    net.Conn        // r, if it is one
+	rc      syscall.RawConn // of conn, if that is a plain stream socket
+	wait    Waiter          // r, if it can wait without a buffer
+	armed   time.Time       // conn's read deadline, if r is no client
+	raw     *RawReader      // reads conn, if rc is set
+	buf     *[]byte         // what read has taken from copyBuffers
 }
 
 // FromClient returns the Source that reads a client.
 func FromClient(c Client) *Source {
-	s := &Source{own: c}
-	s.client = &s.own
-	return s
+	return &Source{account: c.Account, rates: c.Rates, limits: c.Limits, r: c.Conn, conn: c.Conn, rc: c.Raw, wait: c.Wait}
 }
 
 // From returns the Source that reads r, for a client whose limits hold
 // meanwhile.
 func From(r io.Reader, to Client) *Source {
-	s := &Source{r: r, limits: to.Limits}
+	s := &Source{r: r, limits: to.Limits, rc: rawOf(r)}
 	s.conn, _ = r.(net.Conn)
-	s.rc = rawOf(r)
+	s.wait, _ = r.(Waiter)
 	return s
-}
-
-// init makes s ready, once it does not move any more.
-func (s *Source) init() {
-	r := s.r
-	wait, _ := r.(Waiter)
-	if c := s.client; c != nil {
-		r, s.conn, s.rc, wait = c.Conn, c.Conn, c.Raw, c.Wait
-	}
-	s.chunks.init(r, s.conn, s.rc, wait)
 }
 
 // chunk waits for bytes and returns them in a buffer from copyBuffers, which
@@ -57,7 +47,7 @@ func (s *Source) chunk() (buf *[]byte, n int, err error) {
 	for {
 		s.arm()
 		s.waits()
-		buf, n, err = s.chunks.read()
+		buf, n, err = s.read()
 		if n > 0 {
 			s.got(n)
 		}
@@ -77,8 +67,8 @@ func (s *Source) chunk() (buf *[]byte, n int, err error) {
 // arm makes sure that reading does not wait past the nearest limit.
 func (s *Source) arm() {
 	switch {
-	case s.client != nil:
-		s.client.Limits.ArmRead(s.conn)
+	case s.account != nil:
+		s.limits.ArmRead(s.conn)
 	case s.conn != nil && s.limits.Any():
 		now := time.Now()
 		want := s.limits.Next(now)
@@ -97,37 +87,28 @@ func (s *Source) disarm() {
 }
 
 // waits and came stand around what may wait for s.
-func (s *Source) waits() {
-	if s.client != nil {
-		s.client.Rates.BeginRead()
-	}
-}
-
-func (s *Source) came() {
-	if s.client != nil {
-		s.client.Rates.EndRead()
-	}
-}
+func (s *Source) waits() { s.rates.BeginRead() }
+func (s *Source) came()  { s.rates.EndRead() }
 
 // got notes that bytes have come.
 func (s *Source) got(n int) {
-	if s.client != nil {
-		s.client.Received(n)
+	if s.account != nil {
+		s.account.Received(n)
 	}
 }
 
 // again reports whether err is a deadline of ours that was set too early.
 func (s *Source) again(err error) bool {
-	if s.client != nil {
-		return s.client.Limits.Early(err)
+	if s.account != nil {
+		return s.limits.Early(err)
 	}
 	return !s.armed.IsZero() && deadline.IsTimeout(err) && s.limits.Passed() == nil
 }
 
 // failure says what a failed read means.
 func (s *Source) failure(err error) error {
-	if s.client != nil {
-		return s.client.ReadError(err)
+	if s.account != nil {
+		return s.account.ReadError(err)
 	}
 	if !s.armed.IsZero() && deadline.IsTimeout(err) {
 		if why := s.limits.Passed(); why != nil {
@@ -138,40 +119,36 @@ func (s *Source) failure(err error) error {
 }
 
 // A Sink is the writing end of a copy: a client of ours, or what a handler
-// writes to for one.
+// writes to for one. It copies only what it needs of a Client, as a Source does.
 type Sink struct {
-	client *Client   // one of these two
-	w      io.Writer //
-
-	conn   net.Conn         // w, if it is one
-	rc     syscall.RawConn  // if the sink is a plain stream socket
-	limits *deadline.Limits // of the client at the other end
-	own    Client           // that client points at: one allocation for both
-	stall  time.Duration    // how long conn may take no bytes; 0 is no limit
-	armed  time.Time        // conn's write deadline
-	since  time.Time        // when conn last took bytes, or was first asked to
+	account Account          // of the client; nil if it is none
+	rates   *deadline.Rates  // of the client; nil if there are none
+	limits  *deadline.Limits // of the client, or of the one at the other end
+	w       io.Writer        // if it is no client
+	conn    net.Conn         // w or the client, if it is one
+	rc      syscall.RawConn  // if the sink is a plain stream socket
+	stall   time.Duration    // how long w may take no bytes; 0 is no limit
+	armed   time.Time        // w's write deadline
+	since   time.Time        // when w last took bytes, or was first asked to
 }
 
 // ToClient returns the Sink that writes to a client.
 func ToClient(c Client) *Sink {
-	s := &Sink{own: c, rc: c.Raw}
-	s.client = &s.own
-	return s
+	return &Sink{account: c.Account, rates: c.Rates, limits: c.Limits, conn: c.Conn, rc: c.Raw}
 }
 
 // To returns the Sink that writes to w, for a client whose limits hold
 // meanwhile.
 func To(w io.Writer, from Client) *Sink {
-	s := &Sink{w: w, limits: from.Limits, stall: from.Stall}
+	s := &Sink{w: w, limits: from.Limits, stall: from.Stall, rc: rawOf(w)}
 	s.conn, _ = w.(net.Conn)
-	s.rc = rawOf(w)
 	return s
 }
 
 // write writes all of b, or returns an error.
 func (s *Sink) write(b []byte) (n int, err error) {
-	if s.client != nil {
-		return s.client.Write(b)
+	if s.account != nil {
+		return s.account.Write(b)
 	}
 	if s.conn == nil {
 		n, err = s.w.Write(b)
@@ -199,30 +176,21 @@ func (s *Sink) write(b []byte) (n int, err error) {
 
 // begin is called before the first arm for some bytes.
 func (s *Sink) begin() {
-	if s.conn != nil {
+	if s.account == nil && s.conn != nil {
 		s.since = time.Now()
 	}
 }
 
 // waits and went stand around what may wait for s, where that is not a write
 // of the client's Conn.
-func (s *Sink) waits() {
-	if s.client != nil {
-		s.client.Rates.BeginWrite()
-	}
-}
-
-func (s *Sink) went() {
-	if s.client != nil {
-		s.client.Rates.EndWrite()
-	}
-}
+func (s *Sink) waits() { s.rates.BeginWrite() }
+func (s *Sink) went()  { s.rates.EndWrite() }
 
 // arm makes sure that writing does not wait past the nearest limit.
 func (s *Sink) arm() {
 	switch {
-	case s.client != nil:
-		s.client.Limits.ArmWrite(s.client.Conn)
+	case s.account != nil:
+		s.limits.ArmWrite(s.conn)
 	case s.conn != nil && (s.stall > 0 || s.limits.Any()):
 		now := time.Now()
 		want := s.limits.Next(now)
@@ -245,8 +213,8 @@ func (s *Sink) disarm() {
 
 // took notes that bytes have gone.
 func (s *Sink) took(n int) {
-	if c := s.client; c != nil {
-		c.Sent(n)
+	if s.account != nil {
+		s.account.Sent(n)
 		return
 	}
 	s.since = time.Now()
@@ -259,7 +227,7 @@ func (s *Sink) again(err error) bool {
 	switch {
 	case s.rc == nil || !deadline.IsTimeout(err):
 		return false
-	case s.client != nil:
+	case s.account != nil:
 		return false // armWrite sets none too early
 	}
 	return !s.armed.IsZero() && s.limits.Passed() == nil && !s.stalled()
@@ -274,8 +242,8 @@ func (s *Sink) failure(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case s.client != nil:
-		return s.client.WriteError(err)
+	case s.account != nil:
+		return s.account.WriteError(err)
 	case !s.armed.IsZero() && deadline.IsTimeout(err):
 		if why := s.limits.Passed(); why != nil {
 			return why
@@ -320,18 +288,10 @@ func opError(op string, nc net.Conn, err error) error {
 // errNoSplice tells that the rest must be copied by hand.
 var errNoSplice = errors.New("no splice")
 
-// netConn returns the connection to write to.
-func (s *Sink) netConn() net.Conn {
-	if s.client != nil {
-		return s.client.Conn
-	}
-	return s.conn
-}
-
 // mayGoOn reports whether a write that timed out after some bytes may go on.
 func (s *Sink) mayGoOn() bool {
-	if s.client != nil {
-		return s.client.Limits.ExpiredWrite() == nil
+	if s.account != nil {
+		return s.limits.ExpiredWrite() == nil
 	}
 	return s.limits.Passed() == nil
 }

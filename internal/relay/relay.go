@@ -44,7 +44,6 @@ type Account interface {
 // between plain TCP and UNIX sockets, by splice(2); else a buffer is held only
 // while there is something in it.
 func Copy(src *Source, dst *Sink) (total int64, err error) {
-	src.init()
 	defer src.disarm()
 	defer dst.disarm()
 	total, err = src.flush(dst)
@@ -67,14 +66,15 @@ func Copy(src *Source, dst *Sink) (total int64, err error) {
 }
 
 // transferChunk copies what can be read at once. At the end of src it returns
-// io.EOF.
+// io.EOF. There is no defer to give the buffer back if dst panics, as it would
+// cost stack in every idle client.
 func transferChunk(src *Source, dst *Sink) (int64, error) {
 	buf, n, err := src.chunk()
 	if buf == nil {
 		return 0, err
 	}
-	defer copyBuffers.Put(buf)
 	m, werr := dst.write((*buf)[:n])
+	copyBuffers.Put(buf)
 	if werr != nil {
 		return int64(m), werr
 	}
@@ -83,16 +83,16 @@ func transferChunk(src *Source, dst *Sink) (int64, error) {
 
 // flush writes what was read of a client before to dst.
 func (s *Source) flush(dst *Sink) (total int64, err error) {
-	if s.client == nil {
+	if s.account == nil {
 		return 0, nil
 	}
 	for {
-		b := s.client.Buffered()
+		b := s.account.Buffered()
 		if len(b) == 0 {
 			return total, nil
 		}
 		n, err := dst.write(b)
-		s.client.Discard(n)
+		s.account.Discard(n)
 		total += int64(n)
 		if err != nil {
 			return total, err

@@ -113,7 +113,7 @@ func (s *splicer) out(drain func(uintptr) bool) error {
 		case err == nil && s.err == nil:
 			continue
 		case err == nil:
-			err = opError("write", s.dst.netConn(), os.NewSyscallError("splice", s.err))
+			err = opError("write", s.dst.conn, os.NewSyscallError("splice", s.err))
 		case deadline.IsTimeout(err) && s.held < held && s.dst.mayGoOn(), s.dst.again(err):
 			continue
 		}
