@@ -13,8 +13,8 @@ type KeyInfo struct {
 	Help string    // what it does
 	List bool      // may be given several times
 	When conf.When // when it has an effect
-	// Theirs is set for Net::Server's own keys.
-	Theirs bool
+	// NetServer is set for Net::Server's own keys.
+	NetServer bool
 
 	field func(*Rules) *[]conf.Value
 }

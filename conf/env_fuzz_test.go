@@ -59,7 +59,7 @@ func FuzzStrict(f *testing.F) {
 		s := &Set{Strict: true}
 		s.Define(Key{Name: "port", List: true, When: Always}, Strings(new([]string)))
 		s.Define(Key{Name: "user", When: Always}, String(new(string)))
-		s.Define(Key{Name: "group", When: "user tls", Theirs: true}, String(new(string)))
+		s.Define(Key{Name: "group", When: "user tls", NetServer: true}, String(new(string)))
 		s.Define(Key{Name: "setsid", When: Always}, Bool(new(bool)))
 		a, file := s.ReadArgs(strings.Split(args, "\n")).Layer, s.ReadLines("f", []byte(text))
 		r, err := s.Resolve(a, file)
@@ -90,7 +90,7 @@ func FuzzStrict(f *testing.F) {
 				t.Errorf("given several times: %v", count)
 			}
 		}
-		problems, warnings := r.Idle(Facts{"tls": {Without: "has no effect"}}, nil)
+		problems, warnings := r.Ineffective(Facts{"tls": {Without: "has no effect"}}, nil)
 		if g := r.Given()["group"]; len(problems) > 0 || isOn(g) != (len(warnings) > 0) {
 			t.Errorf("group %v: %v, %v", g, problems, warnings)
 		}

@@ -21,7 +21,7 @@ const (
 // Net::Server's lines. The layer's Problems hold all errors, including a file
 // that cannot be read.
 func (s *Set) ReadFile(path string) Layer {
-	data, err := readWhole(path, s.Settle)
+	data, err := readWhole(path, s.StableFor)
 	if err != nil {
 		var pathErr *fs.PathError
 		if errors.As(err, &pathErr) {
@@ -38,21 +38,21 @@ func (s *Set) ReadFile(path string) Layer {
 	} else {
 		l = s.ReadLines(path, data)
 	}
-	l.Unended = len(data) > 0 && data[len(data)-1] != '\n'
+	l.NoFinalNewline = len(data) > 0 && data[len(data)-1] != '\n'
 	return l
 }
 
 const (
-	// restTime bounds the wait for a file that is still being written.
-	restTime = 3 * time.Second
-	restLook = 10 * time.Millisecond
+	// stableWait bounds the wait for a file that is still being written.
+	stableWait = 3 * time.Second
+	stablePoll = 10 * time.Millisecond
 )
 
 // readWhole reads a file that does not change meanwhile. A file changed less
-// than settle ago may be half written: it is read once it has been left alone
+// than stableFor ago may be half written: it is read once it has been unchanged
 // for that long.
-func readWhole(path string, settle time.Duration) ([]byte, error) {
-	deadline := time.Now().Add(restTime + settle)
+func readWhole(path string, stableFor time.Duration) ([]byte, error) {
+	deadline := time.Now().Add(stableWait + stableFor)
 	for {
 		data, before, err := readBounded(path)
 		if err != nil || !before.Mode().IsRegular() {
@@ -65,13 +65,13 @@ func readWhole(path string, settle time.Duration) ([]byte, error) {
 		same := os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime()) &&
 			(int64(len(data)) == after.Size() || after.Size() == 0) // as for files that the system generates
 		// A time in the future means another clock, not a writer.
-		if age := time.Since(after.ModTime()); same && (age >= settle || age < 0) {
+		if age := time.Since(after.ModTime()); same && (age >= stableFor || age < 0) {
 			return data, nil
 		}
 		if time.Now().After(deadline) {
-			return nil, fmt.Errorf("it has been changing for %v; write a new file next to it and rename that", restTime)
+			return nil, fmt.Errorf("it has been changing for %v; write a new file next to it and rename that", stableWait)
 		}
-		time.Sleep(restLook)
+		time.Sleep(stablePoll)
 	}
 }
 

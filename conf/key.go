@@ -25,13 +25,13 @@ type Key struct {
 	Secret   bool   // its value is never printed
 	Refuse   string // why the key is not available (yet); "" if it is
 
-	// When says under which conditions the key has an effect; Result.Idle
+	// When says under which conditions the key has an effect; Result.Ineffective
 	// finds keys that were given and have none. "" means not declared, and is
 	// treated as Always.
 	When When
-	// Theirs marks a key of Net::Server: where Net::Server accepts a second
+	// NetServer marks a key of Net::Server: where Net::Server accepts a second
 	// value or a key without effect, there is a warning instead of a problem.
-	Theirs bool
+	NetServer bool
 	// Empty says what an empty value means. In a Set that is Strict, an empty
 	// or blank value is a problem where it means nothing.
 	Empty Empty
@@ -49,9 +49,9 @@ type Key struct {
 type Set struct {
 	// Unknown says how Resolve treats undefined keys.
 	Unknown Unknown
-	// Settle is how long a conf file must have been unchanged before it is
+	// StableFor is how long a conf file must have been unchanged before it is
 	// read, so that a half-written file is never read. Zero reads it at once.
-	Settle time.Duration
+	StableFor time.Duration
 	// Strict makes Resolve report likely mistakes: a single-valued key that
 	// one layer gives twice, an empty value.
 	Strict bool

@@ -20,9 +20,9 @@ type Layer struct {
 	// not depend on them.
 	read func(*Set) Layer
 
-	Problems Problems // errors found in reading; Resolve reports them with its own
-	Unended  bool     // the last line of the file has no newline: it may be half written
-	Warnings Problems // what the reader skipped, and why; copied to Result.Warnings
+	Problems       Problems // errors found in reading; Resolve reports them with its own
+	NoFinalNewline bool     // the last line of the file has no newline: it may be half written
+	Warnings       Problems // what the reader skipped, and why; copied to Result.Warnings
 }
 
 // An Entry is one mention of a key: a line, an argument, a TOML array or
@@ -85,15 +85,15 @@ func byStrength(layers []Layer) []Layer {
 	return layers
 }
 
-// Later returns l with a read that a Set calls when it resolves l, with the
+// Deferred returns l with a read that a Set calls when it resolves l, with the
 // keys defined by then: which words are keys, and which of them take a value,
 // depends on that.
-func (l Layer) Later(read func(*Set) Layer) Layer {
+func (l Layer) Deferred(read func(*Set) Layer) Layer {
 	l.read = read
 	return l
 }
 
-// Read reads the layers that Later postponed.
+// Read reads the layers that Deferred postponed.
 func (s *Set) Read(layers []Layer) []Layer {
 	layers = slices.Clone(layers)
 	for i, l := range layers {

@@ -36,10 +36,10 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 			for _, blocks := range l.Tables {
 				r.fileKeys += len(blocks)
 			}
-			r.unended = r.unended || l.Unended
+			r.noFinalNewline = r.noFinalNewline || l.NoFinalNewline
 		}
 	}
-	res := &Result{Blocks: r.blocks, Tables: r.tables, tableKeys: s.tableKeys(), FileKeys: r.fileKeys, Unended: r.unended, vals: make(map[string][]Value), origin: make(map[string]Origin), fixed: make(map[string]bool)}
+	res := &Result{Blocks: r.blocks, Tables: r.tables, tableKeys: s.tableKeys(), FileKeys: r.fileKeys, NoFinalNewline: r.noFinalNewline, vals: make(map[string][]Value), origin: make(map[string]Origin), fixed: make(map[string]bool)}
 	for _, d := range s.defs {
 		if d.Refuse != "" {
 			continue
@@ -92,16 +92,16 @@ func (s *Set) Apply(v Values) error {
 
 // A resolver is one Resolve in progress.
 type resolver struct {
-	set      *Set
-	taken    map[string][]Entry // key to its entries in the strongest layer that names it
-	weaker   map[string]bool    // keys that a weaker layer names as well
-	blocks   []Block
-	tables   map[string][]Block
-	unknown  []Entry
-	problems Problems
-	warnings Problems
-	fileKeys int
-	unended  bool
+	set            *Set
+	taken          map[string][]Entry // key to its entries in the strongest layer that names it
+	weaker         map[string]bool    // keys that a weaker layer names as well
+	blocks         []Block
+	tables         map[string][]Block
+	unknown        []Entry
+	problems       Problems
+	warnings       Problems
+	fileKeys       int
+	noFinalNewline bool
 }
 
 // layer takes the keys from l that no stronger layer has named.

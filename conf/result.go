@@ -5,12 +5,12 @@ import "slices"
 // A Result is the resolved configuration. It never changes and is safe for
 // concurrent use.
 type Result struct {
-	Leftover []Entry            // undefined keys, if Set.Unknown lets them pass
-	Warnings []error            // those of the layers, one per unknown key with WarnUnknown, and one per key of Net::Server given twice
-	Blocks   []Block            // the [[listen]] blocks in effect, in order
-	Tables   map[string][]Block // the other tables in effect, in order, by name: "backend"
-	FileKeys int                // number of keys and blocks in conf files, in effect or not
-	Unended  bool               // the last line of a conf file has no newline
+	Leftover       []Entry            // undefined keys, if Set.Unknown lets them pass
+	Warnings       []error            // those of the layers, one per unknown key with WarnUnknown, and one per key of Net::Server given twice
+	Blocks         []Block            // the [[listen]] blocks in effect, in order
+	Tables         map[string][]Block // the other tables in effect, in order, by name: "backend"
+	FileKeys       int                // number of keys and blocks in conf files, in effect or not
+	NoFinalNewline bool               // the last line of a conf file has no newline
 
 	keys      []Key            // those available, in the order of definition
 	tableKeys map[string][]Key // the same of each table

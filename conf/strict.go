@@ -31,7 +31,7 @@ func (r *resolver) repeats(d *def, entries []Entry) {
 				what = quoteName(v.Name) + " is given twice, first"
 			}
 			p.Err = fmt.Errorf("%s at %s", what, at.Place())
-			if d.Theirs {
+			if d.NetServer {
 				p.Hint = "the last one wins, as in Net::Server; remove the other"
 				r.warnings.add(p)
 				continue
@@ -75,7 +75,7 @@ func (r *resolver) quotes(d *def, vals []Value) error {
 			continue
 		}
 		p := &Problem{Key: d.Name, Origin: v.Origin, Err: errors.New("the quotes are part of the value"), Hint: "leave them out"}
-		if d.Theirs {
+		if d.NetServer {
 			r.warnings.add(p)
 		} else {
 			problems.add(p)

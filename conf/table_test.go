@@ -213,7 +213,7 @@ func TestIdleInTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	var places []string
-	problems, _ := r.Idle(Facts{"tls": {Without: "has no effect without TLS"}}, func(p Place, k Key) Facts {
+	problems, _ := r.Ineffective(Facts{"tls": {Without: "has no effect without TLS"}}, func(p Place, k Key) Facts {
 		if k.Name == "names" {
 			places = append(places, p.Table)
 		}

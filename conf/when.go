@@ -60,22 +60,22 @@ type Place struct {
 	Blocks []Block // those around it, outermost first, and the block itself
 }
 
-// Idle finds keys that were given but have no effect under the facts:
-// problems, or warnings for keys with Key.Theirs. in returns the facts for a
+// Ineffective finds keys that were given but have no effect under the facts:
+// problems, or warnings for keys with Key.NetServer. in returns the facts for a
 // key in a block; a nil in means the same facts. Keys that hold their default
 // or are off are skipped. A value that the program itself put into a variable
 // matters only if a fact says Refuse. A key without a When always has an
 // effect.
-func (r *Result) Idle(facts Facts, in func(Place, Key) Facts) (problems, warnings Problems) {
+func (r *Result) Ineffective(facts Facts, in func(Place, Key) Facts) (problems, warnings Problems) {
 	for _, k := range r.keys {
 		vals, given := r.vals[k.Name], r.origin[k.Name].Source != SourceDefault
 		if !given && !r.fixed[k.Name] || k.asksNothing(vals) {
 			continue
 		}
-		p, refuse := k.idle(last(vals), facts, r.holds)
+		p, refuse := k.ineffective(last(vals), facts, r.holds)
 		switch {
 		case p == nil, !given && !refuse:
-		case k.Theirs && !refuse:
+		case k.NetServer && !refuse:
 			warnings.add(p)
 		default:
 			problems.add(p)
@@ -124,7 +124,7 @@ func (t *idleTables) block(at Place, around func(key string) bool) {
 		if len(vals) == 0 || k.asksNothing(vals) {
 			continue
 		}
-		if p, _ := k.idle(last(vals), t.facts(at, k), on); p != nil {
+		if p, _ := k.ineffective(last(vals), t.facts(at, k), on); p != nil {
 			t.problems.add(p)
 		}
 	}
@@ -140,9 +140,9 @@ func (t *idleTables) within(at Place, tables map[string][]Block, around func(key
 	}
 }
 
-// idle returns a Problem if the key has no effect, and whether it is one even
+// ineffective returns a Problem if the key has no effect, and whether it is one even
 // for Net::Server's own keys.
-func (k Key) idle(v Value, facts Facts, on func(key string) bool) (*Problem, bool) {
+func (k Key) ineffective(v Value, facts Facts, on func(key string) bool) (*Problem, bool) {
 	for _, term := range k.When.terms() {
 		if slices.ContainsFunc(term, func(word string) bool {
 			if f, ok := facts[word]; ok {

@@ -9,7 +9,7 @@ import (
 func whenSet() *Set {
 	s := &Set{Strict: true}
 	def := func(name string, when When, theirs bool) {
-		s.Define(Key{Name: name, When: when, Theirs: theirs, PerPort: true}, String(new(string)))
+		s.Define(Key{Name: name, When: when, NetServer: theirs, PerPort: true}, String(new(string)))
 	}
 	def("always", Always, false)
 	def("undeclared", "", false)
@@ -60,7 +60,7 @@ func TestIdle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		problems, warnings := r.Idle(c.facts, nil)
+		problems, warnings := r.Ineffective(c.facts, nil)
 		if got := errText(problems.err()); got != c.problem {
 			t.Errorf("%q: problems\n%s\nwant\n%s", c.text, got, c.problem)
 		}
@@ -84,7 +84,7 @@ func TestIdleInBlocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	facts := Facts{"tls": {Without: "has no effect without TLS"}}
-	problems, _ := r.Idle(facts, func(_ Place, k Key) Facts {
+	problems, _ := r.Ineffective(facts, func(_ Place, k Key) Facts {
 		return facts.With(Facts{"tls": {Holds: k.Name == "both", Without: "has no effect here"}})
 	})
 	want := "ours has no effect here (f.toml:6); leave it out\neither has no effect without on or other (f.toml:9); give on or other too, or leave either out"
@@ -97,7 +97,7 @@ func TestStrict(t *testing.T) {
 	define := func() *Set {
 		s := &Set{Strict: true}
 		s.Define(Key{Name: "ours"}, String(new(string)))
-		s.Define(Key{Name: "theirs", Theirs: true}, String(new(string)))
+		s.Define(Key{Name: "theirs", NetServer: true}, String(new(string)))
 		s.Define(Key{Name: "list", List: true}, Strings(new([]string)))
 		s.Define(Key{Name: "map", Map: true}, Raw(new([]Value)))
 		s.Define(Key{Name: "off", Empty: EmptyTakesOff}, String(new(string)))
@@ -106,7 +106,7 @@ func TestStrict(t *testing.T) {
 		s.Define(Key{Name: "secret", Secret: true}, String(new(string)))
 		s.Define(Key{Name: "port", List: true, Default: "20203"}, Strings(new([]string)))
 		s.Define(Key{Name: "declared", When: Always}, String(new(string)))
-		s.Define(Key{Name: "quotable", When: Always, Theirs: true}, String(new(string)))
+		s.Define(Key{Name: "quotable", When: Always, NetServer: true}, String(new(string)))
 		s.Define(Key{Name: "once", NotInFile: true}, String(new(string)))
 		return s
 	}

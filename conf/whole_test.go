@@ -27,10 +27,10 @@ func TestReadWhole(t *testing.T) {
 		t.Errorf("of a time to come: %v", err)
 	}
 	s := argSet()
-	if l := s.ReadFile(path); l.Unended {
+	if l := s.ReadFile(path); l.NoFinalNewline {
 		t.Error("a whole file is none")
 	}
-	if l := s.ReadFile(write(t, "b.toml", "user = 'x'\nport = '1'")); !l.Unended || len(l.Problems) > 0 {
+	if l := s.ReadFile(write(t, "b.toml", "user = 'x'\nport = '1'")); !l.NoFinalNewline || len(l.Problems) > 0 {
 		t.Errorf("%+v", l)
 	}
 }

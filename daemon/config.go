@@ -96,7 +96,7 @@ func (c *Config) Define(s *conf.Set) {
 
 func (c *Config) definePorts(s *conf.Set) {
 	define := func(name, arg, help string, p *[]conf.Value) {
-		k := conf.Key{Name: name, Group: groupPorts, Arg: arg, List: true, Help: help, When: conf.Always, Theirs: true}
+		k := conf.Key{Name: name, Group: groupPorts, Arg: arg, List: true, Help: help, When: conf.Always, NetServer: true}
 		switch name {
 		case "host", "ipv":
 			k.When = factListens + " " + factInet
@@ -106,7 +106,7 @@ func (c *Config) definePorts(s *conf.Set) {
 	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix); default 20203", &c.ports.ports)
 	define("host", "HOST", "address or name to listen on, for ports that name none; the n-th goes with the n-th port (default *, all)", &c.ports.hosts)
 	define("proto", "PROTO", "tcp, udp, ssl, unix or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
-	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, When: factListens + " " + factUnix, Theirs: true, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
+	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, When: factListens + " " + factUnix, NetServer: true, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
 	define("ipv", "4|6|*", "IP version, for ports that name none (default *, both)", &c.ports.ipvs)
 }
 
@@ -118,13 +118,13 @@ func (c *Config) defineServer(s *conf.Set) {
 		}
 		s.Define(k, b)
 	}
-	define(conf.Key{Name: "server_type", Theirs: true, Pick: pickType, Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
+	define(conf.Key{Name: "server_type", NetServer: true, Pick: pickType, Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
 		conf.Func(c.setType))
-	define(conf.Key{Name: "conf_file", Theirs: true, Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
+	define(conf.Key{Name: "conf_file", NetServer: true, Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
 		conf.UnknownKeys(&s.Unknown))
-	define(conf.Key{Name: "log_level", Theirs: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
-	define(conf.Key{Name: "log_file", Theirs: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
+	define(conf.Key{Name: "log_level", NetServer: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
+	define(conf.Key{Name: "log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))

@@ -42,7 +42,7 @@ const (
 )
 
 // A factText is a fact in words. A key whose facts do not hold in a start is
-// refused; one of Net::Server's own (conf.Key.Theirs) is named in a warning, as
+// refused; one of Net::Server's own (conf.Key.NetServer) is named in a warning, as
 // old conf files should still start, unless refuse is set: then what the key
 // asks for guards something, and the server would go without it.
 type factText struct {
@@ -199,8 +199,8 @@ func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, e
 		}
 		return facts.With(here)
 	}
-	problems, idle := res.Idle(facts, inBlock)
-	for _, w := range idle {
+	problems, ineffective := res.Ineffective(facts, inBlock)
+	for _, w := range ineffective {
 		warnings = append(warnings, w.Error())
 	}
 	if len(problems) > 0 {

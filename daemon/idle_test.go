@@ -128,7 +128,7 @@ func idleOf(t *testing.T, v *invocation, k conf.Key, args ...string) string {
 	if err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
-	v.settle(t.Context(), c, res) // what is wrong with values is not asked here
+	v.complete(t.Context(), c, res) // what is wrong with values is not asked here
 	warned, err := v.idleKeys(c, res)
 	for _, w := range warned {
 		if strings.HasPrefix(w, k.Name+" ") {
@@ -186,7 +186,7 @@ func TestEveryIdleKeyIsNamed(t *testing.T) {
 					return
 				}
 				idle = append(idle, name)
-				if k.Theirs != strings.HasPrefix(said, "warning: ") && !strings.Contains(said, "without a TLS port") && !strings.Contains(said, "requires a supervisor") {
+				if k.NetServer != strings.HasPrefix(said, "warning: ") && !strings.Contains(said, "without a TLS port") && !strings.Contains(said, "requires a supervisor") {
 					t.Errorf("%s: one of Net::Server's is a warning, one of ours is not: %s", name, said)
 				}
 				if !strings.Contains(said, "argument ") || !strings.Contains(said, "leave ") {
@@ -233,7 +233,7 @@ func idleOfProgram(t *testing.T, k conf.Key, args []string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.settle(t.Context(), c, res)
+	v.complete(t.Context(), c, res)
 	warned, err := v.idleKeys(c, res)
 	if err != nil {
 		warned = append(strings.Split(err.Error(), "\n"), "warning: "+strings.Join(warned, "\nwarning: "))
@@ -367,7 +367,7 @@ func TestKeysGivenTwice(t *testing.T) {
 			if err != nil {
 				said = err.Error()
 			}
-			if k.Theirs {
+			if k.NetServer {
 				if err != nil {
 					t.Errorf("%q: %v", c.args, err)
 					continue

@@ -79,7 +79,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 	set, c := &conf.Set{Unknown: unknown, Strict: true}, new(Config)
 	if v.role() == wire.RoleCheck {
-		set.Settle = settleTime
+		set.StableFor = stableTime
 	}
 	*c = v.base
 	if v.server != nil {
@@ -122,8 +122,8 @@ func (v *invocation) configured(res *conf.Result) error {
 	return nil
 }
 
-// settle checks a resolved configuration, and fills in what follows from it.
-func (v *invocation) settle(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
+// complete checks a resolved configuration, and fills in what follows from it.
+func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
 	if c.Type == "" {
 		c.Type = typeFork
 	}
@@ -162,7 +162,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	unnamed := len(res.Get("port"))+len(res.Blocks) == 0
 	ported := len(c.Server.Ports) > 0 && unnamed // by the program's own code
 	ports := c.Server.Ports
-	notes, err := v.settle(ctx, c, res)
+	notes, err := v.complete(ctx, c, res)
 	unnamed = unnamed && !ported
 	err = errors.Join(err, emptyFile(c, res, unnamed), c.checkBacklog(res, unnamed && c.Type != typeINET))
 	if ported {
@@ -220,6 +220,6 @@ func (v *invocation) warn(p *program, warnings []error, idle []string) {
 	}
 }
 
-// settleTime is how long a conf file must have rested before a reload reads
-// it: whoever writes it in place is done then, as a rule.
-const settleTime = 100 * time.Millisecond
+// stableTime is how long a conf file must have been unchanged before a reload
+// reads it: usually, whoever writes it in place is done by then.
+const stableTime = 100 * time.Millisecond

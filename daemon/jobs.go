@@ -36,7 +36,7 @@ const (
 
 func (j *JobsConfig) define(s *conf.Set) {
 	define := func(theirs, list bool, name, arg, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupJobs, Arg: arg, Help: help, List: list, Theirs: theirs, When: factSupervisor}, b)
+		s.Define(conf.Key{Name: name, Group: groupJobs, Arg: arg, Help: help, List: list, NetServer: theirs, When: factSupervisor}, b)
 	}
 	define(true, false, "check_for_dequeue", "SECONDS", "between the starts of two jobs, 0.1 at least (default: no jobs)", conf.Seconds(&j.Every, 0, 365*24*time.Hour))
 	define(true, false, "max_dequeue", "N", "jobs that may run at once; while so many run, no other is started (default: no jobs)", conf.Int(&j.Max, 0, math.MaxInt16))

@@ -163,8 +163,8 @@ func Layers(argv, environ []string) []conf.Layer {
 	new(Config).Define(set)
 	argv, environ = slices.Clone(argv), slices.Clone(environ)
 	return []conf.Layer{
-		argsLayer(set, argv).Later(func(s *conf.Set) conf.Layer { return argsLayer(s, argv) }),
-		set.ReadEnv(environ).Later(func(s *conf.Set) conf.Layer { return s.ReadEnv(environ) }),
+		argsLayer(set, argv).Deferred(func(s *conf.Set) conf.Layer { return argsLayer(s, argv) }),
+		set.ReadEnv(environ).Deferred(func(s *conf.Set) conf.Layer { return s.ReadEnv(environ) }),
 	}
 }
 

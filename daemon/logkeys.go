@@ -18,7 +18,7 @@ type SyslogConfig struct {
 
 func (c *SyslogConfig) define(s *conf.Set) {
 	define := func(name, arg, def, help string, p *string, check func(string) error) {
-		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help, When: factSyslog, Theirs: true}, lookedAt{conf.String(p), check})
+		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help, When: factSyslog, NetServer: true}, lookedAt{conf.String(p), check})
 	}
 	define("syslog_ident", "NAME", logs.DefaultSyslogIdent, "with log_file Sys::Syslog: name of the program",
 		&c.Ident, func(v string) error { return logs.CheckSyslogIdent(v, false) })

@@ -25,7 +25,7 @@ import (
 func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	pl := &wire.Plan{
 		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Program: p.conf.Program, Notes: p.notes,
-		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, Unended: p.res.Unended,
+		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, NoFinalNewline: p.res.NoFinalNewline,
 		Warn: p.warnings,
 	}
 	reqs, err := p.engine().Requests(p.transports)

@@ -93,7 +93,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 		s.Define(conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help, When: when}, b)
 	}
 	theirs := func(when conf.When, name, arg, def, help string, b conf.Binder) {
-		k := conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help, When: when, Theirs: true}
+		k := conf.Key{Name: name, Group: groupProcess, Arg: arg, Default: def, Help: help, When: when, NetServer: true}
 		if name == "user" || name == "group" || name == "pid_file" {
 			k.Empty = conf.EmptyTakesOff
 		}
@@ -118,10 +118,10 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define(conf.Always, keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
 	define(factListens, "supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
 	define(factRestarts, "hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
-	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, Theirs: true, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
+	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, NetServer: true, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
 	define(factSupervisor, "worker_timeout", "SECONDS", "5", "a serving process that does not answer its supervisor for so long is killed and replaced (one that is at work, or waits for the processor or a disk, has six times as long; one in a debugger is left alone); 0 is not to look", insteadOf0(conf.Seconds(&p.WorkerTimeout, 0, time.Hour), &p.WorkerTimeout, -1))
-	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, Theirs: true, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
+	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, NetServer: true, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
 }
 

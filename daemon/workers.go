@@ -39,7 +39,7 @@ const (
 
 func (w *WorkersConfig) define(s *conf.Set) {
 	key := func(when conf.When, name, arg, def, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: arg, Default: def, Help: help, When: when, Theirs: name != "clients_per_server"}, b)
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: arg, Default: def, Help: help, When: when, NetServer: name != "clients_per_server"}, b)
 	}
 	seconds := func(name, def, help string, p *time.Duration) {
 		b := conf.Seconds(p, 0, 365*24*time.Hour)
@@ -56,7 +56,7 @@ func (w *WorkersConfig) define(s *conf.Set) {
 	seconds("check_for_waiting", "10", "PreFork: between two looks for surplus processes", &w.Surplus)
 	seconds("min_child_ttl", "10", "PreFork: after the start of a process until any is ended as surplus", &w.MinLife)
 	for _, name := range []string{"check_for_dead", "check_for_spawn"} {
-		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", When: factUseful, Theirs: true, Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
+		s.Define(conf.Key{Name: name, Group: groupWorkers, Arg: "SECONDS", When: factUseful, NetServer: true, Help: "accepted for Net::Server's sake: the end of a process is noticed at once, and counts are exact"},
 			conf.Seconds(&w.ignored, 0, 365*24*time.Hour))
 	}
 }

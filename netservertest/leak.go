@@ -23,7 +23,7 @@ import (
 func Main(m *testing.M) int {
 	before := take()
 	code := m.Run()
-	if code == 0 && !before.clean(os.Stderr, settleTime) {
+	if code == 0 && !before.clean(os.Stderr, stableTime) {
 		code = 1
 	}
 	return code
@@ -37,15 +37,15 @@ func CheckLeaks(t testing.TB) {
 	before := take()
 	t.Cleanup(func() {
 		var report strings.Builder
-		if !t.Failed() && !before.clean(&report, min(settleTime, patience(t))) {
+		if !t.Failed() && !before.clean(&report, min(stableTime, patience(t))) {
 			t.Error(report.String())
 		}
 	})
 }
 
-// settleTime is how long goroutines may take to end after what they worked for
+// stableTime is how long goroutines may take to end after what they worked for
 // has: they are told, and then have to be scheduled.
-const settleTime = 10 * time.Second
+const stableTime = 10 * time.Second
 
 // A snapshot is what a test binary holds at one time.
 type snapshot struct {

@@ -47,7 +47,7 @@ func TestLeaksAreFound(t *testing.T) {
 	r.Close()
 	w.Close()
 	report.Reset()
-	if !before.clean(&report, settleTime) {
+	if !before.clean(&report, stableTime) {
 		t.Errorf("all was closed, but: %s", report.String())
 	}
 }

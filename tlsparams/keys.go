@@ -10,14 +10,14 @@ import (
 
 // KeyInfo describes one SSL_ key for the configuration and its help.
 type KeyInfo struct {
-	Name   string    // "SSL_cert_file"
-	Arg    string    // what the value is, for help: "FILE"
-	Help   string    // one line
-	List   bool      // several values may be given
-	Map    bool      // values may be given per SNI name
-	Secret bool      // the value must not be shown
-	When   conf.When // when it has an effect
-	Theirs bool      // Net::Server has it too, and not IO::Socket::SSL alone
+	Name      string    // "SSL_cert_file"
+	Arg       string    // what the value is, for help: "FILE"
+	Help      string    // one line
+	List      bool      // several values may be given
+	Map       bool      // values may be given per SNI name
+	Secret    bool      // the value must not be shown
+	When      conf.When // when it has an effect
+	NetServer bool      // Net::Server has it too, and not IO::Socket::SSL alone
 }
 
 // theirs are the keys that Net::Server::Proto::SSL names itself.
@@ -35,7 +35,7 @@ func Keys() []KeyInfo {
 			if info.When == "" {
 				info.When = "tls"
 			}
-			info.Theirs = slices.Contains(theirs[:], k.Name)
+			info.NetServer = slices.Contains(theirs[:], k.Name)
 			list = append(list, info)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	settleTime = 2 * time.Second  // for a server to give back what it needed for a moment
+	stableTime = 2 * time.Second  // for a server to give back what it needed for a moment
 	newTime    = 10 * time.Second // for a new client; one that waits longer has failed
 )
 
@@ -102,7 +102,7 @@ func (r *result) fill(ctx context.Context, s *server, progress io.Writer) error 
 // settle waits until nothing is left of what was just done.
 func settle(ctx context.Context) error {
 	select {
-	case <-time.After(settleTime):
+	case <-time.After(stableTime):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

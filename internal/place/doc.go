@@ -14,7 +14,7 @@
 // that user.
 //
 // It imports nothing of this module. Start reading at OpenFile
-// (place_unix.go); way_unix.go has the walk.
+// (place_unix.go); walk_unix.go walks the path.
 package place
 
 // Options modify OpenFile.

@@ -43,7 +43,7 @@ func OpenFile(path string, flag int, perm fs.FileMode, o Options) (*os.File, err
 }
 
 func openOnce(path string, flag int, perm fs.FileMode, o Options) (*os.File, error) {
-	w, err := begin(path, ours(os.Geteuid() == 0))
+	w, err := newWalker(path, trustedUsers(os.Geteuid() == 0))
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func openOnce(path string, flag int, perm fs.FileMode, o Options) (*os.File, err
 }
 
 // use opens the existing file.
-func (w *way) use(flag int, o Options) (int, error) {
+func (w *walker) use(flag int, o Options) (int, error) {
 	if err := w.judge(o); err != nil {
 		return -1, err
 	}
@@ -100,7 +100,7 @@ func (w *way) use(flag int, o Options) (int, error) {
 }
 
 // create creates the file.
-func (w *way) create(flag int, perm fs.FileMode, o Options) (int, error) {
+func (w *walker) create(flag int, perm fs.FileMode, o Options) (int, error) {
 	if flag&os.O_CREATE == 0 {
 		return -1, unix.ENOENT
 	}
@@ -120,7 +120,7 @@ func (w *way) create(flag int, perm fs.FileMode, o Options) (int, error) {
 	return fd, nil
 }
 
-func (w *way) open(flag int, perm fs.FileMode) (int, error) {
+func (w *walker) open(flag int, perm fs.FileMode) (int, error) {
 	for {
 		fd, err := unix.Openat(w.dir, w.name, flag|unix.O_CLOEXEC, uint32(perm.Perm()))
 		if err != unix.EINTR {
@@ -130,10 +130,10 @@ func (w *way) open(flag int, perm fs.FileMode) (int, error) {
 }
 
 // judge refuses a file that others could have put there.
-func (w *way) judge(o Options) error {
+func (w *walker) judge(o Options) error {
 	e := w.entry
 	why := w.exposed
-	if why == "" && !w.trust.holds(&w.dirStat, e) {
+	if why == "" && !w.trust.protects(&w.dirStat, e) {
 		why = w.describe(&w.dirStat)
 	}
 	if why == "" {
@@ -161,7 +161,7 @@ func Steady(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	w, err := begin(path, ours(true))
+	w, err := newWalker(path, trustedUsers(true))
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func Guarded(path string) error {
 // it.
 func Unwritable(path string, also ...int) error {
 	e, err := guarded(path, also...)
-	switch trust := ours(true, also...); {
+	switch trust := trustedUsers(true, also...); {
 	case err != nil:
 		return err
 	case e == nil:
@@ -208,7 +208,7 @@ func Unwritable(path string, also ...int) error {
 
 // guarded returns the entry at path, nil if there is none.
 func guarded(path string, also ...int) (*unix.Stat_t, error) {
-	w, err := begin(path, ours(true, also...))
+	w, err := newWalker(path, trustedUsers(true, also...))
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func guarded(path string, also ...int) (*unix.Stat_t, error) {
 		return nil, err
 	}
 	why := w.exposed
-	if why == "" && !w.magic && !w.trust.holdsPlace(&w.dirStat, w.entry) {
+	if why == "" && !w.magic && !w.trust.protectsPlace(&w.dirStat, w.entry) {
 		why = w.describe(&w.dirStat)
 	}
 	if why != "" {
@@ -241,7 +241,7 @@ type trusted struct {
 	strict bool
 }
 
-func ours(strict bool, also ...int) trusted {
+func trustedUsers(strict bool, also ...int) trusted {
 	t := trusted{own: os.Geteuid(), strict: strict, also: also}
 	var st unix.Stat_t
 	if unix.Stat("/", &st) == nil {
@@ -254,9 +254,9 @@ func (t trusted) of(uid int) bool {
 	return uid == 0 || uid == t.own || uid == t.root || slices.Contains(t.also, uid)
 }
 
-// holds reports whether nobody else could have put the entry into the
+// protects reports whether nobody else could have put the entry into the
 // directory.
-func (t trusted) holds(dir, entry *unix.Stat_t) bool {
+func (t trusted) protects(dir, entry *unix.Stat_t) bool {
 	own := t.of(int(entry.Uid))
 	once := entry.Mode&unix.S_IFMT == unix.S_IFDIR || entry.Nlink == 1
 	sticky := dir.Mode&unix.S_ISVTX != 0
@@ -266,16 +266,16 @@ func (t trusted) holds(dir, entry *unix.Stat_t) bool {
 	return t.of(int(dir.Uid)) && (dir.Mode&0o022 == 0 || sticky && own && once)
 }
 
-// holdsPlace is holds, also for an entry that does not exist yet.
-func (t trusted) holdsPlace(dir, entry *unix.Stat_t) bool {
+// protectsPlace is protects, also for an entry that does not exist yet.
+func (t trusted) protectsPlace(dir, entry *unix.Stat_t) bool {
 	if entry == nil {
 		return t.of(int(dir.Uid)) && (dir.Mode&0o022 == 0 || dir.Mode&unix.S_ISVTX != 0)
 	}
-	return t.holds(dir, entry)
+	return t.protects(dir, entry)
 }
 
 // describe says why others can change a directory.
-func (w *way) describe(dir *unix.Stat_t) string {
+func (w *walker) describe(dir *unix.Stat_t) string {
 	if !w.trust.of(int(dir.Uid)) {
 		return fmt.Sprintf("the directory %s belongs to %s", w.at(), userName(int(dir.Uid)))
 	}

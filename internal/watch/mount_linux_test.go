@@ -13,7 +13,7 @@ func TestMounts(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "x")
 	write(t, file, "1")
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, file)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, file)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
 		t.Skip(err)
 	}

@@ -58,9 +58,9 @@ func TestReplacedDirectories(t *testing.T) {
 			must(t, os.Remove(root+"/a/b/x"))
 		},
 	} {
-		t.Run(name, func(t *testing.T) { replaced(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, replace) })
+		t.Run(name, func(t *testing.T) { replaced(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, replace) })
 		t.Run(name+", looked for", func(t *testing.T) {
-			replaced(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond, look: 20 * time.Millisecond}, replace)
+			replaced(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond, look: 20 * time.Millisecond}, replace)
 		})
 	}
 }
@@ -87,7 +87,7 @@ func replaced(t *testing.T, w *Watcher, replace func(*testing.T, string)) {
 func TestFoundWhenItAppears(t *testing.T) {
 	root := t.TempDir()
 	file := filepath.Join(root, "a", "b", "x")
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, file)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, file)
 	must(t, os.MkdirAll(filepath.Dir(file), 0o755))
 	write(t, file, "1")
 	told(t, ch, file, "made")
@@ -108,7 +108,7 @@ func TestLastLinkOfAChain(t *testing.T) {
 	}
 	must(t, os.Symlink("..data", filepath.Join(root, "current")))
 	file := filepath.Join(root, "current", "x")
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, file)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, file)
 	swap := func(link, target string) {
 		must(t, os.Symlink(target, filepath.Join(root, "new")))
 		must(t, os.Rename(filepath.Join(root, "new"), filepath.Join(root, link)))

@@ -21,9 +21,9 @@ type tree struct {
 	stop    int           // an eventfd
 	done    chan struct{}
 
-	mu   sync.Mutex
-	ways map[string]bool    // watched names: directories and links
-	dirs map[int32][]string // by watch: the directories that hold them
+	mu    sync.Mutex
+	paths map[string]bool    // watched names: directories and links
+	dirs  map[int32][]string // by watch: the directories that hold them
 }
 
 const treeEvents = unix.IN_CREATE | unix.IN_DELETE | unix.IN_MOVED_FROM | unix.IN_MOVED_TO | unix.IN_DELETE_SELF | unix.IN_MOVE_SELF | unix.IN_ONLYDIR
@@ -56,11 +56,11 @@ func (t *tree) close() {
 	}
 }
 
-// set makes t watch ways, which are paths. It reports whether a directory is
-// newly watched, so that changes in it may have been missed.
-func (t *tree) set(ways map[string]bool) (fresh bool) {
+// set makes t watch paths. It reports whether a directory is newly watched, so
+// that changes in it may have been missed.
+func (t *tree) set(paths map[string]bool) (fresh bool) {
 	above := make(map[string]bool)
-	for w := range ways {
+	for w := range paths {
 		above[filepath.Dir(w)] = true
 	}
 	t.mu.Lock()
@@ -81,7 +81,7 @@ func (t *tree) set(ways map[string]bool) (fresh bool) {
 			unix.InotifyRmWatch(t.notify, uint32(n))
 		}
 	}
-	t.ways, t.dirs = ways, dirs
+	t.paths, t.dirs = paths, dirs
 	return fresh
 }
 
@@ -133,7 +133,7 @@ func (t *tree) take(buf []byte) (matters bool) {
 			continue
 		}
 		for _, d := range t.dirs[wd] {
-			matters = matters || t.ways[filepath.Join(d, string(name))]
+			matters = matters || t.paths[filepath.Join(d, string(name))]
 		}
 	}
 	return matters

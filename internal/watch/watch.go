@@ -14,8 +14,8 @@ import (
 // A Watcher follows files. The zero Watcher works. Its fields must not change
 // while Run runs.
 type Watcher struct {
-	Poll   time.Duration // polling interval; 0 means 30 s, negative never
-	Settle time.Duration // how long files must be quiet before a change is reported; 0 means 100 ms
+	Poll     time.Duration // polling interval; 0 means 30 s, negative never
+	Debounce time.Duration // how long files must be quiet before a change is reported; 0 means 100 ms
 	// Failed, if set, is called when the system cannot watch a directory,
 	// which leaves only polling.
 	Failed func(dir string, err error)
@@ -26,9 +26,9 @@ type Watcher struct {
 	look time.Duration // for tests: act as if the system did not report replaced directories, and poll them at this interval
 }
 
-// maxSettle bounds the wait for quiet, so that a directory that is written to
+// maxDebounce bounds the wait for quiet, so that a directory that is written to
 // all the time does not hide changes.
-const maxSettle = time.Second
+const maxDebounce = time.Second
 
 // Run calls changed with the files and directories of list that have changed
 // since the previous call, until ctx ends. It calls list again after each
@@ -45,9 +45,9 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 	defer poll.Stop()
 	look := newTicker(w.dirLook(r.tree), dirPoll)
 	defer look.Stop()
-	settle := time.NewTimer(time.Hour)
-	settle.Stop()
-	defer settle.Stop()
+	debounce := time.NewTimer(time.Hour)
+	debounce.Stop()
+	defer debounce.Stop()
 	var since time.Time // of the first event not reported yet
 	for {
 		select {
@@ -77,13 +77,13 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 			r.all = true // events were lost
 		case <-poll.C:
 			r.all = true
-			r.tell(changed)
+			r.report(changed)
 			since = time.Time{}
 			if !r.all {
 				continue
 			}
-		case <-settle.C:
-			r.tell(changed)
+		case <-debounce.C:
+			r.report(changed)
 			since = time.Time{}
 			if !r.all {
 				continue
@@ -92,7 +92,7 @@ func (w *Watcher) Run(ctx context.Context, list func() []string, changed func(pa
 		if since.IsZero() {
 			since = time.Now()
 		}
-		settle.Reset(max(0, min(w.settle(), maxSettle-time.Since(since))))
+		debounce.Reset(max(0, min(w.debounce(), maxDebounce-time.Since(since))))
 	}
 }
 
@@ -122,9 +122,9 @@ func (r *runner) close() {
 	}
 }
 
-func (w *Watcher) settle() time.Duration {
-	if w.Settle > 0 {
-		return w.Settle
+func (w *Watcher) debounce() time.Duration {
+	if w.Debounce > 0 {
+		return w.Debounce
 	}
 	return 100 * time.Millisecond
 }
@@ -199,8 +199,8 @@ func (r *runner) note(name string) {
 	}
 }
 
-// tell checks what may have changed and reports what has.
-func (r *runner) tell(changed func([]string)) {
+// report checks what may have changed and reports what has.
+func (r *runner) report(changed func([]string)) {
 	var out []string
 	look := r.dirty
 	if r.all {
@@ -251,7 +251,7 @@ func (r *runner) refresh() {
 	}
 	r.want = dirs
 	if r.tree != nil {
-		r.all = r.tree.set(ways(dirs)) || r.all
+		r.all = r.tree.set(withAncestors(dirs)) || r.all
 	}
 	if r.notify == nil {
 		return
@@ -292,9 +292,9 @@ func (r *runner) attach(d string) bool {
 	return true
 }
 
-// ways returns the directories and all above them, each of which may be
+// withAncestors returns the directories and all above them, each of which may be
 // replaced.
-func ways(dirs map[string]bool) map[string]bool {
+func withAncestors(dirs map[string]bool) map[string]bool {
 	all := make(map[string]bool, 2*len(dirs))
 	for d := range dirs {
 		for p := d; !all[p] && filepath.Dir(p) != p; p = filepath.Dir(p) {

@@ -50,7 +50,7 @@ func until(t *testing.T, ch <-chan []string, want string, change func(n int)) {
 }
 
 func TestChangesAreTold(t *testing.T) {
-	for name, w := range map[string]*Watcher{"events": {Poll: -1, Settle: 10 * time.Millisecond}, "poll": {Poll: 20 * time.Millisecond}} {
+	for name, w := range map[string]*Watcher{"events": {Poll: -1, Debounce: 10 * time.Millisecond}, "poll": {Poll: 20 * time.Millisecond}} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
@@ -81,7 +81,7 @@ func TestSwappedLinks(t *testing.T) {
 		t.Skip(err)
 	}
 	os.Symlink(filepath.Join("..data", "tls.crt"), file)
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, file)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, file)
 	until(t, ch, file, func(n int) {
 		os.Symlink([]string{"two", "one"}[n%2], link+".new")
 		os.Rename(link+".new", link)
@@ -95,7 +95,7 @@ func TestTargetsOfLinks(t *testing.T) {
 	if err := os.Symlink(real, link); err != nil {
 		t.Skip(err)
 	}
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, link)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, link)
 	until(t, ch, link, func(n int) { write(t, real, string(make([]byte, n+2))) })
 }
 
@@ -104,7 +104,7 @@ func TestQuietFilesAreNotTold(t *testing.T) {
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
 	write(t, a, "1")
 	write(t, b, "1")
-	ch := start(t, &Watcher{Poll: -1, Settle: 10 * time.Millisecond}, a, b)
+	ch := start(t, &Watcher{Poll: -1, Debounce: 10 * time.Millisecond}, a, b)
 	until(t, ch, a, func(n int) { write(t, a, string(make([]byte, n+2))) })
 	for {
 		select {

@@ -119,7 +119,7 @@ func halfWritten(old, now *wire.Plan) error {
 		return fmt.Errorf("the conf file gives no key any more, and gave %d before: it is empty or half written", old.FileKeys)
 	case now.Unnamed && !old.Unnamed:
 		return errors.New("nothing names a port any more, so that the default port 20203 would be opened; name a port, or stop and start the server if that is meant")
-	case now.Unended && !old.Unended && old.FileKeys > 0:
+	case now.NoFinalNewline && !old.NoFinalNewline && old.FileKeys > 0:
 		return errors.New("the conf file ends within a line, and did not before: it seems half written; end its last line")
 	}
 	return nil

@@ -45,16 +45,16 @@ type Plan struct {
 	Tables  map[string][]conf.Block `json:",omitempty"` // its other tables
 	Program []string                // what serves each client
 	// Leftover is what nobody defined, for a program that uses the library.
-	Leftover []conf.Entry
-	Ports    []sock.Request
-	Notes    []string // lines for the log
-	Warn     []string // the same, of what somebody should look at
-	Files    []string // certificates, keys and the like that a worker may ask for
-	Dirs     []string // directories of such files
-	Isolate  bool     // the supervisor keeps private keys to itself
-	Unnamed  bool     // nothing names a port: it is the default one
-	FileKeys int      // keys and blocks that the conf file gives
-	Unended  bool     // its last line has no end
+	Leftover       []conf.Entry
+	Ports          []sock.Request
+	Notes          []string // lines for the log
+	Warn           []string // the same, of what somebody should look at
+	Files          []string // certificates, keys and the like that a worker may ask for
+	Dirs           []string // directories of such files
+	Isolate        bool     // the supervisor keeps private keys to itself
+	Unnamed        bool     // nothing names a port: it is the default one
+	FileKeys       int      // keys and blocks that the conf file gives
+	NoFinalNewline bool     // its last line has no end
 }
 
 // Layers returns the plan as a source of configuration.

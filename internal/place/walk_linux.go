@@ -18,7 +18,7 @@ func isProc(dir int) bool {
 }
 
 // throughProc lets the kernel follow a link of procfs.
-func (w *way) throughProc(name string, st *unix.Stat_t, last bool) (done bool, err error) {
+func (w *walker) throughProc(name string, st *unix.Stat_t, last bool) (done bool, err error) {
 	if last && w.noLink {
 		return false, unix.ELOOP
 	}
@@ -45,7 +45,7 @@ func (w *way) throughProc(name string, st *unix.Stat_t, last bool) (done bool, e
 // opened and forgets it for good when that is removed, even if the file gets the
 // same name again. So if it is still there, it was among those that were counted
 // before.
-func (w *way) stillThere(fd int) bool {
+func (w *walker) stillThere(fd int) bool {
 	// A removal lowers the count first and drops the name then, with the
 	// directory locked. Reading the directory waits for that to be over.
 	if d, err := unix.Openat(w.dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {

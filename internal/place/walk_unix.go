@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A way leads to a file. After walk it holds the file's directory open.
-type way struct {
+// A walker goes along a path to a file. After walk it holds the file's directory open.
+type walker struct {
 	path  string
 	trust trusted
 
@@ -30,12 +30,12 @@ type way struct {
 	magic   bool         // a link of procfs, which only the kernel can follow
 }
 
-func begin(path string, t trusted) (*way, error) {
+func newWalker(path string, t trusted) (*walker, error) {
 	abs, err := absolute(path)
 	if err != nil {
 		return nil, err
 	}
-	w := &way{path: path, trust: t, todo: split(abs), dir: -1}
+	w := &walker{path: path, trust: t, todo: split(abs), dir: -1}
 	if len(w.todo) == 0 || strings.HasSuffix(path, "/") {
 		return nil, unix.EISDIR
 	}
@@ -46,16 +46,16 @@ func split(path string) []string {
 	return strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
 }
 
-func (w *way) close() {
+func (w *walker) close() {
 	if w.dir >= 0 {
 		unix.Close(w.dir)
 		w.dir = -1
 	}
 }
 
-func (w *way) at() string { return "/" + strings.Join(w.names, "/") }
+func (w *walker) at() string { return "/" + strings.Join(w.names, "/") }
 
-func (w *way) toRoot() error {
+func (w *walker) toRoot() error {
 	fd, err := unix.Open("/", dirFlags|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (w *way) toRoot() error {
 }
 
 // walk goes to the last directory and looks the entry up.
-func (w *way) walk() error {
+func (w *walker) walk() error {
 	for {
 		name, last := w.todo[0], len(w.todo) == 1
 		w.todo = w.todo[1:]
@@ -110,7 +110,7 @@ func (w *way) walk() error {
 }
 
 // enter opens a directory.
-func (w *way) enter(name string, st *unix.Stat_t) error {
+func (w *walker) enter(name string, st *unix.Stat_t) error {
 	if name != ".." {
 		w.note(st)
 	}
@@ -141,14 +141,14 @@ func (w *way) enter(name string, st *unix.Stat_t) error {
 }
 
 // note keeps the first reason why others may control the rest of the path.
-func (w *way) note(st *unix.Stat_t) {
-	if w.exposed == "" && !w.trust.holds(&w.dirStat, st) {
+func (w *walker) note(st *unix.Stat_t) {
+	if w.exposed == "" && !w.trust.protects(&w.dirStat, st) {
 		w.exposed = w.describe(&w.dirStat)
 	}
 }
 
 // throughLink follows a link if nobody else could have put it there.
-func (w *way) throughLink(name string, st *unix.Stat_t, last bool) error {
+func (w *walker) throughLink(name string, st *unix.Stat_t, last bool) error {
 	if w.links++; w.links > maxLinks {
 		return unix.ELOOP
 	}
@@ -192,7 +192,7 @@ func (w *way) throughLink(name string, st *unix.Stat_t, last bool) error {
 
 // isThere looks some times whether the name leads to the open file, and is its
 // only one.
-func (w *way) isThere(fd int) bool {
+func (w *walker) isThere(fd int) bool {
 	for range 8 {
 		var name, file unix.Stat_t
 		if unix.Fstatat(w.dir, w.name, &name, unix.AT_SYMLINK_NOFOLLOW) != nil || unix.Fstat(fd, &file) != nil {
