@@ -172,7 +172,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			case proc.ForSupervisor(s):
 				continue
 			case s == proc.DrainSignal && !p.ending.Load():
-				logging.Notice(log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %v", name, p.grace()))
+				logging.Notice(log, fmt.Sprintf("Received a SIG %s: no new clients; current ones have %v", name, p.grace()))
 				p.endingNow(log)
 				p.stop()
 			default:

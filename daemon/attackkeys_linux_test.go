@@ -118,7 +118,7 @@ func TestAttackSigner(t *testing.T) {
 			if st, err := askSigner(f, 1, p256, certificateIn521(t, k.cert)); st == 0 || err != nil {
 				t.Errorf("a certificate: status %d, %v", st, err)
 			}
-			r.wait("may be in somebody else's hands", 1)
+			r.wait("the worker may be compromised", 1)
 			syscall.Kill(worker, syscall.SIGKILL)
 			r.wait("signal: killed", 1)
 			netservertest.Eventually(t, "nothing is signed for the dead", func() bool {

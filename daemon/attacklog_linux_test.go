@@ -72,7 +72,7 @@ func TestAttackLog(t *testing.T) {
 			}
 			unix.Write(int(h.take(2).Fd()), []byte("<0>on standard error\x1b[2J\n"))
 			syscall.Kill(h.pid, syscall.SIGKILL)
-			netservertest.Eventually(t, "another worker", func() bool { return strings.Contains(text(), "another takes its place") })
+			netservertest.Eventually(t, "another worker", func() bool { return strings.Contains(text(), "starting a replacement") })
 			after := text()
 			if !strings.HasPrefix(after, before) || !strings.Contains(after, "last words") || !strings.Contains(after, "forged") {
 				t.Errorf("the log is\n%.2000s", after)
@@ -153,7 +153,7 @@ func TestAttackLogFlood(t *testing.T) {
 		logged("flood of lines")
 	}
 	syscall.Kill(two[1], syscall.SIGKILL)
-	logged("another takes its place")
+	logged("starting a replacement")
 	close(stop)
 	<-done
 }

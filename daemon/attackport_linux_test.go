@@ -23,20 +23,20 @@ func TestAttackPort(t *testing.T) {
 		spoil      func(fd int) error
 		want       string
 	}{
-		{"shut down", "127.0.0.1:0", shut, "it was shut down; it is mended"},
-		{"filter", "127.0.0.1:0", func(fd int) error { return attachDrop(fd) }, "a filter was attached; it is mended"},
+		{"shut down", "127.0.0.1:0", shut, "it was shut down; repaired"},
+		{"filter", "127.0.0.1:0", func(fd int) error { return attachDrop(fd) }, "a filter was attached; repaired"},
 		{"filter that is locked", "127.0.0.1:0", func(fd int) error {
 			if err := attachDrop(fd); err != nil {
 				return err
 			}
 			return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_LOCK_FILTER, 1)
-		}, "a filter was attached; it is opened again"},
-		{"hop limit", "127.0.0.1:0", func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MINTTL, 255) }, "IP_MINTTL was set; it is mended"},
-		{"UNIX socket", filepath.Join(dir, "s") + "|unix", shut, "it was shut down; it is opened again"},
-		{"UDP", "127.0.0.1:0/udp", func(fd int) error { shut(fd); return nil }, "it was shut down; it is opened again"},
+		}, "a filter was attached; reopening it"},
+		{"hop limit", "127.0.0.1:0", func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_MINTTL, 255) }, "IP_MINTTL was set; repaired"},
+		{"UNIX socket", filepath.Join(dir, "s") + "|unix", shut, "it was shut down; reopening it"},
+		{"UDP", "127.0.0.1:0/udp", func(fd int) error { shut(fd); return nil }, "it was shut down; reopening it"},
 		{"UDP connected", "127.0.0.1:0/udp", func(fd int) error {
 			return unix.Connect(fd, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
-		}, "it was connected to one peer; it is opened again"},
+		}, "it was connected to one peer; reopening it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

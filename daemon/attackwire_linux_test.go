@@ -53,7 +53,7 @@ func TestAttackMessages(t *testing.T) {
 			netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 			two := r.children()
 			seize(t, two[0]).link().try(m)
-			r.wait("breaks the protocol with the supervisor and is killed", 1)
+			r.wait("violates the supervisor's protocol; killing it", 1)
 			netservertest.Eventually(t, "another in its place", func() bool {
 				now := r.children()
 				return len(now) == 2 && !alive(two[0])
@@ -72,15 +72,15 @@ func TestAttackMessages(t *testing.T) {
 func TestAttackFromJob(t *testing.T) {
 	rooted(t)
 	r := start(t, jobArgs("sleep 1000", "--max_dequeue", "1")...)
-	r.wait("job 1 is started, pid", 1)
+	r.wait("job 1 started, pid", 1)
 	var pid int
-	if _, err := fmt.Sscanf(r.text()[strings.Index(r.text(), "job 1 is started, pid"):], "job 1 is started, pid %d", &pid); err != nil {
+	if _, err := fmt.Sscanf(r.text()[strings.Index(r.text(), "job 1 started, pid"):], "job 1 started, pid %d", &pid); err != nil {
 		t.Fatal(err)
 	}
 	netservertest.Eventually(t, "the job runs its program", func() bool { return len(childrenOf(t, pid)) > 0 })
 	seize(t, pid).link().say(object{"Op": "status", "Status": object{}})
-	r.wait("job 1 (pid "+fmt.Sprint(pid)+") breaks the protocol with the supervisor and is killed: it sent \"status\", which a job may not", 1)
-	r.wait("it broke the protocol", 1)
+	r.wait("job 1 (pid "+fmt.Sprint(pid)+") violates the supervisor's protocol; killing it: it sent \"status\", which a job may not", 1)
+	r.wait("it violated the protocol", 1)
 	mustDial(t, r.addr(0)).mustAsk(t, "clients are served")
 }
 
@@ -95,8 +95,8 @@ func TestLaterWorkerIsUnderstood(t *testing.T) {
 	l.say(object{"Op": "status", "Status": object{"Clients": 0, "Later": []int{1}}, "Later": object{"A": 1}})
 	mustDial(t, r.addr(0)).mustAsk(t, "served")
 	l.say("{") // it has read the two before
-	r.wait("breaks the protocol", 1)
-	if !strings.Contains(r.text(), "it is no message of this protocol") {
+	r.wait("violates the supervisor's protocol", 1)
+	if !strings.Contains(r.text(), "not a message of this protocol") {
 		t.Error("killed for another reason")
 	}
 }
@@ -107,7 +107,7 @@ func TestAttackExit(t *testing.T) {
 	r := start(t, "--port", "127.0.0.1:0")
 	r.serving()
 	seize(t, r.only()).link().say(object{"Op": "exit"})
-	r.wait("a client asked for the end of the server", 1)
+	r.wait("a client requested shutdown", 1)
 	if code := r.status(); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
@@ -115,7 +115,7 @@ func TestAttackExit(t *testing.T) {
 	proxied := start(t, "--port", "127.0.0.1:0", "--proxy_to", "127.0.0.1:1")
 	proxied.serving()
 	seize(t, proxied.only()).link().say(object{"Op": "exit"})
-	proxied.wait("clients of this server cannot end it", 1)
+	proxied.wait("clients of this server may not shut it down", 1)
 }
 
 // stuckSocket makes a connection whose close waits for its peer, which takes
@@ -222,7 +222,7 @@ func TestAttackNeverReads(t *testing.T) {
 		unix.Write(fd, frame(fmt.Appendf(nil, `{"Op":"read","ID":%d,"Path":%q}`, i+1, names)))
 	}
 	begin := time.Now()
-	r.wait("breaks the protocol", 1)
+	r.wait("violates the supervisor's protocol", 1)
 	if d := time.Since(begin); d > 25*time.Second {
 		t.Errorf("after %v", d)
 	}
@@ -257,5 +257,5 @@ func TestAttackFlood(t *testing.T) {
 	}()
 	defer func() { close(stop); h.release(); <-done }()
 	syscall.Kill(r.children()[1], syscall.SIGKILL)
-	r.wait("another takes its place", 1)
+	r.wait("starting a replacement", 1)
 }

@@ -231,7 +231,7 @@ func TestPortRemovedWithGrace(t *testing.T) {
 	if _, err := d.r.ReadByte(); err == nil {
 		t.Error("more bytes")
 	}
-	r.wait("clients of ports that were changed or removed are cut: 1", 1)
+	r.wait("clients of ports that were changed or removed disconnected: 1", 1)
 	r.wait(`err="cut: a restart changed or removed its port, and its grace time is over"`, 1)
 	k.mustAsk(t, "not cut")
 }
@@ -323,7 +323,7 @@ func TestGenerationsAreBounded(t *testing.T) {
 		r.signal(syscall.SIGQUIT)
 		r.wait("Received a SIG QUIT", 1)
 		r.signal(syscall.SIGHUP) // in the drain
-		r.wait("the server is ending: no restart", 1)
+		r.wait("the server is shutting down: no restart", 1)
 		if code := r.end(syscall.SIGTERM); code != 0 {
 			t.Errorf("exit status %d", code)
 		}

@@ -21,9 +21,9 @@ func TestHalfWrittenConfFile(t *testing.T) {
 		without           string // what is wrong if the last part is missing
 		args              []string
 	}{
-		{"server.conf", rule, "port 127.0.0.1:0\n", "nothing names a port any more", nil},
-		{"server.toml", "allow = \"127.0.0.1\"\n", "[[listen]]\nport = \"127.0.0.1:0\"\n", "nothing names a port any more", nil},
-		{"rules.conf", "", rule, "gives no key any more", []string{"--port", "127.0.0.1:0"}},
+		{"server.conf", rule, "port 127.0.0.1:0\n", "no port is configured any more", nil},
+		{"server.toml", "allow = \"127.0.0.1\"\n", "[[listen]]\nport = \"127.0.0.1:0\"\n", "no port is configured any more", nil},
+		{"rules.conf", "", rule, "no longer sets any key", []string{"--port", "127.0.0.1:0"}},
 	} {
 		t.Run(form.name, func(t *testing.T) {
 			file := writeFile(t, filepath.Join(openDir(t), form.name), form.first+form.last)
@@ -47,11 +47,11 @@ func TestHalfWrittenConfFile(t *testing.T) {
 				}
 			}
 			writeFile(t, file, "")
-			refused("gives no key")
+			refused("no longer sets any key")
 			writeFile(t, file, "# nothing\n\n")
-			refused("gives no key")
+			refused("no longer sets any key")
 			writeFile(t, file, form.first+strings.TrimSuffix(form.last, "\n"))
-			refused("ends within a line")
+			refused("no longer ends with a newline")
 			writeFile(t, file, form.first)
 			refused(form.without)
 			os.Remove(file)

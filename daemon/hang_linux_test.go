@@ -13,7 +13,7 @@ import (
 	"netserver/netservertest"
 )
 
-const hasNotAnswered = "has not answered for"
+const hasNotAnswered = "has not responded for"
 
 // A worker that SIGSTOP stopped is found, killed and replaced, of each type;
 // so is one that only has a client left.
@@ -28,7 +28,7 @@ func TestHungWorkerIsReplaced(t *testing.T) {
 			old := r.only()
 			stopProcess(t, old)
 			r.wait(hasNotAnswered, 1)
-			r.wait("signal: killed; another takes its place", 1)
+			r.wait("signal: killed; starting a replacement", 1)
 			c := mustDial(t, r.addr(0))
 			c.mustAsk(t, "hello")
 			leaving := r.only(old)
@@ -37,7 +37,7 @@ func TestHungWorkerIsReplaced(t *testing.T) {
 			netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 			stopProcess(t, leaving)
 			r.wait(hasNotAnswered, 2)
-			if !strings.Contains(r.text(), "a signal has stopped it") {
+			if !strings.Contains(r.text(), "a signal stopped it") {
 				t.Error("the reason is missing")
 			}
 			if _, err := c.r.ReadByte(); err == nil {
@@ -125,7 +125,7 @@ func TestTracedWorkerIsLeftAlone(t *testing.T) {
 		t.Skipf("a process cannot be traced here: %v", err)
 	}
 	syscall.Kill(worker, syscall.SIGSTOP) // its other threads
-	r.wait("traces it, and so it is left alone", 1)
+	r.wait("is tracing it, so it is left alone", 1)
 	close(release)
 	<-traced
 	syscall.Kill(worker, syscall.SIGCONT)
@@ -144,7 +144,7 @@ func TestWatchdogNeedsAWorker(t *testing.T) {
 	m.stillAlive()
 	worker := r.only()
 	stopProcess(t, worker)
-	r.wait("no worker answers: the service manager's watchdog", 1)
+	r.wait("no worker responds; no longer notifying the service manager's watchdog", 1)
 	m.mu.Lock()
 	n := m.alive
 	m.mu.Unlock()

@@ -103,7 +103,7 @@ func TestINETAndListeningSockets(t *testing.T) {
 	}{
 		{listening, []string{"INET"}, "without a peer"},
 		{client, []string{"--port", "127.0.0.1:0"}, `(descriptor 3 "the name"): set Accept=no`},
-		{listening, []string{"--port", "127.0.0.1:1"}, "at " + l.Addr().String() + ` (descriptor 3 "the name") that no port names`},
+		{listening, []string{"--port", "127.0.0.1:1"}, "at " + l.Addr().String() + ` (descriptor 3 "the name"), which no port uses`},
 		{listening, []string{"--port", l.Addr().String(), "--supervisor", "0"}, "supervisor 0 cannot take"},
 	} {
 		cmd := exec.Command(sh, append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES="the name" exec "$@"`, "sh", os.Args[0]}, rootToo(tc.args)...)...)

@@ -52,7 +52,7 @@ func TestIsolatedWithOpenSSL(t *testing.T) {
 				}
 			}
 			r.signal(syscall.SIGUSR2)
-			r.wait("handshakes signed 2, requests refused 0, made to wait 0", 1)
+			r.wait("handshakes signed 2, requests refused 0, delayed 0", 1)
 			r.wait("private keys of generation 1: 1", 1)
 		})
 	}

@@ -73,7 +73,7 @@ func TestNoMoreJobsThanMaxDequeue(t *testing.T) {
 	script := fmt.Sprintf("echo x > %[1]s/job.$$; n=0; for f in %[1]s/job.*; do n=$((n+1)); done; echo there are $n; "+
 		"while [ ! -e %[1]s/go ]; do sleep 0.05; done; rm %[1]s/job.$$", dir)
 	r := start(t, jobArgs(script, "--max_dequeue", "3")...)
-	r.wait("no job is started: 3 are running", 1)
+	r.wait("not starting a job: 3 already running", 1)
 	r.wait("there are", 3)
 	got := strings.Join(jobLines(r.text()), ", ")
 	if strings.Contains(got, "there are 4") || strings.Count(got, "there are") != 3 {
@@ -82,8 +82,8 @@ func TestNoMoreJobsThanMaxDequeue(t *testing.T) {
 	r.signal(syscall.SIGUSR2)
 	r.wait("state: job 3, pid", 1)
 	writeFile(t, filepath.Join(dir, "go"), "")
-	r.wait("is done after", 3)
-	r.wait("job 4 is started", 1)
+	r.wait("finished after", 3)
+	r.wait("job 4 started", 1)
 }
 
 // A job that does not obey TERM is killed with all that it has started.
@@ -95,8 +95,8 @@ func TestJobsEndWithTheServer(t *testing.T) {
 	}{
 		{"obeys", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGTERM, "asked to end"},
 		{"drain", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGQUIT, "asked to end"},
-		{"stubborn", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGTERM, "did not end within 1s of TERM and is killed"},
-		{"stubborn drain", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGQUIT, "did not end within 1s of TERM and is killed"},
+		{"stubborn", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGTERM, "did not exit within 1s of TERM; killing it"},
+		{"stubborn drain", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGQUIT, "did not exit within 1s of TERM; killing it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := start(t, jobArgs(tc.script, "--max_dequeue", "1", "--grace", "1")...)
@@ -108,7 +108,7 @@ func TestJobsEndWithTheServer(t *testing.T) {
 			if !strings.Contains(r.text(), tc.want) {
 				t.Errorf("no %q in the log", tc.want)
 			}
-			if strings.Contains(r.text(), "job 2 is started") || !strings.HasSuffix(r.text(), "Server closing!\n") {
+			if strings.Contains(r.text(), "job 2 started") || !strings.HasSuffix(r.text(), "Server closing!\n") {
 				t.Error("it goes on")
 			}
 			netservertest.Eventually(t, "nothing is left of the job", func() bool { return !groupAlive(group) })
@@ -118,7 +118,7 @@ func TestJobsEndWithTheServer(t *testing.T) {
 
 func jobPid(t *testing.T, log string, n int) int {
 	t.Helper()
-	m := regexp.MustCompile(fmt.Sprintf(`job %d is started, pid (\d+)`, n)).FindStringSubmatch(log)
+	m := regexp.MustCompile(fmt.Sprintf(`job %d started, pid (\d+)`, n)).FindStringSubmatch(log)
 	if m == nil {
 		t.Fatalf("job %d was not started", n)
 	}
@@ -148,7 +148,7 @@ func groupAlive(group int) bool {
 // What a job leaves behind is not left: it would be bounded by nothing.
 func TestJobLeavesNothing(t *testing.T) {
 	r := start(t, jobArgs("sleep 1000 & echo done", "--max_dequeue", "1")...)
-	r.wait("is done after", 3)
+	r.wait("finished after", 3)
 	for n := range 3 {
 		if groupAlive(jobPid(t, r.text(), n+1)) {
 			t.Errorf("something is left of job %d", n+1)
@@ -173,7 +173,7 @@ func TestJobsAtHUP(t *testing.T) {
 		r.signal(syscall.SIGUSR2)
 		return strings.Contains(r.text(), "generation 2, serving")
 	})
-	r.wait("no job is started: 1 are running", 1) // the bound is kept across the restart
+	r.wait("not starting a job: 1 already running", 1) // the bound is kept across the restart
 	writeFile(t, filepath.Join(dir, "go"), "")
 	r.wait(`line="old is finished"`, 1)
 	r.wait("line=new", 2)
@@ -241,7 +241,7 @@ func TestJobsOfEachType(t *testing.T) {
 			r := startProgram(t, os.Args[0], "command", append([]string{kind}, jobArgs("echo $1$2", "--max_dequeue", "1",
 				"--dequeue_command", "sh", "--dequeue_command", "two words;", "--dequeue_command", "$HOME", "--supervisor", "auto")...)...)
 			r.wait(`line="two words;$HOME"`, 2) // no shell of ours has seen them
-			r.wait("is done after", 2)
+			r.wait("finished after", 2)
 			c := mustDial(t, r.addr(0))
 			c.mustAsk(t, "hello")
 			c.Close()

@@ -23,7 +23,7 @@ func TestReloadOfKeptSockets(t *testing.T) {
 	r.serving()
 	writeFile(t, file, "port "+path+"|unix\nunix_mode 0600\n")
 	r.signal(syscall.SIGHUP)
-	r.wait("was changed: it stays as it was until the server is stopped and started again", 1)
+	r.wait("changed: takes effect only when the server is stopped and started again", 1)
 	if !strings.Contains(r.text(), "unix_mode of ") {
 		t.Error("the key is not named")
 	}

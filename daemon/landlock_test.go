@@ -164,7 +164,7 @@ func TestLandlockLeavesWhatIsNeeded(t *testing.T) {
 					t.Fatal(err)
 				}
 				r.signal(syscall.SIGUSR1)
-				logged(log, "log file opened again")
+				logged(log, "log file reopened")
 				// A worker has it a moment later.
 				netservertest.Eventually(t, "a client in the new log", func() bool {
 					ask()

@@ -56,7 +56,7 @@ func TestCutsAreSpreadOut(t *testing.T) {
 		{"at the end", nil, func(r *running) { r.signal(syscall.SIGQUIT) }},
 		{"by hup_grace", []string{"--hup_grace", "0.1"}, func(r *running) {
 			r.signal(syscall.SIGHUP)
-			r.wait("clients that stayed beyond hup_grace are cut", 1)
+			r.wait("clients that stayed beyond hup_grace disconnected", 1)
 			r.wait(`err="cut: the server was restarted, and hup_grace is over"`, 1)
 		}},
 		{"without leave", []string{"--leave_children_open_on_hup", "0"}, func(r *running) { r.signal(syscall.SIGHUP) }},
@@ -93,8 +93,8 @@ func TestChangedPortsAreCutSpreadOut(t *testing.T) {
 	for _, c := range stay {
 		c.mustAsk(t, "still here")
 	}
-	r.wait("of ports that were changed or removed are cut: 30", 1)
-	if strings.Contains(r.text(), "another takes its place") {
+	r.wait("of ports that were changed or removed disconnected: 30", 1)
+	if strings.Contains(r.text(), "starting a replacement") {
 		t.Error("a worker crashed")
 	}
 }

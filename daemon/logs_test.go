@@ -175,7 +175,7 @@ func TestSyslogFromConfinedWorkers(t *testing.T) {
 				t.Error("lines were lost")
 			}
 			// The one process that writes may have found the daemon gone.
-			if out := rest.text(); network == "unixgram" && strings.Count(out, "\n") != strings.Count(out, "lines wait") {
+			if out := rest.text(); network == "unixgram" && strings.Count(out, "\n") != strings.Count(out, "lines are queued") {
 				t.Errorf("standard error: %q", out)
 			}
 		})
@@ -290,7 +290,7 @@ func TestLogFileIsFollowed(t *testing.T) {
 			}
 			client(path)
 			os.Rename(path, path+".1")
-			fileHas(t, path, "log file opened again")
+			fileHas(t, path, "log file reopened")
 			netservertest.Eventually(t, "clients in the new file", func() bool {
 				n++
 				c := mustDial(t, addr)
@@ -300,16 +300,16 @@ func TestLogFileIsFollowed(t *testing.T) {
 			})
 			os.Rename(path, path+".2")
 			r.signal(syscall.SIGUSR1)
-			fileHas(t, path, "log file opened again")
+			fileHas(t, path, "log file reopened")
 			os.Remove(path)
-			fileHas(t, path, "log file opened again")
+			fileHas(t, path, "log file reopened")
 			// A directory in its place: the open file stays in use, and the
 			// next that can be opened is taken.
 			os.Rename(path, path+".3")
 			os.Mkdir(path, 0o700)
 			fileHas(t, path+".3", "is a directory; the one in use stays open")
 			os.Remove(path)
-			fileHas(t, path, "log file opened again")
+			fileHas(t, path, "log file reopened")
 			client(path)
 			if code := r.end(syscall.SIGTERM); code != 0 {
 				t.Errorf("exit status %d", code)
@@ -418,7 +418,7 @@ func TestLogFileCannotBePlanted(t *testing.T) {
 	r.signal(syscall.SIGUSR1)
 	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "symbolic link of user") >= 3 })
 	os.Remove(path)
-	fileHas(t, path, "log file opened again")
+	fileHas(t, path, "log file reopened")
 	if readAll(t, secret) != "secret\n" {
 		t.Errorf("root wrote to another file: %q", readAll(t, secret))
 	}
@@ -484,7 +484,7 @@ func TestLogFilePlantedByOthers(t *testing.T) {
 		}
 		os.Remove(path)
 		r.signal(syscall.SIGUSR1)
-		fileHas(t, path, "log file opened again")
+		fileHas(t, path, "log file reopened")
 		if code := r.end(syscall.SIGTERM); code != 0 {
 			t.Errorf("exit status %d", code)
 		}

@@ -113,7 +113,7 @@ func TestManagerHearsOfRestarts(t *testing.T) {
 	writeFile(t, conf, "log_level high\n")
 	r.signal(syscall.SIGHUP)
 	m.want("READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1")
-	if !strings.Contains(m.all(), "STATUS=serving; the new configuration was refused") {
+	if !strings.Contains(m.all(), "STATUS=serving; new configuration rejected") {
 		t.Error("the manager does not know that the configuration was refused")
 	}
 	// The drain waits for this client, and the manager hears of it once, and
@@ -125,7 +125,7 @@ func TestManagerHearsOfRestarts(t *testing.T) {
 	m.stillAlive()
 	c.mustAsk(t, "still here")
 	r.signal(syscall.SIGHUP) // too late
-	r.wait("the server is ending: no restart", 1)
+	r.wait("the server is shutting down: no restart", 1)
 	if code := r.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit status %d", code)
 	}
@@ -179,7 +179,7 @@ func TestManagerHearsOfAFailedGeneration(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "crash"), "")
 	r.signal(syscall.SIGHUP)
 	m.want("READY=1", "RELOADING=1", "READY=1")
-	if !strings.Contains(m.all(), "STATUS=serving; the new generation could not") {
+	if !strings.Contains(m.all(), "STATUS=serving; the new generation failed to start") {
 		t.Errorf("told %s", m.all())
 	}
 	mustDial(t, r.addr(0)).mustAsk(t, "hello")

@@ -88,7 +88,7 @@ func TestKilledWorkersProgramsAreEnded(t *testing.T) {
 		netservertest.Eventually(t, "the programs run", func() bool { return len(processesWith(word)) >= 2 })
 		worker := r.only()
 		syscall.Kill(worker, syscall.SIGKILL)
-		r.wait("left processes behind, which are ended", i+1)
+		r.wait("left processes behind; ending them", i+1)
 		netservertest.Eventually(t, "nothing is left", func() bool { return len(processesWith(word)) == 0 })
 		netservertest.Eventually(t, "no zombies", func() bool { return zombiesOf(t, r.pid()) == 0 })
 		r.only(worker)
@@ -113,7 +113,7 @@ func TestLeftoversOfAnOrderlyEndGoOn(t *testing.T) {
 	r.wait("restart: ports and handler are the same", 1)
 	netservertest.Eventually(t, "the old workers have ended", func() bool { return !alive(old[0]) && !alive(old[1]) })
 	syscall.Kill(r.children()[0], syscall.SIGKILL)
-	r.wait("signal: killed; another takes its place", 1)
+	r.wait("signal: killed; starting a replacement", 1)
 	if now := processesWith(word); len(now) != 1 || now[0] != left {
 		t.Errorf("%v was left, and there is %v", left, now)
 	}

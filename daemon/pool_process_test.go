@@ -64,7 +64,7 @@ func TestPreForkWorkersEndAfterMaxRequests(t *testing.T) {
 			t.Errorf("process %d served %d clients", pid, n)
 		}
 	}
-	if len(seen) < 12 || strings.Contains(r.text(), "another takes its place") {
+	if len(seen) < 12 || strings.Contains(r.text(), "starting a replacement") {
 		t.Errorf("%d processes served 60 clients, or one crashed", len(seen))
 	}
 	l := startLoad(addr, 3)

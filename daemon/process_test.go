@@ -313,7 +313,7 @@ func TestWorkerEndsAfterMaxRequests(t *testing.T) {
 	if seen[first] != 3 || len(seen) != 3 {
 		t.Errorf("clients by process: %v", seen)
 	}
-	if strings.Contains(r.text(), "another takes its place") {
+	if strings.Contains(r.text(), "starting a replacement") {
 		t.Error("counted as a crash")
 	}
 }
@@ -553,7 +553,7 @@ func TestSocketActivation(t *testing.T) {
 			cmd.Process.Signal(syscall.SIGTERM)
 		}
 		err := cmd.Wait()
-		if port == addr && err != nil || port != addr && (err == nil || !strings.Contains(log.text(), "that no port names")) {
+		if port == addr && err != nil || port != addr && (err == nil || !strings.Contains(log.text(), "which no port uses")) {
 			t.Errorf("port %s: %v\n%s", port, err, log.text())
 		}
 	}

@@ -210,7 +210,7 @@ func TestStress(t *testing.T) {
 	if c.served < 20 || c.lines < 20 || c.packets < 20 {
 		t.Error("the load was none")
 	}
-	if n := strings.Count(r.text(), "another takes its place"); n > v.n {
+	if n := strings.Count(r.text(), "starting a replacement"); n > v.n {
 		t.Errorf("%d workers crashed, %d were killed", n, v.n)
 	}
 	netservertest.Eventually(t, "still serving", func() bool { return once(addr) == nil })
@@ -227,7 +227,7 @@ func TestStress(t *testing.T) {
 			t.Errorf("worker %d is left", pid)
 		}
 	}
-	for _, word := range []string{"panic", "DATA RACE", "is killed"} {
+	for _, word := range []string{"panic", "DATA RACE", "is killed", "killing it"} {
 		if strings.Contains(r.text(), word) {
 			t.Errorf("seed %d: %q in the log", seed, word)
 		}

@@ -53,7 +53,7 @@ func TestQuitDrains(t *testing.T) {
 	})
 	c.mustAsk(t, "still here")
 	r.signal(syscall.SIGHUP)
-	r.wait("the server is ending: no restart", 1)
+	r.wait("the server is shutting down: no restart", 1)
 	c.Close()
 	if code := r.status(); code != 0 {
 		t.Errorf("exit status %d", code)
@@ -137,7 +137,7 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 	c.mustAsk(t, "hello")
 	old := r.only()
 	syscall.Kill(old, syscall.SIGKILL)
-	r.wait("signal: killed; another takes its place", 1)
+	r.wait("signal: killed; starting a replacement", 1)
 	if _, err := c.ask("gone?"); err == nil {
 		t.Error("the client of a dead process was answered")
 	}
@@ -346,7 +346,7 @@ func TestProgramThatCannotServe(t *testing.T) {
 	// the program's own name tells it what to do.
 	program(t, name, "crash-worker", 0o755)
 	r.signal(syscall.SIGHUP)
-	r.wait("the new generation cannot serve", 1)
+	r.wait("the new generation failed to start", 1)
 	if r.only() != old {
 		t.Error("another worker")
 	}

@@ -62,7 +62,7 @@ func TestWorkerEndedByASignalIsReplaced(t *testing.T) {
 				c.mustAsk(t, "before")
 				old := r.only()
 				syscall.Kill(old, s)
-				r.wait("was ended by a signal; another takes its place", 1)
+				r.wait("was ended by a signal; starting a replacement", 1)
 				mustDial(t, addr).mustAsk(t, "the next")
 				c.mustAsk(t, "still here")
 				syscall.Kill(old, s)
@@ -90,7 +90,7 @@ func TestSignalToEveryProcess(t *testing.T) {
 		if code := r.end(s); code != 0 {
 			t.Errorf("%v: status %d", s, code)
 		}
-		if strings.Contains(r.text(), "another takes its place") {
+		if strings.Contains(r.text(), "starting a replacement") {
 			t.Errorf("%v: a worker was started at the end", s)
 		}
 	}
@@ -106,7 +106,7 @@ func TestWorkerThatEndsByItself(t *testing.T) {
 	old := r.only()
 	c := mustDial(t, addr)
 	fmt.Fprintf(c, "bye\n")
-	r.wait("ended: by itself; another takes its place", 1)
+	r.wait("ended: by itself; starting a replacement", 1)
 	netservertest.Eventually(t, "the next is served", func() bool {
 		c, err := dial(addr)
 		if err != nil {

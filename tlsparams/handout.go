@@ -138,7 +138,7 @@ func (h *Handout) Entries(dir string, entries []Entry) []Entry {
 }
 
 var (
-	errNotNamed = errors.New("is not named by the configuration")
+	errNotNamed = errors.New("is not in the configuration")
 	errWithheld = errors.New("holds a private key, or a password, which stays with the process that keeps the keys")
 )
 

@@ -42,7 +42,7 @@ func (s *Source) follow(ctx context.Context) {
 	defer wg.Wait()
 	w := &watch.Watcher{Poll: s.env.Poll,
 		Failed: func(dir string, err error) {
-			s.env.log().Warn("files cannot be followed at once, only looked at now and then", "port", s.env.port(), "directory", dir, "error", err)
+			s.env.log().Warn("cannot watch files for changes; polling them instead", "port", s.env.port(), "directory", dir, "error", err)
 		},
 	}
 	load := func(paths []string) {

@@ -133,7 +133,7 @@ func (s *server) await(ctx context.Context, want string) error {
 			return fmt.Errorf("it does not tell %q: %w", want, context.Cause(ctx))
 		}
 		text := string(b[:n])
-		if strings.Contains(text, "refused") || strings.Contains(text, "could not") {
+		if strings.Contains(text, "rejected") || strings.Contains(text, "failed") {
 			return fmt.Errorf("it tells %q", text)
 		}
 		if strings.HasPrefix(text, want) {

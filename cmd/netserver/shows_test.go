@@ -26,7 +26,7 @@ func TestFivePortsAtOnce(t *testing.T) {
 	tcp, ssl, udp := s.port(0), s.port(1), s.port(2)
 	s.awaitUnix(stream)
 	s.awaitUnix(dgram)
-	s.awaitLog(`certificate made in memory.*: sha256\S+`)
+	s.awaitLog(`certificate generated in memory.*: sha256\S+`)
 
 	const perl = `use IO::Socket::SSL; $| = 1;
 		$s = IO::Socket::SSL->new(PeerAddr => "127.0.0.1:$ARGV[0]", SSL_verify_mode => 0) or die $SSL_ERROR;

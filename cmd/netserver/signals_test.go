@@ -96,7 +96,7 @@ func TestQUITCutsAfterGrace(t *testing.T) {
 	if status := s.wait(); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
-	s.awaitLog(`Received a SIG QUIT: no more clients; those here have 200ms`)
+	s.awaitLog(`Received a SIG QUIT: no new clients; current ones have 200ms`)
 }
 
 func TestSecondSignalCuts(t *testing.T) {

@@ -184,7 +184,7 @@ func (c *command) find(find Finder) (err error) {
 		return fmt.Errorf("%w (--socket FILE names the socket without a conf file)", err)
 	}
 	if c.socket == "" {
-		return errors.New("where is the server's socket? Give --socket FILE, or --conf_file FILE with the key control_socket")
+		return errors.New("no control socket is known: give --socket FILE, or --conf_file FILE with the key control_socket")
 	}
 	return nil
 }
@@ -270,7 +270,7 @@ func (c *command) conns(ctx context.Context) error {
 // failed says why a request was not carried out.
 func (c *command) failed(ctx context.Context, err error) int {
 	if ctx.Err() != nil {
-		err = errors.New("interrupted; what the server was told it goes on with")
+		err = errors.New("interrupted; the server still carries out the request")
 	}
 	texts := []string{err.Error()}
 	var f *control.Failed

@@ -109,7 +109,7 @@ func (l *lister) worker(ctx context.Context, m wire.Member, after uint64) error 
 		for _, c := range a.Clients[:min(len(a.Clients), wire.MaxPage)] {
 			id, err := strconv.ParseUint(c.ID, 10, 64)
 			if err != nil || id <= after {
-				return fmt.Errorf("worker %d answers in disorder", m.ID)
+				return fmt.Errorf("worker %d answered out of order", m.ID)
 			}
 			if l.left == 0 {
 				l.end.More = true

@@ -69,7 +69,7 @@ func Open(ctx context.Context, a Access, log *slog.Logger, t Target) (*Server, e
 	}
 	s := New(log, t)
 	s.server = control.Server{Allow: a.Allow, Handle: s.handle, Fail: func(err error) {
-		log.Error("the control socket cannot take a client", "err", err)
+		log.Error("the control socket cannot accept a client", "err", err)
 	}}
 	s.server.Serve(l)
 	return s, nil

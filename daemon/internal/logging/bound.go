@@ -43,7 +43,7 @@ func TLSNotes(sources []*tlsparams.Source, add func(line string)) {
 		}
 		if c := s.SelfSigned(); c != nil && !seen[c.Fingerprint()] {
 			seen[c.Fingerprint()] = true
-			add("TLS ports show a certificate made in memory, which clients cannot verify: " + c.Fingerprint())
+			add("TLS ports use a certificate generated in memory, which clients cannot verify: " + c.Fingerprint())
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (r *recordRelay) run() {
 	eachLine(&paced{r: r.log}, maxRecordLine, func(line []byte, cut bool) {
 		limit.WaitFor(len(line) + recordCost)
 		if cut || !r.isRecord(line) {
-			r.other.Warn("a process wrote what is no record to the log", "from", r.pid, "text", wire.Clean(string(line), wire.MaxLineBytes))
+			r.other.Warn("a process wrote something other than a record to the log", "from", r.pid, "text", wire.Clean(string(line), wire.MaxLineBytes))
 			return
 		}
 		r.c.log.WriteShared(append(line, '\n'), r.stop)

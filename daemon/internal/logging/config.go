@@ -84,9 +84,9 @@ func parseSyslogOptions(text string) (o syslogOptions, err error) {
 			o.nofatal = true
 		case "ndelay", "nowait": // so it is always
 		case "cons":
-			return o, errors.New("cons: a server does not write to the system's console; lines wait for syslog, and those that are lost are counted")
+			return o, errors.New("cons: a server does not write to the system console; lines are queued for syslog, and lost ones are counted")
 		default:
-			return o, fmt.Errorf("there is no word %q; there are pid, nofatal, ndelay and nowait", word)
+			return o, fmt.Errorf("unknown word %q; known are pid, nofatal, ndelay and nowait", word)
 		}
 	}
 	return o, nil

@@ -84,7 +84,7 @@ func (l *Log) Reopen() error {
 		l.Error(err.Error())
 		return err
 	}
-	Notice(l.Logger, "log file opened again")
+	Notice(l.Logger, "log file reopened")
 	return nil
 }
 

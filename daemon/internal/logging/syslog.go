@@ -22,7 +22,7 @@ func (c *Config) openSyslog(stderr io.Writer) (*Log, error) {
 	if !o.nofatal {
 		first, err := t.Dial(context.Background())
 		if err != nil {
-			return nil, fmt.Errorf("log_file %s: %w; with nofatal in syslog_logopt the server starts without it", c.File, err)
+			return nil, fmt.Errorf("log_file %s: %w; with nofatal in syslog_logopt the server starts anyway", c.File, err)
 		}
 		dial = dialFirst(first, t.Dial)
 	}
@@ -81,5 +81,5 @@ func (r *outageReport) down(err error) {
 
 func (r *outageReport) tell(err error) {
 	defer r.busy.Store(false)
-	PrintWarning(r.stderr, fmt.Errorf("the log cannot be written to syslog; lines wait, and those that are too many will be counted: %w", err))
+	PrintWarning(r.stderr, fmt.Errorf("cannot write the log to syslog; lines are queued, and those dropped are counted: %w", err))
 }

@@ -26,7 +26,7 @@ func (s *supervisor) activate(pl *wire.Plan, files []*os.File) error {
 			continue
 		}
 		s.socks[keys[i]] = &socket{key: keys[i], req: pl.Ports[i], file: f, given: true}
-		logging.Notice(s.log, fmt.Sprintf("port %s is open already: the service manager opened it (descriptor %s)", pl.Ports[i].Spec.Short(), f.Name()))
+		logging.Notice(s.log, fmt.Sprintf("port %s is already open: the service manager opened it (descriptor %s)", pl.Ports[i].Spec.Short(), f.Name()))
 	}
 	return errors.Join(errs...)
 }
@@ -57,10 +57,10 @@ func (s *supervisor) matching(pl *wire.Plan, keys []string, f *os.File) (int, er
 		connected := c.RemoteAddr() != nil
 		c.Close()
 		if connected {
-			return 0, fmt.Errorf("the service manager passed a client that it had accepted (descriptor %s): set Accept=no in its socket unit, or let netserver be of type INET", f.Name())
+			return 0, fmt.Errorf("the service manager passed an accepted connection (descriptor %s): set Accept=no in its socket unit, or use type INET", f.Name())
 		}
 	}
-	return 0, errors.Join(fmt.Errorf("the service manager opened %s (descriptor %s) that no port names; add the port, or take it out of the socket unit", what, f.Name()), last)
+	return 0, errors.Join(fmt.Errorf("the service manager passed %s (descriptor %s), which no port uses; add the port, or remove it from the socket unit", what, f.Name()), last)
 }
 
 // isFor reports whether a socket at a serves the port.

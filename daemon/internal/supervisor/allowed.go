@@ -109,7 +109,7 @@ func (a *allowed) readKey(path string, fresh bool) ([]byte, error) {
 		return slices.Clone(data), nil // it is overwritten after use
 	}
 	if uid, gids := a.uid(); uid != -1 && (identity.FileRights{UID: uid, Groups: gids}).MayReplace(path) {
-		return nil, &certfile.Error{File: path, Reason: "is in a directory that the serving processes may write to, so that it may be of their making; with key_isolation it is not read"}
+		return nil, &certfile.Error{File: path, Reason: "is in a directory that the workers may write to, so one of them could have made it; with key_isolation it is not read"}
 	}
 	return certfile.Read(certfile.RoleCert, path)
 }

@@ -46,7 +46,7 @@ func (a *asks) add(now time.Time, q wire.Ask, to chan<- wire.Answer) uint64 {
 func (a *asks) answered(id uint64, ans *wire.Answer) error {
 	q, ok := a.pending[id]
 	if !ok {
-		return errors.New("answer: nothing was asked")
+		return errors.New("answer: nothing was asked for")
 	}
 	if err := ans.Fits(q.Ask); err != nil {
 		return err

@@ -67,7 +67,7 @@ func (w *child) tell(m wire.Message) {
 	select {
 	case w.outbox <- m:
 	default:
-		w.reason = []string{"it did not take what the supervisor sent, and was killed"}
+		w.reason = []string{"it did not read the supervisor's messages and was killed"}
 		w.proc.Kill()
 	}
 }
@@ -193,9 +193,9 @@ func (w *child) startError(how string) error {
 		return errors.Join(errs...)
 	}
 	if how == "" {
-		how = "it ended by itself"
+		how = "it exited on its own"
 	}
-	return fmt.Errorf("the worker ended before it served: %s", how)
+	return fmt.Errorf("the worker exited before it was ready: %s", how)
 }
 
 func (s *supervisor) crashed(w *child, how string) {
@@ -211,7 +211,7 @@ func (s *supervisor) crashed(w *child, how string) {
 	if len(w.reason) > 0 {
 		how = strings.Join(w.reason, "; ")
 	}
-	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended: %s; another takes its place", w.id, w.proc.Pid(), how),
+	s.log.Error(fmt.Sprintf("worker %d (pid %d) ended unexpectedly: %s; starting a replacement", w.id, w.proc.Pid(), how),
 		"generation", g.id, "clients at last report", w.status.Clients, "in a row", g.failures)
 }
 
@@ -221,7 +221,7 @@ func explainEnd(how string) string {
 	if !strings.Contains(how, "bad system call") {
 		return how
 	}
-	return "killed by its seccomp filter, for a system call that no server makes for its clients (the kernel's audit log names it): somebody may have broken in; if it was the program's own, set seccomp 0"
+	return "killed by its seccomp filter for a system call that serving clients never needs (the kernel's audit log names it): this may be a break-in; if the program itself makes that call, set seccomp 0"
 }
 
 // childEnviron returns the environment of a worker or job that becomes id.

@@ -32,7 +32,7 @@ func (s *supervisor) ownConflicts(pl *wire.Plan, keys []string) error {
 		}
 		for _, have := range s.socks {
 			if clash(r, have.req) {
-				errs = append(errs, fmt.Errorf("port %s cannot be opened while this server has %s, which it gives up only for what replaces it; stop and start the server to go from one to the other",
+				errs = append(errs, fmt.Errorf("port %s cannot be opened while this server has %s open, which it closes only once the replacement serves; stop and start the server to switch from one to the other",
 					r.Spec.Short(), have.req.Spec.Short()))
 				break
 			}

@@ -22,7 +22,7 @@ func (s *supervisor) dismiss(w *child) {
 		if s.ending || g.leaving || g.failed {
 			return
 		}
-		s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended by a signal; another takes its place", w.id, w.proc.Pid()),
+		s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended by a signal; starting a replacement", w.id, w.proc.Pid()),
 			"generation", g.id, "clients at last report", w.status.Clients)
 		s.countFailure(w)
 		if !w.gone {

@@ -31,6 +31,6 @@ func (s *supervisor) restartEarly(w *child, how string) bool {
 	if how == "" {
 		how = "signal"
 	}
-	s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended at its start (%s); it is started again", w.id, w.proc.Pid(), how))
+	s.log.Warn(fmt.Sprintf("worker %d (pid %d) was ended by a signal while it started (%s); starting it again", w.id, w.proc.Pid(), how))
 	return s.spawn(g) == nil
 }

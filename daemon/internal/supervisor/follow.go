@@ -26,7 +26,7 @@ func (s *supervisor) followFiles(g *generation) {
 	w := &watch.Watcher{
 		Ready: func() { tell(nil) },
 		Failed: func(dir string, err error) {
-			s.log.Warn("files cannot be followed at once, only looked at now and then", "directory", dir, "err", err)
+			s.log.Warn("cannot watch files for changes; polling them instead", "directory", dir, "err", err)
 		},
 	}
 	list := slices.Concat(g.plan.Files, g.plan.Dirs)

@@ -294,7 +294,7 @@ func (s *supervisor) resize(sig os.Signal) {
 	before := g.scale
 	g.grow(n)
 	if g.scale == before {
-		logging.Notice(s.log, "max_servers is not limited, or at its least; nothing is changed")
+		logging.Notice(s.log, "max_servers is unlimited or already at its minimum; unchanged")
 		return
 	}
 	s.more += n

@@ -108,7 +108,7 @@ func (s *supervisor) lookAt(w *child) {
 		if a, _ := proc.ActivityOf(w.proc.Pid()); a.Stopped && a.Tracer == 0 {
 			s.judge(w)
 		} else if q.lasted >= startTime && w.gen.ready {
-			s.hangs(w, fmt.Sprintf("does not serve %v after its start", startTime))
+			s.hangs(w, fmt.Sprintf("is not ready %v after its start", startTime))
 		}
 	case !q.echoes:
 	case !q.waiting:
@@ -128,14 +128,14 @@ func (s *supervisor) judge(w *child) {
 	a, known := proc.ActivityOf(w.proc.Pid())
 	if known && a.Tracer != 0 {
 		if !q.traced {
-			s.log.Warn(fmt.Sprintf("worker %d (pid %d) does not answer: process %d traces it, and so it is left alone", w.id, w.proc.Pid(), a.Tracer))
+			s.log.Warn(fmt.Sprintf("worker %d (pid %d) does not respond, but process %d is tracing it, so it is left alone", w.id, w.proc.Pid(), a.Tracer))
 		}
 		q.traced, q.lasted = true, 0
 		s.pulse.answered = s.pulse.awake
 		return
 	}
 	if why := q.verdict(a, known, s.conf.WorkerTimeout); why != "" {
-		s.hangs(w, fmt.Sprintf("has not answered for %v: %s", q.lasted.Round(100*time.Millisecond), why))
+		s.hangs(w, fmt.Sprintf("has not responded for %v: %s", q.lasted.Round(100*time.Millisecond), why))
 	}
 }
 
@@ -148,10 +148,10 @@ func (q *echoState) verdict(a proc.Activity, known bool, timeout time.Duration) 
 	why = "it hangs"
 	switch {
 	case a.Stopped:
-		why = "a signal has stopped it"
+		why = "a signal stopped it"
 	case q.busy:
 		timeout *= patience
-		why = "it hangs, or the machine has too much to do"
+		why = "it hangs, or the machine is overloaded"
 	}
 	if q.lasted < timeout {
 		return ""
@@ -161,7 +161,7 @@ func (q *echoState) verdict(a proc.Activity, known bool, timeout time.Duration) 
 
 // hangs kills a worker; what follows is that of a crash.
 func (s *supervisor) hangs(w *child, what string) {
-	s.log.Error(fmt.Sprintf("worker %d (pid %d) %s; it is killed", w.id, w.proc.Pid(), what))
+	s.log.Error(fmt.Sprintf("worker %d (pid %d) %s; killing it", w.id, w.proc.Pid(), what))
 	w.echo = echoState{}
 	w.proc.Kill()
 }
@@ -187,7 +187,7 @@ func (s *supervisor) answers(within time.Duration) bool {
 		return true
 	}
 	if !p.withheld {
-		s.log.Error("no worker answers: the service manager's watchdog is not told that the server is well")
+		s.log.Error("no worker responds; no longer notifying the service manager's watchdog")
 	}
 	p.withheld = true
 	return false

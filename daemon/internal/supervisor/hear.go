@@ -143,7 +143,7 @@ func (s *supervisor) obeyed(w *child, f func() error) {
 }
 
 func panicked(r any) error {
-	return fmt.Errorf("panic in the supervisor, which goes on: %v\n%s", r, debug.Stack())
+	return fmt.Errorf("panic in the supervisor, which continues: %v\n%s", r, debug.Stack())
 }
 
 // broke ends a process that does not keep to the protocol, or does not listen.
@@ -156,7 +156,7 @@ func (s *supervisor) brokeNow(c *child, err error) {
 		return
 	}
 	c.broke = true
-	s.log.Error(fmt.Sprintf("%s %d (pid %d) breaks the protocol with the supervisor and is killed: %v", c.kind, c.id, c.proc.Pid(), err))
+	s.log.Error(fmt.Sprintf("%s %d (pid %d) violates the supervisor's protocol; killing it: %v", c.kind, c.id, c.proc.Pid(), err))
 	c.proc.Kill()
 }
 
@@ -168,7 +168,7 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 	switch m.Op {
 	case wire.OpReady:
 		if w.ready {
-			return errors.New("ready: it was ready before")
+			return errors.New("ready: sent twice")
 		}
 		s.hearReady(w, m)
 	case wire.OpFailed:
@@ -186,7 +186,7 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 		s.dismiss(w)
 	case wire.OpExit:
 		if !s.ending {
-			logging.Notice(s.log, "a client asked for the end of the server")
+			logging.Notice(s.log, "a client requested shutdown")
 			s.end(true)
 		}
 	}

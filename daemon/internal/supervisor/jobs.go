@@ -77,7 +77,7 @@ func (s *supervisor) jobDue() {
 	l.last = time.Now()
 	if n := len(l.running); n >= s.conf.JobMax {
 		if !l.full { // not each time, until there is room
-			s.log.Info(fmt.Sprintf("no job is started: %d are running", n))
+			s.log.Info(fmt.Sprintf("not starting a job: %d already running", n))
 		}
 		l.full = true
 	} else if err := l.start(); err != nil {
@@ -106,7 +106,7 @@ func (s *supervisor) startJob(g *generation) error {
 		l.running = make(map[*job]struct{})
 	}
 	l.running[j] = struct{}{}
-	s.log.Debug(fmt.Sprintf("job %d is started, pid %d", j.id, j.proc.Pid()))
+	s.log.Debug(fmt.Sprintf("job %d started, pid %d", j.id, j.proc.Pid()))
 	go s.logOutput(j)
 	go s.attendJob(j)
 	return nil
@@ -182,14 +182,14 @@ func (s *supervisor) buryJob(j *job, how string) {
 	s.left.note()
 	took := time.Since(j.began).Round(time.Millisecond)
 	if j.broke {
-		how = "it broke the protocol"
+		how = "it violated the protocol"
 	}
 	if len(j.reason) > 0 {
 		how = strings.Join(j.reason, "; ")
 	}
 	switch {
 	case how == "":
-		s.log.Info(fmt.Sprintf("job %d (pid %d) is done after %v", j.id, j.proc.Pid(), took))
+		s.log.Info(fmt.Sprintf("job %d (pid %d) finished after %v", j.id, j.proc.Pid(), took))
 	case s.ending:
 		logging.Notice(s.log, fmt.Sprintf("job %d (pid %d) was ended after %v: %s", j.id, j.proc.Pid(), took, how))
 	default:
@@ -213,7 +213,7 @@ func (s *supervisor) endJobs(cut bool) {
 		}
 		j.kill = s.after(d, func() {
 			if !j.gone {
-				s.log.Warn(fmt.Sprintf("job %d (pid %d) did not end within %v of TERM and is killed", j.id, j.proc.Pid(), d))
+				s.log.Warn(fmt.Sprintf("job %d (pid %d) did not exit within %v of TERM; killing it", j.id, j.proc.Pid(), d))
 				j.proc.KillGroup()
 			}
 		})

@@ -132,7 +132,7 @@ func (k *keyAgent) addSelf(text []byte) error {
 	}
 	key, ok := c.PrivateKey.(crypto.Signer)
 	if !ok {
-		return errors.New("the certificate made in memory has a key that cannot sign")
+		return errors.New("the key of the certificate generated in memory cannot sign")
 	}
 	k.self = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
 	k.selfID, err = k.ring.Add(key, k.useFor(func(agentPort) bool { return true }))
@@ -146,7 +146,7 @@ const failPause = 20 * time.Millisecond
 // load reads a pair for a worker that has the contents of digest have.
 func (k *keyAgent) load(f tlsparams.Files, have [32]byte, fresh bool) *wire.PairAnswer {
 	if k == nil {
-		return &wire.PairAnswer{File: f.Cert, Reason: "cannot be had: key_isolation is off"}
+		return &wire.PairAnswer{File: f.Cert, Reason: "is not available: key_isolation is off"}
 	}
 	c, err := k.read(f, fresh)
 	if err != nil {
@@ -182,7 +182,7 @@ func (k *keyAgent) read(f tlsparams.Files, fresh bool) (loadedPair, error) {
 		}
 	}
 	if first == nil {
-		first = &certfile.Error{File: f.Cert, Reason: "is not named by the configuration"}
+		first = &certfile.Error{File: f.Cert, Reason: "is not in the configuration"}
 	}
 	return loadedPair{}, first
 }
@@ -273,7 +273,7 @@ func (g *generation) signatures() []string {
 	list := []string{fmt.Sprintf("state: private keys of generation %d: %d", g.id, g.keyAgent.ring.Len())}
 	for _, w := range g.sorted() {
 		if l := w.keyLink; l != nil {
-			list = append(list, fmt.Sprintf("state: worker %d, handshakes signed %d, requests refused %d, made to wait %d",
+			list = append(list, fmt.Sprintf("state: worker %d, handshakes signed %d, requests refused %d, delayed %d",
 				w.id, l.counts.Signed.Load(), l.counts.Refused.Load(), l.counts.Slowed.Load()))
 		}
 	}

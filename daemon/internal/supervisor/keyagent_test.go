@@ -67,7 +67,7 @@ func TestKeyAgentGivesWhatIsNamed(t *testing.T) {
 	for _, bad := range []tlsparams.Files{
 		{Cert: other.CertFile, Key: other.KeyFile}, {Cert: f.Cert}, {Cert: f.Cert, Key: other.KeyFile}, {Cert: "/etc/passwd"}, {},
 	} {
-		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not named") || a.Key != 0 {
+		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not in the configuration") || a.Key != 0 {
 			t.Errorf("%v: %+v", bad, a)
 		}
 	}
@@ -121,7 +121,7 @@ func TestKeyAgentOfADirectory(t *testing.T) {
 		{Cert: dir + "/.sub/tls.crt", Key: dir + "/.sub/tls.key"}, {Cert: good.Cert, Key: dir + "/b.key"}, {Cert: good.Cert, Key: dir + "/./a.key"},
 		{Cert: dir + "/../" + filepath.Base(dir) + "/a.pem"}, {Cert: dir}, {Cert: filepath.Dir(dir) + "/a.pem"},
 	} {
-		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not named") {
+		if a := k.load(bad, [32]byte{}, true); !strings.Contains(a.Reason, "not in the configuration") {
 			t.Errorf("%v: %+v", bad, a)
 		}
 	}

@@ -72,13 +72,13 @@ func (l *keyLink) begin(s *supervisor, w *child) {
 func (l *keyLink) serve(s *supervisor, id, pid int) {
 	err := l.agent.server.Serve(l.conn, &l.counts, func(r signer.Refusal) {
 		if r.Chance {
-			s.log.Warn(fmt.Sprintf("worker %d (pid %d) asked for a signature that was refused: %s; a client's random number can bring that about, once in 10^8 handshakes by chance, and a worker in somebody else's hands", id, pid, r.Reason))
+			s.log.Warn(fmt.Sprintf("worker %d (pid %d) asked for a signature that was refused: %s; either by chance, from a client's random number (once in 10^8 handshakes), or the worker is compromised", id, pid, r.Reason))
 			return
 		}
-		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature that belongs to no handshake of ours: %s; it was refused, and the worker may be in somebody else's hands", id, pid, r.Reason))
+		s.log.Error(fmt.Sprintf("worker %d (pid %d) asked for a signature for something other than a handshake: %s; refused, the worker may be compromised", id, pid, r.Reason))
 	})
 	if err != nil && !errors.Is(err, net.ErrClosed) {
-		s.log.Debug("signatures for a worker ended", "worker", id, "err", err)
+		s.log.Debug("signing link of a worker failed", "worker", id, "err", err)
 	}
 }
 

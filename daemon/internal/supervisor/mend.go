@@ -39,12 +39,12 @@ func (s *supervisor) mendPorts() {
 		switch {
 		case found == "" && err == nil:
 		case err == nil:
-			s.log.Error(fmt.Sprintf("port %s: a process that serves it has spoiled its socket: %s; it is mended", port, found))
+			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket: %s; repaired", port, found))
 		case errors.Is(err, sock.ErrSpoiled) && !so.given:
-			s.log.Error(fmt.Sprintf("port %s: a process that serves it has spoiled its socket: %s; it is opened again, and those that have it are ended with their clients", port, found))
+			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket: %s; reopening it and ending the workers that share it, with their clients", port, found))
 			s.openAgain(key, so)
 		case errors.Is(err, sock.ErrSpoiled):
-			s.log.Error(fmt.Sprintf("port %s: a process that serves it has spoiled its socket, which came from the service manager: %s; stop the server and its socket unit, and start them again", port, found))
+			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket, which came from the service manager: %s; stop the server and its socket unit, and start them again", port, found))
 		}
 	}
 }

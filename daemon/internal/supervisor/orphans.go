@@ -67,9 +67,9 @@ func (l *leftovers) end(log *slog.Logger, who string) {
 		ended, left := l.sweep()
 		switch {
 		case left > 0:
-			log.Error(fmt.Sprintf("%s left processes behind that do not end: %d still run after %v", who, left, sweepTime))
+			log.Error(fmt.Sprintf("%s left processes behind that do not exit: %d still running after %v", who, left, sweepTime))
 		case ended > 0:
-			log.Warn(fmt.Sprintf("%s left processes behind, which are ended: %d", who, ended))
+			log.Warn(fmt.Sprintf("%s left processes behind; ending them: %d", who, ended))
 		}
 	})
 }

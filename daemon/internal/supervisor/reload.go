@@ -54,7 +54,7 @@ type candidate struct {
 }
 
 // errEnding is why there is no reload.
-var errEnding = errors.New("the server is ending: no restart")
+var errEnding = errors.New("the server is shutting down: no restart")
 
 // reload goes over to the configuration and the program's file as they are now,
 // if they are good.
@@ -157,11 +157,11 @@ func (s *supervisor) compare(c *candidate) {
 	r := &s.reloads
 	r.plan = planFor(s.newest(), c.plan, s.conf, c.settings, c.binary, s.o.KeyKinds())
 	for _, key := range r.plan.Stays {
-		s.log.Warn(key + " was changed: it stays as it was until the server is stopped and started again")
+		s.log.Warn(key + " changed: takes effect only when the server is stopped and started again")
 	}
 	logging.Notice(s.log, r.plan.Summary())
 	if s.o.Library && s.restarts == 0 {
-		logging.Notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old ones, and the new ones begin without it (supervisor 0 keeps it in one process)")
+		logging.Notice(s.log, "the program's handlers run in the workers: what they keep in memory stays with the old workers, and new workers start without it (supervisor 0 serves in a single process)")
 	}
 	s.keepLog(c.settings, c.plan)
 }
@@ -233,7 +233,7 @@ func (s *supervisor) refuse(err error) {
 		what = "new configuration rejected"
 	}
 	if !s.ending {
-		s.tellManager("READY=1", "STATUS=serving; the new configuration was refused, see the log")
+		s.tellManager("READY=1", "STATUS=serving; new configuration rejected, see the log")
 	}
 	s.reloads.concluded(0, err)
 	s.reloadAgain()
@@ -258,8 +258,8 @@ func (s *supervisor) startFailed(g *generation, err error) {
 		}
 	}
 	s.handOut() // to those before, whose next workers have the newest secrets
-	logging.Error(s.log, fmt.Errorf("the new generation cannot serve, and the one before goes on: %w", err))
-	s.tellManager("READY=1", "STATUS=serving; the new generation could not, see the log")
+	logging.Error(s.log, fmt.Errorf("the new generation failed to start, the current one continues: %w", err))
+	s.tellManager("READY=1", "STATUS=serving; the new generation failed to start, see the log")
 	keep := make(map[string]bool)
 	for _, o := range s.gens {
 		for _, k := range o.keys {

@@ -116,11 +116,11 @@ func NeedsStart(old, now *Settings) (keys []string) {
 func halfWritten(old, now *wire.Plan) error {
 	switch {
 	case old.FileKeys > 0 && now.FileKeys == 0:
-		return fmt.Errorf("the conf file gives no key any more, and gave %d before: it is empty or half written", old.FileKeys)
+		return fmt.Errorf("the conf file no longer sets any key (before: %d): it is empty or half written", old.FileKeys)
 	case now.Unnamed && !old.Unnamed:
-		return errors.New("nothing names a port any more, so that the default port 20203 would be opened; name a port, or stop and start the server if that is meant")
+		return errors.New("no port is configured any more, and the default port 20203 would be opened; configure a port, or stop and start the server if that is intended")
 	case now.NoFinalNewline && !old.NoFinalNewline && old.FileKeys > 0:
-		return errors.New("the conf file ends within a line, and did not before: it seems half written; end its last line")
+		return errors.New("the conf file no longer ends with a newline: it may be half written; end its last line")
 	}
 	return nil
 }

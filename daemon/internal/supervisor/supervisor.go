@@ -163,7 +163,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 			s.obey(sig)
 		case <-done:
 			done = nil
-			logging.Notice(s.log, fmt.Sprintf("ending: no more clients; those here have %s", wire.GraceText(s.conf.Grace)))
+			logging.Notice(s.log, fmt.Sprintf("shutting down: no new clients; current ones have %s", wire.GraceText(s.conf.Grace)))
 			s.end(false)
 		}
 	}
@@ -253,7 +253,7 @@ func (s *supervisor) killLater(w *child, d time.Duration) {
 		if w.gone {
 			return
 		}
-		s.log.Warn("a worker did not end in time and is killed", "worker", w.id, "pid", w.proc.Pid())
+		s.log.Warn("a worker did not exit in time; killing it", "worker", w.id, "pid", w.proc.Pid())
 		w.proc.Kill()
 	})
 }
@@ -308,7 +308,7 @@ func (s *supervisor) obey(sig os.Signal) {
 			s.end(true)
 			return
 		}
-		logging.Notice(s.log, fmt.Sprintf("Received a SIG %s: no more clients; those here have %s", name, wire.GraceText(s.conf.Grace)))
+		logging.Notice(s.log, fmt.Sprintf("Received a SIG %s: no new clients; current ones have %s", name, wire.GraceText(s.conf.Grace)))
 		s.end(false)
 	case proc.ReloadSignal:
 		logging.Notice(s.log, "Received a SIG "+name)
@@ -347,7 +347,7 @@ func (s *supervisor) reopen() {
 
 // state describes what the server is doing, a line each.
 func (s *supervisor) state() []string {
-	list := []string{fmt.Sprintf("state: pid %d, up %s, generation %d, restarts %d, crashes %d, processes %d, clients that have been served by ended processes %d",
+	list := []string{fmt.Sprintf("state: pid %d, up %s, generation %d, restarts %d, crashes %d, processes %d, clients served by exited processes %d",
 		os.Getpid(), time.Since(s.began).Round(time.Second), s.nextGen, s.restarts, s.crashes, s.count(), s.total)}
 	for _, g := range s.gens {
 		for _, w := range g.sorted() {

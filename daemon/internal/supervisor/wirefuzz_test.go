@@ -223,7 +223,7 @@ func TestPanicEndsOneWorker(t *testing.T) {
 	s.w.broke = true // it is not killed twice
 	s.obeyed(s.w, func() error { panic("index out of range") })
 	s.w.broke = false
-	if err := s.listenTo(s.w, wire.Peer{}, 1, nil); err == nil || !strings.Contains(err.Error(), "panic in the supervisor, which goes on") {
+	if err := s.listenTo(s.w, wire.Peer{}, 1, nil); err == nil || !strings.Contains(err.Error(), "panic in the supervisor, which continues") {
 		t.Error(err)
 	}
 }

@@ -43,10 +43,10 @@ func (a *Answer) Fits(q Ask) error {
 	add(AskKill, a.Found)
 	add(AskLift, a.Lifted > 0)
 	if len(have) > 0 {
-		return fmt.Errorf("answer: it has %v, and was asked for %s", have, q.What)
+		return fmt.Errorf("answer: got %v, asked for %s", have, q.What)
 	}
 	if n := min(max(q.N, 1), MaxPage); len(a.Clients) > n {
-		return fmt.Errorf("answer: %d clients, and it was asked for %d", len(a.Clients), n)
+		return fmt.Errorf("answer: got %d clients, asked for %d", len(a.Clients), n)
 	}
 	return nil
 }
@@ -96,7 +96,7 @@ func checkHandshakes(h control.Handshakes) error {
 func checkClient(c *control.Client) error {
 	id, err := strconv.ParseUint(c.ID, 10, 64)
 	if err != nil || strconv.FormatUint(id, 10) != c.ID {
-		return errors.New("a number that is none")
+		return errors.New("an invalid number")
 	}
 	for _, s := range []*string{&c.Port, &c.Peer, &c.PeerName, &c.TLS, &c.ServerName, &c.Stage, &c.Doing} {
 		*s = Clean(*s, maxText)
@@ -138,7 +138,7 @@ func checkBoxed(b *control.Boxed) error {
 func checkNetwork(s *string) error {
 	p, err := control.ParseNetwork(*s)
 	if err != nil {
-		return errors.New("a network that is none")
+		return errors.New("an invalid network")
 	}
 	*s = NetworkText(p)
 	return nil

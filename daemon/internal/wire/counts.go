@@ -23,7 +23,7 @@ func takeCounts(s *Peer, from, to *Message) error {
 		return nil
 	}
 	if c.First < 0 || c.First > s.Ports || len(c.Ports) > s.Ports-c.First {
-		return fmt.Errorf("%d ports from number %d on, and it has %d", len(c.Ports), c.First, s.Ports)
+		return fmt.Errorf("%d ports from number %d on, of %d", len(c.Ports), c.First, s.Ports)
 	}
 	for _, p := range c.Ports {
 		for _, m := range []map[string]uint64{p.Outcomes, p.Refused} {

@@ -20,7 +20,7 @@ const (
 	OpIdentity = "identity" // what to become, first of all
 	OpInit     = "init"     // the configuration; its ports and log are the inherited files
 	OpLeave    = "leave"    // take no more clients; those here may stay
-	OpDrain    = "drain"    // take no more clients; those here have the grace time
+	OpDrain    = "drain"    // take no new clients; current ones have the grace time
 	OpStop     = "stop"     // cut everyone
 	OpData     = "data"     // answer to OpRead and OpLoad
 	OpFiles    = "files"    // these were changed: read them again; without any, all

@@ -94,7 +94,7 @@ func (s *Peer) Read(b []byte) (m Message, err error) {
 
 // ErrUnreadable does not repeat what was sent, as the errors of encoding/json
 // do in part.
-var ErrUnreadable = errors.New("it is no message of this protocol")
+var ErrUnreadable = errors.New("not a message of this protocol")
 
 // The bounds of what a process says. Those of its links are in message.go.
 const (
@@ -136,7 +136,7 @@ func takeNothing(*Peer, *Message, *Message) error { return nil }
 
 func takeExit(s *Peer, _, _ *Message) error {
 	if !s.Exit {
-		return errors.New("clients of this server cannot end it")
+		return errors.New("clients of this server may not shut it down")
 	}
 	return nil
 }
@@ -163,7 +163,7 @@ func (st *Status) check() error {
 
 func takePlan(_ *Peer, from, to *Message) error {
 	if from.Plan == nil {
-		return errors.New("there is no plan in it")
+		return errors.New("it contains no plan")
 	}
 	to.Plan, to.Contents = from.Plan, from.Contents
 	return nil

@@ -70,7 +70,7 @@ func checkShape(b []byte) error {
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return errors.New("there is more behind the message")
+		return errors.New("trailing data after the message")
 	}
 	return nil
 }
@@ -85,12 +85,12 @@ func checkObject(d *json.Decoder, depth int) error {
 		}
 		name, ok := t.(string)
 		if !ok || len(name) > maxField || !plain(name) || len(seen) >= maxMembers {
-			return errors.New("a field without a proper name")
+			return errors.New("a field with an invalid name")
 		}
 		// encoding/json takes names in any case.
 		name = strings.ToLower(name)
 		if _, ok := seen[name]; ok {
-			return fmt.Errorf("field %s is there twice", name)
+			return fmt.Errorf("duplicate field %s", name)
 		}
 		seen[name] = struct{}{}
 		if err := checkValue(d, depth); err != nil {

@@ -22,7 +22,7 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 	}
 	files := w.o.Part.Files
 	if len(files) == 0 {
-		return errors.New("the socket for signatures did not come")
+		return errors.New("the supervisor sent no signing socket")
 	}
 	last := files[len(files)-1]
 	w.o.Part.Files = files[:len(files)-1]
@@ -54,12 +54,12 @@ func (w *worker) loadPair(f tlsparams.Files, have [32]byte) (*tlsparams.Pair, [3
 	for _, der := range a.Chain {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return nil, have, &certfile.Error{File: f.Cert, Reason: "came damaged from the supervisor: " + err.Error(), Err: err}
+			return nil, have, &certfile.Error{File: f.Cert, Reason: "arrived damaged from the supervisor: " + err.Error(), Err: err}
 		}
 		p.Chain = append(p.Chain, c)
 	}
 	if len(p.Chain) == 0 {
-		return nil, have, &certfile.Error{File: f.Cert, Reason: "came without a certificate from the supervisor"}
+		return nil, have, &certfile.Error{File: f.Cert, Reason: "arrived without a certificate from the supervisor"}
 	}
 	p.Key = w.signer.Key(a.Key, p.Chain[0].PublicKey)
 	return p, a.Digest, nil
@@ -73,7 +73,7 @@ func (w *worker) selfSigned() (*tlsparams.Certificate, error) {
 	}
 	b, _ := pem.Decode(w.init.SelfSigned)
 	if b == nil {
-		return nil, errors.New("the certificate from the supervisor is no PEM")
+		return nil, errors.New("the certificate from the supervisor is not PEM")
 	}
 	leaf, err := x509.ParseCertificate(b.Bytes)
 	if err != nil {

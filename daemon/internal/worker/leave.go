@@ -52,7 +52,7 @@ func (w *worker) cut(which, why string, places []int, window time.Duration) {
 		}
 	}
 	if len(list) > 0 {
-		logging.Notice(w.log, fmt.Sprintf("clients %s are cut: %d", which, len(list)))
+		logging.Notice(w.log, fmt.Sprintf("clients %s disconnected: %d", which, len(list)))
 	}
 	pause := window / time.Duration(max(len(list), 1))
 	began := time.Now()

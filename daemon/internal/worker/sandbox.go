@@ -87,11 +87,11 @@ func (w *worker) confineFiles(own bool) (string, error) {
 		case names:
 			what += ", and /etc to look up names"
 		}
-		return "Landlock is in force (" + level + "): they can only " + what, nil
+		return "Landlock is in force (" + level + "): workers can only " + what, nil
 	case errors.Is(err, errors.ErrUnsupported) && p.Landlock != "1":
-		return "this system has no Landlock: they can reach whatever their user can", nil
+		return "this system has no Landlock: workers can access whatever their user can", nil
 	}
-	return "", &conf.Problem{Key: "landlock", Err: err, Hint: "set landlock 0 to do without"}
+	return "", &conf.Problem{Key: "landlock", Err: err, Hint: "set landlock 0 to turn it off"}
 }
 
 // confineCalls restricts the system calls that the worker may make, and returns
@@ -103,7 +103,7 @@ func (w *worker) confineCalls(own bool) (string, error) {
 		return "", nil
 	case runsCommand(w.init.Plan):
 		if how == "1" {
-			return "", &conf.Problem{Key: "seccomp", Err: errors.New("the processes that serve clients run the command of SSL_passwd_command"), Hint: "set key_isolation 1, so that they need not, or seccomp 0"}
+			return "", &conf.Problem{Key: "seccomp", Err: errors.New("the processes that serve clients run the command of SSL_passwd_command"), Hint: "set key_isolation 1, so that the supervisor runs it, or seccomp 0"}
 		}
 		return "", nil
 	}
@@ -111,11 +111,11 @@ func (w *worker) confineCalls(own bool) (string, error) {
 	switch {
 	case err == nil:
 		w.sealed = true
-		return "seccomp is in force: they can start no process", nil
+		return "seccomp is in force: workers cannot start processes", nil
 	case errors.Is(err, errors.ErrUnsupported) && how != "1":
 		return err.Error(), nil
 	}
-	return "", &conf.Problem{Key: "seccomp", Err: err, Hint: "set seccomp 0 to do without"}
+	return "", &conf.Problem{Key: "seccomp", Err: err, Hint: "set seccomp 0 to turn it off"}
 }
 
 // supervisorsFiles are those that only the supervisor opens: workers have pipes

@@ -234,7 +234,7 @@ func (w *worker) prepare() error {
 func (w *worker) inherit() error {
 	files, ports := w.o.Part.Files, w.init.Plan.Ports
 	if len(files) != len(ports) {
-		return fmt.Errorf("%d sockets came for %d ports", len(files), len(ports))
+		return fmt.Errorf("received %d sockets for %d ports", len(files), len(ports))
 	}
 	for i, r := range ports {
 		l, err := sock.FromFile(files[i], r.Network, r.Spec, r.Options)
@@ -289,7 +289,7 @@ func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
 		case c := <-w.commands:
 			w.carryOut(c)
 		case <-ended:
-			logging.Notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no more clients; those here have %s", os.Getpid(), wire.GraceText(w.conf.Grace)))
+			logging.Notice(w.log, fmt.Sprintf("the supervisor of process %d is gone: no new clients; current ones have %s", os.Getpid(), wire.GraceText(w.conf.Grace)))
 			w.drain()
 			ended = nil
 		case <-done:
