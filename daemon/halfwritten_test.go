@@ -47,9 +47,9 @@ func TestHalfWrittenConfFile(t *testing.T) {
 				}
 			}
 			writeFile(t, file, "")
-			refused("no longer sets any key")
+			refused("gives no key")
 			writeFile(t, file, "# nothing\n\n")
-			refused("no longer sets any key")
+			refused("gives no key")
 			writeFile(t, file, form.first+strings.TrimSuffix(form.last, "\n"))
 			refused("no longer ends with a newline")
 			writeFile(t, file, form.first)

@@ -236,7 +236,7 @@ func TestLogRefused(t *testing.T) {
 		{"only Sys::Syslog is supported", []string{"--log_file", "Log::Log4perl"}},
 		{"syslog_facility: \"kern\"", []string{"--log_file", "syslog", "--syslog_facility", "kern"}},
 		{`syslog_logopt: cons: .*\(argument 5\)`, []string{"--log_file", "syslog", "--syslog_logopt", "pid,cons"}},
-		{`syslog_logopt: there is no word "perror"`, []string{"--log_file", "syslog", "--syslog_logopt", "pid,perror"}},
+		{`syslog_logopt: unknown word "perror"`, []string{"--log_file", "syslog", "--syslog_logopt", "pid,perror"}},
 		{`syslog_logsock: console`, []string{"--log_file", "syslog", "--syslog_logsock", "console"}},
 		{`syslog_ident: "a b": .*RFC 5424`, []string{"--log_file", "syslog", "--syslog_ident", "a b", "--syslog_logsock", "udp"}},
 	} {

@@ -25,7 +25,7 @@ func TestSyslogOptions(t *testing.T) {
 			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
-	for text, want := range map[string]string{"pid,cons": "console", "pid,perror": `no word "perror"`} {
+	for text, want := range map[string]string{"pid,cons": "console", "pid,perror": `unknown word "perror"`} {
 		if err := CheckSyslogOptions(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
