@@ -23,7 +23,7 @@ func TestHalfWrittenConfFile(t *testing.T) {
 	}{
 		{"server.conf", rule, "port 127.0.0.1:0\n", "no port is configured any more", nil},
 		{"server.toml", "allow = \"127.0.0.1\"\n", "[[listen]]\nport = \"127.0.0.1:0\"\n", "no port is configured any more", nil},
-		{"rules.conf", "", rule, "no longer sets any key", []string{"--port", "127.0.0.1:0"}},
+		{"rules.conf", "", rule, "now sets no key", []string{"--port", "127.0.0.1:0"}},
 	} {
 		t.Run(form.name, func(t *testing.T) {
 			file := writeFile(t, filepath.Join(openDir(t), form.name), form.first+form.last)
@@ -47,9 +47,9 @@ func TestHalfWrittenConfFile(t *testing.T) {
 				}
 			}
 			writeFile(t, file, "")
-			refused("gives no key")
+			refused("sets no key")
 			writeFile(t, file, "# nothing\n\n")
-			refused("gives no key")
+			refused("sets no key")
 			writeFile(t, file, form.first+strings.TrimSuffix(form.last, "\n"))
 			refused("no longer ends with a newline")
 			writeFile(t, file, form.first)

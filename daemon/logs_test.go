@@ -209,7 +209,7 @@ func TestSyslogDead(t *testing.T) {
 		c.mustAsk(t, "hello")
 	}
 	ask()
-	r.wait("warning: the log cannot be written to syslog", 1)
+	r.wait("warning: cannot write the log to syslog", 1)
 	got := &running{t: t}
 	d := startSyslog(t, "unixgram", sock, got)
 	got.hasAll("starting!", "served client=1")

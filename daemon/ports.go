@@ -123,5 +123,5 @@ func emptyFile(c *Config, res *conf.Result, unnamed bool) error {
 	if name == "" || res.FileKeys > 0 || !unnamed {
 		return nil
 	}
-	return fmt.Errorf("conf_file: %s gives no key, and nothing else names a port; write a port into it, or give --port", name)
+	return fmt.Errorf("conf_file: %s sets no key, and no port is configured elsewhere; add a port to it, or give --port", name)
 }

@@ -116,7 +116,7 @@ func NeedsStart(old, now *Settings) (keys []string) {
 func halfWritten(old, now *wire.Plan) error {
 	switch {
 	case old.FileKeys > 0 && now.FileKeys == 0:
-		return fmt.Errorf("the conf file no longer sets any key (before: %d): it is empty or half written", old.FileKeys)
+		return fmt.Errorf("the conf file now sets no key (before: %d): it is empty or half written", old.FileKeys)
 	case now.Unnamed && !old.Unnamed:
 		return errors.New("no port is configured any more, and the default port 20203 would be opened; configure a port, or stop and start the server if that is intended")
 	case now.NoFinalNewline && !old.NoFinalNewline && old.FileKeys > 0:
