@@ -98,7 +98,7 @@ func TestConfFileIsReadWhenItRests(t *testing.T) {
 func TestEmptyConfFileStartsNothing(t *testing.T) {
 	file := writeFile(t, filepath.Join(openDir(t), "server.conf"), "# port 443/ssl\n")
 	r := start(t, "--conf_file", file)
-	if code := r.status(); code != 2 || !strings.Contains(r.text(), "gives no key, and nothing else names a port") {
+	if code := r.status(); code != 2 || !strings.Contains(r.text(), "sets no key, and no port is configured elsewhere") {
 		t.Errorf("status %d", code)
 	}
 	r = start(t, "--conf_file", file, "--port", "127.0.0.1:0")
