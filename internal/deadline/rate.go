@@ -138,11 +138,11 @@ func (m *meter) init(c Client, key string, rate int, window time.Duration) {
 	m.over = rate == 0
 }
 
-// fresh makes the next wait begin a new window.
+// fresh begins a new window, now or with the next wait.
 func (m *meter) fresh() {
 	m.waited, m.due = 0, 0
 	if m.waiters > 0 {
-		m.since = time.Now()
+		m.since, m.due, m.start = time.Now(), m.every, m.count()
 	}
 }
 
