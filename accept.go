@@ -139,7 +139,7 @@ func (r *run) arrive(l *listening, nc net.Conn) arrival {
 	}
 	a.source = l.countedAs(a.peer)
 	if l.hello && l.header == nil && r.queue != nil {
-		a.hello = hello.Peek(l.socket(nc))
+		a.hello = hello.Peek(l.socket(nc), l.most)
 		l.deferral.Took(a.hello.Err != nil)
 	}
 	return a

@@ -41,13 +41,18 @@ func connsFor(limit uint64, h Handler) int {
 	if limit == 0 || limit > math.MaxInt32 {
 		return 0
 	}
-	each := 1
-	if d, ok := h.(Descriptors); ok {
-		each += max(d.Descriptors(), 0)
-	}
+	each := 1 + descriptorsOf(h)
 	n := int(limit)
 	reserve := min(max(n/16, minReserve), maxReserve)
 	return max((n-reserve)/each, 1)
+}
+
+func descriptorsOf(h Handler) int {
+	d, ok := HandlerAs[Descriptors](h)
+	if !ok {
+		return 0
+	}
+	return max(d.Descriptors(), 0)
 }
 
 // handshakesByConns is the default of max_handshakes: unfinished handshakes
@@ -120,16 +125,16 @@ func (e *effective) limits() admit.Limits {
 // allow: accept will fail before it is reached.
 func (r *run) warnDescriptors() {
 	limit := descriptors.DescriptorLimit()
-	if n := r.srv.Config.Limits.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.Handler) {
+	if n := r.srv.Config.Limits.MaxConns; n > 0 && limit > 0 && limit <= math.MaxInt32 && n > connsFor(limit, r.srv.greediest()) {
 		r.log.Warn(fmt.Sprintf("max_connections %d is more than %d descriptors are enough for (%d clients): raise the limit (ulimit -n, limit_nofile), or clients will wait in the backlog for descriptors",
-			n, limit, connsFor(limit, r.srv.Handler)))
+			n, limit, connsFor(limit, r.srv.greediest())))
 	}
 }
 
-// budget returns the effective limits of s.Config with s.Handler whose defaults
-// depend on the machine.
+// budget returns the effective limits of s.Config whose defaults depend on the
+// machine and on the Handlers.
 func (s *Server) budget() bridge.Budget {
-	e := s.Config.effective(s.Handler)
+	e := s.Config.effective(s.greediest())
 	b := bridge.Budget{"memory_waiting": priceWaiting, "memory_plain": pricePlain, "memory_tls": priceTLS}
 	for i := range settings {
 		if t := &settings[i]; t.budget {
@@ -142,7 +147,7 @@ func (s *Server) budget() bridge.Budget {
 // explainPort says what the port alone decides about a client that connects to
 // it.
 func (s *Server) explainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict, error) {
-	all := s.Config.effective(s.Handler)
+	all := s.Config.effective(s.greediest())
 	pc, err := s.configOf(p, &all)
 	if err != nil {
 		return bridge.PortVerdict{}, err

@@ -112,7 +112,7 @@ func (r *run) routeOf(l *listening) (route []step) {
 	if turns && l.header != nil {
 		add(StageHandshake, before, (*Conn).queueUp) // under the address that the header told
 	}
-	if turns && l.hello {
+	if turns && l.hello || l.passer != nil {
 		add(StageHandshake, laneHello, (*Conn).heard)
 	}
 	add(StageHandshake, handshake, (*Conn).shakeHands)
@@ -209,7 +209,7 @@ func (c *Conn) handle() error {
 	c.placed.Store(true)
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
-	if err := c.run.srv.Handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
+	if err := c.l.handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
 		return err
 	}
 	return nil

@@ -72,6 +72,7 @@ type progress struct {
 	placed   atomic.Bool // it has a place in the Handler
 	isClosed atomic.Bool
 	hello    hello.State           // of its hello when it came; Err is how the wait for the rest ended
+	passed   *proto.ClientHello    // of a client that is served undecrypted
 	err      *Error                // what ended it
 	cutBy    atomic.Pointer[error] // why it was ended from outside
 }
@@ -120,6 +121,11 @@ func newConn(r *run, a *arrival) *Conn {
 	}
 	return c
 }
+
+// Hello returns what the client of a TLS port said first whom the Handler, a
+// proto.Passer, takes undecrypted; nil for every other. Those bytes are still
+// to be read. It must not be changed.
+func (c *Conn) Hello() *proto.ClientHello { return c.passed }
 
 // ID numbers the clients of a Serve from 1. It is in every record of this
 // client.

@@ -141,7 +141,7 @@ func (s *Server) configOf(p port.Spec, all *effective) (*portConfig, error) {
 		err = c.check()
 	}
 	c.take(all)
-	pc := &portConfig{effective: c.effective(s.Handler), spec: spec}
+	pc := &portConfig{effective: c.effective(s.greediest()), spec: spec}
 	if err != nil {
 		return pc, portError(p, err)
 	}
@@ -154,7 +154,7 @@ func (s *Server) configOf(p port.Spec, all *effective) (*portConfig, error) {
 // configsOf reads what the ports of listeners have for themselves, in order.
 func (s *Server) configsOf(ls []net.Listener) ([]*portConfig, error) {
 	list := make([]*portConfig, len(ls))
-	all := s.Config.effective(s.Handler)
+	all := s.Config.effective(s.greediest())
 	var errs []error
 	for i, l := range ls {
 		spec := sock.SpecOf(l)

@@ -42,6 +42,9 @@ var (
 	// ErrDenied is wrapped by the error of a client that a rule or
 	// Hooks.Allow refused.
 	ErrDenied = access.ErrDenied
+	// ErrNoRoute is wrapped by the error of a client for whom its port has no
+	// route.
+	ErrNoRoute = errors.New("no route")
 	// ErrServerClosed is returned by Serve after Shutdown or Close.
 	ErrServerClosed = errors.New("server closed")
 )

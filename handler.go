@@ -1,6 +1,21 @@
 package netserver
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"netserver/internal/bridge"
+	"netserver/port"
+	"netserver/proto"
+	"netserver/sock"
+)
 
 // A Handler serves one client: a stream connection, or one datagram.
 //
@@ -10,22 +25,129 @@ import "context"
 // by c.Draining. An error other than io.EOF and
 // ErrDraining goes into the client's record. A
 // panic becomes such an error and ends this client alone.
+//
+// What else a Handler can do it says by further methods: those
+// of Descriptors, proto.Runner (work of its own while it serves) and proto.Passer.
+// One that wraps another has a method Unwrap() Handler, so that the wrapped
+// one's are found.
 type Handler interface {
 	Serve(ctx context.Context, c *Conn) error
 }
 
 // StartsTLS says of h that it starts TLS itself, with Conn.StartTLS. Ports that
 // speak TLS, and whose clients begin in plain text (SSL_startHandshake 0), are
-// refused to every other Handler: a client of theirs would never get TLS. What
-// wraps such a Handler must say so again.
+// refused to every other Handler: a client of theirs would never get TLS.
 func StartsTLS(h Handler) Handler { return starting{h} }
 
 type starting struct{ Handler }
 
-func (starting) StartsTLS() bool { return true }
+func (starting) StartsTLS() bool   { return true }
+func (s starting) Unwrap() Handler { return s.Handler }
 
 // HandlerFunc makes a Handler of a function.
 type HandlerFunc func(ctx context.Context, c *Conn) error
 
 // Serve calls f.
 func (f HandlerFunc) Serve(ctx context.Context, c *Conn) error { return f(ctx, c) }
+
+// HandlerAs returns h as T, or the first of those it wraps that is one: h may be
+// nil.
+func HandlerAs[T any](h Handler) (t T, ok bool) {
+	for h != nil {
+		if t, ok = h.(T); ok {
+			return t, true
+		}
+		w, wraps := h.(interface{ Unwrap() Handler })
+		if !wraps {
+			break
+		}
+		h = w.Unwrap()
+	}
+	return t, false
+}
+
+// handlerOf returns who serves the clients of a port, given as it was
+// configured; nil for nobody.
+func (s *Server) handlerOf(p port.Spec) Handler {
+	if h, ok := s.Handlers[p.Short()]; ok && !missing(h) {
+		return h
+	}
+	return s.Handler
+}
+
+// askedOf returns the port of a listener as it was configured.
+func askedOf(l net.Listener) port.Spec {
+	if l, ok := l.(bridge.Listener); ok {
+		return l.Asked()
+	}
+	return sock.SpecOf(l)
+}
+
+// missing reports whether h is no Handler: every client would meet it as a
+// panic.
+func missing(h Handler) bool {
+	if h == nil {
+		return true
+	}
+	f, ok := HandlerAs[HandlerFunc](h)
+	if w, wraps := h.(starting); wraps && w.Handler == nil {
+		return true
+	}
+	return ok && f == nil
+}
+
+// checkHandlers reports ports without a Handler.
+func (s *Server) checkHandlers(ps []port.Spec) error {
+	var errs []error
+	for _, p := range ps {
+		switch {
+		case !missing(s.handlerOf(p)):
+		case len(s.Handlers) == 0:
+			return errors.New("netserver: Server has no Handler")
+		default:
+			errs = append(errs, fmt.Errorf("port %s: neither Server.Handler nor Server.Handlers has a Handler for it", p.Short()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkNames reports Handlers of ports that are not there: their clients would
+// be served by another.
+func (s *Server) checkNames() error {
+	var names []string
+	for _, p := range s.ports() {
+		names = append(names, p.Short())
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(s.Handlers)) {
+		if !slices.Contains(names, name) {
+			errs = append(errs, fmt.Errorf("netserver: Server.Handlers has %q, which is no port; there are %s", name, strings.Join(names, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// greediest returns the Handler whose clients need the most descriptors.
+func (s *Server) greediest() Handler {
+	most := s.Handler
+	for _, h := range s.Handlers {
+		if descriptorsOf(h) > descriptorsOf(most) {
+			most = h
+		}
+	}
+	return most
+}
+
+// runHandlers runs what Handlers have to do beside serving clients, each once,
+// until ctx ends.
+func (r *run) runHandlers(ctx context.Context, wg *sync.WaitGroup) {
+	var list []proto.Runner
+	for _, l := range r.ls {
+		w, ok := HandlerAs[proto.Runner](l.handler)
+		same := func(o proto.Runner) bool { return reflect.ValueOf(o).Comparable() && o == w }
+		if ok && !slices.ContainsFunc(list, same) {
+			list = append(list, w)
+			wg.Go(func() { w.Run(ctx) })
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"netserver/internal/admit"
@@ -117,6 +118,9 @@ type greeting Conn
 // ID returns the client's number.
 func (g *greeting) ID() uint64 { return g.id }
 
+// Most returns as much of its hello as is waited for.
+func (g *greeting) Most() int { return g.l.most }
+
 // Cause returns why the client was cut.
 func (g *greeting) Cause() error { return (*Conn)(g).cause() }
 
@@ -190,6 +194,11 @@ func (c *Conn) shakeHands() error {
 		c.limits.Begin()
 		return nil
 	}
+	if c.l.passer != nil {
+		if passed, err := c.passThrough(); passed || err != nil {
+			return err
+		}
+	}
 	limit := c.l.cfg.Timeouts.Handshake
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
@@ -207,6 +216,65 @@ func (c *Conn) shakeHands() error {
 		c.admission.price = priceTLS
 	}
 	c.limits.Begin()
+	return nil
+}
+
+// passThrough asks the Handler whether it takes the client undecrypted, and if
+// so leaves it as it is. Of a hello that cannot be read the handshake says what
+// is wrong.
+func (c *Conn) passThrough() (passed bool, err error) {
+	h := c.readHello()
+	if h == nil || !c.l.passer.PassesThrough(h, c.peer.IP) {
+		return false, nil
+	}
+	if t := c.admission.ticket.Load(); t != nil {
+		defer t.Done()
+		t.Begin()
+		if err := t.Err(); err != nil {
+			return false, namingLimit(err)
+		}
+	}
+	c.passed = h
+	c.become(c.raw)
+	c.limits.Begin()
+	return true, nil
+}
+
+// helloBuffers hold hellos while they are read.
+type helloBuffers struct{ sync.Pool }
+
+func (p *helloBuffers) get() *[hello.Longest]byte {
+	if b, ok := p.Get().(*[hello.Longest]byte); ok {
+		return b
+	}
+	return new([hello.Longest]byte)
+}
+
+// readHello reads the client's hello, which is whole and stays in the kernel;
+// nil if it cannot be read.
+func (c *Conn) readHello() *proto.ClientHello {
+	tc, ok := c.raw.(*net.TCPConn)
+	if !ok {
+		return nil
+	}
+	b := c.run.hellos.get()
+	defer c.run.hellos.Put(b)
+	n, err := hello.Copy(tc, b[:])
+	if err != nil {
+		return nil
+	}
+	h, err := proto.ParseClientHello(b[:n])
+	if err != nil {
+		return nil
+	}
+	return h
+}
+
+// passerOf returns the Handler if it takes some TLS clients undecrypted.
+func passerOf(h Handler) proto.Passer {
+	if p, ok := HandlerAs[proto.Passer](h); ok && p.Passes() {
+		return p
+	}
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"netserver/internal/bridge"
+	"netserver/internal/hello"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -33,7 +34,7 @@ type listener struct {
 func (s *Server) checkedTransports() ([]proto.Transport, error) {
 	_, rulesErr := s.Config.Access.Compile()
 	ts, err := s.transports()
-	if err := errors.Join(rulesErr, err); err != nil {
+	if err := errors.Join(rulesErr, s.checkNames(), err); err != nil {
 		return nil, err
 	}
 	return ts, nil
@@ -46,7 +47,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		return nil, err
 	}
 	ts := make([]proto.Transport, len(ps))
-	all := s.Config.effective(s.Handler)
+	all := s.Config.effective(s.greediest())
 	var errs []error
 	for i, p := range ps {
 		f := lookup(protocols, p.Kind())
@@ -63,7 +64,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		if ts[i], err = f(pc.spec); err != nil {
 			errs = append(errs, err)
 		}
-		errs = append(errs, s.checkStart(p, ts[i]), pc.checkStream(err != nil || isStream(ts[i])))
+		errs = append(errs, s.checkStart(p, ts[i]), s.checkPasser(p, ts[i]), pc.checkStream(err != nil || isStream(ts[i])))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -77,10 +78,28 @@ func (s *Server) checkStart(p port.Spec, t proto.Transport) error {
 	if t, ok := t.(proto.StartsPlain); !ok || !t.StartsPlain() {
 		return nil
 	}
-	if h, ok := s.Handler.(bridge.TLSStarter); ok && h.StartsTLS() {
+	if h, ok := HandlerAs[bridge.TLSStarter](s.handlerOf(p)); ok && h.StartsTLS() {
 		return nil
 	}
 	return fmt.Errorf("port %s: SSL_startHandshake 0 lets clients begin in plain text, and what serves them here never starts TLS: all would stay in plain text; remove it, or serve the port with a Go handler that calls StartTLS (netserver.StartsTLS)", p.Short())
+}
+
+// checkPasser refuses a Handler that takes clients undecrypted on a TLS port
+// where their hellos cannot be seen without being taken.
+func (s *Server) checkPasser(p port.Spec, t proto.Transport) error {
+	if _, tls := t.(proto.Judge); !tls || passerOf(s.handlerOf(p)) == nil {
+		return nil
+	}
+	first, ok := t.(proto.TLSFirst)
+	switch {
+	case ok && !first.TLSFirst():
+		return fmt.Errorf("port %s: clients who begin in plain text (SSL_startHandshake 0) cannot be passed on undecrypted: remove one of both", p.Short())
+	case !ok || p.IsUnix():
+		return fmt.Errorf("port %s: clients cannot be passed on undecrypted here: give them a TLS port with TCP", p.Short())
+	case !hello.CanCopy:
+		return fmt.Errorf("port %s: this system cannot pass TLS clients on undecrypted", p.Short())
+	}
+	return nil
 }
 
 // startable lets the clients of plain stream ports start TLS, if there is a
@@ -204,7 +223,7 @@ func (s *Server) Listen(ctx context.Context) ([]net.Listener, error) {
 func (s *Server) requests(ts []proto.Transport) ([]sock.Request, error) {
 	ps := s.ports()
 	reqs := make([]sock.Request, len(ps))
-	all := s.Config.effective(s.Handler)
+	all := s.Config.effective(s.greediest())
 	var errs []error
 	for i, p := range ps {
 		pc, err := s.configOf(p, &all)

@@ -20,7 +20,7 @@ func pointsOf(o outcome.Class) float64 {
 		return 2
 	case outcome.Denied, outcome.NotTLS, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header:
 		return 1
-	case outcome.NoVersion, outcome.NoSuite, outcome.NoProtocol, outcome.UnknownName, outcome.Reset, outcome.Alert:
+	case outcome.NoVersion, outcome.NoSuite, outcome.NoProtocol, outcome.UnknownName, outcome.NoRoute, outcome.Reset, outcome.Alert:
 		return 0.5
 	}
 	return 0
@@ -39,7 +39,7 @@ func (r *run) mayLog(o outcome.Class) bool {
 func isNoise(o outcome.Class) bool {
 	switch o {
 	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.Probe, outcome.FirstByte, outcome.Hello,
-		outcome.NotTLS, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.Reset:
+		outcome.NotTLS, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset:
 		return true
 	}
 	return false
@@ -60,6 +60,8 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Killed
 	case errors.Is(err, ErrDenied):
 		return outcome.Denied
+	case errors.Is(err, ErrNoRoute):
+		return outcome.NoRoute
 	case errors.Is(err, admit.ErrShed):
 		return outcome.Shed
 	case errors.Is(err, errOverLimit):

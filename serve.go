@@ -33,6 +33,7 @@ type run struct {
 	// queue gives handshakes the CPU in turns; nil if they take it as they come
 	queue   *admit.Queue
 	limiter *admit.Limiter
+	hellos  helloBuffers
 	room    *hello.Room // nil if a goroutine waits for each hello
 
 	helpers     sync.WaitGroup // what runs beside the clients
@@ -60,11 +61,14 @@ type listening struct {
 	spec      port.Spec
 	cfg       effective // with the port's own values
 	transport proto.Transport
+	handler   Handler          // who serves its clients
 	route     []step           // what its clients pass through
 	header    *headerRule      // for PROXY headers, if its clients begin with them
 	recheck   recheck          // of clients' certificates
 	plain     bool             // Ready does not wait
 	hello     bool             // its clients begin with a TLS record
+	most      int              // as much of that as is waited for, in bytes
+	passer    proto.Passer     // takes some clients undecrypted; nil for none
 	own       bool             // its connections speak TLS by themselves
 	deferral  hello.Deferral   // of clients that say nothing, while many reset
 	price     int64            // bytes that a new connection takes
@@ -79,7 +83,7 @@ type listening struct {
 func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *run {
 	r := &run{
 		srv:      s,
-		cfg:      s.Config.effective(s.Handler),
+		cfg:      s.Config.effective(s.greediest()),
 		log:      s.log(),
 		rules:    rules,
 		draining: make(chan struct{}),
@@ -104,7 +108,7 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 
 func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	v := &listening{
-		Listener: l, spec: pc.spec, cfg: pc.effective, header: pc.header,
+		Listener: l, spec: pc.spec, handler: r.srv.handlerOf(askedOf(l)), cfg: pc.effective, header: pc.header,
 		price: priceWaiting, plain: true, recheck: recheck{wake: make(chan struct{}, 1)},
 	}
 	if o, ok := l.(*listener); ok {
@@ -122,6 +126,10 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	}
 	if t, ok := v.transport.(proto.TLSFirst); ok {
 		v.hello = t.TLSFirst()
+	}
+	v.most = hello.Short
+	if p := passerOf(v.handler); p != nil && v.hello {
+		v.passer, v.most = p, hello.Longest
 	}
 	if t, ok := below(l).(sock.SendTimer); ok {
 		v.stall = t.SendTimeout() > 0
@@ -210,6 +218,7 @@ func (r *run) seeOff(shut bool) error {
 func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
 	r.warnDescriptors()
 	r.followRules(ctx, wg)
+	r.runHandlers(ctx, wg)
 	ts := make([]proto.Transport, len(r.ls))
 	for i, l := range r.ls {
 		ts[i] = l.transport

@@ -27,7 +27,7 @@ import (
 // and Close are those of net/http: Serve returns ErrServerClosed at once, and
 // the Server cannot be used again.
 type Server struct {
-	Handler   Handler                   // required
+	Handler   Handler                   // required, unless Handlers has one for every port
 	Config    Config                    // values; a zero field means the default named there
 	Hooks     Hooks                     // functions; nil ones are skipped
 	Protocols map[string]proto.Protocol // added to the built-in ones, or replacing them
@@ -35,6 +35,10 @@ type Server struct {
 	// logs.Notice, which slog's own handlers print as INFO+2; slog.Default() if
 	// nil.
 	Log *slog.Logger
+	// Handlers are those of ports that have their own, by what Short returns
+	// of the port as Config.Ports has it; the others have Handler. A name that
+	// is no port's is an error of Listen.
+	Handlers map[string]Handler
 	// TLSConfig is the program's own configuration of TLS, for all TLS ports and
 	// for StartTLS on plain ones; nil is none. It is not changed, and what the
 	// caller changes in it after Listen counts for nothing.
@@ -93,7 +97,7 @@ func (s *Server) ListenAndServe(ctx context.Context) error {
 	if s.isClosed() {
 		return ErrServerClosed
 	}
-	if err := s.checkHandler(); err != nil {
+	if err := s.checkHandlers(s.ports()); err != nil {
 		return err
 	}
 	ls, err := s.Listen(ctx)
@@ -165,7 +169,11 @@ func (s *Server) tellServing() {
 
 // newRun checks what Serve was given.
 func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
-	if err := s.checkHandler(); err != nil {
+	asked := make([]port.Spec, len(ls))
+	for i, l := range ls {
+		asked[i] = askedOf(l)
+	}
+	if err := s.checkHandlers(asked); err != nil {
 		return nil, err
 	}
 	rules, err := s.compileRules()
@@ -178,7 +186,7 @@ func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
 	}
 	for _, l := range ls {
 		if l, ok := l.(*listener); ok {
-			if err := s.checkStart(l.spec, l.transport); err != nil {
+			if err := s.checkStart(l.Asked(), l.transport); err != nil {
 				return nil, err
 			}
 		}
@@ -186,19 +194,6 @@ func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
 	r := newRun(s, rules, configs, ls)
 	r.clients.init(ctx) // before the Monitor can find it
 	return r, nil
-}
-
-// checkHandler reports a missing Handler, whom every client would meet as a
-// panic.
-func (s *Server) checkHandler() error {
-	h := s.Handler
-	if w, ok := h.(starting); ok {
-		h = w.Handler
-	}
-	if f, ok := h.(HandlerFunc); h == nil || ok && f == nil {
-		return errors.New("netserver: Server has no Handler")
-	}
-	return nil
 }
 
 // take marks ls as being served. After an error, those that another Serve has

@@ -141,17 +141,23 @@ func closeAll(ls []net.Listener) {
 	}
 }
 
-// checkTarget refuses a proxy whose backend is a port of its own.
+// checkTarget refuses a proxy whose backend is a port of its own: each client
+// would be an endless chain of clients.
 func (p *program) checkTarget(ls []net.Listener) error {
-	h, ok := p.server.Handler.(interface{ Check(...net.Addr) error })
-	if !ok {
-		return nil
+	for _, l := range ls {
+		h := p.server.Handler
+		if l, ok := l.(bridge.Listener); ok {
+			if own, ok := p.server.Handlers[l.Asked().Short()]; ok {
+				h = own
+			}
+		}
+		if h, ok := netserver.HandlerAs[interface{ Check(...net.Addr) error }](h); ok {
+			if err := h.Check(l.Addr()); err != nil {
+				return err
+			}
+		}
 	}
-	addrs := make([]net.Addr, len(ls))
-	for i, l := range ls {
-		addrs[i] = l.Addr()
-	}
-	return h.Check(addrs...)
+	return nil
 }
 
 // obey carries out signals until done is closed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -162,7 +163,12 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 		errs = append(errs, err)
 		p.server.Handler = h
 	}
-	p.server.Handler = logging.Connects(p.server.Handler, func() *slog.Logger { return p.server.Log })
+	log := func() *slog.Logger { return p.server.Log }
+	p.server.Handler = logging.Connects(p.server.Handler, log)
+	p.server.Handlers = maps.Clone(p.server.Handlers)
+	for port, h := range p.server.Handlers {
+		p.server.Handlers[port] = logging.Connects(h, log)
+	}
 	p.server.Config = c.Server
 	fillTLS(&p.server.TLS, env)
 	if len(c.Server.Ports) > 0 {

@@ -32,10 +32,10 @@ type StartsPlain interface{ StartsPlain() bool }
 // the engine's limit. The answer must not change.
 type LineLimiter interface{ MaxLine() int }
 
-// A Runner is a Transport with work of its own beside its clients: following
-// files, for instance.
+// A Runner is a Transport or a Handler with work of its own beside its clients:
+// following files, or checking backends.
 type Runner interface {
-	// Run works until ctx ends. It is called once, while the port is served.
+	// Run works until ctx ends. It is called once, while the ports are served.
 	Run(ctx context.Context)
 }
 

@@ -31,6 +31,9 @@ var ErrSilent = fmt.Errorf("the client left without a word: %w", io.ErrUnexpecte
 type Client interface {
 	// ID returns a number that no other waiting client has.
 	ID() uint64
+	// Most is as much of its hello as is waited for, in bytes: Short or
+	// Longest. The answer must not change.
+	Most() int
 	// Deadline returns when the client is cut if its hello is not whole by
 	// then, begun or not, and the error that this is. Zero is never.
 	Deadline(begun bool, now time.Time) (end time.Time, why error)
@@ -41,14 +44,15 @@ type Client interface {
 	Heard(err error)
 }
 
-// Peek sees what there is of the hello of a connection that was just accepted.
+// Peek sees what there is of the hello of a connection that was just accepted,
+// as far as that has most bytes.
 // One that is dead is of no use, whatever it sent before.
-func Peek(nc net.Conn) State {
+func Peek(nc net.Conn, most int) State {
 	tc, ok := nc.(*net.TCPConn)
 	if !ok {
 		return Unseen
 	}
-	state := peek(tc)
+	state := peek(tc, most)
 	switch {
 	case errors.Is(state.Err, errors.ErrUnsupported):
 		return Unseen
@@ -63,7 +67,7 @@ func Peek(nc net.Conn) State {
 func Await(c Client, nc net.Conn) error {
 	end, why := c.Deadline(false, time.Now())
 	nc.SetReadDeadline(end)
-	err := await(nc, func() {
+	err := await(nc, c.Most(), func() {
 		end, why = c.Deadline(true, time.Now())
 		nc.SetReadDeadline(end)
 	})

@@ -26,6 +26,7 @@ type guest struct {
 
 func newGuest(id uint64) *guest { return &guest{id: id, heard: make(chan error, 1)} }
 
+func (g *guest) Most() int       { return Short }
 func (g *guest) ID() uint64      { return g.id }
 func (g *guest) Cause() error    { return g.cause }
 func (g *guest) Heard(err error) { g.heard <- err }
@@ -79,7 +80,7 @@ func waits(t *testing.T, f func(t *testing.T, room bool, wait func(*guest, net.C
 		ended := make(chan struct{})
 		go func() { defer close(ended); r.Run() }()
 		f(t, true, func(g *guest, nc net.Conn) {
-			if !r.Enter(g, nc, Peek(nc)) {
+			if !r.Enter(g, nc, Peek(nc, Short)) {
 				t.Error("the room takes nobody")
 			}
 		})
@@ -139,10 +140,10 @@ func TestWait(t *testing.T) {
 
 func TestPeek(t *testing.T) {
 	server, client := pair(t)
-	if s := Peek(server); s != Unseen || s.Begun() {
+	if s := Peek(server, Short); s != Unseen || s.Begun() {
 		t.Errorf("nothing sent: %+v", s)
 	}
-	if a, _ := net.Pipe(); Peek(a) != Unseen {
+	if a, _ := net.Pipe(); Peek(a, Short) != Unseen {
 		t.Error("a pipe can be looked into")
 	}
 	client.Write(whole[:6])
@@ -151,16 +152,16 @@ func TestPeek(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rc.Read(func(fd uintptr) bool { return peekHello(int(fd)).Have == 6 }); err != nil {
+	if err := rc.Read(func(fd uintptr) bool { return peekHello(int(fd), Short).Have == 6 }); err != nil {
 		t.Fatal(err)
 	}
-	if s := Peek(server); s.Err != nil || s.Missing != 8 || !s.Begun() {
+	if s := Peek(server, Short); s.Err != nil || s.Missing != 8 || !s.Begun() {
 		t.Errorf("a part: %+v", s)
 	}
 	client.SetLinger(0)
 	client.Close()
 	var s State
-	rc.Read(func(uintptr) bool { s = Peek(server); return s.Err != nil })
+	rc.Read(func(uintptr) bool { s = Peek(server, Short); return s.Err != nil })
 	if s.Err == nil {
 		t.Errorf("reset: %+v", s)
 	}
@@ -175,7 +176,7 @@ func TestAwaitWhole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rc.Read(func(fd uintptr) bool { return peekHello(int(fd)).Have == int32(len(whole)) }); err != nil {
+	if err := rc.Read(func(fd uintptr) bool { return peekHello(int(fd), Short).Have == int32(len(whole)) }); err != nil {
 		t.Fatal(err)
 	}
 	g := newGuest(1)

@@ -9,10 +9,16 @@ import (
 
 // await returns at once: here nothing can be seen without taking it, and the
 // handshake waits itself.
-func await(net.Conn, func()) error { return nil }
+func await(net.Conn, int, func()) error { return nil }
 
 // peek tells that it cannot be seen.
-func peek(*net.TCPConn) State { return State{Err: errors.ErrUnsupported} }
+func peek(*net.TCPConn, int) State { return State{Err: errors.ErrUnsupported} }
 
 // Failed returns nil: it cannot be asked without reading.
 func Failed(*net.TCPConn) error { return nil }
+
+// Copy fails, for the same reason.
+func Copy(*net.TCPConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
+
+// CanCopy tells that Copy works here.
+const CanCopy = false

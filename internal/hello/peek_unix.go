@@ -8,23 +8,15 @@ import (
 	"syscall"
 )
 
-// bufferSize is as much of a hello as is waited for: what does not fit is left
-// to the handshake.
-const bufferSize = 4 << 10
-
-var buffers = sync.Pool{New: func() any { return new([bufferSize]byte) }}
-
-// recordHandshake is the first byte of a TLS record that carries a hello, and
-// recordHeader the length of what stands before its bytes.
-const (
-	recordHandshake = 0x16
-	recordHeader    = 5
+var (
+	buffers = sync.Pool{New: func() any { return new([Short]byte) }}
+	longs   = sync.Pool{New: func() any { return new([Longest]byte) }}
 )
 
-// await returns when the client has sent its whole first TLS record, or
-// something else. It takes nothing, and calls begun, if not nil, once when there
+// await returns when the client has sent its whole hello, as far as that has
+// most bytes, or something else. It takes nothing, and calls begun, if not nil, once when there
 // is a part of it. The end of a client that has sent nothing is an error.
-func await(nc net.Conn, begun func()) error {
+func await(nc net.Conn, most int, begun func()) error {
 	// A connection of another type may hold bytes that the kernel no longer
 	// has.
 	sc, ok := nc.(*net.TCPConn)
@@ -37,7 +29,7 @@ func await(nc net.Conn, begun func()) error {
 	}
 	var state State
 	err = rc.Read(func(fd uintptr) bool {
-		state = peekHello(int(fd))
+		state = peekHello(int(fd), most)
 		if state.Begun() && state.Missing > 0 && begun != nil {
 			begun()
 			begun = nil
@@ -51,23 +43,32 @@ func await(nc net.Conn, begun func()) error {
 }
 
 // peek looks how much of a hello there is on a connection.
-func peek(nc *net.TCPConn) (state State) {
+func peek(nc *net.TCPConn, most int) (state State) {
 	rc, err := nc.SyscallConn()
 	if err != nil {
 		return State{Err: err}
 	}
-	err = rc.Control(func(fd uintptr) { state = peekHello(int(fd)) })
+	err = rc.Control(func(fd uintptr) { state = peekHello(int(fd), most) })
 	if err != nil {
 		state.Err = err
 	}
 	return state
 }
 
-// peekHello looks how much of a hello there is, and takes nothing of it.
-func peekHello(fd int) State {
-	buf := buffers.Get().(*[bufferSize]byte)
+// peekHello looks how much of a hello there is, and takes nothing of it. Where
+// the first record is enough (Short), the rest is the handshake's to wait for.
+func peekHello(fd, most int) State {
+	if most > Short {
+		buf := longs.Get().(*[Longest]byte)
+		defer longs.Put(buf)
+		return look(fd, buf[:])
+	}
+	buf := buffers.Get().(*[Short]byte)
 	defer buffers.Put(buf)
-	b := buf[:]
+	return look(fd, buf[:])
+}
+
+func look(fd int, b []byte) State {
 	n, _, err := syscall.Recvfrom(fd, b, syscall.MSG_PEEK)
 	have := int32(n)
 	switch {
@@ -79,15 +80,39 @@ func peekHello(fd int) State {
 		return State{Err: ErrSilent}
 	case b[0] != recordHandshake:
 		return State{Have: have}
+	case len(b) > Short:
+		_, need := Message(b[:n])
+		return State{Have: have, Missing: int32(need)}
 	case n < recordHeader:
 		return State{Have: have, Missing: recordHeader}
 	}
-	need := min(recordHeader+int32(b[3])<<8+int32(b[4]), bufferSize)
+	need := min(recordHeader+int32(b[3])<<8+int32(b[4]), Short)
 	if have < need {
 		return State{Have: have, Missing: need}
 	}
 	return State{Have: have}
 }
+
+// Copy copies what the kernel holds of a connection's first bytes into b, and
+// takes nothing of it.
+func Copy(nc *net.TCPConn, b []byte) (n int, err error) {
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var perr error
+	err = rc.Control(func(fd uintptr) { n, _, perr = syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK) })
+	if err == nil {
+		err = perr
+	}
+	if err != nil {
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: err}
+	}
+	return n, nil
+}
+
+// CanCopy tells that Copy works here.
+const CanCopy = true
 
 // Failed returns the error of a connection that the client has reset,
 // without reading what it had sent before.

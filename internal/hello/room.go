@@ -120,7 +120,7 @@ var errHalf = fmt.Errorf("TLS handshake: the client left in its hello: %w", io.E
 // look sees what there is of a client's hello. left tells that no more comes.
 func (r *Room) look(w *waiter, left bool) {
 	c := w.c
-	state := peek(w.nc)
+	state := peek(w.nc, c.Most())
 	err := state.Err
 	if err == nil && state.Missing > 0 && left {
 		err = errHalf

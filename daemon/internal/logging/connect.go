@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 
 	"netserver"
 	"netserver/access"
-	"netserver/internal/bridge"
 )
 
 // Connects returns h with Net::Server's line in the log of each client that is
@@ -53,22 +51,5 @@ func connectLine(c *netserver.Conn) string {
 	return fmt.Sprintf("CONNECT %s Socket: %q", proto, c.LocalAddr().String())
 }
 
-// StartsTLS, Descriptors and Check say what the Handler says.
-func (h *connects) StartsTLS() bool {
-	s, ok := h.Handler.(bridge.TLSStarter)
-	return ok && s.StartsTLS()
-}
-
-func (h *connects) Descriptors() int {
-	if d, ok := h.Handler.(netserver.Descriptors); ok {
-		return d.Descriptors()
-	}
-	return 0
-}
-
-func (h *connects) Check(addrs ...net.Addr) error {
-	if c, ok := h.Handler.(interface{ Check(...net.Addr) error }); ok {
-		return c.Check(addrs...)
-	}
-	return nil
-}
+// Unwrap returns the Handler itself.
+func (h *connects) Unwrap() netserver.Handler { return h.Handler }

@@ -217,7 +217,12 @@ func (w *worker) prepare() error {
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
 	s := w.p.Server
 	s.Log = w.log
-	s.Handler = &counted{w: w, Handler: s.Handler}
+	if s.Handler != nil {
+		s.Handler = &counted{w: w, Handler: s.Handler}
+	}
+	for port, h := range s.Handlers {
+		s.Handlers[port] = &counted{w: w, Handler: h}
+	}
 	if err := w.inherit(); err != nil {
 		return err
 	}

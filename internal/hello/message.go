@@ -1,0 +1,70 @@
+package hello
+
+// Longest is as much as is waited for of a hello that must be whole whatever
+// its length, in bytes: a message of 16 KiB, which is three times the largest
+// that clients send, and the headers of its records. Short is as much as is
+// waited for otherwise; what does not fit is left to the handshake.
+const (
+	Longest = 20 << 10
+	Short   = 4 << 10
+)
+
+const (
+	recordHandshake = 22 // type of a TLS record that carries a hello
+	recordHeader    = 5  // bytes before what it carries
+	maxRecord       = 16 << 10
+	messageHello    = 1 // type of a handshake message
+	messageHeader   = 4
+)
+
+// Message returns the ClientHello message that b begins with, which may stand
+// in several records. need is how many bytes of b there must be for it to be
+// whole, or to tell more; it is 0 if it is whole, or if message is nil, as b
+// does not begin with a hello or that is longer than Longest.
+func Message(b []byte) (message []byte, need int) {
+	at, records := 0, 0
+	for {
+		if len(b) < at+recordHeader {
+			return nil, bounded(at + recordHeader)
+		}
+		n := int(b[at+3])<<8 | int(b[at+4])
+		end := at + recordHeader + n
+		if b[at] != recordHandshake || b[at+1] != 3 || n == 0 || n > maxRecord || end > Longest {
+			return nil, 0
+		}
+		content := b[at+recordHeader : min(end, len(b))]
+		switch records {
+		case 0:
+			message = content
+		case 1:
+			message = append(make([]byte, 0, len(b)), message...)
+			fallthrough
+		default:
+			message = append(message, content...)
+		}
+		whole := messageHeader
+		if len(message) > 0 && message[0] != messageHello {
+			return nil, 0
+		}
+		if len(message) >= messageHeader {
+			whole += int(message[1])<<16 | int(message[2])<<8 | int(message[3])
+		}
+		switch {
+		case whole > Longest:
+			return nil, 0
+		case len(b) < end:
+			return nil, end
+		case len(message) >= whole && len(message) >= messageHeader:
+			return message[:whole], 0
+		}
+		at = end
+		records++
+	}
+}
+
+func bounded(need int) int {
+	if need > Longest {
+		return 0
+	}
+	return need
+}
