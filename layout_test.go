@@ -32,7 +32,7 @@ var layout = [][]string{
 	{"internal/admit", "internal/deadline", "internal/lograte", "internal/slots", "outcome"},
 	{"internal/hello", "internal/relay"},
 	{"sock"},
-	{"internal/descriptors", "internal/proc"},
+	{"internal/descriptors", "internal/mend", "internal/proc"},
 	{"internal/childproc"},
 	{"internal/identity", "internal/pidfile", "internal/sandbox", "internal/systemd"},
 	{"logs"},

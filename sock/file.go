@@ -65,7 +65,7 @@ func streamFromFile(f *os.File, network string, p port.Spec, o Options) (net.Lis
 			if ok, err := isListening(fd); !ok {
 				return errors.Join(errors.New("the socket does not listen"), err)
 			}
-			return setBacklog(fd, o.backlog())
+			return setBacklog(fd, o.EffectiveBacklog())
 		})
 	}
 	if err != nil {

@@ -72,7 +72,9 @@ func (o Options) udpRecvLen() int {
 	return o.UDPRecvLen
 }
 
-func (o Options) backlog() int {
+// EffectiveBacklog returns the backlog that a port is opened with: Backlog, or
+// for 0 more than any system allows, which is then the most that this one does.
+func (o Options) EffectiveBacklog() int {
 	if o.Backlog == 0 {
 		return askBacklog
 	}

@@ -92,7 +92,7 @@ func bindFile(fd, sockType int, path string, o Options, uid, gid int) (*socketFi
 		err = setAccess(path, file.info, uid, gid, o.UnixMode)
 	}
 	if err == nil && sockType == unix.SOCK_STREAM {
-		err = os.NewSyscallError("listen", unix.Listen(fd, o.backlog()))
+		err = os.NewSyscallError("listen", unix.Listen(fd, o.EffectiveBacklog()))
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.remove())

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"netserver/internal/mend"
 	"netserver/sock"
 )
 
@@ -34,16 +35,16 @@ func (s *supervisor) mendPorts() {
 		return
 	}
 	for key, so := range s.socks {
-		found, err := sock.Mend(so.file, so.req)
+		found, err := mend.Mend(so.file, so.req)
 		port := so.req.Spec.Short()
 		switch {
 		case found == "" && err == nil:
 		case err == nil:
 			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket: %s; repaired", port, found))
-		case errors.Is(err, sock.ErrSpoiled) && !so.given:
+		case errors.Is(err, mend.ErrSpoiled) && !so.given:
 			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket: %s; reopening it and ending the workers that share it, with their clients", port, found))
 			s.openAgain(key, so)
-		case errors.Is(err, sock.ErrSpoiled):
+		case errors.Is(err, mend.ErrSpoiled):
 			s.log.Error(fmt.Sprintf("port %s: a worker has tampered with its socket, which came from the service manager: %s; stop the server and its socket unit, and start them again", port, found))
 		}
 	}

@@ -1,16 +1,19 @@
-package sock
+package mend
 
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"netserver/sock"
 )
 
 // mend is Mend for a descriptor.
-func mend(fd int, r Request) (found []string, err error) {
+func mend(fd int, r sock.Request) (found []string, err error) {
 	note := func(what string, bad error) {
 		found = append(found, what)
 		if bad != nil {
@@ -32,7 +35,7 @@ func mend(fd int, r Request) (found []string, err error) {
 	return found, err
 }
 
-func mendStream(fd int, r Request, note func(string, error)) {
+func mendStream(fd int, r sock.Request, note func(string, error)) {
 	on, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	switch {
 	case err != nil:
@@ -47,14 +50,14 @@ func mendStream(fd int, r Request, note func(string, error)) {
 		return
 	}
 	// The backlog cannot be queried, but setting it costs nothing.
-	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
+	if err := listenOn(fd, r); err != nil {
 		note("it cannot listen", err)
 	}
 }
 
 // listenAgain makes a TCP socket that was shut down listen again at its
 // address.
-func listenAgain(fd int, r Request) error {
+func listenAgain(fd int, r sock.Request) error {
 	was, err := unix.Getsockname(fd)
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func listenAgain(fd int, r Request) error {
 	if err := unix.Bind(fd, was); err != nil && !errors.Is(err, unix.EINVAL) {
 		return err
 	}
-	if err := setBacklog(uintptr(fd), r.Options.backlog()); err != nil {
+	if err := listenOn(fd, r); err != nil {
 		return err
 	}
 	now, err := unix.Getsockname(fd)
@@ -135,4 +138,9 @@ func mendNetwork(fd int, note func(string, error)) {
 			note(o.name+" was set", unix.SetsockoptInt(fd, o.level, o.option, 0))
 		}
 	}
+}
+
+// listenOn sets the socket's backlog: listen(2) may be called again.
+func listenOn(fd int, r sock.Request) error {
+	return os.NewSyscallError("listen", unix.Listen(fd, r.Options.EffectiveBacklog()))
 }

@@ -1,9 +1,11 @@
-package sock
+package mend
 
 import (
 	"errors"
 	"os"
 	"strings"
+
+	"netserver/sock"
 )
 
 // ErrSpoiled is the error of a socket that cannot be repaired: it must be
@@ -19,7 +21,7 @@ var ErrSpoiled = errors.New("the socket must be opened again")
 // Mend finds changes that would end a port for all who share it. It ignores
 // options that each process sets for itself, such as those for accepted
 // connections.
-func Mend(f *os.File, r Request) (found string, err error) {
+func Mend(f *os.File, r sock.Request) (found string, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
 		return "", err

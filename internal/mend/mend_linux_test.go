@@ -1,15 +1,18 @@
-package sock
+package mend
 
 import (
 	"context"
 	"errors"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"netserver/port"
+	"netserver/sock"
 )
 
 // A socket that nobody has touched is let alone; what others did to it is found,
@@ -47,13 +50,13 @@ func TestMend(t *testing.T) {
 	} {
 		for _, sp := range tc.list {
 			t.Run(tc.network+" "+sp.name, func(t *testing.T) {
-				ls, err := ListenAll(context.Background(), []Request{{Network: tc.network, Spec: tc.spec}})
+				ls, err := sock.ListenAll(context.Background(), []sock.Request{{Network: tc.network, Spec: tc.spec}})
 				must(t, err)
 				l := ls[0]
-				f, err := File(l)
+				f, err := sock.File(l)
 				must(t, err)
 				defer f.Close()
-				r := Request{Network: tc.network, Spec: l.(interface{ Spec() port.Spec }).Spec()}
+				r := sock.Request{Network: tc.network, Spec: l.(interface{ Spec() port.Spec }).Spec()}
 				must(t, l.Close())
 				c, err := f.SyscallConn()
 				must(t, err)
@@ -67,9 +70,22 @@ func TestMend(t *testing.T) {
 					t.Errorf("after that %q, %v", again, err)
 				}
 				if strings.HasPrefix(tc.network, "tcp") && !sp.broken {
-					dial(t, "tcp", "127.0.0.1:"+r.Spec.Port)
+					c, err := net.DialTimeout("tcp", "127.0.0.1:"+r.Spec.Port, 10*time.Second)
+					must(t, err)
+					c.Close()
 				}
 			})
 		}
 	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func spec(host, p, ipv string) port.Spec {
+	return port.Spec{Host: host, Port: p, Proto: "tcp", IPv: ipv}
 }
