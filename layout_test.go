@@ -263,6 +263,37 @@ func TestFilesStaySmall(t *testing.T) {
 	}
 }
 
+// maxPackageFiles is how many files a package may have beside its tests; above it
+// parts of it should become packages of their own.
+const maxPackageFiles = 30
+
+// largePackages may have more files than maxPackageFiles: how many, and why.
+var largePackages = map[string]struct {
+	files int
+	why   string
+}{}
+
+func TestPackagesStaySmall(t *testing.T) {
+	count := map[string]int{}
+	for _, name := range goFiles(t) {
+		if !strings.HasSuffix(name, "_test.go") {
+			count[path.Dir(name)]++
+		}
+	}
+	for dir, n := range count {
+		most := maxPackageFiles
+		if large, ok := largePackages[dir]; ok {
+			most = large.files
+			if n <= maxPackageFiles {
+				t.Errorf("%s has %d files: take it out of largePackages", dir, n)
+			}
+		}
+		if n > most {
+			t.Errorf("%s has %d files beside its tests, more than %d: which of them are a room of their own?", dir, n, most)
+		}
+	}
+}
+
 // maxRootFiles is how many files the root package may have beside its tests: one
 // for each stage of a client, and what the library shows.
 const maxRootFiles = 26

@@ -17,26 +17,7 @@ import (
 // with each.
 const maxAllowed = 100000
 
-// allowFiles reads the allow lists and pins that stand in files. One without
-// any entry is refused: as a list it would let everyone in.
-func (b *siteBuilder) allowFiles() {
-	for _, f := range b.c.AllowFiles {
-		data, ok := b.read("SSL_allow_file", f)
-		if !ok {
-			continue
-		}
-		b.note("allow file", data)
-		n, err := addAllowed(b.site.rule, data)
-		switch {
-		case err != nil:
-			b.fail("SSL_allow_file", f, err.Error(), err)
-		case n == 0:
-			b.fail("SSL_allow_file", f, "holds no entry, and would let everyone in; to let nobody in, name somebody who does not exist", nil)
-		}
-	}
-}
-
-// addAllowed adds the lines of a file to a rule and returns how many they are.
+// AddAllowed adds the lines of a file to a rule and returns how many they are.
 func addAllowed(r *trust.Rule, data []byte) (n int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for at := 1; sc.Scan(); at++ {

@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// CheckALPN returns why names are no list of protocols, or "".
 func checkALPN(names []string) string {
 	for i, n := range names {
 		if n == "" || len(n) > 255 {
@@ -17,7 +18,7 @@ func checkALPN(names []string) string {
 	return ""
 }
 
-// pickALPN returns the client's first choice that is in ours, where crypto/tls
+// PickALPN returns the client's first choice that is in ours, where crypto/tls
 // would take the server's first choice. disjoint tells that both have named
 // protocols and none is common to them: crypto/tls, given all of ours, then
 // answers as RFC 7301 says, with the alert no_application_protocol.

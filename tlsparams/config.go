@@ -93,12 +93,12 @@ func (g *generation) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st, _ := g.sites.Find(hello.ServerName)
 	ch := choice{site: st}
 	ch.alpn, ch.noALPN = pickALPN(g.alpn, hello.SupportedProtos)
-	version := g.versions.best(hello.SupportedVersions)
-	if g.versions.hole() {
+	version := g.versions.Best(hello.SupportedVersions)
+	if g.versions.Hole() {
 		// A client with none in common gets one that it does not speak, and
 		// so the right alert; base would let it use the hole.
 		if ch.version = version; version == 0 {
-			ch.version = g.versions.max()
+			ch.version = g.versions.Max()
 		}
 	}
 	if st.suites != nil && version != 0 && version <= tls.VersionTLS12 && !(g.derives && st.listed == nil) {
@@ -143,7 +143,7 @@ func (g *generation) addVariant(ch choice) *tls.Config {
 func (g *generation) make(ch choice) *tls.Config {
 	st := ch.site
 	c := newConfig(g.own)
-	c.MinVersion, c.MaxVersion = g.versions.min(), g.versions.max()
+	c.MinVersion, c.MaxVersion = g.versions.Min(), g.versions.Max()
 	c.CurvePreferences, c.CipherSuites = g.curves, g.suites
 	c.Time = g.src.env.Now
 	if g.getCertificate != nil || !g.certs.empty() {
@@ -165,7 +165,7 @@ func (g *generation) make(ch choice) *tls.Config {
 		if ch.version == tls.VersionTLS12 {
 			// A client that knows TLS 1.3 would have that; with it allowed
 			// the random number has the mark against downgrades.
-			c.MaxVersion = g.versions.max()
+			c.MaxVersion = g.versions.Max()
 		}
 	}
 	if ch.suite != 0 {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseCurves reads SSL_ecdh_curve: names joined by ':', or "auto". nil means
+// ParseCurves reads SSL_ecdh_curve: names joined by ':', or "auto". nil means
 // crypto/tls's own choice.
 func parseCurves(text string) ([]tls.CurveID, string) {
 	if text == "" || text == "auto" {
@@ -50,7 +50,7 @@ func curveID(name string) (tls.CurveID, string) {
 	return 0, "names no group with " + quote(name) + "; groups are X25519, P-256, P-384, P-521, X25519MLKEM768, SecP256r1MLKEM768 and SecP384r1MLKEM1024, or auto alone"
 }
 
-// onlyTLS13 tells whether no group of ids works before TLS 1.3.
+// OnlyTLS13 tells whether no group of ids works before TLS 1.3.
 func onlyTLS13(ids []tls.CurveID) bool {
 	for _, id := range ids {
 		switch id {

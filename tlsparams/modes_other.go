@@ -2,6 +2,6 @@
 
 package tlsparams
 
-// othersCanRead tells whether every user of the system can read a file, which
+// OthersCanRead tells whether every user of the system can read a file, which
 // is not known here.
 func othersCanRead(string) bool { return false }

@@ -4,7 +4,7 @@ package tlsparams
 
 import "os"
 
-// othersCanRead tells whether every user of the system can read a file.
+// OthersCanRead tells whether every user of the system can read a file.
 func othersCanRead(file string) bool {
 	fi, err := os.Stat(file)
 	return err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o004 != 0

@@ -143,7 +143,7 @@ func (p Params) Secrets() []string {
 // tls.VersionTLS12.
 func (p Params) Allows(version uint16) bool {
 	v, _ := parseVersions(p.Version)
-	return v.has(version)
+	return v.Has(version)
 }
 
 // signable leaves out suites whose key exchange is RSA's, where keys can sign

@@ -208,3 +208,12 @@ func paths(list []string) ([]string, string) {
 }
 
 func lastBool(list []string) (bool, string) { return parseBool(list[len(list)-1]) }
+
+// checkUnexpectedEOF returns why SSL_unexpected_eof is wrong, or "".
+func checkUnexpectedEOF(text string) string {
+	switch text {
+	case "", "end", "reset":
+		return ""
+	}
+	return "must be end or reset"
+}

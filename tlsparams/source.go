@@ -124,6 +124,14 @@ func (s *Source) checkProtocol() error {
 	return nil
 }
 
+// checkEnd finds an SSL_unexpected_eof that code has set to what there is not.
+func (s *Source) checkEnd() error {
+	if reason := checkUnexpectedEOF(s.p.UnexpectedEOF); reason != "" {
+		return s.p.fail(s.env.Where, "SSL_unexpected_eof", s.p.UnexpectedEOF, reason, nil)
+	}
+	return nil
+}
+
 // checkDates warns of certificates out of their time, or of such a size that
 // clients refuse them.
 func (s *Source) checkDates() {

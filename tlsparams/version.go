@@ -5,62 +5,67 @@ import (
 	"strings"
 )
 
-// versions is a set of TLS versions, bit n standing for TLS 1.n.
+// Versions is a set of TLS versions, bit n standing for TLS 1.n.
 type versions uint8
 
+// AllVersions are those that crypto/tls has, OldVersions those before TLS 1.2.
 const (
 	allVersions     versions = 0b1111
 	defaultVersions versions = 0b1100
 	oldVersions     versions = 0b0011
 )
 
+// Bit is the set of one version.
 func bit(v uint16) versions { return 1 << (v - tls.VersionTLS10) }
 
-func (s versions) has(v uint16) bool {
+// Has tells whether v is in the set.
+func (s versions) Has(v uint16) bool {
 	return v >= tls.VersionTLS10 && v <= tls.VersionTLS13 && s&bit(v) != 0
 }
 
-func (s versions) min() uint16 {
+// Min returns the lowest version, 0 of an empty set.
+func (s versions) Min() uint16 {
 	for v := uint16(tls.VersionTLS10); v <= tls.VersionTLS13; v++ {
-		if s.has(v) {
+		if s.Has(v) {
 			return v
 		}
 	}
 	return 0
 }
 
-func (s versions) max() uint16 {
+// Max returns the highest version, 0 of an empty set.
+func (s versions) Max() uint16 {
 	for v := uint16(tls.VersionTLS13); v >= tls.VersionTLS10; v-- {
-		if s.has(v) {
+		if s.Has(v) {
 			return v
 		}
 	}
 	return 0
 }
 
-// hole tells whether the set skips a version between its ends, which a
+// Hole tells whether the set skips a version between its ends, which a
 // tls.Config cannot say.
-func (s versions) hole() bool {
-	for v := s.min(); v < s.max(); v++ {
-		if !s.has(v) {
+func (s versions) Hole() bool {
+	for v := s.Min(); v < s.Max(); v++ {
+		if !s.Has(v) {
 			return true
 		}
 	}
 	return false
 }
 
-// best returns the highest version that the client offers too, or 0.
-func (s versions) best(offered []uint16) uint16 {
+// Best returns the highest version that the client offers too, or 0.
+func (s versions) Best(offered []uint16) uint16 {
 	best := uint16(0)
 	for _, v := range offered {
-		if s.has(v) && v > best {
+		if s.Has(v) && v > best {
 			best = v
 		}
 	}
 	return best
 }
 
-// parseVersions reads IO::Socket::SSL's SSL_version: items joined by ':', each
+// ParseVersions reads IO::Socket::SSL's SSL_version: items joined by ':', each
 // a version or '!' and a version to leave out; at most one is positive. SSLv23
 // means any. An empty text is the default here, as a value that asks for
 // nothing must not bring old versions back.
@@ -115,7 +120,7 @@ func versionName(name string) (versions, bool) {
 	return 0, false
 }
 
-// quote is %q for text from outside, cut short.
+// Quote is %q for text from outside, cut short.
 func quote(s string) string {
 	const most = 60
 	if len(s) > most {
