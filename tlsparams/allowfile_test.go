@@ -72,7 +72,7 @@ func FuzzAllowFile(f *testing.F) {
 	f.Add([]byte("cn ops\nuri spiffe://example.org/**\nip 192.0.2.0/24\n# x\npin sha256$00\nspki sha256/AA=\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var r trust.Rule
-		n, err := addAllowed(&r, data)
+		n, err := trust.AddAllowed(&r, data)
 		if err == nil && (n > 0) == r.Allow.Empty() {
 			t.Fatal("entries were lost")
 		}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/sni"
 )
 
@@ -92,7 +93,7 @@ func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 func (g *generation) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st, _ := g.sites.Find(hello.ServerName)
 	ch := choice{site: st}
-	ch.alpn, ch.noALPN = pickALPN(g.alpn, hello.SupportedProtos)
+	ch.alpn, ch.noALPN = protocol.PickALPN(g.alpn, hello.SupportedProtos)
 	version := g.versions.Best(hello.SupportedVersions)
 	if g.versions.Hole() {
 		// A client with none in common gets one that it does not speak, and

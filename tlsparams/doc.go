@@ -34,7 +34,7 @@
 //     that are not made for servers and of chains out of order, are new.
 //
 // Of this module it imports conf, internal/certfile, internal/watch and its own
-// parts below internal: cipherlist, revoke, sni, tickets and trust. Start reading
-// at Params (params.go), Params.Open and Source (source.go); config.go makes the
-// *tls.Config, reload.go replaces what has changed.
+// parts below internal: cipherlist, password, protocol, revoke, sni, tickets and
+// trust. Start reading at Params (params.go), Params.Open and Source (source.go);
+// config.go makes the *tls.Config, reload.go replaces what has changed.
 package tlsparams

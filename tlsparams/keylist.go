@@ -2,6 +2,7 @@ package tlsparams
 
 import (
 	"netserver/conf"
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/trust"
 )
 
@@ -46,13 +47,13 @@ func certKeys() []keyDef {
 func protocolKeys() []keyDef {
 	return []keyDef{
 		def("SSL_version", "VERSIONS", "TLS versions, such as TLSv1_3 or SSLv23:!TLSv1:!TLSv1_1 (default: 1.2 and 1.3)",
-			setChecked(func(p *Params) *string { return &p.Version }, func(t string) string { _, r := parseVersions(t); return r })),
+			setChecked(func(p *Params) *string { return &p.Version }, func(t string) string { _, r := protocol.ParseVersions(t); return r })),
 		def("SSL_cipher_list", "LIST", "suites for TLS 1.2 and older, as OpenSSL's cipher strings (default: ECDHE with AES-GCM or ChaCha20)",
 			setNamed(func(p *Params) *string { return &p.CipherList }, func(p *Params) *map[string]string { return &p.CipherLists })).perSNI(),
 		def("SSL_ciphersuites", "LIST", "suites for TLS 1.3; crypto/tls always has all three, so a list must name them",
 			setChecked(func(p *Params) *string { return &p.Ciphersuites }, checkCiphersuites)),
 		def("SSL_ecdh_curve", "GROUPS", "key exchange groups, such as X25519MLKEM768:X25519:P-256, or auto",
-			setChecked(func(p *Params) *string { return &p.Curves }, func(t string) string { _, r := parseCurves(t); return r })),
+			setChecked(func(p *Params) *string { return &p.Curves }, func(t string) string { _, r := protocol.ParseCurves(t); return r })),
 		def("SSL_honor_cipher_order", "BOOL", "the server's order of suites decides, up to TLS 1.2 (default: 1)",
 			setNotBool(func(p *Params) *bool { return &p.ClientOrder })),
 		def("SSL_alpn_protocols", "NAMES", "application protocols to agree on; the client's first choice among them wins; separated by commas or blanks", setALPN).list(),

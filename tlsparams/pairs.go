@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/protocol"
 )
 
 // Files names a certificate's file and its key's; Key is "" if the first holds
@@ -142,7 +143,7 @@ func (p Params) Secrets() []string {
 // Allows reports whether a version of TLS is allowed, such as
 // tls.VersionTLS12.
 func (p Params) Allows(version uint16) bool {
-	v, _ := parseVersions(p.Version)
+	v, _ := protocol.ParseVersions(p.Version)
 	return v.Has(version)
 }
 
@@ -163,9 +164,9 @@ func (b *siteBuilder) signable(text string, ids []uint16) []uint16 {
 	const why = "with key_isolation serving processes can sign with the private key but not decrypt, and key exchange by RSA (which has no forward secrecy) needs that"
 	switch {
 	case len(out) > 0 && len(kept) == 0:
-		b.fail("SSL_cipher_list", quote(text), "holds no suite but "+strings.Join(out, ", ")+": "+why+"; name suites that begin with ECDHE, or set key_isolation to 0", nil)
+		b.fail("SSL_cipher_list", protocol.Quote(text), "holds no suite but "+strings.Join(out, ", ")+": "+why+"; name suites that begin with ECDHE, or set key_isolation to 0", nil)
 	case len(out) > 0:
-		b.warn("SSL_cipher_list", quote(text), fmt.Sprintf("is used without %s: %s", strings.Join(out, ", "), why))
+		b.warn("SSL_cipher_list", protocol.Quote(text), fmt.Sprintf("is used without %s: %s", strings.Join(out, ", "), why))
 	}
 	return kept
 }

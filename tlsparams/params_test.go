@@ -9,6 +9,7 @@ import (
 
 	"netserver/conf"
 	"netserver/tlsparams/internal/cipherlist"
+	"netserver/tlsparams/internal/protocol"
 )
 
 // open makes a Source from texts: "key=value" or "key[name]=value".
@@ -247,7 +248,7 @@ func FuzzCurves(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if ids, reason := parseCurves(s); reason != "" && ids != nil {
+		if ids, reason := protocol.ParseCurves(s); reason != "" && ids != nil {
 			t.Fatal(s)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/password"
 )
 
 // passwords returns the function that finds the password of a file, or nil.
@@ -17,7 +18,7 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 			if err != nil {
 				return nil, fmt.Errorf("SSL_passwd_file %w", err)
 			}
-			pw, err := firstLine(data)
+			pw, err := password.FirstLine(data)
 			if err != nil {
 				clear(data)
 				return nil, fmt.Errorf("SSL_passwd_file %s %w", p.PasswdFile, err)
@@ -25,7 +26,7 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 			return pw, nil
 		}
 	case p.PasswdCommand != "":
-		return func(file string) ([]byte, error) { return runPassword(p.PasswdCommand, file) }
+		return func(file string) ([]byte, error) { return password.RunPassword(p.PasswdCommand, file) }
 	}
 	return nil
 }

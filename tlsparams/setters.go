@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/sni"
 )
 
@@ -83,10 +84,10 @@ func setALPN(p *Params, vals []conf.Value) string {
 	p.ALPN = words(texts(vals))
 	for _, n := range p.ALPN {
 		if strings.Contains(n, ":") {
-			return "has " + quote(n) + ", and no protocol has a colon in its name; separate names with commas or blanks"
+			return "has " + protocol.Quote(n) + ", and no protocol has a colon in its name; separate names with commas or blanks"
 		}
 	}
-	return checkALPN(p.ALPN)
+	return protocol.CheckALPN(p.ALPN)
 }
 
 // parseBool reads Perl's idea of true and false, and the usual words.

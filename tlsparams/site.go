@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"netserver/tlsparams/internal/cipherlist"
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/revoke"
 	"netserver/tlsparams/internal/sni"
 	"netserver/tlsparams/internal/trust"
@@ -256,7 +257,7 @@ func (b *siteBuilder) suites() {
 	if text := p.cipherListFor(st.pattern); text != "" {
 		ids, err := cipherlist.Parse(text)
 		if err != nil {
-			b.fail("SSL_cipher_list", quote(text), err.Error(), err)
+			b.fail("SSL_cipher_list", protocol.Quote(text), err.Error(), err)
 			return
 		}
 		st.listed = b.signable(text, ids)

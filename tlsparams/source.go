@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/revoke"
 	"netserver/tlsparams/internal/tickets"
 	"netserver/tlsparams/internal/trust"
@@ -111,14 +113,14 @@ func (s *Source) checkProtocol() error {
 	if err != nil {
 		return err
 	}
-	if s.versions&oldVersions != 0 {
+	if s.versions&protocol.OldVersions != 0 {
 		key := "SSL_version"
 		if p.Version == "" {
 			key = "TLSConfig.MinVersion"
 		}
 		s.warn(key, p.Version, "allows TLS 1.0 or 1.1, which are obsolete and insecure")
 	}
-	if onlyTLS13(s.curves) && s.versions&^bit(tls.VersionTLS13) != 0 {
+	if protocol.OnlyTLS13(s.curves) && s.versions&^protocol.Bit(tls.VersionTLS13) != 0 {
 		s.warn("SSL_ecdh_curve", p.Curves, "holds only groups of TLS 1.3: clients of TLS 1.2 and older cannot come in")
 	}
 	return nil
@@ -148,7 +150,7 @@ func (s *Source) checkDates() {
 // checkModes warns of secrets that every user of the system can read.
 func (s *Source) checkModes() {
 	open := func(key, file string) {
-		if file != "" && s.env.ReadFile == nil && othersCanRead(file) {
+		if file != "" && s.env.ReadFile == nil && certfile.OthersCanRead(file) {
 			s.warn(key, file, "holds secrets and can be read by every user; take the right away: chmod o-r")
 		}
 	}
@@ -170,7 +172,7 @@ func (s *Source) checkModes() {
 // checkUse warns of suites that fit no certificate.
 func (s *Source) checkUse(sites map[string]*site, table *hosts) {
 	for _, st := range sites {
-		if st.listed == nil || s.versions&^bit(tls.VersionTLS13) == 0 {
+		if st.listed == nil || s.versions&^protocol.Bit(tls.VersionTLS13) == 0 {
 			continue
 		}
 		h, ok := table.names.At(st.pattern)

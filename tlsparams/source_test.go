@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"netserver/conf"
+	"netserver/tlsparams/internal/protocol"
 )
 
 func TestChainAndKeyTogetherOrApart(t *testing.T) {
@@ -215,7 +216,7 @@ func TestVersionsRefused(t *testing.T) {
 		":": "names no TLS version", "SSLv23:": "names no TLS version",
 		"!TLSv1:!TLSv1_1:!TLSv1_2:!TLSv1_3": "leaves no version",
 	} {
-		if _, reason := parseVersions(text); !strings.Contains(reason, want) {
+		if _, reason := protocol.ParseVersions(text); !strings.Contains(reason, want) {
 			t.Errorf("%q: %q, want %q", text, reason, want)
 		}
 	}
@@ -226,8 +227,8 @@ func FuzzVersions(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		set, reason := parseVersions(s)
-		if (set == 0) == (reason == "") || set&^allVersions != 0 {
+		set, reason := protocol.ParseVersions(s)
+		if (set == 0) == (reason == "") || set&^protocol.AllVersions != 0 {
 			t.Fatalf("%q: %b %q", s, set, reason)
 		}
 	})

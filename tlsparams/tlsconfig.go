@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/trust"
 )
 
@@ -15,7 +16,7 @@ const keyCode = "TLSConfig.Certificates"
 // An agreement is what handshakes may agree on, as far as both parameters and
 // a program's tls.Config can say it. Parameters go first.
 type agreement struct {
-	versions versions
+	versions protocol.Versions
 	curves   []tls.CurveID
 	suites   []uint16 // before TLS 1.3, for names without an SSL_cipher_list
 	alpn     []string // SSL_alpn_protocols: the client's order decides
@@ -33,12 +34,12 @@ func (s *Source) agreementWith(own *tls.Config) (agreement, error) {
 	}
 	var a agreement
 	var reason string
-	a.versions, reason = parseVersions(p.Version)
+	a.versions, reason = protocol.ParseVersions(p.Version)
 	check("SSL_version", p.Version, reason)
-	a.curves, reason = parseCurves(p.Curves)
+	a.curves, reason = protocol.ParseCurves(p.Curves)
 	check("SSL_ecdh_curve", p.Curves, reason)
 	a.alpn = p.ALPN
-	check("SSL_alpn_protocols", "", checkALPN(p.ALPN))
+	check("SSL_alpn_protocols", "", protocol.CheckALPN(p.ALPN))
 	if own != nil {
 		if p.Version == "" && (own.MinVersion != 0 || own.MaxVersion != 0) {
 			a.versions = versionsBetween(own.MinVersion, own.MaxVersion)
@@ -51,7 +52,7 @@ func (s *Source) agreementWith(own *tls.Config) (agreement, error) {
 		}
 		if len(p.ALPN) == 0 {
 			a.ownALPN = own.NextProtos
-			check("TLSConfig.NextProtos", "", checkALPN(own.NextProtos))
+			check("TLSConfig.NextProtos", "", protocol.CheckALPN(own.NextProtos))
 		}
 	}
 	a.suites = defaultSuites(a.versions)
@@ -62,17 +63,17 @@ func (s *Source) agreementWith(own *tls.Config) (agreement, error) {
 }
 
 // versionsBetween returns what MinVersion and MaxVersion of a tls.Config mean.
-func versionsBetween(low, high uint16) versions {
+func versionsBetween(low, high uint16) protocol.Versions {
 	if low == 0 {
 		low = tls.VersionTLS12
 	}
 	if high == 0 {
 		high = tls.VersionTLS13
 	}
-	var set versions
+	var set protocol.Versions
 	for v := uint16(tls.VersionTLS10); v <= tls.VersionTLS13; v++ {
 		if low <= v && v <= high {
-			set |= bit(v)
+			set |= protocol.Bit(v)
 		}
 	}
 	return set

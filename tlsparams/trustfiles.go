@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/trust"
 )
 
 // A trustFile is one to read: must is set for those that have to hold what is
@@ -144,7 +145,7 @@ func (b *siteBuilder) allowFiles() {
 			continue
 		}
 		b.note("allow file", data)
-		n, err := addAllowed(b.site.rule, data)
+		n, err := trust.AddAllowed(b.site.rule, data)
 		switch {
 		case err != nil:
 			b.fail("SSL_allow_file", f, err.Error(), err)

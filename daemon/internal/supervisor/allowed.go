@@ -11,18 +11,19 @@ import (
 	"netserver/internal/certfile"
 	"netserver/internal/identity"
 	"netserver/tlsparams"
+	"netserver/tlsparams/handout"
 )
 
 // allowed is what the workers of a generation may have read for them.
 type allowed struct {
-	*tlsparams.Handout
+	*handout.Handout
 	contents map[string][]byte   // of files, as they were found good
 	uid      func() (int, []int) // of the workers, and their groups; -1 is our own
 }
 
 // newAllowed returns what the ports of a plan name.
 func newAllowed(c *Settings, pl *wire.Plan, contents map[string][]byte) (*allowed, error) {
-	a := &allowed{Handout: &tlsparams.Handout{NoKeys: pl.Isolate}, contents: contents, uid: func() (int, []int) {
+	a := &allowed{Handout: &handout.Handout{NoKeys: pl.Isolate}, contents: contents, uid: func() (int, []int) {
 		if a := c.Identity.Account; a != nil {
 			return a.UID, a.Groups
 		}

@@ -8,6 +8,7 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/tlsparams"
+	"netserver/tlsparams/handout"
 )
 
 func TestAllowedFiles(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAllowedFiles(t *testing.T) {
 	}
 	named := filepath.Join(dir, "allow")
 	os.WriteFile(named, []byte("# comment\ncn ann\n"), 0o600)
-	a := &allowed{Handout: new(tlsparams.Handout), uid: func() (int, []int) { return 65534, []int{65534} }}
+	a := &allowed{Handout: new(handout.Handout), uid: func() (int, []int) { return 65534, []int{65534} }}
 	a.Add(tlsparams.Params{CertDir: dir, Client: tlsparams.Client{AllowFiles: []string{named, dir + "/gone"}}})
 	for _, path := range []string{"/etc/shadow", dir + "/../../etc/shadow", dir + "2/x.pem", dir + "/.x.pem", dir + "/x", "etc/hostname", "/", ""} {
 		if b, err := a.read(path, true); err == nil || err.Error() != wire.ReadItself {

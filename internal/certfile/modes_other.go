@@ -1,7 +1,7 @@
 //go:build !unix
 
-package tlsparams
+package certfile
 
 // OthersCanRead tells whether every user of the system can read a file, which
 // is not known here.
-func othersCanRead(string) bool { return false }
+func OthersCanRead(string) bool { return false }

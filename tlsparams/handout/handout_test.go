@@ -1,9 +1,12 @@
-package tlsparams
+package handout
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
@@ -15,16 +18,17 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams"
 	"netserver/tlsparams/internal/tickets"
 )
 
 // handoutOf names a file and a directory for each use.
 func handoutOf(noKeys bool) *Handout {
 	h := &Handout{NoKeys: noKeys}
-	h.Add(Params{CertFile: "/e/cert.pem", KeyFile: "/e/key.pem", CertDir: "/certs/", PasswdFile: "/e/word", StapleFile: "/e/staple",
+	h.Add(tlsparams.Params{CertFile: "/e/cert.pem", KeyFile: "/e/key.pem", CertDir: "/certs/", PasswdFile: "/e/word", StapleFile: "/e/staple",
 		TicketKeyFiles: []string{"/e/tickets"}, CertFiles: map[string]string{"a.b": "/e/ab.pem"},
-		Clients: map[string]Client{"a.b": {CAFiles: []string{"/e/ab-ca.pem"}}},
-		Client: Client{CAFiles: []string{"/e/ca.pem"}, ClientCAFile: "/e/names.pem", CRLFiles: []string{"/e/crl.pem"}, AllowFiles: []string{"/e/allow"},
+		Clients: map[string]tlsparams.Client{"a.b": {CAFiles: []string{"/e/ab-ca.pem"}}},
+		Client: tlsparams.Client{CAFiles: []string{"/e/ca.pem"}, ClientCAFile: "/e/names.pem", CRLFiles: []string{"/e/crl.pem"}, AllowFiles: []string{"/e/allow"},
 			CAPath: []string{"/cas"}, CRLPath: []string{"/crls"}}})
 	return h
 }
@@ -35,24 +39,45 @@ type dossier struct {
 	certDER, keyDER         []byte
 }
 
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 func newDossier(t testing.TB) dossier {
 	t.Helper()
-	ca := newCA(t, "ca")
-	key := newKey(t)
+	caKey, key := newKey(t), newKey(t)
+	tmpl := &x509.Certificate{
+		Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true, SerialNumber: big.NewInt(1),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, caKey.Public(), caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}, ca.cert, ca.key)
+	list, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: time.Now(), NextUpdate: time.Now().Add(time.Hour)}, ca, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	staple, err := ocsp.CreateResponse(ca.cert, ca.cert, ocsp.Response{Status: ocsp.Good, SerialNumber: big.NewInt(1), ThisUpdate: time.Now()}, ca.key)
+	staple, err := ocsp.CreateResponse(ca, ca, ocsp.Response{Status: ocsp.Good, SerialNumber: big.NewInt(1), ThisUpdate: time.Now()}, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dossier{cert: certPEM(ca.cert), key: keyPEM(t, key), list: pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list}),
-		staple: staple, certDER: ca.cert.Raw, keyDER: keyDER}
+	return dossier{cert: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), list: pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: list}),
+		staple: staple, certDER: der, keyDER: keyDER}
 }
 
 const shadow = "root:$6$saltsalt$hashhashhash:19000:0:99999:7:::\nnobody:*:19000:0:99999:7:::\n"
@@ -80,7 +105,7 @@ func TestHandoutNames(t *testing.T) {
 			t.Errorf("%s: %v", dir, !want)
 		}
 	}
-	entries := []Entry{{Name: "x.pem"}, {Name: "x.key"}, {Name: "secret"}, {Name: ".x.pem"}, {Name: "sub", Dir: true}, {Name: "tls.key"}, {Name: "x.crl"}, {Name: "lost", Gone: true}, {Name: "0123abcd.r0"}}
+	entries := []tlsparams.Entry{{Name: "x.pem"}, {Name: "x.key"}, {Name: "secret"}, {Name: ".x.pem"}, {Name: "sub", Dir: true}, {Name: "tls.key"}, {Name: "x.crl"}, {Name: "lost", Gone: true}, {Name: "0123abcd.r0"}}
 	for dir, want := range map[string]string{"/certs": "x.pem x.key sub tls.key lost", "/certs/sub": "tls.key", "/cas": "x.pem x.crl 0123abcd.r0", "/crls": "x.pem x.crl 0123abcd.r0"} {
 		var got []string
 		for _, e := range h.Entries(dir, entries) {

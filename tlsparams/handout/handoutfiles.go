@@ -1,4 +1,4 @@
-package tlsparams
+package handout
 
 import (
 	"bytes"
@@ -125,7 +125,7 @@ func allowListOnly(data []byte) ([]byte, error) {
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		if _, err := addAllowed(new(trust.Rule), []byte(line)); err != nil {
+		if _, err := trust.AddAllowed(new(trust.Rule), []byte(line)); err != nil {
 			return nil, fmt.Errorf("has no entry in line %d: one is cn, ou, dns, email, ip, uri, spki or pin, and what is allowed", i+1)
 		}
 		out = append(append(out, line...), '\n')

@@ -1,4 +1,4 @@
-package tlsparams
+package protocol
 
 import (
 	"fmt"
@@ -6,13 +6,13 @@ import (
 )
 
 // CheckALPN returns why names are no list of protocols, or "".
-func checkALPN(names []string) string {
+func CheckALPN(names []string) string {
 	for i, n := range names {
 		if n == "" || len(n) > 255 {
 			return fmt.Sprintf("has a protocol name of %d bytes; 1 to 255 are possible", len(n))
 		}
 		if slices.Contains(names[:i], n) {
-			return "names " + quote(n) + " twice"
+			return "names " + Quote(n) + " twice"
 		}
 	}
 	return ""
@@ -22,7 +22,7 @@ func checkALPN(names []string) string {
 // would take the server's first choice. disjoint tells that both have named
 // protocols and none is common to them: crypto/tls, given all of ours, then
 // answers as RFC 7301 says, with the alert no_application_protocol.
-func pickALPN(ours, clients []string) (common string, disjoint bool) {
+func PickALPN(ours, clients []string) (common string, disjoint bool) {
 	for _, c := range clients {
 		if slices.Contains(ours, c) {
 			return c, false

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package tlsparams
+package password
 
 import "os/exec"
 

@@ -1,4 +1,4 @@
-package tlsparams
+package handout
 
 import (
 	"crypto/sha256"
@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams"
+	"netserver/tlsparams/internal/password"
 )
 
 // A Handout says what of the files that parameters name may be given to a
@@ -50,13 +52,13 @@ const (
 )
 
 // Add allows what p names.
-func (h *Handout) Add(p Params) {
+func (h *Handout) Add(p tlsparams.Params) {
 	if h.files == nil {
 		h.files, h.dirs = make(map[string]use), make(map[string]use)
 	}
 	note := func(m map[string]use, u use, paths ...string) {
 		for _, path := range paths {
-			if path != "" && path != ForceSelfSigned {
+			if path != "" && path != tlsparams.ForceSelfSigned {
 				m[filepath.Clean(path)] |= u
 			}
 		}
@@ -129,9 +131,9 @@ func (h *Handout) Lists(dir string) bool {
 }
 
 // Entries returns what may be given of a directory: what is looked for there.
-func (h *Handout) Entries(dir string, entries []Entry) []Entry {
+func (h *Handout) Entries(dir string, entries []tlsparams.Entry) []tlsparams.Entry {
 	scanned := h.dirs[filepath.Clean(dir)]&asCert != 0
-	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+	return slices.DeleteFunc(slices.Clone(entries), func(e tlsparams.Entry) bool {
 		wanted := h.useOf(filepath.Join(dir, e.Name)) != 0
 		return !wanted && !(scanned && !hidden(e.Name) && (e.Dir || e.Gone))
 	})
@@ -166,7 +168,7 @@ func (h *Handout) File(path string, data []byte) ([]byte, error) {
 	case u&asAllowList != 0:
 		return allowListOnly(data)
 	}
-	word, err := firstLine(data) // a password
+	word, err := password.FirstLine(data) // a password
 	if err != nil {
 		return nil, err
 	}

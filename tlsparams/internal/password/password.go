@@ -1,4 +1,4 @@
-package tlsparams
+package password
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ const maxPassword = 4096
 
 // FirstLine returns the password in the first line of data. It keeps blanks: they may belong to the password. What no password
 // begins with or holds is an error, which the wrong one would hide.
-func firstLine(data []byte) ([]byte, error) {
+func FirstLine(data []byte) ([]byte, error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	line = bytes.TrimSuffix(line, []byte("\r"))
 	switch {
@@ -36,7 +36,7 @@ func firstLine(data []byte) ([]byte, error) {
 
 // RunPassword runs the command with the encrypted file's name in the
 // environment. Its error shows neither arguments nor output.
-func runPassword(command, file string) ([]byte, error) {
+func RunPassword(command, file string) ([]byte, error) {
 	args := strings.Fields(command)
 	if len(args) == 0 {
 		return nil, errors.New("SSL_passwd_command is empty")
@@ -58,7 +58,7 @@ func runPassword(command, file string) ([]byte, error) {
 	case out.over:
 		return nil, fmt.Errorf("SSL_passwd_command %s printed more than %d bytes", args[0], maxPassword)
 	}
-	pw, err := firstLine(out.data)
+	pw, err := FirstLine(out.data)
 	if err != nil {
 		return nil, fmt.Errorf("what SSL_passwd_command %s prints %w", args[0], err)
 	}

@@ -1,4 +1,4 @@
-package tlsparams
+package trust
 
 import (
 	"bufio"
@@ -9,8 +9,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"netserver/tlsparams/internal/trust"
 )
 
 // maxAllowed bounds the entries of one SSL_allow_file: a client is compared
@@ -18,7 +16,7 @@ import (
 const maxAllowed = 100000
 
 // AddAllowed adds the lines of a file to a rule and returns how many they are.
-func addAllowed(r *trust.Rule, data []byte) (n int, err error) {
+func AddAllowed(r *Rule, data []byte) (n int, err error) {
 	sc := bufio.NewScanner(bytes.NewReader(data))
 	for at := 1; sc.Scan(); at++ {
 		line := sc.Text()
@@ -57,13 +55,13 @@ func notText(line string) string {
 	return ""
 }
 
-func addEntry(r *trust.Rule, line string) error {
+func addEntry(r *Rule, line string) error {
 	kind, text := line, ""
 	if i := strings.IndexAny(line, " \t"); i >= 0 {
 		kind, text = line[:i], line[i+1:]
 	}
 	if kind == "pin" {
-		pin, err := trust.ParsePin(strings.TrimSpace(text))
+		pin, err := ParsePin(strings.TrimSpace(text))
 		if err != nil {
 			return errors.New("has a pin that is wrong: " + err.Error())
 		}
@@ -71,8 +69,8 @@ func addEntry(r *trust.Rule, line string) error {
 		r.Allow.AddPin(pin) // else everyone with a good chain could come, too
 		return nil
 	}
-	if !slices.Contains(trust.Kinds(), trust.Kind(kind)) {
+	if !slices.Contains(Kinds(), Kind(kind)) {
 		return fmt.Errorf("has %.40q where cn, ou, dns, email, ip, uri, spki or pin belongs", kind)
 	}
-	return r.Allow.Add(trust.Kind(kind), text)
+	return r.Allow.Add(Kind(kind), text)
 }

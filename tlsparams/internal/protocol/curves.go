@@ -1,4 +1,4 @@
-package tlsparams
+package protocol
 
 import (
 	"crypto/tls"
@@ -8,7 +8,7 @@ import (
 
 // ParseCurves reads SSL_ecdh_curve: names joined by ':', or "auto". nil means
 // crypto/tls's own choice.
-func parseCurves(text string) ([]tls.CurveID, string) {
+func ParseCurves(text string) ([]tls.CurveID, string) {
 	if text == "" || text == "auto" {
 		return nil, ""
 	}
@@ -45,13 +45,13 @@ func curveID(name string) (tls.CurveID, string) {
 		return 0, "names " + name + ", which is not possible with Go's crypto/tls; use X25519, P-256, P-384, P-521 or X25519MLKEM768"
 	}
 	if strings.HasPrefix(name, "ffdhe") || strings.HasPrefix(name, "brainpool") {
-		return 0, "names " + quote(name) + ", which is not possible with Go's crypto/tls; use X25519, P-256, P-384, P-521 or X25519MLKEM768"
+		return 0, "names " + Quote(name) + ", which is not possible with Go's crypto/tls; use X25519, P-256, P-384, P-521 or X25519MLKEM768"
 	}
-	return 0, "names no group with " + quote(name) + "; groups are X25519, P-256, P-384, P-521, X25519MLKEM768, SecP256r1MLKEM768 and SecP384r1MLKEM1024, or auto alone"
+	return 0, "names no group with " + Quote(name) + "; groups are X25519, P-256, P-384, P-521, X25519MLKEM768, SecP256r1MLKEM768 and SecP384r1MLKEM1024, or auto alone"
 }
 
 // OnlyTLS13 tells whether no group of ids works before TLS 1.3.
-func onlyTLS13(ids []tls.CurveID) bool {
+func OnlyTLS13(ids []tls.CurveID) bool {
 	for _, id := range ids {
 		switch id {
 		case tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024:
