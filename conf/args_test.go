@@ -15,7 +15,7 @@ func argSet() *Set {
 	s.Define(Key{Name: "user", Arg: "NAME"}, String(new(string)))
 	s.Define(Key{Name: "setsid"}, Bool(new(bool)))
 	s.Define(Key{Name: "max_connections"}, Int(new(int), 0, 100))
-	s.Define(Key{Name: "background", Bool: true, Refuse: "it is not built yet"}, nil)
+	s.Define(Key{Name: "background", Bool: true, Refuse: "it is not implemented yet"}, nil)
 	return &s
 }
 

@@ -44,7 +44,7 @@ func (c *demo) define(s *Set) {
 		}
 		return nil
 	}))
-	s.Define(Key{Name: "later", Refuse: "it is not built yet"}, nil)
+	s.Define(Key{Name: "later", Refuse: "it is not implemented yet"}, nil)
 }
 
 func newDemo() (*demo, *Set) {
@@ -131,14 +131,14 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	const want = `on: "off" would be true to Net::Server, as is every text but 0: write 0 or 1 (argument 1)
 pass: ******** is not a valid value (argument 2)
 kind: "floc" is not one of flock, pipe (argument 3); did you mean flock?
-later: not available: it is not built yet (argument 4)
+later: not available: it is not implemented yet (argument 4)
 timeout: "2h" is out of range: it must be from 0 to 3600, or none (argument 5)
 mode: "999" is not a file mode in octal, such as 0660 (environment)
 buffer: "1T" is not a size such as 4096, 64K or 16M (environment)
 reader's own\nproblem (a.conf:3)
 unknown key "usr" (f.conf:1); did you mean user?
 max: "many" is not a whole number (f.conf:2)
-later: not available: it is not built yet (f.conf:3)
+later: not available: it is not implemented yet (f.conf:3)
 double: "bad" is bad (f.conf:4)
 double: really (f.conf:4)`
 	if err == nil || err.Error() != want {
@@ -256,7 +256,7 @@ func TestApply(t *testing.T) {
 	bad.Set("later", "x")
 	bad.Set("user", "x", "y")
 	const want = `unknown key "usr" (code); did you mean user?
-later: not available: it is not built yet (code)
+later: not available: it is not implemented yet (code)
 user: it takes one value, but 2 are given (code)
 max: "x" is not a whole number (f.toml:5)`
 	err = perPort.Apply(bad)

@@ -25,7 +25,7 @@ func (p *pool) define(s *Set) {
 	s.Define(Key{Name: "check", Default: "off", Help: "ask them"}, String(&p.Check))
 	s.Define(Key{Name: "rise", When: "check"}, Int(&p.Rise, 1, 9))
 	s.Define(Key{Name: "pass", Secret: true}, String(&p.Pass))
-	s.Define(Key{Name: "later", Refuse: "it is not built yet"}, nil)
+	s.Define(Key{Name: "later", Refuse: "it is not implemented yet"}, nil)
 }
 
 // way is what a [[listen.way]] of tableSet says.
@@ -159,7 +159,7 @@ func TestTableProblems(t *testing.T) {
 			"wait: \"x\" is not a time such as 10, 0.5 or 1m30s (f.toml:4)\nrise: \"10\" is out of range: it must be from 1 to 9 (f.toml:5)"},
 		{"two values", "[[pool]]\nname = ['a', 'b']\ntargets = '1'\n", "name: it takes one value, but 2 are given (f.toml:2)"},
 		{"empty", "[[pool]]\nname = ''\ntargets = '1'\n", "name: its value is empty (f.toml:2); give it a value, or leave it out"},
-		{"refused", "[[pool]]\nname = 'a'\ntargets = '1'\nlater = 1\n", "later: not available: it is not built yet (f.toml:4)"},
+		{"refused", "[[pool]]\nname = 'a'\ntargets = '1'\nlater = 1\n", "later: not available: it is not implemented yet (f.toml:4)"},
 		{"twice", "[[pool]]\nname = 'a'\ntargets = '1'\nname = 'b'\n", "name: it is given twice, first on line 2 (f.toml:4)"},
 		{"no list", "[[pool]]\nname.x = 'a'\ntargets = '1'\n", "name: it cannot hold a table (x = ...) (f.toml:2); give it one value"},
 		{"one bracket", "[pool]\nname = 'a'\n", `unknown key "pool" (f.toml:1); write [[pool]], with two brackets, and its keys below it`},

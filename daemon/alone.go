@@ -170,7 +170,7 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 			name := strings.ToUpper(proc.SignalName(s))
 			switch {
 			case s == proc.ReloadSignal:
-				logging.Notice(log, "Received a SIG "+name+": without a supervisor there is no restart in place; nothing is changed")
+				logging.Notice(log, "Received a SIG "+name+": a restart in place requires a supervisor; nothing changed")
 				continue
 			case s == proc.ReopenSignal:
 				p.opened.Reopen()

@@ -32,7 +32,7 @@ func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, 
 }
 
 func (a *alone) Reload(context.Context, bool) (*control.Reload, error) {
-	return nil, errors.New("without a supervisor there is no restart in place; start the server with supervisor 1")
+	return nil, errors.New("a restart in place requires a supervisor; start the server with supervisor 1")
 }
 
 func (a *alone) Grace() time.Duration { return a.p.conf.graceTime() }

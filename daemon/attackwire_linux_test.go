@@ -151,7 +151,7 @@ func stuckSocket(t *testing.T) *os.File {
 }
 
 // A descriptor whose close takes for ever does not hang the supervisor: the
-// worker is buried and replaced, and TERM ends the server.
+// worker is reaped and replaced, and TERM ends the server.
 func TestAttackDescriptors(t *testing.T) {
 	rooted(t)
 	r := start(t, "--port", "127.0.0.1:0")
@@ -176,7 +176,7 @@ func TestAttackDescriptors(t *testing.T) {
 	}
 }
 
-// A worker that leaves its link open in a process that outlives it is buried
+// A worker that leaves its link open in a process that outlives it is reaped
 // all the same.
 func TestAttackLinkLeftOpen(t *testing.T) {
 	rooted(t)

@@ -47,7 +47,7 @@ func (v *invocation) background(c *Config) (int, error) {
 		child.Wait()
 		return wire.ExitFailed, errors.Join(errs...)
 	}
-	return wire.ExitFailed, fmt.Errorf("the server ended before it served: %s", child.Wait())
+	return wire.ExitFailed, fmt.Errorf("the server exited before it was ready: %s", child.Wait())
 }
 
 // tellFront tells the process that put this one into the background how the

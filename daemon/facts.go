@@ -55,7 +55,7 @@ type factText struct {
 
 var factTexts = [...]factText{
 	{factListens, "a type that opens ports: all but INET", "has no effect with type INET, which opens no port", "", false},
-	{factSupervisor, "a supervisor, for keys that nothing else can carry out", "requires a supervisor, and there is none", "", true},
+	{factSupervisor, "a supervisor; without one the key is refused", "requires a supervisor, and there is none", "", true},
 	{factBecome, "a supervisor, or `user root`", "requires a supervisor, and there is none", "", true},
 	{factRestarts, "a supervisor", "has no effect without a supervisor", "", false},
 	{factPool, "type PreFork or PreForkSimple", "has no effect with this type of server", "give type PreFork or PreForkSimple", false},
@@ -64,22 +64,22 @@ var factTexts = [...]factText{
 	{factCommand, "the command netserver, not a Go program", "has no effect: this program serves its clients itself", "", false},
 	{factProgram, "a program after `--`", "has no effect without a program", "give one after --", false},
 	{factRuns, "a program after `--`, or dequeue_command", "has no effect without a program", "give one after --, or a dequeue_command", false},
-	{factEcho, "neither a program nor proxy_to", "has no effect: the clients are served by a program or by proxy_to", "", false},
-	{factEchoLines, "neither a program nor proxy_to nor echo raw", "has no effect without the echo of lines", "", false},
-	{factReads, "the echo of lines, or a Go program", "has no effect: no handler here reads lines", "", false},
+	{factEcho, "the echo: no program or proxy_to", "has no effect: the clients are served by a program or by proxy_to", "", false},
+	{factEchoLines, "the line echo: no program, proxy_to or echo raw", "has no effect without the line echo", "", false},
+	{factReads, "the line echo, or a Go program", "has no effect: no handler here reads lines", "", false},
 	{factSyslog, "log_file Sys::Syslog", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
-	{factConfined, "Landlock: not landlock 0, nor a program without landlock 1", "has no effect without landlock", "give landlock 1", false},
+	{factConfined, "Landlock: not with landlock 0, nor with a program unless landlock is 1", "has no effect without landlock", "give landlock 1", false},
 	{factTLS, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", true},
 	{factHandshake, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", false},
 	{factStream, "a port with connections: tcp, ssl or unix", "has no effect on ports for datagrams", "", false},
 	{factDatagram, "a port for datagrams: udp or unixdgram", "has no effect without a port for datagrams", "write the port as PORT/udp or PATH|unixdgram", false},
-	{factInet, "a port that is no UNIX socket", "has no effect on UNIX sockets", "see unix_allow_user, unix_mode and their like for those", false},
+	{factInet, "a port other than a UNIX socket", "has no effect on UNIX sockets", "see unix_allow_user, unix_mode and their like for those", false},
 	{factTCP, "a tcp or ssl port", "has no effect without a TCP port", "", false},
 	{factUDP, "a udp port", "has no effect without a UDP port", "write the port as PORT/udp", false},
 	{factUnix, "a UNIX socket", "has no effect without a UNIX socket", "write the port as PATH|unix", false},
-	{factWatched, "exec_pipes 1, where a program serves plain clients", "has no hold on plain clients whose socket the program has itself", "give exec_pipes 1", false},
+	{factWatched, "exec_pipes 1, where a program serves plain clients", "cannot limit plain clients whose socket the program itself holds", "give exec_pipes 1", false},
 	{factLinux, "Linux", "has no effect on this system", "", false},
-	{factUseful, "nothing: the key is accepted, and has no effect", "has no effect", "", false},
+	{factUseful, "nothing: the key is accepted without effect", "has no effect", "", false},
 }
 
 // fact returns the fact called name.
@@ -89,7 +89,7 @@ func fact(name string, holds bool) conf.Fact {
 			return conf.Fact{Holds: holds, Without: t.without, Hint: t.hint, Refuse: t.refuse}
 		}
 	}
-	panic("daemon: no fact is called " + name)
+	panic("daemon: unknown fact " + name)
 }
 
 // facts states what holds in the start that c describes.

@@ -51,14 +51,14 @@ func inetSpec(given []port.Spec, local port.Spec) (port.Spec, error) {
 	if differ(given) {
 		same := slices.DeleteFunc(slices.Clone(given), func(p port.Spec) bool { return !isAt(p, local) })
 		if len(same) == 0 || differ(same) {
-			return local, fmt.Errorf("type INET: the client came in by %s, and which of the ports %s that is cannot be told: name the one port that it is to be served as", local.Short(), shorts(given))
+			return local, fmt.Errorf("type INET: the client connected over %s, and it is unclear which of the ports %s applies: configure only the one it is to be served as", local.Short(), shorts(given))
 		}
 		chosen = same[0]
 	}
 	switch chosen.Kind() {
 	case port.TCP, port.Unix:
 	case port.UDP, port.UnixDgram:
-		return local, fmt.Errorf("type INET: port %s is one for datagrams, and the client is a connection", chosen.Short())
+		return local, fmt.Errorf("type INET: port %s is for datagrams, but the client is a connection", chosen.Short())
 	default:
 		local.Proto = chosen.Proto
 	}
@@ -110,7 +110,7 @@ func inetClient() (nc net.Conn, flush func(), err error) {
 	}
 	nc, err = net.FileConn(in)
 	if err != nil {
-		return nil, nil, fmt.Errorf("type INET serves the client on standard input, which is no socket, pipe, file or terminal (start it by inetd, or by systemd with Accept=yes): %w", unwrapNet(err))
+		return nil, nil, fmt.Errorf("type INET serves the client on standard input, which is not a socket, pipe, file or terminal (start it from inetd, or from systemd with Accept=yes): %w", unwrapNet(err))
 	}
 	if nc.RemoteAddr() == nil {
 		nc.Close()

@@ -53,9 +53,9 @@ func TestINETSpeaksThePortsProtocol(t *testing.T) {
 		{"no certificate of the server", []string{"--port", "443/ssl"}, false, nil, "SSL_cert_file is missing"},
 		{"plain", nil, true, nil, welcome},
 		{"several alike", append(cert, "--port", "443/ssl", "--port", "444/ssl"), false, nil, welcome},
-		{"several that differ", append(cert, "--port", "443/ssl", "--port", "25"), true, nil, "name the one port"},
+		{"several that differ", append(cert, "--port", "443/ssl", "--port", "25"), true, nil, "configure only the one"},
 		{"several that differ, one is the socket's", append(cert, "--port", "PORT/ssl", "--port", "1"), true, nil, "does not speak TLS"},
-		{"datagrams", []string{"--port", "53/udp"}, true, nil, "is one for datagrams"},
+		{"datagrams", []string{"--port", "53/udp"}, true, nil, "is for datagrams"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, f := accepted(t)
@@ -115,7 +115,7 @@ func TestINETOverPipes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	if log, err := inet(t, null, &out)(); err == nil || !strings.Contains(log, "no socket, pipe, file or terminal") {
+	if log, err := inet(t, null, &out)(); err == nil || !strings.Contains(log, "not a socket, pipe, file or terminal") {
 		t.Errorf("%s: %v, %s", os.DevNull, err, log)
 	}
 }

@@ -92,7 +92,7 @@ func (j *JobsConfig) find() error {
 	err = fmt.Errorf("dequeue_command: %s: %w", name, err)
 	if first, _, ok := strings.Cut(name, " "); ok {
 		if _, found := exec.LookPath(first); found == nil {
-			return fmt.Errorf("%w; give each argument with a dequeue_command of its own: no shell takes the words apart", err)
+			return fmt.Errorf("%w; give each argument with a dequeue_command of its own: no shell splits the words", err)
 		}
 	}
 	if !filepath.IsAbs(name) {

@@ -153,7 +153,7 @@ func (v *invocation) printProgramHelp(set *conf.Set) {
 var errDenied = errors.New("the client that --check was asked about would not be let in")
 
 // errWorker is returned when the reason has been reported elsewhere.
-var errWorker = errors.New("daemon: it could not serve; the log or the starting process has the reason")
+var errWorker = errors.New("daemon: startup failed; the log or the starting process has the reason")
 
 // Layers returns what a command line, without the program's name, and an
 // environment give, as layers for Run, which reads them with the program's own

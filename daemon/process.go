@@ -99,29 +99,29 @@ func (p *ProcessConfig) define(s *conf.Set) {
 		}
 		s.Define(k, b)
 	}
-	theirs(factBecome, "user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server; root serves only if this says so)", conf.String(&p.User))
+	theirs(factBecome, "user", "USER", "", "user that serves the clients, name or number (default: nobody if root starts the server; root only if named here)", conf.String(&p.User))
 	theirs(factSupervisor, "group", "GROUP", "", "group of that user, or several by commas: the first is the group, all are supplementary ones (default: the user's own)", conf.String(&p.Group))
-	theirs(factSupervisor, "chroot", "DIR", "", "root directory of the processes that serve clients; a program after -- must be found in it", conf.String(&p.Chroot))
+	theirs(factSupervisor, "chroot", "DIR", "", "root directory of the workers; a program after -- must be found in it", conf.String(&p.Chroot))
 	define(factSupervisor, "umask", "MODE", "", "file mode mask, octal", withTexts{conf.Func(p.setUmask), p.umaskTexts()})
 	define(factSupervisor, "no_new_privs", "auto|0|1", "auto", "keep programs from gaining rights by setuid files; auto: if the user is changed", conf.Choice(&p.NoNewPrivs, "auto", "0", "1"))
-	define(factSupervisor, "landlock", "auto|0|1", "auto", "Linux: let serving processes read only files that the configuration names (a program after --: read and execute all) and write none; auto is 0 for programs, else 1 where the kernel can", conf.Choice(&p.Landlock, "auto", "0", "1"))
+	define(factSupervisor, "landlock", "auto|0|1", "auto", "Linux: let workers read only the files that the configuration names (with a program after --: read and execute any) and write none; auto: 0 for programs, else 1 where the kernel supports it", conf.Choice(&p.Landlock, "auto", "0", "1"))
 	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, When: factSupervisor + " " + factConfined, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
-	define(factSupervisor, "seccomp", "auto|0|1", "auto", "Linux: have the kernel end a serving process that makes a system call which no server makes for its clients, such as to start a program, to look into other processes or to mount; auto is 1 for the echo and the proxy, where the kernel can", conf.Choice(&p.Seccomp, "auto", "0", "1"))
-	define(factSupervisor+" "+factTLS, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the processes that serve clients; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
-	define(factSupervisor+" "+factTLS+" key_isolation", "sign_rate", "N", "", "signatures a second that a serving process may have with key_isolation; further ones wait (default: 5000 for each CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
+	define(factSupervisor, "seccomp", "auto|0|1", "auto", "Linux: have the kernel kill a worker that makes a system call which serving clients never needs, such as starting a program, inspecting other processes or mounting; auto: 1 for the echo and the proxy, where the kernel supports it", conf.Choice(&p.Seccomp, "auto", "0", "1"))
+	define(factSupervisor+" "+factTLS, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the workers; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
+	define(factSupervisor+" "+factTLS+" key_isolation", "sign_rate", "N", "", "signatures a second for each worker with key_isolation; further ones wait (default: 5000 per CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
-		define(factSupervisor, "limit_"+name, "N", "", "the system's limit of that name for processes that serve clients; -1 is none", withTexts{conf.Func(p.setLimit(name)), p.limitTexts(name)})
+		define(factSupervisor, "limit_"+name, "N", "", "the system's limit of that name for workers; -1 is unlimited", withTexts{conf.Func(p.setLimit(name)), p.limitTexts(name)})
 	}
 	theirs(conf.Always, "pid_file", "FILE", "", "file for the process number, locked while the server runs", conf.String(&p.PIDFile))
-	theirs(factSupervisor, "background", "0|1", "", "go into the background; the starting command ends when the server serves, or with the error (standard output and error stay open: see setsid)", conf.Bool(&p.Background))
+	theirs(factSupervisor, "background", "0|1", "", "go into the background; the starting command exits once the server serves, or with the error (standard output and error stay open: see setsid)", conf.Bool(&p.Background))
 	theirs(factSupervisor, "setsid", "0|1", "", "background, in a session of its own with standard streams from and to /dev/null", conf.Bool(&p.Setsid))
 	define(conf.Always, keyStrictFiles, "0|1", "", "refuse a conf file, program, key, certificate, rule or password file, and at a restart the server's own program, that others than root and the user who starts the server may change, or a key that everybody may read (default: root is warned)", conf.Bool(&p.StrictFiles))
-	define(factListens, "supervisor", "auto|0|1", "auto", "1: processes of their own serve the clients, so that HUP can restart in place and root's servers run as nobody; 0: the one process that was started serves (Fork and Single); auto: 1 where the system can, but for INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
+	define(factListens, "supervisor", "auto|0|1", "auto", "1: worker processes serve the clients, so that HUP can restart in place and a server started by root runs as nobody; 0: the started process itself serves (Fork and Single); auto: 1 where the system supports it, except with INET", conf.Choice(&p.Supervisor, "auto", "0", "1"))
 	define(factRestarts, "hup_grace", "SECONDS", "", "that clients may stay after a HUP that does not concern them (default: until they end; before a ninth generation of processes is started, clients of the oldest get the grace time)", conf.Seconds(&p.HUPGrace, 0, 365*24*time.Hour))
-	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, NetServer: true, Arg: "0|1", Default: "1", Help: "0 gives all clients no more than the grace time at a HUP"},
+	s.Define(conf.Key{Name: "leave_children_open_on_hup", Group: groupProcess, When: factRestarts, NetServer: true, Arg: "0|1", Default: "1", Help: "0 limits all clients to the grace time at a HUP"},
 		conf.Func(func(v []conf.Value) error { return invert(&p.CutOnHUP, v) }))
-	define(factSupervisor, "worker_timeout", "SECONDS", "5", "a serving process that does not answer its supervisor for so long is killed and replaced (one that is at work, or waits for the processor or a disk, has six times as long; one in a debugger is left alone); 0 is not to look", insteadOf0(conf.Seconds(&p.WorkerTimeout, 0, time.Hour), &p.WorkerTimeout, -1))
-	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, NetServer: true, Arg: "SIGNALS", List: true, Help: "signals that are sent to the serving processes too, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
+	define(factSupervisor, "worker_timeout", "SECONDS", "5", "without a response after which a worker is killed and replaced (six times as long if it is busy or waits for a CPU or a disk; one in a debugger is left alone); 0 is never", insteadOf0(conf.Seconds(&p.WorkerTimeout, 0, time.Hour), &p.WorkerTimeout, -1))
+	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, NetServer: true, Arg: "SIGNALS", List: true, Help: "signals passed on to the workers, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
 }
 

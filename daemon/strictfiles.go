@@ -48,9 +48,9 @@ func (p *program) strictFiles() error {
 		}
 	}
 	if more := found - maxLoose; more > 0 && strict {
-		errs = append(errs, &conf.Problem{Key: keyStrictFiles, Err: fmt.Errorf("%d further files are like these", more)})
+		errs = append(errs, &conf.Problem{Key: keyStrictFiles, Err: fmt.Errorf("%d more files are affected", more)})
 	} else if more > 0 {
-		p.warnings = append(p.warnings, fmt.Sprintf("%d further files are like these", more))
+		p.warnings = append(p.warnings, fmt.Sprintf("%d more files are affected", more))
 	}
 	return errors.Join(errs...)
 }

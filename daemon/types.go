@@ -31,8 +31,8 @@ const (
 
 // absentTypes are the original's types that cannot be run, with what to use.
 var absentTypes = map[string]string{
-	"Multiplex": "is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET",
-	"HTTP":      "is not built yet; there are Fork, Single, PreForkSimple, PreFork and INET",
+	"Multiplex": "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork and INET",
+	"HTTP":      "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork and INET",
 	"PSGI":      "runs Perl applications, which this program cannot; use Fork and --proxy_to a server that runs the application",
 	"Thread":    "serves each client in a thread of Perl; use Fork, which serves any number of clients at once in one process",
 }
@@ -75,7 +75,7 @@ func typeNamed(v conf.Value) (string, error) {
 // defineUnbuilt names the original's keys that netserver does not have yet or
 // will not have, so that giving one says so.
 func defineUnbuilt(s *conf.Set) {
-	const soon = "it is not built yet"
+	const soon = "it is not implemented yet"
 	for _, k := range []struct{ why, names string }{
 		{"a Go program gives a worker its own link in Hooks.WorkerStart", "child_communication"},
 		{"it has no effect in the original either", "spare_servers"},

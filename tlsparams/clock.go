@@ -36,11 +36,11 @@ func (s *Source) onTime() (next time.Time) {
 	if !s.arrange.IsZero() && !now.Before(s.arrange) {
 		table, _ := s.table()
 		s.cur.Store(s.newGeneration(table, s.cur.Load().bySite))
-		s.env.log().Info("a certificate of SSL_cert_dir has begun", "port", s.env.port(), "dir", s.p.CertDir)
+		s.env.log().Info("a certificate of SSL_cert_dir has become valid", "port", s.env.port(), "dir", s.p.CertDir)
 	}
 	if f := &s.stapled; !f.ends.IsZero() && !now.Before(f.ends) {
 		f.drop(s.named)
-		s.env.log().Warn("the OCSP response of SSL_ocsp_staple_file has ended, and is served no more; replace the file", "port", s.env.port(), "file", s.p.StapleFile, "ended", f.ends)
+		s.env.log().Warn("the OCSP response of SSL_ocsp_staple_file has expired and is no longer served; replace the file", "port", s.env.port(), "file", s.p.StapleFile, "ended", f.ends)
 		f.ends = time.Time{}
 	}
 	for _, at := range []time.Time{s.arrange, s.stapled.ends} {

@@ -197,7 +197,7 @@ func TestStapleFileEnds(t *testing.T) {
 		t.Errorf("next at %v", next.Sub(now))
 	}
 	at = now.Add(time.Hour)
-	if s.onTime(); len(staple()) != 0 || !strings.Contains(log.String(), "has ended") {
+	if s.onTime(); len(staple()) != 0 || !strings.Contains(log.String(), "has expired") {
 		t.Error("a response that has ended is served")
 	}
 }

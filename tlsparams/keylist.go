@@ -25,13 +25,13 @@ func (k keyDef) secret() keyDef { k.Secret = true; return k }
 
 func certKeys() []keyDef {
 	return []keyDef{
-		def("SSL_cert_file", "FILE", "certificate and its chain, the server's own first, in PEM, DER or PKCS#12; self-signed makes one in memory",
+		def("SSL_cert_file", "FILE", "certificate and its chain, the server's own first, in PEM, DER or PKCS#12; self-signed generates one in memory",
 			setNamed(func(p *Params) *string { return &p.CertFile }, func(p *Params) *map[string]string { return &p.CertFiles })).perSNI(),
 		def("SSL_key_file", "FILE", "private key; without it the certificate file holds the key",
 			setNamed(func(p *Params) *string { return &p.KeyFile }, func(p *Params) *map[string]string { return &p.KeyFiles })).perSNI(),
-		def("SSL_cert_dir", "DIRECTORY", "serve every certificate in a directory for the names it is made for",
+		def("SSL_cert_dir", "DIRECTORY", "serve every certificate in a directory for the names it covers",
 			setText(func(p *Params) *string { return &p.CertDir })),
-		def("SSL_unknown_sni", "default|refuse", "what clients get that ask for a name that no certificate is for: the default certificate, or the alert unrecognized_name",
+		def("SSL_unknown_sni", "default|refuse", "what a client gets that asks for a name no certificate covers: the default certificate, or the alert unrecognized_name",
 			setChecked(func(p *Params) *string { return &p.UnknownSNI }, checkUnknownSNI)),
 		def("SSL_passwd_file", "FILE", "file whose first line is the password of encrypted keys",
 			setText(func(p *Params) *string { return &p.PasswdFile })),
@@ -68,7 +68,7 @@ func clientKeys() []keyDef {
 			perClient(func(c *Client) *[]string { return &c.CAFiles }, lines)).list().perSNI(),
 		def("SSL_ca_path", "DIRECTORIES", "directories of authorities and revocation lists, separated as in PATH",
 			perClient(func(c *Client) *[]string { return &c.CAPath }, paths)).list().perSNI(),
-		def("SSL_client_ca_file", "FILE", "authorities to name to clients, if others than those that are trusted",
+		def("SSL_client_ca_file", "FILE", "authorities to name to clients, if not the trusted ones",
 			perClient(func(c *Client) *string { return &c.ClientCAFile }, last)).perSNI(),
 		def("SSL_fingerprint", "PINS", "certificates ([sha256$]HEX) or public keys ([sha256$]pub$HEX) to accept whatever their chain, separated by commas or blanks",
 			perClient(func(c *Client) *[]string { return &c.Fingerprints }, parsePins)).list().perSNI(),
@@ -79,7 +79,7 @@ func clientKeys() []keyDef {
 
 func revocationKeys() []keyDef {
 	return []keyDef{
-		def("SSL_check_crl", "0|1|chain", "look for client certificates (chain: their authorities too) on revocation lists",
+		def("SSL_check_crl", "0|1|chain", "look up client certificates (chain: their authorities too) in revocation lists",
 			perClient(func(c *Client) *string { return &c.CheckCRL }, parseCheckCRL)).perSNI(),
 		def("SSL_crl_file", "FILE", "revocation lists, full or delta, in PEM or DER",
 			perClient(func(c *Client) *[]string { return &c.CRLFiles }, lines)).list().perSNI(),
@@ -96,13 +96,13 @@ func revocationKeys() []keyDef {
 
 func allowKeys() []keyDef {
 	help := map[trust.Kind]string{
-		trust.KindCN:    "common name that may come in, one a value; an entry of any allow list is enough",
-		trust.KindOU:    "organizational unit that may come in, one a value",
-		trust.KindDNS:   "DNS names that may come in, separated by commas or blanks; *.example.com is any one label",
-		trust.KindEmail: "mail addresses that may come in, separated by commas or blanks; @example.com is a whole domain",
-		trust.KindIP:    "addresses or networks in certificates that may come in, separated by commas or blanks",
-		trust.KindURI:   "URI that may come in, one a value, such as spiffe://example.org/ns/*/sa/web or spiffe://example.org/**",
-		trust.KindSPKI:  "public keys that may come in, separated by commas or blanks: sha256$pub$HEX or sha256/BASE64",
+		trust.KindCN:    "common name to let in, one per value; a match in any allow list is enough",
+		trust.KindOU:    "organizational unit to let in, one per value",
+		trust.KindDNS:   "DNS names to let in, separated by commas or blanks; *.example.com is any one label",
+		trust.KindEmail: "mail addresses to let in, separated by commas or blanks; @example.com is a whole domain",
+		trust.KindIP:    "addresses or networks in certificates to let in, separated by commas or blanks",
+		trust.KindURI:   "URI to let in, one per value, such as spiffe://example.org/ns/*/sa/web or spiffe://example.org/**",
+		trust.KindSPKI:  "public keys to let in, separated by commas or blanks: sha256$pub$HEX or sha256/BASE64",
 	}
 	var list []keyDef
 	for _, k := range trust.Kinds() {
@@ -116,7 +116,7 @@ func allowKeys() []keyDef {
 		list = append(list, def("SSL_allow_"+string(k), arg, help[k],
 			perClient(func(c *Client) *[]string { return c.allow(k) }, parseAllow(k))).list().perSNI())
 	}
-	return append(list, def("SSL_allow_file", "FILE", "file of allow lists that is followed while the server runs: lines such as: cn ops, or: pin FINGERPRINT, which needs no good chain",
+	return append(list, def("SSL_allow_file", "FILE", "file of allow lists, watched while the server runs: lines such as: cn ops, or: pin FINGERPRINT, which needs no valid chain",
 		perClient(func(c *Client) *[]string { return &c.AllowFiles }, lines)).list().perSNI())
 }
 

@@ -13,7 +13,7 @@ func refusedKeys() map[string]string {
 		"SSL_verify_callback":     code + "Verify",
 		"SSL_ticket_keycb":        code + "TicketKey; name a file with SSL_ticket_key_file",
 		"SSL_passwd_cb":           code + "Password; name a file with SSL_passwd_file or a program with SSL_passwd_command",
-		"SSL_passwd":              "is no parameter, as passwords do not belong on command lines; name a file with SSL_passwd_file or a program with SSL_passwd_command",
+		"SSL_passwd":              "is not supported, as passwords do not belong on command lines; name a file with SSL_passwd_file or a program with SSL_passwd_command",
 		"SSL_create_ctx_callback": code + "Config",
 		"SSL_error_trap":          "is a function and can be given in code only, as Server.Hooks.HandshakeFailed",
 		"SSL_error_callback":      "is a function and can be given in code only, as Server.Hooks.HandshakeFailed",

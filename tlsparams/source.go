@@ -215,7 +215,7 @@ func (s *Source) ocspChecker(hard bool, responder string) (*revoke.OCSP, error) 
 		if hard {
 			then = "the client is denied (SSL_ocsp_check hard)"
 		}
-		s.env.log().Warn("OCSP tells nothing about a client certificate: "+then, "port", s.env.port(), "certificate", subject, "error", err, "others_not_logged", others)
+		s.env.log().Warn("no OCSP answer about a client certificate: "+then, "port", s.env.port(), "certificate", subject, "error", err, "others_not_logged", others)
 	}}
 	s.ocsp[key] = o
 	return o, nil

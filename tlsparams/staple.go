@@ -176,7 +176,7 @@ func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *
 		return nil, nil, err
 	}
 	if resp.Status != ocsp.Good {
-		return nil, nil, fmt.Errorf("the responder says that our certificate is not good (status %d)", resp.Status)
+		return nil, nil, fmt.Errorf("the responder does not report the certificate as good (status %d)", resp.Status)
 	}
 	stapled := *c
 	stapled.OCSPStaple = der

@@ -290,7 +290,7 @@ func TestReadmeTableIsTrue(t *testing.T) {
 			if types {
 				args = []string{m[1]}
 			}
-			if stderr, status := refusal(t, args...); status != 2 || !strings.Contains(stderr, m[1]) || !strings.Contains(stderr, "not built yet") {
+			if stderr, status := refusal(t, args...); status != 2 || !strings.Contains(stderr, m[1]) || !strings.Contains(stderr, "not implemented yet") {
 				t.Errorf("%s: status %d: %s", m[1], status, stderr)
 			}
 		}

@@ -34,7 +34,7 @@ type child struct {
 	// dismissed: it was ended by a signal, and is replaced although it has clients.
 	dismissed bool
 	broke     bool // the protocol, and is killed for it
-	spoiled   bool // a socket that it has, and is killed for that
+	tampered   bool // a socket that it has, and is killed for that
 	status    wire.Status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
@@ -74,7 +74,7 @@ func (w *child) tell(m wire.Message) {
 
 // spawn starts a worker.
 func (s *supervisor) spawn(g *generation) error {
-	s.mendPorts()
+	s.repairPorts()
 	if err := s.reopenPorts(g); err != nil {
 		return err
 	}
@@ -143,8 +143,8 @@ func (s *supervisor) startProcess(g *generation, in *wire.Start, how childproc.S
 	return w, nil
 }
 
-// bury acts on the end of a worker. how is "" if it ended in order.
-func (s *supervisor) bury(w *child, how string) {
+// reap acts on the end of a worker. how is "" if it ended in order.
+func (s *supervisor) reap(w *child, how string) {
 	g := w.gen
 	w.gone = true
 	w.keyLink.end()
@@ -173,7 +173,7 @@ func (s *supervisor) bury(w *child, how string) {
 		}
 	case !g.ready:
 		s.startFailed(g, w.startError(how))
-	case w.dismissed && how == "", w.spoiled:
+	case w.dismissed && how == "", w.tampered:
 	case how == "" && len(w.reason) == 0 && (w.told || w.leaving || g.leaving):
 		g.failures = 0
 	case !g.leaving:

@@ -26,7 +26,7 @@ func (s *supervisor) attend(w *child, allowed *allowed) {
 	ended := explainEnd(w.proc.Wait())
 	s.lastWords(w, heard)
 	w.pipes.Finish()
-	s.post(func() { s.bury(w, ended) })
+	s.post(func() { s.reap(w, ended) })
 	w.proc.Link.Close()
 }
 

@@ -157,7 +157,7 @@ func (s *supervisor) attendJob(j *job) {
 	j.output.SetReadDeadline(time.Now().Add(logging.FinishTime))
 	<-j.read
 	j.child.pipes.Finish()
-	s.post(func() { s.buryJob(j, how) })
+	s.post(func() { s.reapJob(j, how) })
 	j.proc.Link.Close()
 }
 
@@ -170,8 +170,8 @@ func (s *supervisor) hearJob(j *job) {
 	s.heardLast(j.child, err)
 }
 
-// buryJob logs how a job ended.
-func (s *supervisor) buryJob(j *job, how string) {
+// reapJob logs how a job ended.
+func (s *supervisor) reapJob(j *job, how string) {
 	j.gone = true
 	close(j.outbox)
 	if j.kill != nil {

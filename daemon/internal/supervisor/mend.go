@@ -23,14 +23,14 @@ func (s *supervisor) watchPorts() {
 	if s.ending {
 		return
 	}
-	s.mendPorts()
+	s.repairPorts()
 	s.after(lookAtPorts, s.watchPorts)
 }
 
-// mendPorts makes sockets again what they were that a process has spoiled. One
+// repairPorts makes sockets again what they were that a process has tampered. One
 // that cannot be mended is closed, and so are all processes that have it:
 // whoever is started next opens it again.
-func (s *supervisor) mendPorts() {
+func (s *supervisor) repairPorts() {
 	if s.ending {
 		return
 	}
@@ -60,7 +60,7 @@ func (s *supervisor) openAgain(key string, so *socket) {
 		}
 		g.failures++ // of them all together
 		for w := range g.workers {
-			w.spoiled = true
+			w.tampered = true
 			w.proc.Kill()
 		}
 	}

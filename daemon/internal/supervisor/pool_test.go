@@ -61,7 +61,7 @@ func (f *fakePool) run(d time.Duration) {
 func (f *fakePool) obeyOrders() {
 	for _, w := range f.g.sorted() {
 		if w.leaving && f.clients[w] == 0 {
-			f.bury(w, "")
+			f.reap(w, "")
 		}
 	}
 }

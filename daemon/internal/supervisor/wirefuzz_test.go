@@ -131,7 +131,7 @@ func FuzzWorkerMessages(f *testing.F) {
 		}
 		s.checkShown(t)
 		s.w.broke = true // no process is behind it
-		s.bury(s.w, "signal: killed")
+		s.reap(s.w, "signal: killed")
 		s.checkShown(t)
 	})
 }

@@ -84,7 +84,7 @@ func parseList(file string, der []byte) (*list, error) {
 		return nil, err
 	}
 	if len(crl.Raw) != len(der) {
-		return nil, fmt.Errorf("there is something after the list of %s", crl.Issuer)
+		return nil, fmt.Errorf("trailing data after the list of %s", crl.Issuer)
 	}
 	l := &list{
 		file: file, issuer: string(crl.RawIssuer), name: crl.Issuer.String(), keyID: string(crl.AuthorityKeyId),
@@ -103,7 +103,7 @@ func parseList(file string, der []byte) (*list, error) {
 				return nil, err
 			}
 		case e.Critical && !e.Id.Equal(oidAKI):
-			return nil, fmt.Errorf("the list of %s has a critical extension that is not known here (%s)", l.name, e.Id)
+			return nil, fmt.Errorf("the list of %s has an unsupported critical extension (%s)", l.name, e.Id)
 		}
 	}
 	for i := range crl.RevokedCertificateEntries {
@@ -121,7 +121,7 @@ const removeFromCRL = 8
 func (l *list) add(e *x509.RevocationListEntry) error {
 	for _, x := range e.Extensions {
 		if x.Critical && !x.Id.Equal(oidReason) && !x.Id.Equal(oidInvalidity) {
-			return fmt.Errorf("the list of %s has an entry with a critical extension that is not known here (%s)", l.name, x.Id)
+			return fmt.Errorf("the list of %s has an entry with an unsupported critical extension (%s)", l.name, x.Id)
 		}
 	}
 	serial := string(e.SerialNumber.Bytes())
@@ -155,7 +155,7 @@ func (l *list) scope(value []byte) error {
 		return fmt.Errorf("the list of %s has a damaged distribution point", l.name)
 	}
 	if idp.Indirect || idp.OnlyAttr || idp.Reasons.BitLength > 0 || len(idp.Point.Relative.FullBytes) > 0 {
-		return fmt.Errorf("the list of %s is for other issuers, for some reasons only or for attributes, which is not handled", l.name)
+		return fmt.Errorf("the list of %s is for other issuers, for some reasons only or for attributes, which is not supported", l.name)
 	}
 	l.onlyUser, l.onlyCA = idp.OnlyUser, idp.OnlyCA
 	for _, n := range idp.Point.FullName {
@@ -164,7 +164,7 @@ func (l *list) scope(value []byte) error {
 		}
 	}
 	if len(idp.Point.FullName) > 0 && len(l.points) == 0 {
-		return fmt.Errorf("the list of %s is for a distribution point that is no URI, which is not handled", l.name)
+		return fmt.Errorf("the list of %s is for a distribution point that is no URI, which is not supported", l.name)
 	}
 	return nil
 }

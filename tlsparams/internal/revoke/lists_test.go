@@ -198,7 +198,7 @@ func TestScopes(t *testing.T) {
 		t.Error("another part:", got)
 	}
 	der := scoped(idp{Indirect: true})
-	if _, err := (&Lists{}).Add("f", sha256.Sum256(der), der); err == nil || !strings.Contains(err.Error(), "not handled") {
+	if _, err := (&Lists{}).Add("f", sha256.Sum256(der), der); err == nil || !strings.Contains(err.Error(), "not supported") {
 		t.Error(err)
 	}
 	der = a.list(t, x509.RevocationList{ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}}})

@@ -85,7 +85,7 @@ func (o *OCSP) Check(ctx context.Context, chain []*x509.Certificate, now time.Ti
 	case a.revoked:
 		return time.Time{}, fmt.Errorf("%s is %w by its OCSP responder", trust.Subject(leaf), trust.ErrRevoked)
 	case a.err != nil && o.Hard:
-		return time.Time{}, fmt.Errorf("OCSP tells nothing about %s: %w", trust.Subject(leaf), a.err)
+		return time.Time{}, fmt.Errorf("no OCSP answer about %s: %w", trust.Subject(leaf), a.err)
 	}
 	return a.until, nil
 }
@@ -114,7 +114,7 @@ func (o *OCSP) get(ctx context.Context, leaf, issuer *x509.Certificate, now time
 	}
 	if o.busy >= ocspMaxBusy {
 		o.mu.Unlock()
-		return &answer{err: errors.New("too many questions are under way"), until: now.Add(ocspFailKeep), revoked: old.was(), alone: true}
+		return &answer{err: errors.New("too many queries in progress"), until: now.Add(ocspFailKeep), revoked: old.was(), alone: true}
 	}
 	o.makeRoom()
 	// Who was revoked does not come back because the responder is down.

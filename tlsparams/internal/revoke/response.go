@@ -92,7 +92,7 @@ func CheckResponse(der []byte, leaf, issuer *x509.Certificate, now time.Time) (*
 	}
 	for _, x := range slices.Concat(b.Data.Exts, one.Exts) {
 		if x.Critical {
-			return nil, fmt.Errorf("the OCSP response has a critical extension that is not known here (%s)", x.Id)
+			return nil, fmt.Errorf("the OCSP response has an unsupported critical extension (%s)", x.Id)
 		}
 	}
 	r := &Response{Status: ocsp.Revoked, This: one.This, Ends: one.Next}
@@ -273,7 +273,7 @@ func algorithm(id asn1.RawValue) (x509.SignatureAlgorithm, error) {
 	}
 	l, err := x509.ParseRevocationList(der)
 	if err != nil || l.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
-		return 0, errors.New("it is signed in a way that is not known here")
+		return 0, errors.New("its signature algorithm is not supported")
 	}
 	return l.SignatureAlgorithm, nil
 }
