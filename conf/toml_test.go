@@ -119,7 +119,7 @@ func TestReadTOMLProblems(t *testing.T) {
 			"user: it cannot be set per port (f.toml:3); write it above the first [[listen]], where it applies to all ports"},
 		{"unknown in a block", "[[listen]]\nport = 1\nhots = 'x'\n", "unknown key \"hots\" (f.toml:3); did you mean host?"},
 		{"refused", "background = true\n[[listen]]\nport = 1\nbackground = true\n",
-			"background: not available: it is not implemented yet (f.toml:1)\nbackground: not available: it is not built yet (f.toml:4)"},
+			"background: not available: it is not implemented yet (f.toml:1)\nbackground: not available: it is not implemented yet (f.toml:4)"},
 		{"conf_file", "conf_file = 'x'", "conf_file: a conf file cannot name another one (f.toml:1)"},
 		{"dashes", "max-connections = 5", "unknown key \"max-connections\" (f.toml:1); did you mean max_connections?"},
 		{"NUL", `user = "a\u0000b"`, "user: a value cannot hold a NUL character (f.toml:1)"},

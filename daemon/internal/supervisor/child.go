@@ -34,7 +34,7 @@ type child struct {
 	// dismissed: it was ended by a signal, and is replaced although it has clients.
 	dismissed bool
 	broke     bool // the protocol, and is killed for it
-	tampered   bool // a socket that it has, and is killed for that
+	tampered  bool // a socket that it has, and is killed for that
 	status    wire.Status
 	reason    []string // why it cannot serve, in its own words
 	kill      *time.Timer
