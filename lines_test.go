@@ -27,6 +27,11 @@ func withConn(t testing.TB, cfg netserver.Config, in []byte, piece int, f func(c
 	s := &netserver.Server{
 		Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 			defer close(done)
+			defer func() { // the server would only log it
+				if v := recover(); v != nil {
+					t.Errorf("%.40q by %d: panic: %v", in, piece, v)
+				}
+			}()
 			f(c)
 			return nil
 		}),

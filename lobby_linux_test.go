@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,8 @@ import (
 	"netserver"
 	"netserver/netservertest"
 	"netserver/outcome"
+	"netserver/port"
+	"netserver/tlsparams"
 )
 
 // greeters returns how many goroutines wait for the hello of one client each.
@@ -164,6 +168,54 @@ func TestDeferAccept(t *testing.T) {
 			t.Errorf("a silent client counts from %v after it connected, and was cut %v later", d, rec.Time)
 		}
 	}
+}
+
+// Clients that are gone before they are accepted are counted, and nothing of
+// them stays open.
+func TestGoneBeforeAccept(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // else it closes what is forgotten
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	// netservertest would see them by its hooks, and they would be clients.
+	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho), Log: slog.New(slog.DiscardHandler)}
+	s.Config.Limits.MaxConns = 1 // the others stay in the backlog
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4"}}
+	s.Config.TLS.CertFile = tlsparams.ForceSelfSigned
+	ls, err := s.Listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(t.Context(), ls...) }()
+	defer func() { s.Close(); <-served }()
+	dial := func() *net.TCPConn {
+		c, err := net.Dial("tcp", ls[0].Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.(*net.TCPConn)
+	}
+	first := tls.Client(dial(), &tls.Config{InsecureSkipVerify: true})
+	if err := first.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	const n = 10
+	before := open()
+	for range n {
+		c := dial()
+		c.SetLinger(0)
+		c.Close()
+	}
+	first.Close()
+	netservertest.Eventually(t, "the end of all clients", func() bool {
+		return ended(s, outcome.Served) == 1 && ended(s, outcome.Reset) == n && s.Monitor().Stats().Clients == 0
+	})
+	netservertest.Eventually(t, "both ends of the first client and of all others closed", func() bool { return open() <= before-2 })
 }
 
 // Limits that are short, and PROXY headers, want to see clients at once.

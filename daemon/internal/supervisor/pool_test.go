@@ -190,3 +190,19 @@ func TestPoolWithoutWaits(t *testing.T) {
 		}
 	})
 }
+
+// After failures nothing is started later that nobody needs.
+func TestFailuresStartNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakePool(Scale{Min: 2, Max: 2, Clients: 1})
+		defer f.stop()
+		f.g.failures = 5
+		f.manage(f.g)
+		if f.g.restart != nil {
+			t.Error("a start is planned")
+		}
+		if f.run(time.Hour); f.spawned != 2 {
+			t.Errorf("%d workers were started, 2 are needed", f.spawned)
+		}
+	})
+}

@@ -1,0 +1,155 @@
+package supervisor
+
+import (
+	"crypto/tls"
+	"errors"
+	"testing"
+	"time"
+
+	"netserver/conf"
+	"netserver/daemon/internal/wire"
+	"netserver/port"
+	"netserver/sock"
+	"netserver/tlsparams"
+)
+
+// Only a TLS port without a certificate of its own or of all ports gets one
+// that is made in memory.
+func TestNeedsSelfSigned(t *testing.T) {
+	for _, tc := range []struct {
+		name, proto, all, own string
+		want                  bool
+	}{
+		{"a plain port", "tcp", "", "", false},
+		{"no certificate", "ssl", "", "", true},
+		{"one of all ports", "ssl", "/a.pem", "", false},
+		{"one of its own", "ssl", "", "/a.pem", false},
+		{"asked for", "ssl", tlsparams.ForceSelfSigned, "", true},
+		{"asked for by the port", "ssl", "/a.pem", tlsparams.ForceSelfSigned, true},
+		{"not asked for by the port", "ssl", tlsparams.ForceSelfSigned, "/a.pem", false},
+	} {
+		set := func(v string) conf.Values {
+			if v == "" {
+				return nil
+			}
+			return conf.Values{"SSL_cert_file": {{Text: v}}}
+		}
+		plain := sock.Request{Spec: port.Spec{Port: "1", Proto: "tcp"}}
+		p := &wire.Plan{Values: set(tc.all), Ports: []sock.Request{plain, {Spec: port.Spec{Port: "2", Proto: tc.proto, Params: set(tc.own)}}}}
+		if got := needsSelfSigned(p); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}
+
+// What is made in memory can be used: certificate and key belong together.
+func TestNewSelfSigned(t *testing.T) {
+	b, err := newSelfSigned(time.Now())
+	if err != nil || len(b) == 0 {
+		t.Fatalf("%d bytes, %v", len(b), err)
+	}
+	if _, err := tls.X509KeyPair(b, b); err != nil {
+		t.Error(err)
+	}
+}
+
+// Files are followed for workers that may not see them, if there are any.
+func TestFollows(t *testing.T) {
+	confined, own := new(Settings), new(Settings)
+	confined.Identity.Chroot = "/jail"
+	for _, tc := range []struct {
+		name string
+		conf *Settings
+		plan wire.Plan
+		want bool
+	}{
+		{"no files", confined, wire.Plan{}, false},
+		{"a file", confined, wire.Plan{Files: []string{"/a"}}, true},
+		{"a directory", confined, wire.Plan{Dirs: []string{"/a"}}, true},
+		{"a worker that sees them itself", own, wire.Plan{Files: []string{"/a"}}, false},
+	} {
+		if got := (&generation{conf: tc.conf, plan: &tc.plan}).follows(); got != tc.want {
+			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}
+
+// Lists in the answer to a reload are never null.
+func TestListIsNotNull(t *testing.T) {
+	if l := list(nil); l == nil || len(l) != 0 {
+		t.Errorf("%#v", l)
+	}
+	if l := list([]string{"a"}); len(l) != 1 {
+		t.Errorf("%#v", l)
+	}
+}
+
+// A generation that serves cannot fail at its start any more.
+func TestStartCannotFailLater(t *testing.T) {
+	s := newWireState()
+	g := s.gens[0]
+	defer g.stopTimers()
+	if s.startFailed(g, errors.New("late")); g.failed || len(s.w.outbox) > 0 || s.w.kill != nil {
+		t.Errorf("failed: %v, %d messages to its worker", g.failed, len(s.w.outbox))
+	}
+}
+
+// As many workers may be leaving by their own word as the generation has, and
+// maxOwnLeaving more; one more makes the oldest end within the grace time.
+func TestLeavingIsBounded(t *testing.T) {
+	s := newWireState()
+	g := s.gens[0]
+	defer g.stopTimers()
+	clear(g.workers)
+	var oldest *child
+	cut := func() (n int) {
+		s.boundLeaving(g)
+		for w := range g.workers {
+			if w.kill != nil {
+				w.kill.Stop()
+				n++
+			}
+		}
+		return n
+	}
+	for i := range g.scale.Max + maxOwnLeaving + 1 {
+		if n := cut(); n != 0 {
+			t.Fatalf("with %d leaving %d are cut", i, n)
+		}
+		w := &child{kind: "worker", id: i + 1, gen: g, ready: true, leaving: true, outbox: make(chan wire.Message, 10)}
+		g.workers[w] = struct{}{}
+		if oldest == nil {
+			oldest = w
+		}
+	}
+	if n := cut(); n != 1 || oldest.kill == nil {
+		t.Errorf("one too many: %d are cut, the oldest: %v", n, oldest.kill != nil)
+	}
+}
+
+// A worker that could not be started leaves no end of its way to the keys open;
+// without a key agent there is none.
+func TestKeyLinkOfNobody(t *testing.T) {
+	var none *keyAgent
+	l, err := none.link(new(wire.Start))
+	if l != nil || err != nil {
+		t.Fatal(l, err)
+	}
+	if files := l.add(nil); len(files) != 0 {
+		t.Error(files)
+	}
+	l.begin(nil, nil)
+	for _, threads := range []bool{false, true} {
+		l, err = (&keyAgent{threads: threads}).link(new(wire.Start))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if files := l.add(nil); len(files) != 1 || files[0] != l.file {
+			t.Error("the worker does not get its end")
+		}
+		l.begin(nil, nil)
+		if l.file.Close() == nil || l.conn.Close() == nil {
+			t.Errorf("threads %v: an end was left open", threads)
+		}
+	}
+}
