@@ -124,7 +124,25 @@ func page(name, from, to string) error {
 		"-replace "+from+"=", "-replace "+to+"=",
 		"go doc "+from, "go doc "+to,
 	)
-	return write(name, text, []byte(r.Replace(string(text))))
+	return write(name, text, []byte(formatted(r.Replace(string(text)))))
+}
+
+const fence = "```"
+
+// formatted returns a page with the Go programs in it formatted as gofmt does,
+// which sorts their imports.
+func formatted(page string) string {
+	parts := strings.Split(page, "\n"+fence)
+	for i, part := range parts {
+		code, ok := strings.CutPrefix(part, "go\n")
+		if !ok {
+			continue
+		}
+		if out, err := format.Source([]byte(code + "\n")); err == nil { // else it is a part of a program
+			parts[i] = "go\n" + strings.TrimSuffix(string(out), "\n")
+		}
+	}
+	return strings.Join(parts, "\n"+fence)
 }
 
 func write(name string, old, text []byte) error {

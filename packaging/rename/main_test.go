@@ -48,6 +48,10 @@ func TestRename(t *testing.T) {
 		if out, err := cmd.CombinedOutput(); err != nil || string(out) != to+"/examples/hello\n"+to+"\n" {
 			t.Errorf("go list: %v\n%s", err, out)
 		}
+		program, err := os.ReadFile(filepath.Join(dir, "examples/hello/main.go"))
+		if b, _ := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || !strings.Contains(string(b), "```go\n"+string(program)+"```\n") {
+			t.Errorf("README.md has another program than examples/hello, which is, with %s:\n%s", to, program)
+		}
 		if b, err := os.ReadFile(filepath.Join(dir, "README.md")); err != nil || !strings.Contains(string(b), `import "`+to+`"`) || !strings.Contains(string(b), "-replace "+to+"=") {
 			t.Errorf("README.md does not tell of %s", to)
 		}
