@@ -91,7 +91,7 @@ func cut(line string) (who, said string, ok bool) {
 // Go's own resolver asks over UDP and TCP.
 func TestDNS(t *testing.T) {
 	at := free(t, 1)[0]
-	p := run(t, build(t, "dns"), "-port", at, "-host", "www.example.org=192.0.2.1", "-host", "WWW.example.org.=2001:db8::1", "-host", "www.example.org=192.0.2.2")
+	p := run(t, build(t, "dns"), "-port", at+"/udp", "-port", at+"/tcp", "-host", "www.example.org=192.0.2.1", "-host", "WWW.example.org.=2001:db8::1", "-host", "www.example.org=192.0.2.2")
 	p.dial(t, at).Close() // until it listens
 	for _, network := range []string{"udp", "tcp"} {
 		r := &net.Resolver{PreferGo: true, StrictErrors: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {

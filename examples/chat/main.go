@@ -11,14 +11,13 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 
 	"netserver"
 	"netserver/port"
 )
 
-const maxQueue = 1000 // lines that wait for a client
+const maxQueue = 64 << 10 // bytes that wait for a client
 
 // A room has everybody who is here.
 type room struct {
@@ -26,11 +25,11 @@ type room struct {
 	here map[*member]bool
 }
 
-// A member is a client with the lines that wait for it.
+// A member is a client with what waits to be written to it.
 type member struct {
 	*netserver.Conn
 	mu      sync.Mutex
-	queue   []string
+	queue   []byte
 	writing bool
 }
 
@@ -72,7 +71,7 @@ func (r *room) tell(line string, from *member) {
 func (m *member) take(line string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.queue = append(m.queue, line); len(m.queue) > maxQueue {
+	if m.queue = append(m.queue, line...); len(m.queue) > maxQueue {
 		m.Close() // its reads end, and so does it
 		m.queue = nil
 	}
@@ -82,7 +81,7 @@ func (m *member) take(line string) {
 	}
 }
 
-// write runs while there are lines for m.
+// write runs while there is something for m.
 func (m *member) write() {
 	for {
 		m.mu.Lock()
@@ -92,18 +91,14 @@ func (m *member) write() {
 		if len(lines) == 0 {
 			return
 		}
-		fmt.Fprint(m, strings.Join(lines, ""))
+		m.Write(lines)
 	}
 }
 
 func main() {
 	s := &netserver.Server{Handler: &room{here: make(map[*member]bool)}}
 	flag.StringVar(&s.Config.TLS.CertFile, "cert", "", "file of certificate and key (default: a certificate made in memory, on loopback)")
-	flag.Func("port", "port to listen on, such as 127.0.0.1:7001/ssl or chat.sock|unix, each time the flag is given", func(text string) error {
-		ports, err := port.Parse(text, port.Defaults{})
-		s.Config.Ports = append(s.Config.Ports, ports...)
-		return err
-	})
+	flag.Func("port", "port to listen on, such as 127.0.0.1:7001/ssl or chat.sock|unix, each time the flag is given", port.Flag(&s.Config.Ports))
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

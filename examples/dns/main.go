@@ -23,7 +23,7 @@ type zone map[string][]netip.Addr
 
 // Serve answers one datagram, or the questions of a connection, each of which
 // has its length before it.
-func (z zone) Serve(ctx context.Context, c *netserver.Conn) error {
+func (z zone) Serve(_ context.Context, c *netserver.Conn) error {
 	if c.Datagram() {
 		q, err := io.ReadAll(c)
 		if err != nil {
@@ -32,11 +32,11 @@ func (z zone) Serve(ctx context.Context, c *netserver.Conn) error {
 		return say(c, nil, z.answer(q))
 	}
 	for {
-		var size [2]byte
-		if _, err := io.ReadFull(c, size[:]); err != nil {
+		var size uint16
+		if err := binary.Read(c, binary.BigEndian, &size); err != nil {
 			return err
 		}
-		q := make([]byte, binary.BigEndian.Uint16(size[:]))
+		q := make([]byte, size)
 		if _, err := io.ReadFull(c, q); err != nil {
 			return err
 		}
@@ -117,25 +117,22 @@ func question(q []byte) (name string, end int) {
 	return "", 0
 }
 
+// add takes an address for a name, as NAME=ADDRESS.
+func (z zone) add(text string) error {
+	name, address, _ := strings.Cut(text, "=")
+	ip, err := netip.ParseAddr(address)
+	name = strings.ToLower(strings.TrimSuffix(name, ".")) + "."
+	z[name] = append(z[name], ip)
+	return err
+}
+
 func main() {
-	listen := flag.String("port", "127.0.0.1:5300", "port to listen on, UDP and TCP")
-	z := zone{}
-	flag.Func("host", "NAME=ADDRESS, each time the flag is given", func(s string) error {
-		name, text, _ := strings.Cut(s, "=")
-		ip, err := netip.ParseAddr(text)
-		name = strings.ToLower(strings.TrimSuffix(name, ".")) + "."
-		z[name] = append(z[name], ip)
-		return err
-	})
-	flag.Parse()
+	z := make(zone)
 	s := &netserver.Server{Handler: z}
-	for _, proto := range []string{"udp", "tcp"} {
-		ports, err := port.Parse(*listen, port.Defaults{Proto: proto})
-		if err != nil {
-			log.Fatal(err)
-		}
-		s.Config.Ports = append(s.Config.Ports, ports...)
-	}
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "5300", Proto: "udp"}, {Host: "127.0.0.1", Port: "5300", Proto: "tcp"}}
+	flag.Func("port", "port to listen on, each time the flag is given (default: 127.0.0.1:5300, UDP and TCP)", port.Flag(&s.Config.Ports))
+	flag.Func("host", "NAME=ADDRESS, each time the flag is given", z.add)
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := s.ListenAndServe(ctx); err != nil {

@@ -54,14 +54,11 @@ func echo(_ context.Context, c *netserver.Conn) error {
 }
 
 func main() {
-	listen := flag.String("port", "127.0.0.1:20203", "port to listen on")
-	flag.Parse()
-	ports, err := port.Parse(*listen, port.Defaults{})
-	if err != nil {
-		log.Fatal(err)
-	}
 	d := &doorman{here: make(map[netip.Addr]int)}
-	s := &netserver.Server{Handler: netserver.HandlerFunc(echo), Config: netserver.Config{Ports: ports}}
+	s := &netserver.Server{Handler: netserver.HandlerFunc(echo)}
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "20203", Proto: "tcp"}}
+	flag.Func("port", "port to listen on (default: 127.0.0.1:20203)", port.Flag(&s.Config.Ports))
+	flag.Parse()
 	s.Hooks = netserver.Hooks{Allow: d.allow, Denied: denied, Closed: d.closed}
 	log.Fatal(s.ListenAndServe(context.Background()))
 }

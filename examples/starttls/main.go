@@ -18,10 +18,7 @@ import (
 	"netserver/port"
 )
 
-const (
-	maxMessage  = 1 << 20 // bytes
-	maxMistakes = 10      // commands that make no sense, before the client is left
-)
+const maxMessage = 1 << 20 // bytes
 
 // serve is one client's conversation. That the client has gone is the next
 // read's error, so those of writes are left aside.
@@ -29,7 +26,7 @@ func serve(ctx context.Context, c *netserver.Conn) error {
 	c.EndReadsOnDrain()
 	say := func(answer string) { fmt.Fprint(c, answer, "\r\n") }
 	say("220 localhost ESMTP")
-	sender, recipients, mistakes := "", 0, 0
+	sender, recipients := "", 0
 	for {
 		line, err := c.ReadLine()
 		if errors.Is(err, netserver.ErrDraining) {
@@ -56,7 +53,6 @@ func serve(ctx context.Context, c *netserver.Conn) error {
 			if err := c.StartTLS(ctx); err != nil {
 				return err
 			}
-			mistakes = 0 // what it has said before counts no more
 			log.Printf("client %d: %s", c.ID(), tls.VersionName(c.TLS().Version))
 			continue
 		case c.TLS() == nil:
@@ -76,13 +72,6 @@ func serve(ctx context.Context, c *netserver.Conn) error {
 		default:
 			answer = "503 not now"
 		}
-		if answer[0] == '5' {
-			mistakes++
-		}
-		if mistakes > maxMistakes {
-			say("421 too many errors")
-			return errors.New("too many errors")
-		}
 		say(answer)
 	}
 }
@@ -101,17 +90,13 @@ func message(c *netserver.Conn) (size int, err error) {
 }
 
 func main() {
-	listen := flag.String("port", "127.0.0.1:2525/ssl", "port to listen on")
 	s := &netserver.Server{Handler: netserver.StartsTLS(netserver.HandlerFunc(serve))}
-	flag.StringVar(&s.Config.TLS.CertFile, "cert", "", "file of certificate and key (default: a certificate made in memory, on loopback)")
-	flag.Parse()
-	ports, err := port.Parse(*listen, port.Defaults{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	s.Config.Ports = ports
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "2525", Proto: "ssl"}}
 	s.Config.TLS.StartPlain = true // SSL_startHandshake 0: clients begin without TLS
 	s.Config.Timeouts.Idle = 5 * time.Minute
+	flag.Func("port", "port to listen on (default: 127.0.0.1:2525/ssl)", port.Flag(&s.Config.Ports))
+	flag.StringVar(&s.Config.TLS.CertFile, "cert", "", "file of certificate and key (default: a certificate made in memory, on loopback)")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := s.ListenAndServe(ctx); err != nil {

@@ -53,13 +53,10 @@ func welcome(_ context.Context, c *netserver.Conn) error {
 }
 
 func main() {
-	listen := flag.String("port", "127.0.0.1:20203/token", "port to listen on")
+	s := &netserver.Server{Handler: netserver.HandlerFunc(welcome)}
+	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "20203", Proto: "token"}}
+	flag.Func("port", "port to listen on (default: 127.0.0.1:20203/token)", port.Flag(&s.Config.Ports))
 	flag.Parse()
-	ports, err := port.Parse(*listen, port.Defaults{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	s := &netserver.Server{Handler: netserver.HandlerFunc(welcome), Config: netserver.Config{Ports: ports}}
 	s.Protocols = map[string]proto.Protocol{"token": newToken}
 	log.Fatal(s.ListenAndServe(context.Background()))
 }
