@@ -193,18 +193,18 @@ func (p *program) obey(log *slog.Logger, signals <-chan os.Signal, done <-chan s
 func (p *program) grace() string { return p.conf.grace() }
 
 // holdPIDFile makes the pid file, if there is to be one.
-func holdPIDFile(log *slog.Logger, name string) (*pidfile.PIDFile, error) {
+func holdPIDFile(log *slog.Logger, name string) (*pidfile.File, error) {
 	if name == "" {
 		return nil, nil
 	}
-	f, err := pidfile.CreatePIDFile(name)
+	f, err := pidfile.Create(name)
 	if err == nil && f.Note() != "" {
 		logging.Notice(log, f.Note())
 	}
 	return f, err
 }
 
-func removePID(log *slog.Logger, f *pidfile.PIDFile) {
+func removePID(log *slog.Logger, f *pidfile.File) {
 	if err := f.Remove(); err != nil {
 		log.Error(err.Error())
 	}

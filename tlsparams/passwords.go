@@ -26,7 +26,7 @@ func (p *Params) passwords(env *Env) func(string) ([]byte, error) {
 			return pw, nil
 		}
 	case p.PasswdCommand != "":
-		return func(file string) ([]byte, error) { return password.RunPassword(p.PasswdCommand, file) }
+		return func(file string) ([]byte, error) { return password.Run(p.PasswdCommand, file) }
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func openBinary(name string) (*Binary, error) {
 		// Moved away or being replaced: the kernel still has our own.
 		b.path = "/proc/self/exe"
 		if _, err := os.Stat(b.path); err != nil {
-			return nil, fmt.Errorf("proc: the program's own file %s is gone: %w", name, os.ErrNotExist)
+			return nil, fmt.Errorf("childproc: the program's own file %s is gone: %w", name, os.ErrNotExist)
 		}
 		if b.file, err = os.Open(b.path); err == nil {
 			b.path = fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), b.file.Fd())

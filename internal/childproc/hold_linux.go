@@ -22,7 +22,7 @@ import (
 func (p *Part) Hold(role string) (func() error, error) {
 	exe, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return nil, fmt.Errorf("proc: the program's own file: %w", err)
+		return nil, fmt.Errorf("childproc: the program's own file: %w", err)
 	}
 	return func() error {
 		err := p.reexec(exe, role)
@@ -63,7 +63,7 @@ func (p *Part) reexec(exe *os.File, role string) error {
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
 	runtime.KeepAlive(argv)
 	runtime.KeepAlive(envp)
-	return fmt.Errorf("proc: start the program again: %w", errno)
+	return fmt.Errorf("childproc: start the program again: %w", errno)
 }
 
 // arrange puts the files where Start puts them: at 3 and up.

@@ -33,7 +33,7 @@ const (
 )
 
 // ErrFiles is the error of a message with files at an end that takes none.
-var ErrFiles = errors.New("proc: it sent descriptors, and has none to send")
+var ErrFiles = errors.New("childproc: it sent descriptors, and has none to send")
 
 // RefuseFiles has this end take no files, before the other process has its
 // own: to close one can take as long as whoever sent it likes. Where the kernel
@@ -48,14 +48,14 @@ func (l *Link) RefuseFiles() {
 func (l *Link) CloseRead() error { return l.c.CloseRead() }
 
 // ErrTooLong is the error of a message that is longer than the receiver takes.
-var ErrTooLong = errors.New("proc: message too long")
+var ErrTooLong = errors.New("childproc: message too long")
 
 // Send sends a message. files are copied; the caller closes them. A process
 // that takes nothing for five seconds is an error, and the Link is of no use
 // after any error.
 func (l *Link) Send(msg []byte, files ...*os.File) error {
 	if len(files) > maxFiles {
-		return fmt.Errorf("proc: %d files in one message; %d can be", len(files), maxFiles)
+		return fmt.Errorf("childproc: %d files in one message; %d can be", len(files), maxFiles)
 	}
 	head := make([]byte, linkHeader, linkHeader+len(msg))
 	binary.BigEndian.PutUint32(head, uint32(len(msg)))
@@ -67,7 +67,7 @@ func (l *Link) Send(msg []byte, files ...*os.File) error {
 	}
 	l.c.SetWriteDeadline(time.Now().Add(sendTime))
 	if err := l.send(append(head, msg...), files); err != nil {
-		l.broken = fmt.Errorf("proc: send to the other process: %w", err)
+		l.broken = fmt.Errorf("childproc: send to the other process: %w", err)
 		return l.broken
 	}
 	return nil
@@ -83,7 +83,7 @@ func (l *Link) Receive(max int) (msg []byte, files []*os.File, err error) {
 		return nil, nil, ErrFiles
 	}
 	if err == nil && len(files) != int(head[4]) {
-		err = fmt.Errorf("proc: %d of a message's %d files arrived", len(files), head[4])
+		err = fmt.Errorf("childproc: %d of a message's %d files arrived", len(files), head[4])
 	}
 	n := int64(binary.BigEndian.Uint32(head[:]))
 	if err == nil && n > int64(max) {

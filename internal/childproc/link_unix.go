@@ -41,12 +41,12 @@ func NewLink() (*Link, *os.File, error) {
 func LinkOf(f *os.File) (*Link, error) {
 	c, err := net.FileConn(f)
 	if err != nil {
-		return nil, fmt.Errorf("proc: link to the parent: %w", err)
+		return nil, fmt.Errorf("childproc: link to the parent: %w", err)
 	}
 	u, ok := c.(*net.UnixConn)
 	if !ok {
 		c.Close()
-		return nil, errors.New("proc: the link to the parent is no UNIX socket")
+		return nil, errors.New("childproc: the link to the parent is no UNIX socket")
 	}
 	return &Link{c: u}, nil
 }

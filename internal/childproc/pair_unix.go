@@ -37,7 +37,7 @@ func NewPair() (mine, theirs *os.File, err error) {
 func ConnOf(f *os.File) (net.Conn, error) {
 	c, err := net.FileConn(f)
 	if err != nil {
-		return nil, fmt.Errorf("proc: socket from the parent: %w", err)
+		return nil, fmt.Errorf("childproc: socket from the parent: %w", err)
 	}
 	return c, nil
 }

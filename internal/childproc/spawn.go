@@ -28,7 +28,7 @@ type Binary struct {
 func Self() (*Binary, error) {
 	name, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("proc: the program's own file: %w", err)
+		return nil, fmt.Errorf("childproc: the program's own file: %w", err)
 	}
 	return openBinary(name)
 }
@@ -111,7 +111,7 @@ func (s Start) Start() (*Child, error) {
 	ownSession(cmd)
 	if err := cmd.Start(); err != nil {
 		link.Close()
-		return nil, fmt.Errorf("proc: start %s: %w", s.Binary.name, place.WithoutPath(err))
+		return nil, fmt.Errorf("childproc: start %s: %w", s.Binary.name, place.WithoutPath(err))
 	}
 	return &Child{Link: link, cmd: cmd}, nil
 }
@@ -141,7 +141,7 @@ func (c *Child) Wait() string {
 // Signal sends a signal to the child. It is no error if it has ended.
 func (c *Child) Signal(sig os.Signal) error {
 	if err := c.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("proc: signal %v to process %d: %w", sig, c.Pid(), err)
+		return fmt.Errorf("childproc: signal %v to process %d: %w", sig, c.Pid(), err)
 	}
 	return nil
 }
@@ -168,7 +168,7 @@ func TakePart() (*Part, error) {
 	role, count, ok := strings.Cut(v, "/")
 	var n int
 	if _, err := fmt.Sscanf(count, "%d", &n); !ok || err != nil || n < 0 || n > 1<<16 {
-		return nil, fmt.Errorf("proc: the environment variable %s is for the server's own use and cannot be %q", RoleVar, v)
+		return nil, fmt.Errorf("childproc: the environment variable %s is for the server's own use and cannot be %q", RoleVar, v)
 	}
 	files := descriptors.Inherited(descriptors.Names(n+1, ""))
 	link, err := LinkOf(files[0])

@@ -72,7 +72,7 @@ func TakeZone() error {
 	os.Unsetenv(zoneVar)
 	b, err := base64.StdEncoding.DecodeString(v)
 	if err != nil {
-		return errors.New("proc: the environment variable " + zoneVar + " is for the server's own use")
+		return errors.New("childproc: the environment variable " + zoneVar + " is for the server's own use")
 	}
 	loc, err := time.LoadLocationFromTZData("Local", b)
 	if err != nil {

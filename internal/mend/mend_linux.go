@@ -12,7 +12,7 @@ import (
 	"netserver/sock"
 )
 
-// mend is Mend for a descriptor.
+// mend is Socket for a descriptor.
 func mend(fd int, r sock.Request) (found []string, err error) {
 	note := func(what string, bad error) {
 		found = append(found, what)

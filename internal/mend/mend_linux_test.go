@@ -62,11 +62,11 @@ func TestMend(t *testing.T) {
 				must(t, err)
 				c.Control(func(fd uintptr) { err = sp.do(int(fd)) })
 				must(t, err)
-				found, err := Mend(f, r)
+				found, err := Socket(f, r)
 				if found != sp.want || errors.Is(err, ErrSpoiled) != sp.broken || err != nil && !sp.broken {
 					t.Errorf("found %q, %v", found, err)
 				}
-				if again, err := Mend(f, r); !sp.broken && (again != "" || err != nil) {
+				if again, err := Socket(f, r); !sp.broken && (again != "" || err != nil) {
 					t.Errorf("after that %q, %v", again, err)
 				}
 				if strings.HasPrefix(tc.network, "tcp") && !sp.broken {

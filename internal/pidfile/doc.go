@@ -2,5 +2,5 @@
 // number, and finds out whether the one that it names still runs.
 //
 // Of this module it imports internal/place and internal/proc, in tests also
-// internal/childproc. Start reading at CreatePIDFile (pidfile.go).
+// internal/childproc. Start reading at Create (pidfile.go).
 package pidfile

@@ -13,9 +13,9 @@ import (
 	"netserver/internal/proc"
 )
 
-// A PIDFile is a file that holds the process's number, locked as long as the
-// process lives. Make one with CreatePIDFile.
-type PIDFile struct {
+// A File is a file that holds the process's number, locked as long as the
+// process lives. Make one with Create.
+type File struct {
 	path string
 	pid  int
 	f    *os.File
@@ -33,7 +33,7 @@ const (
 // ErrRunning is wrapped by the error of a pid file whose process runs.
 var ErrRunning = errors.New("the server is already running")
 
-// CreatePIDFile makes the file at path, with mode 0644 less the umask, writes
+// Create makes the file at path, with mode 0644 less the umask, writes
 // this process's number and a newline into it, and locks it.
 //
 // A file that is there is taken over if the process that it names does not
@@ -46,7 +46,7 @@ var ErrRunning = errors.New("the server is already running")
 //
 // For root, nobody else may be able to put another directory in the way of the
 // path, or to have put the file there.
-func CreatePIDFile(path string) (*PIDFile, error) {
+func Create(path string) (*File, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func CreatePIDFile(path string) (*PIDFile, error) {
 	if err := place.Steady(abs); err != nil {
 		return nil, fmt.Errorf("pid_file %s: %w", path, place.WithoutPath(err))
 	}
-	p := &PIDFile{path: abs, pid: os.Getpid()}
+	p := &File{path: abs, pid: os.Getpid()}
 	for range 10 {
 		again, err := p.create()
 		if err != nil {
@@ -71,7 +71,7 @@ func CreatePIDFile(path string) (*PIDFile, error) {
 
 // create makes one attempt; again tells that another process moved the file
 // away in between.
-func (p *PIDFile) create() (again bool, err error) {
+func (p *File) create() (again bool, err error) {
 	if p.f, err = place.OpenFile(p.path, os.O_RDWR|os.O_CREATE|openPidFlags, 0o644, place.Options{NoLink: true}); err != nil {
 		return false, place.WithoutPath(err)
 	}
@@ -117,7 +117,7 @@ const (
 
 // exchange puts a new file in the place of the one that info describes, which
 // somebody keeps locked. The new one is locked before anybody may open it.
-func (p *PIDFile) exchange(info os.FileInfo) (again bool, err error) {
+func (p *File) exchange(info os.FileInfo) (again bool, err error) {
 	p.release()
 	dir, name := filepath.Split(p.path)
 	if p.f, err = os.CreateTemp(dir, "."+name+"-"); err != nil {
@@ -157,7 +157,7 @@ func (p *PIDFile) exchange(info os.FileInfo) (again bool, err error) {
 }
 
 // judge decides whether what the file holds may be replaced.
-func (p *PIDFile) judge(info os.FileInfo) error {
+func (p *File) judge(info os.FileInfo) error {
 	age := time.Since(info.ModTime())
 	pid, err := p.read()
 	switch {
@@ -182,7 +182,7 @@ func (p *PIDFile) judge(info os.FileInfo) error {
 }
 
 // read returns the number at the file's beginning.
-func (p *PIDFile) read() (int, error) {
+func (p *File) read() (int, error) {
 	b := make([]byte, maxPidDigits)
 	n, err := p.f.ReadAt(b, 0)
 	if err != nil && err != io.EOF {
@@ -202,7 +202,7 @@ func (p *PIDFile) read() (int, error) {
 	return pid, nil
 }
 
-func (p *PIDFile) write() error {
+func (p *File) write() error {
 	if err := p.f.Truncate(0); err != nil {
 		return place.WithoutPath(err)
 	}
@@ -210,7 +210,7 @@ func (p *PIDFile) write() error {
 	return place.WithoutPath(err)
 }
 
-func (p *PIDFile) release() {
+func (p *File) release() {
 	if p.f != nil {
 		p.f.Close()
 		p.f = nil
@@ -218,15 +218,15 @@ func (p *PIDFile) release() {
 }
 
 // Note returns a line for the log on what stood there before, or "".
-func (p *PIDFile) Note() string { return p.note }
+func (p *File) Note() string { return p.note }
 
 // Path returns the file's path, made absolute.
-func (p *PIDFile) Path() string { return p.path }
+func (p *File) Path() string { return p.path }
 
 // Remove removes the file if it is still this one and names this process, and
 // unlocks it. If another file took its place, that is kept and no error. A nil
-// PIDFile has nothing to remove.
-func (p *PIDFile) Remove() error {
+// File has nothing to remove.
+func (p *File) Remove() error {
 	if p == nil || p.f == nil {
 		return nil
 	}

@@ -45,7 +45,7 @@ func TestPIDFile(t *testing.T) {
 					os.Chtimes(path, when, when)
 				}
 			}
-			p, err := CreatePIDFile(path)
+			p, err := Create(path)
 			if tc.want != "" {
 				if err == nil || !strings.Contains(err.Error(), tc.want) {
 					t.Errorf("error: %v", err)
@@ -61,7 +61,7 @@ func TestPIDFile(t *testing.T) {
 			if b, _ := os.ReadFile(path); string(b) != fmt.Sprintf("%d\n", os.Getpid()) {
 				t.Errorf("holds %q", b)
 			}
-			if _, err := CreatePIDFile(path); !errors.Is(err, ErrRunning) {
+			if _, err := Create(path); !errors.Is(err, ErrRunning) {
 				t.Errorf("a second one: %v", err)
 			}
 			if err := p.Remove(); err != nil {
@@ -77,7 +77,7 @@ func TestPIDFile(t *testing.T) {
 func TestPIDFileRemovesItsOwnAlone(t *testing.T) {
 	for _, replace := range []bool{true, false} {
 		path := filepath.Join(t.TempDir(), "pid")
-		p, err := CreatePIDFile(path)
+		p, err := Create(path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +105,7 @@ func TestPIDFileFollowsNoLink(t *testing.T) {
 	if err := os.Symlink(target, filepath.Join(dir, "pid")); err != nil {
 		t.Skip(err)
 	}
-	if _, err := CreatePIDFile(filepath.Join(dir, "pid")); err == nil {
+	if _, err := Create(filepath.Join(dir, "pid")); err == nil {
 		t.Error("wrote through a link")
 	}
 }

@@ -50,4 +50,4 @@ func processRuns(pid int) bool {
 }
 
 // removeOpen does nothing: an open file can be removed.
-func removeOpen(*PIDFile) {}
+func removeOpen(*File) {}

@@ -33,4 +33,4 @@ func processRuns(pid int) bool {
 }
 
 // removeOpen closes the file, which could not be removed otherwise.
-func removeOpen(p *PIDFile) { p.release() }
+func removeOpen(p *File) { p.release() }

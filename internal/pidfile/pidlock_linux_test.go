@@ -29,7 +29,7 @@ func TestPIDFileOfAProcessThatIsNotReaped(t *testing.T) {
 	if unix.Kill(dead.Pid(), 0) != nil {
 		t.Fatal("it was reaped")
 	}
-	p, err := CreatePIDFile(path)
+	p, err := Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestPIDFileLockedByAReader(t *testing.T) {
 			if err := lock(int(reader.Fd())); err != nil {
 				t.Fatal(err)
 			}
-			p, err := CreatePIDFile(path)
+			p, err := Create(path)
 			if err != nil {
 				t.Errorf("%s, %q: %v", name, content, err)
 				continue
@@ -85,7 +85,7 @@ func TestPIDFileLockedByAReader(t *testing.T) {
 			if err := lock(int(again.Fd())); name != "flock" && err == nil {
 				t.Errorf("%s: a reader got a lock beside the server's", name)
 			}
-			if _, err := CreatePIDFile(path); !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), "locked") {
+			if _, err := Create(path); !errors.Is(err, ErrRunning) || !strings.Contains(err.Error(), "locked") {
 				t.Errorf("%s: a second server: %v", name, err)
 			}
 			if err := p.Remove(); err != nil {
@@ -114,7 +114,7 @@ func TestPIDFileLockedByAReader(t *testing.T) {
 	if err := locks["shared"](int(reader.Fd())); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := CreatePIDFile(path); !errors.Is(err, ErrRunning) {
+	if _, err := Create(path); !errors.Is(err, ErrRunning) {
 		t.Errorf("the file's process runs: %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestPIDFilePlanted(t *testing.T) {
 	for name, want := range map[string]string{
 		"link": "symbolic link", "hard": "has 2 names", "sub/pid": "belongs to user 12345, so it could be redirected",
 	} {
-		p, err := CreatePIDFile(filepath.Join(theirs, name))
+		p, err := Create(filepath.Join(theirs, name))
 		if err == nil {
 			p.Remove()
 		}
@@ -146,7 +146,7 @@ func TestPIDFilePlanted(t *testing.T) {
 	if b, _ := os.ReadFile(secret); len(b) != 0 {
 		t.Errorf("another file has %q", b)
 	}
-	p, err := CreatePIDFile(filepath.Join(theirs, "pid"))
+	p, err := Create(filepath.Join(theirs, "pid"))
 	if err != nil {
 		t.Fatal(err)
 	}

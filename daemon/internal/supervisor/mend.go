@@ -35,7 +35,7 @@ func (s *supervisor) repairPorts() {
 		return
 	}
 	for key, so := range s.socks {
-		found, err := mend.Mend(so.file, so.req)
+		found, err := mend.Socket(so.file, so.req)
 		port := so.req.Spec.Short()
 		switch {
 		case found == "" && err == nil:

@@ -34,9 +34,9 @@ func FirstLine(data []byte) ([]byte, error) {
 	return line, nil
 }
 
-// RunPassword runs the command with the encrypted file's name in the
+// Run runs the command with the encrypted file's name in the
 // environment. Its error shows neither arguments nor output.
-func RunPassword(command, file string) ([]byte, error) {
+func Run(command, file string) ([]byte, error) {
 	args := strings.Fields(command)
 	if len(args) == 0 {
 		return nil, errors.New("SSL_passwd_command is empty")
