@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,21 +13,66 @@ import (
 	"netserver"
 )
 
-const defaultConnectTimeout = 5 * time.Second
+// Defaults of a Backend.
+const (
+	defaultConnectTimeout = 5 * time.Second
+	defaultQueue          = 1000
+	defaultQueueTime      = 5 * time.Second
+	defaultResolve        = 30 * time.Second
+)
+
+// maxEndpoints bounds the addresses of one Backend.
+const maxEndpoints = 4096
 
 // A Backend is where a Handler connects its clients to: one target, or several
 // that share the clients. Any number of Handlers may share a Backend. Its fields
 // must not change once it is in use, and it must not be copied then.
+//
+// Run looks up names again, follows TargetsFile and checks targets. Without it
+// names are looked up when clients come, and a target that has failed is tried
+// again only when no other is up.
 type Backend struct {
 	// Name stands in errors, records and lists.
 	Name string
-	// Targets are where clients may be connected to. At least one is required.
+	// Targets are where clients may be connected to. At least one is required,
+	// but with a TargetsFile.
 	Targets []Target
-	// ConnectTimeout bounds connecting to one target: the look-up of its name,
-	// all addresses, and the steps after that, up to the end of its TLS
-	// handshake. Default 5 s; negative leaves it to the system, which may take
-	// minutes.
+	// TargetsFile holds more targets, one a line as ParseTarget reads them; empty
+	// lines and those that begin with # do not count. Run follows its changes. A
+	// version with a mistake in it, or that may be half written, is rejected, and
+	// the current targets stay.
+	TargetsFile string
+	// Balance says how clients are shared.
+	Balance Balance
+	// ConnectTimeout bounds connecting to one target: all its addresses, and the
+	// steps after that, up to the end of its TLS handshake. Default 5 s;
+	// negative leaves it to the system, which may take minutes. A client whose
+	// target fails is connected to another, up to 8 of them; none is begun after
+	// twice this time.
 	ConnectTimeout time.Duration
+	// Queue is how many clients may wait for a place when each target has as
+	// many as it may, and QueueTime is how long. Default 1000 clients and 5 s;
+	// a negative Queue lets none wait, a negative QueueTime waits for as long as
+	// the client does.
+	Queue     int
+	QueueTime time.Duration
+	// Resolve is how often names are looked up again. Default 30 s; negative
+	// looks them up once. Go's resolver does not tell how long an answer is
+	// valid (its TTL), which is therefore not followed. When a look-up fails, the
+	// addresses of the last good one stay.
+	Resolve time.Duration
+	// Resolver looks up names; net.DefaultResolver if nil.
+	Resolver Resolver
+	// Check is how targets are checked while Run runs. The zero Check checks
+	// only those to which a client could not be connected, by connecting to
+	// them, until that succeeds.
+	Check Check
+	// SlowStart is how long a target that was down takes to get its full share
+	// of clients. Zero is at once.
+	SlowStart time.Duration
+	// Log is told of targets that go down and come back, and of look-ups and
+	// versions of TargetsFile that fail. Nil logs nothing.
+	Log *slog.Logger
 
 	// Header, if set, appends to b what a target gets before anything else, a
 	// PROXY header that tells of c, and returns the result. c is nil when no
@@ -40,59 +87,121 @@ type Backend struct {
 	// has a deadline. An error closes nothing.
 	TLS func(ctx context.Context, nc net.Conn, t Target) (net.Conn, error)
 
-	once      sync.Once
-	err       error // what is wrong with the fields
-	label     string
-	endpoints []*endpoint
-	turn      atomic.Uint32
+	state
 }
 
-// An endpoint is one address that clients are connected to.
-type endpoint struct {
-	Target
-	where address
-	label string // how errors name it
+// A state is what a Backend does at the time.
+type state struct {
+	once    sync.Once
+	err     error  // what is wrong with the fields
+	label   string // how errors begin
+	own     bool   // it is a Handler's own, for its Target
+	lone    atomic.Pointer[endpoint]
+	running chan struct{} // holds a value while Run runs
+	wake    chan struct{} // tells Run of something to do
+	looking chan struct{} // holds a value while a client has names looked up
+
+	file fileState // for init and Run only
+
+	mu      sync.Mutex
+	sources []*source
+	order   []*endpoint // of all sources, by tier
+	turn    uint        // Least: which one is looked at first
+	queue   []*waiter
+	added   []Target
+	removed map[string]bool // addresses that Remove took away
+	drained map[string]bool // addresses that Drain named
 }
 
-// open parses the targets, once.
-func (b *Backend) open() error {
+// init parses the fields, once.
+func (b *Backend) init() error {
 	b.once.Do(func() {
 		if b.label == "" {
-			b.label = "backend " + printable(b.Name) + ": "
+			b.label = "backend: "
+			if b.Name != "" {
+				b.label = "backend " + printable(b.Name) + ": "
+			}
 		}
+		b.running, b.wake, b.looking = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{}, 1)
+		b.removed, b.drained = make(map[string]bool), make(map[string]bool)
 		b.err = b.parse()
 	})
 	return b.err
 }
 
 func (b *Backend) parse() error {
-	for _, t := range b.Targets {
-		where, err := parseAddress(t.Address)
-		if err != nil {
-			return b.failed(printable(t.Address), err)
-		}
-		b.endpoints = append(b.endpoints, &endpoint{Target: t, where: where, label: b.label + t.Address})
-	}
-	if len(b.endpoints) == 0 {
+	if len(b.Targets) == 0 && b.TargetsFile == "" {
 		return b.failed("", errors.New("no target: "+forms))
+	}
+	if err := b.Check.check(); err != nil {
+		return b.failed("", err)
+	}
+	if int(b.Balance) >= len(balances) {
+		return b.failed("", fmt.Errorf("Balance %d is not known", b.Balance))
+	}
+	targets := b.Targets
+	if b.TargetsFile != "" {
+		more, err := b.file.read(b.TargetsFile)
+		if err != nil {
+			return b.failed("", err)
+		}
+		targets = append(targets[:len(targets):len(targets)], more...)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if at, err := b.setTargets(targets); err != nil {
+		return b.failed(at, err)
 	}
 	return nil
 }
 
-// next returns the target whose turn it is.
-func (b *Backend) next() *endpoint {
-	if len(b.endpoints) == 1 {
-		return b.endpoints[0]
+// failed adds the backend's name to err, and what of it it is about.
+func (b *Backend) failed(what string, err error) error {
+	if what == "" {
+		return fmt.Errorf("%s%w", b.label, err)
 	}
-	return b.endpoints[int(b.turn.Add(1)-1)%len(b.endpoints)]
+	return fmt.Errorf("%s%s: %w", b.label, what, err)
+}
+
+// title is the backend's name in a sentence.
+func (b *Backend) title() string {
+	if b.Name == "" {
+		return "the backend"
+	}
+	return "backend " + printable(b.Name)
 }
 
 func (b *Backend) connectTimeout() time.Duration {
-	switch {
-	case b.ConnectTimeout == 0:
-		return defaultConnectTimeout
-	case b.ConnectTimeout < 0:
-		return 0
+	return orDefault(b.ConnectTimeout, defaultConnectTimeout)
+}
+
+// orDefault returns def for zero, and zero for a negative d.
+func orDefault[T int | time.Duration](d, def T) T {
+	if d == 0 {
+		return def
 	}
-	return b.ConnectTimeout
+	return max(d, 0)
+}
+
+// now returns the time if anything depends on it.
+func (b *Backend) now() time.Time {
+	if b.SlowStart <= 0 {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
+// signal has Run look again at what there is to do.
+func (b *Backend) signal() {
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// log tells of a change.
+func (b *Backend) log(level slog.Level, msg string, attrs ...slog.Attr) {
+	if b.Log != nil {
+		b.Log.LogAttrs(context.Background(), level, msg, append([]slog.Attr{slog.String("backend", b.Name)}, attrs...)...)
+	}
 }

@@ -16,10 +16,12 @@ func (h *Handler) Check(ports ...net.Addr) error {
 	if err != nil {
 		return err
 	}
-	for _, ep := range b.endpoints {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.sources {
 		for _, p := range ports {
-			if err := ep.where.checkPort(p); err != nil {
-				return ep.failed("", err)
+			if err := s.where.checkPort(p); err != nil {
+				return b.failed(s.Address, err)
 			}
 		}
 	}

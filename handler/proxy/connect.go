@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -9,14 +10,73 @@ import (
 	"time"
 )
 
-// connect opens a connection to a; limit bounds it from begin on, 0 does not.
-func connect(ctx context.Context, a address, limit time.Duration, begin time.Time) (net.Conn, error) {
+// connect opens a connection to ep; limit bounds it from begin on, 0 does not.
+func connect(ctx context.Context, ep *endpoint, begin time.Time, limit time.Duration) (net.Conn, error) {
+	if ep.second != "" {
+		return eitherOf(ctx, limit, ep)
+	}
 	d := net.Dialer{Timeout: limit}
-	nc, err := d.DialContext(ctx, a.network, a.address)
-	if err != nil && a.network == "unix" && errors.Is(err, syscall.EAGAIN) {
-		return queue(ctx, a, limit, begin)
+	nc, err := d.DialContext(ctx, ep.where.network, ep.where.address)
+	if err != nil && ep.where.network == "unix" && errors.Is(err, syscall.EAGAIN) {
+		return queue(ctx, ep.where, limit, begin)
 	}
 	return nc, err
+}
+
+// familyDelay is how long the first address of a host has to itself before the
+// one of the other family is tried beside it; net.Dialer's is the same.
+const familyDelay = 300 * time.Millisecond
+
+// eitherOf connects to ep by whichever of its two addresses is first, as
+// net.Dialer does for a name. It cannot be left to the dialer: that would look
+// the name up itself.
+func eitherOf(ctx context.Context, limit time.Duration, ep *endpoint) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	d := &net.Dialer{Timeout: limit}
+	results := make(chan dialed, 2)
+	go dialInto(ctx, d, ep.where.address, results)
+	delay := time.NewTimer(familyDelay)
+	defer delay.Stop()
+	second, open := false, 1
+	var first error
+	for {
+		select {
+		case <-delay.C:
+		case r := <-results:
+			if r.err == nil {
+				if open == 2 {
+					go closeLate(results)
+				}
+				return r.nc, nil
+			}
+			if first = cmp.Or(first, r.err); second && open == 1 {
+				return nil, first
+			}
+			open--
+		}
+		if !second {
+			second, open = true, open+1
+			go dialInto(ctx, d, ep.second, results)
+		}
+	}
+}
+
+type dialed struct {
+	nc  net.Conn
+	err error
+}
+
+func dialInto(ctx context.Context, d *net.Dialer, address string, to chan<- dialed) {
+	nc, err := d.DialContext(ctx, "tcp", address)
+	to <- dialed{nc, err}
+}
+
+// closeLate closes the connection that came second, if it still comes.
+func closeLate(results <-chan dialed) {
+	if r := <-results; r.err == nil {
+		r.nc.Close()
+	}
 }
 
 // queue connects to a UNIX socket whose backlog is full. Unlike for TCP, the

@@ -21,27 +21,32 @@ var datagrams = sync.Pool{New: func() any { b := make([]byte, maxDatagram); retu
 
 // datagram forwards one datagram and returns its answers. Each has its own
 // socket to the backend, so answers need no matching.
-func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, on *Backend, ep *endpoint) error {
-	if ep.where.network != "tcp" {
-		return ep.failed("", errors.New("datagrams cannot go to a socket path; set host:port"))
-	}
+func (h *Handler) datagram(ctx context.Context, c *netserver.Conn, on *Backend) error {
 	buf := datagrams.Get().(*[]byte)
 	defer datagrams.Put(buf)
 	n, err := readPacket(c, *buf)
 	if err != nil {
 		return err
 	}
+	ep, err := on.acquireFor(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer on.release(ep)
+	if ep.where.network != "tcp" {
+		return ep.failed(errors.New("datagrams cannot go to a socket path; set host:port"))
+	}
 	d := net.Dialer{Timeout: on.connectTimeout()}
 	b, err := d.DialContext(ctx, "udp", ep.where.address)
 	if err != nil {
-		return ep.failed("", connectReason(err, on.connectTimeout()))
+		return ep.failed(connectReason(err, on.connectTimeout()))
 	}
 	defer b.Close()
 	stop := context.AfterFunc(ctx, func() { b.Close() })
 	defer stop()
 	c.Note(slog.String("backend", b.RemoteAddr().String()))
 	if _, err := b.Write((*buf)[:n]); err != nil {
-		return ep.failed("", reason(err))
+		return ep.failed(reason(err))
 	}
 	return h.answersBack(ctx, c, b, ep, *buf)
 }
@@ -58,9 +63,9 @@ func (h *Handler) answersBack(ctx context.Context, c *netserver.Conn, b net.Conn
 		case errors.Is(err, os.ErrDeadlineExceeded) && got > 0:
 			return nil // fewer answers than expected are not an error
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return ep.failed("", lateError("no answer within "+h.answerTimeout().String()))
+			return ep.failed(lateError("no answer within " + h.answerTimeout().String()))
 		default:
-			return ep.failed("", errnoOf(err))
+			return ep.failed(errnoOf(err))
 		}
 		if _, err := c.Write(buf[:n]); err != nil {
 			return err

@@ -3,35 +3,33 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"netserver"
 )
 
 // dial opens a connection to ep, step by step: connect, PROXY header, STARTTLS
-// dialog, TLS. c is the client, nil for a health check. An error names the
-// target, the step and what failed.
-func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint) (net.Conn, error) {
-	begin := time.Now()
-	nc, err := connect(ctx, ep.where, b.connectTimeout(), begin)
+// dialog, TLS. limit bounds all of it from begin on, 0 does not. c is the
+// client, nil for a health check. An error is a *failure, which names the
+// target, the step and what failed, or says why ctx ended.
+func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, begin time.Time, limit time.Duration) (net.Conn, error) {
+	nc, err := connect(ctx, ep, begin, limit)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, ep.failed("", connectReason(err, b.connectTimeout()))
+		return nil, ep.failedIn("", connectReason(err, limit))
 	case b.Header == nil && b.StartTLS == nil && b.TLS == nil:
 		return nc, nil
 	}
-	return b.prepare(ctx, c, ep, nc, begin)
+	return b.prepare(ctx, c, ep, nc, begin, limit)
 }
 
-// prepare does what has to be done on nc before the client's first byte, within
-// what is left of the connect timeout.
-func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, begin time.Time) (_ net.Conn, err error) {
-	limit := b.connectTimeout()
+// prepare does what has to be done on nc before the client's first byte.
+func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, begin time.Time, limit time.Duration) (_ net.Conn, err error) {
 	if limit > 0 {
 		nc.SetDeadline(begin.Add(limit))
 	}
@@ -40,17 +38,18 @@ func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, 
 	if b.Header != nil {
 		step, err = "PROXY header", b.sendHeader(nc, c)
 	}
-	if err == nil && b.StartTLS != nil {
+	connectOnly := c == nil && b.Check.Kind == CheckTCP
+	if err == nil && b.StartTLS != nil && !connectOnly {
 		step, err = "STARTTLS", b.StartTLS(ctx, nc)
 	}
-	if err == nil && b.TLS != nil {
+	if err == nil && b.TLS != nil && !connectOnly {
 		step = "TLS"
-		nc, err = b.TLS(ctx, socket, ep.Target)
+		nc, err = b.TLS(ctx, socket, Target{Address: ep.name})
 	}
 	if !stop() {
 		err = context.Cause(ctx)
 	} else if err != nil {
-		err = ep.failed(step, stepReason(err, limit))
+		err = ep.failedIn(step, stepReason(err, limit))
 	}
 	if err != nil {
 		reset(socket)
@@ -70,31 +69,16 @@ func (b *Backend) sendHeader(nc net.Conn, c *netserver.Conn) error {
 }
 
 // stepReason reduces the error of a step as connectReason does that of a
-// connect.
+// connect. An end or a reset is not wrapped: the engine would take it for the
+// client's.
 func stepReason(err error, limit time.Duration) error {
 	switch {
-	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return errors.New("the target closed the connection")
+	case errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE):
+		return errors.New("the target broke off the connection")
 	case isTimeout(err):
 		return lateError("not done within " + limit.String())
 	}
-	return errnoOf(err)
-}
-
-// failed adds to err which target it is about, and in which step it came, if not
-// in connecting. It does not wrap a reset, which the engine would mistake for
-// the client's.
-func (ep *endpoint) failed(step string, err error) error {
-	if step == "" {
-		return fmt.Errorf("%s: %w", ep.label, err)
-	}
-	return fmt.Errorf("%s: %s: %v", ep.label, step, err)
-}
-
-// failed adds the backend's name to err, and what of it it is about.
-func (b *Backend) failed(what string, err error) error {
-	if what == "" {
-		return fmt.Errorf("%s%w", b.label, err)
-	}
-	return fmt.Errorf("%s%s: %w", b.label, what, err)
+	return err
 }

@@ -40,8 +40,9 @@ type half struct {
 	err      error         // its result; read it after copied is closed
 }
 
-// join copies between c and b, and closes b.
-func join(ctx context.Context, c *netserver.Conn, b net.Conn, ep *endpoint) error {
+// join copies between c and b, its connection to ep, closes b, and gives the
+// place at ep back.
+func join(ctx context.Context, c *netserver.Conn, b net.Conn, of *Backend, ep *endpoint) error {
 	j := &joint{c: c, ep: ep, client: proto.Socket(c.NetConn()), backend: proto.Socket(b)}
 	j.up = half{
 		src: j.client, dst: j.backend, copied: make(chan struct{}),
@@ -63,6 +64,7 @@ func join(ctx context.Context, c *netserver.Conn, b net.Conn, ep *endpoint) erro
 	j.run(&j.down, &j.up)
 	<-done
 	b.Close()
+	of.done(ep, j.down.n > 0, isOp(j.down.err, "read") && errors.Is(j.down.err, syscall.ECONNRESET))
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.err

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -47,14 +46,23 @@ func (h *Handler) backend() (*Backend, error) {
 	h.once.Do(func() {
 		switch h.opened = h.Backend; {
 		case h.opened == nil:
-			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout, label: "proxy_to "}
-		case h.Target != "":
-			h.err = errors.New("proxy.Handler has both a Target and a Backend: set one of them")
+			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout}
+			h.opened.own, h.opened.label = true, "proxy_to "
+		case h.Target != "" || h.ConnectTimeout != 0:
+			h.err = errors.New("proxy.Handler has a Backend, and a Target or ConnectTimeout beside it: set one or the other")
 			return
 		}
-		h.err = h.opened.open()
+		h.err = h.opened.init()
 	})
 	return h.opened, h.err
+}
+
+// Run runs the Backend until ctx ends; see Backend.Run. The server of h calls
+// it.
+func (h *Handler) Run(ctx context.Context) {
+	if b, err := h.backend(); err == nil {
+		b.Run(ctx)
+	}
 }
 
 func (h *Handler) answerTimeout() time.Duration {
@@ -82,16 +90,12 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err != nil {
 		return err
 	}
-	ep := b.next()
 	if c.Datagram() {
-		return h.datagram(ctx, c, b, ep)
+		return h.datagram(ctx, c, b)
 	}
-	begin := time.Now()
-	nc, err := b.dial(ctx, c, ep)
+	nc, ep, err := b.reach(ctx, c)
 	if err != nil {
 		return err
 	}
-	c.Note(slog.String("backend", nc.RemoteAddr().String()),
-		slog.Duration("connect", time.Since(begin).Round(time.Microsecond)))
-	return join(ctx, c, nc, ep)
+	return join(ctx, c, nc, b, ep)
 }

@@ -1,0 +1,128 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	"netserver"
+)
+
+// maxTries is how many targets are tried for a client.
+const maxTries = 8
+
+// reach connects c to a target: to the one whose turn it is, and if that fails
+// to others. The caller has to release the target. The client's record tells
+// which one it was, and what it took.
+func (b *Backend) reach(ctx context.Context, c *netserver.Conn) (nc net.Conn, ep *endpoint, err error) {
+	begin := time.Now()
+	tries := 1
+	if ep = b.lone.Load(); ep != nil {
+		ep.active.Add(1)
+		nc, err = b.dial(ctx, c, ep, begin, b.connectTimeout())
+		if err != nil {
+			ep.misses.Add(1)
+			b.release(ep)
+		}
+	} else {
+		nc, ep, tries, err = b.try(ctx, c, begin)
+	}
+	if err == nil {
+		ep.connected(time.Since(begin))
+	}
+	b.note(c, nc, ep, tries, time.Since(begin))
+	return nc, ep, err
+}
+
+// try is reach with more than one target to choose from, or with one that may
+// not be used at all times.
+func (b *Backend) try(ctx context.Context, c *netserver.Conn, begin time.Time) (nc net.Conn, ep *endpoint, tries int, err error) {
+	var tried [maxTries]*endpoint
+	r := b.requestOf(c)
+	for {
+		next, none := b.acquire(ctx, r)
+		if none != nil {
+			if err == nil || ctx.Err() != nil {
+				err = none
+			}
+			return nil, ep, tries, err
+		}
+		ep, tries = next, tries+1
+		nc, err = b.dial(ctx, c, ep, time.Now(), b.connectTimeout())
+		if err == nil {
+			b.connectedTo(ep)
+			return nc, ep, tries, nil
+		}
+		b.noteFailure(ctx, ep, err)
+		b.release(ep)
+		if tries == maxTries || ctx.Err() != nil || b.triedFor(begin) {
+			return nil, ep, tries, err
+		}
+		tried[tries-1] = ep
+		r.tried = tried[:tries]
+	}
+}
+
+// acquireFor returns a target for a datagram, which release gives back.
+func (b *Backend) acquireFor(ctx context.Context, c *netserver.Conn) (*endpoint, error) {
+	if ep := b.lone.Load(); ep != nil {
+		ep.active.Add(1)
+		return ep, nil
+	}
+	return b.acquire(ctx, b.requestOf(c))
+}
+
+func (b *Backend) requestOf(c *netserver.Conn) (r request) {
+	if b.Balance == Source {
+		r.key, r.keyed = keyOf(c.RemoteAddr())
+	}
+	return r
+}
+
+// triedFor reports whether a client has been connected for long enough.
+func (b *Backend) triedFor(begin time.Time) bool {
+	limit := b.connectTimeout()
+	return limit > 0 && time.Since(begin) >= 2*limit
+}
+
+// note adds to c's record where it was connected to.
+func (b *Backend) note(c *netserver.Conn, nc net.Conn, ep *endpoint, tries int, took time.Duration) {
+	took = took.Round(time.Microsecond)
+	switch {
+	case b.own && nc == nil: // the error says it all
+	case b.own:
+		c.Note(slog.String("backend", ep.remote(nc)), slog.Duration("connect", took))
+	case ep == nil:
+		c.Note(slog.String("backend", b.Name))
+	default:
+		c.Note(slog.String("backend", b.Name), slog.String("target", ep.remote(nc)), slog.Duration("connect", took))
+		if tries > 1 {
+			c.Note(slog.Int("tries", tries))
+		}
+	}
+}
+
+// remote is what nc, a connection to ep, leads to.
+func (ep *endpoint) remote(nc net.Conn) string {
+	switch {
+	case ep.fixed != "":
+		return ep.fixed
+	case nc == nil:
+		return ep.shortName()
+	}
+	return nc.RemoteAddr().String()
+}
+
+// isOurs reports whether a connect failed for want of something here, so that
+// it says nothing about the target.
+func isOurs(err error) bool {
+	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
