@@ -224,10 +224,10 @@ func (b *Backend) probe(ctx context.Context, ep *endpoint) error {
 	case CheckTLS:
 		err = b.shakeHands(ctx, nc, ep)
 	}
-	if isTimeout(err) {
-		return lateError("not done within " + limit.String())
+	if err == nil {
+		return nil
 	}
-	return err
+	return stepReason(err, limit)
 }
 
 // shakeHands does a TLS handshake, if the connection has not had one by
