@@ -58,9 +58,9 @@ func (h *Handler) backend() (*Backend, error) {
 }
 
 // Run runs the Backend until ctx ends; see Backend.Run. The server of h calls
-// it.
+// it. For a Target without SRV records there is nothing to do.
 func (h *Handler) Run(ctx context.Context) {
-	if b, err := h.backend(); err == nil {
+	if b, err := h.backend(); err == nil && !(b.own && b.lone.Load() != nil) {
 		b.Run(ctx)
 	}
 }

@@ -48,7 +48,7 @@ func (b *Backend) Run(ctx context.Context) {
 			jobs.Go(func() { b.check(ctx, ep) })
 		}
 		// Checks that are due within a moment of each other go together.
-		timer.Reset(max(next.Sub(time.Now()), 5*time.Millisecond))
+		timer.Reset(max(time.Until(next), 5*time.Millisecond))
 	}
 }
 
