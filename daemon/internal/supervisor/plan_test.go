@@ -153,3 +153,21 @@ func TestKeyLinkOfNobody(t *testing.T) {
 		}
 	}
 }
+
+// A worker that leaves already, or does not serve yet, is not replaced once more
+// because a signal ends it.
+func TestDismissOnce(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	s.w.leaving = true
+	s.dismiss(s.w)
+	s.other.ready = false
+	s.dismiss(s.other)
+	if s.w.dismissed || s.other.dismissed || s.other.leaving {
+		t.Errorf("dismissed: one that leaves %v, one that starts %v", s.w.dismissed, s.other.dismissed)
+	}
+	s.other.ready = true
+	if s.dismiss(s.other); !s.other.dismissed || !s.other.leaving {
+		t.Error("one that serves is not dismissed")
+	}
+}
