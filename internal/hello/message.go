@@ -24,12 +24,15 @@ const (
 func Message(b []byte) (message []byte, need int) {
 	at, records := 0, 0
 	for {
+		if len(b) > at && b[at] != recordHandshake || len(b) > at+1 && b[at+1] != 3 {
+			return nil, 0
+		}
 		if len(b) < at+recordHeader {
 			return nil, bounded(at + recordHeader)
 		}
 		n := int(b[at+3])<<8 | int(b[at+4])
 		end := at + recordHeader + n
-		if b[at] != recordHandshake || b[at+1] != 3 || n == 0 || n > maxRecord || end > Longest {
+		if n == 0 || n > maxRecord || end > Longest {
 			return nil, 0
 		}
 		content := b[at+recordHeader : min(end, len(b))]

@@ -46,6 +46,8 @@ func TestMessage(t *testing.T) {
 func TestMessageThatIsNone(t *testing.T) {
 	for name, b := range map[string][]byte{
 		"another record":       {23, 3, 1, 0, 1, 1},
+		"a letter":             {'S'},
+		"half a header":        {22, 2},
 		"another version":      {22, 2, 0, 0, 1, 1},
 		"an empty record":      {22, 3, 1, 0, 0},
 		"an oversize record":   {22, 3, 1, 0x40, 1},
