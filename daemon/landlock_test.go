@@ -185,19 +185,7 @@ func TestLandlockFollowsCertificates(t *testing.T) {
 	file := filepath.Join(dir, "both.pem")
 	issue := func() {
 		t.Helper()
-		p := ca.Issue(t, netservertest.Leaf{})
-		cert, err := os.ReadFile(p.CertFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := os.ReadFile(p.KeyFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		writeFile(t, file+".new", string(cert)+string(key))
-		if err := os.Rename(file+".new", file); err != nil {
-			t.Fatal(err)
-		}
+		ca.Issue(t, netservertest.Leaf{}).WriteBoth(t, file, 0o644)
 	}
 	issue()
 	r := startAs(t, "nobody", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", file)

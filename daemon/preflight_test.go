@@ -182,22 +182,7 @@ func TestPrivateDirectoryOfCertificates(t *testing.T) {
 	ca := netservertest.CA(t)
 	issue := func() {
 		t.Helper()
-		p := ca.Issue(t, netservertest.Leaf{})
-		cert, err := os.ReadFile(p.CertFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, err := os.ReadFile(p.KeyFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		name := filepath.Join(dir, "one.pem")
-		if err := os.WriteFile(name+".new", append(cert, key...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(name+".new", name); err != nil {
-			t.Fatal(err)
-		}
+		ca.Issue(t, netservertest.Leaf{}).WriteBoth(t, filepath.Join(dir, "one.pem"), 0o600)
 	}
 	issue()
 	r := start(t, "--port", "127.0.0.1:0/ssl", "--SSL_cert_dir", dir)

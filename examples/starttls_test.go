@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -31,19 +30,8 @@ func mailServer(t *testing.T) (p *program, at, ca string) {
 // bothFile returns a file with a certificate of a and its key.
 func bothFile(t *testing.T, a *netservertest.Authority) string {
 	t.Helper()
-	pair := a.Issue(t, netservertest.Leaf{})
-	var both []byte
-	for _, f := range []string{pair.CertFile, pair.KeyFile} {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		both = append(both, b...)
-	}
 	file := filepath.Join(t.TempDir(), "both.pem")
-	if err := os.WriteFile(file, both, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	a.Issue(t, netservertest.Leaf{}).WriteBoth(t, file, 0o600)
 	return file
 }
 

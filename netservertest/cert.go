@@ -150,6 +150,26 @@ func writePair(dir string, key crypto.Signer, chain ...[]byte) (Pair, error) {
 	return p, os.WriteFile(p.KeyFile, block, 0o600)
 }
 
+// WriteBoth writes the certificates and their key into one file of a mode, in
+// a single step, as a server that follows the file wants it.
+func (p Pair) WriteBoth(t testing.TB, name string, mode os.FileMode) {
+	t.Helper()
+	cert, err := os.ReadFile(p.CertFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := os.ReadFile(p.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name+".new", append(cert, key...), mode); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(name+".new", name); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Pool returns a pool that holds the authority's certificate alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()

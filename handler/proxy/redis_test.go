@@ -3,7 +3,6 @@ package proxy_test
 import (
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -13,26 +12,13 @@ import (
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/netservertest"
 )
-
-// need returns the path of a program, or skips the test.
-func need(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
-	return ""
-}
 
 // redis starts a redis-server that listens on a port and on a socket.
 func redis(t *testing.T) (address, socket string) {
 	t.Helper()
-	server := need(t, "redis-server")
+	server := netservertest.Peer(t, "redis-server")
 	probe := listen(t, "tcp")
 	address = targetOf(probe)
 	probe.Close()
@@ -61,7 +47,7 @@ func redis(t *testing.T) (address, socket string) {
 }
 
 func TestRedisBehindTLS(t *testing.T) {
-	cli := need(t, "redis-cli")
+	cli := netservertest.Peer(t, "redis-cli")
 	address, socket := redis(t)
 	for name, target := range map[string]string{"tcp": address, "unix": socket} {
 		t.Run(name, func(t *testing.T) {
