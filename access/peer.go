@@ -14,14 +14,14 @@ type Peer struct {
 	IP netip.Addr
 	// Port is the client's port number, 0 for UNIX clients.
 	Port uint16
-	// Host is the client's name if one was looked up and found.
-	Host string
 	// Mapped is set for an IPv4 client on an IPv6 socket, whose address the
 	// system prefixes with ::ffff:.
 	Mapped bool
 	// Unix is set for clients of UNIX sockets; address rules do not apply to
 	// them.
 	Unix bool
+	// Host is the client's name if one was looked up and found.
+	Host string
 	// Cred is the identity of a UNIX client, nil if unknown. CredOf finds it.
 	Cred *Cred
 }
