@@ -193,7 +193,7 @@ func TestTableNamedAsKey(t *testing.T) {
 		"pool = 'a'\n": "",
 		table + "[[listen]]\nport = 1\npool = 'a'\n":                     "",
 		"[[listen]]\nport = 1\npool = 'a'\n[[listen.way]]\npool = 'b'\n": "",
-		"pool = 'a'\n" + table:                                           "pool: it is given both as a value and as [[pool]] blocks (line 2); write all of them as blocks (f.toml:1)",
+		"pool = 'a'\n" + table:                                           "pool: it is given both as a value and as [[pool]] blocks (line 2); in a file with such blocks, set it in the [[listen]] blocks (f.toml:1)",
 	} {
 		s := define()
 		_, err := s.Resolve(s.ReadTOML("f.toml", []byte(text)))

@@ -110,7 +110,7 @@ func (r *tomlReader) checkBoth(scope *tomlScope) {
 		if e == nil || e.fault != nil {
 			continue
 		}
-		full, hint := blocks[0].name, "write all of them as blocks"
+		full, hint := blocks[0].name, "in a file with such blocks, set it in the [[listen]] blocks"
 		if full == listenKey {
 			hint = "in a file with blocks, set it in each of them"
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
@@ -26,6 +27,7 @@ import (
 type checked struct {
 	ServerType string              `json:"server_type"`
 	Listeners  []checkedListener   `json:"listeners"`
+	Backends   []checkedBlock      `json:"backends,omitempty"`
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
 	Limits     bridge.Budget       `json:"limits"`
@@ -35,10 +37,20 @@ type checked struct {
 }
 
 type checkedListener struct {
-	Host  string `json:"host"`
-	Port  string `json:"port"`
-	Proto string `json:"proto"`
-	IPv   string `json:"ipv"`
+	Host    string         `json:"host"`
+	Port    string         `json:"port"`
+	Proto   string         `json:"proto"`
+	IPv     string         `json:"ipv"`
+	Handler string         `json:"handler,omitempty"` // in a few words
+	Options map[string]any `json:"options,omitempty"` // that it has for itself
+	Routes  []checkedBlock `json:"routes,omitempty"`
+}
+
+// A checkedBlock is a table of a TOML file.
+type checkedBlock struct {
+	Origin  string         `json:"origin"`
+	Handler string         `json:"handler,omitempty"` // of a route
+	Options map[string]any `json:"options"`           // that it gives
 }
 
 // checkedTLS is what a TLS port does with the client of --cert and --sni.
@@ -62,8 +74,11 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		Origin:     res.Origins(),
 		Limits:     p.engine().Budget(),
 	}
-	for _, s := range p.conf.Server.Ports {
-		out.Listeners = append(out.Listeners, checkedListener{s.Host, s.Port, s.Proto, s.IPv})
+	for i := range p.conf.Server.Ports {
+		out.Listeners = append(out.Listeners, p.checkedListener(i))
+	}
+	for _, b := range res.Tables[tableBackend] {
+		out.Backends = append(out.Backends, checkedBlock{Origin: b.Origin.String(), Options: res.BlockOptions(tableBackend, b)})
 	}
 	var errs []error
 	ask := p.conf.check
@@ -84,6 +99,31 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return out.allowed(), errors.Join(append(errs, e.Encode(out))...)
+}
+
+// checkedListener is the port at position i, and what serves its clients.
+func (p *program) checkedListener(i int) checkedListener {
+	c, spec := p.conf, p.conf.Server.Ports[i]
+	l := checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv}
+	if p.library {
+		return l
+	}
+	s := c.services.of(i)
+	l.Handler = s.name()
+	if i < len(c.serving) {
+		own := conf.Block{Values: maps.Clone(spec.Params)}
+		if own.Values == nil {
+			own.Values = make(conf.Values)
+		}
+		maps.Copy(own.Values, c.serving[i].Values)
+		l.Options = p.res.BlockOptions("listen", own)
+	}
+	for j, r := range s.routes {
+		l.Routes = append(l.Routes, checkedBlock{
+			Origin: r.at.String(), Handler: r.to.name(), Options: p.res.BlockOptions("listen."+tableRoute, c.serving[i].Tables[tableRoute][j]),
+		})
+	}
+	return l
 }
 
 // allowed reports whether one of the ports lets the client's address in, and

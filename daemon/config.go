@@ -7,7 +7,6 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
-	"netserver/handler/exec"
 	"netserver/internal/bridge"
 	"netserver/internal/identity"
 )
@@ -44,24 +43,11 @@ type Config struct {
 	Server netserver.Config
 
 	check    checkKeys
+	serving  []conf.Block // what ports, in the order of Server.Ports, have for their handlers; none without a difference
+	services services
 	confFile string
 	ports    portKeys
 	identity identity.Identity // what Process comes to
-}
-
-// HandlerConfig chooses among the ready handlers and sets them up.
-type HandlerConfig struct {
-	ProxyTo        string        // host:port or a socket's path
-	ConnectTimeout time.Duration // of ProxyTo
-	AnswerTimeout  time.Duration // of ProxyTo, for datagrams
-	Answers        int           // of ProxyTo to each datagram
-	Echo           string        // lines (the default) or raw
-	EchoControl    bool          // exit, get and dump for every client, not only local ones
-	EchoTimeout    time.Duration // without a line
-	ExecStderr     string        // log (the default), client or inherit
-	ExecKillAfter  time.Duration // between TERM and KILL
-	ExecEnv        []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
-	ExecPipes      bool          // join plain clients by pipes, not by their socket
 }
 
 // checkKeys are what --check is asked.
@@ -89,9 +75,19 @@ func (c *Config) Define(s *conf.Set) {
 	c.Process.define(s)
 	c.Workers.define(s)
 	c.Jobs.define(s)
-	c.defineHandler(s)
+	c.Handler.define(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)
+}
+
+// DefineTables names what may stand in the tables of the command's TOML file:
+// [[backend]] and [[listen.route]]. A program on Run, which serves its clients
+// itself, has none of them, and may have tables of these names of its own.
+func (c *Config) DefineTables(s *conf.Set) {
+	new(backendConfig).define(s.DefineTable(conf.Table{Name: tableBackend,
+		Help: "Targets under a name, which any number of ports and routes may share. What a backend does not say itself, the keys of the whole server say for all."}))
+	new(routeConfig).define(s.DefineTable(conf.Table{Name: "listen." + tableRoute,
+		Help: "Within a [[listen]] block: which of its clients are served by whom. The first route that fits a client serves it. What a route does not say itself, its port or the whole server says."}))
 }
 
 func (c *Config) definePorts(s *conf.Set) {
@@ -141,35 +137,6 @@ func (c *Config) setType(vals []conf.Value) error {
 			return err
 		}
 		c.Type = name
-	}
-	return nil
-}
-
-func (c *Config) defineHandler(s *conf.Set) {
-	h := &c.Handler
-	define := func(when conf.When, name, arg, def, help string, b conf.Binder) {
-		s.Define(conf.Key{Name: name, Group: groupHandler, Arg: arg, Default: def, Help: help, When: when}, b)
-	}
-	define(factCommand, "proxy_to", "TARGET", "", "connect each client to host:port or to a UNIX socket's path", conf.String(&h.ProxyTo))
-	define("proxy_to", "proxy_connect_timeout", "SECONDS", "5", "for the connection to proxy_to", conf.Seconds(&h.ConnectTimeout, time.Millisecond, time.Hour))
-	define("proxy_to "+factDatagram, "proxy_answer_timeout", "SECONDS", "2", "for proxy_to's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
-	define("proxy_to "+factDatagram, "proxy_answers", "N", "1", "datagrams that proxy_to answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
-	define(factEcho, "echo", "lines|raw", "lines", "without a program or proxy_to: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
-	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
-	define(factProgram, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
-	s.Define(conf.Key{Name: "exec_env", Group: groupHandler, When: factProgram + "|dequeue_command", Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
-		conf.Func(h.setExecEnv))
-	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
-	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
-}
-
-func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {
-	h.ExecEnv = nil
-	for _, v := range vals {
-		if err := exec.CheckEnv(v.Text); err != nil {
-			return v.Errorf("%v", err)
-		}
-		h.ExecEnv = append(h.ExecEnv, v.Text)
 	}
 	return nil
 }

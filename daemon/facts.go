@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"runtime"
+	"slices"
 
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
@@ -21,7 +22,9 @@ const (
 	factPreFork    = "prefork"
 	factMany       = "many"
 	factCommand    = "command"
-	factProgram    = "program"
+	factShared     = "shared"
+	factProgram    = "programs"
+	factProxies    = "proxies"
 	factRuns       = "runs"
 	factEcho       = "echoes"
 	factEchoLines  = "lines"
@@ -62,10 +65,12 @@ var factTexts = [...]factText{
 	{factPreFork, "type PreFork", "has no effect with this type of server", "give type PreFork", false},
 	{factMany, "a type that serves several clients at once: all but Single and INET", "has no effect with this type of server, which serves one client at a time", "", false},
 	{factCommand, "the command netserver, not a Go program", "has no effect: this program serves its clients itself", "", false},
-	{factProgram, "a program after `--`", "has no effect without a program", "give one after --", false},
-	{factRuns, "a program after `--`, or dequeue_command", "has no effect without a program", "give one after --, or a dequeue_command", false},
-	{factEcho, "the echo: no program or proxy_to", "has no effect: the clients are served by a program or by proxy_to", "", false},
-	{factEchoLines, "the line echo: no program, proxy_to or echo raw", "has no effect without the line echo", "", false},
+	{factShared, "a port without a handler of its own", "has no effect: every port has a handler of its own", "", false},
+	{factProgram, "a program that serves clients", "has no effect without a program", "give one after --", false},
+	{factRuns, "a program that serves clients, or dequeue_command", "has no effect without a program", "give one after --, or a dequeue_command", false},
+	{factProxies, "proxy_to or backend", "has no effect without a target", "give proxy_to", false},
+	{factEcho, "the echo: no program, proxy_to or backend", "has no effect: the clients are served by something else", "", false},
+	{factEchoLines, "the line echo", "has no effect without the line echo", "", false},
 	{factReads, "the line echo, or a Go program", "has no effect: no handler here reads lines", "", false},
 	{factSyslog, "log_file Sys::Syslog", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
 	{factConfined, "Landlock: not with landlock 0, nor with a program unless landlock is 1", "has no effect without landlock", "give landlock 1", false},
@@ -95,8 +100,8 @@ func fact(name string, holds bool) conf.Fact {
 // facts states what holds in the start that c describes.
 func (c *Config) facts(v *invocation) conf.Facts {
 	inProcess, why := c.alone()
-	lines := len(c.Program) == 0 && c.Handler.ProxyTo == ""
 	library := v.server != nil
+	programs := !library && c.services.runPrograms()
 	f := make(conf.Facts)
 	state := func(name string, holds bool) { f[name] = fact(name, holds) }
 	supervised := fact(factSupervisor, !inProcess)
@@ -112,38 +117,75 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	state(factPreFork, c.Type == typePreFork)
 	state(factMany, c.Type != typeSingle && c.Type != typeINET)
 	state(factCommand, !library)
-	state(factProgram, !library && len(c.Program) > 0)
-	state(factRuns, !library && len(c.Program) > 0 || len(c.Jobs.Command) > 0)
-	state(factEcho, !library && lines)
-	state(factEchoLines, !library && lines && c.Handler.Echo != "raw")
-	state(factReads, library || lines && c.Handler.Echo != "raw")
+	state(factShared, c.services.shared())
+	for name, holds := range c.serviceFacts(c.services.used(), library) {
+		state(name, holds)
+	}
+	f[factRuns] = fact(factRuns, programs || len(c.Jobs.Command) > 0)
+	f[factEcho] = fact(factEcho, !library && c.services.shared() && c.services.server.is(echoes))
 	state(factSyslog, logging.ToSyslog(c.LogFile))
-	state(factConfined, c.Process.Landlock == "1" || c.Process.Landlock != "0" && !library && len(c.Program) == 0)
+	state(factConfined, c.Process.Landlock == "1" || c.Process.Landlock != "0" && !library && !programs)
 	state(factLinux, runtime.GOOS == "linux")
 	state(factUseful, false)
-	for name, holds := range c.portFacts(c.Server.Ports, v) {
+	for name, holds := range c.portFacts(c.Server.Ports, c.services.ports, v) {
 		state(name, holds)
 	}
 	return f
 }
 
-// portFacts states what holds of some ports; of ports that are not known yet,
-// everything. What a protocol of the program's own needs is not known either.
-func (c *Config) portFacts(ports []port.Spec, v *invocation) map[string]bool {
+// serviceFacts states what holds of services, all that clients of the server or
+// of a port can come to.
+func (c *Config) serviceFacts(list []*service, library bool) map[string]bool {
+	has := map[string]bool{
+		factProgram: false, factRuns: false, factProxies: false, factEcho: false, factEchoLines: false, factReads: library,
+	}
+	switch {
+	case library:
+		return has
+	case c.services.faulty:
+		for name := range has {
+			has[name] = true // what is meant is not known
+		}
+		return has
+	}
+	for _, s := range list {
+		switch s.kind {
+		case runs:
+			has[factProgram], has[factRuns] = true, true
+		case proxies:
+			has[factProxies] = true
+		case echoes:
+			has[factEcho] = true
+			if s.echoesLines() {
+				has[factEchoLines], has[factReads] = true, true
+			}
+		}
+	}
+	return has
+}
+
+// portFacts states what holds of some ports, whose clients services serve; of
+// ports that are not known yet, everything. What a protocol of the program's own
+// needs is not known either.
+func (c *Config) portFacts(ports []port.Spec, served []*service, v *invocation) map[string]bool {
 	kinds := []string{factTLS, factHandshake, factStream, factDatagram, factInet, factTCP, factUDP, factUnix}
 	has := make(map[string]bool)
-	handed := v.server == nil && len(c.Program) > 0 && !c.Handler.ExecPipes
-	plain := false
+	handed := false // the socket of a plain client is a program's
 	add := func(facts ...string) {
 		for _, f := range facts {
 			has[f] = true
 		}
 	}
-	for _, p := range ports {
+	plain := func(i int) {
+		if v.server == nil && i < len(served) {
+			handed = handed || slices.ContainsFunc(served[i].leaves(), func(s *service) bool { return s.kind == runs && !s.ExecPipes })
+		}
+	}
+	for i, p := range ports {
 		switch p.Kind() {
 		case port.TCP:
 			add(factStream, factInet, factTCP)
-			plain = true
+			plain(i)
 			// A handler may begin TLS there.
 			has[factTLS] = has[factTLS] || v.server != nil
 		case port.SSL:
@@ -152,7 +194,7 @@ func (c *Config) portFacts(ports []port.Spec, v *invocation) map[string]bool {
 			add(factDatagram, factInet, factUDP)
 		case port.Unix:
 			add(factStream, factUnix)
-			plain = true
+			plain(i)
 			has[factTLS] = has[factTLS] || v.server != nil
 		case port.UnixDgram:
 			add(factDatagram, factUnix)
@@ -170,8 +212,44 @@ func (c *Config) portFacts(ports []port.Spec, v *invocation) map[string]bool {
 	for _, name := range kinds {
 		has[name] = has[name] || false
 	}
-	has[factWatched] = !handed || !plain
+	has[factWatched] = !handed
 	return has
+}
+
+// factsIn states what holds for the keys of a block.
+func (c *Config) factsIn(at conf.Place, v *invocation) conf.Facts {
+	here := make(conf.Facts)
+	state := func(facts map[string]bool) {
+		for name, holds := range facts {
+			here[name] = fact(name, holds)
+		}
+	}
+	if at.Table == tableBackend {
+		state(map[string]bool{factProxies: true})
+		return here
+	}
+	b := at.Blocks[0]
+	var ports []port.Spec
+	var served []*service
+	for i, p := range c.Server.Ports {
+		if p.Origin == b.Origin {
+			ports, served = append(ports, p), append(served, c.services.of(i))
+		}
+	}
+	state(c.portFacts(ports, served, v))
+	var all []*service
+	for _, s := range served {
+		all = append(all, s.leaves()...)
+	}
+	if len(at.Blocks) > 1 {
+		route := at.Blocks[1]
+		all = slices.DeleteFunc(all, func(s *service) bool { return s.route != route.Origin })
+	}
+	if len(ports) > 0 { // else they are not known
+		state(c.serviceFacts(all, v.server != nil))
+	}
+	state(map[string]bool{factShared: true})
+	return here
 }
 
 // idleKeys finds the keys that were given and have no effect in this start:
@@ -179,27 +257,19 @@ func (c *Config) portFacts(ports []port.Spec, v *invocation) map[string]bool {
 func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, err error) {
 	facts := c.facts(v)
 	anyPort := make(conf.Facts)
-	for name := range c.portFacts(nil, v) {
+	for name := range c.portFacts(nil, nil, v) {
 		anyPort[name] = fact(name, true)
 	}
 	inBlock := func(at conf.Place, k conf.Key) conf.Facts {
-		b := at.Blocks[0]
 		if k.Group == "TLS" || k.Group == "sockets" {
 			return facts.With(anyPort) // the port's protocol knows which it takes
 		}
-		var ports []port.Spec
-		for _, p := range c.Server.Ports {
-			if p.Origin == b.Origin {
-				ports = append(ports, p)
-			}
-		}
-		here := make(conf.Facts)
-		for name, holds := range c.portFacts(ports, v) {
-			here[name] = fact(name, holds)
-		}
-		return facts.With(here)
+		return facts.With(c.factsIn(at, v))
 	}
 	problems, ineffective := res.Ineffective(facts, inBlock)
+	if v.server == nil {
+		warnings = c.unusedBackends(res)
+	}
 	for _, w := range ineffective {
 		warnings = append(warnings, w.Error())
 	}

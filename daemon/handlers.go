@@ -3,79 +3,101 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"netserver"
 	"netserver/conf"
-	"netserver/daemon/internal/wire"
-	"netserver/handler/echo"
-	"netserver/handler/exec"
-	"netserver/handler/proxy"
 )
 
 // maxPrograms is how many programs may run at once where max_servers is not
 // given: Net::Server's own default for its children.
 const maxPrograms = 256
 
-// handler makes the handler that the configuration asks for: a program, a
-// proxy, or else an echo.
-func (c *Config) handler(p *program, res *conf.Result) (netserver.Handler, error) {
-	switch h := &c.Handler; {
-	case len(c.Program) > 0 && h.ProxyTo != "":
-		return nil, errors.New("proxy_to and a program after -- are both given: a client can be served by one of them")
-	case len(c.Program) > 0:
-		if c.Server.Limits.MaxServing == 0 {
-			c.Server.Limits.MaxServing = maxPrograms
-		}
-		e := &exec.Handler{
-			Path: c.Program[0], Args: c.Program[1:],
-			Stderr: exec.Stderr(h.ExecStderr), KillGrace: h.ExecKillAfter,
-			Pipes: h.ExecPipes, Env: h.ExecEnv,
-		}
-		if c.identity.Chroot != "" {
-			return e, nil // it is looked for below the root directory later
-		}
-		return e, e.Check()
-	case h.ProxyTo != "":
-		x := &proxy.Handler{Target: h.ProxyTo, ConnectTimeout: h.ConnectTimeout, AnswerTimeout: h.AnswerTimeout, Answers: h.Answers}
-		return x, x.Check()
-	default:
-		return &echo.Handler{
-			Raw:          h.Echo == "raw",
-			Name:         "netserver",
-			AllowControl: h.EchoControl,
-			Exit:         func() { p.exit() }, // which a worker sets later
-			Properties:   func() map[string]string { return properties(res) },
-		}, nil
-	}
+// A handlers makes the handlers of a program, one for each service.
+type handlers struct {
+	p        *program
+	backends *backends
+	made     map[*service]netserver.Handler
 }
 
-// properties is what the echo's get and dump show: the configuration, as
-// --check prints it.
-func properties(res *conf.Result) map[string]string {
-	m := make(map[string]string)
-	for key, v := range res.Options() {
-		switch v := v.(type) {
-		case string:
-			m[key] = v
-		case []string:
-			m[key] = strings.Join(v, ", ")
-		default:
-			m[key] = fmt.Sprint(v)
-		}
+// makeHandlers makes the handlers of the server and of the ports that have one
+// of their own. The error joins all that is wrong with them.
+func (p *program) makeHandlers() error {
+	c := p.conf
+	if c.services.faulty {
+		p.server.Handler = p.echoHandler(c.services.server) // what is wrong has been said
+		return nil
 	}
-	return m
+	if c.services.runPrograms() && c.Server.Limits.MaxServing == 0 {
+		c.Server.Limits.MaxServing = maxPrograms
+	}
+	var errs []error
+	m := &handlers{p: p, made: make(map[*service]netserver.Handler)}
+	var err error
+	m.backends, err = c.readBackends(p.res)
+	errs = append(errs, err)
+	if c.services.shared() {
+		p.server.Handler, err = m.handler(c.services.server)
+		errs = append(errs, err)
+	}
+	byName := make(map[string]*service)
+	for i, spec := range c.Server.Ports {
+		s, name := c.services.of(i), spec.Short()
+		if other, ok := byName[name]; ok && other != s && spec.Port == "0" {
+			errs = append(errs, fmt.Errorf("port %s is there twice, with different handlers, which are told apart by the port", name))
+		}
+		byName[name] = s
+		if s == c.services.server {
+			continue
+		}
+		h, err := m.handler(s)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("port %s: %w", spec.Short(), err))
+			continue
+		}
+		if p.server.Handlers == nil {
+			p.server.Handlers = make(map[string]netserver.Handler)
+		}
+		p.server.Handlers[name] = h
+	}
+	return errors.Join(errs...)
 }
 
-// handlerName says in a few words what serves the clients.
-func (c *Config) handlerName(library bool) string {
-	switch h := &c.Handler; {
-	case library:
-		return "handler"
-	case len(c.Program) > 0:
-		return wire.ShortName("program " + c.Program[0])
-	case h.ProxyTo != "":
-		return wire.ShortName("proxy to " + h.ProxyTo)
+// handler makes the handler of a service, once.
+func (m *handlers) handler(s *service) (netserver.Handler, error) {
+	if h, ok := m.made[s]; ok {
+		return h, nil
 	}
-	return "echo"
+	h, err := m.makeHandler(s)
+	if err != nil {
+		return nil, located(err, s.at)
+	}
+	m.made[s] = h
+	return h, nil
+}
+
+func (m *handlers) makeHandler(s *service) (netserver.Handler, error) {
+	switch s.kind {
+	case runs:
+		return m.p.runHandler(s)
+	case proxies:
+		return m.proxyHandler(s)
+	case routes:
+		return m.routeHandler(s)
+	case refuses:
+		return nil, errors.New("refuse is for routes")
+	}
+	return m.p.echoHandler(s), nil
+}
+
+// located says in an error where in the configuration its cause stands.
+func located(err error, at conf.Origin) error {
+	if at == (conf.Origin{}) {
+		return err
+	}
+	if p, ok := err.(*conf.Problem); ok && p.Origin == (conf.Origin{}) {
+		placed := *p
+		placed.Origin = at
+		return &placed
+	}
+	return &conf.Problem{Origin: at, Err: err}
 }

@@ -61,7 +61,7 @@ func (v *invocation) takePart() (err error) {
 // keepToItself protects a process that keeps its identity: programs of the same
 // user could take its sockets and keys.
 func (c *Config) keepToItself() error {
-	if len(c.Program) == 0 && len(c.Jobs.Command) == 0 {
+	if !c.services.runPrograms() && len(c.Jobs.Command) == 0 {
 		return nil
 	}
 	return sandbox.KeepToItself()
@@ -86,6 +86,9 @@ func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
 		c.Server = v.server.Config
 	}
 	c.Define(set)
+	if v.server == nil {
+		c.DefineTables(set)
+	}
 	if h := v.hooks.Keys; h != nil {
 		h(set)
 	}
@@ -144,7 +147,7 @@ func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) 
 	} else if notes, err = c.resolvePorts(ctx, res, variables(v.environ)); ported {
 		notes = nil // they tell of the default port, which the program's own take the place of
 	}
-	errs = append(errs, err)
+	errs = append(errs, err, c.resolveServices(res))
 	errs = append(errs, c.checkSeccomp())
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	errs = append(errs, c.logging().Check())

@@ -46,6 +46,7 @@ those that a Go program defines itself.
 func TestKeysDoc(t *testing.T) {
 	var s conf.Set
 	new(Config).Define(&s)
+	new(Config).DefineTables(&s)
 	var b bytes.Buffer
 	b.WriteString("# Keys\n\nEvery key of the command, as `netserver --help` lists them. " +
 		"Written by `go test ./daemon -run KeysDoc -update`.\n\n" + keysDocRules)

@@ -25,7 +25,7 @@ import (
 // newPlan makes the plan of a program that has been prepared.
 func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	pl := &wire.Plan{
-		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Program: p.conf.Program, Notes: p.notes,
+		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Serving: p.conf.serving, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, NoFinalNewline: p.res.NoFinalNewline,
 		Warn: p.warnings,
 	}
@@ -128,7 +128,8 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 	for _, r := range pl.Ports {
 		c.Server.Ports = append(c.Server.Ports, r.Spec)
 	}
-	return c, res, nil
+	c.serving = pl.Serving
+	return c, res, c.resolveServices(res)
 }
 
 // A program is a Server that is ready to be run.
@@ -159,9 +160,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	if v.server != nil {
 		p.server = v.server
 	} else {
-		h, err := c.handler(p, res)
-		errs = append(errs, err)
-		p.server.Handler = h
+		errs = append(errs, p.makeHandlers())
 	}
 	log := func() *slog.Logger { return p.server.Log }
 	p.server.Handler = logging.Connects(p.server.Handler, log)

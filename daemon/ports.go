@@ -15,11 +15,16 @@ import (
 // blocks of a TOML file. It returns lines for the log on how they were
 // understood.
 func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map[string]string) ([]string, error) {
-	specs, notes, err := port.Resolve(ctx, c.portInput(res, environ), nil)
+	in := c.portInput(res, environ)
+	if err := c.pairTargets(&in, res); err != nil {
+		return nil, err
+	}
+	specs, notes, err := port.Resolve(ctx, in, nil)
 	if err != nil {
 		return nil, err
 	}
 	c.Server.Ports = specs
+	c.partParams(res)
 	lines := make([]string, len(notes))
 	for i, n := range notes {
 		lines[i] = n.Text
@@ -30,9 +35,14 @@ func (c *Config) resolvePorts(ctx context.Context, res *conf.Result, environ map
 // readPorts is resolvePorts for type INET, which opens none: a port that is
 // given says what its client speaks.
 func (c *Config) readPorts(res *conf.Result, environ map[string]string) error {
-	specs, err := port.Read(c.portInput(res, environ))
+	in := c.portInput(res, environ)
+	if err := c.pairTargets(&in, res); err != nil {
+		return err
+	}
+	specs, err := port.Read(in)
 	if err == nil && len(specs) > 0 {
 		c.Server.Ports = specs
+		c.partParams(res)
 	}
 	return err
 }
@@ -51,10 +61,69 @@ func (c *Config) portInput(res *conf.Result, environ map[string]string) port.Inp
 	if n := len(c.ports.unixTypes); n > 0 {
 		in.UnixType = c.ports.unixTypes[n-1]
 	}
-	for _, b := range res.Blocks {
-		in.Ports = append(in.Ports, blockEntries(b)...)
+	for i, b := range res.Blocks {
+		in.Ports = append(in.Ports, blockEntries(i, b)...)
 	}
 	return in
+}
+
+// blockParam is a port's own "key" that says which [[listen]] block it is from,
+// if that has tables. It is none that can be given.
+const blockParam = "[[listen]]"
+
+// partParams takes what a port has for its handler out of its parameters, which
+// are the engine's.
+func (c *Config) partParams(res *conf.Result) {
+	keys := make(map[string]bool)
+	for _, k := range handlerKeys() {
+		keys[k.Name] = true
+	}
+	c.serving = make([]conf.Block, len(c.Server.Ports))
+	for i := range c.Server.Ports {
+		p, own := &c.Server.Ports[i], make(conf.Values)
+		b := conf.Block{Origin: p.Origin}
+		for key, vals := range p.Params {
+			switch {
+			case key == blockParam:
+				n, _ := strconv.Atoi(vals[0].Text)
+				b.Tables = res.Blocks[n].Tables
+			case keys[key]:
+				own[key] = vals
+			default:
+				continue
+			}
+			delete(p.Params, key)
+		}
+		if len(own) > 0 {
+			b.Values = own
+		}
+		if len(p.Params) == 0 {
+			p.Params = nil
+		}
+		c.serving[i] = b
+	}
+}
+
+// pairTargets gives each port its target, where there are several: the n-th
+// proxy_to goes with the n-th port.
+func (c *Config) pairTargets(in *port.Input, res *conf.Result) error {
+	vals := res.Given()[keyProxyTo]
+	if len(vals) < 2 {
+		return nil
+	}
+	n := len(c.ports.ports)
+	if len(in.Ports) == 0 {
+		n = 1 // the default port
+	}
+	if len(vals) != n {
+		return &conf.Problem{Key: keyProxyTo, Origin: vals[len(vals)-1].Origin,
+			Err:  fmt.Errorf("there are %d targets for %d ports: the n-th goes with the n-th port", len(vals), n),
+			Hint: "give one for all ports, or one for each; " + severalTargets}
+	}
+	for i := range vals {
+		in.Ports[i].Params = conf.Values{keyProxyTo: vals[i : i+1]}
+	}
+	return nil
 }
 
 // unusedParts warns of hosts, protocols and families that serve no port: whoever
@@ -77,11 +146,14 @@ func (c *Config) unusedParts(res *conf.Result, environ map[string]string) (warni
 
 // blockEntries makes an entry of each port that a block names; they share its
 // other keys.
-func blockEntries(b conf.Block) []port.Entry {
+func blockEntries(nth int, b conf.Block) []port.Entry {
 	var entries []port.Entry
 	for _, p := range b.Values["port"] {
 		m := maps.Clone(b.Values)
 		m["port"] = []conf.Value{p}
+		if len(b.Tables) > 0 {
+			m[blockParam] = []conf.Value{{Text: strconv.Itoa(nth), Origin: b.Origin}}
+		}
 		entries = append(entries, port.Entry{Map: m, Origin: b.Origin})
 	}
 	return entries

@@ -80,8 +80,10 @@ func (p *program) warnOfNamesInChroot() {
 	add := func(what string) {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s: names are looked up, but %s has no etc/resolv.conf: they are asked of 127.0.0.1 port 53, beside etc/hosts; put a copy there, and renew it with the system's own", what, root))
 	}
-	if to := p.conf.Handler.ProxyTo; wire.IsName(to) {
-		add("proxy_to " + to)
+	for _, to := range p.targets() {
+		if wire.IsName(to.address) {
+			add(to.key + " " + to.address)
+		}
 	}
 	for _, key := range wire.LookupKeys() {
 		if text := given.Get(key); text != "" && text != "0" && text != "off" {
@@ -94,8 +96,10 @@ func (p *program) warnOfNamesInChroot() {
 func (p *program) lacks(a identity.Account) []lack {
 	u := servingUser{identity.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
 	var list []lack
-	if len(p.conf.Program) > 0 && p.server.Handler != nil {
-		list = u.program(p.conf.Program)
+	if !p.library {
+		for _, argv := range p.conf.services.programs() {
+			list = append(list, u.program(argv)...)
+		}
 	}
 	if a.UID == 0 {
 		return list
@@ -104,8 +108,10 @@ func (p *program) lacks(a identity.Account) []lack {
 		list = append(list, *o)
 	}
 	list = append(list, p.unreadable(u)...)
-	if o := u.backend(p.conf.Handler.ProxyTo); o != nil {
-		list = append(list, *o)
+	for _, to := range p.targets() {
+		if o := u.backend(to.address); o != nil {
+			list = append(list, *o)
+		}
 	}
 	return list
 }
@@ -269,7 +275,7 @@ func (u servingUser) absolute(name string) string {
 	return path
 }
 
-// backend returns what keeps the user from the socket that proxy_to names.
+// backend returns what keeps the user from the socket of a target.
 func (u servingUser) backend(target string) *lack {
 	path := strings.TrimPrefix(target, "unix:")
 	if !strings.HasPrefix(path, "/") {

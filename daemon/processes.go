@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 
 	"netserver/conf"
@@ -77,7 +78,7 @@ func (v *invocation) settings(c *Config) *supervisor.Settings {
 		Umask: pr.Umask, Identity: c.identity, Passed: passed, Scale: scale,
 		Grace: c.graceTime(), GraceSpread: c.graceSpread(), HUPGrace: pr.HUPGrace, CutOnHUP: pr.CutOnHUP,
 		WorkerTimeout: c.workerTimeout(), JobEvery: c.Jobs.Every, JobMax: c.Jobs.Max,
-		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && len(c.Program) == 0 && c.Handler.ProxyTo == "",
+		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && c.clientsMayExit(),
 		TLS: c.Server.TLS, SignRate: pr.SignRate, AtStart: c.atStart(),
 	}
 }
@@ -139,9 +140,9 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 	passed, _ := pr.passed()
 	return &worker.Settings{
 		Log: *c.logging(), Grace: c.graceTime(), Passed: passed,
-		RunsProgram: len(c.Program) > 0, HandlerName: c.handlerName(v.server != nil),
+		RunsProgram: v.server == nil && c.services.runPrograms(), HandlerName: c.handlerName(v.server != nil),
 		Landlock: pr.Landlock, LandlockWrite: pr.LandlockWrite, Seccomp: pr.Seccomp,
-		AbstractSockets: strings.Contains(c.Handler.ProxyTo, "@"),
+		AbstractSockets: slices.ContainsFunc(pl.Targets(), func(to string) bool { return strings.Contains(to, "@") }),
 		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.Handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },

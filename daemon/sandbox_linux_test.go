@@ -393,7 +393,7 @@ func TestSeccompLeavesProgramsAlone(t *testing.T) {
 		t.Errorf("%q, %v", line, err)
 	}
 	r = start(t, "--port", "127.0.0.1:0", "--seccomp", "1", "--", "/bin/echo", "x")
-	if code := r.status(); code != 2 || !strings.Contains(r.text(), "seccomp: it cannot be 1 with a program") {
+	if code := r.status(); code != 2 || !strings.Contains(r.text(), "seccomp: it cannot be 1 where a program serves") {
 		t.Errorf("exit status %d", code)
 	}
 	r = start(t, "--port", "127.0.0.1:0", "--seccomp", "0")

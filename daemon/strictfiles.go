@@ -125,7 +125,9 @@ func (p *program) trustedFiles() []trustedFile {
 		}
 	}
 	if p.conf.Process.Chroot == "" {
-		command("the program", p.conf.Program, true)
+		for _, argv := range p.conf.services.programs() {
+			command("the program", argv, true)
+		}
 		command("dequeue_command", p.conf.Jobs.Command, true)
 	}
 	commands := []string{p.res.Given().Get("SSL_passwd_command")}

@@ -28,6 +28,8 @@ func manual() ([]byte, error) {
 // keySet is the command's list of keys.
 func keySet() *conf.Set {
 	s := new(conf.Set)
-	new(daemon.Config).Define(s)
+	c := new(daemon.Config)
+	c.Define(s)
+	c.DefineTables(s)
 	return s
 }

@@ -43,7 +43,7 @@ func parseEntry(e Entry, d defaults) ([]Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return finish(p, nil, d, e.Origin)
+	return finish(p, e.Params, d, e.Origin)
 }
 
 // parseMap reads an entry given as keys. Its port may still be a whole

@@ -39,6 +39,7 @@ type Input struct {
 // position or the last one; a list of ipv for one port means all of them.
 type Entry struct {
 	Text   string
+	Params conf.Values // of an entry given as a text: the port's own keys
 	Map    conf.Values // used instead of Text if not nil
 	Origin conf.Origin
 }

@@ -91,8 +91,8 @@ _netserver() {
 		control_socket control_mode control_owner min_servers
 		min_spare_servers max_spare_servers max_requests clients_per_server
 		check_for_waiting min_child_ttl check_for_dead check_for_spawn
-		check_for_dequeue max_dequeue dequeue_command proxy_to
-		proxy_connect_timeout proxy_answer_timeout proxy_answers echo
+		check_for_dequeue max_dequeue dequeue_command program proxy_to backend
+		proxy_answer_timeout proxy_answers proxy_connect_timeout echo
 		echo_control exec_stderr exec_env exec_pipes exec_kill_after
 		max_connections max_servers handshake_queue max_handshakes
 		max_handshakes_per_source max_handshakes_per_prefix max_per_source

@@ -44,6 +44,7 @@ func planFor(g *generation, pl *wire.Plan, old, now *Settings, binary *childproc
 				why = append(why, was.Kind()+" becomes "+is.Kind())
 			}
 			why = append(why, differences(was.Params, is.Params)...)
+			why = append(why, servingChanges(g.plan, pl, i, j)...)
 			p.Changed = append(p.Changed, control.Change{Port: was.Short(), Why: strings.Join(why, ", ")})
 		}
 	}
@@ -83,6 +84,66 @@ func handlerChanges(a, b *wire.Plan, kinds map[string]KeyKind) []string {
 		}
 	}
 	return why
+}
+
+// servingChanges returns which of a port's own keys, routes and backends differ
+// that say what serves its clients. i is the port's place in a, j in b.
+func servingChanges(a, b *wire.Plan, i, j int) []string {
+	was, is := servingOf(a, i), servingOf(b, j)
+	why := differences(was.Values, is.Values)
+	if !sameTables(was.Tables, is.Tables) {
+		why = append(why, "routes")
+	}
+	old, now := backendsOf(a), backendsOf(b)
+	for _, name := range namedBackends(is, b.Values) {
+		if !sameValues(old[name].Values, now[name].Values) {
+			why = append(why, "backend "+name)
+		}
+	}
+	return why
+}
+
+// servingOf is what the port at place i has for itself; nothing in the plan of
+// a program without such.
+func servingOf(p *wire.Plan, i int) conf.Block {
+	if i < len(p.Serving) {
+		return p.Serving[i]
+	}
+	return conf.Block{}
+}
+
+// sameTables compares the tables of two blocks, wherever they were given.
+func sameTables(a, b map[string][]conf.Block) bool {
+	return maps.EqualFunc(a, b, func(x, y []conf.Block) bool {
+		return slices.EqualFunc(x, y, func(v, w conf.Block) bool { return sameValues(v.Values, w.Values) && sameTables(v.Tables, w.Tables) })
+	})
+}
+
+// backendsOf returns the backends of a plan by name.
+func backendsOf(p *wire.Plan) map[string]conf.Block {
+	m := make(map[string]conf.Block)
+	for _, b := range p.Tables["backend"] {
+		m[b.Values.Get("name")] = b
+	}
+	return m
+}
+
+// namedBackends returns the backends that a port or its routes name; if it names
+// none, that of the whole server.
+func namedBackends(b conf.Block, server conf.Values) (names []string) {
+	add := func(v conf.Values) {
+		if name := v.Get("backend"); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add(b.Values)
+	for _, r := range b.Tables["route"] {
+		add(r.Values)
+	}
+	if len(names) == 0 && len(b.Tables) == 0 {
+		add(server)
+	}
+	return names
 }
 
 // settingChanges returns the other keys that differ. Those that make ports are
@@ -176,7 +237,8 @@ func portChanges(g *generation, pl *wire.Plan, keys []string, kinds map[string]K
 		switch {
 		case !ok:
 			d.removed = append(d.removed, old.Spec.Short())
-		case old.Spec.Kind() != pl.Ports[j].Spec.Kind() || !sameValues(old.Spec.Params, pl.Ports[j].Spec.Params):
+		case old.Spec.Kind() != pl.Ports[j].Spec.Kind(), !sameValues(old.Spec.Params, pl.Ports[j].Spec.Params),
+			len(servingChanges(g.plan, pl, i, j)) > 0:
 			d.changed = append(d.changed, old.Spec.Short())
 		default:
 			d.kept++

@@ -42,6 +42,7 @@ type PairAnswer struct {
 type Plan struct {
 	Values  conf.Values             // what some source gave
 	Blocks  []conf.Block            // ports of a TOML file
+	Serving []conf.Block            `json:",omitempty"` // what each of Ports has for what serves its clients
 	Tables  map[string][]conf.Block `json:",omitempty"` // its other tables
 	Program []string                // what serves each client
 	// Leftover is what nobody defined, for a program that uses the library.
@@ -75,22 +76,57 @@ func LookupKeys() []string {
 	return []string{"reverse_lookups", "double_reverse_lookups", "SSL_ocsp_check"}
 }
 
-// LooksUpNames reports whether serving clients may take name look-ups: of the
-// backend, of clients, or of who answers for their certificates.
-func (p *Plan) LooksUpNames() bool {
-	given := func(v conf.Values) bool {
-		for _, key := range LookupKeys() {
-			if text := v.Get(key); text != "" && text != "0" && text != "off" {
-				return true
-			}
-		}
-		return IsName(v.Get("proxy_to"))
+// All returns the values of the whole server, of each port, and of each block.
+func (p *Plan) All() []conf.Values {
+	list := []conf.Values{p.Values}
+	for _, r := range p.Ports {
+		list = append(list, r.Spec.Params)
 	}
-	return given(p.Values) || slices.ContainsFunc(p.Ports, func(r sock.Request) bool { return given(r.Spec.Params) })
+	var add func(blocks []conf.Block)
+	within := func(tables map[string][]conf.Block) {
+		for _, blocks := range tables {
+			add(blocks)
+		}
+	}
+	add = func(blocks []conf.Block) {
+		for _, b := range blocks {
+			list = append(list, b.Values)
+			within(b.Tables)
+		}
+	}
+	add(p.Serving)
+	within(p.Tables)
+	return list
 }
 
-// IsName reports whether the host of proxy_to has to be looked up.
+// Targets returns what the keys proxy_to and targets give: whom serving
+// processes connect to.
+func (p *Plan) Targets() (list []string) {
+	for _, v := range p.All() {
+		for _, key := range []string{"proxy_to", "targets"} {
+			for _, val := range v[key] {
+				list = append(list, val.Text)
+			}
+		}
+	}
+	return list
+}
+
+// LooksUpNames reports whether serving clients may take name look-ups: of
+// targets, of clients, or of who answers for their certificates.
+func (p *Plan) LooksUpNames() bool {
+	return slices.ContainsFunc(p.All(), func(v conf.Values) bool {
+		return slices.ContainsFunc(LookupKeys(), func(key string) bool {
+			text := v.Get(key)
+			return text != "" && text != "0" && text != "off"
+		})
+	}) || slices.ContainsFunc(p.Targets(), IsName)
+}
+
+// IsName reports whether the host of a target has to be looked up. Behind a
+// blank may stand what else is said of the target.
 func IsName(target string) bool {
+	target, _, _ = strings.Cut(target, " ")
 	if target == "" || strings.HasPrefix(target, "/") || strings.HasPrefix(target, "unix:") {
 		return false
 	}

@@ -138,9 +138,8 @@ func plannedPaths(p *wire.Plan) []string {
 			}
 		}
 	}
-	add(p.Values)
-	for _, r := range p.Ports {
-		add(r.Spec.Params)
+	for _, v := range p.All() {
+		add(v)
 	}
 	for _, f := range p.Files {
 		if abs, err := filepath.Abs(f); err == nil {
@@ -202,6 +201,9 @@ func runsCommand(p *wire.Plan) bool {
 // Relative ones count for keys only whose names say that they are of files.
 func pathsOf(key, value string) []string {
 	var list []string
+	if key == "targets" {
+		value, _, _ = strings.Cut(value, " ") // what else is said of the target
+	}
 	named := slices.ContainsFunc([]string{"_file", "_dir", "_path"}, func(s string) bool { return strings.HasSuffix(key, s) })
 	for _, path := range append(filepath.SplitList(value), value) {
 		if filepath.IsAbs(path) {

@@ -1,0 +1,103 @@
+package daemon
+
+import (
+	"time"
+
+	"netserver/conf"
+	"netserver/handler/exec"
+)
+
+// HandlerConfig chooses among the ready handlers and sets them up.
+type HandlerConfig struct {
+	Program []string // that serves each client, with its arguments
+	ProxyTo []string // host:port or a socket's path; several are for as many ports
+	Backend string   // the name of a [[backend]]
+	Echo    string   // lines (the default) or raw
+
+	EchoControl   bool          // exit, get and dump for every client, not only local ones
+	ExecStderr    string        // log (the default), client, drop or inherit
+	ExecKillAfter time.Duration // between TERM and KILL
+	ExecEnv       []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
+	ExecPipes     bool          // join plain clients by pipes, not by their socket
+	AnswerTimeout time.Duration // of a target, for datagrams
+	Answers       int           // of a target to each datagram
+
+	Dial DialConfig
+}
+
+// DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
+type DialConfig struct {
+	ConnectTimeout time.Duration
+}
+
+// The keys that choose a handler. A port or a route has one of them at most.
+const (
+	keyProgram = "program"
+	keyProxyTo = "proxy_to"
+	keyBackend = "backend"
+	keyEcho    = "echo"
+)
+
+// define defines the keys of h: for the whole server and its ports.
+func (h *HandlerConfig) define(s *conf.Set) {
+	h.defineFor(s, func(k conf.Key, b conf.Binder) {
+		k.Group, k.PerPort = groupHandler, true
+		s.Define(k, b)
+	})
+}
+
+// defineInRoute defines the same keys on the Set of a table, where each has the
+// value around the table if it has none of its own.
+func (h *HandlerConfig) defineInRoute(s *conf.Set) {
+	h.defineFor(s, func(k conf.Key, b conf.Binder) {
+		k.Inherits = true
+		s.Define(k, b)
+	})
+}
+
+func (h *HandlerConfig) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
+	define := func(when conf.When, name, arg, def_, help string, b conf.Binder) {
+		def(conf.Key{Name: name, Arg: arg, Default: def_, Help: help, When: when}, b)
+	}
+	const chosen = factCommand + " " + factShared
+	def(conf.Key{Name: keyProgram, When: chosen, Arg: "WORD", List: true, Help: "program that serves each client, and its arguments: a word each time the key is given, and no shell reads them; on the command line they may stand after --"},
+		conf.Strings(&h.Program))
+	def(conf.Key{Name: keyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port or to a UNIX socket's path; of several the n-th goes with the n-th port"},
+		conf.Strings(&h.ProxyTo))
+	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
+	define(factProxies+" "+factDatagram, "proxy_answer_timeout", "SECONDS", "2", "for the target's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
+	define(factProxies+" "+factDatagram, "proxy_answers", "N", "1", "datagrams that the target answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
+	h.Dial.define(def)
+	define(factEcho, keyEcho, "lines|raw", "lines", "without another handler: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
+	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
+	define(factProgram, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	def(conf.Key{Name: "exec_env", When: factRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
+		conf.Func(h.setExecEnv))
+	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
+	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+}
+
+// handlerKeys returns the keys by which a port has a handler of its own.
+func handlerKeys() []conf.Key {
+	var s conf.Set
+	new(HandlerConfig).define(&s)
+	return s.Keys()
+}
+
+// define defines the keys of d with def: for the server and its ports, for a
+// route, or for a [[backend]].
+func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
+	def(conf.Key{Name: "proxy_connect_timeout", When: factProxies, Arg: "SECONDS", Default: "5", Help: "for the connection to a target"},
+		conf.Seconds(&d.ConnectTimeout, time.Millisecond, time.Hour))
+}
+
+func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {
+	h.ExecEnv = nil
+	for _, v := range vals {
+		if err := exec.CheckEnv(v.Text); err != nil {
+			return v.Errorf("%v", err)
+		}
+		h.ExecEnv = append(h.ExecEnv, v.Text)
+	}
+	return nil
+}

@@ -1,0 +1,19 @@
+package daemon
+
+import (
+	"netserver"
+	"netserver/handler/exec"
+)
+
+// runHandler makes a handler that runs a program for each client.
+func (p *program) runHandler(s *service) (netserver.Handler, error) {
+	e := &exec.Handler{
+		Path: s.Program[0], Args: s.Program[1:],
+		Stderr: exec.Stderr(s.ExecStderr), KillGrace: s.ExecKillAfter,
+		Pipes: s.ExecPipes, Env: s.ExecEnv,
+	}
+	if p.conf.identity.Chroot != "" {
+		return e, nil // it is looked for below the root directory later
+	}
+	return e, e.Check()
+}

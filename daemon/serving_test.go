@@ -1,0 +1,231 @@
+//go:build unix
+
+package daemon_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"netserver/daemon"
+)
+
+// greeter answers each connection with a text, and ends it.
+func greeter(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			nc, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(nc, text)
+			nc.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// said returns what a server says to a client that sends text and no more.
+func said(t *testing.T, path, text string) string {
+	t.Helper()
+	nc, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
+	io.WriteString(nc, text)
+	nc.(*net.UnixConn).CloseWrite()
+	got, err := io.ReadAll(nc)
+	if err != nil {
+		t.Errorf("%s: %v", path, err)
+	}
+	return string(got)
+}
+
+// Each port of a conf file has the handler that its block asks for; one whose
+// block asks for none has the server's.
+func TestHandlersByPort(t *testing.T) {
+	dir := openDir(t)
+	one, two := greeter(t, "one"), greeter(t, "two")
+	file := writeFile(t, filepath.Join(dir, "server.toml"), fmt.Sprintf(`
+proxy_to = %q
+exec_env = "WORD=all"
+
+[[backend]]
+name = "both"
+targets = [%[1]q, %q]
+
+[[listen]]
+port = "%[3]s/shared|unix"
+
+[[listen]]
+port = "%[3]s/raw|unix"
+echo = "raw"
+
+[[listen]]
+port = ["%[3]s/all|unix", "%[3]s/all2|unix"]
+program = ["sh", "-c", "echo $WORD"]
+
+[[listen]]
+port = "%[3]s/own|unix"
+program = ["sh", "-c", "echo $WORD"]
+exec_env = "WORD=own"
+
+[[listen]]
+port = "%[3]s/two|unix"
+proxy_to = %[2]q
+
+[[listen]]
+port = "%[3]s/both|unix"
+backend = "both"
+`, one, two, dir))
+	r := start(t, "--conf_file", file, "--user", "root", "--unix_mode", "666")
+	r.serving()
+	for name, want := range map[string]string{"shared": "one", "raw": "x", "all": "all\n", "all2": "all\n", "own": "own\n", "two": "two"} {
+		if got := said(t, filepath.Join(dir, name), map[bool]string{true: "x"}[name == "raw"]); got != want {
+			t.Errorf("port %s: %q, want %q", name, got, want)
+		}
+	}
+	both := said(t, filepath.Join(dir, "both"), "") + said(t, filepath.Join(dir, "both"), "")
+	if both != "onetwo" && both != "twoone" {
+		t.Errorf("the backend of two targets: %q", both)
+	}
+}
+
+// The n-th proxy_to goes with the n-th port.
+func TestTargetByPosition(t *testing.T) {
+	dir := openDir(t)
+	one, two := greeter(t, "one"), greeter(t, "two")
+	r := start(t, "--port", dir+"/1|unix", "--port", dir+"/2|unix", "--proxy_to", one, "--proxy_to", two, "--user", "root")
+	r.serving()
+	if got := said(t, dir+"/1", "") + said(t, dir+"/2", ""); got != "onetwo" {
+		t.Errorf("%q", got)
+	}
+}
+
+// check runs --check with a conf file.
+func checkFile(t *testing.T, text string, args ...string) (code int, stdout, stderr string, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "f.toml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	code = daemon.Command(append([]string{"--check", "--user=root", "--conf_file", file}, args...), nil, &out, &errs)
+	return code, out.String(), strings.ReplaceAll(errs.String(), file, "f.toml"), file
+}
+
+// What is wrong with handlers is said with its place, all of it at once.
+func TestHandlerProblems(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		args       []string
+		want       string
+	}{
+		{"two handlers", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\necho = 'raw'\n", nil,
+			"proxy_to and echo are both given: a client can be served by one of them (f.toml:4)"},
+		{"two for all", "proxy_to = '127.0.0.1:9'\nprogram = ['cat']\nport = 1\n", nil,
+			"program and proxy_to are both given: a client can be served by one of them (f.toml:1)"},
+		{"two programs", "", []string{"--port=1", "--program=cat", "--", "cat"},
+			"program is given, and a program after --: a client can be served by one of them (argument 6)"},
+		{"unknown backend", "[[backend]]\nname = 'imap'\ntargets = '127.0.0.1:9'\n[[listen]]\nport = 1\nbackend = 'imp'\n", nil,
+			"warning: no port and no route has the [[backend]] named \"imap\" (f.toml:1)\nport 1/tcp: there is no [[backend]] named \"imp\" (f.toml:6); did you mean imap?"},
+		{"backend twice", "[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n[[listen]]\nport = 1\nbackend = 'a'\n", nil,
+			"a [[backend]] named \"a\" is there already, at f.toml:1 (f.toml:4)"},
+		{"bad target", "[[backend]]\nname = 'a'\ntargets = ['127.0.0.1:9', 'x']\n[[listen]]\nport = 1\nbackend = 'a'\n", nil,
+			"backend a: x: missing port in address: write host:port, [address]:port or a socket path (f.toml:1)"},
+		{"several targets", "[[listen]]\nport = 1\nproxy_to = ['127.0.0.1:9', '127.0.0.1:8']\n", nil,
+			"proxy_to: a port has one target (f.toml:3); write several as a [[backend]] of a TOML conf file"},
+		{"targets without ports", "", []string{"--port=1", "--port=2", "--port=3", "--proxy_to=127.0.0.1:9", "--proxy_to=127.0.0.1:8"},
+			"proxy_to: there are 2 targets for 3 ports: the n-th goes with the n-th port (argument 9); give one for all ports, or one for each; write several as a [[backend]] of a TOML conf file"},
+		{"more targets than ports", "", []string{"--port=1", "--proxy_to=127.0.0.1:9", "--proxy_to=127.0.0.1:8"},
+			"proxy_to: there are 2 targets for 1 ports: the n-th goes with the n-th port (argument 7); give one for all ports, or one for each; write several as a [[backend]] of a TOML conf file"},
+		{"a block beside positions", "port = [1, 2]\nproxy_to = ['127.0.0.1:9', '127.0.0.1:8']\n[[listen]]\nport = 3\n", nil,
+			"proxy_to: there are 2 targets, which go with as many ports of the key port, and port 3/tcp has none (f.toml:2); give its [[listen]] block its own"},
+		{"port twice", "[[listen]]\nport = 1\necho = 'raw'\n[[listen]]\nport = 1\n", nil,
+			"Duplicate configuration (TCP) on [::]:1 with IPv* and different settings: give the port once (f.toml:4)"},
+		{"settings of others", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\nexec_pipes = 1\necho_control = 1\n", nil,
+			"exec_pipes has no effect without a program (f.toml:4); give one after --, or leave exec_pipes out\necho_control has no effect without the line echo (f.toml:5); leave it out"},
+		{"settings of nobody", "exec_kill_after = 3\necho = 'raw'\n[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\n", nil,
+			"echo has no effect: the clients are served by something else (f.toml:2); leave it out\nexec_kill_after has no effect without a program (f.toml:1); give one after --, or leave exec_kill_after out"},
+		{"a handler for nobody", "proxy_to = '127.0.0.1:9'\n[[listen]]\nport = 1\necho = 'raw'\n", nil,
+			"proxy_to has no effect: every port has a handler of its own (f.toml:1); leave it out"},
+		{"datagrams", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\nproxy_answers = 3\n[[listen]]\nport = '1/udp'\nproxy_to = '127.0.0.1:9'\nproxy_answers = 3\n", nil,
+			"proxy_answers has no effect without a port for datagrams (f.toml:4); write the port as PORT/udp or PATH|unixdgram, or leave proxy_answers out"},
+		{"value", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\nproxy_connect_timeout = 'soon'\n", nil,
+			"proxy_connect_timeout: \"soon\" is not a time such as 10, 0.5 or 1m30s (f.toml:4)"},
+	} {
+		code, _, stderr, _ := checkFile(t, c.text, c.args...)
+		if got := strings.TrimSpace(strings.ReplaceAll(stderr, "netserver: ", "")); code != 2 || got != c.want {
+			t.Errorf("%s: status %d\n got %s\nwant %s", c.name, code, got, c.want)
+		}
+	}
+}
+
+// --check shows what serves each port, with the keys that it has for itself.
+func TestCheckShowsHandlers(t *testing.T) {
+	code, stdout, stderr, file := checkFile(t, `
+port = "127.0.0.1:1"
+exec_stderr = "drop"
+[[backend]]
+name = "b"
+targets = ["127.0.0.1:9", "127.0.0.1:8"]
+[[listen]]
+port = "127.0.0.1:2"
+backend = "b"
+timeout_idle = 7
+[[listen]]
+port = "127.0.0.1:3"
+program = ["cat", "-u"]
+`)
+	if code != 0 {
+		t.Fatalf("status %d: %s", code, stderr)
+	}
+	var out struct {
+		Listeners []struct {
+			Port, Handler string
+			Options       map[string]any
+		}
+		Backends []struct {
+			Origin  string
+			Options map[string]any
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range out.Listeners {
+		got = append(got, fmt.Sprintf("%s %s %v", l.Port, l.Handler, l.Options))
+	}
+	want := []string{"1 echo map[]", "2 backend b map[backend:b timeout_idle:7]", "3 program cat map[program:[cat -u]]"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%q", got)
+	}
+	if len(out.Backends) != 1 || out.Backends[0].Origin != file+":4" || out.Backends[0].Options["name"] != "b" {
+		t.Errorf("%+v", out.Backends)
+	}
+}
+
+// A backend that nobody names is pointed out.
+func TestUnusedBackend(t *testing.T) {
+	code, _, stderr, _ := checkFile(t, "port = 1\n[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n")
+	if want := "no port and no route has the [[backend]] named \"a\" (f.toml:2)"; code != 0 || !strings.Contains(stderr, want) {
+		t.Errorf("status %d: %s", code, stderr)
+	}
+}
