@@ -79,7 +79,7 @@ func defineUnbuilt(s *conf.Set) {
 	for _, k := range []struct{ why, names string }{
 		{"a Go program gives a worker its own link in Hooks.WorkerStart", "child_communication"},
 		{"it has no effect in the original either", "spare_servers"},
-		{"a worker can only ask for the end of the server", "no_close_by_child"},
+		{"a worker can only request shutdown", "no_close_by_child"},
 		{soon, "timeout_header max_header_size server_revision default_content_type allow_body_on_all_statuses"},
 		{soon, "access_log_file access_log_format enable_dispatch app"},
 		{"accepting is not serialized here: every worker waits on the socket itself, and the kernel wakes one", "serialize lock_file"},
