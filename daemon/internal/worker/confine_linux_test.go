@@ -120,7 +120,7 @@ func TestPlacesOfLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for link, to := range map[string]string{"links/key": "data/key", "app/current": "v1"} {
+	for link, to := range map[string]string{"links/key": "data/key", "app/current": "v1", "v1/two": "data/key"} {
 		if err := os.Symlink(in(to), in(link)); err != nil {
 			t.Skip(err)
 		}
@@ -130,6 +130,7 @@ func TestPlacesOfLinks(t *testing.T) {
 		"data":            {in("data")},
 		"links/key":       {in("data"), in("links"), in("links/key")},
 		"app/current/key": {in("app"), in("app/current"), in("app/current/key")},
+		"app/current/two": {in("app"), in("app/current"), in("app/current/two"), in("data"), in("v1")},
 		"gone":            {},
 	} {
 		got := placesOf(in(path))
