@@ -5,9 +5,11 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/netservertest"
 )
 
 // BenchmarkThroughput sends from the client to the backend through the proxy.
@@ -85,6 +87,59 @@ func answerAll(l net.Listener) {
 			return
 		}
 		io.WriteString(c, "x")
+		c.Close()
+	}
+}
+
+// BenchmarkChecks checks 1000 targets every 10 s, and reports the share of one
+// CPU that it takes, with what the accepting side in the same process takes.
+func BenchmarkChecks(b *testing.B) {
+	for _, check := range []string{"tcp", `expect x`, "http GET / 200"} {
+		b.Run(check, func(b *testing.B) {
+			l, err := net.Listen("tcp4", "0.0.0.0:0")
+			must(b, err)
+			defer l.Close()
+			go answerChecks(l, check)
+			_, p, _ := net.SplitHostPort(l.Addr().String())
+			be := &proxy.Backend{}
+			for i := range 1000 {
+				be.Targets = append(be.Targets, proxy.Target{Address: fmt.Sprintf("127.0.%d.%d:%s", 1+i/200, 1+i%200, p)})
+			}
+			be.Check, err = proxy.ParseCheck(check)
+			must(b, err)
+			running(b, be)
+			netservertest.Eventually(b, "all are checked", func() bool {
+				for _, s := range be.List() {
+					if s.Checked != "ok" {
+						return false
+					}
+				}
+				return true
+			})
+			begin, before := time.Now(), cpuTime()
+			for b.Loop() {
+				time.Sleep(10 * time.Second) // a whole round
+			}
+			b.ReportMetric(100*float64(cpuTime()-before)/float64(time.Since(begin)), "%cpu")
+		})
+	}
+}
+
+// answerChecks answers checks, until l is closed.
+func answerChecks(l net.Listener, check string) {
+	buf := make([]byte, 1024)
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		switch {
+		case check == "expect x":
+			io.WriteString(c, "x")
+		case check != "tcp":
+			c.Read(buf)
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+		}
 		c.Close()
 	}
 }

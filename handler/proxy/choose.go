@@ -93,7 +93,7 @@ func (b *Backend) choose(r request) (ep *endpoint, wait bool) {
 // haveNamesLookedUp starts look-ups, if some are due.
 func (b *Backend) haveNamesLookedUp() {
 	now := time.Now()
-	due := func(s *source) bool { return b.looksUp(s) && !s.names.busy && !now.Before(s.names.next) }
+	due := func(s *source) bool { return s.named && !s.names.busy && !now.Before(s.names.next) }
 	if !slices.ContainsFunc(b.sources, due) {
 		return
 	}

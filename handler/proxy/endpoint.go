@@ -24,6 +24,7 @@ type endpoint struct {
 
 	// The rest is guarded by the Backend's mutex.
 	from   *source // the target it belongs to
+	listed bool    // it is in the Backend's order
 	weight int64   // with that of its SRV record
 	tier   int64   // those of a lower one go first
 	max    int

@@ -42,7 +42,7 @@ func (b *Backend) List() []TargetState {
 			list = append(list, t)
 		}
 		for _, ep := range s.endpoints {
-			if slices.Contains(b.order, ep) {
+			if ep.listed {
 				list = append(list, ep.report())
 			}
 		}

@@ -19,7 +19,7 @@ import (
 
 // Defaults of a Check.
 const (
-	defaultCheckInterval = 5 * time.Second
+	defaultCheckInterval = 10 * time.Second
 	defaultCheckTimeout  = 2 * time.Second
 	defaultRise          = 2
 	defaultFall          = 3
@@ -39,8 +39,9 @@ type Check struct {
 	// Send is what CheckExpect sends, if anything, and Expect is what has to be
 	// in the first 64 KiB of the answer.
 	Send, Expect string
-	// Interval is the time between two checks of a target, within a tenth of it.
-	// Default 5 s. Timeout bounds a check as a whole; default 2 s.
+	// Interval is the time between two checks of a target, within a tenth of it,
+	// and a quarter of it while they say something else than before. Default
+	// 10 s. Timeout bounds a check as a whole; default 2 s.
 	Interval, Timeout time.Duration
 	// Rise is how many checks in a row have to succeed for a target that is down
 	// to come back, Fall how many have to fail for one that is up to go down.

@@ -223,7 +223,7 @@ func (b *Backend) dueNames(now time.Time) (due []*source) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, s := range b.sources {
-		if b.looksUp(s) && !s.names.busy && !now.Before(s.names.next) {
+		if s.named && !s.names.busy && !now.Before(s.names.next) {
 			s.names.busy = true
 			due = append(due, s)
 		}
@@ -231,15 +231,10 @@ func (b *Backend) dueNames(now time.Time) (due []*source) {
 	return due
 }
 
-// looksUp reports whether s has a name that b looks up, and not the dialer.
-func (b *Backend) looksUp(s *source) bool {
-	return s.where.isName() && !b.own || s.where.network == "srv"
-}
-
 // namesPending reports whether a name has not been looked up yet. Call it with
 // b.mu held.
 func (b *Backend) namesPending() bool {
 	return slices.ContainsFunc(b.sources, func(s *source) bool {
-		return b.looksUp(s) && len(s.names.places) == 0 && s.names.err == nil
+		return s.named && len(s.names.places) == 0 && s.names.err == nil
 	})
 }

@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// checkStep is the time within which checks that are due go together: with a
+// thousand targets there is always one that is due.
+const checkStep = 20 * time.Millisecond
+
 // Run looks up names again, follows TargetsFile and checks targets until ctx
 // ends. It may run several times at once: one of them does the work, and
 // another takes over when that ends. It returns when all that it started has
@@ -47,8 +51,7 @@ func (b *Backend) Run(ctx context.Context) {
 		for _, ep := range due {
 			jobs.Go(func() { b.check(ctx, ep) })
 		}
-		// Checks that are due within a moment of each other go together.
-		timer.Reset(max(time.Until(next), 5*time.Millisecond))
+		timer.Reset(max(time.Until(next), checkStep))
 	}
 }
 
@@ -96,7 +99,7 @@ func (b *Backend) dueChecks(now time.Time) (due []*endpoint, next time.Time) {
 		due = append(due, ep)
 	}
 	for _, s := range b.sources {
-		if b.looksUp(s) && !s.names.busy {
+		if s.named && !s.names.busy {
 			soonest(s.names.next)
 		}
 	}
@@ -129,7 +132,10 @@ func (b *Backend) check(ctx context.Context, ep *endpoint) {
 	case err != nil && !wasDown && h.down && !ep.drain:
 		b.tellDown(ep, b.Check.describe(h.err))
 	}
-	if time.Now().After(h.next) {
+	if h.streak > 0 { // it may be about to change
+		h.next = time.Now().Add(jitter(b.Check.interval() / 4))
+	}
+	if !time.Now().Before(h.next) {
 		b.signal()
 	}
 }

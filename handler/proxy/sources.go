@@ -15,6 +15,7 @@ import (
 type source struct {
 	Target
 	where     address
+	named     bool // the Backend looks it up, and not the dialer
 	index     int // in the list
 	endpoints []*endpoint
 	names     lookups // if it is a name
@@ -45,7 +46,7 @@ func (b *Backend) setTargets(targets []Target) (at string, err error) {
 			return printable(t.Address), err
 		}
 		seen[t.Address] = true
-		s := &source{Target: t, where: where, index: len(list)}
+		s := &source{Target: t, where: where, index: len(list), named: where.network == "srv" || where.isName() && !b.own}
 		if was := old[t.Address]; was != nil {
 			s.names = was.names
 		}
@@ -56,7 +57,7 @@ func (b *Backend) setTargets(targets []Target) (at string, err error) {
 		if was := old[s.Address]; was != nil {
 			before = was.endpoints
 		}
-		if b.looksUp(s) {
+		if s.named {
 			s.place(b, s.names.places, before)
 		} else {
 			s.place(b, []place{{where: s.where, name: s.Address}}, before)
@@ -135,6 +136,9 @@ func canonical(a address) string {
 // arrange makes the order of all endpoints. Call it with b.mu held, after every
 // change of them.
 func (b *Backend) arrange() {
+	for _, ep := range b.order {
+		ep.listed = false
+	}
 	b.order = b.order[:0:0]
 	for _, s := range b.sources {
 		for _, ep := range s.endpoints {
@@ -142,6 +146,7 @@ func (b *Backend) arrange() {
 				continue
 			}
 			ep.drain = b.drained[s.Address] || b.drained[ep.shortName()]
+			ep.listed = true
 			b.order = append(b.order, ep)
 		}
 	}

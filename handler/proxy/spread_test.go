@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"fmt"
+	"math"
+	"net"
+	"testing"
+)
+
+// poolOf is a Backend with n targets.
+func poolOf(t testing.TB, balance Balance, n int) *Backend {
+	b := &Backend{Balance: balance}
+	for i := range n {
+		b.Targets = append(b.Targets, Target{Address: fmt.Sprintf("10.0.%d.%d:80", i>>8, i&255)})
+	}
+	if err := b.init(); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func clientAt(i int) request {
+	key, ok := keyOf(&net.TCPAddr{IP: net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)), Port: i})
+	return request{key: key, keyed: ok}
+}
+
+// homes is the target of each of n clients.
+func (b *Backend) homes(n int) []*endpoint {
+	list := make([]*endpoint, n)
+	for i := range list {
+		list[i], _ = b.pick(clientAt(i))
+	}
+	return list
+}
+
+// A target that is down, drained, new or heavier moves its own clients and no
+// others.
+func TestRendezvous(t *testing.T) {
+	const clients, targets = 20000, 10
+	b := poolOf(t, Source, targets)
+	before := b.homes(clients)
+	counts := make(map[*endpoint]int)
+	for _, ep := range before {
+		counts[ep]++
+	}
+	for ep, n := range counts {
+		if math.Abs(float64(n)-clients/targets) > clients/targets/5 {
+			t.Errorf("%s has %d clients of %d", ep.name, n, clients)
+		}
+	}
+	gone := b.order[3]
+	gone.health.down = true
+	for i, ep := range b.homes(clients) {
+		switch {
+		case before[i] != gone && ep != before[i]:
+			t.Fatalf("client %d moved from %s to %s", i, before[i].name, ep.name)
+		case ep == gone:
+			t.Fatalf("client %d is at the target that is down", i)
+		}
+	}
+	gone.health.down = false
+	for i, ep := range b.homes(clients) {
+		if ep != before[i] {
+			t.Fatalf("client %d is not back at %s", i, before[i].name)
+		}
+	}
+	heavy := b.order[5]
+	heavy.weight = 3
+	n := 0
+	for i, ep := range b.homes(clients) {
+		if ep == heavy {
+			n++
+		} else if ep != before[i] {
+			t.Fatalf("client %d moved from %s to %s, which did not change", i, before[i].name, ep.name)
+		}
+	}
+	if want := clients * 3 / 12; math.Abs(float64(n-want)) > float64(want)/8 {
+		t.Errorf("the target with weight 3 of 12 has %d clients of %d", n, clients)
+	}
+}
+
+// Another process puts clients on the same targets, whatever the order of the
+// list.
+func TestRendezvousElsewhere(t *testing.T) {
+	one, two := poolOf(t, Source, 7), &Backend{Balance: Source}
+	for i := range one.Targets {
+		two.Targets = append(two.Targets, one.Targets[len(one.Targets)-1-i])
+	}
+	if err := two.init(); err != nil {
+		t.Fatal(err)
+	}
+	x, y := one.homes(1000), two.homes(1000)
+	for i := range x {
+		if x[i].name != y[i].name {
+			t.Fatalf("client %d is at %s here and at %s there", i, x[i].name, y[i].name)
+		}
+	}
+}
+
+func BenchmarkChoose(b *testing.B) {
+	for _, balance := range []Balance{RoundRobin, Least, Source, Priority} {
+		for _, n := range []int{3, 1000} {
+			b.Run(fmt.Sprintf("%v/%d", balance, n), func(b *testing.B) {
+				be := poolOf(b, balance, n)
+				r := clientAt(7)
+				b.ReportAllocs()
+				for b.Loop() {
+					if ep, _ := be.pick(r); ep == nil {
+						b.Fatal("none")
+					}
+				}
+			})
+		}
+	}
+}
