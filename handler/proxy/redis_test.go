@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,13 @@ import (
 // redis starts a redis-server that listens on a port and on a socket.
 func redis(t *testing.T) (address, socket string) {
 	t.Helper()
+	address, socket, _ = redisProcess(t)
+	return address, socket
+}
+
+// redisProcess is redis, with a function that kills it.
+func redisProcess(t *testing.T) (address, socket string, kill func()) {
+	t.Helper()
 	server := netservertest.Peer(t, "redis-server")
 	probe := listen(t, "tcp")
 	address = targetOf(probe)
@@ -28,10 +36,11 @@ func redis(t *testing.T) (address, socket string) {
 	cmd := exec.Command(server, "--bind", "127.0.0.1", "--port", number, "--unixsocket", socket,
 		"--dir", dir, "--save", "", "--daemonize", "no", "--logfile", "/dev/null")
 	must(t, cmd.Start())
-	t.Cleanup(func() {
+	kill = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
+	t.Cleanup(kill)
 	up := func() bool {
 		c, err := net.Dial("unix", socket)
 		if err != nil {
@@ -43,7 +52,7 @@ func redis(t *testing.T) (address, socket string) {
 	if !settles(up) {
 		t.Fatal("redis-server does not come up")
 	}
-	return address, socket
+	return address, socket, kill
 }
 
 func TestRedisBehindTLS(t *testing.T) {

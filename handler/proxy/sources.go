@@ -16,7 +16,7 @@ type source struct {
 	Target
 	where     address
 	named     bool // the Backend looks it up, and not the dialer
-	index     int // in the list
+	index     int  // in the list
 	endpoints []*endpoint
 	names     lookups // if it is a name
 }
