@@ -135,7 +135,7 @@ func TestProxyIsNotPenalised(t *testing.T) {
 // refused, and a proxy's clients are counted once.
 func TestLimitsOnProxiedPorts(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines)}
-	s.Config.Admission.MaxPerSource, s.Config.Admission.ConnRate = 2, 10
+	s.Config.Admission.MaxPerSource, s.Config.Admission.ConnRate.All = 2, 10
 	s.Config.Proxy = proxyFrom(netserver.ProxyAccept, "10.0.0.0/8")
 	served(t, s, nil, func(t *testing.T, l *pipeListener) {
 		a, b := l.dialFrom("172.16.0.1", 1), l.dialFrom("172.16.0.1", 2)
@@ -176,9 +176,9 @@ func TestLimitsOnProxiedPorts(t *testing.T) {
 func TestShadowOfHandshakesAndMemory(t *testing.T) {
 	for _, shadow := range []bool{false, true} {
 		for limit, set := range map[string]func(c *netserver.Config){
-			"max_handshakes":            func(c *netserver.Config) { c.Admission.MaxHandshakes = 3 },
-			"max_handshakes_per_source": func(c *netserver.Config) { c.Admission.MaxHandshakesPerSource = 3 },
-			"max_handshakes_per_prefix": func(c *netserver.Config) { c.Admission.MaxHandshakesPerPrefix = 3 },
+			"max_handshakes":            func(c *netserver.Config) { c.Admission.Handshakes.All = 3 },
+			"max_handshakes_per_source": func(c *netserver.Config) { c.Admission.Handshakes.PerSource = 3 },
+			"max_handshakes_per_prefix": func(c *netserver.Config) { c.Admission.Handshakes.PerPrefix = 3 },
 			"max_memory":                func(c *netserver.Config) { c.Admission.MaxMemory = 3 * 6 << 10 },
 		} {
 			t.Run(fmt.Sprint(limit, " shadow ", shadow), func(t *testing.T) {
@@ -329,7 +329,7 @@ func TestBacklogOfADrainIsCounted(t *testing.T) {
 // Handshakes that are ended for the limit of their network.
 func TestMaxHandshakesPerPrefix(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.Admission.MaxHandshakesPerPrefix = 2
+	s.Config.Admission.Handshakes.PerPrefix = 2
 	r := netservertest.Start(t, s, "ssl")
 	oldest := r.DialRaw(t, "ssl")
 	r.Accepted(t, 1)

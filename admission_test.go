@@ -175,7 +175,7 @@ func TestLimitsShadow(t *testing.T) {
 // Over max_handshakes the oldest goes and the newcomer is served.
 func TestOldestHandshakeIsShed(t *testing.T) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
-	s.Config.Admission.MaxHandshakes = 5
+	s.Config.Admission.Handshakes.All = 5
 	r := netservertest.Start(t, s, "ssl")
 	var stalled []net.Conn
 	for range 5 {

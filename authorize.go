@@ -40,7 +40,7 @@ func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error 
 		changed := j.Changed()
 		until, reason, err := j.Judge(ctx, nc)
 		if err != nil {
-			return fmt.Errorf("%w: %w", ErrDenied, err)
+			return fmt.Errorf("%w: %w", errDenied, err)
 		}
 		c.verdicts.cert.Store(&verdict{nc: nc, until: until, reason: reason})
 		c.l.sooner(until)
@@ -161,14 +161,14 @@ type rules struct {
 
 // compileRules reads the rules, and says at start what is wrong with them.
 func (s *Server) compileRules() (rules, error) {
-	store, err := access.NewStore(s.Config.Access)
+	store, err := access.NewStore(s.Config.Access.Rules)
 	if err != nil {
 		return rules{}, err
 	}
 	return rules{
 		store:   store,
-		lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Lookups},
-		again:   store.Follows() && !s.Config.RulesKeepOpen,
+		lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Access.Lookups},
+		again:   store.Follows() && !s.Config.Access.KeepOpen,
 	}, nil
 }
 
@@ -302,7 +302,7 @@ func (c *Conn) authorize() error {
 	}
 	if f := c.run.srv.Hooks.Allow; f != nil {
 		if err := f(c.ctx, c); err != nil {
-			return fmt.Errorf("%w: %w", ErrDenied, err)
+			return fmt.Errorf("%w: %w", errDenied, err)
 		}
 	}
 	return nil

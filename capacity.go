@@ -13,11 +13,8 @@ import (
 	"netserver/internal/proc"
 	"netserver/outcome"
 	"netserver/port"
+	"netserver/proto"
 )
-
-// A Descriptors is a Handler that opens descriptors of its own: so many for
-// each client, beside its connection. max_connections takes that into account.
-type Descriptors interface{ Descriptors() int }
 
 const (
 	// minDivided is the least max_connections that is divided among sources:
@@ -48,7 +45,7 @@ func connsFor(limit uint64, h Handler) int {
 }
 
 func descriptorsOf(h Handler) int {
-	d, ok := HandlerAs[Descriptors](h)
+	d, ok := HandlerAs[proto.Descriptors](h)
 	if !ok {
 		return 0
 	}
@@ -58,7 +55,7 @@ func descriptorsOf(h Handler) int {
 // handshakesByConns is the default of max_handshakes: unfinished handshakes
 // never take all places. Without the queue nothing counts them.
 func handshakesByConns(e *effective, _ Handler) int64 {
-	if e.Admission.HandshakeQueue == QueueNone {
+	if e.Admission.NoQueue {
 		return 0
 	}
 	if e.Limits.MaxConns >= minDivided {
@@ -104,12 +101,12 @@ func (e *effective) limits() admit.Limits {
 	return admit.Limits{
 		MaxPerSource:          e.Admission.MaxPerSource,
 		MaxPerPrefix:          e.Admission.MaxPerPrefix,
-		Rate:                  float64(e.Admission.ConnRate),
-		RatePerSource:         float64(e.Admission.ConnRatePerSource),
-		RatePerPrefix:         float64(e.Admission.ConnRatePerPrefix),
-		DatagramRate:          float64(e.Admission.DatagramRate),
-		DatagramRatePerSource: float64(e.Admission.DatagramRatePerSource),
-		DatagramRatePerPrefix: float64(e.Admission.DatagramRatePerPrefix),
+		Rate:                  float64(e.Admission.ConnRate.All),
+		RatePerSource:         float64(e.Admission.ConnRate.PerSource),
+		RatePerPrefix:         float64(e.Admission.ConnRate.PerPrefix),
+		DatagramRate:          float64(e.Admission.DatagramRate.All),
+		DatagramRatePerSource: float64(e.Admission.DatagramRate.PerSource),
+		DatagramRatePerPrefix: float64(e.Admission.DatagramRate.PerPrefix),
 		MaxMemory:             e.Admission.MaxMemory,
 		Shadow:                e.Admission.Shadow,
 		Penalty: admit.Penalty{
@@ -302,8 +299,10 @@ func (u *usage) handshakes() float64 {
 	return float64(u.r.queue.Stats().Unfinished)
 }
 
-func (u *usage) connRate() float64     { return rateUse(u.r.cfg.Admission.ConnRate, u.conns) }
-func (u *usage) datagramRate() float64 { return rateUse(u.r.cfg.Admission.DatagramRate, u.datagrams) }
+func (u *usage) connRate() float64 { return rateUse(u.r.cfg.Admission.ConnRate.All, u.conns) }
+func (u *usage) datagramRate() float64 {
+	return rateUse(u.r.cfg.Admission.DatagramRate.All, u.datagrams)
+}
 
 // rateUse returns a rate, which is counted only where it is limited.
 func rateUse(limit int, use float64) float64 {

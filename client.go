@@ -24,8 +24,7 @@ type Stage int
 
 // The stages, in the order in which a client passes through them.
 const (
-	StageListen    Stage = iota // a port is opened
-	StageAccept                 // a connection or datagram is taken from the kernel
+	StageAccept    Stage = iota // a connection or datagram is taken from the kernel
 	StageHeader                 // the PROXY header is read, where the port has them
 	StageAdmit                  // limits and address rules, before any byte of the client is read
 	StageHandshake              // the Transport makes the connection usable
@@ -41,12 +40,10 @@ type stageCell struct{ v atomic.Int32 }
 func (c *stageCell) set(s Stage) { c.v.Store(int32(s)) }
 func (c *stageCell) get() Stage  { return Stage(c.v.Load()) }
 
-// String returns the stage's name: "listen", "accept", "header", "admit",
-// "handshake", "access", "handler" or "close".
+// String returns the stage's name: "accept", "header", "admit", "handshake",
+// "access", "handler" or "close".
 func (s Stage) String() string {
 	switch s {
-	case StageListen:
-		return "listen"
 	case StageAccept:
 		return "accept"
 	case StageHeader:
@@ -263,7 +260,7 @@ func (c *Conn) beforeClose() {
 	switch {
 	case c.stage.get() == StageHandler && c.placed.Load() && h.Handled != nil:
 		h.Handled(c.ctx, c, c.handlerErr())
-	case c.err != nil && errors.Is(c.err, ErrDenied) && h.Denied != nil:
+	case c.err != nil && errors.Is(c.err, errDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)
 	case c.err != nil && c.stage.get() == StageHandshake && h.HandshakeFailed != nil && c.cause() == nil:
 		c.raw.SetDeadline(time.Now().Add(relay.LingerTime))

@@ -26,13 +26,7 @@ type Config struct {
 	TLS tlsparams.Params
 
 	// Access says who may connect; default everybody.
-	Access access.Rules
-	// RulesKeepOpen leaves clients alone who are connected when a file of
-	// Access changes and the new rules would not let them in. By default they
-	// are cut. The key is rules_close, which says the contrary.
-	RulesKeepOpen bool
-	// Lookups bounds the look-ups of clients' names.
-	Lookups access.LookupConfig
+	Access access.Config
 
 	Timeouts  Timeouts  // how long a client may take
 	Limits    Limits    // how many clients there may be, and how slow
@@ -73,6 +67,8 @@ type Timeouts struct {
 type Limits struct {
 	// MaxConns is how many clients may be connected, in any stage; further ones
 	// wait in the backlog. Default: as many as the process has descriptors for.
+	// A Handler that is proto.Descriptors says how many it opens for each client
+	// beside its connection.
 	MaxConns int
 	// MaxServing is how many clients may be in the Handler. Further ones wait:
 	// in the backlog, or, if they were accepted before, at StageHandler. Clients
@@ -106,36 +102,30 @@ type Limits struct {
 // can keep another one out. A source is an IPv4 address or an IPv6 /64, a
 // prefix an IPv4 /24 or an IPv6 /48.
 type Admission struct {
-	// HandshakeQueue gives handshakes the CPU in turns; default QueueFair.
-	HandshakeQueue HandshakeQueue
-	// MaxHandshakes is how many handshakes may be unfinished at once. One more
-	// ends the oldest of the source with the most. Default 16384, or three
-	// quarters of MaxConns if that is less. Like the two below it needs
-	// QueueFair.
-	MaxHandshakes int
-	// MaxHandshakesPerSource is how many may be unfinished of one source. One
-	// more ends the oldest of them. Default: no limit but MaxHandshakes.
-	MaxHandshakesPerSource int
-	// MaxHandshakesPerPrefix is the same of one prefix. One more ends the oldest
-	// of the source there that has the most.
-	MaxHandshakesPerPrefix int
+	// NoQueue gives handshakes the CPU as they come. By default they have it in
+	// turns, by source. The key is handshake_queue.
+	NoQueue bool
+	// Handshakes are how many may be unfinished at once. One more ends the oldest
+	// of the source with the most, of that source, or of the source in the prefix
+	// that has the most. Default of All: 16384, or three quarters of MaxConns if
+	// that is less; of the others no limit but that. It cannot be given with
+	// NoQueue.
+	Handshakes Bounds
 
 	// MaxPerSource and MaxPerPrefix are how many clients of one source and one
 	// prefix may be connected at once; further ones are closed at accept.
 	// Default: three quarters and seven eighths of MaxConns, where that is 64 or
 	// more.
 	MaxPerSource, MaxPerPrefix int
-	// ConnRate, ConnRatePerSource and ConnRatePerPrefix are how many
-	// connections are accepted in a second; further ones are closed. Default
-	// none.
-	ConnRate, ConnRatePerSource, ConnRatePerPrefix int
-	// DatagramRate, DatagramRatePerSource and DatagramRatePerPrefix are how
-	// many datagrams are served in a second; further ones are dropped. Default
-	// none.
-	DatagramRate, DatagramRatePerSource, DatagramRatePerPrefix int
+	// ConnRate is how many connections are accepted in a second; further ones
+	// are closed. Default none.
+	ConnRate Bounds
+	// DatagramRate is how many datagrams are served in a second; further ones
+	// are dropped. Default none.
+	DatagramRate Bounds
 	// MaxMemory is how many bytes connections may take, at 6 KiB for one that
 	// waits or is plain and 12 KiB for one over TLS. Beyond it the handshake
-	// that MaxHandshakes would end is ended, or the newcomer refused. What the
+	// that Handshakes would end is ended, or the newcomer refused. What the
 	// Handler takes is not in it. Default: half of GOMEMLIMIT or of the
 	// machine's memory.
 	MaxMemory int64
@@ -155,17 +145,11 @@ type Admission struct {
 	DeferAccept time.Duration
 }
 
-// A HandshakeQueue says in which order handshakes get the CPU.
-type HandshakeQueue uint8
+// Bounds are a limit on all together, on those of one source and on those of one
+// prefix.
+type Bounds struct{ All, PerSource, PerPrefix int }
 
-const (
-	QueueFair HandshakeQueue = iota // in turns, by source
-	QueueNone                       // as they come
-)
-
-// String returns the word for q, as the key handshake_queue has it.
-func (q HandshakeQueue) String() string { return word(queueWords, int(q)) }
-
+// queueWords are the words for false and true of Admission.NoQueue.
 var queueWords = []string{"fair", "none"}
 
 // Penalty is the penalty box: the connections of a source that is in it are

@@ -87,7 +87,7 @@ func (c *Config) check() error {
 		switch {
 		case v.CanInt() && t.zero == noneIsRefused && v.Int() < 0:
 			errs = append(errs, fmt.Errorf("%s cannot be none (Config.%s is %v)", t.key, t.field, v))
-		case t.words != nil && v.Uint() >= uint64(len(t.words)):
+		case t.words != nil && v.CanUint() && v.Uint() >= uint64(len(t.words)):
 			errs = append(errs, fmt.Errorf("%s is not one of %s (Config.%s is %d)", t.key, strings.Join(t.words, ", "), t.field, v.Uint()))
 		}
 	}
@@ -97,7 +97,7 @@ func (c *Config) check() error {
 // contradictions returns which values of c cannot be meant together.
 func (c *Config) contradictions() (errs []error) {
 	a := &c.Admission
-	if a.HandshakeQueue == QueueNone && (a.MaxHandshakes > 0 || a.MaxHandshakesPerSource > 0 || a.MaxHandshakesPerPrefix > 0) {
+	if a.NoQueue && (a.Handshakes.All > 0 || a.Handshakes.PerSource > 0 || a.Handshakes.PerPrefix > 0) {
 		errs = append(errs, errors.New("handshake_queue none counts no handshakes: leave out max_handshakes, max_handshakes_per_source and max_handshakes_per_prefix, or the queue fair"))
 	}
 	if p := &a.Penalty; p.MaxTime > 0 && p.Time > p.MaxTime {

@@ -16,6 +16,8 @@ import (
 
 // What a Handler, or the caller of Serve, may test for with errors.Is. What
 // else ends a client has no name here: Record.Outcome and Error.Outcome say it.
+// access.ErrDenied is wrapped by the error of one that a rule or Hooks.Allow
+// refused.
 var (
 	// ErrCut ends clients that were still being served when the server
 	// stopped, and the Serve that cut them.
@@ -39,9 +41,6 @@ var (
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.
 	ErrLineTooLong = errors.New("line too long")
-	// ErrDenied is wrapped by the error of a client that a rule or
-	// Hooks.Allow refused.
-	ErrDenied = access.ErrDenied
 	// ErrNoRoute is wrapped by the error of a client for whom its port has no
 	// route.
 	ErrNoRoute = errors.New("no route")
@@ -51,9 +50,10 @@ var (
 
 // What ends a client before its Handler, or from outside; outcomeOf knows them.
 var (
+	errDenied           = access.ErrDenied
 	errKilled           = errors.New("killed by the operator")
 	errHandshakeTimeout = errors.New("handshake not finished in time")
-	errProxyHeader      = errors.New("PROXY header") // of a sender that is not believed it wraps ErrDenied too
+	errProxyHeader      = errors.New("PROXY header") // of a sender that is not believed it wraps errDenied too
 	errFirstByteTimeout = errors.New("no byte in time")
 	errHelloTimeout     = errors.New("hello not finished in time")
 	errOverLimit        = errors.New("over a limit") // behind a proxy: others are refused at accept

@@ -4,11 +4,13 @@ import (
 	"context"
 	"net"
 
+	"netserver/access"
 	"netserver/sock"
 )
 
 // What ends a client without a name in the package's API.
 var (
+	ErrDenied           = access.ErrDenied
 	ErrKilled           = errKilled
 	ErrHandshakeTimeout = errHandshakeTimeout
 	ErrProxyHeader      = errProxyHeader

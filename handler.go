@@ -27,7 +27,8 @@ import (
 // panic becomes such an error and ends this client alone.
 //
 // What else a Handler can do it says by further methods: those
-// of Descriptors, proto.Runner (work of its own while it serves) and proto.Passer.
+// of proto.Descriptors, proto.Runner (work of its own while it serves) and
+// proto.Passer.
 // One that wraps another has a method Unwrap() Handler, so that the wrapped
 // one's are found.
 type Handler interface {

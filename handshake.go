@@ -37,13 +37,13 @@ func namingLimit(why error) error {
 
 // newQueue makes the handshake scheduler, or none.
 func (r *run) newQueue() *admit.Queue {
-	if r.cfg.Admission.HandshakeQueue == QueueNone {
+	if r.cfg.Admission.NoQueue {
 		return nil
 	}
 	return admit.NewQueue(admit.QueueConfig{
-		Max:          r.cfg.Admission.MaxHandshakes,
-		MaxPerSource: r.cfg.Admission.MaxHandshakesPerSource,
-		MaxPerPrefix: r.cfg.Admission.MaxHandshakesPerPrefix,
+		Max:          r.cfg.Admission.Handshakes.All,
+		MaxPerSource: r.cfg.Admission.Handshakes.PerSource,
+		MaxPerPrefix: r.cfg.Admission.Handshakes.PerPrefix,
 		Shadow:       r.cfg.Admission.Shadow,
 	})
 }
@@ -171,7 +171,7 @@ func (c *Conn) handshakeErr(err error, begin time.Time) error {
 		return handshakeTimeout(limit)
 	}
 	if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
-		return fmt.Errorf("%w: %w", ErrDenied, d)
+		return fmt.Errorf("%w: %w", errDenied, d)
 	}
 	return err
 }

@@ -162,7 +162,7 @@ func (c *Conn) takeHeader(rule *headerRule) (*proto.ProxyHeader, error) {
 }
 
 func (c *Conn) untrusted() error {
-	return fmt.Errorf("%w: %w from an untrusted sender (not in %s)", ErrDenied, errProxyHeader, keyProxyFrom)
+	return fmt.Errorf("%w: %w from an untrusted sender (not in %s)", errDenied, errProxyHeader, keyProxyFrom)
 }
 
 // headerErr says what a header that could not be read means.

@@ -137,7 +137,8 @@ func (z zeroBinder) Set(vals []conf.Value) error {
 	return nil
 }
 
-// wordBinder binds the words of an enumeration.
+// wordBinder binds the words of an enumeration, or two words that stand for
+// false and true.
 type wordBinder struct {
 	v     reflect.Value
 	words []string
@@ -151,13 +152,24 @@ func (w wordBinder) Set(vals []conf.Value) error {
 			return err
 		}
 	}
-	w.v.SetUint(uint64(slices.Index(w.words, word)))
+	i := slices.Index(w.words, word)
+	if w.v.Kind() == reflect.Bool {
+		w.v.SetBool(i == 1)
+	} else {
+		w.v.SetUint(uint64(i))
+	}
 	return nil
 }
 
 // Texts returns the word, but for the default.
 func (w wordBinder) Texts() []string {
-	if i := w.v.Uint(); i > 0 && i < uint64(len(w.words)) {
+	var i uint64
+	if w.v.CanUint() {
+		i = w.v.Uint()
+	} else if w.v.Bool() {
+		i = 1
+	}
+	if i > 0 && i < uint64(len(w.words)) {
 		return []string{w.words[i]}
 	}
 	return nil

@@ -137,7 +137,7 @@ func (s *Server) tls(ps []port.Spec) proto.TLS {
 	if s.TLSConfig != nil {
 		env.TLSConfig = s.TLSConfig
 	}
-	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: env.SelfSigned, Env: env, EnvFor: s.TLSFor}
+	return proto.TLS{Params: s.Config.TLS, Loopback: tlsOnLoopback(ps), SelfSigned: env.SelfSigned, Env: env}
 }
 
 // certified reports whether the program's TLSConfig brings certificates.

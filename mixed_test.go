@@ -88,13 +88,13 @@ func TestMixedConnectionsLeaveNothingCounted(t *testing.T) {
 func mixedServer() *netserver.Server {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
 	c := &s.Config
-	c.Admission.MaxHandshakes, c.Admission.MaxHandshakesPerSource, c.Admission.MaxHandshakesPerPrefix = 24, 20, 22
+	c.Admission.Handshakes.All, c.Admission.Handshakes.PerSource, c.Admission.Handshakes.PerPrefix = 24, 20, 22
 	c.Admission.MaxPerSource, c.Admission.MaxPerPrefix, c.Admission.MaxMemory = 6, 40, 1<<20
-	c.Admission.DatagramRatePerSource = 50
+	c.Admission.DatagramRate.PerSource = 50
 	c.Admission.Penalty.Points, c.Admission.Penalty.Time, c.Admission.Penalty.MaxTime = 3, 50*time.Millisecond, 100*time.Millisecond
 	c.Timeouts.Handshake, c.Timeouts.FirstRequest = 300*time.Millisecond, time.Second
 	c.Limits.MinReadRate, c.Limits.MinWriteRate = 1, 1
-	c.Access = access.Rules{CIDRAllow: access.Texts("127.0.0.0/8", "192.0.2.0/24"), CIDRDeny: access.Texts("127.66.0.0/16")}
+	c.Access.Rules = access.Rules{CIDRAllow: access.Texts("127.0.0.0/8", "192.0.2.0/24"), CIDRDeny: access.Texts("127.66.0.0/16")}
 	tcp := port.Spec{Host: "127.0.0.1", Port: "0", Proto: "tcp", IPv: "4"}
 	ssl, udp := tcp, tcp
 	ssl.Proto, udp.Proto = "ssl", "udp"

@@ -58,7 +58,7 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Cut
 	case errors.Is(err, errKilled):
 		return outcome.Killed
-	case errors.Is(err, ErrDenied):
+	case errors.Is(err, errDenied):
 		return outcome.Denied
 	case errors.Is(err, ErrNoRoute):
 		return outcome.NoRoute

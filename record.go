@@ -130,7 +130,7 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 		switch {
 		case errors.As(rec.Err, &p):
 			level, msg = slog.LevelError, "panicked"
-		case errors.Is(rec.Err, ErrDenied):
+		case errors.Is(rec.Err, errDenied):
 			msg = "denied"
 		case errors.Is(rec.Err, ErrCut):
 			msg = "cut"
@@ -155,17 +155,18 @@ func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, 
 }
 
 // Count adds to the bytes of the record, for a Handler that has given the
-// client's socket away and learns of what passed there in another way. It may
-// be called at any time while the Handler runs.
-func (c *Conn) Count(in, out uint64) {
-	c.traffic.in.Add(in)
-	c.traffic.out.Add(out)
+// client's socket away and learns of what passed there in another way. A
+// negative number says that nobody knows: the record then tells of no bytes in
+// either direction, and not that there were none. Count may be called at any
+// time while the Handler runs.
+func (c *Conn) Count(in, out int64) {
+	if in < 0 || out < 0 {
+		c.traffic.uncounted.Store(true)
+		return
+	}
+	c.traffic.in.Add(uint64(in))
+	c.traffic.out.Add(uint64(out))
 }
-
-// Uncounted says that nobody counts the client's bytes, since the Handler has
-// given the socket away: the record then tells none, and not that there were
-// none.
-func (c *Conn) Uncounted() { c.traffic.uncounted.Store(true) }
 
 // unknown is a number in a record that nobody knows: - in a line, null in JSON.
 type unknown struct{}

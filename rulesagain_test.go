@@ -107,7 +107,7 @@ func TestChangedRulesCutWhoIsHere(t *testing.T) {
 			writeRules(t, path, c.before)
 			names := new(namesOf127)
 			s := &netserver.Server{Handler: netserver.HandlerFunc(echoLines), Resolver: names}
-			s.Config.RulesKeepOpen = c.keep
+			s.Config.Access.KeepOpen = c.keep
 			s.Config.Access.Set(c.key, []conf.Value{{Text: path}})
 			if strings.Contains(c.key, "deny") {
 				s.Config.Access.Set("allow", []conf.Value{{Text: ".*"}})

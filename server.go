@@ -73,13 +73,10 @@ type Server struct {
 	TLSConfig *tls.Config
 	// TLS is what TLS ports have beside their parameters: certificates and
 	// functions from code, and where files are read. Where and Loopback are
-	// filled in for each port.
+	// filled in for each port. TLS.ForPort runs for each TLS port, and for the
+	// port "STARTTLS" that stands for all plain ones whose clients may start
+	// TLS, when ports are prepared and when they are opened.
 	TLS tlsparams.Env
-	// TLSFor, if set, changes what one port has of that: env is a copy of TLS
-	// for it. It runs for each TLS port, and for the port "STARTTLS" that
-	// stands for all plain ones whose clients may start TLS, when ports are
-	// prepared and when they are opened.
-	TLSFor func(p port.Spec, env *tlsparams.Env)
 
 	// Resolver looks up clients' names; net.DefaultResolver if nil.
 	Resolver access.Resolver

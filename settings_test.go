@@ -126,13 +126,13 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: none is %v", r.key, n)
 		}
 	}
-	if e.Admission.HandshakeQueue != QueueFair || e.Proxy.Mode != ProxyOff {
-		t.Errorf("%q %q", e.Admission.HandshakeQueue, e.Proxy.Mode)
+	if e.Admission.NoQueue || e.Proxy.Mode != ProxyOff {
+		t.Errorf("%v %q", e.Admission.NoQueue, e.Proxy.Mode)
 	}
 	c := Config{Limits: Limits{MaxConns: 640}, Shutdown: Shutdown{Grace: 20 * time.Second}}
 	e = c.effective(nil)
-	if e.Admission.MaxHandshakes != 480 || e.Admission.MaxPerSource != 480 || e.Admission.MaxPerPrefix != 560 || e.Shutdown.Spread != 2*time.Second {
-		t.Errorf("%d %d %d %v", e.Admission.MaxHandshakes, e.Admission.MaxPerSource, e.Admission.MaxPerPrefix, e.Shutdown.Spread)
+	if e.Admission.Handshakes.All != 480 || e.Admission.MaxPerSource != 480 || e.Admission.MaxPerPrefix != 560 || e.Shutdown.Spread != 2*time.Second {
+		t.Errorf("%d %d %d %v", e.Admission.Handshakes.All, e.Admission.MaxPerSource, e.Admission.MaxPerPrefix, e.Shutdown.Spread)
 	}
 	if grace, spread := c.graceTimes(); grace != e.Shutdown.Grace || spread != e.Shutdown.Spread {
 		t.Errorf("%v %v", grace, spread)
@@ -142,14 +142,14 @@ func TestDefaults(t *testing.T) {
 func TestCheckConfig(t *testing.T) {
 	c := Config{
 		Limits:    Limits{MaxLine: -1, MaxConns: -1},
-		Admission: Admission{Penalty: Penalty{Time: -1}, HandshakeQueue: 7},
+		Admission: Admission{Penalty: Penalty{Time: -1}},
 		Proxy:     Proxy{Mode: 7},
 	}
 	err := c.check()
 	if err == nil {
 		t.Fatal("nothing is wrong")
 	}
-	for _, field := range []string{"Limits.MaxLine", "Admission.Penalty.Time", "Admission.HandshakeQueue", "Proxy.Mode"} {
+	for _, field := range []string{"Limits.MaxLine", "Admission.Penalty.Time", "Proxy.Mode"} {
 		if !strings.Contains(err.Error(), "Config."+field) {
 			t.Errorf("nothing of %s in %v", field, err)
 		}
@@ -162,7 +162,7 @@ func TestCheckConfig(t *testing.T) {
 	}
 	network := netip.MustParsePrefix("10.0.0.1/8")
 	for want, c := range map[string]Config{
-		"handshake_queue none counts no handshakes":       {Admission: Admission{HandshakeQueue: QueueNone, MaxHandshakesPerSource: 1}},
+		"handshake_queue none counts no handshakes":       {Admission: Admission{NoQueue: true, Handshakes: Bounds{PerSource: 1}}},
 		"penalty_time 2m0s is more than penalty_max_time": {Admission: Admission{Penalty: Penalty{Time: 2 * time.Minute, MaxTime: time.Minute}}},
 		`penalty_exempt "10.0.0.1/8" has bits set`:        {Admission: Admission{Penalty: Penalty{Exempt: []netip.Prefix{network}}}},
 		"(Config.Admission.HandshakeQueue is 2)":          {Admission: Admission{HandshakeQueue: HandshakeQueue(len(queueWords))}},

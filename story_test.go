@@ -123,7 +123,7 @@ func (s story) follow(t *testing.T) {
 		srv.Config.Proxy = proxyFrom(netserver.ProxyRequire, "127.0.0.1", "unix")
 	}
 	if !s.queue {
-		srv.Config.Admission.HandshakeQueue = netserver.QueueNone
+		srv.Config.Admission.NoQueue = true
 	}
 	if s.hooks {
 		srv.Hooks.Accepted = func(ctx context.Context, _ *netserver.Conn) context.Context { return ctx }

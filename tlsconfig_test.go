@@ -106,12 +106,12 @@ func TestTLSConfigAtListen(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}
-	s.TLSFor = func(p port.Spec, env *tlsparams.Env) {
+	s.TLS.ForPort = func(p port.Spec, env *tlsparams.Env) {
 		if p.Port == "444" {
 			env.TLSConfig = nil
 		}
 	}
 	if ts, err := bridge.Of(s.Monitor()).Transports(); err != nil || len(ts) != 2 {
-		t.Errorf("with TLSFor: %v", err)
+		t.Errorf("with TLS.ForPort: %v", err)
 	}
 }

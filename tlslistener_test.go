@@ -61,10 +61,10 @@ func TestTLSListener(t *testing.T) {
 	cert := ca.Issue(t, netservertest.Leaf{Name: "localhost", Hosts: []string{"localhost"}}).TLS
 	ann := ca.Issue(t, netservertest.Leaf{Name: "ann", Client: true}).TLS
 	cfg := &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool()}
-	for _, queue := range []netserver.HandshakeQueue{netserver.QueueFair, netserver.QueueNone} {
+	for _, queue := range []bool{true, false} {
 		for _, network := range []string{"tcp", "unix"} {
 			s := &netserver.Server{}
-			s.Config.Admission.HandshakeQueue = queue
+			s.Config.Admission.NoQueue = !queue
 			s.Handler = netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 				st := c.TLS() // before any byte is read
 				if st == nil || !st.HandshakeComplete {
@@ -90,12 +90,12 @@ func TestTLSListener(t *testing.T) {
 			c.SetDeadline(time.Now().Add(20 * time.Second))
 			fmt.Fprint(c, "hello\r\n")
 			if line, err := bufio.NewReader(c).ReadString('\n'); line != "hello ann\r\n" {
-				t.Errorf("%s %s: %q, %v", network, queue, line, err)
+				t.Errorf("%s, queue %v: %q, %v", network, queue, line, err)
 			}
 			c.Close()
 			r := <-records
 			if r.Err != nil || r.TLS == nil || r.TLS.ServerName != "localhost" || len(r.TLS.PeerCertificates) != 2 || r.Outcome != outcome.Served {
-				t.Errorf("%s %s: record %+v", network, queue, r)
+				t.Errorf("%s, queue %v: record %+v", network, queue, r)
 			}
 			if want := "/ssl"; network == "tcp" && !strings.HasSuffix(r.Port.Short(), want) {
 				t.Errorf("the record's port is %s", r.Port.Short())
@@ -119,7 +119,7 @@ func TestTLSListenerLimits(t *testing.T) {
 		"half hello": {func(c *netserver.Config) { c.Timeouts.Hello = 20 * time.Millisecond }, hello[:100], netserver.ErrHelloTimeout},
 		"stalled":    {func(c *netserver.Config) { c.Timeouts.Handshake = 100 * time.Millisecond }, hello, netserver.ErrHandshakeTimeout},
 		"no queue": {func(c *netserver.Config) {
-			c.Timeouts.Handshake, c.Admission.HandshakeQueue = 20*time.Millisecond, netserver.QueueNone
+			c.Timeouts.Handshake, c.Admission.NoQueue = 20*time.Millisecond, true
 		}, hello, netserver.ErrHandshakeTimeout},
 	} {
 		s := &netserver.Server{Handler: netserver.HandlerFunc(func(context.Context, *netserver.Conn) error {

@@ -203,7 +203,7 @@ func TestLiveRevocation(t *testing.T) {
 
 // Ports can have certificates and functions of their own from code, and their
 // clients' verified chains are where Go programs look for them.
-func TestTLSFor(t *testing.T) {
+func TestTLSForPort(t *testing.T) {
 	ca := netservertest.NewCA(t, "client CA")
 	s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 		st := c.TLS()
@@ -214,7 +214,7 @@ func TestTLSFor(t *testing.T) {
 	s.TLS.ClientCAs = ca.Pool()
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4"}, {Host: "127.0.0.1", Port: "0", Proto: "ssleay", IPv: "4", Params: conf.Values{}}}
 	s.Config.Ports[1].Params.Set("SSL_alpn_protocols", "second")
-	s.TLSFor = func(p port.Spec, env *tlsparams.Env) {
+	s.TLS.ForPort = func(p port.Spec, env *tlsparams.Env) {
 		if p.Params.Get("SSL_alpn_protocols") == "second" {
 			env.ClientCAs = netservertest.NewCA(t, "another CA").Pool()
 			env.Hooks.Verify = func(*tls.ConnectionState, [][]*x509.Certificate, error) error { return nil }

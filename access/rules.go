@@ -44,6 +44,17 @@ type Rules struct {
 	Shadow []conf.Value
 }
 
+// A Config is Rules, and how they are followed. The zero Config admits everybody.
+type Config struct {
+	Rules
+	// KeepOpen leaves clients alone who are connected when a file of rules
+	// changes and the new rules would not let them in. By default they are cut.
+	// The key is rules_close, which says the contrary.
+	KeepOpen bool
+	// Lookups bounds the look-ups of clients' names.
+	Lookups LookupConfig
+}
+
 // last returns the value of a single-valued key.
 func last(vals []conf.Value) conf.Value {
 	if len(vals) == 0 {

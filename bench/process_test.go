@@ -100,26 +100,26 @@ func engineTLS(l net.Listener, src *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
 	p := port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}
-	runEngine(p, netserver.QueueFair)
+	runEngine(p, true)
 }
 
 // unfairTLS is the engine without its handshake queue.
 func unfairTLS(l net.Listener, src *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}, netserver.QueueNone)
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "ssl", IPv: "4"}, false)
 }
 
 func engineTCP(l net.Listener, _ *tlsparams.Source) {
 	addr := l.Addr().(*net.TCPAddr)
 	l.Close()
-	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"}, netserver.QueueFair)
+	runEngine(port.Spec{Host: "127.0.0.1", Port: strconv.Itoa(addr.Port), Proto: "tcp", IPv: "4"}, true)
 }
 
-func runEngine(p port.Spec, queue netserver.HandshakeQueue) {
+func runEngine(p port.Spec, queue bool) {
 	s := &netserver.Server{Handler: netserver.HandlerFunc(echo), Log: slog.New(slog.DiscardHandler)}
 	s.Config.Ports = []port.Spec{p}
-	s.Config.Admission.HandshakeQueue = queue
+	s.Config.Admission.NoQueue = !queue
 	if err := s.ListenAndServe(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -304,7 +304,7 @@ func (p *program) unreadable(u servingUser) []lack {
 			check("the file", abs, " (which it could exchange, so that root does not read it)")
 		}
 	}
-	rules := &p.conf.Server.Access
+	rules := &p.conf.Server.Access.Rules
 	for _, f := range []struct {
 		key  string
 		vals []conf.Value

@@ -49,8 +49,8 @@ func (v *invocation) keyEnv(spec port.Spec) (env tlsparams.Env) {
 	if own := v.server; own != nil {
 		env.Hooks.Password, env.Hooks.Config = own.TLS.Hooks.Password, own.TLS.Hooks.Config
 		env.TLSConfig = own.TLSConfig
-		if own.TLSFor != nil {
-			own.TLSFor(spec, &env)
+		if own.TLS.ForPort != nil {
+			own.TLS.ForPort(spec, &env)
 		}
 	}
 	return env

@@ -39,6 +39,11 @@ type Runner interface {
 	Run(ctx context.Context)
 }
 
+// Descriptors are a Handler that opens descriptors of its own: so many for each
+// client, beside its connection. The default of Config.Limits.MaxConns takes
+// that into account.
+type Descriptors interface{ Descriptors() int }
+
 // A Judge is a Transport whose clients may have to leave because of what
 // happens after their handshake: a certificate is revoked or ends.
 type Judge interface {

@@ -30,10 +30,8 @@ type TLS struct {
 	// each.
 	SelfSigned *tlsparams.Certificate
 	// Env is what the ports need beside that; its fields that say the same as
-	// those above are not looked at.
+	// those above are not looked at. Env.ForPort changes a copy for each.
 	Env tlsparams.Env
-	// EnvFor, if set, changes a copy of Env for the port p.
-	EnvFor func(p port.Spec, env *tlsparams.Env)
 }
 
 // Protocol makes the Transport of one TLS port. It loads and checks the files
@@ -48,9 +46,9 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 	if env.Where == "" {
 		env.Where = "port " + p.Short()
 	}
-	if t.EnvFor != nil {
+	if env.ForPort != nil {
 		where := env.Where
-		t.EnvFor(p, &env)
+		env.ForPort(p, &env)
 		env.Where, env.Loopback = where, t.Loopback
 	}
 	src, err := params.Open(env)

@@ -33,8 +33,9 @@
 //   - A self-signed certificate, and the refusal of weak keys, of certificates
 //     that are not made for servers and of chains out of order, are new.
 //
-// Of this module it imports conf, internal/certfile, internal/watch and its own
-// parts below internal: cipherlist, password, protocol, revoke, sni, tickets and
-// trust. Start reading at Params (params.go), Params.Open and Source (source.go);
-// config.go makes the *tls.Config, reload.go replaces what has changed.
+// Of this module it imports conf, port, internal/certfile, internal/watch and
+// its own parts below internal: cipherlist, password, protocol, revoke, sni,
+// tickets and trust. Start reading at Params (params.go), Params.Open and Source
+// (source.go); config.go makes the *tls.Config, reload.go replaces what has
+// changed.
 package tlsparams

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"netserver/port"
 )
 
 // Env is what a Source needs beside the parameters. The zero Env works.
@@ -27,6 +29,7 @@ type Env struct {
 	Unfollowed   bool                              // Run does not follow the files: who may read them calls Reload
 	Log          *slog.Logger                      // for what happens while Run follows the files; nil: nothing is logged
 	Now          func() time.Time                  // time.Now if nil
+	ForPort      func(p port.Spec, env *Env)       // changes what one port has of all this: env is a copy for it, in which Where and Loopback stay; nil changes nothing
 	Hooks        Hooks                             // functions; nil ones are skipped
 }
 

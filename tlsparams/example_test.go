@@ -50,5 +50,5 @@ func ExampleEnv() {
 	fmt.Println(err)
 	// Output:
 	// <nil>
-	// port 443/ssl: SSL_cert_file /etc/me.pem and TLSConfig.GetCertificate are both given, and each says which certificate is served: remove one of them (Server.TLSFor can take TLSConfig away from a port)
+	// port 443/ssl: SSL_cert_file /etc/me.pem and TLSConfig.GetCertificate are both given, and each says which certificate is served: remove one of them (Server.TLS.ForPort can take TLSConfig away from a port)
 }

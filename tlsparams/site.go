@@ -202,7 +202,7 @@ func (b *siteBuilder) idle() {
 	case program.ClientAuth == tls.NoClientCert:
 		b.fail("TLSConfig.ClientCAs", "", "is given, but clients are asked for no certificate; set TLSConfig.ClientAuth or SSL_verify_mode", nil)
 	default:
-		b.fail("SSL_verify_mode", "0", "asks clients for no certificate, but TLSConfig has ClientAuth "+program.ClientAuth.String()+" and ClientCAs; leave SSL_verify_mode out, set it to 1 or 3, or take both away from the port with Server.TLSFor", nil)
+		b.fail("SSL_verify_mode", "0", "asks clients for no certificate, but TLSConfig has ClientAuth "+program.ClientAuth.String()+" and ClientCAs; leave SSL_verify_mode out, set it to 1 or 3, or take both away from the port with Server.TLS.ForPort", nil)
 	}
 }
 

@@ -102,7 +102,7 @@ func (s *Source) checkTLSConfig() error {
 		field = "TLSConfig.GetCertificate"
 	}
 	if key, value := s.certKey(); key != "" && certified(own) {
-		fail(key, value, "and "+field+" are both given, and each says which certificate is served: remove one of them (Server.TLSFor can take TLSConfig away from a port)")
+		fail(key, value, "and "+field+" are both given, and each says which certificate is served: remove one of them (Server.TLS.ForPort can take TLSConfig away from a port)")
 	}
 	if s.env.ClientCAs != nil && own.ClientCAs != nil {
 		fail("TLSConfig.ClientCAs", "", "and Server.TLS.ClientCAs are both given: remove one of them")

@@ -228,7 +228,7 @@ func TestRevocation(t *testing.T) {
 		}
 		s.revoke(t, leaf)
 		io.Copy(io.Discard, a)
-		if r := s.Records(t, 1)[0]; !errors.Is(r.Err, netserver.ErrDenied) {
+		if r := s.Records(t, 1)[0]; r.Outcome != outcome.Denied {
 			t.Error(r.Err)
 		}
 		if _, err := s.dial(t, &ann); err == nil {

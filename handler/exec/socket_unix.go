@@ -64,10 +64,10 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 // before.
 func (s *session) countSince(before counted, sock stream) {
 	if now := count(sock); before.ok && now.ok {
-		s.c.Count(now.in-min(now.in, before.in), now.out-min(now.out, before.out))
+		s.c.Count(int64(now.in-min(now.in, before.in)), int64(now.out-min(now.out, before.out)))
 		return
 	}
-	s.c.Uncounted()
+	s.c.Count(-1, -1)
 }
 
 // leftBefore returns an error if the program failed because its client was
