@@ -101,7 +101,7 @@ func TestHandlersThatAreNotThere(t *testing.T) {
 
 func TestHandlerAs(t *testing.T) {
 	h := wrapping{wrapping{&says{word: "x"}}}
-	if d, ok := netserver.HandlerAs[netserver.Descriptors](h); !ok || d.Descriptors() != 7 {
+	if d, ok := netserver.HandlerAs[proto.Descriptors](h); !ok || d.Descriptors() != 7 {
 		t.Error("what wraps it hides it")
 	}
 	if _, ok := netserver.HandlerAs[proto.Passer](h); ok {

@@ -131,16 +131,16 @@ func manyProtocols(bytes int) (list []string) {
 }
 
 func TestPassThrough(t *testing.T) {
-	for _, queue := range []netserver.HandshakeQueue{netserver.QueueFair, netserver.QueueNone} {
+	for _, queue := range []bool{true, false} {
 		t.Run(fmt.Sprint(queue), func(t *testing.T) { testPassThrough(t, queue) })
 	}
 }
 
-func testPassThrough(t *testing.T, queue netserver.HandshakeQueue) {
+func testPassThrough(t *testing.T, queue bool) {
 	to, roots := theirs(t)
 	h := &passing{to: to, seen: make(chan *proto.ClientHello, 1), from: make(chan netip.Addr, 1)}
 	s := &netserver.Server{Handler: h}
-	s.Config.Admission.HandshakeQueue = queue
+	s.Config.Admission.NoQueue = !queue
 	s.Config.Ports = []port.Spec{{Host: "127.0.0.1", Port: "0", Proto: "ssl", IPv: "4", Params: conf.Values{"proxy_protocol": {{Text: "require"}}, "proxy_protocol_from": {{Text: "127.0.0.0/8"}}}}}
 	r := netservertest.Start(t, s, "ssl")
 	for _, tc := range []struct {
