@@ -165,7 +165,6 @@ func TestCheckConfig(t *testing.T) {
 		"handshake_queue none counts no handshakes":       {Admission: Admission{NoQueue: true, Handshakes: Bounds{PerSource: 1}}},
 		"penalty_time 2m0s is more than penalty_max_time": {Admission: Admission{Penalty: Penalty{Time: 2 * time.Minute, MaxTime: time.Minute}}},
 		`penalty_exempt "10.0.0.1/8" has bits set`:        {Admission: Admission{Penalty: Penalty{Exempt: []netip.Prefix{network}}}},
-		"(Config.Admission.HandshakeQueue is 2)":          {Admission: Admission{HandshakeQueue: HandshakeQueue(len(queueWords))}},
 		"(Config.Proxy.Mode is 3)":                        {Proxy: Proxy{Mode: ProxyMode(len(proxyWords))}},
 		"proxy_protocol_from the zero Prefix":             {Proxy: Proxy{From: []netip.Prefix{{}}}},
 	} {
