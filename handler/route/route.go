@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/access"
 	"netserver/proto"
 )
 
@@ -40,7 +41,7 @@ type Route struct {
 	// When are the conditions, all of which must hold; a route without any
 	// takes everybody.
 	When []Condition
-	// Handler serves the clients; nil refuses them, with netserver.ErrDenied.
+	// Handler serves the clients; nil refuses them, with access.ErrDenied.
 	Handler netserver.Handler
 	// PassThrough gives clients of TLS ports to the Handler as they come,
 	// undecrypted; on plain ports it changes nothing. Such a route can have no
@@ -53,7 +54,7 @@ const defaultWait = 5 * time.Second
 var (
 	_ proto.Passer          = (*Handler)(nil)
 	_ proto.Runner          = (*Handler)(nil)
-	_ netserver.Descriptors = (*Handler)(nil)
+	_ proto.Descriptors = (*Handler)(nil)
 )
 
 // name returns what the i-th route is called.
@@ -85,7 +86,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	c.Note(slog.String("route", h.name(at)))
 	next := h.handler(at)
 	if next == nil {
-		return fmt.Errorf("%w by route %s", netserver.ErrDenied, h.name(at))
+		return fmt.Errorf("%w by route %s", access.ErrDenied, h.name(at))
 	}
 	return next.Serve(ctx, c)
 }
@@ -185,7 +186,7 @@ func (h *Handler) Run(ctx context.Context) {
 // Descriptors returns the most that one of the Handlers opens for a client.
 func (h *Handler) Descriptors() (most int) {
 	for next := range h.handlers() {
-		if d, ok := netserver.HandlerAs[netserver.Descriptors](next); ok {
+		if d, ok := netserver.HandlerAs[proto.Descriptors](next); ok {
 			most = max(most, d.Descriptors())
 		}
 	}
