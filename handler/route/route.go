@@ -52,8 +52,8 @@ type Route struct {
 const defaultWait = 5 * time.Second
 
 var (
-	_ proto.Passer          = (*Handler)(nil)
-	_ proto.Runner          = (*Handler)(nil)
+	_ proto.Passer      = (*Handler)(nil)
+	_ proto.Runner      = (*Handler)(nil)
 	_ proto.Descriptors = (*Handler)(nil)
 )
 
