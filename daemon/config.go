@@ -82,7 +82,7 @@ func (c *Config) Define(s *conf.Set) {
 
 // DefineTables names what may stand in the tables of the command's TOML file:
 // [[backend]] and [[listen.route]]. A program on Run, which serves its clients
-// itself, has none of them, and may have tables of these names of its own.
+// itself, has none of them.
 func (c *Config) DefineTables(s *conf.Set) {
 	new(backendConfig).define(s.DefineTable(conf.Table{Name: tableBackend,
 		Help: "Targets under a name, which any number of ports and routes may share. What a backend does not say itself, the keys of the whole server say for all."}))

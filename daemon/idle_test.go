@@ -45,6 +45,30 @@ func TestEveryKeyDeclaresItsEffect(t *testing.T) {
 	}
 }
 
+// The keys of tables say so too. What they name may be a key of the table, or
+// of what is around it.
+func TestEveryKeyOfATableDeclaresItsEffect(t *testing.T) {
+	var s conf.Set
+	new(Config).Define(&s)
+	new(Config).DefineTables(&s)
+	facts := new(Config).facts(&invocation{})
+	for _, table := range s.Tables() {
+		for _, k := range s.Table(table.Name).Keys() {
+			if k.Refuse == "" && strings.TrimSpace(string(k.When)) == "" {
+				t.Errorf("[[%s]]: %s does not say when it has an effect (conf.Key.When)", table.Name, k.Name)
+			}
+			for _, word := range k.When.Words() {
+				_, isFact := facts[word]
+				_, isKey := s.Lookup(word)
+				_, isOwn := s.Table(table.Name).Lookup(word)
+				if !isFact && !isKey && !isOwn {
+					t.Errorf("[[%s]]: %s has an effect with %q, which is neither a fact nor a key", table.Name, k.Name, word)
+				}
+			}
+		}
+	}
+}
+
 // sampleOf returns a value that a key can be given and that asks for something.
 func sampleOf(k conf.Key) string {
 	switch k.Name {

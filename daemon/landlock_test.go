@@ -135,8 +135,11 @@ func TestLandlockLeavesWhatIsNeeded(t *testing.T) {
 			for target, network := range map[string]string{path: "unix", "localhost:" + p: "tcp"} {
 				log := filepath.Join(dir, "log-"+network)
 				sock := filepath.Join(dir, "port-"+network)
-				r := startAs(t, user, "--port", sock+"|unix", "--proxy_to", target, "--log_file", log, "--log_level", "3")
-				ask := func() {
+				// Whether one port names it, or a backend of several, is the same.
+				file := writeFile(t, filepath.Join(dir, network+".toml"), fmt.Sprintf("[[backend]]\nname = 'b'\ntargets = %q\n[[listen]]\nport = '%s|unix'\nbackend = 'b'\n"+
+					"[[listen]]\nport = '%[2]s2|unix'\nproxy_to = %[1]q\n", target, sock))
+				r := startAs(t, user, "--conf_file", file, "--log_file", log, "--log_level", "3")
+				askAt := func(sock string) {
 					t.Helper()
 					var nc net.Conn
 					netservertest.Eventually(t, "the server", func() (ok bool) {
@@ -151,7 +154,9 @@ func TestLandlockLeavesWhatIsNeeded(t *testing.T) {
 						t.Errorf("got %q, %v", got, err)
 					}
 				}
+				ask := func() { t.Helper(); askAt(sock) }
 				ask()
+				askAt(sock + "2")
 				logged := func(file, want string) {
 					t.Helper()
 					netservertest.Eventually(t, want+" in "+file, func() bool {

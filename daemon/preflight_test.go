@@ -88,6 +88,23 @@ func TestWhoCanServe(t *testing.T) {
 		}
 		r.end(syscall.SIGTERM)
 	}
+	// What one port alone, or a backend, needs matters as well.
+	socket := filepath.Join(private, "socket")
+	if l, err := net.Listen("unix", socket); err != nil {
+		t.Fatal(err)
+	} else {
+		defer l.Close()
+	}
+	for text, why := range map[string]string{
+		"[[listen]]\nport = '127.0.0.1:0'\nprogram = '" + hidden + "'\n":                                            "cannot execute " + hidden,
+		"[[listen]]\nport = '127.0.0.1:0'\nproxy_to = '" + socket + "'\n":                                           "cannot connect to " + socket,
+		"[[backend]]\nname = 'b'\ntargets = ['127.0.0.1:9', '" + socket + "']\n[[listen]]\nport = 0\nbackend = 'b'": "cannot connect to " + socket,
+	} {
+		r := start(t, "--user", "nobody", "--conf_file", writeFile(t, filepath.Join(dir, "server.toml"), text+"\n"))
+		if code := r.status(); code != 2 || !strings.Contains(r.text(), "user: nobody "+why) {
+			t.Errorf("%s: exit status %d:\n%s", text, code, r.text())
+		}
+	}
 	// All at once.
 	r := start(t, "--user", "nobody", "--port", "127.0.0.1:0", "--deny_file", rules, "--", hidden)
 	if code := r.status(); code != 2 || !strings.Contains(r.text(), rules) || !strings.Contains(r.text(), hidden) {

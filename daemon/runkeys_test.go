@@ -56,6 +56,9 @@ func TestRunHasTheCommandsKeys(t *testing.T) {
 	if err := os.WriteFile(file, []byte("port 127.0.0.1:0\nmotd hello\nplugin x\nmax_conections 5\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	tables, handlers := filepath.Join(t.TempDir(), "tables.toml"), filepath.Join(t.TempDir(), "handlers.toml")
+	writeFile(t, tables, "port = '127.0.0.1:0'\n[[backend]]\nurl = 'x'\n")
+	writeFile(t, handlers, "[[listen]]\nport = '127.0.0.1:0'\nproxy_to = '127.0.0.1:9'\n")
 	const port = "--port=127.0.0.1:0"
 	for _, c := range []struct {
 		name    string
@@ -77,6 +80,8 @@ func TestRunHasTheCommandsKeys(t *testing.T) {
 		{name: "in the file", args: []string{"--conf_file", file}, status: 1, want: []string{`unknown key "plugin"`, `unknown key "max_conections"`}},
 		{name: "kept in files", unknown: "files", args: []string{"--conf_file", file}, status: 1, want: []string{"left=[plugin max_conections]", "max_conections: it is not a key of the server, and ignored", "did you mean max_connections?"}},
 		{name: "kept in files alone", unknown: "files", args: []string{"--conf_file", file, "--plugin=x"}, status: 1, want: []string{`unknown key "plugin" (argument 3)`}},
+		{name: "no tables", unknown: "files", args: []string{"--conf_file", tables}, status: 1, want: []string{"backend: only [[listen]] can be repeated as a table (" + tables + ":2)"}},
+		{name: "no handlers", args: []string{"--conf_file", handlers}, status: 1, want: []string{"proxy_to has no effect: this program serves its clients itself (" + handlers + ":3)"}},
 		{name: "kept", unknown: "keep", args: []string{port, "--plugin=x"}, status: 1, want: []string{"left=[plugin]"}},
 		{name: "a program", args: []string{port, "--", "cat"}, status: 1, want: []string{"nothing can follow --: this program serves its clients itself (argument 2)"}},
 		{name: "a backend", args: []string{port, "--proxy_to=127.0.0.1:1"}, status: 1, want: []string{"proxy_to has no effect: this program serves its clients itself"}},

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"netserver/daemon"
+	"netserver/internal/control"
 )
 
 // greeter answers each connection with a text, and ends it.
@@ -227,5 +228,37 @@ func TestUnusedBackend(t *testing.T) {
 	code, _, stderr, _ := checkFile(t, "port = 1\n[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n")
 	if want := "no port and no route has the [[backend]] named \"a\" (f.toml:2)"; code != 0 || !strings.Contains(stderr, want) {
 		t.Errorf("status %d: %s", code, stderr)
+	}
+}
+
+// A reload that gives one port another handler, or other targets, leaves the
+// clients of the others alone.
+func TestReloadOfOneHandler(t *testing.T) {
+	dir := openDir(t)
+	one, two := greeter(t, "one"), greeter(t, "two")
+	conf := func(target, echo string) string {
+		return fmt.Sprintf("unix_mode = '666'\n[[backend]]\nname = 'b'\ntargets = %q\n[[listen]]\nport = '127.0.0.1:0'\n[[listen]]\nport = '%s/b|unix'\nbackend = 'b'\n"+
+			"[[listen]]\nport = '%[2]s/e|unix'\n%[3]s\n", target, dir, echo)
+	}
+	file := writeFile(t, filepath.Join(dir, "server.toml"), conf(one, ""))
+	r, socket := startCtl(t, "--conf_file", file, "--user", "root")
+	stays := mustDial(t, r.addr(0))
+	stays.mustAsk(t, "hello")
+	if got := said(t, dir+"/b", ""); got != "one" {
+		t.Errorf("%q", got)
+	}
+	writeFile(t, file, conf(two, "proxy_to = '"+one+"'"))
+	var done control.Reload
+	mustCtl(t, socket, &done, "reload")
+	var changed []string
+	for _, c := range done.Plan.Changed {
+		changed = append(changed, filepath.Base(c.Port)+": "+c.Why)
+	}
+	if got := strings.Join(changed, "; "); got != "b|unix: backend b; e|unix: proxy_to" || len(done.Plan.Kept) != 1 || len(done.Plan.Handler) != 0 {
+		t.Errorf("%+v", done.Plan)
+	}
+	stays.mustAsk(t, "still here")
+	if got := said(t, dir+"/b", "") + said(t, dir+"/e", ""); got != "twoone" {
+		t.Errorf("after the reload %q", got)
 	}
 }

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"crypto/tls"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,47 @@ func TestFollows(t *testing.T) {
 	} {
 		if got := (&generation{conf: tc.conf, plan: &tc.plan}).follows(); got != tc.want {
 			t.Errorf("%s: %v", tc.name, got)
+		}
+	}
+}
+
+// A port is changed by what its own handler, its routes or its backends are.
+func TestServingChanges(t *testing.T) {
+	values := func(pairs ...string) conf.Values {
+		v := conf.Values{}
+		for i := 0; i < len(pairs); i += 2 {
+			v.Set(pairs[i], pairs[i+1])
+		}
+		return v
+	}
+	plan := func(target, to, route string) *wire.Plan {
+		return &wire.Plan{
+			Tables: map[string][]conf.Block{"backend": {{Values: values("name", "b", "targets", target)}, {Values: values("name", "other", "targets", "1:1")}}},
+			Serving: []conf.Block{
+				{},
+				{Values: values("proxy_to", to)},
+				{Tables: map[string][]conf.Block{"route": {{Values: values("sni", route, "backend", "b")}}}},
+				{Values: values("backend", "other")},
+			},
+		}
+	}
+	old := plan("a:1", "x:1", "a.example")
+	old.Values = values("backend", "b")
+	for _, c := range []struct {
+		now  *wire.Plan
+		want [4]string
+	}{
+		{plan("a:1", "x:1", "a.example"), [4]string{}},
+		{plan("a:1", "y:1", "a.example"), [4]string{1: "proxy_to"}},
+		{plan("a:1", "x:1", "b.example"), [4]string{2: "routes"}},
+		{plan("b:1", "x:1", "a.example"), [4]string{0: "backend b", 2: "backend b"}},
+		{&wire.Plan{Tables: old.Tables}, [4]string{1: "proxy_to", 2: "routes", 3: "backend"}},
+	} {
+		c.now.Values = old.Values
+		for i, want := range c.want {
+			if got := strings.Join(servingChanges(old, c.now, i, i), ", "); got != want {
+				t.Errorf("port %d: %q, want %q", i, got, want)
+			}
 		}
 	}
 }

@@ -128,8 +128,8 @@ func backendsOf(p *wire.Plan) map[string]conf.Block {
 	return m
 }
 
-// namedBackends returns the backends that a port or its routes name; if it names
-// none, that of the whole server.
+// namedBackends returns the backends that a port or its routes name, or that of
+// the whole server for a port without a handler of its own.
 func namedBackends(b conf.Block, server conf.Values) (names []string) {
 	add := func(v conf.Values) {
 		if name := v.Get("backend"); name != "" && !slices.Contains(names, name) {
@@ -140,7 +140,8 @@ func namedBackends(b conf.Block, server conf.Values) (names []string) {
 	for _, r := range b.Tables["route"] {
 		add(r.Values)
 	}
-	if len(names) == 0 && len(b.Tables) == 0 {
+	own := slices.ContainsFunc([]string{"backend", "proxy_to", "program", "echo"}, func(key string) bool { return len(b.Values[key]) > 0 })
+	if !own && len(b.Tables) == 0 {
 		add(server)
 	}
 	return names
