@@ -3,6 +3,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"netserver/conf"
@@ -11,26 +12,6 @@ import (
 
 // tableBackend is the name of the tables that backends are written as.
 const tableBackend = "backend"
-
-// A backendConfig is one [[backend]]: targets under a name, which ports and
-// routes share. What it does not say itself the keys of the whole server say.
-type backendConfig struct {
-	Name    string
-	Targets []string
-	Dial    DialConfig
-
-	at conf.Origin
-}
-
-// define defines the keys of a [[backend]].
-func (b *backendConfig) define(s *conf.Set) {
-	s.Define(conf.Key{Name: "name", When: conf.Always, Required: true, Arg: "NAME", Help: "by which ports and routes name it: backend = NAME"}, conf.String(&b.Name))
-	s.Define(conf.Key{Name: "targets", When: conf.Always, Required: true, Arg: "TARGET", List: true, Help: "host:port, or a UNIX socket's path; several share the clients, each in its turn"}, conf.Strings(&b.Targets))
-	b.Dial.define(func(k conf.Key, bind conf.Binder) {
-		k.Inherits = true
-		s.Define(k, bind)
-	})
-}
 
 // backends are the [[backend]] tables of a configuration.
 type backends struct {
@@ -49,6 +30,11 @@ func (c *Config) backendConfigs(res *conf.Result) ([]*backendConfig, error) {
 			errs = append(errs, err)
 			continue
 		}
+		b.values = block.Values
+		if err := b.check(); err != nil {
+			errs = append(errs, err)
+			b.faulty = true
+		}
 		if i := slices.IndexFunc(list, func(o *backendConfig) bool { return o.Name == b.Name }); i >= 0 {
 			errs = append(errs, located(fmt.Errorf("a [[backend]] named %q is there already, at %s", b.Name, list[i].at.Place()), b.at))
 			continue
@@ -64,7 +50,10 @@ func (c *Config) readBackends(res *conf.Result) (*backends, error) {
 	all := &backends{list: list, made: make(map[string]*proxy.Backend)}
 	errs := []error{err}
 	for _, b := range list {
-		made, err := b.backend()
+		if b.faulty {
+			continue
+		}
+		made, err := b.backend(c.identity.Chroot == "")
 		if err != nil {
 			errs = append(errs, located(err, b.at))
 			continue
@@ -74,13 +63,43 @@ func (c *Config) readBackends(res *conf.Result) (*backends, error) {
 	return all, errors.Join(errs...)
 }
 
-// backend makes a backend.
-func (b *backendConfig) backend() (*proxy.Backend, error) {
-	made := &proxy.Backend{Name: b.Name, ConnectTimeout: b.Dial.ConnectTimeout}
-	for _, t := range b.Targets {
-		made.Targets = append(made.Targets, proxy.Target{Address: t})
+// backend makes a backend. With here, files are where their names say; else they
+// are below a root directory, and are read later.
+func (b *backendConfig) backend(here bool) (*proxy.Backend, error) {
+	made := &proxy.Backend{
+		Name: b.Name, Targets: b.Targets, TargetsFile: b.TargetsFile, Balance: b.Balance, Check: b.Check,
+		SlowStart: b.SlowStart, Queue: b.Queue, QueueTime: b.QueueTime, Resolve: b.Resolve,
+		ConnectTimeout: b.Dial.ConnectTimeout,
+	}
+	if b.TargetsFile != "" && !here {
+		return made, nil
 	}
 	return made, (&proxy.Handler{Backend: made}).Check()
+}
+
+// logTo has the backends tell log of targets that go down and come back. It is
+// called before any client comes.
+func (b *backends) logTo(log *slog.Logger) {
+	if b == nil {
+		return
+	}
+	for _, one := range b.made {
+		one.Log = log
+	}
+}
+
+// targetsFiles returns the files of targets that are in the configuration.
+func (p *program) targetsFiles() (list []string) {
+	if p.library {
+		return nil
+	}
+	backends, _ := p.conf.backendConfigs(p.res)
+	for _, b := range backends {
+		if b.TargetsFile != "" {
+			list = append(list, b.TargetsFile)
+		}
+	}
+	return list
 }
 
 // A target is an address that clients are connected to, and the key that names
@@ -98,7 +117,7 @@ func (p *program) targets() (list []target) {
 	backends, _ := p.conf.backendConfigs(p.res) // what is wrong with them has been said
 	for _, b := range backends {
 		for _, to := range b.Targets {
-			list = append(list, target{"the [[backend]] " + b.Name, to})
+			list = append(list, target{"the [[backend]] " + b.Name, to.Address})
 		}
 	}
 	return list

@@ -34,6 +34,7 @@ func (p *program) makeHandlers() error {
 	m := &handlers{p: p, made: make(map[*service]netserver.Handler)}
 	var err error
 	m.backends, err = c.readBackends(p.res)
+	p.backends = m.backends
 	errs = append(errs, err)
 	if c.services.shared() {
 		p.server.Handler, err = m.handler(c.services.server)

@@ -139,6 +139,7 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
+	backends   *backends
 	notes      []string         // lines for the log that the configuration caused
 	manager    *systemd.Manager // nil is none, or it is the supervisor's
 	opened     *logging.Log     // where the log goes; nil but in a process that serves alone

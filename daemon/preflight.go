@@ -85,6 +85,9 @@ func (p *program) warnOfNamesInChroot() {
 			add(to.key + " " + to.address)
 		}
 	}
+	for _, f := range p.targetsFiles() {
+		add(keyTargetsFile + " " + f)
+	}
 	for _, key := range wire.LookupKeys() {
 		if text := given.Get(key); text != "" && text != "0" && text != "off" {
 			add(key)
@@ -313,6 +316,11 @@ func (p *program) unreadable(u servingUser) []lack {
 			if path := u.absolute(v.Text); path != "" {
 				check(f.key, path, "")
 			}
+		}
+	}
+	for _, f := range p.targetsFiles() {
+		if path := u.absolute(f); path != "" {
+			check(keyTargetsFile, path, "")
 		}
 	}
 	return append(list, p.passwords(u)...)

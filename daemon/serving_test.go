@@ -149,7 +149,7 @@ func TestHandlerProblems(t *testing.T) {
 		{"backend twice", "[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n[[backend]]\nname = 'a'\ntargets = '127.0.0.1:9'\n[[listen]]\nport = 1\nbackend = 'a'\n", nil,
 			"a [[backend]] named \"a\" is there already, at f.toml:1 (f.toml:4)"},
 		{"bad target", "[[backend]]\nname = 'a'\ntargets = ['127.0.0.1:9', 'x']\n[[listen]]\nport = 1\nbackend = 'a'\n", nil,
-			"backend a: x: missing port in address: write host:port, [address]:port or a socket path (f.toml:1)"},
+			"targets: \"x\": missing port in address: write host:port, [address]:port or a socket path (f.toml:3)"},
 		{"several targets", "[[listen]]\nport = 1\nproxy_to = ['127.0.0.1:9', '127.0.0.1:8']\n", nil,
 			"proxy_to: a port has one target (f.toml:3); write several as a [[backend]] of a TOML conf file"},
 		{"targets without ports", "", []string{"--port=1", "--port=2", "--port=3", "--proxy_to=127.0.0.1:9", "--proxy_to=127.0.0.1:8"},

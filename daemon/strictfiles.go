@@ -124,6 +124,9 @@ func (p *program) trustedFiles() []trustedFile {
 			add(key, v.Text, true, false)
 		}
 	}
+	for _, f := range p.targetsFiles() {
+		add(keyTargetsFile, f, true, false)
+	}
 	if p.conf.Process.Chroot == "" {
 		for _, argv := range p.conf.services.programs() {
 			command("the program", argv, true)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -141,7 +142,11 @@ func (b *Backend) parse() error {
 	}
 	targets := b.Targets
 	if b.TargetsFile != "" {
-		more, err := b.file.read(b.TargetsFile)
+		var more []Target
+		var err error
+		if b.file.path, err = filepath.Abs(b.TargetsFile); err == nil {
+			more, err = b.file.read(b.file.path)
+		}
 		if err != nil {
 			return b.failed("", err)
 		}

@@ -17,7 +17,7 @@
 // Each datagram is forwarded from a new UDP port, so that the backend's
 // answers can be matched; see Handler.Answers.
 //
-// Of this module it imports netserver and proto. Start reading at Handler.Serve
+// Of this module it imports netserver, proto, logs and internal/watch. Start reading at Handler.Serve
 // (proxy.go); dial.go lists the steps of a connection to a target, and join.go
 // copies between it and the client.
 package proxy

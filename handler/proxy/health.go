@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"netserver/logs"
 )
 
 // Passive health: what clients find out about targets.
@@ -123,6 +125,6 @@ func (b *Backend) tellUp(ep *endpoint) {
 	now := time.Now()
 	down := now.Sub(ep.since)
 	ep.since, ep.ready, ep.reason, ep.ahead = now, now, "", 0
-	b.log(slog.LevelInfo, "target is up", slog.String("target", ep.shortName()), slog.Duration("after", down.Round(time.Millisecond)))
+	b.log(logs.Notice, "target is up", slog.String("target", ep.shortName()), slog.Duration("after", down.Round(time.Millisecond)))
 	b.serveQueue()
 }

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"netserver/logs"
 )
 
 // Bounds of what an answer may hold.
@@ -201,7 +203,7 @@ func (b *Backend) tellOfNames(s *source, ans *answer) {
 		used := cmp.Or(len(ans.places), len(s.names.places))
 		b.log(slog.LevelWarn, "look-up of a target failed; the last good addresses stay", target, slog.Int("addresses", used), slog.String("err", ans.err.Error()))
 	case ans.err == nil && s.names.err != nil:
-		b.log(slog.LevelInfo, "look-up of a target succeeds again", target, slog.Int("addresses", len(ans.places)))
+		b.log(logs.Notice, "look-up of a target succeeds again", target, slog.Int("addresses", len(ans.places)))
 	}
 	if ans.cut && !s.names.cut {
 		b.log(slog.LevelWarn, "a target has more addresses or SRV records than are used", target, slog.Int("used", len(ans.places)))

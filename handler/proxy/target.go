@@ -102,6 +102,12 @@ func (t Target) String() string {
 	return s
 }
 
+// Named reports whether t's Address is a name, which has to be looked up.
+func (t Target) Named() bool {
+	a, err := parseAddress(t.Address)
+	return err == nil && a.isName()
+}
+
 // check reports a Target that no text would have given.
 func (t Target) check() error {
 	switch {

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"netserver/internal/watch"
+	"netserver/logs"
 )
 
 // maxTargetsFile is more than maxEndpoints lines need.
@@ -16,6 +17,7 @@ const maxTargetsFile = 1 << 20
 
 // A fileState is the version of a targets file that is in force.
 type fileState struct {
+	path  string // absolute
 	data  []byte // the last version that was read, good or not
 	count int    // targets in the one in force
 	ended bool   // its last line ended in a newline
@@ -98,23 +100,23 @@ func parseTargets(path string, data []byte) (list []Target, err error) {
 // follow uses each new version of TargetsFile until ctx ends.
 func (b *Backend) follow(ctx context.Context) {
 	w := &watch.Watcher{Ready: b.reread}
-	w.Run(ctx, func() []string { return []string{b.TargetsFile} }, func([]string) { b.reread() })
+	w.Run(ctx, func() []string { return []string{b.file.path} }, func([]string) { b.reread() })
 }
 
 // reread reads TargetsFile, and uses it if it has changed and is good.
 func (b *Backend) reread() {
 	f := &b.file
-	if data, err := readWhole(b.TargetsFile); err == nil && bytes.Equal(data, f.data) {
+	if data, err := readWhole(b.file.path); err == nil && bytes.Equal(data, f.data) {
 		return
 	}
 	before := *f
-	targets, err := f.read(b.TargetsFile)
+	targets, err := f.read(b.file.path)
 	if err == nil {
 		err = b.useFile(targets)
 	}
 	if err == nil {
 		f.said = ""
-		b.log(slog.LevelInfo, "new targets", slog.String("file", b.TargetsFile), slog.Int("targets", len(targets)))
+		b.log(logs.Notice, "new targets", slog.String("file", b.file.path), slog.Int("targets", len(targets)))
 		return
 	}
 	f.count, f.ended = before.count, before.ended
@@ -130,7 +132,7 @@ func (b *Backend) useFile(targets []Target) error {
 	defer b.mu.Unlock()
 	list := append(b.Targets[:len(b.Targets):len(b.Targets)], targets...)
 	if at, err := b.setTargets(append(list, b.added...)); err != nil {
-		return fmt.Errorf("%s: target %s: %w", b.TargetsFile, at, err)
+		return fmt.Errorf("%s: target %s: %w", b.file.path, at, err)
 	}
 	return nil
 }

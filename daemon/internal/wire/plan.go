@@ -116,6 +116,9 @@ func (p *Plan) Targets() (list []string) {
 // targets, of clients, or of who answers for their certificates.
 func (p *Plan) LooksUpNames() bool {
 	return slices.ContainsFunc(p.All(), func(v conf.Values) bool {
+		if v.Get("targets_file") != "" {
+			return true // there may be names in it
+		}
 		return slices.ContainsFunc(LookupKeys(), func(key string) bool {
 			text := v.Get(key)
 			return text != "" && text != "0" && text != "off"
