@@ -44,6 +44,7 @@ type checkedListener struct {
 	Handler string         `json:"handler,omitempty"` // in a few words
 	Options map[string]any `json:"options,omitempty"` // that it has for itself
 	Routes  []checkedBlock `json:"routes,omitempty"`
+	Route   *checkedRoute  `json:"route,omitempty"` // of the client that was asked about
 }
 
 // A checkedBlock is a table of a TOML file.
@@ -118,6 +119,7 @@ func (p *program) checkedListener(i int) checkedListener {
 		maps.Copy(own.Values, c.serving[i].Values)
 		l.Options = p.res.BlockOptions("listen", own)
 	}
+	l.Route = p.explainRoute(i)
 	for j, r := range s.routes {
 		l.Routes = append(l.Routes, checkedBlock{
 			Origin: r.at.String(), Handler: r.to.name(), Options: p.res.BlockOptions("listen."+tableRoute, c.serving[i].Tables[tableRoute][j]),

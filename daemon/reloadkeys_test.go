@@ -16,7 +16,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 		"log_level", "user", "group", "chroot", "no_new_privs", "landlock", "landlock_write", "seccomp", "key_isolation", "sign_rate",
 		"limit_nofile", "limit_core", "limit_nproc", "limit_as", "limit_memlock", // of new workers
 		"strict_files", "hup_grace", "leave_children_open_on_hup", "worker_timeout", // of the configuration in force
-		"server_type", "conf_file", "unknown_keys", "check", "peer", "peer_host", "cert", "sni", "exec_env", // what reads them
+		"server_type", "conf_file", "unknown_keys", "check", "peer", "peer_host", "cert", "sni", "alpn", "exec_env", // what reads them
 	}
 	var named []string
 	old, now := new(Config), new(Config)

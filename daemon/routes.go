@@ -1,10 +1,19 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
 
 	"netserver"
+	"netserver/access"
 	"netserver/conf"
+	"netserver/handler/route"
+	"netserver/port"
+	"netserver/proto"
 )
 
 // tableRoute is the name of the tables in a [[listen]] block that routes are
@@ -19,15 +28,73 @@ const keyRefuse = "refuse"
 // whole server; but a handler it has always of its own.
 type routeConfig struct {
 	HandlerConfig
-	Refuse bool
+	Name        string
+	When        []route.Condition
+	PassThrough bool
+	Refuse      bool
 
 	at conf.Origin
 }
 
 // define defines the keys of a [[listen.route]].
 func (r *routeConfig) define(s *conf.Set) {
+	s.Define(conf.Key{Name: "name", When: conf.Always, Arg: "NAME", Help: "of the route, in records; default its number"}, conf.String(&r.Name))
+	for _, c := range routeConditions {
+		s.Define(conf.Key{Name: c.key, List: true, When: c.when, Arg: c.arg, Help: c.help, Empty: c.empty}, conf.Func(func(vals []conf.Value) error { return r.add(c.make, vals) }))
+	}
+	s.Define(conf.Key{Name: "passthrough", When: factStream, Help: "do not decrypt: the clients' bytes go on as they came, hello included. On a TLS port such a route is chosen by sni, alpn and from alone"}, conf.Bool(&r.PassThrough))
 	r.defineInRoute(s)
 	s.Define(conf.Key{Name: keyRefuse, When: conf.Always, Help: "serve nobody"}, conf.Bool(&r.Refuse))
+}
+
+// A routeCondition is a key of a route that its clients are known by. All
+// conditions of a route must hold, and of each any value.
+type routeCondition struct {
+	key, arg string
+	when     conf.When
+	empty    conf.Empty
+	make     func(...string) (route.Condition, error)
+	help     string
+}
+
+var routeConditions = [...]routeCondition{
+	{"sni", "NAME", factStream, conf.EmptyIsText, route.SNI, "the name that a TLS client asks for: a name, *.NAME for one label, or /EXPRESSION/; empty for clients that ask for none"},
+	{"alpn", "PROTOCOL", factStream, 0, route.ALPN, "the protocol that was agreed on with a TLS client (SSL_alpn_protocols), or that it offers where it is not decrypted"},
+	{"from", "NETWORK", conf.Always, 0, fromTexts, "networks that the client comes from: ADDRESS or ADDRESS/BITS"},
+	{"cert_cn", "NAME", factTLS, 0, route.CertCN, "the common name of the client's certificate: a name or /EXPRESSION/"},
+	{"cert_dns", "NAME", factTLS, 0, route.CertDNS, "a DNS name of the client's certificate: a name, *.NAME or /EXPRESSION/"},
+	{"cert_uri", "URI", factTLS, 0, route.CertURI, "a URI of the client's certificate: a URI or /EXPRESSION/"},
+	{"cert_fingerprint", "HEX", factTLS, 0, route.CertFingerprint, "the SHA-256 fingerprint of the client's certificate"},
+	{"begins", "WHAT", factStream, 0, route.Begins, "what the client sends first: tls, http, ssh, postgres, proxy, silence=SECONDSs for nothing within that time, /EXPRESSION/ for its first line, or else a text as it is"},
+}
+
+// fromTexts makes a condition of networks as keys write them.
+func fromTexts(texts ...string) (route.Condition, error) {
+	var nets []netip.Prefix
+	for _, t := range texts {
+		p, err := access.ParseNetwork(t)
+		if err != nil {
+			return nil, fmt.Errorf("from: %w", err)
+		}
+		nets = append(nets, p)
+	}
+	return route.From(nets...)
+}
+
+// add adds a condition.
+func (r *routeConfig) add(make func(...string) (route.Condition, error), vals []conf.Value) error {
+	if len(vals) == 0 {
+		return nil
+	}
+	texts := textsOf(vals)
+	c, err := make(texts...)
+	if err != nil {
+		// The key is named with the place already.
+		_, text, _ := strings.Cut(err.Error(), ": ")
+		return vals[0].Errorf("%s", text)
+	}
+	r.When = append(r.When, c)
+	return nil
 }
 
 // A routed is a route with what serves its clients.
@@ -65,5 +132,63 @@ func (h *HandlerConfig) route(b conf.Block) (*service, error) {
 
 // routeHandler makes a handler of the handlers of routes.
 func (m *handlers) routeHandler(s *service) (netserver.Handler, error) {
-	return nil, errors.New("routes are not built yet")
+	h := new(route.Handler)
+	var errs []error
+	for i, r := range s.routes {
+		to := route.Route{Name: cmp.Or(r.Name, r.at.Place(), strconv.Itoa(i+1)), When: r.When, PassThrough: r.PassThrough}
+		if !r.to.is(refuses) {
+			var err error
+			to.Handler, err = m.handler(r.to)
+			errs = append(errs, err)
+		}
+		h.Routes = append(h.Routes, to)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	m.p.warnings = append(m.p.warnings, h.Warnings()...)
+	return h, h.Check()
+}
+
+func textsOf(vals []conf.Value) []string {
+	texts := make([]string, len(vals))
+	for i, v := range vals {
+		texts[i] = v.Text
+	}
+	return texts
+}
+
+// A checkedRoute is the route of the client that --check was asked about.
+type checkedRoute struct {
+	Name        string `json:"name"` // "" if there is none
+	Why         string `json:"why"`
+	PassThrough bool   `json:"passthrough"`
+}
+
+// explainRoute says which route of a port the client of --peer, --sni, --alpn
+// and --cert takes; nil if the port has none, or if nobody asked.
+func (p *program) explainRoute(i int) *checkedRoute {
+	ask, spec := p.conf.check, p.conf.Server.Ports[i]
+	own, ok := p.server.Handlers[spec.Short()]
+	h, routed := netserver.HandlerAs[*route.Handler](own)
+	if !ok || !routed || ask.peer == "" && ask.sni == "" && len(ask.alpn) == 0 && ask.cert == "" {
+		return nil
+	}
+	peer, _ := access.ParsePeer(ask.peer) // what is wrong with it is reported elsewhere
+	hello := &proto.ClientHello{ServerName: strings.ToLower(ask.sni), ALPN: ask.alpn}
+	f := route.Facts{From: peer.IP, Plain: true}
+	tls := spec.Kind() == port.SSL
+	passed := tls && h.PassesThrough(hello, peer.IP)
+	switch {
+	case passed, !tls && (ask.sni != "" || len(ask.alpn) > 0):
+		f = route.HelloFacts(hello, peer.IP)
+		f.Plain = !tls
+	case tls:
+		f = route.Facts{From: peer.IP, ServerName: hello.ServerName, ALPN: ask.alpn, Decrypted: true}
+		if chain, err := readChain(ask.cert); err == nil && len(chain) > 0 {
+			f.Certificate = chain[0]
+		}
+	}
+	name, why := h.Explain(f)
+	return &checkedRoute{Name: name, Why: why, PassThrough: passed}
 }

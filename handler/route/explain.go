@@ -2,36 +2,66 @@ package route
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
+
+	"netserver/proto"
 )
 
+// HelloFacts are those of a TLS client that is not decrypted.
+func HelloFacts(hello *proto.ClientHello, from netip.Addr) Facts {
+	f := Facts{From: from}
+	f.fromHello(hello)
+	return f
+}
+
 // Explain says which route a client of these facts takes, and why: the
-// conditions that hold, or for each route the first that does not. It is for
-// people. passed tells that the client is passed on undecrypted.
-func (h *Handler) Explain(f Facts) (name, why string, passed bool) {
+// conditions that hold, or for each route the first that does not. name is ""
+// if there is no route. It is for people.
+func (h *Handler) Explain(f Facts) (name, why string) {
 	h.once.Do(h.build)
-	var reasons []string
+	var reasons, unless []string
 	for i := range h.Routes {
 		r := &h.Routes[i]
-		failed := ""
-		for _, c := range r.When {
-			if v := c.holds(&f); v != Yes {
-				failed = c.String()
-				if v == More {
-					failed += " (which depends on what the client sends)"
-				}
-				break
+		if r.PassThrough && f.Decrypted {
+			reasons = append(reasons, fmt.Sprintf("route %s: passes on undecrypted, not by this hello", h.name(i)))
+			continue
+		}
+		switch failed, v := r.failing(&f); v {
+		case Yes:
+			why = r.String()
+			if len(unless) > 0 {
+				why += "; unless " + strings.Join(unless, ", or ")
 			}
+			return h.name(i), why
+		case More:
+			unless = append(unless, fmt.Sprintf("%s (route %s)", failed, h.name(i)))
+			reasons = append(reasons, fmt.Sprintf("route %s: %s depends on what the client sends", h.name(i), failed))
+		default:
+			reasons = append(reasons, fmt.Sprintf("route %s: not %s", h.name(i), failed))
 		}
-		if failed == "" {
-			return h.name(i), r.String(), r.PassThrough
-		}
-		reasons = append(reasons, fmt.Sprintf("route %s: not %s", h.name(i), failed))
 	}
 	if h.Default != nil {
-		return h.name(len(h.Routes)), "no other route fits", false
+		return h.name(len(h.Routes)), "no other route fits"
 	}
-	return "", strings.Join(reasons, "; "), false
+	return "", strings.Join(reasons, "; ")
+}
+
+// failing returns the first condition that does not hold, or else the first of
+// which that is not known.
+func (r *Route) failing(f *Facts) (failed string, v verdict) {
+	v = Yes
+	for _, c := range r.When {
+		switch c.holds(f) {
+		case No:
+			return c.String(), No
+		case More:
+			if v == Yes {
+				failed, v = c.String(), More
+			}
+		}
+	}
+	return failed, v
 }
 
 // String returns the conditions of a route.

@@ -22,6 +22,7 @@ import (
 	"netserver/netservertest"
 	"netserver/outcome"
 	"netserver/port"
+	"netserver/proto"
 )
 
 func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
@@ -343,7 +344,7 @@ func TestIndex(t *testing.T) {
 		if rnd.IntN(2) == 0 {
 			f.ALPN = []string{"h2"}
 		}
-		want, _, _ := h.Explain(f)
+		want, _ := h.Explain(f)
 		if got := route.Chosen(&h, f); got != want {
 			t.Fatalf("%v for %+v: %q, all looked at: %q", h.Routes, f, got, want)
 		}
@@ -351,14 +352,21 @@ func TestIndex(t *testing.T) {
 }
 
 func TestExplain(t *testing.T) {
-	h := routes(on("a", must(route.SNI("a.example"))), on("b", must(route.Begins("ssh"))))
-	name, why, _ := h.Explain(route.Facts{Decrypted: true, ServerName: "a.example"})
-	if name != "a" || why != `sni = "a.example"` {
-		t.Errorf("%q %q", name, why)
-	}
-	name, why, _ = h.Explain(route.Facts{Decrypted: true, ServerName: "c"})
-	if want := `route a: not sni = "a.example"; route b: not begins = "ssh" (which depends on what the client sends)`; name != "" || why != want {
-		t.Errorf("%q %q", name, why)
+	h := routes(on("a", must(route.SNI("a.example"))), on("b", must(route.Begins("ssh"))),
+		route.Route{Name: "p", When: []route.Condition{must(route.SNI("p.example"))}, PassThrough: true, Handler: say("")},
+		on("l", must(route.From(netip.MustParsePrefix("10.0.0.0/8")))))
+	for _, c := range []struct {
+		f         route.Facts
+		name, why string
+	}{
+		{route.Facts{Decrypted: true, ServerName: "a.example"}, "a", `sni = "a.example"`},
+		{route.Facts{Decrypted: true, ServerName: "c"}, "", `route a: not sni = "a.example"; route b: begins = "ssh" depends on what the client sends; route p: passes on undecrypted, not by this hello; route l: not from = "10.0.0.0/8"`},
+		{route.Facts{Plain: true, From: netip.MustParseAddr("10.1.2.3")}, "l", `from = "10.0.0.0/8"; unless begins = "ssh" (route b)`},
+		{route.HelloFacts(&proto.ClientHello{ServerName: "p.example"}, netip.Addr{}), "p", `sni = "p.example"; unless begins = "ssh" (route b)`},
+	} {
+		if name, why := h.Explain(c.f); name != c.name || why != c.why {
+			t.Errorf("%q %q, want %q %q", name, why, c.name, c.why)
+		}
 	}
 }
 
