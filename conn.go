@@ -122,11 +122,6 @@ func newConn(r *run, a *arrival) *Conn {
 	return c
 }
 
-// Hello returns what the client of a TLS port said first whom the Handler, a
-// proto.Passer, takes undecrypted; nil for every other. Those bytes are still
-// to be read. It must not be changed.
-func (c *Conn) Hello() *proto.ClientHello { return c.passed }
-
 // ID numbers the clients of a Serve from 1. It is in every record of this
 // client.
 func (c *Conn) ID() uint64 { return c.id }

@@ -41,9 +41,6 @@ var (
 	// ErrLineTooLong is returned by reads that found no delimiter within
 	// their limit. The bytes stay unread.
 	ErrLineTooLong = errors.New("line too long")
-	// ErrNoRoute is wrapped by the error of a client for whom its port has no
-	// route.
-	ErrNoRoute = errors.New("no route")
 	// ErrServerClosed is returned by Serve after Shutdown or Close.
 	ErrServerClosed = errors.New("server closed")
 )

@@ -240,6 +240,11 @@ func (c *Conn) passThrough() (passed bool, err error) {
 	return true, nil
 }
 
+// Hello returns what the client of a TLS port said first whom the Handler, a
+// proto.Passer, takes undecrypted; nil for every other. Those bytes are still
+// to be read. It must not be changed.
+func (c *Conn) Hello() *proto.ClientHello { return c.passed }
+
 // helloBuffers hold hellos while they are read.
 type helloBuffers struct{ sync.Pool }
 

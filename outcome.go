@@ -38,7 +38,7 @@ func (r *run) mayLog(o outcome.Class) bool {
 // all day: it is logged a few times a minute, and then counted.
 func isNoise(o outcome.Class) bool {
 	switch o {
-	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.Probe, outcome.FirstByte, outcome.Hello,
+	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.FirstByte, outcome.Hello,
 		outcome.NotTLS, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset:
 		return true
 	}
@@ -60,7 +60,7 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Killed
 	case errors.Is(err, errDenied):
 		return outcome.Denied
-	case errors.Is(err, ErrNoRoute):
+	case errors.Is(err, proto.ErrNoRoute):
 		return outcome.NoRoute
 	case errors.Is(err, admit.ErrShed):
 		return outcome.Shed

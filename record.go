@@ -66,7 +66,19 @@ func (c *Conn) record() Record {
 		r.Err = c.err
 	}
 	r.Outcome = outcomeOf(c.stage.get(), r.Err)
+	if c.isProbe(&r) {
+		r.Outcome = outcome.Probe
+	}
 	return r
+}
+
+// isProbe reports whether the client of a plain port did nothing but connect
+// and leave, as health checks of balancers do.
+func (c *Conn) isProbe(r *Record) bool {
+	if c.l.datagram != nil || c.nc != c.raw || r.Stage != StageHandler || r.In > 0 || r.Out > 0 || r.Unseen {
+		return false
+	}
+	return r.Outcome == outcome.Served && c.traffic.sawEOF.Load() || r.Outcome == outcome.Left
 }
 
 // Attrs returns the record as attributes, in the order in which they are
@@ -139,6 +151,9 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 		case rec.Stage == StageHandler && isGone(rec.Err):
 			level, msg = slog.LevelInfo, "left"
 		}
+	}
+	if rec.Outcome == outcome.Probe {
+		level, msg = slog.LevelDebug, "probe"
 	}
 	if !r.log.Enabled(ctx, level) || level == logs.Notice && !r.mayLog(rec.Outcome) {
 		return

@@ -180,7 +180,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
-	v.warn(p, res.Warnings, idle)
+	v.warn(p, res.Warnings, append(idle, p.unreached...))
 	if err == nil && perr == nil {
 		err = errors.Join(p.room(), p.preflight(), p.strictFiles())
 	}

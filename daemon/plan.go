@@ -144,6 +144,7 @@ type program struct {
 	manager    *systemd.Manager // nil is none, or it is the supervisor's
 	opened     *logging.Log     // where the log goes; nil but in a process that serves alone
 	warnings   []string         // the same as notes, of what somebody should look at
+	unreached  []string         // routes that no client comes to, and why
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own

@@ -76,6 +76,9 @@ func fromTexts(texts ...string) (route.Condition, error) {
 		if err != nil {
 			return nil, fmt.Errorf("from: %w", err)
 		}
+		if p != p.Masked() {
+			return nil, fmt.Errorf("from: %s has bits behind its length: write %s", t, p.Masked())
+		}
 		nets = append(nets, p)
 	}
 	return route.From(nets...)
@@ -146,7 +149,7 @@ func (m *handlers) routeHandler(s *service) (netserver.Handler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	m.p.warnings = append(m.p.warnings, h.Warnings()...)
+	m.p.unreached = append(m.p.unreached, h.Warnings()...)
 	return h, h.Check()
 }
 

@@ -16,7 +16,7 @@ const (
 	OverLimit                   // refused at accept, for what its source or network has
 	Shed                        // ended to keep within max_handshakes or max_memory
 	Penalised                   // refused at accept, from the penalty box
-	Probe                       // left without a byte before its handshake
+	Probe                       // connected and left without a byte, on a TLS port before its handshake
 	Header                      // PROXY header missing, malformed or late
 	FirstByte                   // too late: the first byte
 	Hello                       // too late: the end of its hello

@@ -2,6 +2,7 @@ package proto
 
 import (
 	"context"
+	"errors"
 	"net"
 	"time"
 
@@ -31,6 +32,10 @@ type StartsPlain interface{ StartsPlain() bool }
 // A LineLimiter bounds the lines of its port, in bytes with their ends; 0 is
 // the engine's limit. The answer must not change.
 type LineLimiter interface{ MaxLine() int }
+
+// ErrNoRoute is wrapped by the error of a Handler that chooses among others and
+// has none for a client.
+var ErrNoRoute = errors.New("no route")
 
 // A Runner is a Transport or a Handler with work of its own beside its clients:
 // following files, or checking backends.

@@ -9,7 +9,7 @@
 //
 // Nothing is taken from the client: what was looked at is still there for the
 // Handler that gets it. A client for whom there is no route ends with
-// netserver.ErrNoRoute.
+// proto.ErrNoRoute.
 //
 // Of this module it imports netserver, proto and internal/hello. Start reading
 // at Handler.Serve (route.go); a kind of condition is a file: name.go (SNI and

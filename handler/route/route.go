@@ -81,7 +81,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 		return io.EOF // somebody who looks whether the port is open
 	}
 	if at < 0 {
-		return fmt.Errorf("%w for %s", netserver.ErrNoRoute, &l.facts)
+		return fmt.Errorf("%w for %s", proto.ErrNoRoute, &l.facts)
 	}
 	c.Note(slog.String("route", h.name(at)))
 	next := h.handler(at)

@@ -82,7 +82,7 @@ _netserver() {
 		[[ $cur == - ]] && cur=
 		_netserver_reply -P -- -W "help version 
 		port host proto unix_type ipv server_type conf_file unknown_keys
-		log_level log_file log_format check peer peer_host cert sni
+		log_level log_file log_format check peer peer_host cert sni alpn
 		syslog_ident syslog_facility syslog_logopt syslog_logsock user group
 		chroot umask no_new_privs landlock landlock_write seccomp
 		key_isolation sign_rate limit_nofile limit_core limit_nproc limit_as

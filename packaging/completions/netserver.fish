@@ -52,6 +52,7 @@ complete -c netserver -n '__netserver_keys' -l peer -x -d 'with --check: tell wh
 complete -c netserver -n '__netserver_keys' -l peer_host -x -d 'with --check --peer: the client\'s name, instead of looking ...'
 complete -c netserver -n '__netserver_keys' -l cert -r -F -d 'with --check: the certificate that the client shows, in PEM ...'
 complete -c netserver -n '__netserver_keys' -l sni -x -d 'with --check: the server name that the client asks for'
+complete -c netserver -n '__netserver_keys' -l alpn -x -d 'with --check: a protocol that the client offers, for routes'
 complete -c netserver -n '__netserver_keys' -l syslog_ident -x -d 'with log_file Sys::Syslog: name of the program'
 complete -c netserver -n '__netserver_keys' -l syslog_facility -x -d 'with log_file Sys::Syslog: user, mail, daemon, auth, ...'
 complete -c netserver -n '__netserver_keys' -l syslog_logopt -x -d 'with log_file Sys::Syslog, joined by commas: pid adds the ...'
