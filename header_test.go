@@ -205,7 +205,7 @@ func TestProxyHeaderRefusals(t *testing.T) {
 		{"garbage", netserver.ProxyRequire, "127.0.0.1", "PROXY TCP4 what\r\n", "PROXY header: version 1: not PROXY TCP4|TCP6"},
 		{"garbage, accept", netserver.ProxyAccept, "127.0.0.1", "PROXY TCP4 what\r\n", "PROXY header: version 1: not PROXY TCP4|TCP6"},
 		{"checksum", netserver.ProxyRequire, "127.0.0.1", proxyV2(t, false, proxyproto.TLV{Type: 3, Value: []byte("sum?")}), "the header says 73756d3f"},
-		{"long", netserver.ProxyRequire, "127.0.0.1", proxyV2(t, false, proxyproto.TLV{Type: 0xE0, Value: make([]byte, 5000)}), "5003 bytes of TLVs, of 4096 that are read"},
+		{"long", netserver.ProxyRequire, "127.0.0.1", proxyV2(t, false, proxyproto.TLV{Type: 0xE0, Value: make([]byte, 20000)}), "20003 bytes of TLVs, of 16384 that are read"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			denied := make(chan *netserver.Error, 9)

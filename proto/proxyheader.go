@@ -24,8 +24,8 @@ type ProxyHeader struct {
 	tlvs []byte // checked
 }
 
-// The types of the entries that version 2 defines, and of those of two
-// vendors.
+// The types of the entries that version 2 defines, of those of two vendors, and
+// of our own, ProxyTLVHops.
 const (
 	ProxyTLVALPN      = 0x01
 	ProxyTLVAuthority = 0x02
@@ -34,6 +34,7 @@ const (
 	ProxyTLVUniqueID  = 0x05
 	ProxyTLVSSL       = 0x20
 	ProxyTLVNetNS     = 0x30
+	ProxyTLVHops      = 0xE5
 	ProxyTLVAWS       = 0xEA
 	ProxyTLVAzure     = 0xEE
 )
@@ -78,6 +79,20 @@ func (h *ProxyHeader) VPCEndpoint() []byte { return h.vendor(ProxyTLVAWS, awsVPC
 // if none is told.
 func (h *ProxyHeader) PrivateLink() []byte { return h.vendor(ProxyTLVAzure, azurePrivateLink) }
 
+// hopsMark is what our own entry begins with: others may use its type too.
+const hopsMark = "netserver"
+
+// Hops returns how many servers of this program have passed the header on, each
+// with AddHops.
+func (h *ProxyHeader) Hops() int {
+	for k, v := range h.TLVs() {
+		if k == ProxyTLVHops && len(v) == len(hopsMark)+1 && string(v[:len(hopsMark)]) == hopsMark {
+			return int(v[len(hopsMark)])
+		}
+	}
+	return 0
+}
+
 func (h *ProxyHeader) text(kind byte) string {
 	v, _ := h.TLV(kind)
 	return string(v)
@@ -91,63 +106,6 @@ func (h *ProxyHeader) vendor(kind, sub byte) []byte {
 		}
 	}
 	return nil
-}
-
-// A ProxySSL is what the sender tells of its TLS connection with the client.
-// Texts are empty where it tells nothing.
-type ProxySSL struct {
-	// TLS is set if the client spoke TLS with the sender.
-	TLS bool
-	// Certificate is set if the client showed a certificate, in this
-	// connection or in the session that it resumed.
-	Certificate bool
-	// Verified is set if it showed one and the sender found it good.
-	Verified bool
-
-	Version string // "TLSv1.3"
-	CN      string // the common name in the client's certificate
-	Cipher  string // "TLS_AES_128_GCM_SHA256"
-	SigAlg  string // of the sender's certificate: "SHA256"
-	KeyAlg  string // of the sender's certificate: "RSA2048"
-}
-
-// The bits of the first byte of a ProxyTLVSSL entry, and the types of the
-// entries in it.
-const (
-	sslTLS      = 0x01
-	sslCertConn = 0x02
-	sslCertSess = 0x04
-
-	sslVersion = 0x21
-	sslCN      = 0x22
-	sslCipher  = 0x23
-	sslSigAlg  = 0x24
-	sslKeyAlg  = 0x25
-
-	sslFixed = 5 // bytes before the entries
-)
-
-// SSL returns what the sender tells of its TLS connection with the client, nil
-// if nothing.
-func (h *ProxyHeader) SSL() *ProxySSL {
-	v, ok := h.TLV(ProxyTLVSSL)
-	if !ok {
-		return nil
-	}
-	s := &ProxySSL{TLS: v[0]&sslTLS != 0, Certificate: v[0]&(sslCertConn|sslCertSess) != 0}
-	// Senders also write 0, for good, where there is no certificate.
-	s.Verified = s.Certificate && binary.BigEndian.Uint32(v[1:]) == 0
-	for _, f := range []struct {
-		kind byte
-		text *string
-	}{
-		{sslVersion, &s.Version}, {sslCN, &s.CN}, {sslCipher, &s.Cipher},
-		{sslSigAlg, &s.SigAlg}, {sslKeyAlg, &s.KeyAlg},
-	} {
-		v, _ := findTLV(v[sslFixed:], f.kind)
-		*f.text = string(v)
-	}
-	return s
 }
 
 const tlvFixed = 3 // a type and a length

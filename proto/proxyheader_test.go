@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,8 @@ var badHeaders = []struct{ name, header, want string }{
 	{"v2 family", v2(0x21, 0x41, addr4), "family and transport 0x41"},
 	{"v2 transport", v2(0x21, 0x13, addr4), "family and transport 0x13"},
 	{"v2 short", v2(0x21, 0x21, addr4), "12 bytes, of 36"},
-	{"v2 long", v2(0x21, 0x11, addr4+strings.Repeat("x", proxyV2TLVs+1)), "4097 bytes of TLVs, of 4096"},
-	{"v2 LOCAL long", v2(0x20, 0x00, strings.Repeat("x", proxyV2TLVs+1)), "4097 bytes of TLVs, of 4096"},
+	{"v2 long", v2(0x21, 0x11, addr4+strings.Repeat("x", proxyV2TLVs+1)), "16385 bytes of TLVs, of 16384"},
+	{"v2 LOCAL long", v2(0x20, 0x00, strings.Repeat("x", proxyV2TLVs+1)), "16385 bytes of TLVs, of 16384"},
 	{"v2 checksum", v2(0x21, 0x11, addr4+tlv(ProxyTLVCRC32C, "\x01\x02\x03\x04")), "the header says 01020304"},
 	{"v2 checksum length", v2(0x21, 0x11, addr4+tlv(ProxyTLVCRC32C, "\x01\x02\x03")), "malformed CRC32C"},
 	{"v2 TLV cut", v2(0x21, 0x11, addr4+"\x01\x00"), "a TLV is cut short"},
@@ -231,13 +232,13 @@ func TestProxyHeaderLookTakesNothing(t *testing.T) {
 }
 
 func TestProxyHeaderTLVs(t *testing.T) {
-	ssl := "\x07\x00\x00\x00\x00" + tlv(sslVersion, "TLSv1.3") + tlv(sslCN, "client") + tlv(sslCipher, "AES") + tlv(sslSigAlg, "SHA256") + tlv(sslKeyAlg, "RSA2048")
+	ssl := "\x07\x00\x00\x00\x00" + tlv(sslVersion, "TLSv1.3") + tlv(sslCN, "client") + tlv(sslCipher, "AES") + tlv(sslSigAlg, "SHA256") + tlv(sslKeyAlg, "RSA2048") + tlv(sslGroup, "x25519") + tlv(sslSigScheme, "ed25519") + tlv(sslClientCert, "\x30\x00")
 	header := v2(0x21, 0x11, addr4+tlv(ProxyTLVALPN, "h2")+tlv(ProxyTLVAuthority, "example.org")+tlv(ProxyTLVNoop, "xx")+
 		tlv(ProxyTLVUniqueID, "id")+tlv(ProxyTLVSSL, ssl)+tlv(ProxyTLVNetNS, "blue")+
 		tlv(ProxyTLVAWS, "\x02other")+tlv(ProxyTLVAWS, "\x01vpce-1")+tlv(ProxyTLVAzure, "\x01\x01\x02\x03\x04"))
 	h := mustRead(t, header)
 	got := fmt.Sprintf("%s %s %s %s %s %x %+v", h.ALPN(), h.Authority(), h.UniqueID(), h.NetNS(), h.VPCEndpoint(), h.PrivateLink(), *h.SSL())
-	want := "h2 example.org id blue vpce-1 01020304 {TLS:true Certificate:true Verified:true Version:TLSv1.3 CN:client Cipher:AES SigAlg:SHA256 KeyAlg:RSA2048}"
+	want := "h2 example.org id blue vpce-1 01020304 {TLS:true Certificate:true Resumed:false Verified:true Version:TLSv1.3 CN:client Cipher:AES SigAlg:SHA256 KeyAlg:RSA2048 Group:x25519 SigScheme:ed25519 ClientCert:[48 0]}"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -259,11 +260,11 @@ func TestProxyHeaderNoCertificateIsNotVerified(t *testing.T) {
 	for flags, want := range map[string]ProxySSL{
 		"\x01\x00\x00\x00\x00": {TLS: true},
 		"\x03\x00\x00\x00\x00": {TLS: true, Certificate: true, Verified: true},
-		"\x05\x00\x00\x00\x00": {TLS: true, Certificate: true, Verified: true},
+		"\x05\x00\x00\x00\x00": {TLS: true, Certificate: true, Resumed: true, Verified: true},
 		"\x03\x00\x00\x00\x12": {TLS: true, Certificate: true},
 		"\x00\x00\x00\x00\x00": {},
 	} {
-		if s := mustRead(t, v2(0x21, 0x11, addr4+tlv(ProxyTLVSSL, flags))).SSL(); *s != want {
+		if s := mustRead(t, v2(0x21, 0x11, addr4+tlv(ProxyTLVSSL, flags))).SSL(); !reflect.DeepEqual(*s, want) {
 			t.Errorf("%x: %+v", flags, *s)
 		}
 	}

@@ -29,6 +29,7 @@ func FuzzProxyHeader(f *testing.F) {
 			t.Fatalf("took %d of a header of %d bytes: %v", taken, length, err)
 		}
 		again(t, data, h, err, length)
+		passOn(t, h, err)
 		compare(t, data, h, err)
 	})
 }
@@ -68,6 +69,36 @@ func again(t *testing.T, data []byte, h *ProxyHeader, err error, length int) {
 	}
 	if len(data)-c.r.Len() > length {
 		t.Fatalf("after a look: took %d bytes of %d", len(data)-c.r.Len(), length)
+	}
+}
+
+// passOn writes what was read, in both versions, and reads it again.
+func passOn(t *testing.T, h *ProxyHeader, err error) {
+	if err != nil {
+		return
+	}
+	_, sums := h.TLV(ProxyTLVCRC32C)
+	for _, version := range []int{1, 2} {
+		out := *h
+		out.Version = version
+		b, err := out.AppendTo(nil)
+		if err != nil {
+			if version == 1 && strings.Contains(err.Error(), "datagrams") {
+				continue
+			}
+			t.Fatalf("%s: version %d: %v", told(h), version, err)
+		}
+		c := &bytesConn{r: bytes.NewReader(b)}
+		h2, err := ReadProxyHeader(c)
+		switch {
+		case err != nil || c.r.Len() > 0:
+			t.Fatalf("%q of %s: %v, %d bytes left", b, told(h), err, c.r.Len())
+		case version == 1 && h2.Local && (h.Local || h.Source.Network() == "unix"):
+		case told(h) != told(h2):
+			t.Fatalf("%s; written and read %s", told(h), told(h2))
+		case version == 2 && !sums && !bytes.Equal(h.tlvs, h2.tlvs):
+			t.Fatalf("TLVs %q; written and read %q", h.tlvs, h2.tlvs)
+		}
 	}
 }
 

@@ -19,9 +19,9 @@ import (
 // two.
 
 const (
-	proxyV1Max  = 107 // bytes of the longest version 1 header, with its end
-	proxyV2Head = 16  // bytes of a version 2 header before addresses and TLVs
-	proxyV2TLVs = 4096
+	proxyV1Max  = 107      // bytes of the longest version 1 header, with its end
+	proxyV2Head = 16       // bytes of a version 2 header before addresses and TLVs
+	proxyV2TLVs = 16 << 10 // a client's certificate may be among them
 )
 
 // The beginnings of headers. Neither is the beginning of the other.
@@ -164,6 +164,8 @@ func unixName(b []byte) string {
 	return string(name)
 }
 
+var errMalformedCRC32C = errors.New("a malformed CRC32C")
+
 // checkTLVs checks the entries of a header, and with CRC32C all its bytes.
 func checkTLVs(header, tlvBytes []byte) error {
 	if !wholeTLVs(tlvBytes) {
@@ -177,12 +179,12 @@ func checkTLVs(header, tlvBytes []byte) error {
 				return errors.New("the SSL TLV is cut short")
 			}
 		case ProxyTLVUniqueID:
-			if len(v) > 128 {
-				return fmt.Errorf("a UNIQUE_ID of %d bytes, of 128 that are allowed", len(v))
+			if len(v) > maxUniqueID {
+				return uniqueIDError(len(v))
 			}
 		case ProxyTLVCRC32C:
 			if len(v) != 4 || checked {
-				return errors.New("a malformed CRC32C")
+				return errMalformedCRC32C
 			}
 			checked = true
 			if err := checkCRC32C(header, v); err != nil {
