@@ -200,8 +200,11 @@ func (b *Backend) tellOfNames(s *source, ans *answer) {
 	target := slog.String("target", s.Address)
 	switch {
 	case ans.err != nil && s.names.err == nil:
-		used := cmp.Or(len(ans.places), len(s.names.places))
-		b.log(slog.LevelWarn, "look-up of a target failed; the last good addresses stay", target, slog.Int("addresses", used), slog.String("err", ans.err.Error()))
+		used, msg := cmp.Or(len(ans.places), len(s.names.places)), "look-up of a target failed"
+		if used > 0 {
+			msg += "; the last good addresses stay"
+		}
+		b.log(slog.LevelWarn, msg, target, slog.Int("addresses", used), slog.String("err", ans.err.Error()))
 	case ans.err == nil && s.names.err != nil:
 		b.log(logs.Notice, "look-up of a target succeeds again", target, slog.Int("addresses", len(ans.places)))
 	}
