@@ -87,7 +87,9 @@ func TestDNSServer(t *testing.T) {
 	running(t, wide)
 	netservertest.Eventually(t, "256 of 500 addresses", func() bool { return len(wide.List()) == 256 })
 	kill()
-	netservertest.Eventually(t, "the failure is said", func() bool { return log.count("the last good addresses stay\" backend=\"\" target=many.test:1 addresses=256") == 1 })
+	netservertest.Eventually(t, "the failure is said", func() bool {
+		return log.count("the last good addresses stay\" backend=\"\" target=many.test:1 addresses=256") == 1
+	})
 	share()
 	a.l.Close()
 	b.l.Close()
