@@ -3,6 +3,8 @@ package access
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"netserver/conf"
@@ -92,8 +94,8 @@ func (c *compiler) readLists() {
 	}{
 		listDeny:      {keyDeny, keyDenyFile, r.Deny, r.DenyFile},
 		listAllow:     {keyAllow, keyAllowFile, r.Allow, r.AllowFile},
-		listCIDRDeny:  {keyCIDRDeny, keyCIDRDenyFile, r.CIDRDeny, r.CIDRDenyFile},
-		listCIDRAllow: {keyCIDRAllow, keyCIDRAllowFile, r.CIDRAllow, r.CIDRAllowFile},
+		listCIDRDeny:  {keyCIDRDeny, keyCIDRDenyFile, withNets(r.CIDRDeny, r.DenyNets), r.CIDRDenyFile},
+		listCIDRAllow: {keyCIDRAllow, keyCIDRAllowFile, withNets(r.CIDRAllow, r.AllowNets), r.CIDRAllowFile},
 	} {
 		l := &c.lists[i]
 		networks := i == listCIDRDeny || i == listCIDRAllow
@@ -101,6 +103,15 @@ func (c *compiler) readLists() {
 		l.add(k.key, k.fileKey, c.readFiles(k.fileKey, k.files, networks), len(k.files) > 0, networks, &c.problems)
 		c.bound(k.key, l)
 	}
+}
+
+// withNets returns vals and the texts of nets.
+func withNets(vals []conf.Value, nets []netip.Prefix) []conf.Value {
+	all := slices.Clip(vals)
+	for _, n := range nets {
+		all = append(all, Texts(n.String())...)
+	}
+	return all
 }
 
 // readFiles returns the rules of a key's files.

@@ -10,8 +10,8 @@ import (
 // Networks alone decide by the address, before any byte is read.
 func ExamplePolicy_Early() {
 	rules := access.Rules{
-		CIDRAllow: access.Texts("10.0.0.0/8", "2001:db8::/32"),
-		CIDRDeny:  access.Texts("10.9.0.0/16"),
+		AllowNets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
+		DenyNets:  []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")},
 	}
 	policy, err := rules.Compile()
 	if err != nil {

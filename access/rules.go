@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"netserver/conf"
@@ -23,6 +24,9 @@ type Rules struct {
 	// CIDRAllow and CIDRDeny are networks: ADDRESS/BITS, FIRST-LAST or
 	// ADDRESS, of IPv4 or IPv6. The address may have bits set beyond BITS.
 	CIDRAllow, CIDRDeny []conf.Value
+	// AllowNets and DenyNets are networks of a program's own code, which add to
+	// CIDRAllow and CIDRDeny.
+	AllowNets, DenyNets []netip.Prefix
 	// AllowFile to CIDRDenyFile are paths of files with one rule per line,
 	// added to the lists above. Store follows them.
 	AllowFile, DenyFile, CIDRAllowFile, CIDRDenyFile []conf.Value
