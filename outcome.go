@@ -62,6 +62,10 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Denied
 	case errors.Is(err, proto.ErrNoRoute):
 		return outcome.NoRoute
+	case errors.Is(err, proto.ErrNoTarget):
+		return outcome.NoTarget
+	case errors.Is(err, proto.ErrTargetFailed):
+		return outcome.TargetFailed
 	case errors.Is(err, admit.ErrShed):
 		return outcome.Shed
 	case errors.Is(err, errOverLimit):

@@ -13,6 +13,8 @@ const (
 	Cut                         // the server stopped
 	Denied                      // by a rule or Hooks.Allow
 	NoRoute                     // none of the routes of its port was for it
+	NoTarget                    // it could not be connected to any target of its backend
+	TargetFailed                // its target broke off the connection
 	OverLimit                   // refused at accept, for what its source or network has
 	Shed                        // ended to keep within max_handshakes or max_memory
 	Penalised                   // refused at accept, from the penalty box
@@ -41,7 +43,7 @@ const (
 )
 
 var names = [Count]string{
-	"served", "left", "handler error", "panic", "cut", "denied", "no route", "over limit", "shed", "penalised", "probe", "proxy header",
+	"served", "left", "handler error", "panic", "cut", "denied", "no route", "no target", "target failed", "over limit", "shed", "penalised", "probe", "proxy header",
 	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
 	"not tls", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
 	"alert", "reset", "handshake error", "killed",

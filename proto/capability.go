@@ -37,6 +37,15 @@ type LineLimiter interface{ MaxLine() int }
 // has none for a client.
 var ErrNoRoute = errors.New("no route")
 
+// ErrNoTarget is wrapped by the error of a Handler that could not connect a
+// client to any of its targets, and ErrTargetFailed by that of one whose target
+// has broken off the connection: in both cases it is not the client's end that
+// failed.
+var (
+	ErrNoTarget     = errors.New("no target")
+	ErrTargetFailed = errors.New("target failed")
+)
+
 // A Runner is a Transport or a Handler with work of its own beside its clients:
 // following files, or checking backends.
 type Runner interface {

@@ -14,6 +14,7 @@ import (
 	"netserver"
 	"netserver/handler/proxy"
 	"netserver/netservertest"
+	"netserver/outcome"
 )
 
 func TestRoundRobin(t *testing.T) {
@@ -83,7 +84,7 @@ func TestPriorityAndBackup(t *testing.T) {
 		t.Errorf("without any: %s", got)
 	}
 	r := f.record(t)
-	if r.Err == nil || !strings.Contains(r.Err.Error(), "connection refused") || !errors.Is(r.Err, syscall.ECONNREFUSED) {
+	if r.Err == nil || !strings.Contains(r.Err.Error(), "connection refused") || !errors.Is(r.Err, syscall.ECONNREFUSED) || r.Outcome != outcome.NoTarget {
 		t.Errorf("record: %v", r.Err)
 	}
 }
@@ -102,7 +103,7 @@ func TestMaximumAndQueue(t *testing.T) {
 	netservertest.Eventually(t, "one waits", func() bool { return proxy.Waiting(be) == 1 })
 	fourth := f.dial(t) // one too many
 	wantEOF(t, fourth)
-	if r := f.record(t); r.Err == nil || !strings.HasSuffix(r.Err.Error(), "backend x: each target has as many clients as it may, and 1 wait") {
+	if r := f.record(t); r.Err == nil || !strings.HasSuffix(r.Err.Error(), "backend x: each target has as many clients as it may, and 1 wait") || r.Outcome != outcome.NoTarget {
 		t.Errorf("record: %v", r.Err)
 	}
 	one.Close()
@@ -129,7 +130,7 @@ func TestQueueTime(t *testing.T) {
 	must(t, readByte(f.dial(t)))
 	wantEOF(t, f.dial(t))
 	r := f.record(t)
-	if r.Err == nil || !strings.HasSuffix(r.Err.Error(), "backend x: no place at a target within 30ms") || !errors.Is(r.Err, os.ErrDeadlineExceeded) {
+	if r.Err == nil || !strings.HasSuffix(r.Err.Error(), "backend x: no place at a target within 30ms") || !errors.Is(r.Err, os.ErrDeadlineExceeded) || r.Outcome != outcome.NoTarget {
 		t.Errorf("record: %v", r.Err)
 	}
 	if n := proxy.Waiting(be); n != 0 {
@@ -287,7 +288,7 @@ func TestResetsBeforeTheFirstByte(t *testing.T) {
 		if f.visit(t) == "" {
 			failed++
 			r := f.record(t)
-			if r.Err == nil || !strings.Contains(r.Err.Error(), "backend x: "+targetOf(l)+": reading from it: connection reset") {
+			if r.Err == nil || !strings.Contains(r.Err.Error(), "backend x: "+targetOf(l)+": reading from it: connection reset") || r.Outcome != outcome.TargetFailed {
 				t.Errorf("record: %v", r.Err)
 			}
 			continue

@@ -29,7 +29,7 @@ func (b *Backend) acquire(ctx context.Context, r request) (*endpoint, error) {
 	case !wait:
 		return nil, b.noTarget()
 	case len(b.queue) >= orDefault(b.Queue, defaultQueue):
-		return nil, b.failed("", fmt.Errorf("each target has as many clients as it may, and %d wait", len(b.queue)))
+		return nil, noTarget{b.failed("", fmt.Errorf("each target has as many clients as it may, and %d wait", len(b.queue)))}
 	}
 	w := &waiter{request: r, got: make(chan *endpoint, 1)}
 	w.tried = slices.Clone(r.tried) // of the client's stack
@@ -58,7 +58,7 @@ func (b *Backend) await(ctx context.Context, w *waiter) (ep *endpoint, err error
 		}
 		return ep, nil
 	case <-late:
-		err = b.failed("", lateError("no place at a target within "+limit.String()))
+		err = noTarget{b.failed("", lateError("no place at a target within "+limit.String()))}
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -130,7 +130,7 @@ func (b *Backend) noTarget() error {
 	if about := b.about(); about != "" {
 		text += ": " + about
 	}
-	return errors.New(text)
+	return noTarget{errors.New(text)}
 }
 
 // release gives back the place at ep.

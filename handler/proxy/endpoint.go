@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"netserver/proto"
 )
 
 // An endpoint is one address that clients are connected to. A target that is a
@@ -103,6 +105,26 @@ func (f *failure) what() string {
 
 // Unwrap returns what failed.
 func (f *failure) Unwrap() error { return f.err }
+
+// Is makes f a proto.ErrNoTarget.
+func (f *failure) Is(target error) bool { return target == proto.ErrNoTarget }
+
+// A noTarget is the error of a client that no target took.
+type noTarget struct{ error }
+
+// Unwrap returns what kept it from one.
+func (n noTarget) Unwrap() error { return n.error }
+
+// Is makes n a proto.ErrNoTarget.
+func (noTarget) Is(target error) bool { return target == proto.ErrNoTarget }
+
+// A brokenOff is the error of a client whose target broke off.
+type brokenOff string
+
+func (b brokenOff) Error() string { return string(b) }
+
+// Is makes b a proto.ErrTargetFailed.
+func (brokenOff) Is(target error) bool { return target == proto.ErrTargetFailed }
 
 // failedIn says that err came in step.
 func (ep *endpoint) failedIn(step string, err error) *failure {

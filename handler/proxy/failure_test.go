@@ -15,6 +15,7 @@ import (
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/outcome"
 	"netserver/tlsparams"
 )
 
@@ -54,6 +55,9 @@ func TestBackendDown(t *testing.T) {
 				r := wantRecord(t, f, "proxy_to "+test.target+": "+test.want)
 				if !errors.Is(r.Err, test.errno) {
 					t.Errorf("the error does not wrap %v", test.errno)
+				}
+				if r.Outcome != outcome.NoTarget {
+					t.Errorf("outcome %v", r.Outcome)
 				}
 			})
 		}

@@ -237,7 +237,7 @@ func (j *joint) blameDown(err error) error {
 // backendFailed does not wrap err: the engine would mistake a wrapped reset
 // for the client's.
 func (j *joint) backendFailed(doing string, err error) error {
-	return fmt.Errorf("%s: %s: %v", j.ep.label, doing, reason(err))
+	return brokenOff(fmt.Sprintf("%s: %s: %v", j.ep.label, doing, reason(err)))
 }
 
 // isOp reports whether the socket operation that failed was op.
