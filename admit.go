@@ -27,6 +27,17 @@ const (
 // newLimiter makes the counters of sources.
 func (r *run) newLimiter() *admit.Limiter { return admit.NewLimiter(r.cfg.limits()) }
 
+// newLimiter makes the counters of a port that has limits by source of its own.
+// Memory and the penalty box are the Server's alone.
+func (pc *portConfig) newLimiter() *admit.Limiter {
+	if pc.beside == nil {
+		return nil
+	}
+	e := effective{Admission: *pc.beside}
+	e.Admission.Shadow = pc.Admission.Shadow
+	return admit.NewLimiter(e.limits())
+}
+
 // countedAs returns the address that limits count a new client under. A proxy
 // that is believed is many clients: which one this is its header tells, and
 // countAgain counts it then. None of them is charged with what the proxy does.
@@ -41,10 +52,20 @@ func (l *listening) countedAs(p access.Peer) netip.Addr {
 // returns the limit that refuses it; then nothing is counted.
 func (r *run) count(a *arrival) admit.Reason {
 	if a.l.datagram != nil {
-		return r.binding(a, r.limiter.Datagram(a.peer.IP))
+		why := r.binding(a, r.limiter.Datagram(a.peer.IP))
+		if own := a.l.limiter; why == admit.OK && own != nil {
+			why = r.binding(a, own.Datagram(a.peer.IP))
+		}
+		return why
 	}
 	if why := r.binding(a, r.limiter.Enter(a.source)); why != admit.OK {
 		return why
+	}
+	if own := a.l.limiter; own != nil {
+		if why := r.binding(a, own.Enter(a.source)); why != admit.OK {
+			r.limiter.Leave(a.source)
+			return why
+		}
 	}
 	if r.limiter.Reserve(a.l.price) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
 		return admit.OK
@@ -52,9 +73,17 @@ func (r *run) count(a *arrival) admit.Reason {
 	why := r.binding(a, admit.OverMemory)
 	if why != admit.OK {
 		r.limiter.Reserve(-a.l.price)
-		r.limiter.Leave(a.source)
+		r.uncount(a.l, a.source)
 	}
 	return why
+}
+
+// uncount undoes the counting of a connection by source.
+func (r *run) uncount(l *listening, source netip.Addr) {
+	r.limiter.Leave(source)
+	if l.limiter != nil {
+		l.limiter.Leave(source)
+	}
 }
 
 // binding returns why, or OK in shadow mode, where limits refuse nobody.
@@ -110,7 +139,7 @@ func (c *Conn) leave(o outcome.Class) {
 	l := c.run.limiter
 	c.run.charge(c.admission.source, o)
 	l.Reserve(-c.admission.price)
-	l.Leave(c.admission.source)
+	c.run.uncount(c.l, c.admission.source)
 }
 
 // charge gives a source the points that an outcome counts in the penalty box.
@@ -123,7 +152,19 @@ func (r *run) charge(source netip.Addr, o outcome.Class) {
 // countAgain counts a client under the address that is its own, once its PROXY
 // header has told.
 func (c *Conn) countAgain() error {
-	why := c.run.limiter.Rename(c.admission.source, c.peer.IP)
+	was, now := c.admission.source, c.peer.IP
+	why, own := admit.OK, c.l.limiter
+	if own != nil {
+		why = own.Rename(was, now)
+	}
+	if why == admit.OK || c.run.cfg.Admission.Shadow {
+		if w := c.run.limiter.Rename(was, now); w != admit.OK {
+			if why == admit.OK && own != nil && !c.run.cfg.Admission.Shadow {
+				own.Rename(now, was)
+			}
+			why = w
+		}
+	}
 	switch {
 	case why == admit.OK:
 	case c.run.cfg.Admission.Shadow:
@@ -174,7 +215,7 @@ func (r *run) cutSource(p netip.Prefix, why error) (n int) {
 
 // checkAddress decides what the address alone decides, before any byte.
 func (c *Conn) checkAddress() error {
-	p := c.run.rules.store.Policy()
+	p := c.l.rules.store.Policy()
 	if c.peer.Unix && c.forwarded() == nil && p.NeedsCred() {
 		if s, ok := c.raw.(syscall.Conn); ok {
 			c.peer.Cred, _ = access.CredOf(s) // unknown: rules for users refuse

@@ -2,10 +2,13 @@ package netserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,51 +155,82 @@ func (r *run) judgeAll(ctx context.Context, l *listening, j proto.Judge, ended t
 	}
 }
 
-// rules are the access rules of a run.
+// rules are the access rules of a port, or of all that have none of their own.
 type rules struct {
+	config  access.Config
+	port    string // "port 443/ssl: "; "" for those of the Server
 	store   *access.Store
 	lookups *access.Lookups
 	again   bool // who is here is judged again when they change
 }
 
-// compileRules reads the rules, and says at start what is wrong with them.
-func (s *Server) compileRules() (rules, error) {
-	store, err := access.NewStore(s.Config.Access.Rules)
-	if err != nil {
-		return rules{}, err
+// compileRules reads the rules of the Server and of the ports that have their
+// own, and says at start what is wrong with them. It returns those of each port,
+// in order: ports with the same rules share them.
+func (s *Server) compileRules(configs []*portConfig) ([]*rules, error) {
+	lookups := &access.Lookups{Resolver: s.Resolver, Config: s.Config.Access.Lookups}
+	var all []*rules
+	var errs []error
+	compile := func(c access.Config, port string) *rules {
+		if i := slices.IndexFunc(all, func(o *rules) bool { return reflect.DeepEqual(o.config, c) }); i >= 0 {
+			return all[i]
+		}
+		store, err := access.NewStore(c.Rules)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s%w", port, err))
+			return nil
+		}
+		u := &rules{config: c, port: port, store: store, lookups: lookups, again: store.Follows() && !c.KeepOpen}
+		all = append(all, u)
+		return u
 	}
-	return rules{
-		store:   store,
-		lookups: &access.Lookups{Resolver: s.Resolver, Config: s.Config.Access.Lookups},
-		again:   store.Follows() && !s.Config.Access.KeepOpen,
-	}, nil
+	list := make([]*rules, len(configs))
+	for i, pc := range configs {
+		if pc.rules {
+			list[i] = compile(pc.Access, "port "+pc.spec.Short()+": ")
+		} else {
+			list[i] = compile(s.Config.Access, "")
+		}
+	}
+	return list, errors.Join(errs...)
 }
 
-// follow takes over new rule files, until ctx ends.
+// followRules takes over new rule files, until ctx ends.
 func (r *run) followRules(ctx context.Context, wg *sync.WaitGroup) {
-	for _, w := range r.rules.store.Policy().Warnings() {
-		r.log.Warn(w)
+	var followed []*rules
+	for _, l := range r.ls {
+		u := l.rules
+		if slices.Contains(followed, u) {
+			continue
+		}
+		followed = append(followed, u)
+		for _, w := range u.store.Policy().Warnings() {
+			r.log.Warn(u.port + w)
+		}
+		wg.Go(func() { r.followFiles(ctx, u) })
 	}
-	wg.Go(func() {
-		r.rules.store.Follow(ctx, func(err error) {
-			if err != nil {
-				r.log.Error(err.Error())
-				return
-			}
-			r.log.Log(ctx, logs.Notice, "access rules: the files have changed; the new rules are in force")
-			r.ruleAgain(ctx)
-		})
+}
+
+// followFiles takes over new files of some rules, until ctx ends.
+func (r *run) followFiles(ctx context.Context, u *rules) {
+	u.store.Follow(ctx, func(err error) {
+		if err != nil {
+			r.log.Error(u.port + err.Error())
+			return
+		}
+		r.log.Log(ctx, logs.Notice, u.port+"access rules: the files have changed; the new rules are in force")
+		r.ruleAgain(ctx, u)
 	})
 }
 
 // checkName decides what needs the client's name, which it looks up.
 func (c *Conn) checkName() error {
-	p := c.run.rules.store.Policy()
+	p := c.l.rules.store.Policy()
 	if !p.NeedsNames() {
 		return nil
 	}
 	v := c.rule(true, func(p *access.Policy) access.Verdict {
-		peer, v := p.Check(c.ctx, c.run.rules.lookups, c.peer)
+		peer, v := p.Check(c.ctx, c.l.rules.lookups, c.peer)
 		if c.peer.Host = peer.Host; peer.Host != "" {
 			c.verdicts.host.Store(&peer.Host)
 		}
@@ -248,7 +282,7 @@ func (u *ruled) judge(p *access.Policy) access.Verdict {
 // in. A client that was judged by the rules of before is judged again:
 // ruleAgain may have passed it by. One that was not is still to be found by it.
 func (c *Conn) rule(named bool, judge func(*access.Policy) access.Verdict) access.Verdict {
-	r := &c.run.rules
+	r := c.l.rules
 	for {
 		p := r.store.Policy()
 		v := judge(p)
@@ -262,15 +296,18 @@ func (c *Conn) rule(named bool, judge func(*access.Policy) access.Verdict) acces
 	}
 }
 
-// ruleAgain cuts the clients whom the rules, which have changed, would not let
-// in any more.
-func (r *run) ruleAgain(ctx context.Context) {
-	if !r.rules.again {
+// ruleAgain cuts the clients whom rules that have changed would not let in any
+// more.
+func (r *run) ruleAgain(ctx context.Context, u *rules) {
+	if !u.again {
 		return
 	}
-	p := r.rules.store.Policy()
+	p := u.store.Policy()
 	cut := 0
 	for _, l := range r.ls {
+		if l.rules != u {
+			continue
+		}
 		for _, c := range r.clients.on(l) {
 			u := c.verdicts.rules.Load()
 			if u == nil {
@@ -284,7 +321,7 @@ func (r *run) ruleAgain(ctx context.Context) {
 		}
 	}
 	if cut > 0 {
-		r.log.LogAttrs(ctx, logs.Notice, "the access rules have changed: clients cut", slog.Int("clients", cut))
+		r.log.LogAttrs(ctx, logs.Notice, u.port+"the access rules have changed: clients cut", slog.Int("clients", cut))
 	}
 }
 

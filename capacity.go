@@ -210,9 +210,35 @@ func (r *run) limitUses() []LimitUse {
 				limit.Use = t.use(&u)
 			}
 			list = append(list, limit)
+			for _, l := range r.ls {
+				if own, ok := r.limitUse(t, l); ok {
+					list = append(list, own)
+				}
+			}
 		}
 	}
 	return list
+}
+
+// limitUse returns the limit that a port has of its own, beside the Server's,
+// and what there is of it now.
+func (r *run) limitUse(t *setting, l *listening) (LimitUse, bool) {
+	if !t.beside || l.limiter == nil {
+		return LimitUse{}, false
+	}
+	value := float64(t.value(&Config{Admission: *l.beside}).Int())
+	if value == 0 {
+		return LimitUse{}, false
+	}
+	own := LimitUse{
+		Key: t.key, Port: l.spec, Unit: t.unit, Value: value, Use: unused,
+		Refused: l.refused[t.reason].Load() + l.wouldRefuse[t.reason].Load(),
+	}
+	if t.use != nil {
+		u := r.usageOf(l.limiter, l.beside)
+		own.Use = t.use(&u)
+	}
+	return own, true
 }
 
 // amount returns the limit in its unit.
@@ -262,12 +288,16 @@ type usage struct {
 	r                 *run
 	sources, networks []admit.SourceUse // that have the most clients
 	conns, datagrams  float64           // a second
+	limits            *Admission        // that bound these
 }
 
-func (r *run) usage() usage {
-	u := usage{r: r}
-	u.sources, u.networks = r.limiter.Top(1)
-	u.conns, u.datagrams = r.limiter.Rates()
+func (r *run) usage() usage { return r.usageOf(r.limiter, &r.cfg.Admission) }
+
+// usageOf returns what a Limiter counts, for limits.
+func (r *run) usageOf(l *admit.Limiter, limits *Admission) usage {
+	u := usage{r: r, limits: limits}
+	u.sources, u.networks = l.Top(1)
+	u.conns, u.datagrams = l.Rates()
 	return u
 }
 
@@ -299,9 +329,9 @@ func (u *usage) handshakes() float64 {
 	return float64(u.r.queue.Stats().Unfinished)
 }
 
-func (u *usage) connRate() float64 { return rateUse(u.r.cfg.Admission.ConnRate.All, u.conns) }
+func (u *usage) connRate() float64 { return rateUse(u.limits.ConnRate.All, u.conns) }
 func (u *usage) datagramRate() float64 {
-	return rateUse(u.r.cfg.Admission.DatagramRate.All, u.datagrams)
+	return rateUse(u.limits.DatagramRate.All, u.datagrams)
 }
 
 // rateUse returns a rate, which is counted only where it is limited.

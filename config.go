@@ -99,8 +99,10 @@ type Limits struct {
 }
 
 // Admission decides who is served next and who is refused, so that no client
-// can keep another one out. A source is an IPv4 address or an IPv6 /64, a
-// prefix an IPv4 /24 or an IPv6 /48.
+// can keep another one out. It counts the clients of all ports together; a port
+// with its own MaxPerSource, MaxPerPrefix, ConnRate or DatagramRate (in
+// port.Spec.Params) has that limit beside these, for its clients alone. A source
+// is an IPv4 address or an IPv6 /64, a prefix an IPv4 /24 or an IPv6 /48.
 type Admission struct {
 	// NoQueue gives handshakes the CPU as they come. By default they have it in
 	// turns, by source. The key is handshake_queue.

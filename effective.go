@@ -6,9 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
+	"netserver/access"
 	"netserver/conf"
 	"netserver/port"
 	"netserver/sock"
@@ -130,6 +132,8 @@ type portConfig struct {
 	effective
 	spec   port.Spec   // whose Params are those that the protocol reads
 	header *headerRule // for PROXY headers, if its clients begin with them
+	rules  bool        // it has access rules of its own
+	beside *Admission  // what it allows beside the Server's limits; nil for no limit of its own
 }
 
 // configOf reads what a port has for itself. The error joins all that is wrong
@@ -141,8 +145,11 @@ func (s *Server) configOf(p port.Spec, all *effective) (*portConfig, error) {
 		err = c.check()
 	}
 	c.take(all)
-	pc := &portConfig{effective: c.effective(s.greediest()), spec: spec}
+	pc := &portConfig{effective: c.effective(s.greediest()), spec: spec, rules: hasRules(p)}
 	if err != nil {
+		return pc, portError(p, err)
+	}
+	if pc.beside, err = all.besideOf(p); err != nil {
 		return pc, portError(p, err)
 	}
 	if pc.header, err = pc.headerRule(); err != nil {
@@ -178,22 +185,74 @@ func (c *Config) setParams(p port.Spec) (port.Spec, error) {
 	if len(p.Params) == 0 {
 		return p, nil
 	}
-	var s conf.Set
+	var s, beside conf.Set
 	for i := range settings {
-		if t := &settings[i]; t.port && t.group != groupSockets {
+		switch t := &settings[i]; {
+		case t.port && t.group != groupSockets:
 			t.define(c, &s)
+		case t.beside:
+			t.define(new(Config), &beside) // which besideOf reads
 		}
 	}
 	own, rest := make(conf.Values), make(conf.Values)
 	for key, v := range p.Params {
 		if _, ok := s.Lookup(key); ok {
 			own[key] = v
-		} else {
+		} else if _, ok := beside.Lookup(key); !ok {
 			rest[key] = v
 		}
 	}
 	p.Params = rest
 	return p, s.Apply(own)
+}
+
+// besideOf returns the limits that a port has of its own, beside those of e,
+// which hold for the clients of all ports together; nil if it has none. One that
+// allows more than e does would have no effect, and is an error.
+func (e *effective) besideOf(p port.Spec) (*Admission, error) {
+	var c Config
+	var s conf.Set
+	own := make(conf.Values)
+	var errs []error
+	for i := range settings {
+		t := &settings[i]
+		if v, ok := p.Params[t.key]; ok && t.beside {
+			t.define(&c, &s)
+			own[t.key] = v
+		}
+	}
+	if len(own) == 0 {
+		return nil, nil
+	}
+	if err := s.Apply(own); err != nil {
+		return nil, err
+	}
+	for i := range settings {
+		t := &settings[i]
+		v := own[t.key]
+		if !t.beside || len(v) == 0 {
+			continue
+		}
+		n, all := t.value(&c), t.value((*Config)(e)).Int()
+		switch {
+		case n.Int() < 0:
+			n.SetInt(0)
+		case all > 0 && n.Int() > all:
+			errs = append(errs, &conf.Problem{Key: t.key, Origin: v[len(v)-1].Origin,
+				Err:  fmt.Errorf("%d is more than the %d of the whole server, which hold as well", n.Int(), all),
+				Hint: "raise that, or leave this out"})
+		}
+	}
+	return &c.Admission, errors.Join(errs...)
+}
+
+// hasRules reports whether a port has access rules of its own.
+func hasRules(p port.Spec) bool {
+	if len(p.Params) == 0 {
+		return false
+	}
+	_, ok := p.Params[keyRulesClose]
+	return ok || slices.ContainsFunc(access.Keys(), func(k access.KeyInfo) bool { _, ok := p.Params[k.Name]; return ok })
 }
 
 // sockOptions returns how the port's socket is opened.

@@ -33,7 +33,7 @@ func (t *setting) define(c *Config, s *conf.Set) {
 	case t.key != "":
 		s.Define(conf.Key{
 			Name: t.key, Group: t.group, Arg: t.arg, Default: t.defaultText(), Help: t.help, When: t.when,
-			List: t.list, PerPort: t.port, NetServer: t.theirs,
+			List: t.list, PerPort: t.port || t.beside, NetServer: t.theirs,
 		}, t.binder(c))
 	}
 }
@@ -228,7 +228,7 @@ func (b prefixes) Texts() []string {
 // defineAccess defines the keys of package access.
 func (c *Config) defineAccess(s *conf.Set) {
 	for _, k := range access.Keys() {
-		s.Define(conf.Key{Name: k.Name, Group: groupAccess, Arg: k.Arg, Help: k.Help, List: k.List, When: k.When, NetServer: k.NetServer},
+		s.Define(conf.Key{Name: k.Name, Group: groupAccess, Arg: k.Arg, Help: k.Help, List: k.List, PerPort: true, When: k.When, NetServer: k.NetServer},
 			conf.Func(func(v []conf.Value) error { c.Access.Set(k.Name, v); return nil }))
 	}
 }

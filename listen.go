@@ -61,6 +61,11 @@ func (s *Server) transports() ([]proto.Transport, error) {
 			errs = append(errs, err)
 			continue
 		}
+		if pc.rules {
+			if _, err := pc.Access.Compile(); err != nil {
+				errs = append(errs, portError(p, err))
+			}
+		}
 		if ts[i], err = f(pc.spec); err != nil {
 			errs = append(errs, err)
 		}

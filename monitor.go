@@ -216,6 +216,12 @@ func (m monitor) ExplainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict,
 	return m.s.explainPort(p, peer)
 }
 
+func (m monitor) RulesOf(p port.Spec) (access.Rules, bool) {
+	c := m.s.Config
+	c.setParams(p) // what is wrong with it is said elsewhere
+	return c.Access.Rules, hasRules(p)
+}
+
 func (m monitor) OnServing(f func()) {
 	m.s.mu.Lock()
 	defer m.s.mu.Unlock()

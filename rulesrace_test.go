@@ -21,13 +21,14 @@ func TestRulesThatChangeMeanwhileAreAskedAgain(t *testing.T) {
 	s := new(Server)
 	s.Config.Access.Set("cidr_deny_file", []conf.Value{{Text: path}})
 	s.Config.Access.Set("allow", []conf.Value{{Text: ".*"}})
-	rules, err := s.compileRules()
+	all, err := s.compileRules([]*portConfig{{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{rules: rules, log: s.log()}
+	rules := all[0]
+	r := &run{log: s.log()}
 	r.clients.init(context.Background())
-	l := &listening{}
+	l := &listening{rules: rules}
 	r.ls = []*listening{l}
 	c := &Conn{run: r, l: l, peer: access.Peer{IP: netip.MustParseAddr("192.0.2.1")}}
 	r.clients.add(c)
@@ -41,7 +42,7 @@ func TestRulesThatChangeMeanwhileAreAskedAgain(t *testing.T) {
 			if changed, err := rules.store.Reload(); !changed {
 				t.Fatal(err)
 			}
-			r.ruleAgain(context.Background())
+			r.ruleAgain(context.Background(), rules)
 			if c.cause() != nil {
 				t.Fatal("cut before it was let in")
 			}

@@ -24,12 +24,11 @@ import (
 
 // A run is one call of Serve.
 type run struct {
-	srv   *Server
-	cfg   effective // a copy, so that no caller can change it under us
-	log   *slog.Logger
-	ls    []*listening
-	gate  *slots.Gate
-	rules rules
+	srv  *Server
+	cfg  effective // a copy, so that no caller can change it under us
+	log  *slog.Logger
+	ls   []*listening
+	gate *slots.Gate
 	// queue gives handshakes the CPU in turns; nil if they take it as they come
 	queue   *admit.Queue
 	limiter *admit.Limiter
@@ -63,6 +62,9 @@ type listening struct {
 	transport proto.Transport
 	handler   Handler          // who serves its clients
 	route     []step           // what its clients pass through
+	rules     *rules           // who may connect
+	limiter   *admit.Limiter   // counts its clients by source for limits of its own; nil without such
+	beside    *Admission       // those limits
 	header    *headerRule      // for PROXY headers, if its clients begin with them
 	recheck   recheck          // of clients' certificates
 	plain     bool             // Ready does not wait
@@ -80,12 +82,11 @@ type listening struct {
 	tally
 }
 
-func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *run {
+func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener) *run {
 	r := &run{
 		srv:      s,
 		cfg:      s.Config.effective(s.greediest()),
 		log:      s.log(),
-		rules:    rules,
 		draining: make(chan struct{}),
 		shut:     make(chan struct{}),
 		now:      make(chan struct{}),
@@ -96,6 +97,7 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 	r.pool = slots.NewPool(func(c *Conn) { c.advance(laneTurn) })
 	for i, l := range ls {
 		r.ls = append(r.ls, r.listening(l, configs[i]))
+		r.ls[i].rules = rules[i]
 	}
 	r.queue = r.newQueue()
 	for _, l := range r.ls {
@@ -108,7 +110,7 @@ func newRun(s *Server, rules rules, configs []*portConfig, ls []net.Listener) *r
 
 func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	v := &listening{
-		Listener: l, spec: pc.spec, handler: r.srv.handlerOf(askedOf(l)), cfg: pc.effective, header: pc.header,
+		Listener: l, spec: pc.spec, handler: r.srv.handlerOf(askedOf(l)), cfg: pc.effective, header: pc.header, limiter: pc.newLimiter(), beside: pc.beside,
 		price: priceWaiting, plain: true, recheck: recheck{wake: make(chan struct{}, 1)},
 	}
 	if o, ok := l.(*listener); ok {

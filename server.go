@@ -173,11 +173,11 @@ func (s *Server) newRun(ctx context.Context, ls []net.Listener) (*run, error) {
 	if err := s.checkHandlers(asked); err != nil {
 		return nil, err
 	}
-	rules, err := s.compileRules()
+	configs, err := s.configsOf(ls)
 	if err != nil {
 		return nil, err
 	}
-	configs, err := s.configsOf(ls)
+	rules, err := s.compileRules(configs)
 	if err != nil {
 		return nil, err
 	}

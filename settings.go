@@ -33,6 +33,7 @@ type setting struct {
 	table       func(*Config, *conf.Set)  // instead of key: defines the keys of another package's table
 
 	port    bool // a port may have its own value
+	beside  bool // a port may have one of its own beside the Server's, which goes on to hold for all
 	list    bool // the key may be given several times
 	theirs  bool // the key is Net::Server's
 	outside bool // another package fills in the default
@@ -71,6 +72,7 @@ const (
 const (
 	keyProxyProtocol = "proxy_protocol"
 	keyProxyFrom     = "proxy_protocol_from"
+	keyRulesClose    = "rules_close"
 )
 
 // The units of limits.
@@ -108,28 +110,28 @@ var settings = [...]setting{
 	{field: "Admission.Handshakes.PerPrefix", key: "max_handshakes_per_prefix", group: groupAdmission, arg: "N", when: "listens handshake",
 		unit: unitHandshakes, reason: admit.OverPrefixHandshakes, budget: true,
 		help: "the same, of one IPv4 /24 or IPv6 /48 (default: no limit of its own)"},
-	{field: "Admission.MaxPerSource", key: "max_per_source", group: groupAdmission, arg: "N", when: "listens tcp", zero: zeroIsRefused, calc: sourceByConns,
+	{field: "Admission.MaxPerSource", key: "max_per_source", group: groupAdmission, arg: "N", beside: true, when: "listens tcp", zero: zeroIsRefused, calc: sourceByConns,
 		unit: unitClients, use: (*usage).topSource, reason: admit.OverSource, budget: true,
 		help: "clients of one IPv4 address or IPv6 /64 at once; further ones are closed (default: three quarters of max_connections)"},
-	{field: "Admission.MaxPerPrefix", key: "max_per_prefix", group: groupAdmission, arg: "N", when: "listens tcp", zero: zeroIsRefused, calc: prefixByConns,
+	{field: "Admission.MaxPerPrefix", key: "max_per_prefix", group: groupAdmission, arg: "N", beside: true, when: "listens tcp", zero: zeroIsRefused, calc: prefixByConns,
 		unit: unitClients, use: (*usage).topPrefix, reason: admit.OverPrefix, budget: true,
 		help: "clients of one IPv4 /24 or IPv6 /48 at once; further ones are closed (default: seven eighths of max_connections)"},
-	{field: "Admission.ConnRate.All", key: "connection_rate", group: groupAdmission, arg: "N", when: "listens stream",
+	{field: "Admission.ConnRate.All", key: "connection_rate", group: groupAdmission, arg: "N", beside: true, when: "listens stream",
 		unit: unitPerSecond, use: (*usage).connRate, reason: admit.OverRate,
 		help: "connections a second; further ones are closed (default: no limit)"},
-	{field: "Admission.ConnRate.PerSource", key: "connection_rate_per_source", group: groupAdmission, arg: "N", when: "listens tcp",
+	{field: "Admission.ConnRate.PerSource", key: "connection_rate_per_source", group: groupAdmission, arg: "N", beside: true, when: "listens tcp",
 		unit: unitPerSecond, reason: admit.OverSourceRate,
 		help: "the same, of one IPv4 address or IPv6 /64 (default: no limit)"},
-	{field: "Admission.ConnRate.PerPrefix", key: "connection_rate_per_prefix", group: groupAdmission, arg: "N", when: "listens tcp",
+	{field: "Admission.ConnRate.PerPrefix", key: "connection_rate_per_prefix", group: groupAdmission, arg: "N", beside: true, when: "listens tcp",
 		unit: unitPerSecond, reason: admit.OverPrefixRate,
 		help: "the same, of one IPv4 /24 or IPv6 /48 (default: no limit)"},
-	{field: "Admission.DatagramRate.All", key: "datagram_rate", group: groupAdmission, arg: "N", when: "listens datagram",
+	{field: "Admission.DatagramRate.All", key: "datagram_rate", group: groupAdmission, arg: "N", beside: true, when: "listens datagram",
 		unit: unitPerSecond, use: (*usage).datagramRate, reason: admit.OverDatagramRate,
 		help: "datagrams a second; further ones are dropped (default: no limit)"},
-	{field: "Admission.DatagramRate.PerSource", key: "datagram_rate_per_source", group: groupAdmission, arg: "N", when: "listens udp",
+	{field: "Admission.DatagramRate.PerSource", key: "datagram_rate_per_source", group: groupAdmission, arg: "N", beside: true, when: "listens udp",
 		unit: unitPerSecond, reason: admit.OverSourceDatagramRate,
 		help: "the same, of one IPv4 address or IPv6 /64 (default: no limit)"},
-	{field: "Admission.DatagramRate.PerPrefix", key: "datagram_rate_per_prefix", group: groupAdmission, arg: "N", when: "listens udp",
+	{field: "Admission.DatagramRate.PerPrefix", key: "datagram_rate_per_prefix", group: groupAdmission, arg: "N", beside: true, when: "listens udp",
 		unit: unitPerSecond, reason: admit.OverPrefixDatagramRate,
 		help: "the same, of one IPv4 /24 or IPv6 /48 (default: no limit)"},
 	{field: "Admission.MaxMemory", key: "max_memory", group: groupAdmission, arg: "BYTES", when: "listens stream", zero: zeroIsRefused, calc: halfOfMemory,
@@ -211,8 +213,8 @@ var settings = [...]setting{
 		help: "let UDP ports answer to broadcast addresses"},
 	{field: "Sock.SendTimeout", outside: true}, // a port's Timeouts.Write
 
-	{field: "Access.Rules", group: groupAccess, table: (*Config).defineAccess},
-	{field: "Access.KeepOpen", key: "rules_close", group: groupAccess, arg: "0|1", when: "allow_file|deny_file|cidr_allow_file|cidr_deny_file", def: false, bind: func(c *Config) conf.Binder { return inverse{&c.Access.KeepOpen} },
+	{field: "Access.Rules", group: groupAccess, port: true, table: (*Config).defineAccess},
+	{field: "Access.KeepOpen", key: keyRulesClose, group: groupAccess, arg: "0|1", when: "allow_file|deny_file|cidr_allow_file|cidr_deny_file", port: true, def: false, bind: func(c *Config) conf.Binder { return inverse{&c.Access.KeepOpen} },
 		help: "when a file of rules changes, cut the connected clients whom it refuses now; 0 leaves them"},
 	{field: "Access.Lookups.Timeout", key: "lookup_timeout", group: groupAccess, arg: "SECONDS", when: whenLookups, outside: true, def: access.DefaultLookups().Timeout, zero: noneIsRefused, least: time.Millisecond, most: time.Minute,
 		help: "that a client waits for its name; then it has none"},

@@ -25,7 +25,7 @@ type Rules struct {
 	// ADDRESS, of IPv4 or IPv6. The address may have bits set beyond BITS.
 	CIDRAllow, CIDRDeny []conf.Value
 	// AllowNets and DenyNets are networks of a program's own code, which add to
-	// CIDRAllow and CIDRDeny.
+	// CIDRAllow and CIDRDeny, of ports with their own too.
 	AllowNets, DenyNets []netip.Prefix
 	// AllowFile to CIDRDenyFile are paths of files with one rule per line,
 	// added to the lists above. Store follows them.

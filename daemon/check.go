@@ -84,8 +84,8 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	var errs []error
 	ask := p.conf.check
 	if ask.peer != "" {
-		e, err := p.explainPeer(ctx)
-		out.Access, out.Peer = e, p.explainLimits(e)
+		e, err := p.explain(ctx, &p.conf.Server.Access.Rules)
+		out.Access, out.Peer = e, p.explainLimits(ctx, e)
 		errs = append(errs, err)
 	}
 	if ask.cert != "" || ask.sni != "" {
@@ -140,8 +140,9 @@ func (c *checked) allowed() bool {
 	return slices.ContainsFunc(c.Peer.Ports, func(p checkedPort) bool { return p.Allowed })
 }
 
-func (p *program) explainPeer(ctx context.Context) (*access.Explanation, error) {
-	policy, err := p.conf.Server.Access.Compile()
+// explain tells what rules say of the client of --peer.
+func (p *program) explain(ctx context.Context, rules *access.Rules) (*access.Explanation, error) {
+	policy, err := rules.Compile()
 	if err != nil {
 		return nil, nil // reported with the rest of the configuration
 	}
@@ -224,15 +225,17 @@ type checkedPeer struct {
 
 // checkedPort is what a port decides by the address of who connects.
 type checkedPort struct {
-	Port    string `json:"port"`
-	Allowed bool   `json:"allowed"`
-	Rule    string `json:"rule"`
+	Port    string              `json:"port"`
+	Allowed bool                `json:"allowed"`
+	Rule    string              `json:"rule"`
+	Access  *access.Explanation `json:"access,omitempty"` // by rules of its own
 }
 
 // explainLimits tells how the client of --peer is counted, and which ports let
-// it in; e is what the rules for addresses say, which hold for every port. What
-// is wrong with the address or a port is reported elsewhere.
-func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
+// it in; e is what the rules for addresses say, which hold for every port
+// without rules of its own. What is wrong with the address or a port is reported
+// elsewhere.
+func (p *program) explainLimits(ctx context.Context, e *access.Explanation) *checkedPeer {
 	peer, err := access.ParsePeer(p.conf.check.peer)
 	if err != nil {
 		return nil
@@ -251,10 +254,18 @@ func (p *program) explainLimits(e *access.Explanation) *checkedPeer {
 		if err != nil {
 			continue
 		}
+		port, e := checkedPort{Port: spec.Short()}, e
+		if rules, own := p.engine().RulesOf(spec); own && !v.Proxied {
+			if e, err = p.explain(ctx, &rules); err != nil {
+				continue
+			}
+			port.Access = e
+		}
 		if v.Allowed && !v.Proxied && e != nil && !e.Allowed {
 			v.Allowed, v.Why = false, e.Rule
 		}
-		c.Ports = append(c.Ports, checkedPort{Port: spec.Short(), Allowed: v.Allowed, Rule: v.Why})
+		port.Allowed, port.Rule = v.Allowed, v.Why
+		c.Ports = append(c.Ports, port)
 	}
 	return &c
 }

@@ -35,6 +35,10 @@ those that a Go program defines itself.
   not set. For user, group, log_file, pid_file and control_socket it takes off
   what a weaker source gives, as in --pid_file= beside a conf file that has one,
   and is an error where none does. An empty array in TOML is an empty list.
+- **A limit that a port has for itself** among max_per_source, max_per_prefix,
+  connection_rate, datagram_rate and theirs per source and prefix holds for that
+  port's clients alone, beside the one of the whole server, which goes on to count
+  the clients of all ports. Any other key of a port goes before the server's.
 - **A key that does not exist** is an error that names the nearest one
   (unknown_keys warn: a warning).
 

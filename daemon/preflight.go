@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"netserver/access"
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
@@ -307,15 +308,9 @@ func (p *program) unreadable(u servingUser) []lack {
 			check("the file", abs, " (which it could exchange, so that root does not read it)")
 		}
 	}
-	rules := &p.conf.Server.Access.Rules
-	for _, f := range []struct {
-		key  string
-		vals []conf.Value
-	}{{"allow_file", rules.AllowFile}, {"deny_file", rules.DenyFile}, {"cidr_allow_file", rules.CIDRAllowFile}, {"cidr_deny_file", rules.CIDRDenyFile}} {
-		for _, v := range f.vals {
-			if path := u.absolute(v.Text); path != "" {
-				check(f.key, path, "")
-			}
+	for _, f := range p.ruleFiles() {
+		if path := u.absolute(f.path); path != "" {
+			check(f.key, path, "")
 		}
 	}
 	for _, f := range p.targetsFiles() {
@@ -324,6 +319,33 @@ func (p *program) unreadable(u servingUser) []lack {
 		}
 	}
 	return append(list, p.passwords(u)...)
+}
+
+// A ruleFile is a file of access rules, and the key that names it.
+type ruleFile struct{ key, path string }
+
+// ruleFiles returns the files of access rules of the server and of each port,
+// once.
+func (p *program) ruleFiles() (list []ruleFile) {
+	add := func(r *access.Rules) {
+		for _, f := range []struct {
+			key  string
+			vals []conf.Value
+		}{{"allow_file", r.AllowFile}, {"deny_file", r.DenyFile}, {"cidr_allow_file", r.CIDRAllowFile}, {"cidr_deny_file", r.CIDRDenyFile}} {
+			for _, v := range f.vals {
+				if one := (ruleFile{f.key, v.Text}); !slices.Contains(list, one) {
+					list = append(list, one)
+				}
+			}
+		}
+	}
+	add(&p.conf.Server.Access.Rules)
+	for _, spec := range p.conf.Server.Ports {
+		if r, own := p.engine().RulesOf(spec); own {
+			add(&r)
+		}
+	}
+	return list
 }
 
 // passwords returns what keeps the user from the commands that print the

@@ -99,6 +99,7 @@ func TestWhoCanServe(t *testing.T) {
 		"[[listen]]\nport = '127.0.0.1:0'\nprogram = '" + hidden + "'\n":                                            "cannot execute " + hidden,
 		"[[listen]]\nport = '127.0.0.1:0'\nproxy_to = '" + socket + "'\n":                                           "cannot connect to " + socket,
 		"[[backend]]\nname = 'b'\ntargets = ['127.0.0.1:9', '" + socket + "']\n[[listen]]\nport = 0\nbackend = 'b'": "cannot connect to " + socket,
+		"[[listen]]\nport = '127.0.0.1:0'\ncidr_deny_file = '" + rules + "'\n":                                      "cannot read cidr_deny_file " + rules,
 	} {
 		r := start(t, "--user", "nobody", "--conf_file", writeFile(t, filepath.Join(dir, "server.toml"), text+"\n"))
 		if code := r.status(); code != 2 || !strings.Contains(r.text(), "user: nobody "+why) {

@@ -262,3 +262,42 @@ func TestReloadOfOneHandler(t *testing.T) {
 		t.Errorf("after the reload %q", got)
 	}
 }
+
+// --check --peer goes by a port's own rules where it has some.
+func TestCheckPeerByPort(t *testing.T) {
+	const text = "cidr_allow = '192.0.2.0/24'\n[[listen]]\nport = '127.0.0.1:1'\n[[listen]]\nport = '127.0.0.1:2'\ncidr_deny = '192.0.2.1'\n" +
+		"[[listen]]\nport = '127.0.0.1:3'\ncidr_allow = '198.51.100.0/24'\n"
+	for peer, want := range map[string]string{
+		"192.0.2.1":    "1 true, 2 false, 3 false",
+		"192.0.2.2":    "1 true, 2 true, 3 false",
+		"198.51.100.1": "1 false, 2 false, 3 true",
+		"203.0.113.1":  "1 false, 2 false, 3 false",
+	} {
+		code, stdout, stderr, _ := checkFile(t, text, "--peer", peer)
+		var out struct {
+			Peer struct {
+				Ports []struct {
+					Port    string
+					Allowed bool
+					Access  *struct{ Allowed bool }
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+		var got []string
+		for i, p := range out.Peer.Ports {
+			got = append(got, fmt.Sprintf("%d %t", i+1, p.Allowed))
+			if (p.Access == nil) != (i == 0) {
+				t.Errorf("port %d: rules of its own: %v", i+1, p.Access)
+			}
+		}
+		if got := strings.Join(got, ", "); got != want {
+			t.Errorf("%s: %s, want %s", peer, got, want)
+		}
+		if wantCode := map[bool]int{true: 0, false: 1}[strings.Contains(want, "true")]; code != wantCode {
+			t.Errorf("%s: status %d: %s", peer, code, stderr)
+		}
+	}
+}

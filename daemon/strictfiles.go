@@ -118,11 +118,8 @@ func (p *program) trustedFiles() []trustedFile {
 	for _, f := range p.files.names() {
 		add("the file", f, false, false)
 	}
-	a := &p.conf.Server.Access.Rules
-	for key, vals := range map[string][]conf.Value{"allow_file": a.AllowFile, "deny_file": a.DenyFile, "cidr_allow_file": a.CIDRAllowFile, "cidr_deny_file": a.CIDRDenyFile} {
-		for _, v := range vals {
-			add(key, v.Text, true, false)
-		}
+	for _, f := range p.ruleFiles() {
+		add(f.key, f.path, true, false)
 	}
 	for _, f := range p.targetsFiles() {
 		add(keyTargetsFile, f, true, false)

@@ -31,6 +31,9 @@ type Engine interface {
 	// to it, before any byte of the client's own and any access rule. The error
 	// is about the port's parameters.
 	ExplainPort(p port.Spec, peer access.Peer) (PortVerdict, error)
+	// RulesOf returns the access rules of a port, and whether it has rules of its
+	// own: then those of the Server hold only where it gives none of that kind.
+	RulesOf(p port.Spec) (rules access.Rules, own bool)
 	// OnServing has the next Serve call f, once, when it has checked what it was
 	// given and read its access rules, before it accepts: what changes in a file
 	// from then on is noticed. A Serve that fails does not call f.
