@@ -27,6 +27,7 @@ import (
 type checked struct {
 	ServerType string              `json:"server_type"`
 	Listeners  []checkedListener   `json:"listeners"`
+	Services   []checkedService    `json:"services,omitempty"` // in the order of the listeners
 	Backends   []checkedBlock      `json:"backends,omitempty"`
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
@@ -37,11 +38,17 @@ type checked struct {
 }
 
 type checkedListener struct {
-	Host    string         `json:"host"`
+	Host  string `json:"host"`
+	Port  string `json:"port"`
+	Proto string `json:"proto"`
+	IPv   string `json:"ipv"`
+}
+
+// A checkedService is what serves the clients of a port, for servers whose
+// ports differ in that.
+type checkedService struct {
 	Port    string         `json:"port"`
-	Proto   string         `json:"proto"`
-	IPv     string         `json:"ipv"`
-	Handler string         `json:"handler,omitempty"` // in a few words
+	Handler string         `json:"handler"`           // in a few words
 	Options map[string]any `json:"options,omitempty"` // that it has for itself
 	Routes  []checkedBlock `json:"routes,omitempty"`
 	Route   *checkedRoute  `json:"route,omitempty"` // of the client that was asked about
@@ -75,8 +82,13 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		Origin:     res.Origins(),
 		Limits:     p.engine().Budget(),
 	}
-	for i := range p.conf.Server.Ports {
-		out.Listeners = append(out.Listeners, p.checkedListener(i))
+	for _, spec := range p.conf.Server.Ports {
+		out.Listeners = append(out.Listeners, checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv})
+	}
+	if !p.library && p.conf.services.differ(p.conf.serving) {
+		for i := range p.conf.Server.Ports {
+			out.Services = append(out.Services, p.checkedService(i))
+		}
 	}
 	for _, b := range res.Tables[tableBackend] {
 		out.Backends = append(out.Backends, checkedBlock{Origin: b.Origin.String(), Options: res.BlockOptions(tableBackend, b)})
@@ -102,13 +114,10 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	return out.allowed(), errors.Join(append(errs, e.Encode(out))...)
 }
 
-// checkedListener is the port at position i, and what serves its clients.
-func (p *program) checkedListener(i int) checkedListener {
+// checkedService is what serves the clients of the port at position i.
+func (p *program) checkedService(i int) checkedService {
 	c, spec := p.conf, p.conf.Server.Ports[i]
-	l := checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv}
-	if p.library {
-		return l
-	}
+	l := checkedService{Port: spec.Short()}
 	s := c.services.of(i)
 	l.Handler = s.name()
 	if i < len(c.serving) {

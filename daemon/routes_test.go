@@ -186,7 +186,7 @@ func TestCheckTellsTheRoute(t *testing.T) {
 	} {
 		_, stdout, stderr, _ := checkFile(t, text, c.args...)
 		var out struct {
-			Listeners []struct {
+			Services []struct {
 				Route struct {
 					Name, Why   string
 					PassThrough bool
@@ -196,7 +196,7 @@ func TestCheckTellsTheRoute(t *testing.T) {
 		if err := json.Unmarshal([]byte(stdout), &out); err != nil {
 			t.Fatalf("%v: %s", err, stderr)
 		}
-		route := out.Listeners[0].Route
+		route := out.Services[0].Route
 		if got := fmt.Sprint(route.Name, " ", route.PassThrough); got != c.want || route.Why == "" {
 			t.Errorf("%q: %s (%s)", c.args, got, route.Why)
 		}

@@ -73,6 +73,13 @@ func (s *services) shared() bool {
 	return len(s.ports) == 0 || len(s.server.ProxyTo) > 1
 }
 
+// differ reports whether a port has something of its own: blocks are what the
+// conf file says of each.
+func (s *services) differ(blocks []conf.Block) bool {
+	return slices.ContainsFunc(s.ports, func(p *service) bool { return p.own || p != s.server }) ||
+		slices.ContainsFunc(blocks, func(b conf.Block) bool { return len(b.Values) > 0 || len(b.Tables) > 0 })
+}
+
 // programs returns each program that serves clients, with its arguments, once.
 func (s *services) programs() (list [][]string) {
 	for _, x := range s.used() {

@@ -198,7 +198,7 @@ program = ["cat", "-u"]
 		t.Fatalf("status %d: %s", code, stderr)
 	}
 	var out struct {
-		Listeners []struct {
+		Services []struct {
 			Port, Handler string
 			Options       map[string]any
 		}
@@ -211,10 +211,10 @@ program = ["cat", "-u"]
 		t.Fatal(err)
 	}
 	var got []string
-	for _, l := range out.Listeners {
+	for _, l := range out.Services {
 		got = append(got, fmt.Sprintf("%s %s %v", l.Port, l.Handler, l.Options))
 	}
-	want := []string{"1 echo map[]", "2 backend b map[backend:b timeout_idle:7]", "3 program cat map[program:[cat -u]]"}
+	want := []string{"127.0.0.1:1/tcp echo map[]", "127.0.0.1:2/tcp backend b map[backend:b timeout_idle:7]", "127.0.0.1:3/tcp program cat map[program:[cat -u]]"}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%q", got)
 	}

@@ -199,7 +199,7 @@ func TestBadArguments(t *testing.T) {
 		{"program missing", `nosuchprogram\b.*PATH`, loopback("--port", "0", "--", "nosuchprogram")},
 		{"program not executable", regexp.QuoteMeta(os.DevNull) + `.*`, loopback("--port", "0", "--", os.DevNull)},
 		{"program with a wrong path", regexp.QuoteMeta(missing) + `.*no such file`, loopback("--port", "0", "--", missing)},
-		{"two handlers", `proxy_to and a program`, loopback("--port", "0", "--proxy_to", "127.0.0.1:1", "--", "cat")},
+		{"two handlers", `program and proxy_to are both given: a client can be served by one of them`, loopback("--port", "0", "--proxy_to", "127.0.0.1:1", "--", "cat")},
 		{"target without a port", `proxy_to "?nowhere"?.*port`, loopback("--port", "0", "--proxy_to", "nowhere")},
 	} {
 		t.Run(tt.name, func(t *testing.T) { refuses(t, 2, tt.want, tt.args...) })
