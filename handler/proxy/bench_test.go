@@ -65,18 +65,38 @@ func BenchmarkRoundTrip(b *testing.B) {
 func BenchmarkClient(b *testing.B) {
 	l := listen(b, "tcp")
 	go answerAll(l)
-	f := serve(b, "tcp", &proxy.Handler{Target: targetOf(l)}, netserver.Config{})
-	b.ReportAllocs()
-	before := cpuTime()
-	for b.Loop() {
-		c, err := net.Dial("tcp", f.addr.String())
-		must(b, err)
-		want(b, c, "x")
-		wantEOF(b, c)
-		c.Close()
-		<-f.recs
+	of := func(n int) *proxy.Backend {
+		be := &proxy.Backend{}
+		for range n {
+			l := listen(b, "tcp")
+			go answerAll(l)
+			be.Targets = append(be.Targets, proxy.Target{Address: targetOf(l)})
+		}
+		return be
 	}
-	b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-us/op")
+	for _, test := range []struct {
+		name string
+		h    *proxy.Handler
+	}{
+		{"target", &proxy.Handler{Target: targetOf(l)}},
+		{"backend of 1", &proxy.Handler{Backend: of(1)}},
+		{"backend of 3", &proxy.Handler{Backend: of(3)}},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			f := serve(b, "tcp", test.h, netserver.Config{})
+			b.ReportAllocs()
+			before := cpuTime()
+			for b.Loop() {
+				c, err := net.Dial("tcp", f.addr.String())
+				must(b, err)
+				want(b, c, "x")
+				wantEOF(b, c)
+				c.Close()
+				<-f.recs
+			}
+			b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-us/op")
+		})
+	}
 }
 
 // answerAll sends a byte to each connection and ends it, until l is closed.

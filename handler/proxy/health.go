@@ -35,7 +35,7 @@ func (b *Backend) noteFailure(ctx context.Context, ep *endpoint, err error) {
 		return // the client's or the server's end
 	}
 	ep.misses.Add(1)
-	if isOurs(err) {
+	if isOurs(err) || b.lone.Load() == ep { // which is used whatever is known of it
 		return
 	}
 	b.mu.Lock()

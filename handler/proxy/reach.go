@@ -22,11 +22,7 @@ func (b *Backend) reach(ctx context.Context, c *netserver.Conn) (nc net.Conn, ep
 	tries := 1
 	if ep = b.lone.Load(); ep != nil {
 		ep.active.Add(1)
-		nc, err = b.dial(ctx, c, ep, begin, b.connectTimeout())
-		if err != nil {
-			ep.misses.Add(1)
-			b.release(ep)
-		}
+		nc, err = b.dialIn(ctx, c, ep)
 	} else {
 		nc, ep, tries, err = b.try(ctx, c, begin)
 	}
@@ -51,19 +47,33 @@ func (b *Backend) try(ctx context.Context, c *netserver.Conn, begin time.Time) (
 			return nil, ep, tries, err
 		}
 		ep, tries = next, tries+1
-		nc, err = b.dial(ctx, c, ep, time.Now(), b.connectTimeout())
+		nc, err = b.dialIn(ctx, c, ep)
 		if err == nil {
 			b.connectedTo(ep)
 			return nc, ep, tries, nil
 		}
-		b.noteFailure(ctx, ep, err)
-		b.release(ep)
 		if tries == maxTries || ctx.Err() != nil || b.triedFor(begin) {
 			return nil, ep, tries, err
 		}
 		tried[tries-1] = ep
 		r.tried = tried[:tries]
 	}
+}
+
+// dialIn connects c to ep, and gives its place there back if that fails, or if
+// one of the Backend's functions panics.
+func (b *Backend) dialIn(ctx context.Context, c *netserver.Conn, ep *endpoint) (nc net.Conn, err error) {
+	defer func() {
+		if nc == nil {
+			b.release(ep)
+		}
+	}()
+	nc, err = b.dial(ctx, c, ep, time.Now(), b.connectTimeout())
+	if err != nil {
+		b.noteFailure(ctx, ep, err)
+		return nil, err
+	}
+	return nc, nil
 }
 
 // acquireFor returns a target for a datagram, which release gives back.
