@@ -28,35 +28,50 @@ func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, beg
 	return b.prepare(ctx, c, ep, nc, begin, limit)
 }
 
-// prepare does what has to be done on nc before the client's first byte.
-func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, begin time.Time, limit time.Duration) (_ net.Conn, err error) {
+// prepare does what has to be done on nc before the client's first byte. If that
+// fails, or one of the Backend's functions panics, nc is closed.
+func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, begin time.Time, limit time.Duration) (over net.Conn, err error) {
+	defer func() {
+		if over == nil {
+			reset(nc)
+		}
+	}()
 	if limit > 0 {
 		nc.SetDeadline(begin.Add(limit))
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(longAgo) })
-	socket, step := nc, ""
+	to, step, err := b.steps(ctx, c, ep, nc)
+	switch {
+	case !stop():
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, ep.failedIn(step, stepReason(err, limit))
+	}
+	nc.SetDeadline(time.Time{})
+	return to, nil
+}
+
+// steps takes the steps that follow the connection, and returns what the
+// client's bytes go over. An error came in step.
+func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn) (over net.Conn, step string, err error) {
 	if b.Header != nil {
-		step, err = "PROXY header", b.sendHeader(nc, c)
+		if err := b.sendHeader(nc, c); err != nil {
+			return nil, "PROXY header", err
+		}
 	}
-	connectOnly := c == nil && b.Check.Kind == CheckTCP
-	if err == nil && b.StartTLS != nil && !connectOnly {
-		step, err = "STARTTLS", b.StartTLS(ctx, nc)
+	if c == nil && b.Check.Kind == CheckTCP {
+		return nc, "", nil
 	}
-	if err == nil && b.TLS != nil && !connectOnly {
-		step = "TLS"
-		nc, err = b.TLS(ctx, socket, Target{Address: ep.name})
+	if b.StartTLS != nil {
+		if err := b.StartTLS(ctx, nc); err != nil {
+			return nil, "STARTTLS", err
+		}
 	}
-	if !stop() {
-		err = context.Cause(ctx)
-	} else if err != nil {
-		err = ep.failedIn(step, stepReason(err, limit))
+	if b.TLS == nil {
+		return nc, "", nil
 	}
-	if err != nil {
-		reset(socket)
-		return nil, err
-	}
-	socket.SetDeadline(time.Time{})
-	return nc, nil
+	over, err = b.TLS(ctx, nc, Target{Address: ep.name})
+	return over, "TLS", err
 }
 
 // sendHeader sends what Header makes for c.
