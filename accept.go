@@ -15,8 +15,10 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
+	"netserver/internal/session"
 	"netserver/internal/slots"
 	"netserver/logs"
+	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
 )
@@ -26,8 +28,8 @@ import (
 func (r *run) acceptLoop(l *listening) {
 	defer r.acceptBacklog(l)
 	b := backoff{run: r, port: l.spec}
-	for r.gate.Wait(l.Listener, r.draining) {
-		if l.datagram != nil {
+	for r.roomFor(l) {
+		if l.datagram != nil && l.sessions == nil {
 			select {
 			case l.datagram <- struct{}{}:
 			case <-r.draining:
@@ -55,6 +57,15 @@ func (r *run) acceptLoop(l *listening) {
 			return
 		}
 	}
+}
+
+// roomFor waits for room for one more client of l, and returns false when the
+// server drains. There always is for the datagrams of sessions.
+func (r *run) roomFor(l *listening) bool {
+	if l.sessions != nil {
+		return !r.isDraining()
+	}
+	return r.gate.Wait(l.Listener, r.draining)
 }
 
 // lose notes that somebody closed the listener under us.
@@ -93,7 +104,7 @@ func (r *run) acceptBacklog(l *listening) {
 	if !r.isDraining() {
 		return // the listener has ended by itself
 	}
-	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && r.gate.HasRoom(); {
+	for end := time.Now().Add(backlogTime); time.Now().Before(end) && !r.isNow() && (l.sessions != nil || r.gate.HasRoom()); {
 		if slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil || !l.tryDatagram() {
 			return
 		}
@@ -126,6 +137,10 @@ func (r *run) take(l *listening, nc net.Conn) {
 	}
 	if why := r.count(&a); why != admit.OK {
 		r.refuse(&a, why)
+		return
+	}
+	if l.sessions != nil {
+		r.takeDatagram(&a)
 		return
 	}
 	r.begin(&a)
@@ -162,10 +177,67 @@ func (r *run) gone(a *arrival) {
 // begin makes an arrival a client, and sends it on its way.
 func (r *run) begin(a *arrival) {
 	c := newConn(r, a)
-	r.gate.Opened()
 	r.clients.prepare(c)
 	r.clients.add(c)
+	if a.l.sessions != nil {
+		c.beginSession()
+	} else {
+		r.gate.Opened()
+	}
 	c.advance(laneAccept)
+}
+
+// Datagram reports whether the client is one datagram or a Session. Read returns
+// the packet and after it io.EOF, and each Write sends one packet back.
+func (c *Conn) Datagram() bool { return c.l.datagram != nil }
+
+// Session reports whether c is a session of datagrams: see proto.Sessions.
+func (c *Conn) Session() bool { return c.l.sessions != nil }
+
+// session returns the session that c is, or nil.
+func (c *Conn) session() *session.Conn {
+	s, _ := c.raw.(*session.Conn)
+	return s
+}
+
+// takeDatagram gives a datagram to its client's session, and makes one if there
+// is none.
+func (r *run) takeDatagram(a *arrival) {
+	peer := a.nc.RemoteAddr()
+	s, ok := a.l.sessions.Take(a.nc.(session.Datagram))
+	switch {
+	case !ok:
+		a.l.outcomes[outcome.OverLimit].Add(1)
+		r.logRefused(outcome.OverLimit, "refused", a.l, peer, "sessions")
+	case s != nil:
+		a.nc = s
+		r.begin(a)
+	}
+}
+
+// beginSession makes c one that can be evicted.
+func (c *Conn) beginSession() {
+	if s := c.session(); s != nil {
+		c.l.sessions.Begin(s, c.cut)
+	}
+}
+
+// endSession notes what has passed in c's session, and gives its place back.
+// What came too late for it begins another.
+func (c *Conn) endSession() {
+	s := c.session()
+	if s == nil {
+		return
+	}
+	next := c.l.sessions.Leave(s, c.err == nil && c.cause() == nil && !c.run.isNow())
+	in, out, dropped := s.Counts()
+	c.notes = append(c.notes, slog.Uint64("datagrams_in", in), slog.Uint64("datagrams_out", out))
+	if dropped > 0 {
+		c.notes = append(c.notes, slog.Uint64("dropped", dropped))
+	}
+	if next != nil {
+		c.run.begin(&arrival{l: c.l, nc: next, peer: c.peer, source: c.admission.source, hello: c.hello})
+	}
 }
 
 // socket returns the socket of a connection that was accepted.
@@ -179,7 +251,7 @@ func (l *listening) socket(nc net.Conn) net.Conn {
 // tryDatagram takes a place for a datagram, if there is one; on stream ports
 // there always is.
 func (l *listening) tryDatagram() bool {
-	if l.datagram == nil {
+	if l.datagram == nil || l.sessions != nil {
 		return true
 	}
 	select {
@@ -192,7 +264,7 @@ func (l *listening) tryDatagram() bool {
 
 // datagramDone gives the place back.
 func (l *listening) datagramDone() {
-	if l.datagram != nil {
+	if l.datagram != nil && l.sessions == nil {
 		<-l.datagram
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"netserver/internal/bridge"
 	"netserver/internal/descriptors"
 	"netserver/internal/proc"
+	"netserver/internal/session"
 	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
@@ -41,7 +42,7 @@ func connsFor(limit uint64, h Handler) int {
 	each := 1 + descriptorsOf(h)
 	n := int(limit)
 	reserve := min(max(n/16, minReserve), maxReserve)
-	return max((n-reserve)/each, 1)
+	return max((n-reserve-reservedFor(h))/each, 1)
 }
 
 func descriptorsOf(h Handler) int {
@@ -50,6 +51,34 @@ func descriptorsOf(h Handler) int {
 		return 0
 	}
 	return max(d.Descriptors(), 0)
+}
+
+// A demand is a Handler with what others need beside it.
+type demand struct {
+	Handler
+	sessions int // of all ports for datagrams
+}
+
+// Unwrap returns the Handler.
+func (d demand) Unwrap() Handler { return d.Handler }
+
+// reservedFor returns how many descriptors are not for connections.
+func reservedFor(h Handler) int {
+	if d, ok := h.(demand); ok {
+		return d.sessions
+	}
+	return 0
+}
+
+// sessionsDemanded returns how many sessions there may be on all ports.
+func (s *Server) sessionsDemanded() (n int) {
+	for _, p := range s.ports() {
+		if k := p.Kind(); k == port.UDP || k == port.UnixDgram {
+			m := sessionsOf(s.handlerOf(p))
+			n += m + session.Spare(m)
+		}
+	}
+	return n
 }
 
 // handshakesByConns is the default of max_handshakes: unfinished handshakes
@@ -343,7 +372,7 @@ func rateUse(limit int, use float64) float64 {
 }
 
 // datagramsNow returns how many datagrams are in the Handler, on a port for
-// such.
+// such that has no sessions.
 func (l *listening) datagramsNow() (float64, bool) {
-	return float64(len(l.datagram)), l.datagram != nil
+	return float64(len(l.datagram)), l.datagram != nil && l.sessions == nil
 }

@@ -200,8 +200,10 @@ func (c *Conn) accepted() error {
 
 // handle gives the client to the Handler when there is a place for it.
 func (c *Conn) handle() error {
-	if err := c.run.gate.Enter(c.ctx); err != nil {
-		return c.orCause(err)
+	if c.l.sessions == nil {
+		if err := c.run.gate.Enter(c.ctx); err != nil {
+			return c.orCause(err)
+		}
 	}
 	c.placed.Store(true)
 	c.run.serving.Add(1)
@@ -232,7 +234,9 @@ func (c *Conn) release() {
 	defer c.cancel(context.Canceled)
 	c.rates.Stop()
 	if c.placed.Load() { // before close, which waits for a client that still sends
-		c.run.gate.Leave()
+		if c.l.sessions == nil {
+			c.run.gate.Leave()
+		}
 		c.run.serving.Add(-1)
 	}
 	c.close()
@@ -240,7 +244,11 @@ func (c *Conn) release() {
 		t.Done()
 	}
 	c.l.datagramDone()
-	c.run.gate.Closed()
+	if c.l.sessions == nil {
+		c.run.gate.Closed()
+	} else {
+		c.endSession()
+	}
 	if c.run.starved.Load() && c.run.starved.CompareAndSwap(true, false) {
 		select {
 		case c.run.freed <- struct{}{}:

@@ -143,10 +143,6 @@ func (c *Conn) TLS() *tls.ConnectionState {
 	return nil
 }
 
-// Datagram reports whether the client is one datagram. Then Read returns the
-// packet and after it io.EOF, and each Write sends one packet back.
-func (c *Conn) Datagram() bool { return c.l.datagram != nil }
-
 // Draining returns a channel that is closed when the server stops taking
 // clients. A handler with long-lived clients should then end soon: when the
 // context of Serve is done, clients are cut after Config.Shutdown.Grace, which
@@ -253,7 +249,9 @@ func (c *Conn) readErr(err error) error {
 		switch why := c.limits.Expired(); {
 		case why == ErrDraining:
 			c.limits.Drained(c.nc)
-			c.raw.SetReadDeadline(time.Time{})
+			if c.raw != c.nc {
+				c.raw.SetReadDeadline(time.Time{})
+			}
 			return why
 		case why != nil:
 			return why

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"netserver/internal/relay"
+	"netserver/internal/session"
 )
 
 // WriteTo copies what the client sends to w until its end; io.Copy(w, c) uses
@@ -18,7 +19,32 @@ func (c *Conn) WriteTo(w io.Writer) (int64, error) {
 		return 0, err
 	}
 	defer c.lines.reader.leave()
+	if s := c.session(); s != nil {
+		return c.writeDatagrams(s, w)
+	}
 	return relay.Copy(c.endsTo(w))
+}
+
+// writeDatagrams writes each datagram of the client to w in one Write, until
+// reading or writing fails.
+func (c *Conn) writeDatagrams(s *session.Conn, w io.Writer) (n int64, err error) {
+	for {
+		c.limits.ArmRead(c.nc)
+		d, err := s.Next()
+		if err != nil && c.limits.Early(err) {
+			continue
+		}
+		if err != nil {
+			return n, c.readErr(err)
+		}
+		c.gotBytes(d.Len())
+		m, err := d.(io.WriterTo).WriteTo(w)
+		n += m
+		s.Done(d)
+		if err != nil {
+			return n, err
+		}
+	}
 }
 
 // ReadFrom copies r to the client until r's end; io.Copy(c, r) uses it. The

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"netserver/internal/bridge"
+	"netserver/internal/descriptors"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -27,12 +28,32 @@ import (
 // panic becomes such an error and ends this client alone.
 //
 // What else a Handler can do it says by further methods: those
-// of proto.Descriptors, proto.Runner (work of its own while it serves) and
-// proto.Passer.
+// of proto.Descriptors, proto.Sessions, proto.Runner (work of its own while it
+// serves) and proto.Passer.
 // One that wraps another has a method Unwrap() Handler, so that the wrapped
 // one's are found.
 type Handler interface {
 	Serve(ctx context.Context, c *Conn) error
+}
+
+// mostSessions is the default of proto.Sessions.
+const mostSessions = 1024
+
+// sessionsOf returns how many sessions a port that h serves may have; 0 if each
+// datagram is a client.
+func sessionsOf(h Handler) int {
+	s, ok := HandlerAs[proto.Sessions](h)
+	if !ok {
+		return 0
+	}
+	n := s.Sessions()
+	if n == 0 {
+		n = mostSessions
+		if limit := descriptors.DescriptorLimit(); limit > 0 && limit/4 < uint64(n) {
+			n = max(int(limit/4), 1)
+		}
+	}
+	return max(n, 0)
 }
 
 // StartsTLS says of h that it starts TLS itself, with Conn.StartTLS. Ports that
@@ -128,13 +149,17 @@ func (s *Server) checkNames() error {
 	return errors.Join(errs...)
 }
 
-// greediest returns the Handler whose clients need the most descriptors.
+// greediest returns the Handler whose clients need the most descriptors, and
+// what is not for them.
 func (s *Server) greediest() Handler {
 	most := s.Handler
 	for _, h := range s.Handlers {
 		if descriptorsOf(h) > descriptorsOf(most) {
 			most = h
 		}
+	}
+	if n := s.sessionsDemanded(); n > 0 {
+		return demand{most, n}
 	}
 	return most
 }

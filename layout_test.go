@@ -29,7 +29,7 @@ var layout = [][]string{
 	{"internal/certfile"},
 	{"internal/signer", "internal/watch"},
 	{"tlsparams"},
-	{"internal/admit", "internal/deadline", "internal/lograte", "internal/slots", "outcome"},
+	{"internal/admit", "internal/deadline", "internal/lograte", "internal/session", "internal/slots", "outcome"},
 	{"internal/hello", "internal/relay"},
 	{"sock"},
 	{"internal/descriptors", "internal/mend", "internal/proc"},

@@ -9,6 +9,7 @@ import (
 
 	"netserver/internal/admit"
 	"netserver/internal/hello"
+	"netserver/internal/session"
 	"netserver/outcome"
 	"netserver/proto"
 )
@@ -66,7 +67,7 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.NoTarget
 	case errors.Is(err, proto.ErrTargetFailed):
 		return outcome.TargetFailed
-	case errors.Is(err, admit.ErrShed):
+	case errors.Is(err, admit.ErrShed) || errors.Is(err, session.ErrEvicted):
 		return outcome.Shed
 	case errors.Is(err, errOverLimit):
 		return outcome.OverLimit

@@ -14,6 +14,7 @@ import (
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/lograte"
+	"netserver/internal/session"
 	"netserver/internal/slots"
 	"netserver/logs"
 	"netserver/outcome"
@@ -76,6 +77,7 @@ type listening struct {
 	price     int64            // bytes that a new connection takes
 	stall     bool             // the kernel ends clients that take no bytes
 	datagram  chan struct{}    // for datagram ports: a slot for each one being served
+	sessions  *session.Table   // of a datagram port; nil if each datagram is a client
 	limits    deadline.Values  // of its clients
 	minimum   deadline.Minimum // rates of its clients
 	lost      error            // who closed it was not us; for serve, when its accept loop has ended
@@ -104,7 +106,13 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 		l.route = r.routeOf(l)
 	}
 	r.limiter = r.newLimiter()
-	r.gate = slots.NewGate(r.cfg.Limits.MaxConns, r.cfg.Limits.MaxServing, ls)
+	var gated []net.Listener
+	for _, l := range r.ls {
+		if l.sessions == nil {
+			gated = append(gated, l.Listener)
+		}
+	}
+	r.gate = slots.NewGate(r.cfg.Limits.MaxConns, r.cfg.Limits.MaxServing, gated)
 	return r
 }
 
@@ -142,6 +150,9 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	if d, ok := below(l).(*sock.DatagramListener); ok {
 		v.price = 0
 		v.datagram = make(chan struct{}, v.cfg.Limits.MaxDatagrams)
+		if n := sessionsOf(v.handler); n > 0 {
+			v.sessions = session.NewTable(n)
+		}
 		d.OnOversize = func(from net.Addr, size int) { r.logOversize(v.spec, d, from, size) }
 	}
 	v.prepareLimits()

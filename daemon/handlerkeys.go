@@ -19,8 +19,11 @@ type HandlerConfig struct {
 	ExecKillAfter time.Duration // between TERM and KILL
 	ExecEnv       []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
 	ExecPipes     bool          // join plain clients by pipes, not by their socket
-	AnswerTimeout time.Duration // of a target, for datagrams
-	Answers       int           // of a target to each datagram
+
+	SessionTimeout time.Duration // of a datagram port's client
+	MaxSessions    int           // of a datagram port; 0 is the default, negative makes each datagram a client
+	Answers        int           // of a target to each datagram; 0 is any number
+	AnswerTimeout  time.Duration // of a target, where their number is known
 
 	Dial DialConfig
 }
@@ -65,8 +68,7 @@ func (h *HandlerConfig) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) 
 	def(conf.Key{Name: keyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port or to a UNIX socket's path; of several the n-th goes with the n-th port"},
 		conf.Strings(&h.ProxyTo))
 	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
-	define(factProxies+" "+factDatagram, "proxy_answer_timeout", "SECONDS", "2", "for the target's answers to a datagram", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
-	define(factProxies+" "+factDatagram, "proxy_answers", "N", "1", "datagrams that the target answers to each of a client; none if it answers nothing", conf.Int(&h.Answers, -1, 1<<20))
+	h.defineSessions(define)
 	h.Dial.define(def)
 	define(factEcho, keyEcho, "lines|raw", "lines", "without another handler: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
 	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
@@ -75,6 +77,15 @@ func (h *HandlerConfig) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) 
 		conf.Func(h.setExecEnv))
 	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
 	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+}
+
+// defineSessions defines the keys of proxied datagrams.
+func (h *HandlerConfig) defineSessions(define func(when conf.When, name, arg, def, help string, b conf.Binder)) {
+	const when = factProxies + " " + factDatagram
+	define(when, "proxy_session_timeout", "SECONDS", "30", "without a datagram in either direction, after which a client's session at a target ends", conf.Seconds(&h.SessionTimeout, time.Millisecond, 24*time.Hour))
+	define(when, "proxy_max_sessions", "N", "", "sessions at once on a datagram port; one more ends the oldest of the source with the most (default 1024, or a quarter of the descriptors if that is less); none: each datagram is forwarded by itself", conf.Int(&h.MaxSessions, -1, 1<<20))
+	define(when, "proxy_answers", "N", "", "datagrams that the target answers to each of a client: with the last one the session ends; none if it answers nothing (default: any number, at any time)", conf.Int(&h.Answers, -1, 1<<20))
+	define(when, "proxy_answer_timeout", "SECONDS", "2", "for the target's answers where proxy_answers tells how many, and when the server drains", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
 }
 
 // handlerKeys returns the keys by which a port has a handler of its own.

@@ -11,7 +11,7 @@ import (
 
 // proxyHandler makes a handler that connects each client to a target.
 func (m *handlers) proxyHandler(s *service) (netserver.Handler, error) {
-	h := &proxy.Handler{AnswerTimeout: s.AnswerTimeout, Answers: s.Answers}
+	h := &proxy.Handler{SessionTimeout: s.SessionTimeout, MaxSessions: s.MaxSessions, Answers: s.Answers, AnswerTimeout: s.AnswerTimeout}
 	if s.byName() {
 		b, ok := m.backends.made[s.Backend]
 		switch {

@@ -16,7 +16,7 @@ const (
 	NoTarget                    // it could not be connected to any target of its backend
 	TargetFailed                // its target broke off the connection
 	OverLimit                   // refused at accept, for what its source or network has
-	Shed                        // ended to keep within max_handshakes or max_memory
+	Shed                        // ended to keep within max_handshakes, max_memory or the sessions of a datagram port
 	Penalised                   // refused at accept, from the penalty box
 	Probe                       // connected and left without a byte, on a TLS port before its handshake
 	Header                      // PROXY header missing, malformed or late

@@ -58,6 +58,31 @@ type Runner interface {
 // that into account.
 type Descriptors interface{ Descriptors() int }
 
+// A Sessions is a Handler that serves, on ports for datagrams, all that one
+// client sends with one Conn, a session, and not each datagram by itself. The
+// client is an address and a port, and the address of ours that it sends to.
+//
+// Reads wait for the client's next datagram then: each returns one, and
+// io.ErrShortBuffer with what fits of a longer one. WriteTo (io.Copy) writes
+// each in one Write. There is no end: the Handler decides when the session is
+// over, and what has come by then but was not read begins the next one. Of what
+// waits to be read further datagrams are dropped when there are 128 of it, or
+// 128 KiB. What Peek and the line methods read ahead has lost its bounds.
+//
+// Access rules hold for a session as for a connection, and rates of datagrams
+// for each datagram. Sessions take no places of MaxConns, MaxServing and
+// MaxDatagrams, and time limits of connections do not hold for them.
+type Sessions interface {
+	// Sessions returns how many sessions each of its ports may have at once:
+	// one more ends the one whose client has been silent the longest, of the
+	// source with the most. Of those, sessions whose clients have not answered
+	// to an answer go first while they are more than a quarter: their
+	// addresses may be forged. 0 is 1024, but no more than a quarter of
+	// the descriptors allowed; with a negative number each datagram is a
+	// client.
+	Sessions() int
+}
+
 // A Judge is a Transport whose clients may have to leave because of what
 // happens after their handshake: a certificate is revoked or ends.
 type Judge interface {

@@ -46,6 +46,13 @@ func (c *DatagramConn) Packet() []byte {
 	return p[:len(p):len(p)]
 }
 
+// Len returns how many bytes of the packet are not read yet.
+func (c *DatagramConn) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.rest)
+}
+
 // Read reads from the packet. The rest is there for the next Read. It never
 // blocks.
 func (c *DatagramConn) Read(p []byte) (int, error) {

@@ -55,7 +55,7 @@ func wantPacket(t *testing.T, c net.Conn, text string) {
 }
 
 func TestDatagram(t *testing.T) {
-	f := serve(t, "udp", &proxy.Handler{Target: udpBackend(t, "re: ")}, netserver.Config{})
+	f := serve(t, "udp", &proxy.Handler{Target: udpBackend(t, "re: "), Answers: 1}, netserver.Config{})
 	c := dialUDP(t, f)
 	for _, text := range []string{"question", "", strings.Repeat("x", 4000)} {
 		send := []byte(text)
@@ -94,7 +94,7 @@ func TestFewerAnswers(t *testing.T) {
 
 func TestNoAnswer(t *testing.T) {
 	target := udpBackend(t)
-	h := &proxy.Handler{Target: target, AnswerTimeout: 50 * time.Millisecond}
+	h := &proxy.Handler{Target: target, Answers: 1, AnswerTimeout: 50 * time.Millisecond}
 	f := serve(t, "udp", h, netserver.Config{})
 	send(t, dialUDP(t, f), "x")
 	r := wantRecord(t, f, "proxy_to "+target+": no answer within 50ms")

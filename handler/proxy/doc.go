@@ -14,10 +14,12 @@
 // If the backend is down, its clients end, each with a record that names it
 // and the reason: "proxy_to 127.0.0.1:6379: connection refused".
 //
-// Each datagram is forwarded from a new UDP port, so that the backend's
-// answers can be matched; see Handler.Answers.
+// A client of a datagram port has a session, with its own socket to the target:
+// what the target sends there, at any time, is the client's. A session ends
+// after Handler.SessionTimeout without a datagram, or when the target's system
+// says that nobody is there.
 //
 // Of this module it imports netserver, proto, logs and internal/watch. Start reading at Handler.Serve
 // (proxy.go); dial.go lists the steps of a connection to a target, and join.go
-// copies between it and the client.
+// copies between it and the client; session.go passes datagrams on.
 package proxy

@@ -9,7 +9,10 @@ import (
 	"netserver"
 )
 
-const defaultAnswerTimeout = 2 * time.Second
+const (
+	defaultAnswerTimeout  = 2 * time.Second
+	defaultSessionTimeout = 30 * time.Second
+)
 
 // A Handler forwards clients to a backend. Its fields must not change while it
 // serves; it may serve any number of clients at once.
@@ -26,15 +29,24 @@ type Handler struct {
 	ConnectTimeout time.Duration
 	// Backend is used in place of Target; Handlers may share it.
 	Backend *Backend
-	// AnswerTimeout is how long a datagram waits for the backend's answers.
-	// Default 2 s; it cannot be disabled, because each waiting datagram holds
-	// a socket.
-	AnswerTimeout time.Duration
-	// Answers is how many datagrams the backend sends back for each of the
-	// client's. Default 1. With more, the client gets those that arrive within
-	// AnswerTimeout. Negative means that none is expected, as for syslog, and
-	// does not wait.
+
+	// SessionTimeout ends the session of a datagram port's client when no
+	// datagram has been passed on for so long. Default 30 s; there is always
+	// one, because each session holds a socket.
+	SessionTimeout time.Duration
+	// MaxSessions is how many sessions each datagram port may have at once; see
+	// proto.Sessions. Default 1024, but no more than a quarter of the
+	// descriptors allowed. Negative makes each datagram one of its own, with
+	// one answer if Answers does not tell otherwise.
+	MaxSessions int
+	// Answers is how many datagrams the target sends back for each of the
+	// client's: when all have come, the session is over. Default any number, at
+	// any time. Negative means that none is expected: each datagram is sent,
+	// and that is all.
 	Answers int
+	// AnswerTimeout is how long answers are waited for where their number is
+	// known, and while the server drains. Default 2 s; there is always one.
+	AnswerTimeout time.Duration
 
 	once   sync.Once
 	opened *Backend // Backend, or one for Target
@@ -72,15 +84,15 @@ func (h *Handler) answerTimeout() time.Duration {
 	return h.AnswerTimeout
 }
 
-func (h *Handler) answers() int {
-	switch {
-	case h.Answers == 0:
-		return 1
-	case h.Answers < 0:
-		return 0
+func (h *Handler) sessionTimeout() time.Duration {
+	if h.SessionTimeout <= 0 {
+		return defaultSessionTimeout
 	}
-	return h.Answers
+	return h.SessionTimeout
 }
+
+// Sessions returns MaxSessions: see proto.Sessions.
+func (h *Handler) Sessions() int { return h.MaxSessions }
 
 // Serve connects to the backend and copies in both directions until both have
 // ended, one side breaks off, or ctx is done. Errors caused by the backend
@@ -91,7 +103,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 		return err
 	}
 	if c.Datagram() {
-		return h.datagram(ctx, c, b)
+		return h.datagrams(ctx, c, b)
 	}
 	nc, ep, err := b.reach(ctx, c)
 	if err != nil {

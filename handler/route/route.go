@@ -193,6 +193,22 @@ func (h *Handler) Descriptors() (most int) {
 	return most
 }
 
+// Sessions returns the most sessions that one of the Handlers wants, if all have
+// some: see proto.Sessions.
+func (h *Handler) Sessions() (most int) {
+	most = -1
+	for next := range h.handlers() {
+		s, ok := netserver.HandlerAs[proto.Sessions](next)
+		if !ok || s.Sessions() < 0 {
+			return -1
+		}
+		if n := s.Sessions(); most <= 0 || n > most {
+			most = n
+		}
+	}
+	return most
+}
+
 // handlers yields the Handlers of all routes.
 func (h *Handler) handlers() func(func(netserver.Handler) bool) {
 	return func(yield func(netserver.Handler) bool) {
