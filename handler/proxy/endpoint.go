@@ -126,6 +126,15 @@ func (b brokenOff) Error() string { return string(b) }
 // Is makes b a proto.ErrTargetFailed.
 func (brokenOff) Is(target error) bool { return target == proto.ErrTargetFailed }
 
+// A targetFailed is the error of a session whose target does not answer.
+type targetFailed struct{ error }
+
+// Unwrap returns what happened.
+func (t targetFailed) Unwrap() error { return t.error }
+
+// Is makes t a proto.ErrTargetFailed.
+func (targetFailed) Is(target error) bool { return target == proto.ErrTargetFailed }
+
 // failedIn says that err came in step.
 func (ep *endpoint) failedIn(step string, err error) *failure {
 	return &failure{ep: ep, step: step, err: err}

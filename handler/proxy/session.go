@@ -86,14 +86,14 @@ func (s *session) conn() net.Conn {
 func (s *session) connect(ctx context.Context, on *Backend) error {
 	switch {
 	case s.ep.where.network != "tcp":
-		return s.ep.failed(errors.New("datagrams cannot go to a socket path; set host:port"))
+		return s.ep.failedIn("", errors.New("datagrams cannot go to a socket path; set host:port"))
 	case on.TLS != nil || on.StartTLS != nil:
-		return s.ep.failed(errors.New("datagrams cannot go over TLS"))
+		return s.ep.failedIn("", errors.New("datagrams cannot go over TLS"))
 	}
 	d := net.Dialer{Timeout: on.connectTimeout()}
 	nc, err := d.DialContext(ctx, "udp", s.ep.where.address)
 	if err != nil {
-		return s.ep.failed(connectReason(err, on.connectTimeout()))
+		return s.ep.failedIn("", connectReason(err, on.connectTimeout()))
 	}
 	s.target = nc.(*net.UDPConn)
 	if on.Header != nil {
@@ -173,7 +173,7 @@ func (s *session) Write(p []byte) (int, error) {
 	switch {
 	case err == nil || isDropped(err):
 	default:
-		return 0, s.ep.failed(errnoOf(err))
+		return 0, s.failed(errnoOf(err))
 	}
 	if s.h.Answers < 0 {
 		return len(p), errSent
@@ -193,6 +193,9 @@ func (s *session) send(p []byte) (err error) {
 	datagrams.Put(buf)
 	return err
 }
+
+// failed says that err came from the target.
+func (s *session) failed(err error) error { return targetFailed{s.ep.failed(err)} }
 
 // isDropped reports whether one datagram could not be sent, which says nothing
 // about the next.
@@ -240,11 +243,11 @@ func (s *session) down() error {
 				s.last.Store(int64(time.Since(s.begin)))
 			}
 		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return s.ep.failed(errnoOf(err))
+			return s.failed(errnoOf(err))
 		case time.Since(s.begin) < s.until():
 			s.arm()
 		case s.answers() > 0 && s.got == 0 && !s.ended.Load():
-			return s.ep.failed(lateError("no answer within " + s.h.answerTimeout().String()))
+			return s.failed(lateError("no answer within " + s.h.answerTimeout().String()))
 		default:
 			return nil
 		}
