@@ -95,7 +95,7 @@ type front struct {
 }
 
 // serve puts a proxy of the kind tcp, tls, unix or udp in front of its target.
-func serve(t testing.TB, kind string, h *proxy.Handler, cfg netserver.Config) *front {
+func serve(t testing.TB, kind string, h netserver.Handler, cfg netserver.Config) *front {
 	t.Helper()
 	p := port.Spec{Host: "127.0.0.1", Port: "0", Proto: kind, IPv: "4"}
 	switch kind {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"netserver"
 	"netserver/handler/proxy"
 	"netserver/netservertest"
 )
@@ -126,11 +127,15 @@ func addressesOf(b *proxy.Backend) (list []string) {
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
+	on   func(line string) // is called with each; nil is not
 }
 
 func (l *lines) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.on != nil {
+		l.on(string(b))
+	}
 	return l.text.Write(b)
 }
 
@@ -141,6 +146,15 @@ func (l *lines) count(part string) int {
 }
 
 func (l *lines) log() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// runOrNot puts a proxy in front of b, whose Run the server calls or not.
+func runOrNot(t testing.TB, b *proxy.Backend, run bool) *front {
+	var h netserver.Handler = &proxy.Handler{Backend: b}
+	if !run {
+		h = noRunner{h.(*proxy.Handler)}
+	}
+	return serve(t, "tcp", h, netserver.Config{})
+}
 
 // A name is looked up by the interval, each of its addresses is a target, and
 // the last good ones stay while look-ups fail, which is said once.
@@ -153,10 +167,7 @@ func TestNamesChange(t *testing.T) {
 			dns := &fakeDNS{hosts: map[string][]netip.Addr{"imap.example": addrs("127.0.0.1")}}
 			var log lines
 			be := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: "imap.example:" + p}}, Resolver: dns, Resolve: 10 * time.Millisecond, Log: log.log()}
-			if run {
-				running(t, be)
-			}
-			f := frontOf(t, be)
+			f := runOrNot(t, be, run)
 			if got := f.names(t, 3); got != "aaa" {
 				t.Errorf("got %s", got)
 			}
@@ -230,10 +241,7 @@ func TestFirstLookupIsSlow(t *testing.T) {
 			block := make(chan struct{})
 			dns := &fakeDNS{hosts: map[string][]netip.Addr{"imap.example": addrs("127.0.0.1")}, block: block}
 			be := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: "imap.example:" + p}}, Resolver: dns, QueueTime: patience}
-			if run {
-				running(t, be)
-			}
-			f := frontOf(t, be)
+			f := runOrNot(t, be, run)
 			one, two := f.dial(t), f.dial(t)
 			netservertest.Eventually(t, "both wait", func() bool { return proxy.Waiting(be) == 2 })
 			close(block)

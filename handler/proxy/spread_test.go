@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // poolOf is a Backend with n targets.
@@ -110,6 +112,39 @@ func BenchmarkChoose(b *testing.B) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Want of something here says nothing about a target.
+func TestOurOwnFault(t *testing.T) {
+	b := poolOf(t, RoundRobin, 2)
+	for err, fails := range map[error]bool{
+		syscall.EMFILE: false, syscall.ENFILE: false, syscall.ENOBUFS: false, syscall.ENOMEM: false, syscall.EADDRNOTAVAIL: false,
+		syscall.ECONNREFUSED: true, syscall.ENETUNREACH: true, lateError("late"): true,
+	} {
+		ep := b.order[0]
+		ep.health = health{}
+		b.noteFailure(t.Context(), ep, ep.failedIn("", err))
+		if ep.health.failing != fails {
+			t.Errorf("%v: failing is %v", err, ep.health.failing)
+		}
+	}
+	if ep := b.order[1]; !ep.isUp() {
+		t.Error("the other one is not up")
+	}
+}
+
+// Targets that keep failing are tried less and less often, and not for ever
+// less.
+func TestRetryDelays(t *testing.T) {
+	b := poolOf(t, RoundRobin, 2)
+	ep := b.order[0]
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30, 30} {
+		b.failing(ep, "x")
+		want *= time.Second
+		if d := time.Until(ep.health.next); d < want*8/10 || d > want*12/10 {
+			t.Errorf("failure %d: the next try is in %v, want about %v", i+1, d, want)
 		}
 	}
 }
