@@ -18,7 +18,7 @@ import (
 	"netserver/netservertest"
 )
 
-// A block is a fenced block of the README.
+// A block is a fenced block of a page.
 type block struct {
 	kind  string // what stands behind the fence
 	lines []string
@@ -30,8 +30,13 @@ func readme(t *testing.T) (text string, blocks []block) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(b), blocksOf(string(b))
+}
+
+// blocksOf returns the fenced blocks of a page.
+func blocksOf(text string) (blocks []block) {
 	inside := false
-	for line := range strings.Lines(string(b)) {
+	for line := range strings.Lines(text) {
 		kind, fence := strings.CutPrefix(line, "```")
 		switch {
 		case fence && !inside:
@@ -44,7 +49,7 @@ func readme(t *testing.T) (text string, blocks []block) {
 			last.lines = append(last.lines, line)
 		}
 	}
-	return string(b), blocks
+	return blocks
 }
 
 // A step is a command of the tour with the output that the README shows.

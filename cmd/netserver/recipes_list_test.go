@@ -1,0 +1,110 @@
+//go:build unix
+
+package main_test
+
+import (
+	"regexp"
+	"strings"
+
+	"netserver/netservertest"
+)
+
+var recipes = []recipe{
+	{
+		section: "IMAP over TLS", programs: []string{"dovecot", "curl"},
+		setUp: func(k *kitchen) {
+			k.port("993")
+			k.certificate("mail.pem", netservertest.Leaf{})
+			k.dovecot("143")
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`port=\S*/ssl .* tls="TLS 1\.3"`) },
+	},
+	{
+		section: "Redis over TLS", programs: []string{"redis-server", "redis-cli"},
+		setUp: func(k *kitchen) {
+			k.port("6380")
+			k.certificate("redis.pem", netservertest.Leaf{})
+			k.redis("6379")
+		},
+	},
+	{
+		section: "Clients with certificates, a server on a UNIX socket", programs: []string{"redis-server", "redis-cli"},
+		setUp: func(k *kitchen) {
+			k.port("8443")
+			k.certificate("server.pem", netservertest.Leaf{})
+			k.certificate("ops.pem", netservertest.Leaf{Name: "ops", Client: true})
+			k.certificate("guest.pem", netservertest.Leaf{Name: "guest", Client: true})
+			k.redis("6379", "--unixsocket", k.path("redis.sock"), "--unixsocketperm", "777")
+		},
+		after: func(k *kitchen) {
+			k.server.awaitLog(`verdict="allowed by cn ops"`)
+			k.server.awaitLog(`XXX`)
+		},
+	},
+	{
+		section: "Two servers, one of them enough", programs: []string{"redis-server", "redis-cli"},
+		setUp: func(k *kitchen) {
+			k.port("6379")
+			k.redis("7001")
+			k.redis("7002")
+			run(k, "redis-cli", "-p", k.port("7001"), "SET", "name", "one").all()
+			run(k, "redis-cli", "-p", k.port("7002"), "SET", "name", "two").all()
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`7001.*down`) },
+	},
+	{
+		section: "By name, without decrypting", programs: []string{"nginx", "curl"},
+		setUp: func(k *kitchen) {
+			for _, name := range []string{"one", "two"} {
+				k.certificate(name+".pem", netservertest.Leaf{Name: name, Hosts: []string{name + ".example.com"}})
+			}
+			k.port("443")
+			k.port("8001")
+			k.port("8002")
+			servers := ""
+			for port, name := range map[string]string{"8001": "one", "8002": "two"} {
+				servers += strings.NewReplacer("PORT", port, "NAME", name).Replace(
+					"server { listen 127.0.0.1:PORT ssl; ssl_certificate /etc/ssl/NAME.pem; ssl_certificate_key /etc/ssl/NAME.pem; return 200 \"this is NAME\\n\"; }\n")
+			}
+			k.nginx("8001", servers)
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`XXX`) },
+	},
+	{
+		section: "TLS, SSH and HTTP on one port", programs: []string{"nginx", "sshd", "ssh", "ssh-keygen", "curl"},
+		setUp: func(k *kitchen) {
+			k.certificate("web.pem", netservertest.Leaf{})
+			k.port("443")
+			k.port("8443")
+			k.port("8080")
+			k.nginx("8443", `
+server { listen 127.0.0.1:8443 ssl; ssl_certificate /etc/ssl/web.pem; ssl_certificate_key /etc/ssl/web.pem; return 200 "this is HTTPS\n"; }
+server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }
+`)
+			k.sshd("22")
+		},
+	},
+	{
+		section: "A program for each client", programs: []string{"nc"},
+		setUp:   func(k *kitchen) { k.port("7000") },
+		after:   func(k *kitchen) { k.server.awaitLog(regexp.QuoteMeta(`served client=1 port=127.0.0.1:` + k.port("7000") + `/tcp`)) },
+	},
+	{
+		section: "Several small services", programs: []string{"nc", "openssl"},
+		setUp: func(k *kitchen) {
+			k.certificate("server.pem", netservertest.Leaf{})
+			k.port("7")
+			k.port("13")
+			k.port("7013")
+		},
+	},
+	{
+		section: "DNS, also over TLS", programs: []string{"dnsmasq", "dig"},
+		setUp: func(k *kitchen) {
+			k.port("53")
+			k.port("853")
+			k.certificate("dns.pem", netservertest.Leaf{})
+			k.dnsmasq("5353")
+		},
+	},
+}

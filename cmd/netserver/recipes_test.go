@@ -1,0 +1,294 @@
+//go:build unix
+
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"netserver/netservertest"
+)
+
+// docs/RECIPES.md is run as it is printed: of each section the server commands
+// and the conf file, one after the other, and with each of them the client
+// commands, whose output has to be the one that is shown. Files, the ports of
+// the servers behind and the ports that are free here replace those in print.
+
+const examplesDir = "../../packaging/examples"
+
+// A recipe makes what a section of docs/RECIPES.md presumes.
+type recipe struct {
+	section  string // its heading
+	programs []string
+	setUp    func(*kitchen)
+	after    func(*kitchen) // nil, or what else must hold once the clients have been served
+}
+
+// A kitchen is where a recipe is tried: a directory in which the certificates
+// and sockets of its commands are, and the ports that theirs became.
+type kitchen struct {
+	*testing.T
+	dir    string
+	ports  map[string]string
+	server *server
+}
+
+// port returns the port that stands here for one in print.
+func (k *kitchen) port(printed string) string {
+	if k.ports[printed] == "" {
+		free := freePort(k)
+		for _, taken := range k.ports {
+			if taken == free {
+				return k.port(printed)
+			}
+		}
+		k.ports[printed] = free
+	}
+	return k.ports[printed]
+}
+
+func (k *kitchen) path(name string) string { return filepath.Join(k.dir, name) }
+
+// certificate makes NAME.pem, certificate and key, of the authority whose own
+// certificate is ca.pem.
+func (k *kitchen) certificate(file string, leaf netservertest.Leaf) {
+	k.Helper()
+	pair := netservertest.CA(k).Issue(k, leaf)
+	chain, err := os.ReadFile(pair.CertFile)
+	if err != nil {
+		k.Fatal(err)
+	}
+	key, err := os.ReadFile(pair.KeyFile)
+	if err != nil {
+		k.Fatal(err)
+	}
+	write(k, k.path(file), string(chain)+string(key))
+	ca, err := os.ReadFile(authority(k))
+	if err != nil {
+		k.Fatal(err)
+	}
+	write(k, k.path("ca.pem"), string(ca))
+}
+
+// inPrint are the places of a machine that stand in recipes.
+var inPrint = regexp.MustCompile(`/etc/(ssl|netserver)/|/run/|/srv/`)
+
+var numbers = regexp.MustCompile(`\b\d{2,5}\b`)
+
+// here is text with the ports and places of this kitchen.
+func (k *kitchen) here(text string) string {
+	text = numbers.ReplaceAllStringFunc(text, func(n string) string {
+		if p := k.ports[n]; p != "" {
+			return p
+		}
+		return n
+	})
+	return inPrint.ReplaceAllLiteralString(text, k.dir+"/")
+}
+
+// there is what here made, as it stands in print.
+func (k *kitchen) there(text string) string {
+	text = strings.ReplaceAll(strings.ReplaceAll(text, "\r", ""), k.dir+"/", "/etc/ssl/")
+	return numbers.ReplaceAllStringFunc(text, func(n string) string {
+		for printed, p := range k.ports {
+			if p == n {
+				return printed
+			}
+		}
+		return n
+	})
+}
+
+// serve starts the server with a command of the page.
+func (k *kitchen) serve(command string) {
+	k.Helper()
+	if k.server != nil {
+		k.server.stop()
+	}
+	words, ok := strings.CutPrefix(command, "netserver ")
+	if !ok {
+		k.Fatalf("no server: %s", command)
+	}
+	cmd := exec.Command("sh", "-c", "exec "+binary+" --host 127.0.0.1 --log_level 3 "+k.here(words))
+	cmd.Env, cmd.Dir = serverEnvironment(), k.dir
+	k.server = startCmd(k, cmd)
+	k.server.awaitLog(`identity of the serving processes`)
+}
+
+// ask lets the clients of the page come, and compares what they print.
+func (k *kitchen) ask(b block) {
+	for _, s := range b.steps() {
+		ctx, cancel := context.WithTimeout(k.Context(), patience)
+		cmd := exec.CommandContext(ctx, "sh", "-c", k.here(s.command))
+		cmd.Env, cmd.Dir = append(environment(), "HOME="+k.dir), k.dir
+		out, err := cmd.CombinedOutput()
+		cancel()
+		if got := k.there(string(out)); got != s.output {
+			k.Errorf("$ %s (%v)\n%s\nwant:\n%s", s.command, err, got, s.output)
+		}
+	}
+}
+
+// A section of docs/RECIPES.md.
+type section struct {
+	title  string
+	blocks []block
+	files  []string // of packaging/examples, whose text the next block is
+}
+
+// recipesPage reads docs/RECIPES.md.
+func recipesPage(t *testing.T) (sections []section) {
+	t.Helper()
+	b, err := os.ReadFile("../../docs/RECIPES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for part := range strings.SplitSeq("\n"+string(b), "\n## ") {
+		title, text, _ := strings.Cut(part, "\n")
+		s := section{title: title, blocks: blocksOf(text)}
+		for _, m := range regexp.MustCompile(`\]\(\.\./packaging/examples/([a-z0-9-]+\.toml)\)`).FindAllStringSubmatch(text, -1) {
+			s.files = append(s.files, m[1])
+		}
+		if len(s.blocks) > 0 {
+			sections = append(sections, s)
+		}
+	}
+	return sections
+}
+
+// servers returns the server commands of a section; a conf file's is the one
+// that reads it.
+func (s section) servers() (commands []string) {
+	for _, b := range s.blocks {
+		if b.kind == "console server" {
+			for _, st := range b.steps() {
+				commands = append(commands, st.command)
+			}
+		}
+	}
+	for _, f := range s.files {
+		commands = append(commands, "netserver --conf_file "+f)
+	}
+	return commands
+}
+
+// Every recipe works as it is printed, with the programs that it is for.
+func TestRecipes(t *testing.T) {
+	sections := recipesPage(t)
+	if len(sections) != len(recipes) {
+		t.Errorf("%d sections with commands, and %d tests of them", len(sections), len(recipes))
+	}
+	for _, r := range recipes {
+		t.Run(strings.ReplaceAll(r.section, " ", "_"), func(t *testing.T) {
+			i := slices.IndexFunc(sections, func(s section) bool { return s.title == r.section })
+			if i < 0 {
+				t.Fatalf("docs/RECIPES.md has no section %q", r.section)
+			}
+			r.run(t, sections[i])
+		})
+	}
+}
+
+func (r recipe) run(t *testing.T, s section) {
+	for _, p := range r.programs {
+		netservertest.Peer(t, p)
+	}
+	k := &kitchen{T: t, dir: openDir(t), ports: map[string]string{}}
+	r.setUp(k)
+	for _, f := range s.files {
+		text, err := os.ReadFile(filepath.Join(examplesDir, f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, k.path(f), k.here(string(text)))
+		if _, stderr, status := both(t, "--conf_file", k.path(f), "--check"); status != 0 {
+			t.Errorf("%s --check: status %d: %s", f, status, stderr)
+		}
+	}
+	asked := 0
+	for _, command := range s.servers() {
+		k.serve(command)
+		for _, b := range s.blocks {
+			if b.kind == "console" {
+				asked += len(b.steps())
+				k.ask(b)
+			}
+		}
+		if r.after != nil {
+			r.after(k)
+		}
+	}
+	if asked == 0 {
+		t.Fatal("nobody was served")
+	}
+	k.server.stop()
+}
+
+// The conf files that docs/RECIPES.md prints are those of packaging/examples,
+// and each of these is a recipe.
+func TestRecipesFiles(t *testing.T) {
+	var printed []string
+	for _, s := range recipesPage(t) {
+		var files []string
+		for _, b := range s.blocks {
+			if b.kind == "toml" {
+				files = append(files, strings.Join(b.lines, ""))
+			}
+		}
+		if len(files) != len(s.files) {
+			t.Errorf("%s: %d conf files in print, and links to %v", s.title, len(files), s.files)
+			continue
+		}
+		for i, name := range s.files {
+			printed = append(printed, name)
+			if b, err := os.ReadFile(filepath.Join(examplesDir, name)); err != nil || string(b) != files[i] {
+				t.Errorf("%s: what is printed is not packaging/examples/%s (%v):\n%s", s.title, name, err, b)
+			}
+		}
+	}
+	all, err := filepath.Glob(examplesDir + "/*.toml")
+	if err != nil || len(all) == 0 {
+		t.Fatal(all, err)
+	}
+	for _, f := range all {
+		if !slices.Contains(printed, filepath.Base(f)) {
+			t.Errorf("%s is in no recipe", f)
+		}
+	}
+}
+
+// The commands of the README's table of tools are those of the recipes.
+func TestReadmeInsteadOf(t *testing.T) {
+	text, _ := readme(t)
+	_, table, ok := strings.Cut(text, "| instead of | run |\n")
+	if !ok {
+		t.Fatal("no table of tools")
+	}
+	var known []string
+	for _, s := range recipesPage(t) {
+		known = append(known, s.servers()...)
+	}
+	rows := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, " | ")
+		if len(cells) < 2 {
+			break
+		}
+		for _, m := range regexp.MustCompile("`(netserver [^`]+)`").FindAllStringSubmatch(cells[1], -1) {
+			rows++
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("no recipe runs %q", m[1])
+			}
+		}
+	}
+	if rows < 6 {
+		t.Error(fmt.Sprintf("%d commands in it", rows))
+	}
+}
