@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -75,6 +74,21 @@ func (k *kitchen) certificate(file string, leaf netservertest.Leaf) {
 		k.Fatal(err)
 	}
 	write(k, k.path("ca.pem"), string(ca))
+}
+
+// shortDir makes a directory that everybody can reach, whose name leaves room
+// for that of a UNIX socket.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "recipe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // inPrint are the places of a machine that stand in recipes.
@@ -200,7 +214,7 @@ func (r recipe) run(t *testing.T, s section) {
 	for _, p := range r.programs {
 		netservertest.Peer(t, p)
 	}
-	k := &kitchen{T: t, dir: openDir(t), ports: map[string]string{}}
+	k := &kitchen{T: t, dir: shortDir(t), ports: map[string]string{}}
 	r.setUp(k)
 	for _, f := range s.files {
 		text, err := os.ReadFile(filepath.Join(examplesDir, f))
@@ -267,7 +281,7 @@ func TestRecipesFiles(t *testing.T) {
 // The commands of the README's table of tools are those of the recipes.
 func TestReadmeInsteadOf(t *testing.T) {
 	text, _ := readme(t)
-	_, table, ok := strings.Cut(text, "| instead of | run |\n")
+	_, table, ok := strings.Cut(text, "| instead of | run |\n|---|---|\n")
 	if !ok {
 		t.Fatal("no table of tools")
 	}
@@ -289,6 +303,6 @@ func TestReadmeInsteadOf(t *testing.T) {
 		}
 	}
 	if rows < 6 {
-		t.Error(fmt.Sprintf("%d commands in it", rows))
+		t.Errorf("%d commands in it", rows)
 	}
 }
