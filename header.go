@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -199,6 +200,13 @@ func (c *Conn) standFor(h *proto.ProxyHeader) {
 // ProxyHeader returns the PROXY header that the client's connection began
 // with, nil if it had none. Nobody may change it.
 func (c *Conn) ProxyHeader() *proto.ProxyHeader { return c.proxied.Load() }
+
+// UniqueID returns an id of the client that no other client has, of this server
+// or any other: a random text that is the same for all clients of a Serve, a
+// hyphen, and ID in hexadecimal. PROXY headers carry it to targets.
+func (c *Conn) UniqueID() string {
+	return c.run.name + "-" + strconv.FormatUint(c.id, 16)
+}
 
 // addressed tells a Transport which address the client has connected to,
 // where a header says so.

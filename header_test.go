@@ -528,3 +528,24 @@ func TestStalledProxyHeadersAreCheap(t *testing.T) {
 		t.Errorf("%q, %v", got, err)
 	}
 }
+
+// An id is told apart from those of another server, and of this one's other
+// clients.
+func TestUniqueIDs(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 2 {
+		s := &netserver.Server{Handler: netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
+			fmt.Fprintf(c, "%s %s\n", c.UniqueID(), c.UniqueID())
+			return nil
+		})}
+		r := netservertest.Start(t, s, "tcp")
+		for range 2 {
+			line, err := bufio.NewReader(r.Dial(t, "tcp")).ReadString('\n')
+			one, two, _ := strings.Cut(strings.TrimSpace(line), " ")
+			if err != nil || one == "" || one != two || seen[one] || len(one) > 128 {
+				t.Errorf("%q, %v", line, err)
+			}
+			seen[one] = true
+		}
+	}
+}

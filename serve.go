@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,6 +26,7 @@ import (
 
 // A run is one call of Serve.
 type run struct {
+	name string // that no other has
 	srv  *Server
 	cfg  effective // a copy, so that no caller can change it under us
 	log  *slog.Logger
@@ -86,6 +88,7 @@ type listening struct {
 
 func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener) *run {
 	r := &run{
+		name:     rand.Text(),
 		srv:      s,
 		cfg:      s.Config.effective(s.greediest()),
 		log:      s.log(),

@@ -85,12 +85,13 @@ const hopsMark = "netserver"
 // Hops returns how many servers of this program have passed the header on, each
 // with AddHops.
 func (h *ProxyHeader) Hops() int {
+	hops := 0
 	for k, v := range h.TLVs() {
 		if k == ProxyTLVHops && len(v) == len(hopsMark)+1 && string(v[:len(hopsMark)]) == hopsMark {
-			return int(v[len(hopsMark)])
+			hops = max(hops, int(v[len(hopsMark)]))
 		}
 	}
-	return 0
+	return hops
 }
 
 func (h *ProxyHeader) text(kind byte) string {

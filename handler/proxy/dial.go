@@ -16,6 +16,10 @@ import (
 // client, nil for a health check. An error is a *failure, which names the
 // target, the step and what failed, or says why ctx ended.
 func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, begin time.Time, limit time.Duration) (net.Conn, error) {
+	header, err := b.headerFor(c)
+	if err != nil {
+		return nil, ep.failedIn(stepHeader, err)
+	}
 	nc, err := connect(ctx, ep, begin, limit)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -25,12 +29,15 @@ func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, beg
 	case b.Header == nil && b.StartTLS == nil && b.TLS == nil:
 		return nc, nil
 	}
-	return b.prepare(ctx, c, ep, nc, begin, limit)
+	return b.prepare(ctx, c, ep, nc, header, begin, limit)
 }
+
+// stepHeader is how errors name the step of the PROXY header.
+const stepHeader = "PROXY header"
 
 // prepare does what has to be done on nc before the client's first byte. If that
 // fails, or one of the Backend's functions panics, nc is closed.
-func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, begin time.Time, limit time.Duration) (over net.Conn, err error) {
+func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, header []byte, begin time.Time, limit time.Duration) (over net.Conn, err error) {
 	defer func() {
 		if over == nil {
 			reset(nc)
@@ -40,7 +47,7 @@ func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, 
 		nc.SetDeadline(begin.Add(limit))
 	}
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(longAgo) })
-	to, step, err := b.steps(ctx, c, ep, nc)
+	to, step, err := b.steps(ctx, c, ep, nc, header)
 	switch {
 	case !stop():
 		return nil, context.Cause(ctx)
@@ -53,10 +60,10 @@ func (b *Backend) prepare(ctx context.Context, c *netserver.Conn, ep *endpoint, 
 
 // steps takes the steps that follow the connection, and returns what the
 // client's bytes go over. An error came in step.
-func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn) (over net.Conn, step string, err error) {
-	if b.Header != nil {
-		if err := b.sendHeader(nc, c); err != nil {
-			return nil, "PROXY header", err
+func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc net.Conn, header []byte) (over net.Conn, step string, err error) {
+	if len(header) > 0 {
+		if _, err := nc.Write(header); err != nil {
+			return nil, stepHeader, err
 		}
 	}
 	if c == nil && b.Check.Kind == CheckTCP {
@@ -74,13 +81,30 @@ func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc
 	return over, "TLS", err
 }
 
-// sendHeader sends what Header makes for c.
-func (b *Backend) sendHeader(nc net.Conn, c *netserver.Conn) error {
-	h, err := b.Header(nil, c)
-	if err == nil && len(h) > 0 {
-		_, err = nc.Write(h)
+// headerFor returns what a target gets before the bytes of c, or before each of
+// its datagrams; nothing if there is no Header.
+func (b *Backend) headerFor(c *netserver.Conn) ([]byte, error) {
+	if b.Header == nil {
+		return nil, nil
 	}
-	return err
+	h, err := b.Header(nil, c)
+	if err != nil {
+		return nil, &headerError{err}
+	}
+	return h, nil
+}
+
+// A headerError is why there is no PROXY header for a client. It is no fault of
+// the target, and there would be none for another.
+type headerError struct{ err error }
+
+func (e *headerError) Error() string { return e.err.Error() }
+
+func (e *headerError) Unwrap() error { return e.err }
+
+func isHeaderError(err error) bool {
+	var he *headerError
+	return errors.As(err, &he)
 }
 
 // stepReason reduces the error of a step as connectReason does that of a

@@ -6,3 +6,6 @@ func Waiting(b *Backend) int {
 	defer b.mu.Unlock()
 	return len(b.queue)
 }
+
+// HostName is what targets are told of a name that a client has asked for.
+func HostName(name string) string { return hostName(name) }

@@ -27,6 +27,8 @@ type Handler struct {
 	// addresses. Default 5 s; negative leaves it to the system, which may take
 	// minutes. A Backend has its own.
 	ConnectTimeout time.Duration
+	// Header makes the PROXY header for Target, as a Backend's Header does.
+	Header func(b []byte, c *netserver.Conn) ([]byte, error)
 	// Backend is used in place of Target; Handlers may share it.
 	Backend *Backend
 
@@ -58,10 +60,10 @@ func (h *Handler) backend() (*Backend, error) {
 	h.once.Do(func() {
 		switch h.opened = h.Backend; {
 		case h.opened == nil:
-			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout}
+			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout, Header: h.Header}
 			h.opened.own, h.opened.label = true, "proxy_to "
-		case h.Target != "" || h.ConnectTimeout != 0:
-			h.err = errors.New("proxy.Handler has a Backend, and a Target or ConnectTimeout beside it: set one or the other")
+		case h.Target != "" || h.ConnectTimeout != 0 || h.Header != nil:
+			h.err = errors.New("proxy.Handler has a Backend, and a Target or what belongs to that beside it: set one or the other")
 			return
 		}
 		h.err = h.opened.init()

@@ -52,7 +52,7 @@ func (b *Backend) try(ctx context.Context, c *netserver.Conn, begin time.Time) (
 			b.connectedTo(ep)
 			return nc, ep, tries, nil
 		}
-		if tries == maxTries || ctx.Err() != nil || b.triedFor(begin) {
+		if tries == maxTries || ctx.Err() != nil || b.triedFor(begin) || isHeaderError(err) {
 			return nil, ep, tries, err
 		}
 		tried[tries-1] = ep
@@ -126,13 +126,13 @@ func (ep *endpoint) remote(nc net.Conn) string {
 	return nc.RemoteAddr().String()
 }
 
-// isOurs reports whether a connect failed for want of something here, so that
-// it says nothing about the target.
+// isOurs reports whether a connection failed for want of something here, or for
+// what the client brought, so that it says nothing about the target.
 func isOurs(err error) bool {
 	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, e) {
 			return true
 		}
 	}
-	return false
+	return isHeaderError(err)
 }

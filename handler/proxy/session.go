@@ -96,11 +96,9 @@ func (s *session) connect(ctx context.Context, on *Backend) error {
 		return s.ep.failedIn("", connectReason(err, on.connectTimeout()))
 	}
 	s.target = nc.(*net.UDPConn)
-	if on.Header != nil {
-		if s.header, err = on.Header(nil, s.c); err != nil {
-			s.target.Close()
-			return s.ep.failedIn("PROXY header", err)
-		}
+	if s.header, err = on.headerFor(s.c); err != nil {
+		s.target.Close()
+		return s.ep.failedIn(stepHeader, err)
 	}
 	return s.from.init(s.target)
 }
