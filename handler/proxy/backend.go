@@ -76,7 +76,7 @@ type Backend struct {
 	Log *slog.Logger
 
 	// Header, if set, appends to b what a target gets before anything else, a
-	// PROXY header that tells of c, and returns the result. c is nil when no
+	// PROXY header that tells of c, and returns the result: Header.Append. c is nil when no
 	// client is behind the connection, as with a health check. It may run for
 	// many clients at once.
 	Header func(b []byte, c *netserver.Conn) ([]byte, error)
