@@ -76,9 +76,10 @@ type Backend struct {
 	Log *slog.Logger
 
 	// Header, if set, appends to b what a target gets before anything else, a
-	// PROXY header that tells of c, and returns the result: Header.Append. c is nil when no
-	// client is behind the connection, as with a health check. It may run for
-	// many clients at once.
+	// PROXY header that tells of c, and returns the result, as Header.Append does.
+	// c is nil when no client is behind the connection, as with a health check. It
+	// may run for many clients at once. With an error the client is not connected
+	// to any target.
 	Header func(b []byte, c *netserver.Conn) ([]byte, error)
 	// StartTLS, if set, plays the dialog by which the protocol of the target
 	// changes to TLS. nc has a deadline. It must read no byte too many.
