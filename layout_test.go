@@ -36,7 +36,7 @@ var layout = [][]string{
 	{"internal/childproc"},
 	{"internal/identity", "internal/pidfile", "internal/sandbox", "internal/systemd"},
 	{"logs"},
-	{"proto"},
+	{"proto", "starttls"},
 	{"internal/bridge", "internal/control"},
 	{"."},
 	{"handler/*"},

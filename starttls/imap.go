@@ -67,21 +67,11 @@ func (p *peer) imapGreeting() (greeting string, ok bool, err error) {
 		return "", false, err
 	}
 	rest, untagged := strings.CutPrefix(line, "* ")
-	switch word, arg := verb(rest); {
-	case untagged && word == "OK":
-		// What it lists of capabilities holds no more under TLS.
-		if strings.HasPrefix(strings.ToUpper(arg), "[CAPABILITY") {
-			_, arg, _ = strings.Cut(arg, "]")
-			arg = strings.TrimSpace(arg)
-			if arg == "" {
-				arg = "ready"
-			}
-		}
-		return "* OK " + arg + "\r\n", true, nil
-	case untagged && word == "BYE":
-		return line + "\r\n", false, nil
+	word, _ := verb(rest)
+	if !untagged || word != "OK" && word != "BYE" {
+		return "", false, unexpected("the connection", line)
 	}
-	return "", false, unexpected("the connection", line)
+	return line + "\r\n", word == "OK", nil
 }
 
 // startIMAP is the client's part.
@@ -107,7 +97,7 @@ func (p *peer) startIMAP() ([]byte, error) {
 		if !strings.HasPrefix(line, "s1 OK") {
 			return nil, unexpected("STARTTLS", line)
 		}
-		return []byte(greeting), nil
+		return []byte("* OK ready\r\n"), nil
 	}
 }
 

@@ -200,9 +200,13 @@ type renumbered struct {
 // changed.
 func (r *renumbered) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
-	r.in.change(b[:n], func(first byte) bool { return first == 0x00 || first == 0xff })
+	r.in.change(b[:n], endsLogin)
 	return n, err
 }
+
+// endsLogin reports whether a server's packet that begins so is the last of the
+// login: OK or ERR.
+func endsLogin(first byte) bool { return first == 0x00 || first == 0xff }
 
 // Write writes what the client says, up to its first command, which has number
 // 0, with the numbers changed.
@@ -210,9 +214,15 @@ func (r *renumbered) Write(b []byte) (int, error) {
 	if r.out.done {
 		return r.Conn.Write(b)
 	}
+	before := r.out
 	c := append([]byte(nil), b...) // which is the caller's
 	r.out.change(c, nil)
-	return r.Conn.Write(c)
+	n, err := r.Conn.Write(c)
+	if n < len(b) { // the caller may go on with the rest
+		r.out = before
+		r.out.change(append([]byte(nil), b[:max(n, 0)]...), nil)
+	}
+	return n, err
 }
 
 // CloseWrite ends what the client says, where the connection can do that.

@@ -40,5 +40,5 @@ func (p *peer) startNNTP() ([]byte, error) {
 	if err == nil && !strings.HasPrefix(line, "382") {
 		err = unexpected("STARTTLS", line)
 	}
-	return []byte(greeting + "\r\n"), err
+	return []byte("200 ready\r\n"), err
 }

@@ -106,9 +106,10 @@ func unexpected(to, answer string) error {
 // client names itself (localhost if empty), and domain what an XMPP client
 // connects to.
 //
-// greeting is what the server has greeted with, as it does once and in plain
-// text only: it is what a client of this connection has to read first. It is
-// empty for protocols whose servers do not greet first, or do so again.
+// greeting is what a client of this connection has to read first, where servers
+// greet once, and have done so in plain text. It is made here: nothing that came
+// in plain text goes to the client. It is empty for protocols whose servers do
+// not greet first, or do so again under TLS.
 //
 // MySQL has no such part, since its client speaks before TLS: see
 // MySQLHandshake.

@@ -44,5 +44,5 @@ func (p *peer) startPOP3() ([]byte, error) {
 	if err == nil && !strings.HasPrefix(line, "+OK") {
 		err = unexpected("STLS", line)
 	}
-	return []byte(greeting + "\r\n"), err
+	return []byte("+OK ready\r\n"), err
 }

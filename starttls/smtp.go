@@ -105,7 +105,7 @@ func (p *peer) startSMTP(own string) ([]byte, error) {
 		return nil, ErrNotOffered
 	}
 	_, err = p.ask("STARTTLS", "220")
-	return text(greeting), err
+	return []byte("220 " + own + " ESMTP\r\n"), err
 }
 
 // joinSMTP takes the backend's greeting. One that is no welcome is for the

@@ -82,8 +82,15 @@ type Backend struct {
 	// to any target.
 	Header func(b []byte, c *netserver.Conn) ([]byte, error)
 	// StartTLS, if set, plays the dialog by which the protocol of the target
-	// changes to TLS. nc has a deadline. It must read no byte too many.
-	StartTLS func(ctx context.Context, nc net.Conn) error
+	// changes to TLS: see starttls.Protocol.Start. nc has a deadline. It must read
+	// no byte too many. What it returns is what the target has greeted with, and
+	// what clients read first; t is the target.
+	StartTLS func(ctx context.Context, nc net.Conn, t Target) (greeting []byte, err error)
+	// MySQL says that the target speaks MySQL or MariaDB, where TLS begins
+	// within a handshake in which the client takes part. It wants TLS, and no
+	// StartTLS. What fails there is not tried with another target. Checks do
+	// without TLS.
+	MySQL bool
 	// TLS, if set, makes a TLS client connection of nc, handshake included. t is
 	// the target, with the host that its certificate must be for in Address. nc
 	// has a deadline. An error closes nothing.
@@ -137,6 +144,9 @@ func (b *Backend) parse() error {
 	}
 	if err := b.Check.check(); err != nil {
 		return b.failed("", err)
+	}
+	if b.MySQL && (b.TLS == nil || b.StartTLS != nil) {
+		return b.failed("", errors.New("MySQL wants TLS, and no StartTLS beside it"))
 	}
 	if int(b.Balance) >= len(balances) {
 		return b.failed("", fmt.Errorf("Balance %d is not known", b.Balance))

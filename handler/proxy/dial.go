@@ -26,7 +26,7 @@ func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, beg
 		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, ep.failedIn("", connectReason(err, limit))
-	case b.Header == nil && b.StartTLS == nil && b.TLS == nil:
+	case b.Header == nil && b.StartTLS == nil && (b.TLS == nil || b.MySQL):
 		return nc, nil
 	}
 	return b.prepare(ctx, c, ep, nc, header, begin, limit)
@@ -69,16 +69,20 @@ func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc
 	if c == nil && b.Check.Kind == CheckTCP {
 		return nc, "", nil
 	}
+	t := Target{Address: ep.name}
+	var greeting []byte
 	if b.StartTLS != nil {
-		if err := b.StartTLS(ctx, nc); err != nil {
+		if greeting, err = b.StartTLS(ctx, nc, t); err != nil {
 			return nil, "STARTTLS", err
 		}
 	}
-	if b.TLS == nil {
-		return nc, "", nil
+	if b.TLS == nil || b.MySQL {
+		return greeted(nc, greeting), "", nil
 	}
-	over, err = b.TLS(ctx, nc, Target{Address: ep.name})
-	return over, "TLS", err
+	if over, err = b.TLS(ctx, nc, t); err != nil {
+		return nil, "TLS", err
+	}
+	return greeted(over, greeting), "", nil
 }
 
 // headerFor returns what a target gets before the bytes of c, or before each of

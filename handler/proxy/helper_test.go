@@ -94,7 +94,7 @@ type front struct {
 	stop func() error // ends it as ending the context does
 }
 
-// serve puts a proxy of the kind tcp, tls, unix or udp in front of its target.
+// serve serves a proxy, or what leads to one, on a port of the kind tcp, tls, unix or udp.
 func serve(t testing.TB, kind string, h netserver.Handler, cfg netserver.Config) *front {
 	t.Helper()
 	p := port.Spec{Host: "127.0.0.1", Port: "0", Proto: kind, IPv: "4"}

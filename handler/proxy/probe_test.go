@@ -266,11 +266,11 @@ func TestStepsToATarget(t *testing.T) {
 			}
 			return fmt.Appendf(b, "FROM %s\n", c.RemoteAddr()), nil
 		},
-		StartTLS: func(ctx context.Context, nc net.Conn) error {
+		StartTLS: func(ctx context.Context, nc net.Conn, t proxy.Target) ([]byte, error) {
 			io.WriteString(nc, "starttls\n")
 			b := make([]byte, 3)
 			_, err := io.ReadFull(nc, b)
-			return err
+			return nil, err
 		},
 		TLS: func(ctx context.Context, nc net.Conn, t proxy.Target) (net.Conn, error) {
 			if t.Address != targetOf(l) {
@@ -311,7 +311,7 @@ func TestStepsThatFail(t *testing.T) {
 		c := tls.Client(nc, &tls.Config{ServerName: "x"})
 		return c, c.HandshakeContext(ctx)
 	}
-	dialog := func(ctx context.Context, nc net.Conn) error { return readByte(nc) }
+	dialog := func(ctx context.Context, nc net.Conn, t proxy.Target) ([]byte, error) { return nil, readByte(nc) }
 	plain := script(t, func(c net.Conn) { io.WriteString(c, "220 ready\r\n"); io.Copy(io.Discard, c) })
 	for _, test := range []struct {
 		name string

@@ -111,5 +111,8 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err != nil {
 		return err
 	}
+	if nc, err = b.introduce(ctx, c, nc, ep); err != nil {
+		return err
+	}
 	return join(ctx, c, nc, b, ep)
 }

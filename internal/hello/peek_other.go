@@ -20,5 +20,8 @@ func Failed(*net.TCPConn) error { return nil }
 // Copy fails, for the same reason.
 func Copy(*net.TCPConn, []byte) (int, error) { return 0, errors.ErrUnsupported }
 
+// First fails as well.
+func First(*net.TCPConn) (byte, error) { return 0, errors.ErrUnsupported }
+
 // CanCopy tells that Copy works here.
 const CanCopy = false

@@ -3,6 +3,7 @@
 package hello
 
 import (
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -109,6 +110,31 @@ func Copy(nc *net.TCPConn, b []byte) (n int, err error) {
 		return 0, &net.OpError{Op: "read", Net: "tcp", Err: err}
 	}
 	return n, nil
+}
+
+// First waits for a connection's first byte, within its read deadline, and takes
+// nothing of it. The error of a client that has left is io.EOF.
+func First(nc *net.TCPConn) (byte, error) {
+	rc, err := nc.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var b [1]byte
+	n := 0
+	var perr error
+	err = rc.Read(func(fd uintptr) bool {
+		n, _, perr = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
+		return perr != syscall.EAGAIN && perr != syscall.EINTR
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case perr != nil:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: perr}
+	case n == 0:
+		return 0, io.EOF
+	}
+	return b[0], nil
 }
 
 // CanCopy tells that Copy works here.
