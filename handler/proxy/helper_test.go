@@ -99,8 +99,8 @@ func serve(t testing.TB, kind string, h netserver.Handler, cfg netserver.Config)
 	t.Helper()
 	p := port.Spec{Host: "127.0.0.1", Port: "0", Proto: kind, IPv: "4"}
 	switch kind {
-	case "unix":
-		p = port.Spec{Host: "*", Port: filepath.Join(t.TempDir(), "s"), Proto: "unix", IPv: "*"}
+	case "unix", "unixdgram":
+		p = port.Spec{Host: "*", Port: filepath.Join(t.TempDir(), "s"), Proto: kind, IPv: "*"}
 	case "tls":
 		p.Proto = "ssl" // on loopback it makes its own certificate
 	}
