@@ -140,7 +140,11 @@ func (k *kitchen) serve(command string) {
 func (k *kitchen) ask(b block) {
 	for _, s := range b.steps() {
 		ctx, cancel := context.WithTimeout(k.Context(), patience)
-		cmd := exec.CommandContext(ctx, "sh", "-c", k.here(s.command))
+		command := s.command
+		if words, ok := strings.CutPrefix(command, "netserver "); ok {
+			command = binary + " " + words
+		}
+		cmd := exec.CommandContext(ctx, "sh", "-c", k.here(command))
 		cmd.Env, cmd.Dir = append(environment(), "HOME="+k.dir), k.dir
 		out, err := cmd.CombinedOutput()
 		cancel()
@@ -304,5 +308,32 @@ func TestReadmeInsteadOf(t *testing.T) {
 	}
 	if rows < 6 {
 		t.Errorf("%d commands in it", rows)
+	}
+}
+
+// docs/CONFIGURATION.md shows what the command prints. A conf file there begins
+// with a comment that is its name.
+func TestConfigurationPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/CONFIGURATION.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := &kitchen{T: t, dir: shortDir(t)}
+	asked := 0
+	for _, b := range blocksOf(string(text)) {
+		switch b.kind {
+		case "toml":
+			name, ok := strings.CutPrefix(strings.TrimSpace(b.lines[0]), "# ")
+			if !ok {
+				t.Fatalf("a conf file without a name: %s", b.lines)
+			}
+			write(t, k.path(name), strings.Join(b.lines, ""))
+		case "console":
+			asked += len(b.steps())
+			k.ask(b)
+		}
+	}
+	if asked < 5 {
+		t.Errorf("only %d commands", asked)
 	}
 }
