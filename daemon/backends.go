@@ -71,6 +71,10 @@ func (b *backendConfig) backend(here bool) (*proxy.Backend, error) {
 		SlowStart: b.SlowStart, Queue: b.Queue, QueueTime: b.QueueTime, Resolve: b.Resolve,
 		ConnectTimeout: b.Dial.ConnectTimeout,
 	}
+	var err error
+	if made.Header, err = b.Dial.header(); err != nil {
+		return nil, fmt.Errorf("the [[backend]] %s: %w", b.Name, err)
+	}
 	if b.TargetsFile != "" && !here {
 		return made, nil
 	}

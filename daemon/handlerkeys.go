@@ -5,6 +5,7 @@ import (
 
 	"netserver/conf"
 	"netserver/handler/exec"
+	"netserver/handler/proxy"
 )
 
 // HandlerConfig chooses among the ready handlers and sets them up.
@@ -31,6 +32,9 @@ type HandlerConfig struct {
 // DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
 type DialConfig struct {
 	ConnectTimeout time.Duration
+	ProxyProtocol  string         // the PROXY header that a target gets: off (the default), v1 or v2
+	ProxyTLVs      proxy.TLVs     // what a header of version 2 tells beside addresses
+	ProxyReceived  proxy.Received // what becomes of a header that the client came with
 }
 
 // The keys that choose a handler. A port or a route has one of them at most.
@@ -39,6 +43,16 @@ const (
 	keyProxyTo = "proxy_to"
 	keyBackend = "backend"
 	keyEcho    = "echo"
+)
+
+// The keys of PROXY headers for targets, and the versions there are.
+const (
+	keyBackendHeader   = "backend_proxy_protocol"
+	keyBackendTLVs     = "backend_proxy_tlvs"
+	keyBackendReceived = "backend_proxy_received"
+
+	headerV1 = "v1"
+	headerV2 = "v2"
 )
 
 // define defines the keys of h: for the whole server and its ports.
@@ -100,6 +114,13 @@ func handlerKeys() []conf.Key {
 func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 	def(conf.Key{Name: "proxy_connect_timeout", When: factProxies, Arg: "SECONDS", Default: "5", Help: "for the connection to a target"},
 		conf.Seconds(&d.ConnectTimeout, time.Millisecond, time.Hour))
+	const withHeader = factProxies + " " + keyBackendHeader
+	def(conf.Key{Name: keyBackendHeader, When: factProxies, Arg: "off|v1|v2", Default: "off", Help: "begin each connection to a target with a PROXY header that tells who the client is; v2 also each datagram"},
+		conf.Choice(&d.ProxyProtocol, "off", headerV1, headerV2))
+	def(conf.Key{Name: keyBackendTLVs, When: withHeader, Arg: "NAME", List: true, Help: "what a header of version 2 tells beside addresses: any of alpn, authority (SNI), unique_id, crc32c, ssl (version, cipher, whether a certificate was verified), and in that cn, group and cert (the client's certificate)"},
+		conf.Func(d.setTLVs))
+	def(conf.Key{Name: keyBackendReceived, When: withHeader, Arg: "merge|pass|replace", Default: "merge", Help: "of a client that came with a PROXY header itself the target is told the addresses in it, and: what is in it, but for entries that backend_proxy_tlvs names; all that is in it, and nothing else; or nothing of it"},
+		conf.Func(d.setReceived))
 }
 
 func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {

@@ -7,6 +7,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/proxy"
+	"netserver/port"
 )
 
 // proxyHandler makes a handler that connects each client to a target.
@@ -23,6 +24,10 @@ func (m *handlers) proxyHandler(s *service) (netserver.Handler, error) {
 		h.Backend = b
 	} else {
 		h.Target, h.ConnectTimeout = s.ProxyTo[0], s.Dial.ConnectTimeout
+		var err error
+		if h.Header, err = s.Dial.header(); err != nil {
+			return nil, err
+		}
 	}
 	return h, h.Check()
 }
@@ -34,4 +39,72 @@ func (b *backends) missing(name string) error {
 		p.Hint = "did you mean " + near + "?"
 	}
 	return p
+}
+
+func (d *DialConfig) setTLVs(vals []conf.Value) error {
+	d.ProxyTLVs = 0
+	for _, v := range vals {
+		for _, name := range conf.Words(v.Text) {
+			tlv, err := proxy.ParseTLV(name)
+			if err != nil {
+				return v.Errorf("%v", err)
+			}
+			d.ProxyTLVs |= tlv
+		}
+	}
+	return nil
+}
+
+func (d *DialConfig) setReceived(vals []conf.Value) (err error) {
+	d.ProxyReceived = 0
+	for _, v := range vals {
+		if d.ProxyReceived, err = proxy.ParseReceived(v.Text); err != nil {
+			return v.Errorf("%v", err)
+		}
+	}
+	return nil
+}
+
+// header returns what makes the PROXY headers for targets, nil if they get none.
+func (d *DialConfig) header() (func([]byte, *netserver.Conn) ([]byte, error), error) {
+	switch d.ProxyProtocol {
+	case headerV1:
+		switch {
+		case d.ProxyTLVs != 0:
+			return nil, onlyV2(keyBackendTLVs)
+		case d.ProxyReceived != proxy.MergeReceived:
+			return nil, onlyV2(keyBackendReceived)
+		}
+		return proxy.Header{Version: 1}.Append, nil
+	case headerV2:
+		return proxy.Header{Version: 2, TLVs: d.ProxyTLVs, Received: d.ProxyReceived}.Append, nil
+	}
+	return nil, nil
+}
+
+func onlyV2(key string) error {
+	return fmt.Errorf("%s has no effect with %s %s, which tells of addresses only: give %s", key, keyBackendHeader, headerV1, headerV2)
+}
+
+// checkDatagrams refuses what the targets of a port for datagrams cannot get.
+func (m *handlers) checkDatagrams(spec port.Spec, s *service) error {
+	if k := spec.Kind(); k != port.UDP && k != port.UnixDgram {
+		return nil
+	}
+	for _, leaf := range s.leaves() {
+		if leaf.kind == proxies && m.dialOf(leaf).ProxyProtocol == headerV1 {
+			return located(fmt.Errorf("port %s: %s %s has no form for datagrams: give %s", spec.Short(), keyBackendHeader, headerV1, headerV2), leaf.at)
+		}
+	}
+	return nil
+}
+
+// dialOf says how the targets of s, which proxies, are connected to.
+func (m *handlers) dialOf(s *service) *DialConfig {
+	for _, b := range m.backends.list {
+		if s.byName() && b.Name == s.Backend {
+			return &b.Dial
+		}
+	}
+	return &s.Dial
 }

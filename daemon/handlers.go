@@ -47,6 +47,7 @@ func (p *program) makeHandlers() error {
 			errs = append(errs, fmt.Errorf("port %s is there twice, with different handlers, which are told apart by the port", name))
 		}
 		byName[name] = s
+		errs = append(errs, m.checkDatagrams(spec, s))
 		if s == c.services.server {
 			continue
 		}

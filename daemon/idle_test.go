@@ -86,6 +86,8 @@ func sampleOf(k conf.Key) string {
 		return "127.0.0.1:1"
 	case "host", "peer":
 		return "127.0.0.1"
+	case "backend_proxy_tlvs":
+		return "ssl"
 	case "reverse_lookups", "double_reverse_lookups", "SSL_verify_mode", "SSL_check_crl":
 		return "1"
 	case "SSL_version":
@@ -179,6 +181,7 @@ var starts = map[string][]string{
 	"unix":    {"--port=/tmp/x|unix"},
 	"dgram":   {"--port=/tmp/x|unixdgram"},
 	"proxy":   {"--port=127.0.0.1:0", "--port=127.0.0.1:0/udp", "--proxy_to=127.0.0.1:1"},
+	"headers": {"--port=127.0.0.1:0", "--proxy_to=127.0.0.1:1", "--backend_proxy_protocol=v2"},
 	"inet":    {"INET"},
 	"prefork": {"PreFork", "--port=127.0.0.1:0"},
 	"simple":  {"PreForkSimple", "--port=127.0.0.1:0"},

@@ -19,6 +19,8 @@ _netserver_value() {
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
 	check|background|setsid|strict_files|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
+	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
+	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
 	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
 	handshake_queue) _netserver_reply -W 'fair none' -- "$2" ;;
@@ -93,7 +95,8 @@ _netserver() {
 		check_for_waiting min_child_ttl check_for_dead check_for_spawn
 		check_for_dequeue max_dequeue dequeue_command program proxy_to backend
 		proxy_session_timeout proxy_max_sessions proxy_answers
-		proxy_answer_timeout proxy_connect_timeout echo echo_control
+		proxy_answer_timeout proxy_connect_timeout backend_proxy_protocol
+		backend_proxy_tlvs backend_proxy_received echo echo_control
 		exec_stderr exec_env exec_pipes exec_kill_after max_connections
 		max_servers handshake_queue max_handshakes max_handshakes_per_source
 		max_handshakes_per_prefix max_per_source max_per_prefix
