@@ -106,7 +106,7 @@ func TestWorkerThatEndsByItself(t *testing.T) {
 	old := r.only()
 	c := mustDial(t, addr)
 	fmt.Fprintf(c, "bye\n")
-	r.wait("ended: by itself; starting a replacement", 1)
+	r.wait("ended unexpectedly: by itself; starting a replacement", 1)
 	netservertest.Eventually(t, "the next is served", func() bool {
 		c, err := dial(addr)
 		if err != nil {

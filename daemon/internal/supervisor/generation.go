@@ -214,8 +214,11 @@ func (g *generation) population() population {
 	c := population{sinceStart: time.Since(g.started), sinceLook: time.Since(g.looked), sinceClient: time.Since(g.client)}
 	for w := range g.workers {
 		full := g.scale.Clients > 0 && w.status.Serving >= g.scale.Clients
+		// What it said before it knew that it leaves may be out of date: a
+		// client may have come to it meanwhile.
+		unsure := g.scale.Dynamic && w.leaving && !w.status.Leaving
 		switch {
-		case w.leaving && full && !w.dismissed:
+		case w.leaving && (full || unsure) && !w.dismissed:
 			c.last++
 		case w.leaving:
 		case !w.ready:

@@ -206,3 +206,28 @@ func TestFailuresStartNothingMore(t *testing.T) {
 		}
 	})
 }
+
+// A worker that was told to leave counts as full until it says that it knows:
+// what it reported before may be out of date.
+func TestLeavingCountsUntilItIsKnown(t *testing.T) {
+	g := &generation{scale: Scale{Clients: 1, Dynamic: true}}
+	for _, c := range []struct {
+		w    *child
+		last int
+	}{
+		{&child{leaving: true}, 1},
+		{&child{leaving: true, status: wire.Status{Leaving: true}}, 0},
+		{&child{leaving: true, status: wire.Status{Leaving: true, Serving: 1}}, 1},
+		{&child{leaving: true, dismissed: true}, 0},
+	} {
+		g.workers = map[*child]struct{}{c.w: {}}
+		if got := g.population().last; got != c.last {
+			t.Errorf("%+v: %d, want %d", c.w.status, got, c.last)
+		}
+	}
+	g.scale.Dynamic = false
+	g.workers = map[*child]struct{}{{leaving: true}: {}}
+	if got := g.population().last; got != 0 {
+		t.Errorf("of workers that report nothing: %d", got)
+	}
+}
