@@ -24,12 +24,15 @@ func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid()
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
 func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
-	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), q)
+	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.backends.all(), q)
 	if got.Failed != "" {
-		return got, errors.New(got.Failed)
+		return got, wire.RefusedError(got.Failed)
 	}
 	return got, nil
 }
+
+// Remember has nothing to do: there is only this process.
+func (a *alone) Remember(wire.Ask) {}
 
 func (a *alone) Reload(context.Context, bool) (*control.Reload, error) {
 	return nil, errors.New("a restart in place requires a supervisor; start the server with supervisor 1")

@@ -92,6 +92,19 @@ func (b *backends) logTo(log *slog.Logger) {
 	}
 }
 
+// all returns the backends in the order of the configuration.
+func (b *backends) all() (list []*proxy.Backend) {
+	if b == nil {
+		return nil
+	}
+	for _, one := range b.list {
+		if made := b.made[one.Name]; made != nil {
+			list = append(list, made)
+		}
+	}
+	return list
+}
+
 // targetsFiles returns the files of targets that are in the configuration.
 func (p *program) targetsFiles() (list []string) {
 	if p.library {

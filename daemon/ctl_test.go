@@ -579,6 +579,7 @@ func TestCtlUsage(t *testing.T) {
 		{}, {"dance"}, {"status", "now"}, {"kill"}, {"kill", "17"}, {"kill", "1.2", "1.3"}, {"penalties", "drop"}, {"penalties", "lift"},
 		{"penalties", "lift", "all"}, {"status", "--no-wait"}, {"status", "--dry-run"}, {"conns", "--limit", "x"}, {"conns", "--limit"},
 		{"conns", "--limit", "1000000"}, {"conns", "--after", "x"}, {"--frobnicate", "status"}, {"lift", "10.0.0.0/8"},
+		{"targets", "a", "b"}, {"targets", "shake", "a", "b"}, {"targets", "drain", "a", ""}, {"target", "a"},
 	} {
 		if code, out, errs := ctl("/no/such/socket", args...); code != 2 || out != "" || errs == "" {
 			t.Errorf("%q: exit status %d: %s%s", args, code, out, errs)

@@ -36,6 +36,7 @@ func examples(t *testing.T) map[string]string {
 var answers = map[string]any{
 	"status": control.Status{}, "conns": control.Conns{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
+	"targets": control.Targets{}, "target": control.TargetChanged{},
 }
 
 // The examples have all names, and no others.
@@ -61,14 +62,15 @@ func TestControlDoc(t *testing.T) {
 // What a server really answers has the names of the examples.
 func TestControlDocIsWhatIsAnswered(t *testing.T) {
 	docs := examples(t)
-	r, socket := startCtl(t, "--port", "127.0.0.1:0", "--penalty_points", "100")
+	file := writeFile(t, filepath.Join(openDir(t), "f.toml"), "[[backend]]\nname = 'b'\ntargets = '127.0.0.1:9'\n[[listen]]\nport = '127.0.0.1:0'\n[[listen]]\nport = '127.0.0.1:0/ssl'\nbackend = 'b'\n")
+	r, socket := startCtl(t, "--conf_file", file, "--penalty_points", "100")
 	mustDial(t, r.addr(0)).mustAsk(t, "hello")
 	for _, c := range []struct {
 		name string
 		args []string
 	}{
 		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"limits", []string{"limits"}}, {"penalties", []string{"penalties"}},
-		{"lift", []string{"penalties", "lift", "192.0.2.1"}}, {"reload", []string{"reload", "--dry-run"}}, {"kill", []string{"kill", "1.1"}}, {"leaving", []string{"stop"}},
+		{"lift", []string{"penalties", "lift", "192.0.2.1"}}, {"reload", []string{"reload", "--dry-run"}}, {"targets", []string{"targets"}}, {"target", []string{"targets", "drain", "b", "127.0.0.1:9"}}, {"kill", []string{"kill", "1.1"}}, {"leaving", []string{"stop"}},
 	} {
 		code, out, errs := ctl(socket, append([]string{"--json"}, c.args...)...)
 		if code != 0 {

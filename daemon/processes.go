@@ -156,7 +156,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			}
 			p.exit = exit
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget, Backends: p.backends.all()}, nil
 		},
 	}, nil
 }

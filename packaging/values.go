@@ -64,7 +64,7 @@ func keys() []conf.Key {
 }
 
 // verbs are those of netserver ctl.
-var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "limits", "penalties"}
+var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "limits", "penalties", "targets"}
 
 // maxSummary is how much of a key's help stands beside it in a list.
 const maxSummary = 60

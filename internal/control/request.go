@@ -23,6 +23,8 @@ const (
 	VerbLimits    = "limits"
 	VerbPenalties = "penalties"
 	VerbLift      = "lift"
+	VerbTargets   = "targets"
+	VerbTarget    = "target"
 )
 
 // Bounds of a request.
@@ -43,6 +45,9 @@ type Request struct {
 	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: report the remaining clients until the server has ended
 	After   string `json:"after,omitempty"`   // of conns: list the clients after this one
 	Limit   int    `json:"limit,omitempty"`   // of conns: clients at most; of limits: sources. 0 is the default
+	Backend string `json:"backend,omitempty"` // of targets: only those of this one; of target: whose target
+	Target  string `json:"target,omitempty"`  // of target
+	Change  string `json:"change,omitempty"`  // of target: add, drain or remove
 }
 
 // ParseRequest parses a request. It refuses unknown fields: an older server
@@ -82,6 +87,7 @@ func plain(err error) error {
 var takes = map[string][]string{
 	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
+	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
 }
 
 func (r *Request) check() error {
@@ -91,6 +97,7 @@ func (r *Request) check() error {
 	}
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
+		"backend": r.Backend != "", "target": r.Target != "", "change": r.Change != "",
 	} {
 		if given && !slices.Contains(fields, name) {
 			return fmt.Errorf("%s has no %s", r.Verb, name)
@@ -107,6 +114,8 @@ func (r *Request) check() error {
 		}
 	case VerbLift:
 		_, err = ParseNetwork(r.Network)
+	case VerbTarget:
+		err = r.checkTarget()
 	case VerbLimits:
 		most = MaxSources
 	}

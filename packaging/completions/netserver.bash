@@ -58,7 +58,7 @@ _netserver() {
 		fi
 	done
 	if [[ ${COMP_WORDS[1]} == ctl ]] && ((COMP_CWORD > 1)); then
-		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties' -- "$cur"
+		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets' -- "$cur"
 		return
 	fi
 	# With = among the word breaks, as it is by default, --key=value is three

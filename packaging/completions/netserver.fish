@@ -33,7 +33,7 @@ complete -c netserver -f
 complete -c netserver -n '__netserver_in_program' -a '(__netserver_program)'
 complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork INET MultiType' -d type
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
-complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties'
+complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties targets'
 complete -c netserver -n '__netserver_keys' -s h -l help -d 'print all keys'
 complete -c netserver -n '__netserver_keys' -s V -l version -d 'print the version'
 complete -c netserver -n '__netserver_keys' -l port -x -d 'port to listen on: number or service, with host, protocol ...'

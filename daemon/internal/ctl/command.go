@@ -26,6 +26,10 @@ Asks a running server, or tells it something, over its control_socket.
   limits                    each limit, its use, and the sources with most clients
   penalties                 what is in the penalty box
   penalties lift NETWORK    take an address or a network out of it
+  targets [BACKEND]         the targets of each [[backend]], or of one
+  targets add BACKEND TARGET, targets drain ..., targets remove ...
+                            until the next reload or start: one more, or one back;
+                            no more clients for it; or none and not in the list
   reload                    as HUP; status 1 and the errors if the new
                             configuration is not good
   reload --dry-run          what that would do; nothing is changed
@@ -143,7 +147,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits or penalties (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties or targets (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -157,6 +161,15 @@ func (c *command) verb(words []string, wait bool) error {
 		r.Verb, r.Network, rest = control.VerbLift, rest[1], nil
 	case verb == control.VerbPenalties && len(rest) > 0:
 		return errors.New("penalties takes nothing, or lift NETWORK: netserver ctl penalties lift 192.0.2.0/24")
+	case verb == control.VerbTargets && len(rest) > 1:
+		if len(rest) < 3 {
+			return errors.New("targets takes nothing, a BACKEND, or a change: netserver ctl targets drain imap 10.0.0.5:143")
+		}
+		r.Verb, r.Change, r.Backend, r.Target, rest = control.VerbTarget, rest[0], rest[1], strings.Join(rest[2:], " "), nil
+	case verb == control.VerbTargets && len(rest) == 1:
+		r.Backend, rest = rest[0], nil
+	case verb == control.VerbTarget:
+		return errors.New("write targets add BACKEND TARGET, targets drain or targets remove")
 	case verb == control.VerbLift:
 		return errors.New("write penalties lift NETWORK")
 	case verb == control.VerbDrain, verb == control.VerbStop:
@@ -227,6 +240,10 @@ func partNamed(part string) shown {
 		return new(control.Penalties)
 	case "lift":
 		return new(control.Lifted)
+	case "targets":
+		return new(control.Targets)
+	case "target":
+		return new(control.TargetChanged)
 	}
 	return nil
 }

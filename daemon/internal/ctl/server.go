@@ -24,6 +24,8 @@ type Target interface {
 	Overview() *control.Status
 	// Ask asks one of them. The error is a *wire.SilentError if it does not answer.
 	Ask(context.Context, wire.Member, wire.Ask) (wire.Answer, error)
+	// Remember keeps a change of targets for processes that start later.
+	Remember(wire.Ask)
 	// Reload reads the configuration again and waits for the outcome; dry only
 	// tells what would be done.
 	Reload(ctx context.Context, dry bool) (*control.Reload, error)
@@ -96,15 +98,19 @@ func (s *Server) handle(ctx context.Context, by *access.Cred, r *control.Request
 		return to.Send("limits", s.Limits(ctx, limitOr(r.Limit, control.DefaultTop)))
 	case control.VerbPenalties:
 		return to.Send("penalties", s.Penalties(ctx))
+	case control.VerbTargets:
+		return to.Send("targets", s.Targets(ctx, r.Backend))
 	}
 	if r.DryRun {
 		s.log.Debug("control: " + who(by) + " asks what a reload would do")
 	} else {
-		logging.Notice(s.log, strings.TrimSpace("control: "+who(by)+" says "+r.Verb+" "+r.ID+r.Network))
+		logging.Notice(s.log, strings.Join(strings.Fields("control: "+who(by)+" says "+r.Verb+" "+r.Change+" "+r.Backend+" "+r.Target+" "+r.ID+r.Network), " "))
 	}
 	switch r.Verb {
 	case control.VerbKill:
 		return s.kill(ctx, r, to)
+	case control.VerbTarget:
+		return s.changeTarget(ctx, r, to)
 	case control.VerbLift:
 		return s.lift(ctx, r, to)
 	case control.VerbReload:

@@ -31,6 +31,8 @@ func (f *fakeTarget) Ask(_ context.Context, m wire.Member, _ wire.Ask) (wire.Ans
 	return f.answers[m.ID], f.errs[m.ID]
 }
 
+func (f *fakeTarget) Remember(wire.Ask) {}
+
 func (f *fakeTarget) Overview() *control.Status { return &control.Status{} }
 func (f *fakeTarget) Reload(context.Context, bool) (*control.Reload, error) {
 	return nil, errors.ErrUnsupported

@@ -94,7 +94,7 @@ func (s *supervisor) Ask(ctx context.Context, m wire.Member, q wire.Ask) (wire.A
 		case wire.ErrGone.Error():
 			return a, wire.ErrGone
 		}
-		return a, errors.New(a.Failed)
+		return a, wire.RefusedError(a.Failed)
 	case <-t.C:
 		return wire.Answer{}, &wire.SilentError{Since: askTime}
 	case <-ctx.Done():

@@ -202,6 +202,7 @@ func (s *supervisor) hearReady(w *child, m wire.Message) {
 			logging.Notice(s.log, line)
 		}
 	}
+	s.tellChanges(w)
 	s.isReady(w.gen)
 	if w.gen.follows() {
 		// What was changed since the check may be good.

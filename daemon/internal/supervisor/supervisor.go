@@ -46,6 +46,9 @@ type supervisor struct {
 	restarts, crashes   int
 	more                int // what TTIN and TTOU add to max_servers
 
+	changes   []wire.Ask  // of targets, by ctl
+	changedIn *generation // the one they were made in
+
 	reloads         reloads
 	past            wire.Tallies // what workers that have ended had counted
 	ending, cutting bool

@@ -47,7 +47,7 @@ func newWireState() *wireState {
 		return w
 	}
 	s.w, s.other = add(1), add(2)
-	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift} {
+	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift, wire.AskTargets, wire.AskTarget} {
 		q, got := wire.Ask{What: what, N: 10}, make(chan wire.Answer, 1)
 		id := s.w.asks.add(time.Now(), q, got)
 		s.answers[id], s.asked[id] = got, q
@@ -178,6 +178,7 @@ func (s *wireState) checkShown(t *testing.T) {
 	show("overview", s.Overview())
 	show("limits", k.Limits(ctx, 10))
 	show("penalties", k.Penalties(ctx))
+	show("targets", k.Targets(ctx, ""))
 	a, err := s.Ask(ctx, wire.Member{}, wire.Ask{What: wire.AskClients})
 	if err == nil {
 		show("conns", a)

@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/handler/proxy"
 	"netserver/internal/control"
 )
 
-// AnswerTo answers a question about s, whose clients handler serves.
-func AnswerTo(s netserver.Monitor, handler string, q Ask) Answer {
+// AnswerTo answers a question about s, whose clients handler serves, and about
+// the backends that it connects clients to.
+func AnswerTo(s netserver.Monitor, handler string, backends []*proxy.Backend, q Ask) Answer {
 	switch q.What {
 	case AskStats:
 		st := s.Stats()
@@ -29,6 +31,10 @@ func AnswerTo(s netserver.Monitor, handler string, q Ask) Answer {
 		return limitsAnswer(s, q.N)
 	case AskBoxed:
 		return boxedAnswer(s.Penalties())
+	case AskTargets:
+		return targetsPage(backends, q)
+	case AskTarget:
+		return changeTarget(backends, q)
 	case AskLift:
 		p, err := control.ParseNetwork(q.Network)
 		if err != nil {

@@ -73,7 +73,7 @@ func TestAnswersOfAServer(t *testing.T) {
 	netservertest.Eventually(t, "three clients", func() bool { return mon.Stats().Serving == 3 })
 	ask := func(q Ask) Answer {
 		t.Helper()
-		a := AnswerTo(mon, "test", q)
+		a := AnswerTo(mon, "test", nil, q)
 		b, err := json.Marshal(Message{Op: OpAnswer, Answer: &a})
 		if err != nil {
 			t.Fatal(err)

@@ -25,6 +25,7 @@ func takeAnswer(_ *Peer, from, to *Message) error {
 		checkEach("limits", a.Limits, MaxLimitRows, checkLimit),
 		checkEach("sources", a.Sources, MaxTop, checkSource),
 		checkEach("penalties", a.Boxed, MaxBoxed, checkBoxed),
+		checkEach("targets", a.Targets, MaxPage, checkTarget),
 	)
 }
 
@@ -42,6 +43,8 @@ func (a *Answer) Fits(q Ask) error {
 	add(AskStats, a.Handshakes != control.Handshakes{})
 	add(AskKill, a.Found)
 	add(AskLift, a.Lifted > 0)
+	add(AskTargets, len(a.Targets) > 0)
+	add(AskTarget, a.Changed)
 	if len(have) > 0 {
 		return fmt.Errorf("answer: got %v, asked for %s", have, q.What)
 	}

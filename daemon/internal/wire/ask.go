@@ -26,15 +26,20 @@ const (
 	AskLimits  = "limits"
 	AskBoxed   = "boxed"
 	AskLift    = "lift"
+	AskTargets = "targets"
+	AskTarget  = "target"
 )
 
 // An Ask is one question to a worker.
 type Ask struct {
 	What    string
-	After   uint64 `json:",omitempty"` // of AskClients
+	After   uint64 `json:",omitempty"` // of AskClients; of AskTargets: how many to leave out
 	N       int    `json:",omitempty"` // of AskClients and AskLimits: at most
 	Client  uint64 `json:",omitempty"` // of AskKill
 	Network string `json:",omitempty"` // of AskLift
+	Backend string `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
+	Target  string `json:",omitempty"` // of AskTarget
+	Change  string `json:",omitempty"` // of AskTarget: control.TargetAdd and others
 }
 
 // An Answer is a worker's.
@@ -49,11 +54,13 @@ type Answer struct {
 	Boxed      []control.Boxed    `json:",omitempty"`
 	Found      bool               `json:",omitempty"` // of AskKill
 	Lifted     int                `json:",omitempty"`
+	Targets    []control.Target   `json:",omitempty"`
+	Changed    bool               `json:",omitempty"` // of AskTarget
 }
 
 // The bounds that keep an answer below MaxFromWorker, whatever is in it.
 const (
-	MaxPage      = 256      // clients
+	MaxPage      = 256      // clients, targets
 	maxPageBytes = 40 << 10 // of them
 	MaxLimitRows = 120
 	MaxTop       = 300
@@ -63,6 +70,11 @@ const (
 
 // ErrGone is why a worker that has ended does not answer.
 var ErrGone = errors.New("the worker has ended")
+
+// A RefusedError is why a worker does not do what it is asked.
+type RefusedError string
+
+func (e RefusedError) Error() string { return string(e) }
 
 // A SilentError is the error of a worker that does not answer.
 type SilentError struct{ Since time.Duration }

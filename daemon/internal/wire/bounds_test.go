@@ -97,6 +97,12 @@ func TestBoundsOfWhatAWorkerSays(t *testing.T) {
 		{answer(`"Boxed":[{"network":"::1","offences":1,"left":0}]`), ""},
 		{answer(`"Boxed":[{"network":"::1","offences":-1}]`), "offences"},
 		{answer(`"Boxed":` + times(MaxBoxed+1, `{"network":"::1"}`)), "301 penalties"},
+		{answer(`"Targets":` + times(MaxPage, `{"state":"up","clients":1}`)), ""},
+		{answer(`"Targets":` + times(MaxPage+1, `{}`)), "257 targets"},
+		{answer(`"Targets":[{"clients":-1}]`), "targets: -1 clients"},
+		{answer(`"Targets":[{"since_seconds":-1}]`), "since"},
+		{answer(`"Targets":[{"connect_seconds":1e300}]`), "connect"},
+		{answer(fmt.Sprintf(`"Targets":[{"failed":%d}]`, MaxTally+1)), "too many clients"},
 
 		{`{"Op":"read","Path":"` + strings.Repeat("/a", maxPathBytes/2) + `"}`, ""},
 		{`{"Op":"read","Path":"` + strings.Repeat("/a", maxPathBytes/2) + `/"}`, "a path of 4097 bytes"},
@@ -238,6 +244,8 @@ func TestAnswersFitTheirQuestions(t *testing.T) {
 		AskLimits:  {Limits: make([]control.Limit, 1)},
 		AskBoxed:   {Boxed: make([]control.Boxed, 1)},
 		AskLift:    {Lifted: 1},
+		AskTargets: {Targets: make([]control.Target, 1)},
+		AskTarget:  {Changed: true},
 	}
 	for asked := range parts {
 		if err := (&Answer{Count: 3}).Fits(Ask{What: asked}); err != nil {

@@ -53,6 +53,6 @@ func (w *worker) answer(c wire.Message) {
 	if c.Ask.What == wire.AskStats {
 		w.sendCounts(w.p.Server.Monitor().Stats()) // before: who has the answer has these
 	}
-	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, *c.Ask)
+	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }

@@ -10,6 +10,7 @@ import (
 	"netserver"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/proxy"
 	"netserver/internal/bridge"
 	"netserver/internal/childproc"
 	"netserver/proto"
@@ -60,6 +61,7 @@ type Program struct {
 	Transports  []proto.Transport
 	Serve       func(context.Context, []net.Listener) error
 	CheckTarget func([]net.Listener) error // refuses a proxy to itself
+	Backends    []*proxy.Backend           // for the control socket
 }
 
 func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }
