@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,5 +162,37 @@ func answerChecks(l net.Listener, check string) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 		}
 		c.Close()
+	}
+}
+
+// BenchmarkSessions sends datagrams there and back, several under way at once.
+func BenchmarkSessions(b *testing.B) {
+	for _, clients := range []int{1, 32} {
+		for _, answers := range []int{0, 1} {
+			b.Run(fmt.Sprintf("%d clients/answers %d", clients, answers), func(b *testing.B) {
+				f := serve(b, "udp", &proxy.Handler{Target: udpBackend(b, ""), Answers: answers}, netserver.Config{})
+				f.recs = nil
+				var all sync.WaitGroup
+				b.ReportAllocs()
+				before := cpuTime()
+				for range clients {
+					c := dialUDP(b, f)
+					must(b, c.SetDeadline(time.Time{}))
+					all.Go(func() {
+						buf := make([]byte, 200)
+						for range b.N/clients + 1 {
+							c.Write(buf)
+							c.SetReadDeadline(time.Now().Add(patience))
+							if _, err := c.Read(buf); err != nil {
+								b.Error(err)
+								return
+							}
+						}
+					})
+				}
+				all.Wait()
+				b.ReportMetric(float64((cpuTime()-before).Microseconds())/float64(b.N), "cpu-µs/op")
+			})
+		}
 	}
 }

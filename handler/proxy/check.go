@@ -18,6 +18,11 @@ func (h *Handler) Check(ports ...net.Addr) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, p := range ports {
+		if n := p.Network(); (n == "udp" || n == "unixgram") && (b.TLS != nil || b.StartTLS != nil) {
+			return b.failed("", fmt.Errorf("datagrams of %v cannot go over TLS: give that port another backend", p))
+		}
+	}
 	for _, s := range b.sources {
 		for _, p := range ports {
 			if err := s.where.checkPort(p); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // A udpBackend answers each datagram with the given prefixes before it.
-func udpBackend(t *testing.T, answers ...string) string {
+func udpBackend(t testing.TB, answers ...string) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
 	must(t, err)
@@ -36,7 +36,7 @@ func udpBackend(t *testing.T, answers ...string) string {
 	return pc.LocalAddr().String()
 }
 
-func dialUDP(t *testing.T, f *front) net.Conn {
+func dialUDP(t testing.TB, f *front) net.Conn {
 	t.Helper()
 	c, err := net.Dial("udp", f.addr.String())
 	must(t, err)

@@ -92,15 +92,22 @@ func (s *session) connect(ctx context.Context, on *Backend) error {
 	}
 	d := net.Dialer{Timeout: on.connectTimeout()}
 	nc, err := d.DialContext(ctx, "udp", s.ep.where.address)
+	if err != nil && s.ep.second != "" {
+		nc, err = d.DialContext(ctx, "udp", s.ep.second)
+	}
 	if err != nil {
 		return s.ep.failedIn("", connectReason(err, on.connectTimeout()))
 	}
 	s.target = nc.(*net.UDPConn)
 	if s.header, err = on.headerFor(s.c); err != nil {
-		s.target.Close()
-		return s.ep.failedIn(stepHeader, err)
+		err = s.ep.failedIn(stepHeader, err)
+	} else {
+		err = s.from.init(s.target)
 	}
-	return s.from.init(s.target)
+	if err != nil {
+		s.target.Close()
+	}
+	return err
 }
 
 // serve passes datagrams on until the session is over.

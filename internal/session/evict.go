@@ -12,6 +12,7 @@ type pool struct {
 	n       int
 	sources map[netip.Addr]*source
 	by      []*list.List // of *source: by[i] are those with i+1 sessions, the longest silent first
+	top     int          // the most sessions of a source
 }
 
 // A source is where clients come from.
@@ -70,39 +71,32 @@ func (p *pool) remove(c *Conn) {
 	p.unlist(s)
 	p.n--
 	s.sessions.Remove(c.place)
-	if s.sessions.Len() == 0 {
+	if s.sessions.Len() > 0 {
+		p.list(s)
+	} else {
 		delete(p.sources, s.addr)
-		return
 	}
-	p.list(s)
+	for p.top > 0 && p.by[p.top-1].Len() == 0 {
+		p.top--
+	}
 }
 
 // list puts s into the list of its number of sessions.
 func (p *pool) list(s *source) {
 	n := s.sessions.Len()
 	for len(p.by) < n {
-		p.by = append(p.by, list.New())
+		p.by = append(p.by, new(list.List))
 	}
 	s.at = p.by[n-1].PushBack(s)
+	p.top = max(p.top, n)
 }
 
 // unlist takes s out of it.
-func (p *pool) unlist(s *source) {
-	p.by[s.sessions.Len()-1].Remove(s.at)
-	n := len(p.by)
-	for n > 0 && p.by[n-1].Len() == 0 {
-		n--
-	}
-	clear(p.by[n:])
-	p.by = p.by[:n]
-}
+func (p *pool) unlist(s *source) { p.by[s.sessions.Len()-1].Remove(s.at) }
 
-// oldest returns the oldest session of the source with the most; nil if there
-// is none.
+// oldest returns the oldest session of the source with the most. There must be
+// one.
 func (p *pool) oldest() *Conn {
-	if len(p.by) == 0 {
-		return nil
-	}
-	s := p.by[len(p.by)-1].Front().Value.(*source)
+	s := p.by[p.top-1].Front().Value.(*source)
 	return s.sessions.Front().Value.(*Conn)
 }

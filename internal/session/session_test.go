@@ -310,7 +310,7 @@ func (t *Table) check(tt *testing.T) {
 				tt.Fatal("a source with sessions is not listed")
 			}
 		}
-		if sum != p.n || len(p.by) > 0 && p.by[len(p.by)-1].Len() == 0 || len(p.by) == 0 && p.n > 0 {
+		if sum != p.n || p.top > 0 && p.by[p.top-1].Len() == 0 || p.top == 0 && p.n > 0 {
 			tt.Fatalf("pool %d: %d sessions, counted %d", i, sum, p.n)
 		}
 		n += sum
