@@ -6,8 +6,6 @@ import (
 	"crypto/tls"
 	"slices"
 	"strings"
-
-	"netserver/tlsparams/internal/protocol"
 )
 
 // checkCiphersuites checks SSL_ciphersuites. crypto/tls offers its three
@@ -20,21 +18,6 @@ func checkCiphersuites(text string) string {
 		}
 	}
 	return ""
-}
-
-// defaultSuites returns the suites before TLS 1.3 where no SSL_cipher_list
-// names others: those with forward secrecy, and of them those that encrypt and
-// authenticate in one. The others, in CBC mode, have a history of attacks
-// (Lucky 13), and only TLS 1.0 and 1.1 have nothing better.
-func defaultSuites(v protocol.Versions) []uint16 {
-	var ids []uint16
-	for _, s := range tls.CipherSuites() {
-		aead := strings.Contains(s.Name, "_GCM_") || strings.Contains(s.Name, "_POLY1305")
-		if s.SupportedVersions[0] != tls.VersionTLS13 && (aead || v&protocol.OldVersions != 0) {
-			ids = append(ids, s.ID)
-		}
-	}
-	return ids
 }
 
 // suiteInfo is what the choice of a suite needs to know about it.

@@ -78,6 +78,12 @@ func (p Params) Pairs(env *Env) PairFunc {
 	return pairsBy(&certfile.Loader{ReadFile: env.ReadFile, Password: p.passwords(env)})
 }
 
+// ClientPairs is Pairs for certificates that are shown to servers: they need be
+// made for clients.
+func (p Params) ClientPairs(env *Env) PairFunc {
+	return pairsBy(&certfile.Loader{ReadFile: env.ReadFile, Password: p.passwords(env), Client: true})
+}
+
 func pairsBy(l *certfile.Loader) PairFunc {
 	return func(f Files, have [32]byte) (*Pair, [32]byte, error) {
 		snap, err := take(l, certfile.Files(f))

@@ -2,11 +2,11 @@ package tlsparams
 
 import (
 	"errors"
-	"path/filepath"
 	"slices"
 	"time"
 
 	"netserver/internal/certfile"
+	"netserver/internal/watch"
 )
 
 // Reload reads the files again. With paths, only what depends on one of them;
@@ -24,7 +24,7 @@ func (s *Source) TryReload(paths ...string) error { return s.reload(false, paths
 func (s *Source) reload(final bool, paths []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	touched := toucher(paths)
+	touched := watch.Touches(paths)
 	s.final = final
 	var errs []error
 	rearrange := s.reloadSlots(touched, &errs)
@@ -50,19 +50,6 @@ func (s *Source) reload(final bool, paths []string) error {
 		s.announce()
 	}
 	return errors.Join(errs...)
-}
-
-// toucher tells whether a file or directory is among paths, or holds one.
-func toucher(paths []string) func(string) bool {
-	if len(paths) == 0 {
-		return func(string) bool { return true }
-	}
-	set := make(map[string]bool)
-	for _, p := range paths {
-		set[filepath.Clean(p)] = true
-		set[filepath.Dir(filepath.Clean(p))] = true
-	}
-	return func(f string) bool { return f != "" && set[filepath.Clean(f)] }
 }
 
 // reloadSlots reads the certificates that are touched. It tells whether the

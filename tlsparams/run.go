@@ -10,10 +10,7 @@ import (
 	"netserver/internal/watch"
 )
 
-const (
-	retryAfter = time.Second // before files that cannot be used are called bad: the other half of a pair may be under way
-	warnEvery  = time.Hour
-)
+const warnEvery = time.Hour
 
 // Run follows the files of the parameters, fetches OCSP staples if
 // SSL_ocsp_staple asks for them and warns of certificates that end soon, until
@@ -37,47 +34,12 @@ func (s *Source) follow(ctx context.Context) {
 	if len(s.Files()) == 0 {
 		return // a watcher holds four descriptors
 	}
-	retry := make(chan []string)
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	w := &watch.Watcher{Poll: s.env.Poll,
 		Failed: func(dir string, err error) {
 			s.env.log().Warn("cannot watch files for changes; polling them instead", "port", s.env.port(), "directory", dir, "error", err)
 		},
 	}
-	load := func(paths []string) {
-		if s.reload(false, paths) == nil {
-			return
-		}
-		select {
-		case retry <- paths:
-		case <-ctx.Done():
-		}
-	}
-	w.Ready = func() { load(s.Files()) } // for what has changed since Open
-	wg.Go(func() { s.retryLoop(ctx, retry) })
-	w.Run(ctx, s.Files, load)
-}
-
-// retryLoop collects paths that failed and reloads them when they have had
-// time to become whole.
-func (s *Source) retryLoop(ctx context.Context, in <-chan []string) {
-	var paths []string
-	timer := time.NewTimer(retryAfter)
-	timer.Stop()
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case p := <-in:
-			paths = append(paths, p...)
-			timer.Reset(retryAfter)
-		case <-timer.C:
-			s.reload(true, paths)
-			paths = nil
-		}
-	}
+	w.Follow(ctx, s.Files, s.reload)
 }
 
 // warnOfEnds warns 30, 7 and 1 days before a certificate ends, and after.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"netserver/tlsparams/internal/cipherlist"
 	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/trust"
 )
@@ -55,7 +56,7 @@ func (s *Source) agreementWith(own *tls.Config) (agreement, error) {
 			check("TLSConfig.NextProtos", "", protocol.CheckALPN(own.NextProtos))
 		}
 	}
-	a.suites = defaultSuites(a.versions)
+	a.suites = cipherlist.Default(a.versions&protocol.OldVersions != 0)
 	if own != nil && own.CipherSuites != nil {
 		a.suites = own.CipherSuites
 	}

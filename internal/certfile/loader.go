@@ -17,6 +17,9 @@ type Loader struct {
 	// Password returns the password of an encrypted file. The Loader
 	// overwrites the result after use.
 	Password func(file string) ([]byte, error)
+	// Client says that the certificates are shown to servers, and need be made
+	// for clients, not for servers.
+	Client bool
 }
 
 // Read returns a file's contents; errors are *Error.
@@ -83,7 +86,7 @@ func (l *Loader) Parse(certFile string, certData []byte, keyFile string, keyData
 		}
 		return nil, bad(RoleKey, keyFile, "does not match the certificate %s (%s)", certFile, Name(p.Chain[0]))
 	}
-	if reason := checkChain(p.Chain); reason != "" {
+	if reason := checkChain(p.Chain, l.Client); reason != "" {
 		return nil, bad(RoleCert, certFile, "%s", reason)
 	}
 	return p, nil

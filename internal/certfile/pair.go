@@ -40,19 +40,23 @@ func matches(leaf *x509.Certificate, key crypto.Signer) bool {
 	return false
 }
 
-// checkChain returns why a server must not present chain, or "".
-func checkChain(chain []*x509.Certificate) string {
+// checkChain returns why a server, or a client, must not present chain, or "".
+func checkChain(chain []*x509.Certificate, client bool) string {
 	leaf := chain[0]
 	if k, ok := leaf.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < 2048 {
 		return fmt.Sprintf("has a weak key: RSA with %d bits; make one with 2048 or more, or ECDSA P-256", k.N.BitLen())
 	}
+	who, usage, usageName := "servers", x509.ExtKeyUsageServerAuth, "serverAuth"
+	if client {
+		who, usage, usageName = "clients", x509.ExtKeyUsageClientAuth, "clientAuth"
+	}
 	if len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) > 0 &&
-		!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageServerAuth) &&
+		!slices.Contains(leaf.ExtKeyUsage, usage) &&
 		!slices.Contains(leaf.ExtKeyUsage, x509.ExtKeyUsageAny) {
-		return "is not made for servers: its extended key usage lacks serverAuth"
+		return fmt.Sprintf("is not made for %s: its extended key usage lacks %s", who, usageName)
 	}
 	if leaf.KeyUsage != 0 && leaf.KeyUsage&(x509.KeyUsageDigitalSignature|x509.KeyUsageKeyEncipherment|x509.KeyUsageKeyAgreement) == 0 {
-		return "is not made for servers: its key usage allows neither signatures nor key exchange"
+		return fmt.Sprintf("is not made for %s: its key usage allows neither signatures nor key exchange", who)
 	}
 	for i, c := range chain[1:] {
 		if !issuesOne(c, chain[:i+1]) {

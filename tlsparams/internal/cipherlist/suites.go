@@ -1,6 +1,9 @@
 package cipherlist
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"strings"
+)
 
 // A suite is one of TLS 1.2 and older that crypto/tls and OpenSSL share.
 type suite struct {
@@ -54,4 +57,19 @@ func Name(id uint16) string {
 		}
 	}
 	return tls.CipherSuiteName(id)
+}
+
+// Default returns the suites before TLS 1.3 where no list names others: those
+// with forward secrecy, and of them those that encrypt and authenticate in one.
+// The others, in CBC mode, have a history of attacks (Lucky 13); only TLS 1.0
+// and 1.1 have nothing better, and old adds them for those.
+func Default(old bool) []uint16 {
+	var ids []uint16
+	for _, s := range tls.CipherSuites() {
+		aead := strings.Contains(s.Name, "_GCM_") || strings.Contains(s.Name, "_POLY1305")
+		if s.SupportedVersions[0] != tls.VersionTLS13 && (aead || old) {
+			ids = append(ids, s.ID)
+		}
+	}
+	return ids
 }
