@@ -290,9 +290,10 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 }
 
 // resumable reports whether a write that timed out after some bytes may go on.
-// A tls.Conn is of no use after a timed-out write.
+// A tls.Conn is of no use after a timed-out write, nor is a connection that the
+// kernel has given up.
 func (c *Conn) resumable(err error) bool {
-	return deadline.IsTimeout(err) && c.nc == c.raw && c.limits.ExpiredWrite() == nil
+	return deadline.IsTimeout(err) && c.nc == c.raw && c.limits.ExpiredWrite() == nil && !errors.Is(err, syscall.ETIMEDOUT)
 }
 
 func (c *Conn) writeErr(err error) error {

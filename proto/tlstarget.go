@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 )
 
 // A TLSTarget is a TLS connection to a server. Like a TLSConn it needs no read
@@ -17,6 +18,7 @@ import (
 // connection without close_notify is one of them.
 type TLSTarget struct {
 	*TLSConn
+	below  *belowTarget
 	failed atomic.Pointer[error] // what Read has met
 }
 
@@ -24,14 +26,15 @@ type TLSTarget struct {
 // nc's deadline, and closes nothing. The error says what is wrong in words of
 // its own where those of crypto/tls do not suffice.
 func ConnectTLS(nc net.Conn, conf *tls.Config) (*TLSTarget, error) {
-	a := newAhead(nc)
+	below := &belowTarget{Conn: nc}
+	a := newAhead(below)
 	a.local, a.shaken = nc.LocalAddr(), true // alerts are left to crypto/tls
 	c := &TLSConn{Conn: tls.Client(a, conf), ahead: a, eofFails: true}
 	if err := c.Handshake(); err != nil {
 		a.release()
 		return nil, targetError(err)
 	}
-	return &TLSTarget{TLSConn: c}, nil
+	return &TLSTarget{TLSConn: c, below: below}, nil
 }
 
 // Read reads decrypted bytes.
@@ -56,6 +59,48 @@ func (c *TLSTarget) Write(b []byte) (int, error) {
 		err = c.failure("write", err)
 	}
 	return n, err
+}
+
+// OnLateWrite has f asked when the write deadline passes in a Write, from
+// whichever goroutine writes below TLS: if it has set a later one and returns
+// true, the Write goes on. took tells whether the socket has taken bytes before.
+// nil takes the function away.
+func (c *TLSTarget) OnLateWrite(f func(took bool) (goOn bool)) {
+	if f == nil {
+		c.below.late.Store(nil)
+		return
+	}
+	c.below.late.Store(&f)
+}
+
+// NetConn returns the connection below TLS.
+func (c *TLSTarget) NetConn() net.Conn { return c.below.Conn }
+
+// A belowTarget is the connection below a TLSTarget.
+type belowTarget struct {
+	net.Conn
+	late atomic.Pointer[func(took bool) bool]
+}
+
+// Write writes b, and goes on after a deadline if that was too early: crypto/tls
+// takes no write after one that has failed.
+func (c *belowTarget) Write(b []byte) (n int, err error) {
+	for {
+		m, err := c.Conn.Write(b[n:])
+		n += m
+		late := c.late.Load()
+		if ne, ok := err.(net.Error); late == nil || !ok || !ne.Timeout() || !(*late)(m > 0) {
+			return n, err
+		}
+	}
+}
+
+// SyscallConn lets the connection be waited for without a buffer.
+func (c *belowTarget) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.Conn.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // failure makes a *net.OpError of what TLS itself says.

@@ -91,10 +91,11 @@ type Backend struct {
 	// StartTLS. What fails there is not tried with another target. Checks do
 	// without TLS.
 	MySQL bool
-	// TLS, if set, makes a TLS client connection of nc, handshake included. t is
-	// the target, with the host that its certificate must be for in Address. nc
-	// has a deadline. An error closes nothing.
-	TLS func(ctx context.Context, nc net.Conn, t Target) (net.Conn, error)
+	// TLS, if set, makes a TLS client connection of nc, handshake included; see
+	// OverTLS. t is the target, with the host that its certificate must be for in
+	// Address. c is the client, nil for a health check. nc has a deadline. An
+	// error closes nothing.
+	TLS func(ctx context.Context, nc net.Conn, t Target, c *netserver.Conn) (net.Conn, error)
 
 	state
 }

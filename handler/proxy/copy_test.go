@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/handler/proxy"
 )
 
 // Silence of one side is no stall of the other.
@@ -138,7 +137,7 @@ func TestIdleCost(t *testing.T) {
 	for _, client := range []string{"tcp", "tls"} {
 		t.Run(client, func(t *testing.T) {
 			l := listen(t, "tcp")
-			f := serve(t, client, &proxy.Handler{Target: targetOf(l)}, netserver.Config{})
+			f := serve(t, client, handlerTo(t, l), netserver.Config{})
 			fds := countFDs()
 			for range clients {
 				c := f.dial(t)

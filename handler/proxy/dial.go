@@ -79,7 +79,7 @@ func (b *Backend) steps(ctx context.Context, c *netserver.Conn, ep *endpoint, nc
 	if b.TLS == nil || b.MySQL {
 		return greeted(nc, greeting), "", nil
 	}
-	if over, err = b.TLS(ctx, nc, t); err != nil {
+	if over, err = b.TLS(ctx, nc, t, c); err != nil {
 		return nil, "TLS", err
 	}
 	return greeted(over, greeting), "", nil

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,7 +19,10 @@ import (
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/netservertest"
 	"netserver/port"
+	"netserver/tlsparams"
+	"netserver/tlsparams/outbound"
 )
 
 func TestMain(m *testing.M) {
@@ -70,10 +74,15 @@ func must(t testing.TB, err error) {
 // patience bounds what should happen at once.
 const patience = 20 * time.Second
 
-// listen opens a backend of the kind tcp or unix.
+// listen opens a backend of the kind tcp, unix or tls.
 func listen(t testing.TB, kind string) net.Listener {
 	t.Helper()
 	address := "127.0.0.1:0"
+	if kind == "tls" {
+		l := listen(t, "tcp")
+		pair := netservertest.CA(t).Issue(t, netservertest.Leaf{})
+		return &tlsListener{l.(*net.TCPListener), &tls.Config{Certificates: []tls.Certificate{pair.TLS}}}
+	}
 	if kind == "unix" {
 		address = filepath.Join(t.TempDir(), "s")
 	}
@@ -81,6 +90,48 @@ func listen(t testing.TB, kind string) net.Listener {
 	must(t, err)
 	t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// A tlsListener is that of a backend that speaks TLS.
+type tlsListener struct {
+	*net.TCPListener
+	conf *tls.Config
+}
+
+func (l *tlsListener) Accept() (net.Conn, error) {
+	nc, err := l.TCPListener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return tls.Server(nc, l.conf), nil
+}
+
+// handlerTo is a Handler for the backend at l, of a kind that listen takes.
+func handlerTo(t testing.TB, l net.Listener) *proxy.Handler {
+	h := &proxy.Handler{Target: targetOf(l)}
+	if _, ok := l.(*tlsListener); ok {
+		h.TLS = overTLS(t, outbound.Params{})
+	}
+	return h
+}
+
+// overTLS speaks TLS to targets whose authority is that of the tests.
+func overTLS(t testing.TB, p outbound.Params) func(context.Context, net.Conn, proxy.Target, *netserver.Conn) (net.Conn, error) {
+	t.Helper()
+	if len(p.CAFiles) == 0 && len(p.Pins) == 0 && !p.Unverified {
+		p.CAFiles = []string{authorityFile(t)}
+	}
+	s, err := p.Open(tlsparams.Env{})
+	must(t, err)
+	return proxy.OverTLS(s)
+}
+
+// authorityFile is a file with the authority of the tests.
+func authorityFile(t testing.TB) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "ca.pem")
+	must(t, os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: netservertest.CA(t).Cert.Raw}), 0o600))
+	return name
 }
 
 // targetOf is how a Handler names the backend at l.
@@ -184,7 +235,10 @@ func accept(t testing.TB, l net.Listener) stream {
 	c, err := l.Accept()
 	must(t, err)
 	must(t, c.SetDeadline(time.Now().Add(patience)))
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(func() { below(c).Close() })
+	if s, ok := c.(*tls.Conn); ok {
+		must(t, s.Handshake())
+	}
 	return c.(stream)
 }
 
@@ -192,7 +246,7 @@ func accept(t testing.TB, l net.Listener) stream {
 func pair(t testing.TB, client, backend string, cfg netserver.Config) (*front, stream, stream) {
 	t.Helper()
 	l := listen(t, backend)
-	f := serve(t, client, &proxy.Handler{Target: targetOf(l)}, cfg)
+	f := serve(t, client, handlerTo(t, l), cfg)
 	c := f.dial(t)
 	return f, c, accept(t, l)
 }
@@ -235,7 +289,7 @@ func wantBroken(t testing.TB, c net.Conn) {
 // eachPair runs f for all kinds of client and backend.
 func eachPair(t *testing.T, f func(t *testing.T, client, backend string)) {
 	for _, client := range []string{"tcp", "tls", "unix"} {
-		for _, backend := range []string{"tcp", "unix"} {
+		for _, backend := range []string{"tcp", "unix", "tls"} {
 			t.Run(client+" to "+backend, func(t *testing.T) { f(t, client, backend) })
 		}
 	}

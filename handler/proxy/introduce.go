@@ -40,7 +40,7 @@ func (b *Backend) introduce(ctx context.Context, c *netserver.Conn, nc net.Conn,
 	stop := context.AfterFunc(ctx, func() { nc.SetDeadline(longAgo) })
 	var tls func(net.Conn) (net.Conn, error)
 	if b.MySQL {
-		tls = func(nc net.Conn) (net.Conn, error) { return b.TLS(ctx, nc, Target{Address: ep.name}) }
+		tls = func(nc net.Conn) (net.Conn, error) { return b.TLS(ctx, nc, Target{Address: ep.name}, c) }
 	}
 	joined, err := join(nc, tls)
 	if !stop() {
@@ -78,6 +78,21 @@ func (g *greetedConn) Read(b []byte) (int, error) {
 	n := copy(b, g.greeting)
 	g.greeting = g.greeting[n:]
 	return n, nil
+}
+
+// WaitRead waits without a buffer, if the connection can.
+func (g *greetedConn) WaitRead() error {
+	if w, ok := g.Conn.(proto.Waiter); ok && len(g.greeting) == 0 {
+		return w.WaitRead()
+	}
+	return nil
+}
+
+// OnLateWrite is that of a TLS connection.
+func (g *greetedConn) OnLateWrite(f func(took bool) (goOn bool)) {
+	if t, ok := g.Conn.(*proto.TLSTarget); ok {
+		t.OnLateWrite(f)
+	}
 }
 
 // CloseWrite is that of the connection.

@@ -22,7 +22,7 @@ func startsTLS(t *testing.T, l net.Listener, p starttls.Protocol) *proxy.Backend
 		return p.Start(nc, "own", "domain")
 	}
 	cfg := &tls.Config{RootCAs: netservertest.CA(t).Pool(), ServerName: "localhost"}
-	be.TLS = func(ctx context.Context, nc net.Conn, t proxy.Target) (net.Conn, error) {
+	be.TLS = func(ctx context.Context, nc net.Conn, t proxy.Target, _ *netserver.Conn) (net.Conn, error) {
 		c := tls.Client(nc, cfg)
 		return c, c.HandshakeContext(ctx)
 	}

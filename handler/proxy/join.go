@@ -174,11 +174,12 @@ func (j *joint) hiddenReset(h, back *half) bool {
 	}
 }
 
-// note keeps the first error.
+// note keeps the first error. Where the kernel has ended a connection that takes
+// no bytes, only one direction is told so, and the other of a broken pipe.
 func (j *joint) note(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.err == nil {
+	if j.err == nil || takesNoMore(j.err) && errors.Is(err, syscall.ETIMEDOUT) {
 		j.err = err
 	}
 }

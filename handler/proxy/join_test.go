@@ -100,13 +100,13 @@ func breakOff(t *testing.T, c net.Conn) {
 
 func TestClientReset(t *testing.T) {
 	for _, client := range []string{"tcp", "tls"} {
-		for _, backend := range []string{"tcp", "unix"} {
+		for _, backend := range []string{"tcp", "unix", "tls"} {
 			t.Run(client+" to "+backend, func(t *testing.T) {
 				f, c, b := pair(t, client, backend, netserver.Config{})
 				send(t, c, "half a")
 				want(t, b, "half a")
 				breakOff(t, c)
-				if backend == "tcp" {
+				if backend != "unix" {
 					wantBroken(t, b)
 				} else {
 					wantEOF(t, b) // a UNIX socket has no reset
@@ -121,22 +121,24 @@ func TestClientReset(t *testing.T) {
 
 func TestBackendReset(t *testing.T) {
 	for _, client := range []string{"tcp", "tls", "unix"} {
-		t.Run(client, func(t *testing.T) {
-			f, c, b := pair(t, client, "tcp", netserver.Config{})
-			send(t, b, "half a")
-			want(t, c, "half a")
-			breakOff(t, b)
-			if client == "unix" {
-				wantEOF(t, c)
-			} else {
-				wantBroken(t, c)
-			}
-			r := f.record(t)
-			want := "proxy_to " + b.LocalAddr().String() + ": reading from it: connection reset by peer"
-			if r.Err == nil || !strings.Contains(r.Err.Error(), want) {
-				t.Errorf("record: %v", r.Err)
-			}
-		})
+		for _, backend := range []string{"tcp", "tls"} {
+			t.Run(client+" to "+backend, func(t *testing.T) {
+				f, c, b := pair(t, client, backend, netserver.Config{})
+				send(t, b, "half a")
+				want(t, c, "half a")
+				breakOff(t, b)
+				if client == "unix" {
+					wantEOF(t, c)
+				} else {
+					wantBroken(t, c)
+				}
+				r := f.record(t)
+				want := "proxy_to " + b.LocalAddr().String() + ": reading from it: connection reset by peer"
+				if r.Err == nil || !strings.Contains(r.Err.Error(), want) {
+					t.Errorf("record: %v", r.Err)
+				}
+			})
+		}
 	}
 }
 
@@ -144,12 +146,14 @@ func TestBackendReset(t *testing.T) {
 // of them may be the one that the system tells of it.
 func TestResetUnderLoad(t *testing.T) {
 	for _, client := range []string{"tcp", "tls"} {
-		t.Run("backend, client "+client, func(t *testing.T) {
-			for range 30 {
-				_, c, b := pair(t, client, "tcp", netserver.Config{})
-				resetUnderLoad(t, b, c)
-			}
-		})
+		for _, backend := range []string{"tcp", "tls"} {
+			t.Run("backend "+backend+", client "+client, func(t *testing.T) {
+				for range 30 {
+					_, c, b := pair(t, client, backend, netserver.Config{})
+					resetUnderLoad(t, b, c)
+				}
+			})
+		}
 	}
 	t.Run("client", func(t *testing.T) {
 		for range 30 {

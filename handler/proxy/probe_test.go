@@ -272,7 +272,7 @@ func TestStepsToATarget(t *testing.T) {
 			_, err := io.ReadFull(nc, b)
 			return nil, err
 		},
-		TLS: func(ctx context.Context, nc net.Conn, t proxy.Target) (net.Conn, error) {
+		TLS: func(ctx context.Context, nc net.Conn, t proxy.Target, _ *netserver.Conn) (net.Conn, error) {
 			if t.Address != targetOf(l) {
 				return nil, errors.New("another target")
 			}
@@ -307,7 +307,7 @@ func TestStepsThatFail(t *testing.T) {
 	closes := script(t, func(c net.Conn) { readByte(c) })
 	resets := script(t, func(c net.Conn) { refuse(c) })
 	silent := script(t, func(c net.Conn) { io.Copy(io.Discard, c) })
-	handshake := func(ctx context.Context, nc net.Conn, t proxy.Target) (net.Conn, error) {
+	handshake := func(ctx context.Context, nc net.Conn, t proxy.Target, _ *netserver.Conn) (net.Conn, error) {
 		c := tls.Client(nc, &tls.Config{ServerName: "x"})
 		return c, c.HandshakeContext(ctx)
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"net"
 	"sync"
 	"time"
 
@@ -27,8 +28,12 @@ type Handler struct {
 	// addresses. Default 5 s; negative leaves it to the system, which may take
 	// minutes. A Backend has its own.
 	ConnectTimeout time.Duration
-	// Header makes the PROXY header for Target, as a Backend's Header does.
-	Header func(b []byte, c *netserver.Conn) ([]byte, error)
+	// Header, StartTLS, MySQL and TLS are what is done on connections to Target, as
+	// the fields of a Backend that have these names.
+	Header   func(b []byte, c *netserver.Conn) ([]byte, error)
+	StartTLS func(ctx context.Context, nc net.Conn, t Target) (greeting []byte, err error)
+	MySQL    bool
+	TLS      func(ctx context.Context, nc net.Conn, t Target, c *netserver.Conn) (net.Conn, error)
 	// Backend is used in place of Target; Handlers may share it.
 	Backend *Backend
 
@@ -60,9 +65,10 @@ func (h *Handler) backend() (*Backend, error) {
 	h.once.Do(func() {
 		switch h.opened = h.Backend; {
 		case h.opened == nil:
-			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout, Header: h.Header}
+			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout,
+				Header: h.Header, StartTLS: h.StartTLS, MySQL: h.MySQL, TLS: h.TLS}
 			h.opened.own, h.opened.label = true, "proxy_to "
-		case h.Target != "" || h.ConnectTimeout != 0 || h.Header != nil:
+		case h.Target != "" || h.ConnectTimeout != 0 || h.Header != nil || h.StartTLS != nil || h.MySQL || h.TLS != nil:
 			h.err = errors.New("proxy.Handler has a Backend, and a Target or what belongs to that beside it: set one or the other")
 			return
 		}

@@ -79,7 +79,7 @@ func TestBackpressure(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		const clients = 10
 		l := listen(t, backend)
-		f := serve(t, client, &proxy.Handler{Target: targetOf(l)}, netserver.Config{})
+		f := serve(t, client, handlerTo(t, l), netserver.Config{})
 		before := heap()
 		var ends []stream
 		for range clients {

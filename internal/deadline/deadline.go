@@ -1,10 +1,12 @@
 package deadline
 
 import (
+	"errors"
 	"net"
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -154,8 +156,11 @@ func (l *Limits) Expired() error {
 }
 
 // Early reports whether err, of a read, is a deadline of ours that came too
-// early, because bytes have passed since it was set.
-func (l *Limits) Early(err error) bool { return l.Any() && IsTimeout(err) && l.Expired() == nil }
+// early, because bytes have passed since it was set. That the kernel has given
+// up a connection is no deadline: it tells so once.
+func (l *Limits) Early(err error) bool {
+	return l.Any() && IsTimeout(err) && l.Expired() == nil && !errors.Is(err, syscall.ETIMEDOUT)
+}
 
 // ExpiredWrite returns the limit other than the write limit that has passed.
 func (l *Limits) ExpiredWrite() error {

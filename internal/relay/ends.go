@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -130,6 +131,7 @@ type Sink struct {
 	stall   time.Duration    // how long w may take no bytes; 0 is no limit
 	armed   time.Time        // w's write deadline
 	since   time.Time        // when w last took bytes, or was first asked to
+	late    *lateWrites      // of w, if its writes cannot go on after a deadline
 }
 
 // ToClient returns the Sink that writes to a client.
@@ -142,6 +144,10 @@ func ToClient(c Client) *Sink {
 func To(w io.Writer, from Client) *Sink {
 	s := &Sink{w: w, limits: from.Limits, stall: from.Stall, rc: rawOf(w)}
 	s.conn, _ = w.(net.Conn)
+	if w, ok := w.(lateWriter); ok && s.rc == nil {
+		s.late = &lateWrites{w: w, limits: s.limits, stall: s.stall}
+		w.OnLateWrite(s.late.goOn)
+	}
 	return s
 }
 
@@ -178,6 +184,7 @@ func (s *Sink) write(b []byte) (n int, err error) {
 func (s *Sink) begin() {
 	if s.account == nil && s.conn != nil {
 		s.since = time.Now()
+		s.late.took(s.since)
 	}
 }
 
@@ -206,6 +213,7 @@ func (s *Sink) arm() {
 }
 
 func (s *Sink) disarm() {
+	s.late.end()
 	if !s.armed.IsZero() {
 		s.conn.SetWriteDeadline(time.Time{})
 	}
@@ -245,7 +253,7 @@ func (s *Sink) failure(err error) error {
 	case s.account != nil:
 		return s.account.WriteError(err)
 	case !s.armed.IsZero() && deadline.IsTimeout(err):
-		if why := s.limits.Passed(); why != nil {
+		if why := cmp.Or(s.late.why(), s.limits.Passed()); why != nil {
 			return why
 		}
 		return opError("write", s.conn, os.ErrDeadlineExceeded)
