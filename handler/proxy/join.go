@@ -251,11 +251,14 @@ func isOp(err error, op string) bool {
 func reason(err error) error {
 	var errno syscall.Errno
 	var ne net.Error
+	var oe *net.OpError
 	switch {
 	case errors.As(err, &errno):
 		return errno
 	case errors.As(err, &ne) && ne.Timeout():
 		return errors.New("it took no bytes for too long")
+	case errors.As(err, &oe):
+		return oe.Err // of TLS
 	}
 	return err
 }
