@@ -27,6 +27,28 @@ var recipes = []recipe{
 		},
 	},
 	{
+		section: "Many names, HTTP/2, and the client's address", programs: []string{"nginx", "curl"},
+		setUp: func(k *kitchen) {
+			k.port("443")
+			k.port("8080")
+			k.port("8081")
+			mkdir(k, k.path("sites"))
+			for _, name := range []string{"one", "two"} {
+				k.certificate("sites/"+name+".pem", netservertest.Leaf{Name: name, Hosts: []string{name + ".example.com"}})
+			}
+			k.nginx("8080", `
+server { listen 127.0.0.1:8080 proxy_protocol; return 200 "$host, for $proxy_protocol_addr\n"; }
+server { listen 127.0.0.1:8081 http2 proxy_protocol; return 200 "$host, for $proxy_protocol_addr\n"; }
+`)
+		},
+		after: func(k *kitchen) {
+			if k.toml {
+				k.server.awaitLog(`route=sites\.toml:9 .*` + k.port("8081"))
+				k.server.awaitLog(`route=sites\.toml:13 .*` + k.port("8080"))
+			}
+		},
+	},
+	{
 		section: "Clients with certificates, a server on a UNIX socket", programs: []string{"redis-server", "redis-cli"},
 		setUp: func(k *kitchen) {
 			k.port("8443")

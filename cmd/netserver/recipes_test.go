@@ -37,6 +37,7 @@ type kitchen struct {
 	dir    string
 	ports  map[string]string
 	server *server
+	toml   bool // it was started with the conf file
 }
 
 // port returns the port that stands here for one in print.
@@ -133,6 +134,7 @@ func (k *kitchen) serve(command string) {
 	cmd := exec.Command("sh", "-c", "exec "+binary+" --host 127.0.0.1 --log_level 3 "+k.here(words))
 	cmd.Env, cmd.Dir = serverEnvironment(), k.dir
 	k.server = startCmd(k, cmd)
+	k.toml = strings.Contains(words, ".toml")
 	k.server.awaitLog(`identity of the serving processes`)
 }
 
@@ -204,7 +206,7 @@ func TestRecipes(t *testing.T) {
 		t.Errorf("%d sections with commands, and %d tests of them", len(sections), len(recipes))
 	}
 	for _, r := range recipes {
-		t.Run(strings.ReplaceAll(r.section, " ", "_"), func(t *testing.T) {
+		t.Run(regexp.MustCompile(`[^A-Za-z0-9]+`).ReplaceAllString(r.section, "_"), func(t *testing.T) {
 			i := slices.IndexFunc(sections, func(s section) bool { return s.title == r.section })
 			if i < 0 {
 				t.Fatalf("docs/RECIPES.md has no section %q", r.section)
