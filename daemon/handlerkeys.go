@@ -1,11 +1,14 @@
 package daemon
 
 import (
+	"strings"
 	"time"
 
 	"netserver/conf"
 	"netserver/handler/exec"
 	"netserver/handler/proxy"
+	front "netserver/handler/starttls"
+	"netserver/starttls"
 )
 
 // HandlerConfig chooses among the ready handlers and sets them up.
@@ -14,6 +17,10 @@ type HandlerConfig struct {
 	ProxyTo []string // host:port or a socket's path; several are for as many ports
 	Backend string   // the name of a [[backend]]
 	Echo    string   // lines (the default) or raw
+
+	// StartTLS is the protocol whose clients start TLS, and what follows it:
+	// see handler/starttls.Parse. It is a port's, not a route's.
+	StartTLS string
 
 	EchoControl   bool          // exit, get and dump for every client, not only local ones
 	ExecStderr    string        // log (the default), client, drop or inherit
@@ -55,12 +62,25 @@ const (
 	headerV2 = "v2"
 )
 
+const keyStartTLS = "starttls"
+
 // define defines the keys of h: for the whole server and its ports.
 func (h *HandlerConfig) define(s *conf.Set) {
 	h.defineFor(s, func(k conf.Key, b conf.Binder) {
 		k.Group, k.PerPort = groupHandler, true
 		s.Define(k, b)
 	})
+	s.Define(conf.Key{Name: keyStartTLS, Group: groupHandler, PerPort: true, When: factTLS + " " + factProxies, Arg: "PROTOCOL", Help: "the clients of TLS ports begin in plain text and start TLS as this protocol has it: " + strings.Join(starttls.Names(), ", ") + ". After it any of optional (clients may go on without TLS), name=HOST (in greetings), and for smtp xclient (tell the target the client's address)"},
+		conf.Func(h.setStartTLS))
+}
+
+func (h *HandlerConfig) setStartTLS(vals []conf.Value) error {
+	v := vals[len(vals)-1]
+	if _, err := front.Parse(v.Text); err != nil {
+		return v.Errorf("%v", err)
+	}
+	h.StartTLS = v.Text
+	return nil
 }
 
 // defineInRoute defines the same keys on the Set of a table, where each has the

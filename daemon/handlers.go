@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/handler/starttls"
 )
 
 // maxPrograms is how many programs may run at once where max_servers is not
@@ -37,7 +38,7 @@ func (p *program) makeHandlers() error {
 	p.backends = m.backends
 	errs = append(errs, err)
 	if c.services.shared() {
-		p.server.Handler, err = m.handler(c.services.server)
+		p.server.Handler, err = m.portHandler(c.services.server)
 		errs = append(errs, err)
 	}
 	byName := make(map[string]*service)
@@ -51,7 +52,7 @@ func (p *program) makeHandlers() error {
 		if s == c.services.server {
 			continue
 		}
-		h, err := m.handler(s)
+		h, err := m.portHandler(s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("port %s: %w", spec.Short(), err))
 			continue
@@ -62,6 +63,20 @@ func (p *program) makeHandlers() error {
 		p.server.Handlers[name] = h
 	}
 	return errors.Join(errs...)
+}
+
+// portHandler makes the handler of a port's service.
+func (m *handlers) portHandler(s *service) (netserver.Handler, error) {
+	next, err := m.handler(s)
+	if err != nil || s.StartTLS == "" {
+		return next, err
+	}
+	h, err := starttls.Parse(s.StartTLS)
+	if err != nil {
+		return nil, err
+	}
+	h.Next = next
+	return h, nil
 }
 
 // handler makes the handler of a service, once.

@@ -118,6 +118,8 @@ func sampleOf(k conf.Key) string {
 		return "mail"
 	case "access_shadow":
 		return "all"
+	case "starttls":
+		return "smtp"
 	}
 	if i := strings.LastIndex(k.Arg, "|"); i >= 0 && k.Arg != "0-4" {
 		return k.Arg[i+1:]
@@ -182,6 +184,7 @@ var starts = map[string][]string{
 	"dgram":   {"--port=/tmp/x|unixdgram"},
 	"proxy":   {"--port=127.0.0.1:0", "--port=127.0.0.1:0/udp", "--proxy_to=127.0.0.1:1"},
 	"headers": {"--port=127.0.0.1:0", "--proxy_to=127.0.0.1:1", "--backend_proxy_protocol=v2"},
+	"mail":    {"--port=127.0.0.1:0/ssl", "--SSL_cert_file=self-signed", "--proxy_to=127.0.0.1:1"},
 	"inet":    {"INET"},
 	"prefork": {"PreFork", "--port=127.0.0.1:0"},
 	"simple":  {"PreForkSimple", "--port=127.0.0.1:0"},

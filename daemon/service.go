@@ -8,6 +8,9 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/starttls"
+	"netserver/port"
+	dialog "netserver/starttls"
 )
 
 // A serviceKind is which of the ready handlers serves.
@@ -174,11 +177,42 @@ func (c *Config) resolveServices(res *conf.Result) error {
 		if s == nil {
 			s = own
 		}
+		if s.StartTLS != "" {
+			errs = append(errs, s.startsTLS(&c.Server.Ports[i]))
+		}
 		c.services.ports = append(c.services.ports, s)
 	}
 	err = errors.Join(errs...)
 	c.services.faulty = err != nil
 	return err
+}
+
+// startsTLS has the clients of a port begin in plain text, and says what
+// contradicts that.
+func (s *service) startsTLS(p *port.Spec) error {
+	no := func(format string, args ...any) error {
+		return &conf.Problem{Key: keyStartTLS, Origin: p.Origin, Err: fmt.Errorf("port %s: "+format, append([]any{p.Short()}, args...)...)}
+	}
+	const plainKey = "SSL_startHandshake"
+	switch given := p.Params[plainKey]; {
+	case p.Kind() != port.SSL:
+		return no("clients start TLS on TLS ports: write it as PORT/ssl, or give %s in the [[listen]] block of another", keyStartTLS)
+	case len(given) > 0 && isTrue(given):
+		return no("%s and %s 1 contradict each other: remove one of both", keyStartTLS, plainKey)
+	}
+	if h, err := starttls.Parse(s.StartTLS); err == nil && h.Protocol == dialog.MySQL && s.kind == routes {
+		return no("a target of MySQL greets its clients before TLS, when nothing is known that a route could be chosen by: give it a port of its own")
+	}
+	for _, to := range s.leaves() {
+		if !to.is(proxies) && !to.is(refuses) {
+			return no("%s wants a target, whose greeting it takes, and not %s", keyStartTLS, to.name())
+		}
+	}
+	if p.Params == nil {
+		p.Params = make(conf.Values)
+	}
+	p.Params.Set(plainKey, "0")
+	return nil
 }
 
 // serviceOf reads what serves the clients of the port at position i.

@@ -113,6 +113,7 @@ complete -c netserver -n '__netserver_keys' -l exec_stderr -x -a 'log client dro
 complete -c netserver -n '__netserver_keys' -l exec_env -x -d 'variable in the environment of programs and jobs, one each ...'
 complete -c netserver -n '__netserver_keys' -l exec_pipes -d 'join plain clients to the program by pipes, so that limits ...'
 complete -c netserver -n '__netserver_keys' -l exec_kill_after -x -d 'between TERM and KILL for a program whose client has gone'
+complete -c netserver -n '__netserver_keys' -l starttls -x -d 'the clients of TLS ports begin in plain text and start TLS ...'
 complete -c netserver -n '__netserver_keys' -l max_connections -x -d 'clients connected at once, in any stage'
 complete -c netserver -n '__netserver_keys' -l max_servers -x -d 'clients served at once'
 complete -c netserver -n '__netserver_keys' -l handshake_queue -x -a 'fair none' -d 'fair: handshakes get the CPU in turns, by source'
