@@ -43,6 +43,7 @@ var layout = [][]string{
 	{"netservertest"},
 	{"daemon/internal/wire"},
 	{"daemon/internal/logging"},
+	{"daemon/internal/serving"},
 	{"daemon/internal/ctl"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},

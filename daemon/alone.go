@@ -113,7 +113,7 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 // serve serves until the last client is gone, also if the program itself has
 // shut its Server down.
 func (p *program) serve(ctx context.Context, ls []net.Listener) error {
-	p.backends.logTo(p.server.Log)
+	p.made.LogTo(p.server.Log)
 	err := p.server.Serve(ctx, ls...)
 	if errors.Is(err, netserver.ErrServerClosed) {
 		return p.server.Shutdown(context.WithoutCancel(ctx))

@@ -24,7 +24,7 @@ func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid()
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
 func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
-	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.backends.all(), q)
+	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.made.Backends(), q)
 	if got.Failed != "" {
 		return got, wire.RefusedError(got.Failed)
 	}

@@ -16,6 +16,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
@@ -47,11 +48,11 @@ type checkedListener struct {
 // A checkedService is what serves the clients of a port, for servers whose
 // ports differ in that.
 type checkedService struct {
-	Port    string         `json:"port"`
-	Handler string         `json:"handler"`           // in a few words
-	Options map[string]any `json:"options,omitempty"` // that it has for itself
-	Routes  []checkedBlock `json:"routes,omitempty"`
-	Route   *checkedRoute  `json:"route,omitempty"` // of the client that was asked about
+	Port    string              `json:"port"`
+	Handler string              `json:"handler"`           // in a few words
+	Options map[string]any      `json:"options,omitempty"` // that it has for itself
+	Routes  []checkedBlock      `json:"routes,omitempty"`
+	Route   *serving.RouteTaken `json:"route,omitempty"` // of the client that was asked about
 }
 
 // A checkedBlock is a table of a TOML file.
@@ -85,13 +86,13 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	for _, spec := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv})
 	}
-	if !p.library && p.conf.services.differ(p.conf.serving) {
+	if !p.library && p.conf.services.Differ() {
 		for i := range p.conf.Server.Ports {
 			out.Services = append(out.Services, p.checkedService(i))
 		}
 	}
-	for _, b := range res.Tables[tableBackend] {
-		out.Backends = append(out.Backends, checkedBlock{Origin: b.Origin.String(), Options: res.BlockOptions(tableBackend, b)})
+	for _, b := range res.Tables[serving.TableBackend] {
+		out.Backends = append(out.Backends, checkedBlock{Origin: b.Origin.String(), Options: res.BlockOptions(serving.TableBackend, b)})
 	}
 	var errs []error
 	ask := p.conf.check
@@ -118,20 +119,19 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 func (p *program) checkedService(i int) checkedService {
 	c, spec := p.conf, p.conf.Server.Ports[i]
 	l := checkedService{Port: spec.Short()}
-	s := c.services.of(i)
-	l.Handler = s.name()
-	if i < len(c.serving) {
-		own := conf.Block{Values: maps.Clone(spec.Params)}
-		if own.Values == nil {
-			own.Values = make(conf.Values)
-		}
-		maps.Copy(own.Values, c.serving[i].Values)
-		l.Options = p.res.BlockOptions("listen", own)
+	s := c.services.Of(i)
+	l.Handler = s.Name()
+	block := c.services.Own(i)
+	own := conf.Block{Values: maps.Clone(spec.Params)}
+	if own.Values == nil {
+		own.Values = make(conf.Values)
 	}
+	maps.Copy(own.Values, block.Values)
+	l.Options = p.res.BlockOptions("listen", own)
 	l.Route = p.explainRoute(i)
-	for j, r := range s.routes {
+	for j, r := range s.Routes() {
 		l.Routes = append(l.Routes, checkedBlock{
-			Origin: r.at.String(), Handler: r.to.name(), Options: p.res.BlockOptions("listen."+tableRoute, c.serving[i].Tables[tableRoute][j]),
+			Origin: r.Origin.String(), Handler: r.Service.Name(), Options: p.res.BlockOptions("listen."+serving.TableRoute, block.Tables[serving.TableRoute][j]),
 		})
 	}
 	return l
@@ -301,4 +301,19 @@ func contains(ps []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// explainRoute says which route of a port the client of --peer, --sni, --alpn
+// and --cert takes; nil if the port has none, or if nobody asked.
+func (p *program) explainRoute(i int) *serving.RouteTaken {
+	ask, spec := p.conf.check, p.conf.Server.Ports[i]
+	if ask.peer == "" && ask.sni == "" && len(ask.alpn) == 0 && ask.cert == "" {
+		return nil
+	}
+	peer, _ := access.ParsePeer(ask.peer) // what is wrong with it is reported elsewhere
+	client := serving.Client{From: peer.IP, ServerName: ask.sni, ALPN: ask.alpn}
+	if chain, err := readChain(ask.cert); err == nil && len(chain) > 0 {
+		client.Certificate = chain[0]
+	}
+	return serving.Explain(p.server.Handlers[spec.Short()], spec, client)
 }

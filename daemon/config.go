@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 	"netserver/internal/identity"
@@ -22,7 +23,6 @@ type Config struct {
 	Syslog    SyslogConfig
 
 	Program []string // what stood behind --: the program that serves each client
-	Handler HandlerConfig
 	Process ProcessConfig
 	Workers WorkersConfig
 	Jobs    JobsConfig
@@ -43,8 +43,9 @@ type Config struct {
 	Server netserver.Config
 
 	check    checkKeys
-	serving  []conf.Block // what ports, in the order of Server.Ports, have for their handlers; none without a difference
-	services services
+	handler  serving.Config
+	own      []conf.Block     // what ports, in the order of Server.Ports, have for their handlers
+	services serving.Services // what serves the clients
 	confFile string
 	ports    portKeys
 	identity identity.Identity // what Process comes to
@@ -63,9 +64,8 @@ type portKeys struct {
 }
 
 const (
-	groupServer  = "server"
-	groupPorts   = "ports"
-	groupHandler = "handlers"
+	groupServer = "server"
+	groupPorts  = "ports"
 )
 
 // Define names the fields of c, those of its Server among them, as keys of s.
@@ -76,7 +76,7 @@ func (c *Config) Define(s *conf.Set) {
 	c.Process.define(s)
 	c.Workers.define(s)
 	c.Jobs.define(s)
-	c.Handler.define(s)
+	c.handler.Define(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)
 }
@@ -84,12 +84,7 @@ func (c *Config) Define(s *conf.Set) {
 // DefineTables names what may stand in the tables of the command's TOML file:
 // [[backend]] and [[listen.route]]. A program on Run, which serves its clients
 // itself, has none of them.
-func (c *Config) DefineTables(s *conf.Set) {
-	new(backendConfig).define(s.DefineTable(conf.Table{Name: tableBackend,
-		Help: "Targets under a name, which any number of ports and routes may share. What a backend does not say itself, the keys of the whole server say for all."}))
-	new(routeConfig).define(s.DefineTable(conf.Table{Name: "listen." + tableRoute,
-		Help: "Within a [[listen]] block: which of its clients are served by whom. The first route that fits a client serves it. What a route does not say itself, its port or the whole server says."}))
-}
+func (c *Config) DefineTables(s *conf.Set) { serving.DefineTables(s) }
 
 func (c *Config) definePorts(s *conf.Set) {
 	define := func(name, arg, help string, p *[]conf.Value) {

@@ -2,10 +2,10 @@ package daemon
 
 import (
 	"runtime"
-	"slices"
 
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/serving"
 	"netserver/internal/identity"
 	"netserver/port"
 	"netserver/tlsparams"
@@ -21,14 +21,14 @@ const (
 	factPool       = "pool"
 	factPreFork    = "prefork"
 	factMany       = "many"
-	factCommand    = "command"
-	factShared     = "shared"
-	factProgram    = "programs"
-	factProxies    = "proxies"
-	factRuns       = "runs"
-	factEcho       = "echoes"
-	factEchoLines  = "lines"
-	factReads      = "reads"
+	factCommand    = serving.FactCommand
+	factShared     = serving.FactShared
+	factProgram    = serving.FactPrograms
+	factProxies    = serving.FactProxies
+	factRuns       = serving.FactRuns
+	factEcho       = serving.FactEchoes
+	factEchoLines  = serving.FactLines
+	factReads      = serving.FactReads
 	factSyslog     = "syslog"
 	factConfined   = "confined"
 	factTLS        = "tls"
@@ -101,7 +101,7 @@ func fact(name string, holds bool) conf.Fact {
 func (c *Config) facts(v *invocation) conf.Facts {
 	inProcess, why := c.alone()
 	library := v.server != nil
-	programs := !library && c.services.runPrograms()
+	programs := !library && c.services.RunPrograms()
 	f := make(conf.Facts)
 	state := func(name string, holds bool) { f[name] = fact(name, holds) }
 	supervised := fact(factSupervisor, !inProcess)
@@ -117,57 +117,47 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	state(factPreFork, c.Type == typePreFork)
 	state(factMany, c.Type != typeSingle && c.Type != typeINET)
 	state(factCommand, !library)
-	state(factShared, c.services.shared())
-	for name, holds := range c.serviceFacts(c.services.used(), library) {
+	state(factShared, c.services.Shared())
+	for name, holds := range c.serviceFacts(c.services.Used(), library) {
 		state(name, holds)
 	}
 	f[factRuns] = fact(factRuns, programs || len(c.Jobs.Command) > 0)
-	f[factEcho] = fact(factEcho, !library && c.services.shared() && c.services.server.is(echoes))
+	f[factEcho] = fact(factEcho, !library && c.services.Echoes())
 	state(factSyslog, logging.ToSyslog(c.LogFile))
 	state(factConfined, c.Process.Landlock == "1" || c.Process.Landlock != "0" && !library && !programs)
 	state(factLinux, runtime.GOOS == "linux")
 	state(factUseful, false)
-	for name, holds := range c.portFacts(c.Server.Ports, c.services.ports, v) {
+	for name, holds := range c.portFacts(c.Server.Ports, c.servicesOf(c.Server.Ports), v) {
 		state(name, holds)
 	}
 	return f
 }
 
-// serviceFacts states what holds of services, all that clients of the server or
-// of a port can come to.
-func (c *Config) serviceFacts(list []*service, library bool) map[string]bool {
-	has := map[string]bool{
-		factProgram: false, factRuns: false, factProxies: false, factEcho: false, factEchoLines: false, factReads: library,
+// serviceFacts states what holds of services; a library has its own.
+func (c *Config) serviceFacts(list []*serving.Service, library bool) map[string]bool {
+	if !library {
+		return c.services.Facts(list)
 	}
-	switch {
-	case library:
-		return has
-	case c.services.faulty:
-		for name := range has {
-			has[name] = true // what is meant is not known
-		}
-		return has
-	}
-	for _, s := range list {
-		switch s.kind {
-		case runs:
-			has[factProgram], has[factRuns] = true, true
-		case proxies:
-			has[factProxies] = true
-		case echoes:
-			has[factEcho] = true
-			if s.echoesLines() {
-				has[factEchoLines], has[factReads] = true, true
-			}
-		}
+	has := make(map[string]bool)
+	for _, name := range serving.ServiceFacts() {
+		has[name] = name == factReads
 	}
 	return has
+}
+
+// servicesOf returns what serves the clients of ports that are the first ones.
+func (c *Config) servicesOf(ports []port.Spec) []*serving.Service {
+	list := make([]*serving.Service, len(ports))
+	for i := range ports {
+		list[i] = c.services.Of(i)
+	}
+	return list
 }
 
 // portFacts states what holds of some ports, whose clients services serve; of
 // ports that are not known yet, everything. What a protocol of the program's own
 // needs is not known either.
-func (c *Config) portFacts(ports []port.Spec, served []*service, v *invocation) map[string]bool {
+func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invocation) map[string]bool {
 	kinds := []string{factTLS, factHandshake, factStream, factDatagram, factInet, factTCP, factUDP, factUnix}
 	has := make(map[string]bool)
 	handed := false // the socket of a plain client is a program's
@@ -178,7 +168,7 @@ func (c *Config) portFacts(ports []port.Spec, served []*service, v *invocation) 
 	}
 	plain := func(i int) {
 		if v.server == nil && i < len(served) {
-			handed = handed || slices.ContainsFunc(served[i].leaves(), func(s *service) bool { return s.kind == runs && !s.ExecPipes })
+			handed = handed || served[i].HandsSockets()
 		}
 	}
 	for i, p := range ports {
@@ -224,26 +214,25 @@ func (c *Config) factsIn(at conf.Place, v *invocation) conf.Facts {
 			here[name] = fact(name, holds)
 		}
 	}
-	if at.Table == tableBackend {
+	if at.Table == serving.TableBackend {
 		state(map[string]bool{factProxies: true})
 		return here
 	}
 	b := at.Blocks[0]
 	var ports []port.Spec
-	var served []*service
+	var served []*serving.Service
 	for i, p := range c.Server.Ports {
 		if p.Origin == b.Origin {
-			ports, served = append(ports, p), append(served, c.services.of(i))
+			ports, served = append(ports, p), append(served, c.services.Of(i))
 		}
 	}
 	state(c.portFacts(ports, served, v))
-	var all []*service
+	var all []*serving.Service
 	for _, s := range served {
-		all = append(all, s.leaves()...)
+		all = append(all, s.Leaves()...)
 	}
 	if len(at.Blocks) > 1 {
-		route := at.Blocks[1]
-		all = slices.DeleteFunc(all, func(s *service) bool { return s.route != route.Origin })
+		all = serving.In(all, at.Blocks[1].Origin)
 	}
 	if len(ports) > 0 { // else they are not known
 		state(c.serviceFacts(all, v.server != nil))
@@ -268,7 +257,7 @@ func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, e
 	}
 	problems, ineffective := res.Ineffective(facts, inBlock)
 	if v.server == nil {
-		warnings = c.unusedBackends(res)
+		warnings = c.services.UnusedBackends()
 	}
 	for _, w := range ineffective {
 		warnings = append(warnings, w.Error())

@@ -61,7 +61,7 @@ func (v *invocation) takePart() (err error) {
 // keepToItself protects a process that keeps its identity: programs of the same
 // user could take its sockets and keys.
 func (c *Config) keepToItself() error {
-	if !c.services.runPrograms() && len(c.Jobs.Command) == 0 {
+	if !c.services.RunPrograms() && len(c.Jobs.Command) == 0 {
 		return nil
 	}
 	return sandbox.KeepToItself()
@@ -180,7 +180,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
-	v.warn(p, res.Warnings, append(idle, p.unreached...))
+	v.warn(p, res.Warnings, append(idle, p.made.Warnings...))
 	if err == nil && perr == nil {
 		err = errors.Join(p.room(), p.preflight(), p.strictFiles())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/port"
 )
@@ -79,7 +80,7 @@ type Hooks struct {
 // serves with one worker and hands its state over itself (in WorkerStop and
 // WorkerStart, through a file or another service), or keeps it elsewhere.
 //
-// c.Server and c.Handler are ignored: s has both. Every program has the
+// c.Server is ignored: s has it. Every program has the
 // command's --help, --version and --check, which Run answers, returning nil. Run
 // refuses keys that nobody defined; c.UnknownKeys leaves them over for
 // h.Configured, in a program that shares its conf file or its arguments with
@@ -145,7 +146,7 @@ func (v *invocation) printProgramHelp(set *conf.Set) {
 		"--conf_file; the command line goes before the environment, and both before the\nfile.\n\n",
 		strings.Join(Types(), ", "))
 	// The ready handlers are the command's.
-	set.Help(v.stdout, slices.DeleteFunc(set.Groups(), func(g string) bool { return g == groupHandler })...)
+	set.Help(v.stdout, slices.DeleteFunc(set.Groups(), func(g string) bool { return g == serving.Group })...)
 }
 
 // errDenied is what Run returns where --check found that the client it was

@@ -14,6 +14,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
 	"netserver/internal/certfile"
@@ -25,7 +26,7 @@ import (
 // newPlan makes the plan of a program that has been prepared.
 func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	pl := &wire.Plan{
-		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Serving: p.conf.serving, Program: p.conf.Program, Notes: p.notes,
+		Values: p.res.Given(), Blocks: p.res.Blocks, Tables: p.res.Tables, Serving: p.conf.own, Program: p.conf.Program, Notes: p.notes,
 		Leftover: p.res.Leftover, FileKeys: p.res.FileKeys, NoFinalNewline: p.res.NoFinalNewline,
 		Warn: p.warnings,
 	}
@@ -128,7 +129,7 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 	for _, r := range pl.Ports {
 		c.Server.Ports = append(c.Server.Ports, r.Spec)
 	}
-	c.serving = pl.Serving
+	c.own = pl.Serving
 	return c, res, c.resolveServices(res)
 }
 
@@ -139,12 +140,11 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
-	backends   *backends
+	made       *serving.Made    // the handlers of the command
 	notes      []string         // lines for the log that the configuration caused
 	manager    *systemd.Manager // nil is none, or it is the supervisor's
 	opened     *logging.Log     // where the log goes; nil but in a process that serves alone
 	warnings   []string         // the same as notes, of what somebody should look at
-	unreached  []string         // routes that no client comes to, and why
 	stop       context.CancelFunc
 	ending     atomic.Bool // stop or Close was called by signal or control
 	library    bool        // the program has a handler of its own
@@ -156,7 +156,7 @@ type program struct {
 // prepare makes everything that needs no open port, and collects the problems.
 // env says how TLS files are read.
 func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*program, error) {
-	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server), library: v.server != nil}
+	p := &program{conf: c, res: res, stop: func() {}, server: new(netserver.Server), library: v.server != nil, made: new(serving.Made)}
 	p.exit = func() { p.engine().Stop() }
 	var errs []error
 	if v.server != nil {
@@ -178,6 +178,18 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
+}
+
+// makeHandlers makes the handlers of the command.
+func (p *program) makeHandlers() (err error) {
+	c := p.conf
+	if c.services.RunPrograms() && c.Server.Limits.MaxServing == 0 {
+		c.Server.Limits.MaxServing = serving.MaxPrograms
+	}
+	// A worker sets exit later.
+	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, Jailed: c.identity.Chroot != ""})
+	p.server.Handler, p.server.Handlers = p.made.Handler, p.made.Handlers
+	return err
 }
 
 // engine is the server's side that only its command sees.

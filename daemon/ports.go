@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/port"
 )
 
@@ -75,10 +76,10 @@ const blockParam = "[[listen]]"
 // are the engine's.
 func (c *Config) partParams(res *conf.Result) {
 	keys := make(map[string]bool)
-	for _, k := range handlerKeys() {
+	for _, k := range serving.Keys() {
 		keys[k.Name] = true
 	}
-	c.serving = make([]conf.Block, len(c.Server.Ports))
+	c.own = make([]conf.Block, len(c.Server.Ports))
 	for i := range c.Server.Ports {
 		p, own := &c.Server.Ports[i], make(conf.Values)
 		b := conf.Block{Origin: p.Origin}
@@ -100,14 +101,14 @@ func (c *Config) partParams(res *conf.Result) {
 		if len(p.Params) == 0 {
 			p.Params = nil
 		}
-		c.serving[i] = b
+		c.own[i] = b
 	}
 }
 
 // pairTargets gives each port its target, where there are several: the n-th
 // proxy_to goes with the n-th port.
 func (c *Config) pairTargets(in *port.Input, res *conf.Result) error {
-	vals := res.Given()[keyProxyTo]
+	vals := res.Given()[serving.KeyProxyTo]
 	if len(vals) < 2 {
 		return nil
 	}
@@ -116,14 +117,29 @@ func (c *Config) pairTargets(in *port.Input, res *conf.Result) error {
 		n = 1 // the default port
 	}
 	if len(vals) != n {
-		return &conf.Problem{Key: keyProxyTo, Origin: vals[len(vals)-1].Origin,
+		return &conf.Problem{Key: serving.KeyProxyTo, Origin: vals[len(vals)-1].Origin,
 			Err:  fmt.Errorf("there are %d targets for %d ports: the n-th goes with the n-th port", len(vals), n),
-			Hint: "give one for all ports, or one for each; " + severalTargets}
+			Hint: "give one for all ports, or one for each; " + serving.SeveralTargets}
 	}
 	for i := range vals {
-		in.Ports[i].Params = conf.Values{keyProxyTo: vals[i : i+1]}
+		in.Ports[i].Params = conf.Values{serving.KeyProxyTo: vals[i : i+1]}
 	}
 	return nil
+}
+
+// resolveServices reads what serves the clients of each port.
+func (c *Config) resolveServices(res *conf.Result) error {
+	s, err := serving.Resolve(serving.Input{Config: c.handler, Result: res, Program: c.Program, Ports: c.Server.Ports, Own: c.own})
+	c.services = *s
+	return err
+}
+
+// handlerName says in a few words what serves the clients.
+func (c *Config) handlerName(library bool) string {
+	if library {
+		return "handler"
+	}
+	return c.services.Name()
 }
 
 // unusedParts warns of hosts, protocols and families that serve no port: whoever

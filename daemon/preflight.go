@@ -12,6 +12,7 @@ import (
 
 	"netserver/access"
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/identity"
@@ -82,12 +83,12 @@ func (p *program) warnOfNamesInChroot() {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s: names are looked up, but %s has no etc/resolv.conf: they are asked of 127.0.0.1 port 53, beside etc/hosts; put a copy there, and renew it with the system's own", what, root))
 	}
 	for _, to := range p.targets() {
-		if wire.IsName(to.address) {
-			add(to.key + " " + to.address)
+		if wire.IsName(to.Address) {
+			add(to.Key + " " + to.Address)
 		}
 	}
 	for _, f := range p.targetsFiles() {
-		add(keyTargetsFile + " " + f)
+		add(serving.KeyTargetsFile + " " + f)
 	}
 	for _, key := range wire.LookupKeys() {
 		if text := given.Get(key); text != "" && text != "0" && text != "off" {
@@ -96,12 +97,28 @@ func (p *program) warnOfNamesInChroot() {
 	}
 }
 
+// targets returns whom the clients are connected to, by the configuration.
+func (p *program) targets() []serving.Target {
+	if p.library {
+		return nil
+	}
+	return p.conf.services.Targets()
+}
+
+// targetsFiles returns the files of targets that are in the configuration.
+func (p *program) targetsFiles() []string {
+	if p.library {
+		return nil
+	}
+	return p.conf.services.TargetsFiles()
+}
+
 // lacks returns what keeps a user from serving what is configured.
 func (p *program) lacks(a identity.Account) []lack {
 	u := servingUser{identity.FileRights{UID: a.UID, Groups: append([]int{a.GID}, a.Groups...), Root: p.conf.Process.Chroot}}
 	var list []lack
 	if !p.library {
-		for _, argv := range p.conf.services.programs() {
+		for _, argv := range p.conf.services.Programs() {
 			list = append(list, u.program(argv)...)
 		}
 	}
@@ -113,7 +130,7 @@ func (p *program) lacks(a identity.Account) []lack {
 	}
 	list = append(list, p.unreadable(u)...)
 	for _, to := range p.targets() {
-		if o := u.backend(to.address); o != nil {
+		if o := u.backend(to.Address); o != nil {
 			list = append(list, *o)
 		}
 	}
@@ -315,7 +332,7 @@ func (p *program) unreadable(u servingUser) []lack {
 	}
 	for _, f := range p.targetsFiles() {
 		if path := u.absolute(f); path != "" {
-			check(keyTargetsFile, path, "")
+			check(serving.KeyTargetsFile, path, "")
 		}
 	}
 	return append(list, p.passwords(u)...)

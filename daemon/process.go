@@ -322,7 +322,7 @@ func (c *Config) workerTimeout() time.Duration {
 
 // checkSeccomp refuses a filter that the server could not serve under.
 func (c *Config) checkSeccomp() error {
-	if c.Process.Seccomp != "1" || !c.services.runPrograms() {
+	if c.Process.Seccomp != "1" || !c.services.RunPrograms() {
 		return nil
 	}
 	return &conf.Problem{Key: "seccomp", Err: errors.New("it cannot be 1 where a program serves clients: the processes that serve clients could not start it"), Hint: "leave it out"}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/supervisor"
 	"netserver/daemon/internal/wire"
 	"netserver/daemon/internal/worker"
@@ -78,7 +79,7 @@ func (v *invocation) settings(c *Config) *supervisor.Settings {
 		Umask: pr.Umask, Identity: c.identity, Passed: passed, Scale: scale,
 		Grace: c.graceTime(), GraceSpread: c.graceSpread(), HUPGrace: pr.HUPGrace, CutOnHUP: pr.CutOnHUP,
 		WorkerTimeout: c.workerTimeout(), JobEvery: c.Jobs.Every, JobMax: c.Jobs.Max,
-		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && c.clientsMayExit(),
+		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && c.services.ClientsMayExit(),
 		TLS: c.Server.TLS, SignRate: pr.SignRate, AtStart: c.atStart(),
 	}
 }
@@ -109,7 +110,7 @@ func keyKinds() map[string]supervisor.KeyKind {
 	m := make(map[string]supervisor.KeyKind)
 	for _, k := range set.Keys() {
 		switch k.Group {
-		case groupHandler:
+		case serving.Group:
 			m[k.Name] = supervisor.HandlerKey
 		case groupPorts:
 			m[k.Name] = supervisor.PortKey
@@ -140,10 +141,10 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 	passed, _ := pr.passed()
 	return &worker.Settings{
 		Log: *c.logging(), Grace: c.graceTime(), Passed: passed,
-		RunsProgram: v.server == nil && c.services.runPrograms(), HandlerName: c.handlerName(v.server != nil),
+		RunsProgram: v.server == nil && c.services.RunPrograms(), HandlerName: c.handlerName(v.server != nil),
 		Landlock: pr.Landlock, LandlockWrite: pr.LandlockWrite, Seccomp: pr.Seccomp,
 		AbstractSockets: slices.ContainsFunc(pl.Targets(), func(to string) bool { return strings.Contains(to, "@") }),
-		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.Handler.ExecEnv),
+		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
 		Make: func(env tlsparams.Env, maxServing int, exit func()) (*worker.Program, error) {
@@ -156,7 +157,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			}
 			p.exit = exit
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget, Backends: p.backends.all()}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends()}, nil
 		},
 	}, nil
 }

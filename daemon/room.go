@@ -72,7 +72,7 @@ func (p *program) threads(l ResourceLimit) (least int64, why string) {
 		return 0, "" // root is not bound by it
 	}
 	least = int64(used + ownThreads + 2*runtime.NumCPU())
-	if n := p.conf.Server.Limits.MaxServing; p.conf.services.runPrograms() && l.Value >= least && l.Value < least+int64(n) {
+	if n := p.conf.Server.Limits.MaxServing; p.conf.services.RunPrograms() && l.Value >= least && l.Value < least+int64(n) {
 		p.warnings = append(p.warnings, fmt.Sprintf("limit_nproc %d is less than the %d that %s needs for %d programs at once (max_servers) and the server's own threads: when it is reached the server may end; set more, or max_servers lower", l.Value, least+int64(n), user, n))
 	}
 	return least, fmt.Sprintf("threads, beside the %d processes and threads that %s has now", used, user)

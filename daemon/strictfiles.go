@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/internal/identity"
 	"netserver/internal/place"
 	"netserver/proto"
@@ -122,10 +123,10 @@ func (p *program) trustedFiles() []trustedFile {
 		add(f.key, f.path, true, false)
 	}
 	for _, f := range p.targetsFiles() {
-		add(keyTargetsFile, f, true, false)
+		add(serving.KeyTargetsFile, f, true, false)
 	}
 	if p.conf.Process.Chroot == "" {
-		for _, argv := range p.conf.services.programs() {
+		for _, argv := range p.conf.services.Programs() {
 			command("the program", argv, true)
 		}
 		command("dequeue_command", p.conf.Jobs.Command, true)

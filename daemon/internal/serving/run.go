@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"netserver"
@@ -6,13 +6,13 @@ import (
 )
 
 // runHandler makes a handler that runs a program for each client.
-func (p *program) runHandler(s *service) (netserver.Handler, error) {
+func (m *maker) runHandler(s *Service) (netserver.Handler, error) {
 	e := &exec.Handler{
 		Path: s.Program[0], Args: s.Program[1:],
 		Stderr: exec.Stderr(s.ExecStderr), KillGrace: s.ExecKillAfter,
 		Pipes: s.ExecPipes, Env: s.ExecEnv,
 	}
-	if p.conf.identity.Chroot != "" {
+	if m.env.Jailed {
 		return e, nil // it is looked for below the root directory later
 	}
 	return e, e.Check()

@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"fmt"
@@ -11,7 +11,7 @@ import (
 )
 
 // proxyHandler makes a handler that connects each client to a target.
-func (m *handlers) proxyHandler(s *service) (netserver.Handler, error) {
+func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 	h := &proxy.Handler{SessionTimeout: s.SessionTimeout, MaxSessions: s.MaxSessions, Answers: s.Answers, AnswerTimeout: s.AnswerTimeout}
 	if s.byName() {
 		b, ok := m.backends.made[s.Backend]
@@ -87,11 +87,11 @@ func onlyV2(key string) error {
 }
 
 // checkDatagrams refuses what the targets of a port for datagrams cannot get.
-func (m *handlers) checkDatagrams(spec port.Spec, s *service) error {
+func (m *maker) checkDatagrams(spec port.Spec, s *Service) error {
 	if k := spec.Kind(); k != port.UDP && k != port.UnixDgram {
 		return nil
 	}
-	for _, leaf := range s.leaves() {
+	for _, leaf := range s.Leaves() {
 		if leaf.kind == proxies && m.dialOf(leaf).ProxyProtocol == headerV1 {
 			return located(fmt.Errorf("port %s: %s %s has no form for datagrams: give %s", spec.Short(), keyBackendHeader, headerV1, headerV2), leaf.at)
 		}
@@ -100,7 +100,7 @@ func (m *handlers) checkDatagrams(spec port.Spec, s *service) error {
 }
 
 // dialOf says how the targets of s, which proxies, are connected to.
-func (m *handlers) dialOf(s *service) *DialConfig {
+func (m *maker) dialOf(s *Service) *DialConfig {
 	for _, b := range m.backends.list {
 		if s.byName() && b.Name == s.Backend {
 			return &b.Dial

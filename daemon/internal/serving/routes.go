@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"cmp"
@@ -12,13 +12,11 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/handler/route"
-	"netserver/port"
-	"netserver/proto"
 )
 
-// tableRoute is the name of the tables in a [[listen]] block that routes are
+// TableRoute is the name of the tables in a [[listen]] block that routes are
 // written as.
-const tableRoute = "route"
+const TableRoute = "route"
 
 // keyRefuse is the key of a route that serves nobody.
 const keyRefuse = "refuse"
@@ -27,7 +25,7 @@ const keyRefuse = "refuse"
 // clients that fulfil them. What it does not say itself its port says, or the
 // whole server; but a handler it has always of its own.
 type routeConfig struct {
-	HandlerConfig
+	Config
 	Name        string
 	When        []route.Condition
 	PassThrough bool
@@ -103,15 +101,15 @@ func (r *routeConfig) add(make func(...string) (route.Condition, error), vals []
 // A routed is a route with what serves its clients.
 type routed struct {
 	routeConfig
-	to *service
+	to *Service
 }
 
 // route reads the routes of a port that has the settings of h.
-func (h *HandlerConfig) route(b conf.Block) (*service, error) {
-	s := &service{HandlerConfig: *h, kind: routes, own: true, at: b.Origin}
+func (h *Config) route(b conf.Block) (*Service, error) {
+	s := &Service{Config: *h, kind: routes, own: true, at: b.Origin}
 	var errs []error
-	for _, block := range b.Tables[tableRoute] {
-		r := routeConfig{HandlerConfig: *h, at: block.Origin}
+	for _, block := range b.Tables[TableRoute] {
+		r := routeConfig{Config: *h, at: block.Origin}
 		if err := block.Read(r.define); err != nil {
 			errs = append(errs, err)
 			continue
@@ -123,8 +121,8 @@ func (h *HandlerConfig) route(b conf.Block) (*service, error) {
 		case to == nil:
 			errs = append(errs, &conf.Problem{Origin: r.at, Err: errors.New("the [[listen.route]] says of nobody who serves"),
 				Hint: "give it proxy_to, backend, program, echo or refuse"})
-		case len(block.Values[keyProxyTo]) > 1:
-			errs = append(errs, &conf.Problem{Key: keyProxyTo, Origin: to.at, Err: errors.New("a route has one target"), Hint: severalTargets})
+		case len(block.Values[KeyProxyTo]) > 1:
+			errs = append(errs, &conf.Problem{Key: KeyProxyTo, Origin: to.at, Err: errors.New("a route has one target"), Hint: SeveralTargets})
 		default:
 			to.route = r.at
 			s.routes = append(s.routes, &routed{r, to})
@@ -134,7 +132,7 @@ func (h *HandlerConfig) route(b conf.Block) (*service, error) {
 }
 
 // routeHandler makes a handler of the handlers of routes.
-func (m *handlers) routeHandler(s *service) (netserver.Handler, error) {
+func (m *maker) routeHandler(s *Service) (netserver.Handler, error) {
 	h := new(route.Handler)
 	var errs []error
 	for i, r := range s.routes {
@@ -149,7 +147,7 @@ func (m *handlers) routeHandler(s *service) (netserver.Handler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	m.p.unreached = append(m.p.unreached, h.Warnings()...)
+	m.warnings = append(m.warnings, h.Warnings()...)
 	return h, h.Check()
 }
 
@@ -161,37 +159,17 @@ func textsOf(vals []conf.Value) []string {
 	return texts
 }
 
-// A checkedRoute is the route of the client that --check was asked about.
-type checkedRoute struct {
-	Name        string `json:"name"` // "" if there is none
-	Why         string `json:"why"`
-	PassThrough bool   `json:"passthrough"`
+// A Route is a [[listen.route]] of a port.
+type Route struct {
+	Origin  conf.Origin
+	Service *Service
 }
 
-// explainRoute says which route of a port the client of --peer, --sni, --alpn
-// and --cert takes; nil if the port has none, or if nobody asked.
-func (p *program) explainRoute(i int) *checkedRoute {
-	ask, spec := p.conf.check, p.conf.Server.Ports[i]
-	own, ok := p.server.Handlers[spec.Short()]
-	h, routed := netserver.HandlerAs[*route.Handler](own)
-	if !ok || !routed || ask.peer == "" && ask.sni == "" && len(ask.alpn) == 0 && ask.cert == "" {
-		return nil
+// Routes returns the routes of s, in order.
+func (s *Service) Routes() []Route {
+	list := make([]Route, len(s.routes))
+	for i, r := range s.routes {
+		list[i] = Route{Origin: r.at, Service: r.to}
 	}
-	peer, _ := access.ParsePeer(ask.peer) // what is wrong with it is reported elsewhere
-	hello := &proto.ClientHello{ServerName: strings.ToLower(ask.sni), ALPN: ask.alpn}
-	f := route.Facts{From: peer.IP, Plain: true}
-	tls := spec.Kind() == port.SSL
-	passed := tls && h.PassesThrough(hello, peer.IP)
-	switch {
-	case passed, !tls && (ask.sni != "" || len(ask.alpn) > 0):
-		f = route.HelloFacts(hello, peer.IP)
-		f.Plain = !tls
-	case tls:
-		f = route.Facts{From: peer.IP, ServerName: hello.ServerName, ALPN: ask.alpn, Decrypted: true}
-		if chain, err := readChain(ask.cert); err == nil && len(chain) > 0 {
-			f.Certificate = chain[0]
-		}
-	}
-	name, why := h.Explain(f)
-	return &checkedRoute{Name: name, Why: why, PassThrough: passed}
+	return list
 }

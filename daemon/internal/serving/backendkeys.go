@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"errors"
@@ -29,7 +29,8 @@ type backendConfig struct {
 	values conf.Values
 }
 
-const keyTargetsFile = "targets_file"
+// KeyTargetsFile is the key of a file of targets.
+const KeyTargetsFile = "targets_file"
 
 // define defines the keys of a [[backend]].
 func (b *backendConfig) define(s *conf.Set) {
@@ -39,7 +40,7 @@ func (b *backendConfig) define(s *conf.Set) {
 	s.Define(conf.Key{Name: "name", When: conf.Always, Required: true, Arg: "NAME", Help: "by which ports and routes name it: backend = NAME"}, conf.String(&b.Name))
 	s.Define(conf.Key{Name: "targets", When: conf.Always, Arg: "TARGET", List: true, Help: "host:port, a UNIX socket's path, or srv:_service._tcp.domain, whose SRV records name hosts; after it any of weight=N, max=N (clients at once) and backup. Each address of a name is a target"},
 		conf.Func(b.setTargets))
-	def(conf.Always, keyTargetsFile, "FILE", "", "more targets, one a line, followed: a new version is used at once, and one with a mistake in it, or half written, is rejected", conf.String(&b.TargetsFile))
+	def(conf.Always, KeyTargetsFile, "FILE", "", "more targets, one a line, followed: a new version is used at once, and one with a mistake in it, or half written, is rejected", conf.String(&b.TargetsFile))
 	def(conf.Always, "balance", "round_robin|least|source|priority", "round_robin", "which target that is up a client gets: each its share in turn, the one with the fewest clients for its weight, always the same for its address, or the first of the list", conf.Func(b.setBalance))
 	def(conf.Always, "check", "CHECK", "off", `how targets are checked: off, tcp, tls, "http GET /path 200", "expect +OK", or 'send "PING\r\n" expect +PONG'. Whatever it is, a target that a client could not be connected to gets no more until connecting succeeds`, conf.Func(b.setCheck))
 	def("check", "check_interval", "SECONDS", "10", "between two checks of a target, and a quarter of it while they say something new", conf.Seconds(&b.Check.Interval, time.Millisecond, time.Hour))
@@ -94,7 +95,7 @@ func (b *backendConfig) check() error {
 	}
 	switch {
 	case len(b.Targets) == 0 && b.TargetsFile == "":
-		return &conf.Problem{Origin: b.at, Err: fmt.Errorf("the [[backend]] %s has neither targets nor %s", b.Name, keyTargetsFile)}
+		return &conf.Problem{Origin: b.at, Err: fmt.Errorf("the [[backend]] %s has neither targets nor %s", b.Name, KeyTargetsFile)}
 	case len(b.values["resolve_interval"]) > 0 && !has(proxy.Target.Named):
 		return b.idle("resolve_interval", "no target is a name")
 	}

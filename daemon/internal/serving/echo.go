@@ -1,8 +1,7 @@
-package daemon
+package serving
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"netserver"
@@ -11,20 +10,14 @@ import (
 )
 
 // echoHandler makes an echo.
-func (p *program) echoHandler(s *service) netserver.Handler {
+func (m *maker) echoHandler(s *Service) netserver.Handler {
 	return &echo.Handler{
 		Raw:          s.Echo == "raw",
 		Name:         "netserver",
 		AllowControl: s.EchoControl,
-		Exit:         func() { p.exit() }, // which a worker sets later
-		Properties:   func() map[string]string { return properties(p.res) },
+		Exit:         m.env.Exit,
+		Properties:   func() map[string]string { return properties(m.s.in.Result) },
 	}
-}
-
-// clientsMayExit reports whether a client can end the server, as that of an echo
-// of lines can.
-func (c *Config) clientsMayExit() bool {
-	return slices.ContainsFunc(c.services.used(), (*service).echoesLines)
 }
 
 // properties is what the echo's get and dump show: the configuration, as

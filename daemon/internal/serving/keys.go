@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"strings"
@@ -11,8 +11,8 @@ import (
 	"netserver/starttls"
 )
 
-// HandlerConfig chooses among the ready handlers and sets them up.
-type HandlerConfig struct {
+// A Config chooses among the ready handlers and sets them up.
+type Config struct {
 	Program []string // that serves each client, with its arguments
 	ProxyTo []string // host:port or a socket's path; several are for as many ports
 	Backend string   // the name of a [[backend]]
@@ -36,7 +36,7 @@ type HandlerConfig struct {
 	Dial DialConfig
 }
 
-// DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
+// A DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
 type DialConfig struct {
 	ConnectTimeout time.Duration
 	ProxyProtocol  string         // the PROXY header that a target gets: off (the default), v1 or v2
@@ -47,7 +47,7 @@ type DialConfig struct {
 // The keys that choose a handler. A port or a route has one of them at most.
 const (
 	keyProgram = "program"
-	keyProxyTo = "proxy_to"
+	KeyProxyTo = "proxy_to"
 	keyBackend = "backend"
 	keyEcho    = "echo"
 )
@@ -64,17 +64,39 @@ const (
 
 const keyStartTLS = "starttls"
 
-// define defines the keys of h: for the whole server and its ports.
-func (h *HandlerConfig) define(s *conf.Set) {
+// SeveralTargets says what to do with more than one target.
+const SeveralTargets = "write several as a [[backend]] of a TOML conf file"
+
+// Group is the group that the keys stand under in help.
+const Group = "handlers"
+
+// The facts that the keys need, beside those of ports.
+const (
+	FactCommand  = "command"
+	FactShared   = "shared"
+	FactPrograms = "programs"
+	FactRuns     = "runs"
+	FactProxies  = "proxies"
+	FactEchoes   = "echoes"
+	FactLines    = "lines"
+	FactReads    = "reads"
+
+	factTLS      = "tls"
+	factStream   = "stream"
+	factDatagram = "datagram"
+)
+
+// Define defines the keys of h: for the whole server and its ports.
+func (h *Config) Define(s *conf.Set) {
 	h.defineFor(s, func(k conf.Key, b conf.Binder) {
-		k.Group, k.PerPort = groupHandler, true
+		k.Group, k.PerPort = Group, true
 		s.Define(k, b)
 	})
-	s.Define(conf.Key{Name: keyStartTLS, Group: groupHandler, PerPort: true, When: factTLS + " " + factProxies, Arg: "PROTOCOL", Help: "the clients of TLS ports begin in plain text and start TLS as this protocol has it: " + strings.Join(starttls.Names(), ", ") + ". After it any of optional (clients may go on without TLS), name=HOST (in greetings), and for smtp xclient (tell the target the client's address)"},
+	s.Define(conf.Key{Name: keyStartTLS, Group: Group, PerPort: true, When: factTLS + " " + FactProxies, Arg: "PROTOCOL", Help: "the clients of TLS ports begin in plain text and start TLS as this protocol has it: " + strings.Join(starttls.Names(), ", ") + ". After it any of optional (clients may go on without TLS), name=HOST (in greetings), and for smtp xclient (tell the target the client's address)"},
 		conf.Func(h.setStartTLS))
 }
 
-func (h *HandlerConfig) setStartTLS(vals []conf.Value) error {
+func (h *Config) setStartTLS(vals []conf.Value) error {
 	v := vals[len(vals)-1]
 	if _, err := front.Parse(v.Text); err != nil {
 		return v.Errorf("%v", err)
@@ -85,57 +107,65 @@ func (h *HandlerConfig) setStartTLS(vals []conf.Value) error {
 
 // defineInRoute defines the same keys on the Set of a table, where each has the
 // value around the table if it has none of its own.
-func (h *HandlerConfig) defineInRoute(s *conf.Set) {
+func (h *Config) defineInRoute(s *conf.Set) {
 	h.defineFor(s, func(k conf.Key, b conf.Binder) {
 		k.Inherits = true
 		s.Define(k, b)
 	})
 }
 
-func (h *HandlerConfig) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
+func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 	define := func(when conf.When, name, arg, def_, help string, b conf.Binder) {
 		def(conf.Key{Name: name, Arg: arg, Default: def_, Help: help, When: when}, b)
 	}
-	const chosen = factCommand + " " + factShared
+	const chosen = FactCommand + " " + FactShared
 	def(conf.Key{Name: keyProgram, When: chosen, Arg: "WORD", List: true, Help: "program that serves each client, and its arguments: a word each time the key is given, and no shell reads them; on the command line they may stand after --"},
 		conf.Strings(&h.Program))
-	def(conf.Key{Name: keyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port or to a UNIX socket's path; of several the n-th goes with the n-th port"},
+	def(conf.Key{Name: KeyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port or to a UNIX socket's path; of several the n-th goes with the n-th port"},
 		conf.Strings(&h.ProxyTo))
 	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
 	h.defineSessions(define)
 	h.Dial.define(def)
-	define(factEcho, keyEcho, "lines|raw", "lines", "without another handler: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
-	define(factEchoLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
-	define(factProgram, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
-	def(conf.Key{Name: "exec_env", When: factRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
+	define(FactEchoes, keyEcho, "lines|raw", "lines", "without another handler: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
+	define(FactLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
+	define(FactPrograms, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	def(conf.Key{Name: "exec_env", When: FactRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
 		conf.Func(h.setExecEnv))
-	define(factProgram+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
-	define(factProgram, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+	define(FactPrograms+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
+	define(FactPrograms, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 
 // defineSessions defines the keys of proxied datagrams.
-func (h *HandlerConfig) defineSessions(define func(when conf.When, name, arg, def, help string, b conf.Binder)) {
-	const when = factProxies + " " + factDatagram
+func (h *Config) defineSessions(define func(when conf.When, name, arg, def, help string, b conf.Binder)) {
+	const when = FactProxies + " " + factDatagram
 	define(when, "proxy_session_timeout", "SECONDS", "30", "without a datagram in either direction, after which a client's session at a target ends", conf.Seconds(&h.SessionTimeout, time.Millisecond, 24*time.Hour))
 	define(when, "proxy_max_sessions", "N", "", "sessions at once on a datagram port; one more ends the oldest of the source with the most (default 1024, or a quarter of the descriptors if that is less); none: each datagram is forwarded by itself", conf.Int(&h.MaxSessions, -1, 1<<20))
 	define(when, "proxy_answers", "N", "", "datagrams that the target answers to each of a client: with the last one the session ends; none if it answers nothing (default: any number, at any time)", conf.Int(&h.Answers, -1, 1<<20))
 	define(when, "proxy_answer_timeout", "SECONDS", "2", "for the target's answers where proxy_answers tells how many, and when the server drains", conf.Seconds(&h.AnswerTimeout, time.Millisecond, time.Minute))
 }
 
-// handlerKeys returns the keys by which a port has a handler of its own.
-func handlerKeys() []conf.Key {
+// DefineTables defines the tables of a conf file that are about handlers.
+func DefineTables(s *conf.Set) {
+	new(backendConfig).define(s.DefineTable(conf.Table{Name: TableBackend,
+		Help: "Targets under a name, which any number of ports and routes may share. What a backend does not say itself, the keys of the whole server say for all."}))
+	new(routeConfig).define(s.DefineTable(conf.Table{Name: "listen." + TableRoute,
+		Help: "Within a [[listen]] block: which of its clients are served by whom. The first route that fits a client serves it. What a route does not say itself, its port or the whole server says."}))
+}
+
+// Keys returns the keys by which a port has a handler of its own.
+func Keys() []conf.Key {
 	var s conf.Set
-	new(HandlerConfig).define(&s)
+	new(Config).Define(&s)
 	return s.Keys()
 }
 
 // define defines the keys of d with def: for the server and its ports, for a
 // route, or for a [[backend]].
 func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
-	def(conf.Key{Name: "proxy_connect_timeout", When: factProxies, Arg: "SECONDS", Default: "5", Help: "for the connection to a target"},
+	def(conf.Key{Name: "proxy_connect_timeout", When: FactProxies, Arg: "SECONDS", Default: "5", Help: "for the connection to a target"},
 		conf.Seconds(&d.ConnectTimeout, time.Millisecond, time.Hour))
-	const withHeader = factProxies + " " + keyBackendHeader
-	def(conf.Key{Name: keyBackendHeader, When: factProxies, Arg: "off|v1|v2", Default: "off", Help: "begin each connection to a target with a PROXY header that tells who the client is; v2 also each datagram"},
+	const withHeader = FactProxies + " " + keyBackendHeader
+	def(conf.Key{Name: keyBackendHeader, When: FactProxies, Arg: "off|v1|v2", Default: "off", Help: "begin each connection to a target with a PROXY header that tells who the client is; v2 also each datagram"},
 		conf.Choice(&d.ProxyProtocol, "off", headerV1, headerV2))
 	def(conf.Key{Name: keyBackendTLVs, When: withHeader, Arg: "NAME", List: true, Help: "what a header of version 2 tells beside addresses: any of alpn, authority (SNI), unique_id, crc32c, ssl (version, cipher, whether a certificate was verified), and in that cn, group and cert (the client's certificate)"},
 		conf.Func(d.setTLVs))
@@ -143,7 +173,7 @@ func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 		conf.Func(d.setReceived))
 }
 
-func (h *HandlerConfig) setExecEnv(vals []conf.Value) error {
+func (h *Config) setExecEnv(vals []conf.Value) error {
 	h.ExecEnv = nil
 	for _, v := range vals {
 		if err := exec.CheckEnv(v.Text); err != nil {

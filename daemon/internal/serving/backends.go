@@ -1,4 +1,4 @@
-package daemon
+package serving
 
 import (
 	"errors"
@@ -6,12 +6,11 @@ import (
 	"log/slog"
 	"slices"
 
-	"netserver/conf"
 	"netserver/handler/proxy"
 )
 
-// tableBackend is the name of the tables that backends are written as.
-const tableBackend = "backend"
+// TableBackend is the name of the tables that backends are written as.
+const TableBackend = "backend"
 
 // backends are the [[backend]] tables of a configuration.
 type backends struct {
@@ -21,11 +20,11 @@ type backends struct {
 
 // backendConfigs reads the [[backend]] tables. The error joins all that is
 // wrong with them.
-func (c *Config) backendConfigs(res *conf.Result) ([]*backendConfig, error) {
+func (s *Services) backendConfigs() ([]*backendConfig, error) {
 	var list []*backendConfig
 	var errs []error
-	for _, block := range res.Tables[tableBackend] {
-		b := &backendConfig{Dial: c.Handler.Dial, at: block.Origin}
+	for _, block := range s.in.Result.Tables[TableBackend] {
+		b := &backendConfig{Dial: s.in.Config.Dial, at: block.Origin}
 		if err := block.Read(b.define); err != nil {
 			errs = append(errs, err)
 			continue
@@ -44,16 +43,17 @@ func (c *Config) backendConfigs(res *conf.Result) ([]*backendConfig, error) {
 	return list, errors.Join(errs...)
 }
 
-// readBackends makes the backends of a configuration.
-func (c *Config) readBackends(res *conf.Result) (*backends, error) {
-	list, err := c.backendConfigs(res)
+// readBackends makes the backends of a configuration. With here, files are where
+// their names say.
+func (s *Services) readBackends(here bool) (*backends, error) {
+	list, err := s.backendConfigs()
 	all := &backends{list: list, made: make(map[string]*proxy.Backend)}
 	errs := []error{err}
 	for _, b := range list {
 		if b.faulty {
 			continue
 		}
-		made, err := b.backend(c.identity.Chroot == "")
+		made, err := b.backend(here)
 		if err != nil {
 			errs = append(errs, located(err, b.at))
 			continue
@@ -105,12 +105,9 @@ func (b *backends) all() (list []*proxy.Backend) {
 	return list
 }
 
-// targetsFiles returns the files of targets that are in the configuration.
-func (p *program) targetsFiles() (list []string) {
-	if p.library {
-		return nil
-	}
-	backends, _ := p.conf.backendConfigs(p.res)
+// TargetsFiles returns the files of targets that are in the configuration.
+func (s *Services) TargetsFiles() (list []string) {
+	backends, _ := s.backendConfigs() // what is wrong with them has been said
 	for _, b := range backends {
 		if b.TargetsFile != "" {
 			list = append(list, b.TargetsFile)
@@ -119,22 +116,19 @@ func (p *program) targetsFiles() (list []string) {
 	return list
 }
 
-// A target is an address that clients are connected to, and the key that names
+// A Target is an address that clients are connected to, and the key that names
 // it.
-type target struct{ key, address string }
+type Target struct{ Key, Address string }
 
-// targets returns every target that the configuration names.
-func (p *program) targets() (list []target) {
-	if p.library {
-		return nil
+// Targets returns every target that the configuration names.
+func (s *Services) Targets() (list []Target) {
+	for _, to := range s.proxyTargets() {
+		list = append(list, Target{KeyProxyTo, to})
 	}
-	for _, to := range p.conf.services.proxyTargets() {
-		list = append(list, target{keyProxyTo, to})
-	}
-	backends, _ := p.conf.backendConfigs(p.res) // what is wrong with them has been said
+	backends, _ := s.backendConfigs()
 	for _, b := range backends {
 		for _, to := range b.Targets {
-			list = append(list, target{"the [[backend]] " + b.Name, to.Address})
+			list = append(list, Target{"the [[backend]] " + b.Name, to.Address})
 		}
 	}
 	return list
@@ -149,21 +143,21 @@ func (b *backends) names() []string {
 	return names
 }
 
-// unusedBackends warns of backends that no client comes to.
-func (c *Config) unusedBackends(res *conf.Result) (warnings []string) {
-	list, err := c.backendConfigs(res)
-	if err != nil || c.services.faulty {
+// UnusedBackends warns of backends that no client comes to.
+func (s *Services) UnusedBackends() (warnings []string) {
+	list, err := s.backendConfigs()
+	if err != nil || s.faulty {
 		return nil // which is reported
 	}
 	used := make(map[string]bool)
-	for _, s := range c.services.used() {
-		if s.byName() {
-			used[s.Backend] = true
+	for _, one := range s.Used() {
+		if one.byName() {
+			used[one.Backend] = true
 		}
 	}
-	for _, one := range list {
-		if !used[one.Name] {
-			warnings = append(warnings, located(fmt.Errorf("no port and no route has the [[backend]] named %q", one.Name), one.at).Error())
+	for _, b := range list {
+		if !used[b.Name] {
+			warnings = append(warnings, located(fmt.Errorf("no port and no route has the [[backend]] named %q", b.Name), b.at).Error())
 		}
 	}
 	return warnings

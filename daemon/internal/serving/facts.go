@@ -1,0 +1,51 @@
+package serving
+
+import (
+	"slices"
+
+	"netserver/conf"
+)
+
+// Facts states what of the keys' conditions holds of services, which are all
+// that clients of the server or of a port can come to. While something is wrong
+// with them everything holds: what is meant is not known.
+func (s *Services) Facts(list []*Service) map[string]bool {
+	has := make(map[string]bool)
+	for _, name := range ServiceFacts() {
+		has[name] = s.faulty
+	}
+	for _, one := range list {
+		switch one.kind {
+		case runs:
+			has[FactPrograms], has[FactRuns] = true, true
+		case proxies:
+			has[FactProxies] = true
+		case echoes:
+			has[FactEchoes] = true
+			if one.echoesLines() {
+				has[FactLines], has[FactReads] = true, true
+			}
+		}
+	}
+	return has
+}
+
+// ServiceFacts returns the names of the facts that Facts states.
+func ServiceFacts() []string {
+	return []string{FactPrograms, FactRuns, FactProxies, FactEchoes, FactLines, FactReads}
+}
+
+// Echoes reports whether the key echo of the whole server has an effect.
+func (s *Services) Echoes() bool { return s.Shared() && s.server.is(echoes) }
+
+// HandsSockets reports whether clients are handed to a program with their
+// socket.
+func (s *Service) HandsSockets() bool {
+	return slices.ContainsFunc(s.Leaves(), func(one *Service) bool { return one.kind == runs && !one.ExecPipes })
+}
+
+// In returns the services among list that are of the [[listen.route]] at a
+// place.
+func In(list []*Service, route conf.Origin) []*Service {
+	return slices.DeleteFunc(slices.Clone(list), func(s *Service) bool { return s.route != route })
+}

@@ -1,0 +1,124 @@
+package serving
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/handler/proxy"
+)
+
+// MaxPrograms is how many programs may run at once where max_servers is not
+// given: Net::Server's own default for its children.
+const MaxPrograms = 256
+
+// An Env is what handlers need of the process.
+type Env struct {
+	Exit   func() // ends the server, for who may ask for it
+	Jailed bool   // files are below a root directory that this process does not have yet
+}
+
+// Made are the handlers of a server.
+type Made struct {
+	Handler  netserver.Handler            // of ports that have none of their own
+	Handlers map[string]netserver.Handler // of the others, as Server.Handlers has them
+	Warnings []string                     // of routes that no client comes to
+
+	backends *backends
+}
+
+// LogTo has backends tell log of targets that go down and come back. It is
+// called before any client comes.
+func (m *Made) LogTo(log *slog.Logger) { m.backends.logTo(log) }
+
+// Backends returns the backends in the order of the configuration.
+func (m *Made) Backends() []*proxy.Backend { return m.backends.all() }
+
+// A maker makes the handlers of Services, one for each.
+type maker struct {
+	s        *Services
+	env      Env
+	backends *backends
+	made     map[*Service]netserver.Handler
+	warnings []string
+}
+
+// Make makes the handlers. The error joins all that is wrong with them; that of
+// Resolve is not in it.
+func (s *Services) Make(env Env) (*Made, error) {
+	m := &maker{s: s, env: env, made: make(map[*Service]netserver.Handler)}
+	if s.faulty {
+		return &Made{Handler: m.echoHandler(s.server)}, nil // what is wrong has been said
+	}
+	var errs []error
+	var err error
+	m.backends, err = s.readBackends(!env.Jailed)
+	errs = append(errs, err)
+	all := &Made{backends: m.backends, Handlers: make(map[string]netserver.Handler)}
+	if s.Shared() {
+		all.Handler, err = m.portHandler(s.server)
+		errs = append(errs, err)
+	}
+	byName := make(map[string]*Service)
+	for i, spec := range s.in.Ports {
+		one, name := s.Of(i), spec.Short()
+		if other, ok := byName[name]; ok && other != one && spec.Port == "0" {
+			errs = append(errs, fmt.Errorf("port %s is there twice, with different handlers, which are told apart by the port", name))
+		}
+		byName[name] = one
+		errs = append(errs, m.checkDatagrams(spec, one))
+		if one == s.server {
+			continue
+		}
+		h, err := m.portHandler(one)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("port %s: %w", name, err))
+			continue
+		}
+		all.Handlers[name] = h
+	}
+	all.Warnings = m.warnings
+	return all, errors.Join(errs...)
+}
+
+// handler makes the handler of a service, once.
+func (m *maker) handler(s *Service) (netserver.Handler, error) {
+	if h, ok := m.made[s]; ok {
+		return h, nil
+	}
+	h, err := m.makeHandler(s)
+	if err != nil {
+		return nil, located(err, s.at)
+	}
+	m.made[s] = h
+	return h, nil
+}
+
+func (m *maker) makeHandler(s *Service) (netserver.Handler, error) {
+	switch s.kind {
+	case runs:
+		return m.runHandler(s)
+	case proxies:
+		return m.proxyHandler(s)
+	case routes:
+		return m.routeHandler(s)
+	case refuses:
+		return nil, errors.New("refuse is for routes")
+	}
+	return m.echoHandler(s), nil
+}
+
+// located says in an error where in the configuration its cause stands.
+func located(err error, at conf.Origin) error {
+	if at == (conf.Origin{}) {
+		return err
+	}
+	if p, ok := err.(*conf.Problem); ok && p.Origin == (conf.Origin{}) {
+		placed := *p
+		placed.Origin = at
+		return &placed
+	}
+	return &conf.Problem{Origin: at, Err: err}
+}
