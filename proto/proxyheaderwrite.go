@@ -39,8 +39,9 @@ const (
 // IPv4 addresses are written as such even where they are given as IPv6 ones
 // (::ffff:192.0.2.1), but if the other address is of IPv6: then both are written
 // as that. Zones are left out. Version 1 has no form for UNIX sockets and says
-// UNKNOWN; it has none for datagrams either, which is an error. Addresses of
-// other kinds, and of two that are not alike, are told as unknown (AF_UNSPEC).
+// UNKNOWN; it has none for datagrams either, which is an error. Of addresses of
+// other kinds, and of two that are not of one kind, nothing is told: UNKNOWN, or
+// LOCAL before the entries of version 2.
 //
 // An entry of the type ProxyTLVCRC32C gets the checksum of what is written,
 // whatever its value is in h.
@@ -108,12 +109,17 @@ func (h *ProxyHeader) appendV1(b []byte) ([]byte, error) {
 func (h *ProxyHeader) appendV2(b []byte) ([]byte, error) {
 	begin := len(b)
 	b = append(b, proxyV2Sign...)
-	if h.Local {
-		return append(b, v2Local, v2Unspec, 0, 0), nil
-	}
 	e := h.ends()
-	b = append(b, v2Proxy, e.family|e.transport, 0, 0)
-	b = e.appendTo(b)
+	switch {
+	case h.Local:
+		return append(b, v2Local, v2Unspec, 0, 0), nil
+	case e.family == v2Unspec:
+		// HAProxy, too, does not say PROXY then, and refuses it.
+		b = append(b, v2Local, v2Unspec, 0, 0)
+	default:
+		b = append(b, v2Proxy, e.family|e.transport, 0, 0)
+		b = e.appendTo(b)
+	}
 	tlvs := len(b)
 	b = append(b, h.tlvs...)
 	length := len(b) - begin - proxyV2Head

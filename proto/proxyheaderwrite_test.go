@@ -52,11 +52,11 @@ func TestProxyHeaderIsWritten(t *testing.T) {
 		{"UNIX", unixAddr("unix", "/run/client"), unixAddr("unix", "@abstract"), unknown, v2(0x21, 0x31, addrUnix)},
 		{"UNIX without names", unixAddr("unix", ""), unixAddr("unix", ""), unknown, v2(0x21, 0x31, strings.Repeat("\x00", 216))},
 		{"UNIX datagram", unixAddr("unixgram", "/run/client"), unixAddr("unixgram", "@abstract"), "", v2(0x21, 0x32, addrUnix)},
-		{"UNIX name too long", unixAddr("unix", strings.Repeat("x", 109)), unixAddr("unix", "/s"), unknown, v2(0x21, 0x00, "")},
-		{"two kinds", tcpAddr("192.0.2.1:7"), unixAddr("unix", "/run/s"), unknown, v2(0x21, 0x00, "")},
-		{"TCP and UDP", tcpAddr("192.0.2.1:7"), udpAddr("192.0.2.1:7"), unknown, v2(0x21, 0x00, "")},
-		{"no address", &net.TCPAddr{}, &net.TCPAddr{}, unknown, v2(0x21, 0x00, "")},
-		{"nil", nil, nil, unknown, v2(0x21, 0x00, "")},
+		{"UNIX name too long", unixAddr("unix", strings.Repeat("x", 109)), unixAddr("unix", "/s"), unknown, v2(0x20, 0x00, "")},
+		{"two kinds", tcpAddr("192.0.2.1:7"), unixAddr("unix", "/run/s"), unknown, v2(0x20, 0x00, "")},
+		{"TCP and UDP", tcpAddr("192.0.2.1:7"), udpAddr("192.0.2.1:7"), unknown, v2(0x20, 0x00, "")},
+		{"no address", &net.TCPAddr{}, &net.TCPAddr{}, unknown, v2(0x20, 0x00, "")},
+		{"nil", nil, nil, unknown, v2(0x20, 0x00, "")},
 	} {
 		for version, want := range map[int]string{1: tc.v1, 2: tc.v2} {
 			h := &ProxyHeader{Version: version, Source: tc.src, Destination: tc.dst}

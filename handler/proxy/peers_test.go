@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"netserver"
@@ -49,14 +50,16 @@ func TestRedisServersWithChecks(t *testing.T) {
 	awaitState(t, be, one, "down")
 }
 
-// peer starts a program, and ends it with the test. It has to listen at address.
-func peer(t *testing.T, address, name string, args ...string) {
+// peer starts a program, and ends it with the test or before. It has to listen at
+// address.
+func peer(t *testing.T, address, name string, args ...string) (end func()) {
 	t.Helper()
 	cmd := exec.Command(netservertest.Peer(t, name), args...)
 	var out lines
 	cmd.Stdout, cmd.Stderr = &out, &out
 	must(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	end = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
+	t.Cleanup(end)
 	up := func() bool {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
@@ -70,6 +73,7 @@ func peer(t *testing.T, address, name string, args ...string) {
 		defer out.mu.Unlock()
 		t.Fatalf("%s does not come up: %s", name, out.text.String())
 	}
+	return end
 }
 
 // nginx and haproxy as targets of one backend: nginx with an HTTP check, and
