@@ -47,6 +47,7 @@ type health struct {
 	failing   bool // clients found out
 	resets    int  // connections in a row that it reset before its first byte
 	failures  int  // times in a row that it was tried in vain since it fails
+	datagrams bool // it fails since a datagram found nobody there
 	lastTried time.Time
 	next      time.Time // of the next check; zero is none
 	checking  bool

@@ -43,6 +43,16 @@ func (b *Backend) noteFailure(ctx context.Context, ep *endpoint, err error) {
 	b.failing(ep, reasonOf(err))
 }
 
+// noteUnreachable notes that a datagram found nobody at ep. That is over after a
+// while: whether somebody listens for datagrams cannot be found out by
+// connecting.
+func (b *Backend) noteUnreachable(ctx context.Context, ep *endpoint, err error) {
+	b.mu.Lock()
+	ep.health.datagrams = true
+	b.mu.Unlock()
+	b.noteFailure(ctx, ep, err)
+}
+
 // reasonOf is err without the target's name, if it is a failure of one.
 func reasonOf(err error) string {
 	if f, ok := err.(*failure); ok {
@@ -63,7 +73,7 @@ func (b *Backend) done(ep *endpoint, firstByte, reset bool) {
 	h := &ep.health
 	switch {
 	case firstByte:
-		h.resets, h.failures = 0, 0
+		h.resets, h.failures, h.datagrams = 0, 0, false
 		if h.failing {
 			b.recovered(ep)
 		}
@@ -104,9 +114,10 @@ func (b *Backend) failing(ep *endpoint, why string) {
 func (b *Backend) recovered(ep *endpoint) {
 	h := &ep.health
 	h.failing = false
-	if h.resets >= resetLimit {
+	switch {
+	case h.resets >= resetLimit:
 		h.resets = resetLimit - 1 // only a first byte clears it of that
-	} else {
+	case !h.datagrams:
 		h.failures = 0
 	}
 	if ep.isUp() {

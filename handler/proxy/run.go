@@ -108,10 +108,16 @@ func (b *Backend) dueChecks(now time.Time) (due []*endpoint, next time.Time) {
 
 // check checks ep and uses the result.
 func (b *Backend) check(ctx context.Context, ep *endpoint) {
-	err := b.probe(ctx, ep)
+	b.mu.Lock()
+	h := &ep.health
+	skip := b.Check.Kind == CheckOff && h.datagrams // the next datagram will tell
+	b.mu.Unlock()
+	var err error
+	if !skip {
+		err = b.probe(ctx, ep)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := &ep.health
 	h.checking = false
 	if ctx.Err() != nil || err != nil && isOurs(err) {
 		return

@@ -55,7 +55,7 @@ func (h *Handler) datagrams(ctx context.Context, c *netserver.Conn, on *Backend)
 	on.note(c, s.conn(), ep, 1, time.Since(s.begin))
 	if err != nil {
 		if on.lone.Load() != ep {
-			on.noteFailure(ctx, ep, err)
+			on.noteUnreachable(ctx, ep, err)
 		}
 		on.release(ep)
 		return err
@@ -68,7 +68,7 @@ func (h *Handler) datagrams(ctx context.Context, c *netserver.Conn, on *Backend)
 		err = cause
 	}
 	if isUnreachable(err) && on.lone.Load() != ep {
-		on.noteFailure(ctx, ep, err)
+		on.noteUnreachable(ctx, ep, err)
 	}
 	on.done(ep, s.got > 0, false)
 	return err
