@@ -199,6 +199,8 @@ var settings = [...]setting{
 		help: "connections that may wait to be accepted (default: the system's limit)"},
 	{field: "Sock.ReusePort", key: "reuse_port", group: groupSockets, arg: "0|1", when: "listens inet", port: true,
 		help: "share the ports with other processes of the same user (SO_REUSEPORT)"},
+	{field: "Sock.Freebind", key: "freebind", group: groupSockets, arg: "0|1", when: "listens inet linux", port: true,
+		help: "open ports at addresses that no interface has yet, as on the standby of a pair of machines (IP_FREEBIND)"},
 	{field: "Sock.KeepAlive", key: "tcp_keepalive", group: groupSockets, arg: "SECONDS", when: "tcp", port: true, outside: true, most: 32767 * time.Second,
 		help: "silence after which the kernel probes a connection (default 15); -1 never"},
 	{field: "Sock.UnixMode", key: "unix_mode", group: groupSockets, arg: "MODE", when: "listens unix", port: true, bind: func(c *Config) conf.Binder { return conf.FileMode(&c.Sock.UnixMode) },

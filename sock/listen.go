@@ -72,13 +72,24 @@ func listenTCP(ctx context.Context, p port.Spec, o Options) (net.Listener, error
 
 func (o Options) controlTCP(_, _ string, c syscall.RawConn) error {
 	return onRaw(c, func(fd uintptr) error {
-		if o.ReusePort {
-			if err := setReusePort(fd); err != nil {
-				return err
-			}
+		if err := o.beforeBind(fd); err != nil {
+			return err
 		}
 		return inheritTCP(fd, o) // package net has set SO_REUSEADDR and IPV6_V6ONLY
 	})
+}
+
+// beforeBind sets what decides which addresses the socket may be bound to.
+func (o Options) beforeBind(fd uintptr) error {
+	if o.ReusePort {
+		if err := setReusePort(fd); err != nil {
+			return err
+		}
+	}
+	if o.Freebind {
+		return setFreebind(fd)
+	}
+	return nil
 }
 
 func listenUDP(ctx context.Context, p port.Spec, o Options) (net.Listener, error) {
@@ -104,10 +115,8 @@ func listenUDP(ctx context.Context, p port.Spec, o Options) (net.Listener, error
 
 func (o Options) controlUDP(_, _ string, c syscall.RawConn) error {
 	return onRaw(c, func(fd uintptr) error {
-		if o.ReusePort {
-			if err := setReusePort(fd); err != nil {
-				return err
-			}
+		if err := o.beforeBind(fd); err != nil {
+			return err
 		}
 		return setBroadcast(fd, o.UDPBroadcast) // package net enables it
 	})

@@ -20,6 +20,11 @@ type Options struct {
 	// processes of the same user, share the port. Key: reuse_port.
 	ReusePort bool
 
+	// Freebind opens a port at an address that no interface has (yet), as on the
+	// standby of a pair of machines (IP_FREEBIND; see ip(7)). Only Linux has
+	// it. Key: freebind.
+	Freebind bool
+
 	// UnixMode is the permission of a UNIX socket's file, set before the first
 	// client can connect. 0 leaves it to the umask. Key: unix_mode, in octal.
 	UnixMode fs.FileMode
@@ -109,6 +114,9 @@ func (o Options) check() error {
 	}
 	if o.KeepAlive > maxKeepAlive {
 		errs = append(errs, fmt.Errorf("tcp_keepalive: %v is above %v", o.KeepAlive, maxKeepAlive))
+	}
+	if o.Freebind && !hasFreebind {
+		errs = append(errs, errors.New("freebind: only possible on Linux"))
 	}
 	errs = append(errs, o.unsupported())
 	return errors.Join(errs...)

@@ -13,6 +13,7 @@ import (
 const (
 	keyListen       = "listen"
 	keyReusePort    = "reuse_port"
+	keyFreebind     = "freebind"
 	keyUnixMode     = "unix_mode"
 	keyUnixOwner    = "unix_owner"
 	keyUnixGroup    = "unix_group"
@@ -27,9 +28,9 @@ func Keys(network string) []string {
 	var keys []string
 	switch network {
 	case "tcp":
-		keys = []string{keyListen, keyReusePort, keyKeepAlive}
+		keys = []string{keyListen, keyReusePort, keyFreebind, keyKeepAlive}
 	case "udp":
-		keys = []string{keyReusePort, keyUDPRecvLen, keyUDPBroadcast}
+		keys = []string{keyReusePort, keyFreebind, keyUDPRecvLen, keyUDPBroadcast}
 	case "unix":
 		keys = []string{keyListen, keyUnixMode, keyUnixOwner, keyUnixGroup}
 	case "unixgram":
@@ -50,6 +51,7 @@ func (o Options) With(p conf.Values) (Options, error) {
 	}{
 		{keyListen, conf.Int(&o.Backlog, 0, math.MaxInt32)},
 		{keyReusePort, conf.Bool(&o.ReusePort)},
+		{keyFreebind, conf.Bool(&o.Freebind)},
 		{keyUnixMode, conf.FileMode(&o.UnixMode)},
 		{keyUnixOwner, conf.String(&o.UnixOwner)},
 		{keyUnixGroup, conf.String(&o.UnixGroup)},

@@ -26,6 +26,7 @@ func TestWith(t *testing.T) {
 		{"reuse_port", "1", Options{ReusePort: true}},
 		{"reuse_port", "Yes", Options{ReusePort: true}},
 		{"reuse_port", "0", Options{}},
+		{"freebind", "1", Options{Freebind: true}},
 		{"unix_mode", "0660", Options{UnixMode: 0o660}},
 		{"unix_mode", "0o600", Options{UnixMode: 0o600}},
 		{"unix_mode", "777", Options{UnixMode: 0o777}},
@@ -65,6 +66,7 @@ func TestWithRefuses(t *testing.T) {
 	for _, tc := range []struct{ key, text string }{
 		{"listen", "-1"}, {"listen", "many"}, {"listen", ""}, {"listen", "99999999999"}, {"listen", "1.5"},
 		{"reuse_port", "maybe"},
+		{"freebind", "maybe"},
 		{"unix_mode", "0890"}, {"unix_mode", "1777"}, {"unix_mode", "rw"}, {"unix_mode", ""},
 		{"udp_recv_len", "0"}, {"udp_recv_len", "65536"}, {"udp_recv_len", "4k"},
 		{"udp_broadcast", "off"},

@@ -43,6 +43,14 @@ func inheritTCP(fd uintptr, o Options) error {
 	return nil
 }
 
+// setFreebind lets the socket be bound to an address that is not there. It is
+// for IPv6 sockets too (ip(7)); IPV6_FREEBIND is the same for them.
+func setFreebind(fd uintptr) error {
+	return setOption(fd, unix.SOL_IP, unix.IP_FREEBIND, 1, "IP_FREEBIND")
+}
+
+const hasFreebind = true
+
 // acceptedKeepAlive is what package net sets on accepted connections: nothing,
 // since they inherit it.
 func acceptedKeepAlive(lc *net.ListenConfig, _ Options) { lc.KeepAlive = -1 }

@@ -20,6 +20,11 @@ func acceptedKeepAlive(lc *net.ListenConfig, o Options) {
 	lc.KeepAliveConfig = o.keepAlive()
 }
 
+// setFreebind is not supported here.
+func setFreebind(uintptr) error { return errors.ErrUnsupported }
+
+const hasFreebind = false
+
 // deferAccept is not supported here.
 func deferAccept(streamSocket, time.Duration) error { return errors.ErrUnsupported }
 

@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -72,7 +72,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -107,24 +107,25 @@ _netserver() {
 		max_datagrams max_line timeout_handshake defer_accept
 		timeout_first_byte timeout_hello timeout_first_request timeout_idle
 		timeout_write min_read_rate min_write_rate min_rate_window
-		timeout_life grace grace_spread listen reuse_port tcp_keepalive
-		unix_mode unix_owner unix_group udp_recv_len udp_broadcast allow deny
-		cidr_allow cidr_deny allow_file deny_file cidr_allow_file
-		cidr_deny_file reverse_lookups double_reverse_lookups unix_allow_user
-		unix_allow_group access_shadow rules_close lookup_timeout lookup_ttl
-		lookup_fail_ttl lookup_cache lookup_concurrency proxy_protocol
-		proxy_protocol_from timeout_proxy_header SSL_allow_cn SSL_allow_dns
-		SSL_allow_email SSL_allow_file SSL_allow_ip SSL_allow_ou
-		SSL_allow_spki SSL_allow_uri SSL_alpn_protocols SSL_ca_file
-		SSL_ca_path SSL_cert_dir SSL_cert_file SSL_check_crl SSL_cipher_list
-		SSL_ciphersuites SSL_client_ca_file SSL_crl_file SSL_crl_path
-		SSL_crl_policy SSL_ecdh_curve SSL_fingerprint SSL_force_fingerprint
-		SSL_honor_cipher_order SSL_key_file SSL_max_getline_length
-		SSL_mode_release_buffers SSL_ocsp_check SSL_ocsp_responder
-		SSL_ocsp_staple SSL_ocsp_staple_file SSL_passwd_command
-		SSL_passwd_file SSL_server SSL_session_id_context SSL_startHandshake
-		SSL_ticket_key_file SSL_ticket_life SSL_unexpected_eof SSL_unknown_sni
-		SSL_use_cert SSL_verify_mode SSL_version" -- "${cur#--}"
+		timeout_life grace grace_spread listen reuse_port freebind
+		tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
+		udp_broadcast allow deny cidr_allow cidr_deny allow_file deny_file
+		cidr_allow_file cidr_deny_file reverse_lookups double_reverse_lookups
+		unix_allow_user unix_allow_group access_shadow rules_close
+		lookup_timeout lookup_ttl lookup_fail_ttl lookup_cache
+		lookup_concurrency proxy_protocol proxy_protocol_from
+		timeout_proxy_header SSL_allow_cn SSL_allow_dns SSL_allow_email
+		SSL_allow_file SSL_allow_ip SSL_allow_ou SSL_allow_spki SSL_allow_uri
+		SSL_alpn_protocols SSL_ca_file SSL_ca_path SSL_cert_dir SSL_cert_file
+		SSL_check_crl SSL_cipher_list SSL_ciphersuites SSL_client_ca_file
+		SSL_crl_file SSL_crl_path SSL_crl_policy SSL_ecdh_curve
+		SSL_fingerprint SSL_force_fingerprint SSL_honor_cipher_order
+		SSL_key_file SSL_max_getline_length SSL_mode_release_buffers
+		SSL_ocsp_check SSL_ocsp_responder SSL_ocsp_staple SSL_ocsp_staple_file
+		SSL_passwd_command SSL_passwd_file SSL_server SSL_session_id_context
+		SSL_startHandshake SSL_ticket_key_file SSL_ticket_life
+		SSL_unexpected_eof SSL_unknown_sni SSL_use_cert SSL_verify_mode
+		SSL_version" -- "${cur#--}"
 		;;
 	*)
 		((COMP_CWORD == 1)) || return

@@ -152,6 +152,7 @@ complete -c netserver -n '__netserver_keys' -l grace -x -d 'that clients may go 
 complete -c netserver -n '__netserver_keys' -l grace_spread -x -d 'after grace, over which those who are still there are cut ...'
 complete -c netserver -n '__netserver_keys' -l listen -x -d 'connections that may wait to be accepted'
 complete -c netserver -n '__netserver_keys' -l reuse_port -d 'share the ports with other processes of the same user ...'
+complete -c netserver -n '__netserver_keys' -l freebind -d 'open ports at addresses that no interface has yet, as on ...'
 complete -c netserver -n '__netserver_keys' -l tcp_keepalive -x -d 'silence after which the kernel probes a connection'
 complete -c netserver -n '__netserver_keys' -l unix_mode -x -d 'permissions of UNIX sockets, octal'
 complete -c netserver -n '__netserver_keys' -l unix_owner -x -a '(__fish_complete_users)' -d 'owner of UNIX sockets, name or number'

@@ -76,6 +76,7 @@ func socketStays(g *generation, pl *wire.Plan, keys []string) (stays []string) {
 			{"unix_mode", was.UnixMode == is.UnixMode || !pl.Ports[j].Spec.IsUnix()},
 			{"unix_owner", was.UnixOwner == is.UnixOwner || !pl.Ports[j].Spec.IsUnix()},
 			{"unix_group", was.UnixGroup == is.UnixGroup || !pl.Ports[j].Spec.IsUnix()},
+			{"freebind", was.Freebind == is.Freebind || pl.Ports[j].Spec.IsUnix()},
 			{"reuse_port", was.ReusePort == is.ReusePort || pl.Ports[j].Spec.IsUnix()},
 		} {
 			if !o.same {
