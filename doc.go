@@ -47,7 +47,8 @@
 // Config.Shutdown.Grace, and cuts the rest.
 //
 // A datagram is a client too: its Conn reads one packet, then io.EOF, and each
-// Write answers the sender with one packet.
+// Write answers the sender with one packet. A Handler that is proto.Sessions has
+// one Conn for all that a client sends.
 //
 // # Where to start reading
 //
