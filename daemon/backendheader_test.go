@@ -118,6 +118,10 @@ func TestBackendHeaderProblems(t *testing.T) {
 			"backend_proxy_received: drop is not known: write merge, pass, replace (f.toml:5)"},
 		{"datagrams in version 1", strings.NewReplacer("%s[", "backend_proxy_protocol = 'v1'\n[", "%s", "'1/udp'").Replace(table), nil,
 			"port 1/udp: backend_proxy_protocol v1 has no form for datagrams: give v2 (f.toml:7)"},
+		{"beside backend", strings.NewReplacer("%s[", "[", "%s", "1").Replace(table) + "backend_proxy_protocol = 'v1'\n", nil,
+			"backend_proxy_protocol: has no effect beside backend (f.toml:7); write it into the [[backend]]"},
+		{"beside backend in a route", strings.NewReplacer("%s[", "[", "%s", "1\n[[listen.route]]").Replace(table) + "proxy_connect_timeout = 3\n", nil,
+			"proxy_connect_timeout: has no effect beside backend (f.toml:8); write it into the [[backend]]"},
 		{"datagrams among ports", "", []string{"--port=1", "--port=1/udp", "--proxy_to=127.0.0.1:9", "--backend_proxy_protocol=v1"},
 			"port 1/udp: backend_proxy_protocol v1 has no form for datagrams: give v2 (argument 7)"},
 	} {

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -39,6 +40,22 @@ func (b *backends) missing(name string) error {
 		p.Hint = "did you mean " + near + "?"
 	}
 	return p
+}
+
+// besideBackend refuses values of a port or route that say how targets are
+// connected to, where those are of a [[backend]].
+func besideBackend(s *Service, values conf.Values) error {
+	if !s.byName() {
+		return nil
+	}
+	var errs []error
+	new(DialConfig).define(func(k conf.Key, _ conf.Binder) {
+		if vals := values[k.Name]; len(vals) > 0 {
+			errs = append(errs, &conf.Problem{Key: k.Name, Origin: origin(vals), Err: errors.New("has no effect beside " + keyBackend),
+				Hint: "write it into the [[backend]]"})
+		}
+	})
+	return errors.Join(errs...)
 }
 
 func (d *DialConfig) setTLVs(vals []conf.Value) error {

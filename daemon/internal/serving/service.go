@@ -216,7 +216,7 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	case own != nil && own.kind == proxies && len(b.Values[KeyProxyTo]) > 1:
 		return nil, &conf.Problem{Key: KeyProxyTo, Origin: b.Values[KeyProxyTo][1].Origin, Err: errors.New("a port has one target"), Hint: SeveralTargets}
 	case own != nil:
-		return own, nil
+		return own, besideBackend(own, b.Values)
 	case server.kind == proxies && len(server.ProxyTo) > 1:
 		return nil, &conf.Problem{Key: KeyProxyTo, Origin: server.at,
 			Err:  fmt.Errorf("there are %d targets, which go with as many ports of the key port, and port %s has none", len(server.ProxyTo), p.Short()),
@@ -226,7 +226,7 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	}
 	kept := *server // with settings of its own
 	kept.Config = h
-	return &kept, nil
+	return &kept, besideBackend(&kept, b.Values)
 }
 
 // Own returns what the port at position i has for itself.
