@@ -33,6 +33,11 @@ func (k *kitchen) launchCmd(address string, cmd *exec.Cmd) *process {
 		network = "unix"
 	}
 	p := launch(k, filepath.Base(cmd.Path), cmd)
+	k.Cleanup(func() {
+		if k.Failed() {
+			k.Logf("%s wrote:\n%s%s", p.name, &p.out, &p.log)
+		}
+	})
 	up := func() bool {
 		c, err := net.DialTimeout(network, address, time.Second)
 		if err == nil {
@@ -86,7 +91,11 @@ func (k *kitchen) dovecot(printed string) {
 	}
 	users, mail := "", "nobody"
 	if me.Uid != "0" {
-		users, mail = fmt.Sprintf("default_internal_user = %[1]s\ndefault_login_user = %[1]s\n", me.Username), me.Username
+		group, err := user.LookupGroupId(me.Gid)
+		if err != nil {
+			k.Fatal(err)
+		}
+		users, mail = fmt.Sprintf("default_internal_user = %[1]s\ndefault_internal_group = %[2]s\ndefault_login_user = %[1]s\n", me.Username, group.Name), me.Username
 	}
 	k.opens("mail")
 	conf := k.file("dovecot.conf", users+strings.NewReplacer("DIR", k.dir, "PORT", k.port(printed), "MAIL", mail).Replace(`

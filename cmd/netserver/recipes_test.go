@@ -95,7 +95,7 @@ func shortDir(t *testing.T) string {
 // inPrint are the places of a machine that stand in recipes.
 var inPrint = regexp.MustCompile(`/etc/(ssl|netserver)/|/run/|/srv/`)
 
-var numbers = regexp.MustCompile(`\b\d{2,5}\b`)
+var numbers = regexp.MustCompile(`\b\d{1,5}\b`)
 
 // here is text with the ports and places of this kitchen.
 func (k *kitchen) here(text string) string {
