@@ -27,6 +27,45 @@ var recipes = []recipe{
 		},
 	},
 	{
+		section: "PostgreSQL", programs: []string{"psql", "openssl"},
+		setUp: func(k *kitchen) {
+			k.port("5432")
+			k.certificate("db.pem", netservertest.Leaf{})
+			k.postgres("5433")
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`tls="TLS 1\.3"`) },
+	},
+	{
+		section: "MariaDB and MySQL", programs: []string{"mariadb", "mariadbd", "mariadb-install-db"},
+		setUp: func(k *kitchen) {
+			k.port("3306")
+			k.certificate("db.pem", netservertest.Leaf{})
+			k.mariadb("3307")
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`tls="TLS 1\.[23]"`) },
+	},
+	{
+		section: "A directory over TLS", programs: []string{"slapd", "slapadd", "ldapsearch"},
+		setUp: func(k *kitchen) {
+			k.port("389")
+			k.port("636")
+			k.certificate("ldap.pem", netservertest.Leaf{})
+			k.slapd("1389")
+		},
+		after: func(k *kitchen) { k.server.awaitLogs(`served .*tls="TLS 1\.3"`, 2) },
+	},
+	{
+		section: "Mail", programs: []string{"postfix", "dovecot", "swaks", "curl"},
+		setUp: func(k *kitchen) {
+			for _, p := range []string{"587", "143", "993"} {
+				k.port(p)
+			}
+			k.certificate("mail.pem", netservertest.Leaf{})
+			k.postfix("2525")
+			k.dovecot("1143")
+		},
+	},
+	{
 		section: "Many names, HTTP/2, and the client's address", programs: []string{"nginx", "curl"},
 		setUp: func(k *kitchen) {
 			k.port("443")
