@@ -158,3 +158,16 @@ backend = "none"
 	}
 	r.wait(`err="no target of backend none is up: `+dead.Addr().String()+`: check tcp: connection refused"`, 1)
 }
+
+// A proxy_to may be a name with SRV records; the log says when it cannot be
+// looked up.
+func TestProxyToServiceRecords(t *testing.T) {
+	dir := openDir(t)
+	r := start(t, "--port", dir+"/1|unix", "--proxy_to", "srv:_imap._tcp.no-such-domain.invalid", "--user", "root")
+	r.serving()
+	r.wait("look-up of a target failed target=srv:_imap._tcp.no-such-domain.invalid", 1)
+	if got := said(t, dir+"/1", ""); got != "" {
+		t.Errorf("%q", got)
+	}
+	r.wait("no target of proxy_to srv:_imap._tcp.no-such-domain.invalid is up: ", 1)
+}

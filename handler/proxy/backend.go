@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -182,7 +183,10 @@ func (b *Backend) failed(what string, err error) error {
 
 // title is the backend's name in a sentence.
 func (b *Backend) title() string {
-	if b.Name == "" {
+	switch {
+	case b.own:
+		return strings.TrimSpace(b.label) + " " + b.Targets[0].Address
+	case b.Name == "":
 		return "the backend"
 	}
 	return "backend " + printable(b.Name)
@@ -218,7 +222,11 @@ func (b *Backend) signal() {
 
 // log tells of a change.
 func (b *Backend) log(level slog.Level, msg string, attrs ...slog.Attr) {
-	if b.Log != nil {
-		b.Log.LogAttrs(context.Background(), level, msg, append([]slog.Attr{slog.String("backend", b.Name)}, attrs...)...)
+	if b.Log == nil {
+		return
 	}
+	if b.Name != "" {
+		attrs = append([]slog.Attr{slog.String("backend", b.Name)}, attrs...)
+	}
+	b.Log.LogAttrs(context.Background(), level, msg, attrs...)
 }

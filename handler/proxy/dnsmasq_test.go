@@ -88,7 +88,7 @@ func TestDNSServer(t *testing.T) {
 	netservertest.Eventually(t, "256 of 500 addresses", func() bool { return len(wide.List()) == 256 })
 	kill()
 	netservertest.Eventually(t, "the failure is said", func() bool {
-		return log.count("the last good addresses stay\" backend=\"\" target=many.test:1 addresses=256") == 1
+		return log.count("the last good addresses stay\" target=many.test:1 addresses=256") == 1
 	})
 	share()
 	a.l.Close()

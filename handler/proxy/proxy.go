@@ -77,6 +77,10 @@ func (h *Handler) backend() (*Backend, error) {
 	return h.opened, h.err
 }
 
+// Pool returns the Backend that h uses, which is one of its own for a Target. An
+// error says what is wrong with it.
+func (h *Handler) Pool() (*Backend, error) { return h.backend() }
+
 // Run runs the Backend until ctx ends; see Backend.Run. The server of h calls
 // it. For a Target without SRV records there is nothing to do.
 func (h *Handler) Run(ctx context.Context) {

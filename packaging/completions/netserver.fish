@@ -97,7 +97,7 @@ complete -c netserver -n '__netserver_keys' -l check_for_dequeue -x -d 'between 
 complete -c netserver -n '__netserver_keys' -l max_dequeue -x -d 'jobs that may run at once'
 complete -c netserver -n '__netserver_keys' -l dequeue_command -x -d 'program that a job runs, as the user that serves the ...'
 complete -c netserver -n '__netserver_keys' -l program -x -d 'program that serves each client, and its arguments: a word ...'
-complete -c netserver -n '__netserver_keys' -l proxy_to -x -d 'connect each client to host:port or to a UNIX socket\'s path'
+complete -c netserver -n '__netserver_keys' -l proxy_to -x -d 'connect each client to host:port, to a UNIX socket\'s path, ...'
 complete -c netserver -n '__netserver_keys' -l backend -x -d 'connect each client to a target of this [[backend]] of the ...'
 complete -c netserver -n '__netserver_keys' -l proxy_session_timeout -x -d 'without a datagram in either direction, after which a ...'
 complete -c netserver -n '__netserver_keys' -l proxy_max_sessions -x -d 'sessions at once on a datagram port'

@@ -16,6 +16,7 @@ const TableBackend = "backend"
 type backends struct {
 	list []*backendConfig
 	made map[string]*proxy.Backend // by name
+	own  []*proxy.Backend          // of proxy_to, where names are looked up by them
 }
 
 // backendConfigs reads the [[backend]] tables. The error joins all that is
@@ -88,6 +89,9 @@ func (b *backends) logTo(log *slog.Logger) {
 		return
 	}
 	for _, one := range b.made {
+		one.Log = log
+	}
+	for _, one := range b.own {
 		one.Log = log
 	}
 }

@@ -121,7 +121,7 @@ func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 	const chosen = FactCommand + " " + FactShared
 	def(conf.Key{Name: keyProgram, When: chosen, Arg: "WORD", List: true, Help: "program that serves each client, and its arguments: a word each time the key is given, and no shell reads them; on the command line they may stand after --"},
 		conf.Strings(&h.Program))
-	def(conf.Key{Name: KeyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port or to a UNIX socket's path; of several the n-th goes with the n-th port"},
+	def(conf.Key{Name: KeyProxyTo, When: chosen, Arg: "TARGET", List: true, Help: "connect each client to host:port, to a UNIX socket's path, or to srv:NAME, a name with SRV records; of several the n-th goes with the n-th port"},
 		conf.Strings(&h.ProxyTo))
 	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
 	h.defineSessions(define)

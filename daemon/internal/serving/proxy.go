@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"netserver"
 	"netserver/conf"
@@ -30,7 +31,11 @@ func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 			return nil, err
 		}
 	}
-	return h, h.Check()
+	err := h.Check()
+	if own, _ := h.Pool(); err == nil && strings.HasPrefix(h.Target, "srv:") {
+		m.backends.own = append(m.backends.own, own)
+	}
+	return h, err
 }
 
 // missing says that there is no backend called name.
