@@ -47,3 +47,14 @@ func Example() {
 	// Output:
 	// hello from the backend
 }
+
+// Targets learn who the client is, and of its TLS.
+func ExampleHeader() {
+	backend := &proxy.Backend{
+		Targets: []proxy.Target{{Address: "10.0.0.5:80"}, {Address: "10.0.0.6:80"}},
+		Header:  proxy.Header{Version: 2, TLVs: proxy.TLVSSL | proxy.TLVCN | proxy.TLVAuthority}.Append,
+	}
+	h := &proxy.Handler{Backend: backend}
+	fmt.Println(h.Check())
+	// Output: <nil>
+}

@@ -50,10 +50,19 @@ func TestHeaderTellsOfTheClient(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		for _, version := range []int{1, 2} {
 			l := listen(t, backend)
-			f := serve(t, client, &proxy.Handler{Target: targetOf(l), Header: proxy.Header{Version: version}.Append}, netserver.Config{})
+			to := handlerTo(t, l)
+			to.Header = proxy.Header{Version: version}.Append
+			f := serve(t, client, to, netserver.Config{})
 			c := f.dial(t)
-			b := accept(t, l)
+			over, secured := l.(*tlsListener)
+			if secured {
+				l = over.TCPListener // the header comes before TLS
+			}
+			var b net.Conn = accept(t, l)
 			h := headerOf(t, b)
+			if secured {
+				b = tls.Server(b, over.conf)
+			}
 			want := fmt.Sprintf("local=false %v %v", c.LocalAddr(), c.RemoteAddr())
 			switch {
 			case client == "unix" && version == 1:
@@ -396,4 +405,29 @@ func BenchmarkHeader(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A passing is a proxy that takes clients undecrypted.
+type passing struct{ *proxy.Handler }
+
+func (passing) Passes() bool { return true }
+
+func (passing) PassesThrough(*proto.ClientHello, netip.Addr) bool { return true }
+
+// Of a client that is passed on undecrypted the name is known, and no more.
+func TestHeaderOfAClientPassedOn(t *testing.T) {
+	l := listen(t, "tcp")
+	h := passing{&proxy.Handler{Target: targetOf(l), Header: proxy.Header{Version: 2, TLVs: allTLVs &^ proxy.TLVUniqueID &^ proxy.TLVCRC32C}.Append}}
+	f := startAt(t, "tls", tlsServer(t, h, netservertest.NewCA(t, "clients"), "127.0.0.1:0"))
+	nc, err := net.Dial("tcp", f.addr.String())
+	must(t, err)
+	defer nc.Close()
+	must(t, nc.SetDeadline(time.Now().Add(patience)))
+	go tls.Client(nc, &tls.Config{InsecureSkipVerify: true, ServerName: "www.example", NextProtos: []string{"h2"}}).Handshake()
+	b := accept(t, l)
+	got := headerOf(t, b)
+	if got.Authority() != "www.example" || kinds(got) != "02" {
+		t.Errorf("%s, authority %q", kinds(got), got.Authority())
+	}
+	want(t, b, "\x16\x03\x01") // the hello itself
 }
