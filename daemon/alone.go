@@ -114,6 +114,7 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 // shut its Server down.
 func (p *program) serve(ctx context.Context, ls []net.Listener) error {
 	p.made.LogTo(p.server.Log)
+	defer p.made.Follow(ctx, p.server.Log)()
 	err := p.server.Serve(ctx, ls...)
 	if errors.Is(err, netserver.ErrServerClosed) {
 		return p.server.Shutdown(context.WithoutCancel(ctx))

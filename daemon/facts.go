@@ -33,6 +33,7 @@ const (
 	factConfined   = "confined"
 	factTLS        = "tls"
 	factHandshake  = "handshake"
+	factKeys       = "keys"
 	factStream     = "stream"
 	factDatagram   = "datagram"
 	factInet       = "inet"
@@ -76,6 +77,7 @@ var factTexts = [...]factText{
 	{factConfined, "Landlock: not with landlock 0, nor with a program unless landlock is 1", "has no effect without landlock", "give landlock 1", false},
 	{factTLS, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", true},
 	{factHandshake, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", false},
+	{factKeys, "a TLS port, or a certificate that targets are shown (backend_cert_file)", "has no effect without a TLS port", "write the port as PORT/ssl", true},
 	{factStream, "a port with connections: tcp, ssl or unix", "has no effect on ports for datagrams", "", false},
 	{factDatagram, "a port for datagrams: udp or unixdgram", "has no effect without a port for datagrams", "write the port as PORT/udp or PATH|unixdgram", false},
 	{factInet, "a port other than a UNIX socket", "has no effect on UNIX sockets", "see unix_allow_user, unix_mode and their like for those", false},
@@ -130,6 +132,7 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	for name, holds := range c.portFacts(c.Server.Ports, c.servicesOf(c.Server.Ports), v) {
 		state(name, holds)
 	}
+	state(factKeys, f[factTLS].Holds || c.services.Identified())
 	return f
 }
 

@@ -90,13 +90,17 @@ func sampleOf(k conf.Key) string {
 		return "ssl"
 	case "reverse_lookups", "double_reverse_lookups", "SSL_verify_mode", "SSL_check_crl":
 		return "1"
-	case "SSL_version":
+	case "backend_verify":
+		return "0"
+	case "backend_pin":
+		return strings.Repeat("0a", 32)
+	case "SSL_version", "backend_version":
 		return "TLSv1_3"
-	case "SSL_cipher_list":
+	case "SSL_cipher_list", "backend_cipher_list":
 		return "ECDHE-RSA-AES128-GCM-SHA256"
 	case "SSL_ciphersuites":
 		return "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
-	case "SSL_ecdh_curve":
+	case "SSL_ecdh_curve", "backend_curves":
 		return "X25519"
 	case "SSL_fingerprint", "SSL_allow_spki":
 		return "sha256$pub$" + strings.Repeat("0a", 32)
@@ -185,6 +189,7 @@ var starts = map[string][]string{
 	"proxy":   {"--port=127.0.0.1:0", "--port=127.0.0.1:0/udp", "--proxy_to=127.0.0.1:1"},
 	"headers": {"--port=127.0.0.1:0", "--proxy_to=127.0.0.1:1", "--backend_proxy_protocol=v2"},
 	"mail":    {"--port=127.0.0.1:0/ssl", "--SSL_cert_file=self-signed", "--proxy_to=127.0.0.1:1"},
+	"secured": {"--port=127.0.0.1:0", "--proxy_to=127.0.0.1:1", "--backend_tls=1"},
 	"inet":    {"INET"},
 	"prefork": {"PreFork", "--port=127.0.0.1:0"},
 	"simple":  {"PreForkSimple", "--port=127.0.0.1:0"},

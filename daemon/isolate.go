@@ -21,7 +21,7 @@ func (p *program) isolation() (on bool, notes []string, err error) {
 	id := p.conf.identity
 	other := id.Account != nil && id.Account.UID != os.Geteuid()
 	forced := pr.KeyIsolation == "1"
-	if pr.KeyIsolation == "0" || len(sources) == 0 || !forced && !other {
+	if pr.KeyIsolation == "0" || len(sources) == 0 && !p.conf.services.Identified() || !forced && !other {
 		return false, nil, nil
 	}
 	refuse := func(why, hint string) error {
@@ -50,8 +50,8 @@ func plantable(p *program, sources []*tlsparams.Source) string {
 	if a == nil {
 		return ""
 	}
+	var list []string
 	for _, s := range sources {
-		var list []string
 		for _, c := range s.Status() {
 			list = append(list, c.CertFile, c.KeyFile)
 		}
@@ -60,10 +60,14 @@ func plantable(p *program, sources []*tlsparams.Source) string {
 		if par.CertDir != "" {
 			list = append(list, filepath.Join(par.CertDir, "certificates"))
 		}
-		for _, f := range list {
-			if f != "" && (identity.FileRights{UID: a.UID, Groups: a.Groups}).MayReplace(f) {
-				return f
-			}
+	}
+	for _, s := range p.made.Outbound {
+		par := s.Params()
+		list = append(list, par.CertFile, par.KeyFile, par.PasswdFile)
+	}
+	for _, f := range list {
+		if f != "" && (identity.FileRights{UID: a.UID, Groups: a.Groups}).MayReplace(f) {
+			return f
 		}
 	}
 	return ""
@@ -73,4 +77,14 @@ func plantable(p *program, sources []*tlsparams.Source) string {
 func (c *Config) mayIsolate() bool {
 	id, how := c.identity, c.Process.KeyIsolation
 	return how == "1" || how != "0" && id.Account != nil && id.Account.UID != os.Geteuid()
+}
+
+// outboundFiles returns what names the files of TLS to targets, in the form in
+// which they are given to processes that may not read them, and keys sign for
+// those.
+func (c *Config) outboundFiles() (list []tlsparams.Params) {
+	for _, p := range c.services.Outbound() {
+		list = append(list, p.Files())
+	}
+	return list
 }

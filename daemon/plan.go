@@ -95,7 +95,7 @@ func (f *fileList) names() []string {
 func tlsDirs(p *wire.Plan) []string {
 	var dirs []string
 	add := func(v conf.Values) {
-		for _, key := range []string{"SSL_cert_dir", "SSL_ca_path", "SSL_crl_path"} {
+		for _, key := range []string{"SSL_cert_dir", "SSL_ca_path", "SSL_crl_path", "backend_ca_path"} {
 			for _, val := range v[key] {
 				for _, dir := range filepath.SplitList(val.Text) {
 					dirs = append(dirs, filepath.Clean(dir))
@@ -103,9 +103,8 @@ func tlsDirs(p *wire.Plan) []string {
 			}
 		}
 	}
-	add(p.Values)
-	for _, r := range p.Ports {
-		add(r.Spec.Params)
+	for _, v := range p.All() {
+		add(v)
 	}
 	slices.Sort(dirs)
 	return slices.Compact(dirs)
@@ -162,7 +161,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	if v.server != nil {
 		p.server = v.server
 	} else {
-		errs = append(errs, p.makeHandlers())
+		errs = append(errs, p.makeHandlers(env))
 	}
 	log := func() *slog.Logger { return p.server.Log }
 	p.server.Handler = logging.Connects(p.server.Handler, log)
@@ -181,13 +180,13 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 }
 
 // makeHandlers makes the handlers of the command.
-func (p *program) makeHandlers() (err error) {
+func (p *program) makeHandlers(env tlsparams.Env) (err error) {
 	c := p.conf
 	if c.services.RunPrograms() && c.Server.Limits.MaxServing == 0 {
 		c.Server.Limits.MaxServing = serving.MaxPrograms
 	}
 	// A worker sets exit later.
-	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, Jailed: c.identity.Chroot != ""})
+	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, TLS: env, Jailed: c.identity.Chroot != ""})
 	p.server.Handler, p.server.Handlers = p.made.Handler, p.made.Handlers
 	return err
 }

@@ -107,8 +107,8 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define(factSupervisor, "landlock", "auto|0|1", "auto", "Linux: let workers read only the files that the configuration names (with a program after --: read and execute any) and write none; auto: 0 for programs, else 1 where the kernel supports it", conf.Choice(&p.Landlock, "auto", "0", "1"))
 	s.Define(conf.Key{Name: "landlock_write", Group: groupProcess, When: factSupervisor + " " + factConfined, Arg: "DIR", List: true, Help: "directory that stays writable under landlock"}, conf.Strings(&p.LandlockWrite))
 	define(factSupervisor, "seccomp", "auto|0|1", "auto", "Linux: have the kernel kill a worker that makes a system call which serving clients never needs, such as starting a program, inspecting other processes or mounting; auto: 1 for the echo and the proxy, where the kernel supports it", conf.Choice(&p.Seccomp, "auto", "0", "1"))
-	define(factSupervisor+" "+factTLS, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the workers; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
-	define(factSupervisor+" "+factTLS+" key_isolation", "sign_rate", "N", "", "signatures a second for each worker with key_isolation; further ones wait (default: 5000 per CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
+	define(factSupervisor+" "+factKeys, "key_isolation", "auto|0|1", "auto", "keep private keys in the supervisor, which signs TLS handshakes for the workers; auto: if the user is changed", conf.Choice(&p.KeyIsolation, "auto", "0", "1"))
+	define(factSupervisor+" "+factKeys+" key_isolation", "sign_rate", "N", "", "signatures a second for each worker with key_isolation; further ones wait (default: 5000 per CPU)", conf.Int(&p.SignRate, 1, math.MaxInt32))
 	for _, name := range []string{"nofile", "core", "nproc", "as", "memlock"} {
 		define(factSupervisor, "limit_"+name, "N", "", "the system's limit of that name for workers; -1 is unlimited", withTexts{conf.Func(p.setLimit(name)), p.limitTexts(name)})
 	}

@@ -80,7 +80,7 @@ func (v *invocation) settings(c *Config) *supervisor.Settings {
 		Grace: c.graceTime(), GraceSpread: c.graceSpread(), HUPGrace: pr.HUPGrace, CutOnHUP: pr.CutOnHUP,
 		WorkerTimeout: c.workerTimeout(), JobEvery: c.Jobs.Every, JobMax: c.Jobs.Max,
 		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && c.services.ClientsMayExit(),
-		TLS: c.Server.TLS, SignRate: pr.SignRate, AtStart: c.atStart(),
+		TLS: c.Server.TLS, Outbound: c.outboundFiles(), SignRate: pr.SignRate, AtStart: c.atStart(),
 	}
 }
 
@@ -157,7 +157,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			}
 			p.exit = exit
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &worker.Program{Server: p.server, Transports: p.transports, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends()}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends()}, nil
 		},
 	}, nil
 }

@@ -116,6 +116,15 @@ func (p *program) trustedFiles() []trustedFile {
 			add("the key", c.KeyFile, false, true)
 		}
 	}
+	for _, s := range p.made.Outbound {
+		f := s.Params().Files()
+		if f.KeyFile == "" {
+			add("the key", f.CertFile, false, true)
+		}
+		for _, name := range f.Secrets() {
+			add("the secret", name, false, true)
+		}
+	}
 	for _, f := range p.files.names() {
 		add("the file", f, false, false)
 	}

@@ -14,6 +14,9 @@ import (
 // 4.4.3). The hash of the transcript follows.
 var context = strings.Repeat(" ", 64) + "TLS 1.3, server CertificateVerify\x00"
 
+// clientContext begins what a client signs there. It is as long.
+var clientContext = strings.Repeat(" ", 64) + "TLS 1.3, client CertificateVerify\x00"
+
 // A version is the TLS version that a message to sign belongs to.
 type version int
 
@@ -21,13 +24,19 @@ const (
 	none version = iota
 	tls12
 	tls13
+	tls13Client // a client's signature
 )
 
 // versionOf determines the version whose handshake signs msg, by its complete
 // form.
 func versionOf(msg []byte) version {
-	if n := len(msg) - len(context); (n == 32 || n == 48) && string(msg[:len(context)]) == context {
-		return tls13
+	if n := len(msg) - len(context); n == 32 || n == 48 {
+		switch string(msg[:len(context)]) {
+		case context:
+			return tls13
+		case clientContext:
+			return tls13Client
+		}
 	}
 	if isParams(msg) {
 		return tls12
@@ -97,7 +106,7 @@ const mark = "DOWNGRD\x01"
 // allows reports whether a key with this use may sign a message of version v.
 func (u Use) allows(v version, msg []byte) status {
 	switch {
-	case v == none:
+	case v == none, v == tls13Client && !u.Client:
 		return statusMessage
 	case v == tls13 && !u.TLS13, v == tls12 && !u.TLS12:
 		return statusVersion
@@ -124,6 +133,9 @@ func formOf(k *held, r request) (form, status) {
 	v := versionOf(r.msg)
 	if st := k.use.allows(v, r.msg); st != statusSigned {
 		return form{}, st
+	}
+	if v == tls13Client {
+		v = tls13
 	}
 	f, ok := form{}, false
 	switch pub := k.pub.(type) {

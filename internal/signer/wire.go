@@ -47,7 +47,7 @@ func (s status) String() string {
 	case statusScheme:
 		return "the signature scheme does not fit the key and the version of TLS"
 	case statusMessage:
-		return "the message is not one that a server signs in a handshake"
+		return "the message is not one that is signed with this key in a handshake"
 	case statusLegacy:
 		return "a hash of TLS 1.0 or 1.1 where these are not allowed"
 	case statusFailed:

@@ -129,6 +129,9 @@ func (s *Source) prefix() string {
 // in the log.
 func (s *Source) Warnings() []string { return slices.Clone(s.warnings) }
 
+// LogTo has what happens to files told to log. It must be called before Run.
+func (s *Source) LogTo(log *slog.Logger) { s.env.Log = log }
+
 // Params returns what the Source was made from.
 func (s *Source) Params() Params { return s.p }
 

@@ -46,15 +46,15 @@ func (s *Services) backendConfigs() ([]*backendConfig, error) {
 
 // readBackends makes the backends of a configuration. With here, files are where
 // their names say.
-func (s *Services) readBackends(here bool) (*backends, error) {
-	list, err := s.backendConfigs()
+func (m *maker) readBackends(here bool) (*backends, error) {
+	list, err := m.s.backendConfigs()
 	all := &backends{list: list, made: make(map[string]*proxy.Backend)}
 	errs := []error{err}
 	for _, b := range list {
 		if b.faulty {
 			continue
 		}
-		made, err := b.backend(here)
+		made, err := m.backend(b, here)
 		if err != nil {
 			errs = append(errs, located(err, b.at))
 			continue
@@ -64,9 +64,9 @@ func (s *Services) readBackends(here bool) (*backends, error) {
 	return all, errors.Join(errs...)
 }
 
-// backend makes a backend. With here, files are where their names say; else they
-// are below a root directory, and are read later.
-func (b *backendConfig) backend(here bool) (*proxy.Backend, error) {
+// backend makes a backend. With here, files are where their names say; else those
+// of targets are below a root directory, and are read later.
+func (m *maker) backend(b *backendConfig, here bool) (*proxy.Backend, error) {
 	made := &proxy.Backend{
 		Name: b.Name, Targets: b.Targets, TargetsFile: b.TargetsFile, Balance: b.Balance, Check: b.Check,
 		SlowStart: b.SlowStart, Queue: b.Queue, QueueTime: b.QueueTime, Resolve: b.Resolve,
@@ -74,6 +74,13 @@ func (b *backendConfig) backend(here bool) (*proxy.Backend, error) {
 	}
 	var err error
 	if made.Header, err = b.Dial.header(); err != nil {
+		return nil, fmt.Errorf("the [[backend]] %s: %w", b.Name, err)
+	}
+	targets := make([]string, len(b.Targets))
+	for i, t := range b.Targets {
+		targets[i] = t.Address
+	}
+	if made.TLS, err = m.overTLS(&b.Dial, "backend "+b.Name, targets...); err != nil {
 		return nil, fmt.Errorf("the [[backend]] %s: %w", b.Name, err)
 	}
 	if b.TargetsFile != "" && !here {

@@ -9,6 +9,7 @@ import (
 	"netserver/handler/proxy"
 	front "netserver/handler/starttls"
 	"netserver/starttls"
+	"netserver/tlsparams/outbound"
 )
 
 // A Config chooses among the ready handlers and sets them up.
@@ -42,6 +43,9 @@ type DialConfig struct {
 	ProxyProtocol  string         // the PROXY header that a target gets: off (the default), v1 or v2
 	ProxyTLVs      proxy.TLVs     // what a header of version 2 tells beside addresses
 	ProxyReceived  proxy.Received // what becomes of a header that the client came with
+
+	TLS       bool            // to targets
+	TLSParams outbound.Params // how, if so
 }
 
 // The keys that choose a handler. A port or a route has one of them at most.
@@ -171,6 +175,7 @@ func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 		conf.Func(d.setTLVs))
 	def(conf.Key{Name: keyBackendReceived, When: withHeader, Arg: "merge|pass|replace", Default: "merge", Help: "of a client that came with a PROXY header itself the target is told the addresses in it, and: what is in it, but for entries that backend_proxy_tlvs names; all that is in it, and nothing else; or nothing of it"},
 		conf.Func(d.setReceived))
+	d.defineTLS(def)
 }
 
 func (h *Config) setExecEnv(vals []conf.Value) error {

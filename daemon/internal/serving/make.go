@@ -1,13 +1,17 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/proxy"
+	"netserver/tlsparams"
+	"netserver/tlsparams/outbound"
 )
 
 // MaxPrograms is how many programs may run at once where max_servers is not
@@ -16,17 +20,31 @@ const MaxPrograms = 256
 
 // An Env is what handlers need of the process.
 type Env struct {
-	Exit   func() // ends the server, for who may ask for it
-	Jailed bool   // files are below a root directory that this process does not have yet
+	Exit   func()        // ends the server, for who may ask for it
+	TLS    tlsparams.Env // how files of TLS to targets are read
+	Jailed bool          // files are below a root directory that this process does not have yet
 }
 
 // Made are the handlers of a server.
 type Made struct {
 	Handler  netserver.Handler            // of ports that have none of their own
 	Handlers map[string]netserver.Handler // of the others, as Server.Handlers has them
-	Warnings []string                     // of routes that no client comes to
+	Outbound []*outbound.Source           // TLS to targets
+	Warnings []string                     // of routes that no client comes to, and of TLS to targets
 
 	backends *backends
+}
+
+// Follow follows the files of TLS to targets until the returned function is
+// called, and tells log of what happens to them.
+func (m *Made) Follow(ctx context.Context, log *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var jobs sync.WaitGroup
+	for _, s := range m.Outbound {
+		s.LogTo(log)
+		jobs.Go(func() { s.Run(ctx) })
+	}
+	return func() { cancel(); jobs.Wait() }
 }
 
 // LogTo has backends tell log of targets that go down and come back. It is
@@ -42,6 +60,7 @@ type maker struct {
 	env      Env
 	backends *backends
 	made     map[*Service]netserver.Handler
+	outbound []*outbound.Source
 	warnings []string
 }
 
@@ -54,7 +73,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 	}
 	var errs []error
 	var err error
-	m.backends, err = s.readBackends(!env.Jailed)
+	m.backends, err = m.readBackends(!env.Jailed)
 	errs = append(errs, err)
 	all := &Made{backends: m.backends, Handlers: make(map[string]netserver.Handler)}
 	if s.Shared() {
@@ -79,7 +98,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		}
 		all.Handlers[name] = h
 	}
-	all.Warnings = m.warnings
+	all.Outbound, all.Warnings = m.outbound, m.warnings
 	return all, errors.Join(errs...)
 }
 

@@ -30,6 +30,9 @@ func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 		if h.Header, err = s.Dial.header(); err != nil {
 			return nil, err
 		}
+		if h.TLS, err = m.overTLS(&s.Dial, KeyProxyTo+" "+h.Target, h.Target); err != nil {
+			return nil, err
+		}
 	}
 	err := h.Check()
 	if own, _ := h.Pool(); err == nil && strings.HasPrefix(h.Target, "srv:") {
@@ -114,8 +117,14 @@ func (m *maker) checkDatagrams(spec port.Spec, s *Service) error {
 		return nil
 	}
 	for _, leaf := range s.Leaves() {
-		if leaf.kind == proxies && m.dialOf(leaf).ProxyProtocol == headerV1 {
+		if leaf.kind != proxies {
+			continue
+		}
+		switch d := m.dialOf(leaf); {
+		case d.ProxyProtocol == headerV1:
 			return located(fmt.Errorf("port %s: %s %s has no form for datagrams: give %s", spec.Short(), keyBackendHeader, headerV1, headerV2), leaf.at)
+		case d.TLS && m.streams():
+			return located(fmt.Errorf("port %s: datagrams cannot go over TLS: %s is for ports with connections", spec.Short(), keyBackendTLS), leaf.at)
 		}
 	}
 	return nil

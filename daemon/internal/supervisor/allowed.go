@@ -30,6 +30,9 @@ func newAllowed(c *Settings, pl *wire.Plan, contents map[string][]byte) (*allowe
 		return -1, nil
 	}}
 	a.Add(c.TLS)
+	for _, params := range c.Outbound {
+		a.Add(params)
+	}
 	for _, r := range pl.Ports {
 		params, err := c.TLS.With(r.Spec.Params)
 		if err != nil {

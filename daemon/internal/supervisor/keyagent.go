@@ -41,6 +41,7 @@ type agentPort struct {
 	params         tlsparams.Params
 	checked, fresh tlsparams.PairFunc // files as they were checked, and as they are now
 	changed        bool               // the program's own code may change the versions of TLS
+	client         bool               // it is no port: the certificates are shown to targets
 }
 
 // A pairKey names a pair of files, as they are now or as they were checked.
@@ -103,6 +104,11 @@ func (s *supervisor) newKeyAgent(c *Settings, pl *wire.Plan, may *allowed) (*key
 	if plain {
 		k.addPort(s, c.TLS, port.Spec{Host: "*", Port: "STARTTLS", Proto: port.SSL, IPv: "*"})
 	}
+	for _, params := range c.Outbound {
+		if params.CertFile != "" {
+			k.addOutbound(params)
+		}
+	}
 	if len(s.selfSigned) > 0 {
 		return k, k.addSelf(s.selfSigned)
 	}
@@ -124,6 +130,14 @@ func (k *keyAgent) addPort(s *supervisor, params tlsparams.Params, spec port.Spe
 	k.ports = append(k.ports, p)
 }
 
+// addOutbound adds what targets are shown.
+func (k *keyAgent) addOutbound(params tlsparams.Params) {
+	read := func(fresh bool) tlsparams.PairFunc {
+		return params.ClientPairs(&tlsparams.Env{ReadFile: func(path string) ([]byte, error) { return k.allowed.readKey(path, fresh) }})
+	}
+	k.ports = append(k.ports, agentPort{params: params, client: true, checked: read(false), fresh: read(true)})
+}
+
 // addSelf takes the key of the certificate made in memory.
 func (k *keyAgent) addSelf(text []byte) error {
 	c, err := tls.X509KeyPair(text, text)
@@ -135,7 +149,7 @@ func (k *keyAgent) addSelf(text []byte) error {
 		return errors.New("the key of the certificate generated in memory cannot sign")
 	}
 	k.self = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
-	k.selfID, err = k.ring.Add(key, k.useFor(func(agentPort) bool { return true }))
+	k.selfID, err = k.ring.Add(key, k.useFor(func(p agentPort) bool { return !p.client }))
 	return err
 }
 
@@ -253,6 +267,10 @@ func (k *keyAgent) useFor(shows func(agentPort) bool) signer.Use {
 	u := signer.Use{Marked: true}
 	for _, p := range k.ports {
 		if !shows(p) {
+			continue
+		}
+		if p.client {
+			u.Client = u.Client || p.params.Allows(tls.VersionTLS13)
 			continue
 		}
 		u.TLS13 = u.TLS13 || p.changed || p.params.Allows(tls.VersionTLS13)

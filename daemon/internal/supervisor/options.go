@@ -68,8 +68,9 @@ type Settings struct {
 	StrictFiles    bool
 	ClientsMayExit bool // those of the echo, which has rules of its own for that
 
-	TLS      tlsparams.Params // of ports that say nothing else
-	SignRate int              // signatures a second for each worker; 0 is the key agent's default
+	TLS      tlsparams.Params   // of ports that say nothing else
+	Outbound []tlsparams.Params // what names the files of TLS to targets
+	SignRate int                // signatures a second for each worker; 0 is the key agent's default
 
 	AtStart []FixedKey // keys that hold only from a start
 }

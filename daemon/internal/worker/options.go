@@ -15,6 +15,7 @@ import (
 	"netserver/internal/childproc"
 	"netserver/proto"
 	"netserver/tlsparams"
+	"netserver/tlsparams/outbound"
 )
 
 // Options are what a worker has from its program.
@@ -59,6 +60,7 @@ type Settings struct {
 type Program struct {
 	Server      *netserver.Server
 	Transports  []proto.Transport
+	Outbound    []*outbound.Source // TLS to targets
 	Serve       func(context.Context, []net.Listener) error
 	CheckTarget func([]net.Listener) error // refuses a proxy to itself
 	Backends    []*proxy.Backend           // for the control socket

@@ -5,7 +5,6 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/proto"
-	"netserver/tlsparams"
 )
 
 // renewTickets takes the supervisor's secrets in place of those before.
@@ -22,11 +21,23 @@ func (w *worker) renewTickets(n *wire.Secrets) {
 // no good: the other half of a pair may be under way.
 const reloadPause = time.Second
 
+// A reloader reads files again: TLS of ports, or to targets.
+type reloader interface {
+	TryReload(paths ...string) error
+	Reload(paths ...string) error
+}
+
 // reloadFiles reads TLS files again, twice if need be. The Sources log what
 // is wrong the second time.
 func (w *worker) reloadFiles(paths []string) {
-	var again []*tlsparams.Source
+	var all, again []reloader
 	for _, s := range proto.Sources(w.p.Transports) {
+		all = append(all, s)
+	}
+	for _, s := range w.p.Outbound {
+		all = append(all, s)
+	}
+	for _, s := range all {
 		if s.TryReload(paths...) != nil {
 			again = append(again, s)
 		}
