@@ -13,6 +13,17 @@
 //	layers := s.WithConfFile([]conf.Layer{args.Layer, s.ReadEnv(os.Environ())})
 //	result, err := s.Resolve(layers...)
 //
+// A TOML file may hold tables of a program's own, any number of each, with keys
+// that stand there alone ([Set.DefineTable]). They come as [Block] values, in
+// Result.Tables, or in the Block that they are in, and each is read into
+// variables of its own:
+//
+//	new(backend).define(s.DefineTable(conf.Table{Name: "backend"}))
+//	...
+//	for _, block := range result.Tables["backend"] {
+//		var b backend
+//		err := block.Read(b.define)
+//
 // Command lines and conf files mean what they mean to Perl's Net::Server;
 // DIFFERENCES.md lists the differences and their reasons.
 //

@@ -44,6 +44,8 @@ func TestMain(m *testing.M) {
 		os.Exit(flowProgram())
 	case "library":
 		os.Exit(library())
+	case "by port":
+		os.Exit(portsProgram())
 	case "tlsconfig":
 		os.Exit(tlsConfigProgram())
 	case "keys":

@@ -4,6 +4,7 @@ package daemon_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,9 +13,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"netserver"
 	"netserver/daemon"
 	"netserver/internal/control"
 )
@@ -300,4 +303,43 @@ func TestCheckPeerByPort(t *testing.T) {
 			t.Errorf("%s: status %d: %s", peer, code, stderr)
 		}
 	}
+}
+
+// portsProgram is a program on Run whose ports have handlers of their own.
+func portsProgram() int {
+	says := func(text string) netserver.Handler {
+		return netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
+			_, err := io.WriteString(c, text)
+			return err
+		})
+	}
+	dir := os.Getenv("DAEMON_TEST_DIR")
+	s := &netserver.Server{Handler: says("all"), Handlers: map[string]netserver.Handler{dir + "/one|unix": says("one")}}
+	if err := daemon.Run(context.Background(), s, daemon.Config{}, daemon.Hooks{}, daemon.Layers(os.Args[1:], os.Environ())...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// A Go program's Server.Handlers hold under a supervisor, before and after a
+// reload.
+func TestHandlersOfAProgram(t *testing.T) {
+	dir := openDir(t)
+	t.Setenv("DAEMON_TEST_DIR", dir)
+	file := writeFile(t, filepath.Join(dir, "server.toml"), fmt.Sprintf("unix_mode = '666'\n[[listen]]\nport = '%s/one|unix'\ntimeout_idle = 99\n[[listen]]\nport = '%[1]s/two|unix'\n", dir))
+	r := startProgram(t, os.Args[0], "by port", "--conf_file", file, "--user", "root")
+	r.serving()
+	for range 2 {
+		if got := said(t, dir+"/one", "") + said(t, dir+"/two", ""); got != "oneall" {
+			t.Errorf("%q", got)
+		}
+		pid := r.only()
+		r.signal(syscall.SIGHUP)
+		r.only(pid)
+	}
+	// A handler for a port that is not there would serve nobody.
+	writeFile(t, file, "[[listen]]\nport = '"+dir+"/two|unix'\n")
+	r.signal(syscall.SIGHUP)
+	r.wait(`Server.Handlers has "`+dir+`/one|unix", which is no port`, 1)
 }
