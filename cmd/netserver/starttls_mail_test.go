@@ -162,6 +162,7 @@ anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `, "PORT", port))
 	p := k.launch("127.0.0.1:"+port, "postfix", "-c", k.path("postfix"), "start-fg")
+	k.Cleanup(func() { exec.Command("postfix", "-c", k.path("postfix"), "stop").Run() })
 	return port, func() string { return p.out.String() + p.log.String() }
 }
 
