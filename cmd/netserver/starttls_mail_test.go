@@ -116,7 +116,7 @@ func TestStartTLSDovecot(t *testing.T) {
 }
 
 // postfix starts a server that throws mail away. It has TLS.
-func (k *kitchen) postfix() (port string, log func() string) {
+func (k *kitchen) postfixTLS() (port string, log func() string) {
 	k.Helper()
 	if os.Getuid() != 0 {
 		k.Skip("postfix is started as root")
@@ -168,7 +168,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 func TestStartTLSPostfix(t *testing.T) {
 	k := newKitchen(t)
-	behind, log := k.postfix()
+	behind, log := k.postfixTLS()
 	send := func(port string, more ...string) (string, error) {
 		return k.run("swaks", append([]string{"--server", "127.0.0.1", "--port", port, "--from", "a@example.org", "--to", "b@example.org", "--timeout", "20"}, more...)...)
 	}

@@ -102,7 +102,7 @@ func (k *kitchen) keyFor(name string) (file string) {
 }
 
 // mariadb starts a server whose user is u, with the password p. It has TLS.
-func (k *kitchen) mariadb() (port string) {
+func (k *kitchen) mariadbTLS() (port string) {
 	k.Helper()
 	data := k.opens("mysql")
 	install := exec.Command(netservertest.Peer(k, "mariadb-install-db"), "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--user="+mysqlUser())
@@ -133,7 +133,7 @@ func (k *kitchen) ask4(port string, more ...string) (string, error) {
 
 func TestStartTLSMariaDB(t *testing.T) {
 	k := newKitchen(t)
-	behind := k.mariadb()
+	behind := k.mariadbTLS()
 	check := func(what, port string, more ...string) {
 		t.Helper()
 		out, err := k.ask4(port, more...)
@@ -158,7 +158,7 @@ func TestStartTLSMariaDB(t *testing.T) {
 }
 
 // postgres starts a server that lets postgres in without a password. It has TLS.
-func (k *kitchen) postgres() (port string) {
+func (k *kitchen) postgresTLS() (port string) {
 	k.Helper()
 	var bin string
 	for _, dir := range glob(k, "/usr/lib/postgresql/*/bin") {
@@ -195,7 +195,7 @@ func (k *kitchen) psql(port, more string) (string, error) {
 
 func TestStartTLSPostgreSQL(t *testing.T) {
 	k := newKitchen(t)
-	behind := k.postgres()
+	behind := k.postgresTLS()
 	port := k.front("127.0.0.1:"+behind, "--starttls=postgres", "--SSL_alpn_protocols=postgresql")
 	for _, mode := range []string{"sslmode=verify-full sslrootcert=" + k.path("ca.pem"), "sslmode=prefer", "sslmode=require"} {
 		if out, err := k.psql(port, mode); err != nil || out != "42\n" {
@@ -214,7 +214,7 @@ func TestStartTLSPostgreSQL(t *testing.T) {
 }
 
 // slapd starts an empty directory. It has TLS.
-func (k *kitchen) slapd() (port string) {
+func (k *kitchen) slapdTLS() (port string) {
 	k.Helper()
 	port = freePort(k)
 	mkdir(k, k.path("ldap"))
@@ -236,7 +236,7 @@ directory DIR/ldap
 
 func TestStartTLSLDAP(t *testing.T) {
 	k := newKitchen(t)
-	port := k.front("127.0.0.1:"+k.slapd(), "--starttls=ldap")
+	port := k.front("127.0.0.1:"+k.slapdTLS(), "--starttls=ldap")
 	who := func(more ...string) (string, error) {
 		return k.run("ldapwhoami", append(more, "-x", "-H", "ldap://127.0.0.1:"+port, "-D", "cn=admin,dc=example,dc=org", "-w", "secret")...)
 	}
