@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -141,5 +142,27 @@ func wantAnswer(t *testing.T, c net.Conn, answer string) {
 	b := make([]byte, 100)
 	if n, err := c.Read(b); err != nil || string(b[:n]) != answer {
 		t.Fatalf("%q, %v; want %q", b[:n], err, answer)
+	}
+}
+
+// A session whose client the rules refuse later ends, and begins no more.
+func TestChangedRulesEndSessions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules")
+	writeRules(t, path, "# nobody\n")
+	s := &netserver.Server{Handler: talks{10}}
+	s.Config.Access.Set("cidr_deny_file", []conf.Value{{Text: path}})
+	s.Config.Access.Set("allow", []conf.Value{{Text: ".*"}})
+	r := netservertest.Start(t, s, "udp")
+	c := r.DialRaw(t, "udp")
+	askSession(t, c, "a", "a")
+	writeRules(t, path, "127.0.0.1\n")
+	if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.Denied || rec.In != 1 {
+		t.Errorf("record: %v, in %d", rec.Err, rec.In)
+	}
+	if _, err := io.WriteString(c, "b"); err != nil {
+		t.Fatal(err)
+	}
+	if rec := r.Records(t, 2)[1]; rec.Outcome != outcome.Denied || rec.In != 0 {
+		t.Errorf("record of the next datagram: %v, in %d", rec.Err, rec.In)
 	}
 }

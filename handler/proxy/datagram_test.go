@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -148,5 +149,38 @@ func TestCutWhileWaitingForAnswer(t *testing.T) {
 	}
 	if r := f.record(t); !errors.Is(r.Err, netserver.ErrCut) {
 		t.Errorf("record: %v", r.Err)
+	}
+}
+
+// Without sessions each datagram is a client, with one answer.
+func TestWithoutSessions(t *testing.T) {
+	f := serve(t, "udp", &proxy.Handler{Target: udpBackend(t, "1", "2"), MaxSessions: -1}, netserver.Config{})
+	c := dialUDP(t, f)
+	for _, text := range []string{"a", "", strings.Repeat("x", 4000)} {
+		send(t, c, text)
+		wantPacket(t, c, "1"+text)
+		if r := f.record(t); r.Err != nil || r.In != uint64(len(text)) {
+			t.Errorf("record: in %d, %v", r.In, r.Err)
+		}
+	}
+	f = serve(t, "udp", &proxy.Handler{Target: udpBackend(t), MaxSessions: -1, Answers: -1}, netserver.Config{})
+	send(t, dialUDP(t, f), "x")
+	if r := f.record(t); r.Err != nil || r.Out != 0 {
+		t.Errorf("without answers: out %d, %v", r.Out, r.Err)
+	}
+}
+
+// A backend over TLS is no target for datagrams, which is said before any comes.
+func TestDatagramsOverTLSAreRefused(t *testing.T) {
+	b := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: "127.0.0.1:1"}},
+		TLS: func(_ context.Context, nc net.Conn, _ proxy.Target, _ *netserver.Conn) (net.Conn, error) {
+			return nc, nil
+		}}
+	h := &proxy.Handler{Backend: b}
+	if err := h.Check(&net.TCPAddr{Port: 2}); err != nil {
+		t.Error(err)
+	}
+	if err := h.Check(&net.UDPAddr{Port: 2}); err == nil || !strings.Contains(err.Error(), "backend x: datagrams of :2 cannot go over TLS") {
+		t.Errorf("Check: %v", err)
 	}
 }
