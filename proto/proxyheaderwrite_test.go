@@ -119,6 +119,15 @@ func TestProxyHeaderEntriesAreWritten(t *testing.T) {
 	if h.Hops() != 3 || h.SSL().Group != "x25519" || string(h.SSL().ClientCert) != "DER" {
 		t.Errorf("%+v, %d hops", h.SSL(), h.Hops())
 	}
+	h = &ProxyHeader{Version: 2}
+	for _, n := range []int{0, 3, 1} {
+		if err := h.AddHops(n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.AddTLV(ProxyTLVHops, []byte("another's\x09")); err != nil || h.Hops() != 3 {
+		t.Errorf("%v, %d hops of several", err, h.Hops())
+	}
 	theirs, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(b)))
 	if err != nil {
 		t.Fatal(err)

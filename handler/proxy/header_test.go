@@ -431,3 +431,20 @@ func TestHeaderOfAClientPassedOn(t *testing.T) {
 	}
 	want(t, b, "\x16\x03\x01") // the hello itself
 }
+
+// A header that a client sends itself is no more to the target than its first
+// bytes: ours comes before it.
+func TestHeaderOfTheClientsOwn(t *testing.T) {
+	const own = "PROXY TCP4 192.0.2.1 198.51.100.2 7 443\r\n"
+	for _, version := range []int{1, 2} {
+		l := listen(t, "tcp")
+		f := serve(t, "tcp", &proxy.Handler{Target: targetOf(l), Header: proxy.Header{Version: version}.Append}, netserver.Config{})
+		c := f.dial(t)
+		send(t, c, own)
+		b := accept(t, l)
+		if got := addresses(headerOf(t, b)); got != fmt.Sprintf("local=false %v %v", c.LocalAddr(), f.addr) {
+			t.Errorf("version %d: %s", version, got)
+		}
+		want(t, b, own)
+	}
+}
