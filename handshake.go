@@ -224,7 +224,7 @@ func (c *Conn) shakeHands() error {
 // is wrong.
 func (c *Conn) passThrough() (passed bool, err error) {
 	h := c.readHello()
-	if h == nil || !c.l.passer.PassesThrough(h, c.peer.IP) {
+	if h == nil || c.l.answersChallenge(h) || !c.l.passer.PassesThrough(h, c.peer.IP) {
 		return false, nil
 	}
 	if t := c.admission.ticket.Load(); t != nil {
@@ -244,6 +244,13 @@ func (c *Conn) passThrough() (passed bool, err error) {
 // proto.Passer, takes undecrypted; nil for every other. Those bytes are still
 // to be read. It must not be changed.
 func (c *Conn) Hello() *proto.ClientHello { return c.passed }
+
+// answersChallenge reports whether the client is a certificate authority, and
+// the port has the answer that it looks for, whoever the name's clients go to.
+func (l *listening) answersChallenge(h *proto.ClientHello) bool {
+	t, ok := l.transport.(proto.Challenged)
+	return ok && t.AnswersChallenge(h)
+}
 
 // helloBuffers hold hellos while they are read.
 type helloBuffers struct{ sync.Pool }

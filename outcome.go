@@ -116,6 +116,8 @@ func handshakeOutcome(err error) outcome.Class {
 	var alert *proto.ClientAlert
 	var name *proto.UnknownNameError
 	switch {
+	case errors.Is(err, proto.ErrChallenge):
+		return outcome.Challenge
 	case errors.Is(err, hello.ErrSilent):
 		return outcome.Probe
 	case errors.Is(err, proto.ErrNotTLS):

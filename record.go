@@ -148,6 +148,8 @@ func (r *run) logRecord(ctx context.Context, rec Record) {
 			msg = "cut"
 		case errors.Is(rec.Err, errKilled):
 			msg = "killed"
+		case rec.Outcome == outcome.Challenge:
+			level, msg = slog.LevelInfo, "challenge answered"
 		case rec.Stage == StageHandler && isGone(rec.Err):
 			level, msg = slog.LevelInfo, "left"
 		}

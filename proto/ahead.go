@@ -34,6 +34,7 @@ type ahead struct {
 
 	local  net.Addr // that the client has connected to
 	shaken bool     // the handshake is done
+	proves bool     // it was one that answers a challenge of a certificate authority
 	held   [7]byte  // an alert of crypto/tls about the client's certificate, if held[0] is set
 
 	waits   teller // told of waiting, during the handshake
@@ -50,6 +51,10 @@ func newAhead(nc net.Conn) *ahead {
 	a.initFill()
 	return a
 }
+
+// AnswersChallenge is called when the handshake is one of a certificate
+// authority that looks for the answer to its challenge.
+func (a *ahead) AnswersChallenge() { a.proves = true }
 
 // LocalAddr returns the address that the client has connected to.
 func (a *ahead) LocalAddr() net.Addr { return a.local }

@@ -106,3 +106,10 @@ type Starter interface {
 // are read again for it where a supervisor follows them, and --check, the log
 // and the control socket tell of them. Several transports may share one.
 type Sourced interface{ Source() *tlsparams.Source }
+
+// A Challenged transport answers certificate authorities that look whether a
+// name is ours. Those whose hello AnswersChallenge finds are not passed on
+// undecrypted, whoever takes the name's clients.
+type Challenged interface {
+	AnswersChallenge(h *ClientHello) bool
+}

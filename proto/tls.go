@@ -135,7 +135,23 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (net.Conn, error)
 	}
 	a.waits, a.waiting, a.shaken = nil, false, true
 	a.owes = true
+	if a.proves {
+		c.CloseWrite()
+		a.release()
+		return nil, ErrChallenge
+	}
 	return c, nil
+}
+
+// ErrChallenge is the error of a client that is a certificate authority: it has
+// seen the answer to its challenge (TLS-ALPN-01, RFC 8737), and there is nothing
+// else for it. No certificate was asked of it, so no Handler sees it.
+var ErrChallenge = errors.New("a certificate authority has seen the answer to its challenge")
+
+// AnswersChallenge reports whether a client with such a hello is a certificate
+// authority that looks for an answer which is there.
+func (t *TLSTransport) AnswersChallenge(h *ClientHello) bool {
+	return !t.Plain() && t.src.AnswersChallenge(h.ServerName, h.ALPN)
 }
 
 // ErrNotTLS is the error of a client that does not speak TLS.

@@ -68,6 +68,11 @@ func (g *generation) init() {
 
 // forClient is the base's GetConfigForClient.
 func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+	if open := g.src.challenges.Load(); open != nil {
+		if c := open.Answer(hello); c != nil {
+			return c, nil
+		}
+	}
 	if g.own == nil || g.own.GetConfigForClient == nil {
 		return g.choose(hello)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/internal/certfile"
+	"netserver/tlsparams/internal/challenge"
 	"netserver/tlsparams/internal/protocol"
 	"netserver/tlsparams/internal/revoke"
 	"netserver/tlsparams/internal/tickets"
@@ -28,6 +29,8 @@ type Source struct {
 	tickets *tickets.Keeper
 	share   sharer
 	cur     atomic.Pointer[generation]
+
+	challenges atomic.Pointer[challenge.Set] // nil: none is open
 
 	mu       sync.Mutex // held while files are read again
 	named    []*slot
@@ -225,6 +228,22 @@ func (s *Source) ocspChecker(hard bool, responder string) (*revoke.OCSP, error) 
 // load; ask again for each handshake, as a reload swaps it. It must not be
 // changed.
 func (s *Source) Config() *tls.Config { return s.cur.Load().base }
+
+// SetChallenges has the handshakes answered by which a certificate authority
+// looks whether a name is ours (TLS-ALPN-01, RFC 8737): each certificate, by the
+// name that it is for, has the answer in it. An authority is asked for no
+// certificate, gets no session ticket, and is disconnected: see
+// proto.ErrChallenge. What was set before is gone; nil ends all. It may be
+// called at any time.
+func (s *Source) SetChallenges(certs map[string]*tls.Certificate) {
+	s.challenges.Store(challenge.New(certs))
+}
+
+// AnswersChallenge reports whether a client that asks for that name, and offers
+// these protocols by ALPN, is an authority whose challenge is answered.
+func (s *Source) AnswersChallenge(name string, protocols []string) bool {
+	return s.challenges.Load().Has(name, protocols)
+}
 
 // Params returns what the Source was made from.
 func (s *Source) Params() Params { return s.p }
