@@ -44,7 +44,7 @@ var layout = [][]string{
 	{"daemon/internal/wire"},
 	{"daemon/internal/logging"},
 	{"daemon/internal/serving"},
-	{"daemon/internal/ctl"},
+	{"daemon/internal/acme", "daemon/internal/ctl"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},
 	{"cmd/netserver"},

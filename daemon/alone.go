@@ -75,6 +75,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
 	go opened.Follow(done, func() { opened.Reopen() })
+	defer p.runACME(log, bridge.TransportsOf(ls))()
 	err = p.serve(ctx, ls)
 	if p.flush != nil {
 		p.flush()

@@ -26,6 +26,7 @@ type Config struct {
 	Process ProcessConfig
 	Workers WorkersConfig
 	Jobs    JobsConfig
+	ACME    ACMEConfig
 
 	// Usage is what a program on Run prints for --help before the keys; default
 	// a line that says how keys are written.
@@ -76,6 +77,7 @@ func (c *Config) Define(s *conf.Set) {
 	c.Process.define(s)
 	c.Workers.define(s)
 	c.Jobs.define(s)
+	c.ACME.define(s)
 	c.handler.Define(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)

@@ -199,6 +199,7 @@ var starts = map[string][]string{
 	"syslog":  {"--port=127.0.0.1:0", "--log_file=Sys::Syslog"},
 	"names":   {"--port=127.0.0.1:0", "--reverse_lookups=1", "--allow=x"},
 	"limits":  {"--port=127.0.0.1:0", "--min_read_rate=7", "--penalty_points=7", "--proxy_protocol=require", "--control_socket=/tmp/c", "--allow_file=/tmp/a"},
+	"acme":    {"--port=127.0.0.1:0/ssl", "--acme_domains=a.example", "--acme_eab_kid=x", "--acme_eab_key_file=/tmp/x"},
 	"no jail": {"--port=127.0.0.1:0", "--landlock=0"},
 }
 

@@ -147,7 +147,7 @@ func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) 
 	} else if notes, err = c.resolvePorts(ctx, res, variables(v.environ)); ported {
 		notes = nil // they tell of the default port, which the program's own take the place of
 	}
-	errs = append(errs, err, c.resolveServices(res))
+	errs = append(errs, err, c.resolveServices(res), c.useACME())
 	errs = append(errs, c.checkSeccomp())
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	errs = append(errs, c.logging().Check())
@@ -178,8 +178,13 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	}
 	files := new(fileList)
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
+	if aerr := c.prepareACME(&env); aerr != nil {
+		err = errors.Join(err, aerr)
+		c.Server.TLS.CertDir = "" // what is wrong with it has been said
+	}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files
+	p.warnings = append(p.warnings, p.warnACME()...)
 	v.warn(p, res.Warnings, append(idle, p.made.Warnings...))
 	if err == nil && perr == nil {
 		err = errors.Join(p.room(), p.preflight(), p.strictFiles())

@@ -13,6 +13,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/acme"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
@@ -45,6 +46,9 @@ func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 		}
 	}
 	pl.Files, pl.Dirs = files.names(), tlsDirs(pl)
+	if a := &p.conf.ACME.config; !a.Zero() {
+		pl.Dirs = append(pl.Dirs, acme.CertificateDir(a.Storage))
+	}
 	var notes []string
 	pl.Isolate, notes, err = p.isolation()
 	pl.Notes = append(pl.Notes, notes...)
@@ -129,7 +133,7 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 		c.Server.Ports = append(c.Server.Ports, r.Spec)
 	}
 	c.own = pl.Serving
-	return c, res, c.resolveServices(res)
+	return c, res, errors.Join(c.resolveServices(res), c.useACME())
 }
 
 // A program is a Server that is ready to be run.

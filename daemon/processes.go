@@ -81,6 +81,7 @@ func (v *invocation) settings(c *Config) *supervisor.Settings {
 		WorkerTimeout: c.workerTimeout(), JobEvery: c.Jobs.Every, JobMax: c.Jobs.Max,
 		StrictFiles: pr.StrictFiles, ClientsMayExit: v.server == nil && c.services.ClientsMayExit(),
 		TLS: c.Server.TLS, Outbound: c.outboundFiles(), SignRate: pr.SignRate, AtStart: c.atStart(),
+		ACME: c.ACME.config,
 	}
 }
 

@@ -128,6 +128,8 @@ func (p *program) trustedFiles() []trustedFile {
 	for _, f := range p.files.names() {
 		add("the file", f, false, false)
 	}
+	add(keyACMECAFile, p.conf.ACME.CAFile, false, false)
+	add("the secret", p.conf.ACME.EABKeyFile, false, true)
 	for _, f := range p.ruleFiles() {
 		add(f.key, f.path, true, false)
 	}

@@ -138,7 +138,7 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (net.Conn, error)
 	if a.proves {
 		c.CloseWrite()
 		a.release()
-		return nil, ErrChallenge
+		return nil, fmt.Errorf("%w: %q", ErrChallenge, c.Conn.ConnectionState().ServerName)
 	}
 	return c, nil
 }

@@ -86,7 +86,7 @@ func (s *supervisor) spawn(g *generation) error {
 		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
 		SelfSigned: s.selfSigned,
 		MaxServing: g.scale.Clients, MaxClients: g.scale.Requests, Report: g.scale.Dynamic,
-		Follow: g.follows(),
+		Follow: g.follows(), Challenges: s.ordering.open,
 	}
 	tickets := s.epochs.secrets()
 	in.Secret, in.Past = tickets.Current, tickets.Past

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"netserver/daemon/internal/acme"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/identity"
@@ -71,6 +72,8 @@ type Settings struct {
 	TLS      tlsparams.Params   // of ports that say nothing else
 	Outbound []tlsparams.Params // what names the files of TLS to targets
 	SignRate int                // signatures a second for each worker; 0 is the key agent's default
+
+	ACME acme.Config // which certificates are ordered
 
 	AtStart []FixedKey // keys that hold only from a start
 }

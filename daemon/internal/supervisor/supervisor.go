@@ -39,6 +39,7 @@ type supervisor struct {
 	start      func(*generation) error // spawn, but for tests
 	epochs     epochs                  // of ticket keys
 	selfSigned []byte                  // PEM, made when it is first needed
+	ordering   ordering                // of certificates
 
 	nextGen, nextWorker int
 	began               time.Time
@@ -171,6 +172,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 		}
 	}
 	close(s.quit)
+	s.endOrdering()
 	s.closeSockets(nil)
 	for _, g := range s.gens {
 		g.close()
@@ -282,6 +284,7 @@ func (s *supervisor) ready(g *generation) {
 		s.o.TellFront(nil)
 	}
 	s.tellManager("READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), fmt.Sprintf("STATUS=serving, generation %d", g.id))
+	s.orderCertificates()
 	s.call(s.o.Serving)
 	// The supervisor does next to nothing from here on.
 	s.after(trimDelay, func() {

@@ -28,18 +28,21 @@ const (
 	AskLift    = "lift"
 	AskTargets = "targets"
 	AskTarget  = "target"
+	// AskChallenges has a worker answer these challenges, and no others.
+	AskChallenges = "challenges"
 )
 
 // An Ask is one question to a worker.
 type Ask struct {
-	What    string
-	After   uint64 `json:",omitempty"` // of AskClients; of AskTargets: how many to leave out
-	N       int    `json:",omitempty"` // of AskClients and AskLimits: at most
-	Client  uint64 `json:",omitempty"` // of AskKill
-	Network string `json:",omitempty"` // of AskLift
-	Backend string `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
-	Target  string `json:",omitempty"` // of AskTarget
-	Change  string `json:",omitempty"` // of AskTarget: control.TargetAdd and others
+	What       string
+	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets: how many to leave out
+	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most
+	Client     uint64      `json:",omitempty"` // of AskKill
+	Network    string      `json:",omitempty"` // of AskLift
+	Backend    string      `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
+	Target     string      `json:",omitempty"` // of AskTarget
+	Change     string      `json:",omitempty"` // of AskTarget: control.TargetAdd and others
+	Challenges []Challenge `json:",omitempty"` // of AskChallenges
 }
 
 // An Answer is a worker's.

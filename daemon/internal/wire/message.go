@@ -83,17 +83,18 @@ type Start struct {
 	Plan       *Plan
 	Generation int
 	Worker     int
-	LogForm    string   // of the records that go to the first inherited file
-	Secret     []byte   // for ticket keys
-	Past       [][]byte // those before, whose tickets may open
-	SelfSigned []byte   // PEM: a certificate and its key, or without that if Signer is set
-	Signer     bool     // the last inherited file leads to the private keys, which can sign handshakes
-	SelfKey    uint32   // with Signer: by which the key of SelfSigned is known
-	MaxServing int      // clients in the handler; 0 is what the configuration says
-	MaxClients int      // after so many clients the worker ends; 0 is never
-	Report     bool     // send a status with every change
-	Follow     bool     // the supervisor follows the files of TLS
-	Job        bool     // run a job instead of serving
+	LogForm    string      // of the records that go to the first inherited file
+	Secret     []byte      // for ticket keys
+	Past       [][]byte    // those before, whose tickets may open
+	SelfSigned []byte      // PEM: a certificate and its key, or without that if Signer is set
+	Signer     bool        // the last inherited file leads to the private keys, which can sign handshakes
+	SelfKey    uint32      // with Signer: by which the key of SelfSigned is known
+	MaxServing int         // clients in the handler; 0 is what the configuration says
+	MaxClients int         // after so many clients the worker ends; 0 is never
+	Report     bool        // send a status with every change
+	Follow     bool        // the supervisor follows the files of TLS
+	Job        bool        // run a job instead of serving
+	Challenges []Challenge `json:",omitempty"` // of certificate authorities, which it answers
 }
 
 // Leave says who may stay.

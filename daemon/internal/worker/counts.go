@@ -53,6 +53,10 @@ func (w *worker) answer(c wire.Message) {
 	if c.Ask.What == wire.AskStats {
 		w.sendCounts(w.p.Server.Monitor().Stats()) // before: who has the answer has these
 	}
+	if c.Ask.What == wire.AskChallenges {
+		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: w.setChallenges(c.Ask.Challenges)})
+		return
+	}
 	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }

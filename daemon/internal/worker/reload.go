@@ -17,6 +17,15 @@ func (w *worker) renewTickets(n *wire.Secrets) {
 	}
 }
 
+// setChallenges has the ports answer challenges of certificate authorities.
+func (w *worker) setChallenges(all []wire.Challenge) *wire.Answer {
+	a := new(wire.Answer)
+	if err := wire.SetChallenges(proto.Sources(w.p.Transports), all); err != nil {
+		a.Failed = err.Error()
+	}
+	return a
+}
+
 // reloadPause is how long a worker waits before it tries files again that were
 // no good: the other half of a pair may be under way.
 const reloadPause = time.Second

@@ -16,7 +16,8 @@ func TestSupervisorsFilesAreNotWorkers(t *testing.T) {
 	v := conf.Values{}
 	for key, path := range map[string]string{
 		"log_file": filepath.Join(logs, "log"), "pid_file": filepath.Join(logs, "pid"),
-		"control_socket": filepath.Join(logs, "ctl"), "deny_file": filepath.Join(rules, "deny"),
+		"control_socket": filepath.Join(logs, "ctl"), "acme_storage": filepath.Join(logs, "acme"),
+		"acme_ca_file": filepath.Join(logs, "roots"), "acme_eab_key_file": filepath.Join(logs, "eab"), "deny_file": filepath.Join(rules, "deny"),
 	} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -215,6 +215,9 @@ func (w *worker) prepare() error {
 		return err
 	}
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
+	if err := wire.SetChallenges(proto.Sources(w.p.Transports), w.init.Challenges); err != nil {
+		return err
+	}
 	s := w.p.Server
 	s.Log = w.log
 	if s.Handler != nil {

@@ -1,0 +1,248 @@
+package acme
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
+	"netserver/internal/place"
+)
+
+// A Manager keeps a certificate for each of its names in the storage.
+type Manager struct {
+	c      Config
+	log    *slog.Logger
+	deploy func(context.Context, []wire.Challenge) error
+	wake   chan struct{} // has something if failures may be tried again
+	now    func() time.Time
+	obtain func(ctx context.Context, directory, name string) ([]byte, error) // order, but for tests
+
+	store   *Storage
+	past    map[string]*past
+	unsaved map[string][]byte // certificates that were given and could not be written
+	joined  map[string]*authority
+	unsure  bool // that the state is on the disk
+}
+
+// New returns a Manager. deploy has every process that serves answer the
+// challenges of these names, and no others, before it returns; nil takes them
+// back.
+func New(c Config, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error) *Manager {
+	m := &Manager{c: c, log: log, deploy: deploy, wake: make(chan struct{}, 1), now: time.Now,
+		past: make(map[string]*past), unsaved: make(map[string][]byte), joined: make(map[string]*authority)}
+	m.obtain = m.order
+	return m
+}
+
+// Hurry has what failed tried again soon, as what was wrong may have been
+// mended. It may be called at any time.
+func (m *Manager) Hurry() {
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run orders and renews certificates until ctx ends.
+func (m *Manager) Run(ctx context.Context) {
+	if err := m.open(); err != nil {
+		m.log.Error(fmt.Sprintf("acme_storage %s %v; no certificate is ordered or renewed until the next reload", m.c.Storage, err))
+		return
+	}
+	defer m.store.Close()
+	for {
+		name, at := m.next()
+		if !m.sleep(ctx, at.Sub(m.now())) {
+			return
+		}
+		if now := m.now(); !at.After(now) {
+			m.attempt(ctx, name)
+		}
+	}
+}
+
+// open reads what the storage holds, and says what is going to happen.
+func (m *Manager) open() (err error) {
+	if m.store, err = OpenStorage(m.c.Storage); err != nil {
+		return err
+	}
+	gone, err := m.store.retire(m.c.Names)
+	for _, name := range gone {
+		logging.Notice(m.log, fmt.Sprintf("acme: %s is not in acme_domains any more: its certificate is no longer served, and was moved to %s", name, dirRetired))
+	}
+	if err != nil {
+		m.log.Warn(fmt.Sprintf("acme: cannot take away the certificates of names that are not wanted any more: %v", place.WithoutPath(err)))
+	}
+	data, err := m.store.read(fileState)
+	if err == nil {
+		err = json.Unmarshal(data, &m.past)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.log.Warn(fmt.Sprintf("acme: %s cannot be read, and is made anew: %v", fileState, err))
+	}
+	if m.past == nil {
+		m.past = make(map[string]*past)
+	}
+	maps.DeleteFunc(m.past, func(name string, p *past) bool { return p == nil || !slices.Contains(m.c.Names, name) })
+	for _, name := range m.c.Names {
+		if m.past[name] == nil {
+			m.past[name] = new(past)
+		}
+		m.past[name].hurry()
+		if leaf := m.store.held(name); leaf == nil {
+			logging.Notice(m.log, fmt.Sprintf("acme: there is no certificate for %s yet: until %s gives one, clients get one that nobody has signed", name, m.c.Directory))
+		} else {
+			m.log.Debug("acme certificate", "name", name, "expires", leaf.NotAfter, "renewal", m.past[name].due(m.now(), leaf))
+		}
+	}
+	return nil
+}
+
+// next returns whose order is to be made next, and when.
+func (m *Manager) next() (name string, at time.Time) {
+	now := m.now()
+	for _, n := range m.c.Names {
+		if t := m.past[n].due(now, m.store.held(n)); name == "" || t.Before(at) {
+			name, at = n, t
+		}
+	}
+	return name, at
+}
+
+// sleep waits for d, but for an hour at most: the clock may be set, and files
+// removed. It reports whether ctx goes on.
+func (m *Manager) sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(min(max(0, d), lookEvery))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-m.wake:
+		for _, p := range m.past {
+			p.hurry()
+		}
+	case <-t.C:
+	}
+	return ctx.Err() == nil
+}
+
+// attempt makes an order for a name, and notes how it went.
+func (m *Manager) attempt(ctx context.Context, name string) {
+	p := m.past[name]
+	leaf, err := m.renew(ctx, name)
+	if ctx.Err() != nil {
+		return // the server ends, or the configuration is another
+	}
+	now := m.now()
+	if err == nil {
+		p.succeeded(now, leaf)
+		m.keepState()
+		logging.Notice(m.log, fmt.Sprintf("acme: certificate for %s obtained, valid until %s; to be renewed on %s", name, date(leaf.NotAfter), date(p.due(now, leaf))))
+	} else {
+		text := wire.Clean(reason(err), maxReason)
+		p.failed(now, err, text)
+		m.keepState()
+		m.log.Error(fmt.Sprintf("acme: no certificate for %s: %s; %s; next try on %s", name, text, m.serving(name, now), date(p.Next)))
+		m.joined = make(map[string]*authority) // an account may be gone
+	}
+}
+
+// maxReason is how much of what an authority says is logged.
+const maxReason = 600
+
+// reason puts what the authority says last in words.
+func reason(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// serving says what clients get meanwhile.
+func (m *Manager) serving(name string, now time.Time) string {
+	switch leaf := m.store.held(name); {
+	case leaf == nil:
+		return "clients get one that nobody has signed"
+	case now.After(leaf.NotAfter):
+		return "the one in use ended on " + date(leaf.NotAfter)
+	default:
+		return "the one in use is valid until " + date(leaf.NotAfter)
+	}
+}
+
+// renew gets a certificate for a name, and puts it into the storage.
+func (m *Manager) renew(ctx context.Context, name string) (*x509.Certificate, error) {
+	text := m.unsaved[name]
+	if text == nil {
+		if err := m.store.checkRoom(); err != nil {
+			return nil, fmt.Errorf("acme_storage %s cannot be written to, so none is ordered: %w", m.c.Storage, place.WithoutPath(err))
+		}
+		var err error
+		if text, err = m.orderFor(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	leaf, err := check(text, name, m.now())
+	if err != nil {
+		delete(m.unsaved, name)
+		return nil, err
+	}
+	if err := m.store.write(certificate(name), text); err != nil {
+		m.unsaved[name] = text
+		return nil, fmt.Errorf("it was given, but acme_storage %s cannot be written to: %w; it is kept in memory", m.c.Storage, place.WithoutPath(err))
+	}
+	delete(m.unsaved, name)
+	return leaf, nil
+}
+
+// orderFor makes an order. After a failure the staging directory is tried first,
+// whose limits are wide: a failure there costs nothing.
+func (m *Manager) orderFor(ctx context.Context, name string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, orderTime, fmt.Errorf("the order has taken %v", orderTime))
+	defer cancel()
+	if m.past[name].Failures > 0 && m.c.Staging != "" {
+		if _, err := m.obtain(ctx, m.c.Staging, name); err != nil {
+			return nil, fmt.Errorf("tried at the staging directory first: %w", because(ctx, err))
+		}
+	}
+	text, err := m.obtain(ctx, m.c.Directory, name)
+	return text, because(ctx, err)
+}
+
+// because puts the cause into an error that comes of the end of ctx.
+func because(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+// order is one order at a directory.
+func (m *Manager) order(ctx context.Context, directory, name string) ([]byte, error) {
+	a := m.joined[directory]
+	if a == nil {
+		var err error
+		if a, err = m.join(ctx, directory); err != nil {
+			return nil, err
+		}
+		m.joined[directory] = a
+	}
+	return a.obtain(ctx, name)
+}
+
+// keepState writes down what failed.
+func (m *Manager) keepState() {
+	data, err := json.MarshalIndent(m.past, "", " ")
+	if err == nil {
+		err = m.store.write(fileState, data)
+	}
+	if err != nil && !m.unsure {
+		m.log.Warn(fmt.Sprintf("acme: %s cannot be written, so that a start would not know of failures: %v", fileState, place.WithoutPath(err)))
+	}
+	m.unsure = err != nil
+}
