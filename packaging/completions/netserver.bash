@@ -17,8 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|backend_tls|backend_verify|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -31,10 +30,8 @@ _netserver_value() {
 	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
 	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
-	conf_file|log_file|cert|pid_file|control_socket|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
-	chroot|landlock_write|backend_ca_path|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
-	conf_file|log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
-	chroot|landlock_write|acme_storage|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
+	conf_file|log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
+	chroot|landlock_write|acme_storage|backend_ca_path|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
 	user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
 	group|unix_group|unix_allow_group) _netserver_reply -g -- "$2" ;;
@@ -75,8 +72,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|backend_tls|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
-		help|version|check|background|setsid|strict_files|acme_agree|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -97,28 +93,22 @@ _netserver() {
 		control_socket control_mode control_owner min_servers
 		min_spare_servers max_spare_servers max_requests clients_per_server
 		check_for_waiting min_child_ttl check_for_dead check_for_spawn
-		check_for_dequeue max_dequeue dequeue_command program proxy_to backend
-		proxy_session_timeout proxy_max_sessions proxy_answers
-		proxy_answer_timeout proxy_connect_timeout backend_proxy_protocol
-		backend_proxy_tlvs backend_proxy_received backend_tls backend_ca_file
-		backend_ca_path backend_crl_file backend_verify backend_pin
-		backend_servername backend_verify_name backend_cert_file
-		backend_key_file backend_passwd_file backend_alpn backend_version
-		backend_cipher_list backend_curves echo echo_control exec_stderr
-		exec_env exec_pipes exec_kill_after starttls max_connections
-		max_servers handshake_queue max_handshakes max_handshakes_per_source
 		check_for_dequeue max_dequeue dequeue_command acme_domains acme_agree
 		acme_storage acme_email acme_directory acme_ca_file acme_eab_kid
 		acme_eab_key_file program proxy_to backend proxy_session_timeout
 		proxy_max_sessions proxy_answers proxy_answer_timeout
 		proxy_connect_timeout backend_proxy_protocol backend_proxy_tlvs
-		backend_proxy_received echo echo_control exec_stderr exec_env
-		exec_pipes exec_kill_after starttls max_connections max_servers
-		handshake_queue max_handshakes max_handshakes_per_source
-		max_handshakes_per_prefix max_per_source max_per_prefix
-		connection_rate connection_rate_per_source connection_rate_per_prefix
-		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
-		max_memory limits_shadow penalty_points penalty_time penalty_max_time
+		backend_proxy_received backend_tls backend_ca_file backend_ca_path
+		backend_crl_file backend_verify backend_pin backend_servername
+		backend_verify_name backend_cert_file backend_key_file
+		backend_passwd_file backend_alpn backend_version backend_cipher_list
+		backend_curves echo echo_control exec_stderr exec_env exec_pipes
+		exec_kill_after starttls max_connections max_servers handshake_queue
+		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
+		max_per_source max_per_prefix connection_rate
+		connection_rate_per_source connection_rate_per_prefix datagram_rate
+		datagram_rate_per_source datagram_rate_per_prefix max_memory
+		limits_shadow penalty_points penalty_time penalty_max_time
 		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
 		defer_accept timeout_first_byte timeout_hello timeout_first_request
 		timeout_idle timeout_write min_read_rate min_write_rate
