@@ -404,3 +404,27 @@ func ExampleParseTarget() {
 }
 
 var _ netserver.Handler = (*proxy.Handler)(nil)
+
+// When all targets have failed, a client is connected to each of them once, and
+// then ends.
+func TestAllHaveFailed(t *testing.T) {
+	one, two := deadAddress(t), deadAddress(t)
+	be := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: one}, {Address: two}}}
+	f := serve(t, "tcp", noRunner{&proxy.Handler{Backend: be}}, netserver.Config{})
+	for i := range 3 {
+		wantEOF(t, f.dial(t))
+		r := f.record(t)
+		tries := int64(0)
+		for _, x := range r.Attrs() {
+			if x.Key == "tries" {
+				tries = x.Value.Int64()
+			}
+		}
+		if r.Outcome != outcome.NoTarget || tries != 2 {
+			t.Errorf("%d tries: %v", tries, r.Err)
+		}
+		if a, b := stateOf(be, one).Failed, stateOf(be, two).Failed; a != uint64(i+1) || b != uint64(i+1) {
+			t.Errorf("%d and %d connections", a, b)
+		}
+	}
+}

@@ -364,3 +364,69 @@ func TestBothFamiliesDead(t *testing.T) {
 		t.Errorf("record: %v", r.Err)
 	}
 }
+
+// Of several hosts of SRV records one cannot be looked up any more: its last
+// good address stays, and the others are as they are now.
+func TestOneHostOfARecordFails(t *testing.T) {
+	a, b := startNamed(t, "a", false), startNamed(t, "b", false)
+	srv := func(n *named, host string) *net.SRV {
+		return &net.SRV{Target: host, Port: uint16(n.l.Addr().(*net.TCPAddr).Port), Weight: 1}
+	}
+	name := "_imap._tcp.example.com"
+	dns := &fakeDNS{
+		hosts: map[string][]netip.Addr{"one": addrs("127.0.0.1"), "two": addrs("127.0.0.1")},
+		srv:   map[string][]*net.SRV{name: {srv(a, "one"), srv(b, "two")}},
+	}
+	be := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: "srv:" + name}}, Resolver: dns, Resolve: 10 * time.Millisecond}
+	f := frontOf(t, be)
+	f.names(t, 2)
+	dns.set(func() {
+		delete(dns.hosts, "one")
+		dns.hosts["two"] = addrs("127.0.0.2")
+	})
+	netservertest.Eventually(t, "the other host's new address", func() bool {
+		return slices.Contains(addressesOf(be), "127.0.0.2:"+portOf(b))
+	})
+	if got := addressesOf(be); len(got) != 2 || got[0] != targetOf(a.l) {
+		t.Errorf("the addresses are %v", got)
+	}
+	if s := stateOf(be, targetOf(a.l)); s.State != "up" || s.Total != 1 {
+		t.Errorf("the one whose host is not found: %+v", s)
+	}
+}
+
+// A name is drained with all its addresses.
+func TestDrainAName(t *testing.T) {
+	a := on(t, "a", "127.0.0.1:0")
+	dns := &fakeDNS{hosts: map[string][]netip.Addr{"n.example": addrs("127.0.0.1", "127.0.0.2")}}
+	be := &proxy.Backend{Name: "x", Targets: []proxy.Target{{Address: "n.example:" + portOf(a)}}, Resolver: dns}
+	f := frontOf(t, be)
+	if got := f.names(t, 1); got != "a" {
+		t.Errorf("got %q", got)
+	}
+	must(t, be.Drain("n.example:"+portOf(a)))
+	for _, s := range be.List() {
+		if s.State != "drained" {
+			t.Errorf("state: %+v", s)
+		}
+	}
+	must(t, be.Add(proxy.Target{Address: "n.example:" + portOf(a)}))
+	must(t, be.Drain("127.0.0.2:"+portOf(a)))
+	if got := f.names(t, 3); got != "aaa" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// The second address of a host is tried beside the first when that does not
+// answer.
+func TestFirstFamilyDoesNotAnswer(t *testing.T) {
+	hole := blackHole(t, "tcp")
+	_, p, _ := net.SplitHostPort(targetOf(hole))
+	on(t, "a", "[::1]:"+p)
+	dns := &fakeDNS{hosts: map[string][]netip.Addr{"both.example": addrs("127.0.0.1", "::1")}}
+	be := &proxy.Backend{Targets: []proxy.Target{{Address: "both.example:" + p}}, Resolver: dns, ConnectTimeout: patience}
+	f := frontOf(t, be)
+	if got := f.names(t, 2); got != "aa" {
+		t.Errorf("got %q", got)
+	}
+}

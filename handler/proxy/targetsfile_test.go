@@ -42,10 +42,10 @@ func TestTargetsFile(t *testing.T) {
 	send(t, held, "still there")
 	now := addressesOf(be)
 	for i, bad := range []struct{ text, err string }{
+		{line(a) + line(a) + line(b), "the target is given twice"},
 		{line(a) + "nonsense\n", "target nonsense: "},
 		{"", "is empty now, and held 2 targets"},
 		{line(a) + targetOf(b.l), "may be half written"},
-		{line(a) + line(a), "the target is given twice"},
 	} {
 		replaceFile(t, path, bad.text)
 		netservertest.Eventually(t, bad.err, func() bool { return log.count("new targets rejected") == i+1 && log.count(bad.err) == 1 })
