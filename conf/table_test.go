@@ -2,6 +2,7 @@ package conf
 
 import (
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -215,7 +216,7 @@ func TestIdleInTables(t *testing.T) {
 	var places []string
 	problems, _ := r.Ineffective(Facts{"tls": {Without: "has no effect without TLS"}}, func(p Place, k Key) Facts {
 		if k.Name == "names" {
-			places = append(places, p.Table)
+			places = append(places, fmt.Sprint(p.Table, p.Index))
 		}
 		return Facts{"tls": {Holds: p.Blocks[0].Values.Get("port") == "2", Without: "has no effect without TLS here"}}
 	})
@@ -224,7 +225,7 @@ func TestIdleInTables(t *testing.T) {
 	if got := errText(problems.err()); got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
-	if strings.Join(places, " ") != "listen.way listen.way" {
+	if strings.Join(places, " ") != "listen.way[0 0] listen.way[1 0]" {
 		t.Errorf("asked about %q", places)
 	}
 }

@@ -58,6 +58,7 @@ func (f Facts) With(others Facts) Facts {
 type Place struct {
 	Table  string  // "listen", "listen.route", "backend"
 	Blocks []Block // those around it, outermost first, and the block itself
+	Index  []int   // of each of Blocks, which of its kind it is, from 0
 }
 
 // Ineffective finds keys that were given but have no effect under the facts:
@@ -86,8 +87,8 @@ func (r *Result) Ineffective(facts Facts, in func(Place, Key) Facts) (problems, 
 	}
 	t := idleTables{res: r, facts: in}
 	server := func(key string) bool { return isOn(r.vals[key]) }
-	for _, b := range r.Blocks {
-		t.block(Place{Table: listenKey, Blocks: []Block{b}}, server)
+	for i, b := range r.Blocks {
+		t.block(Place{Table: listenKey, Blocks: []Block{b}, Index: []int{i}}, server)
 	}
 	t.within(Place{}, r.Tables, r.holds)
 	problems.add(t.problems.err())
@@ -134,8 +135,8 @@ func (t *idleTables) block(at Place, around func(key string) bool) {
 // within looks at the tables in a block, or at the top level.
 func (t *idleTables) within(at Place, tables map[string][]Block, around func(key string) bool) {
 	for _, last := range slices.Sorted(maps.Keys(tables)) {
-		for _, b := range tables[last] {
-			t.block(Place{Table: within(at.Table, last), Blocks: append(slices.Clone(at.Blocks), b)}, around)
+		for i, b := range tables[last] {
+			t.block(Place{Table: within(at.Table, last), Blocks: append(slices.Clone(at.Blocks), b), Index: append(slices.Clone(at.Index), i)}, around)
 		}
 	}
 }

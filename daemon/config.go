@@ -46,6 +46,7 @@ type Config struct {
 	check    checkKeys
 	handler  serving.Config
 	own      []conf.Block     // what ports, in the order of Server.Ports, have for their handlers
+	blockOf  []int            // which [[listen]] block each of these is from; -1 is none
 	services serving.Services // what serves the clients
 	confFile string
 	ports    portKeys

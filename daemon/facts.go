@@ -221,21 +221,20 @@ func (c *Config) factsIn(at conf.Place, v *invocation) conf.Facts {
 		state(map[string]bool{factProxies: true})
 		return here
 	}
-	b := at.Blocks[0]
 	var ports []port.Spec
 	var served []*serving.Service
-	for i, p := range c.Server.Ports {
-		if p.Origin == b.Origin {
-			ports, served = append(ports, p), append(served, c.services.Of(i))
+	for i, n := range c.blockOf {
+		if n == at.Index[0] && i < len(c.Server.Ports) {
+			ports, served = append(ports, c.Server.Ports[i]), append(served, c.services.Of(i))
 		}
 	}
 	state(c.portFacts(ports, served, v))
 	var all []*serving.Service
 	for _, s := range served {
+		if routes := s.Routes(); len(at.Index) > 1 && at.Index[1] < len(routes) {
+			s = routes[at.Index[1]].Service
+		}
 		all = append(all, s.Leaves()...)
-	}
-	if len(at.Blocks) > 1 {
-		all = serving.In(all, at.Blocks[1].Origin)
 	}
 	if len(ports) > 0 { // else they are not known
 		state(c.serviceFacts(all, v.server != nil))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,13 +64,14 @@ func (c *Config) portInput(res *conf.Result, environ map[string]string) port.Inp
 		in.UnixType = c.ports.unixTypes[n-1]
 	}
 	for i, b := range res.Blocks {
-		in.Ports = append(in.Ports, blockEntries(i, b)...)
+		in.Ports = append(in.Ports, blockEntries(i, b, sharesLine(res.Blocks, b))...)
 	}
 	return in
 }
 
 // blockParam is a port's own "key" that says which [[listen]] block it is from,
-// if that has tables. It is none that can be given.
+// if that has tables or shares its line with another. It is none that can be
+// given.
 const blockParam = "[[listen]]"
 
 // partParams takes what a port has for its handler out of its parameters, which
@@ -79,15 +81,16 @@ func (c *Config) partParams(res *conf.Result) {
 	for _, k := range serving.Keys() {
 		keys[k.Name] = true
 	}
-	c.own = make([]conf.Block, len(c.Server.Ports))
+	c.own, c.blockOf = make([]conf.Block, len(c.Server.Ports)), make([]int, len(c.Server.Ports))
 	for i := range c.Server.Ports {
 		p, own := &c.Server.Ports[i], make(conf.Values)
 		b := conf.Block{Origin: p.Origin}
+		c.blockOf[i] = slices.IndexFunc(res.Blocks, func(o conf.Block) bool { return o.Origin == p.Origin })
 		for key, vals := range p.Params {
 			switch {
 			case key == blockParam:
-				n, _ := strconv.Atoi(vals[0].Text)
-				b.Tables = res.Blocks[n].Tables
+				c.blockOf[i], _ = strconv.Atoi(vals[0].Text)
+				b.Tables = res.Blocks[c.blockOf[i]].Tables
 			case keys[key]:
 				own[key] = vals
 			default:
@@ -160,14 +163,25 @@ func (c *Config) unusedParts(res *conf.Result, environ map[string]string) (warni
 	return warnings
 }
 
+// sharesLine reports whether another block begins on b's line.
+func sharesLine(blocks []conf.Block, b conf.Block) bool {
+	n := 0
+	for _, o := range blocks {
+		if o.Origin == b.Origin {
+			n++
+		}
+	}
+	return n > 1
+}
+
 // blockEntries makes an entry of each port that a block names; they share its
 // other keys.
-func blockEntries(nth int, b conf.Block) []port.Entry {
+func blockEntries(nth int, b conf.Block, marked bool) []port.Entry {
 	var entries []port.Entry
 	for _, p := range b.Values["port"] {
 		m := maps.Clone(b.Values)
 		m["port"] = []conf.Value{p}
-		if len(b.Tables) > 0 {
+		if len(b.Tables) > 0 || marked {
 			m[blockParam] = []conf.Value{{Text: strconv.Itoa(nth), Origin: b.Origin}}
 		}
 		entries = append(entries, port.Entry{Map: m, Origin: b.Origin})

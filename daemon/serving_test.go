@@ -171,6 +171,10 @@ func TestHandlerProblems(t *testing.T) {
 			"proxy_to has no effect: every port has a handler of its own (f.toml:1); leave it out"},
 		{"datagrams", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\nproxy_answers = 3\n[[listen]]\nport = '1/udp'\nproxy_to = '127.0.0.1:9'\nproxy_answers = 3\n", nil,
 			"proxy_answers has no effect without a port for datagrams (f.toml:4); write the port as PORT/udp or PATH|unixdgram, or leave proxy_answers out"},
+		{"on one line", "listen = [{port = 1, exec_pipes = 1, program = ['cat']}, {port = 2, exec_pipes = 1, proxy_to = '127.0.0.1:9'}]\n", nil,
+			"exec_pipes has no effect without a program (f.toml:1); give one after --, or leave exec_pipes out"},
+		{"routes on one line", "[[listen]]\nport = 1\nroute = [{from = '192.0.2.1', program = ['cat'], exec_pipes = 1}, {exec_kill_after = 3, echo = 'raw'}]\n", nil,
+			"exec_kill_after has no effect without a program (f.toml:3); give one after --, or leave exec_kill_after out"},
 		{"value", "[[listen]]\nport = 1\nproxy_to = '127.0.0.1:9'\nproxy_connect_timeout = 'soon'\n", nil,
 			"proxy_connect_timeout: \"soon\" is not a time such as 10, 0.5 or 1m30s (f.toml:4)"},
 	} {

@@ -1,10 +1,6 @@
 package serving
 
-import (
-	"slices"
-
-	"netserver/conf"
-)
+import "slices"
 
 // Facts states what of the keys' conditions holds of services, which are all
 // that clients of the server or of a port can come to. While something is wrong
@@ -42,10 +38,4 @@ func (s *Services) Echoes() bool { return s.Shared() && s.server.is(echoes) }
 // socket.
 func (s *Service) HandsSockets() bool {
 	return slices.ContainsFunc(s.Leaves(), func(one *Service) bool { return one.kind == runs && !one.ExecPipes })
-}
-
-// In returns the services among list that are of the [[listen.route]] at a
-// place.
-func In(list []*Service, route conf.Origin) []*Service {
-	return slices.DeleteFunc(slices.Clone(list), func(s *Service) bool { return s.route != route })
 }

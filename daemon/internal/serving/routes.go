@@ -125,7 +125,6 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 			errs = append(errs, &conf.Problem{Key: KeyProxyTo, Origin: to.at, Err: errors.New("a route has one target"), Hint: SeveralTargets})
 		default:
 			errs = append(errs, besideBackend(to, block.Values))
-			to.route = r.at
 			s.routes = append(s.routes, &routed{r, to})
 		}
 	}

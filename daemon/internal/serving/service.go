@@ -29,7 +29,6 @@ type Service struct {
 	chosen string      // the key that chose it; "" for the default
 	own    bool        // it was chosen for this port alone
 	at     conf.Origin // where it was chosen; zero for the default
-	route  conf.Origin // where its [[listen.route]] begins, if it is of one
 	routes []*routed   // of kind routes
 }
 
