@@ -27,6 +27,16 @@ var recipes = []recipe{
 		},
 	},
 	{
+		section: "From a plain port to a TLS server", programs: []string{"redis-server", "redis-cli"},
+		setUp: func(k *kitchen) {
+			k.port("6379")
+			k.certificate("redis.pem", netservertest.Leaf{})
+			k.certificate("client.pem", netservertest.Leaf{Name: "ops", Client: true})
+			k.redis("9999", "--tls-port", k.port("6380"), "--tls-cert-file", k.path("redis.pem"), "--tls-key-file", k.path("redis.pem"),
+				"--tls-ca-cert-file", k.path("ca.pem"), "--tls-auth-clients", "optional")
+		},
+	},
+	{
 		section: "PostgreSQL", programs: []string{"psql", "openssl"},
 		setUp: func(k *kitchen) {
 			k.port("5432")

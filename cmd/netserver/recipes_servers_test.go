@@ -199,7 +199,12 @@ LogLevel ERROR
 // dnsmasq knows one name.
 func (k *kitchen) dnsmasq(printed string) {
 	k.Helper()
+	k.dnsmasqFor(printed, "--address=/www.example.com/192.0.2.7")
+}
+
+func (k *kitchen) dnsmasqFor(printed, names string) {
+	k.Helper()
 	k.launch("127.0.0.1:"+k.port(printed), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-",
 		"--no-resolv", "--no-hosts", "--pid-file=", "--user=", "--listen-address=127.0.0.1", "--bind-interfaces",
-		"--port="+k.port(printed), "--address=/www.example.com/192.0.2.7")
+		"--port="+k.port(printed), names)
 }

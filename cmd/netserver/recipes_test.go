@@ -37,7 +37,8 @@ type kitchen struct {
 	dir    string
 	ports  map[string]string
 	server *server
-	toml   bool // it was started with the conf file
+	more   string // arguments of the server that are not in print
+	toml   bool   // it was started with the conf file
 }
 
 // port returns the port that stands here for one in print.
@@ -131,7 +132,7 @@ func (k *kitchen) serve(command string) {
 	if !ok {
 		k.Fatalf("no server: %s", command)
 	}
-	cmd := exec.Command("sh", "-c", "exec "+binary+" --host 127.0.0.1 --log_level 3 "+k.here(words))
+	cmd := exec.Command("sh", "-c", "exec "+binary+" --host 127.0.0.1 --log_level 3 "+k.more+" "+k.here(words))
 	cmd.Env, cmd.Dir = serverEnvironment(), k.dir
 	k.server = startCmd(k, cmd)
 	k.toml = strings.Contains(words, ".toml")
