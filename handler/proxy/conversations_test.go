@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,6 +61,7 @@ type speaker struct {
 	c       stream
 	read    int
 	readErr error
+	broken  bool // its writing has met a break, of which the system tells once
 	wrong   bool // it was told something else than what was said
 	reached chan struct{}
 	ended   chan struct{} // its reading
@@ -121,6 +123,7 @@ func (c conversation) hold(t *testing.T, client, backend stream) error {
 				<-s.ended
 			}
 			err := s.say(c.says(byte(i)), sizes[i], rand.New(rand.NewPCG(c.seed, uint64(4+i))))
+			s.broken = errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 			switch {
 			case breaks[i]:
 				<-other.reached
@@ -137,7 +140,7 @@ func (c conversation) hold(t *testing.T, client, backend stream) error {
 		case s.wrong:
 			return fmt.Errorf("end %d was told something else than what was said", i)
 		case breaks[i]: // it has left
-		case breaks[1-i] && (s.readErr == io.EOF || errors.As(s.readErr, &ne) && ne.Timeout()):
+		case breaks[1-i] && (s.readErr == io.EOF && !s.broken || errors.As(s.readErr, &ne) && ne.Timeout()):
 			return fmt.Errorf("end %d took a break for %v, after %d of %d bytes", i, s.readErr, s.read, sizes[1-i])
 		case !breaks[1-i] && (s.readErr != io.EOF || s.read != sizes[1-i]):
 			return fmt.Errorf("end %d: %v after %d of %d bytes", i, s.readErr, s.read, sizes[1-i])
