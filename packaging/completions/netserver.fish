@@ -114,7 +114,7 @@ complete -c netserver -n '__netserver_keys' -l proxy_answer_timeout -x -d 'for t
 complete -c netserver -n '__netserver_keys' -l proxy_connect_timeout -x -d 'for the connection to a target'
 complete -c netserver -n '__netserver_keys' -l backend_proxy_protocol -x -a 'off v1 v2' -d 'begin each connection to a target with a PROXY header that ...'
 complete -c netserver -n '__netserver_keys' -l backend_proxy_tlvs -x -d 'what a header of version 2 tells beside addresses: any of ...'
-complete -c netserver -n '__netserver_keys' -l backend_proxy_received -x -a 'merge pass replace' -d 'of a client that came with a PROXY header itself the target ...'
+complete -c netserver -n '__netserver_keys' -l backend_proxy_received -x -a 'merge pass replace' -d 'what a target is told of a PROXY header that the client ...'
 complete -c netserver -n '__netserver_keys' -l backend_tls -d 'speak TLS to targets, whose certificates are verified'
 complete -c netserver -n '__netserver_keys' -l backend_ca_file -r -F -d 'authorities that targets are verified by'
 complete -c netserver -n '__netserver_keys' -l backend_ca_path -x -a '(__fish_complete_directories)' -d 'directories of such files'

@@ -173,7 +173,7 @@ func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 		conf.Choice(&d.ProxyProtocol, "off", headerV1, headerV2))
 	def(conf.Key{Name: keyBackendTLVs, When: withHeader, Arg: "NAME", List: true, Help: "what a header of version 2 tells beside addresses: any of alpn, authority (SNI), unique_id, crc32c, ssl (version, cipher, whether a certificate was verified), and in that cn, group and cert (the client's certificate)"},
 		conf.Func(d.setTLVs))
-	def(conf.Key{Name: keyBackendReceived, When: withHeader, Arg: "merge|pass|replace", Default: "merge", Help: "of a client that came with a PROXY header itself the target is told the addresses in it, and: what is in it, but for entries that backend_proxy_tlvs names; all that is in it, and nothing else; or nothing of it"},
+	def(conf.Key{Name: keyBackendReceived, When: withHeader, Arg: "merge|pass|replace", Default: "merge", Help: "what a target is told of a PROXY header that the client came with: its addresses always, and its entries too, except those that backend_proxy_tlvs replaces (merge), unchanged (pass), or not at all (replace)"},
 		conf.Func(d.setReceived))
 	d.defineTLS(def)
 }
