@@ -98,6 +98,15 @@ server { listen 127.0.0.1:8081 http2 proxy_protocol; return 200 "$host, for $pro
 		},
 	},
 	{
+		section: "Certificates by themselves", programs: []string{"pebble", "dnsmasq", "nginx", "curl"},
+		setUp: func(k *kitchen) {
+			k.port("443")
+			k.port("8080")
+			k.nginx("8080", `server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }`)
+			k.pebble("443")
+		},
+	},
+	{
 		section: "Clients with certificates, a server on a UNIX socket", programs: []string{"redis-server", "redis-cli"},
 		setUp: func(k *kitchen) {
 			k.port("8443")

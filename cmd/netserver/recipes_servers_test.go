@@ -208,3 +208,27 @@ func (k *kitchen) dnsmasqFor(printed, names string) {
 		"--no-resolv", "--no-hosts", "--pid-file=", "--user=", "--listen-address=127.0.0.1", "--bind-interfaces",
 		"--port="+k.port(printed), names)
 }
+
+// pebble is a certificate authority that finds every name of example.com on
+// this machine, at the port that stands here for the printed one. The server
+// has its address instead of Let's Encrypt's. root.pem verifies what it issues.
+func (k *kitchen) pebble(printed string) {
+	k.Helper()
+	k.dnsmasqFor("5353", "--address=/example.com/127.0.0.1")
+	k.certificate("pebble.pem", netservertest.Leaf{})
+	api, control := "localhost:"+k.port("14000"), "localhost:"+k.port("15000")
+	conf := k.file("pebble.json", strings.NewReplacer("DIR", k.dir, "API", api, "CONTROL", control, "PORT", k.port(printed)).Replace(`{"pebble": {
+"listenAddress": "API", "managementListenAddress": "CONTROL", "certificate": "DIR/pebble.pem", "privateKey": "DIR/pebble.pem",
+"httpPort": 1, "tlsPort": PORT, "retryAfter": {"authz": 1, "order": 1},
+"profiles": {"default": {"description": "the default", "validityPeriod": 864000}}
+}}`))
+	cmd := exec.Command(netservertest.Peer(k, "pebble"), "-config", conf, "-dnsserver", "127.0.0.1:"+k.port("5353"))
+	cmd.Env = append(environment(), "PEBBLE_VA_NOSLEEP=1")
+	k.launchCmd(control, cmd)
+	netservertest.Eventually(k, "pebble shows its root", func() bool {
+		get := exec.Command(netservertest.Peer(k, "curl"), "-sSf", "--cacert", k.path("ca.pem"), "-o", k.path("root.pem"), "https://"+control+"/roots/0")
+		get.Env = environment()
+		return get.Run() == nil
+	})
+	k.more = "--acme_directory https://" + api + "/dir --acme_ca_file ca.pem"
+}

@@ -94,7 +94,7 @@ func shortDir(t *testing.T) string {
 }
 
 // inPrint are the places of a machine that stand in recipes.
-var inPrint = regexp.MustCompile(`/etc/(ssl|netserver)/|/run/|/srv/`)
+var inPrint = regexp.MustCompile(`/etc/(ssl|netserver)/|/run/|/var/lib/netserver/`)
 
 var numbers = regexp.MustCompile(`\b\d{1,5}\b`)
 
@@ -282,6 +282,30 @@ func TestRecipesFiles(t *testing.T) {
 		if !slices.Contains(printed, filepath.Base(f)) {
 			t.Errorf("%s is in no recipe", f)
 		}
+	}
+}
+
+// Each section is in the list at the top of the page.
+func TestRecipesIndex(t *testing.T) {
+	b, err := os.ReadFile("../../docs/RECIPES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, _, _ := strings.Cut(string(b), "\n## ")
+	links := make(map[string]bool)
+	for _, m := range regexp.MustCompile(`\]\(#([^)]+)\)`).FindAllStringSubmatch(top, -1) {
+		links[m[1]] = true
+	}
+	for _, s := range recipesPage(t) {
+		anchor := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(s.title), "")
+		anchor = strings.ReplaceAll(anchor, " ", "-")
+		if !links[anchor] {
+			t.Errorf("no link leads to #%s", anchor)
+		}
+		delete(links, anchor)
+	}
+	for l := range links {
+		t.Errorf("there is no section #%s", l)
 	}
 }
 
