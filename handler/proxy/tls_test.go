@@ -69,7 +69,7 @@ func pinOf(t testing.TB, p netservertest.Pair) []byte {
 func TestUntrustedTargets(t *testing.T) {
 	ca := netservertest.CA(t)
 	good := ca.Issue(t, netservertest.Leaf{})
-	closes := script(t, func(c net.Conn) { c.Read(make([]byte, 512)) })
+	closes := script(t, func(c net.Conn) { c.Read(make([]byte, 8<<10)) })
 	plain := script(t, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n"); io.Copy(io.Discard, c) })
 	silent := script(t, func(c net.Conn) { io.Copy(io.Discard, c) })
 	wantsCert := certConf(good)

@@ -91,7 +91,7 @@ func (g *generation) checkLists(chains [][]*x509.Certificate, now time.Time) err
 
 // about describes a certificate in a few words.
 func about(c *x509.Certificate) string {
-	return fmt.Sprintf("CN=%s, valid until %s", plain(certfile.Name(c)), c.NotAfter.UTC().Format(time.DateTime))
+	return fmt.Sprintf("%s, valid until %s", plain(certfile.Name(c)), c.NotAfter.UTC().Format(time.DateTime))
 }
 
 // plain returns what a stranger has written, quoted if that is not plain text.
@@ -119,9 +119,9 @@ func chainReason(p *Params, certs []*x509.Certificate, err error, now time.Time)
 		return fmt.Sprintf("certificate signed by unknown authority (%s); %s", about(leaf), hint)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert != nil:
 		if now.Before(invalid.Cert.NotBefore) {
-			return fmt.Sprintf("the certificate CN=%s is not valid before %s; is the clock right?", plain(certfile.Name(invalid.Cert)), invalid.Cert.NotBefore.UTC().Format(time.DateTime))
+			return fmt.Sprintf("the certificate %s is not valid before %s; is the clock right?", plain(certfile.Name(invalid.Cert)), invalid.Cert.NotBefore.UTC().Format(time.DateTime))
 		}
-		return fmt.Sprintf("the certificate CN=%s expired on %s", plain(certfile.Name(invalid.Cert)), invalid.Cert.NotAfter.UTC().Format(time.DateTime))
+		return fmt.Sprintf("the certificate %s expired on %s", plain(certfile.Name(invalid.Cert)), invalid.Cert.NotAfter.UTC().Format(time.DateTime))
 	case errors.As(err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return fmt.Sprintf("its certificate (%s) is not made for servers: its extended key usage lacks serverAuth", about(leaf))
 	}
@@ -150,7 +150,7 @@ func nameReason(leaf *x509.Certificate, to server) string {
 	}
 	is := strings.Join(names, ", ")
 	if is == "" {
-		is = "no name (CN=" + plain(certfile.Name(leaf)) + " does not count)"
+		is = "no name (" + plain(certfile.Name(leaf)) + " does not count)"
 	}
 	return fmt.Sprintf("its certificate is for %s, not for %s; give the right one with backend_verify_name", is, to.verified)
 }
