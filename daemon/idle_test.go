@@ -122,7 +122,7 @@ func sampleOf(k conf.Key) string {
 		return "mail"
 	case "access_shadow":
 		return "all"
-	case "starttls":
+	case "starttls", "backend_starttls":
 		return "smtp"
 	}
 	if i := strings.LastIndex(k.Arg, "|"); i >= 0 && k.Arg != "0-4" {

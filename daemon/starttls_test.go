@@ -74,6 +74,11 @@ func TestStartTLSProblems(t *testing.T) {
 		{"echo", "[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'imap'\n", "port 127.0.0.1:1/ssl: starttls wants a target, whose greeting it takes, and not echo"},
 		{"at once", "[[listen]]\nport = '127.0.0.1:1/ssl'\nSSL_startHandshake = 1\nstarttls = 'imap'\n" + proxied, "port 127.0.0.1:1/ssl: starttls and SSL_startHandshake 1 contradict each other: remove one of both"},
 		{"routes of mysql", "[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'mysql'\n[[listen.route]]\n" + proxied, "port 127.0.0.1:1/ssl: a target of MySQL greets its clients before TLS, when nothing is known that a route could be chosen by: give it a port of its own"},
+		{"two protocols", "[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'imap'\nbackend_tls = 1\nbackend_starttls = 'pop3'\n" + proxied, "starttls is imap, and backend_starttls of proxy to 127.0.0.1:9 is pop3: clients and targets speak one protocol"},
+		{"two protocols, in a backend", "[[backend]]\nname = 'b'\ntargets = '127.0.0.1:9'\nbackend_tls = 1\nbackend_starttls = 'pop3'\n[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'imap'\nbackend = 'b'\n", "starttls is imap, and backend_starttls of backend b is pop3: clients and targets speak one protocol"},
+		{"one protocol", "[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'mysql'\nbackend_tls = 1\nbackend_starttls = 'mariadb'\n" + proxied, ""},
+		{"without backend_tls", "[[listen]]\nport = '127.0.0.1:1'\nbackend_starttls = 'imap'\n" + proxied, "backend_starttls has no effect without backend_tls"},
+		{"no such target", "[[listen]]\nport = '127.0.0.1:1'\nbackend_tls = 1\nbackend_starttls = 'ftp'\n" + proxied, "backend_starttls: ftp cannot be had"},
 		{"passed on", "[[listen]]\nport = '127.0.0.1:1/ssl'\nstarttls = 'imap'\n[[listen.route]]\npassthrough = true\n" + proxied, "port 127.0.0.1:1/ssl: clients who begin in plain text (SSL_startHandshake 0) cannot be passed on undecrypted: remove one of both"},
 	} {
 		code, _, stderr, _ := checkFile(t, c.text)

@@ -7,15 +7,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
 	"netserver/netservertest"
 )
 
-// mail starts a dovecot whose users have the password "secret". It wants TLS of
-// its clients if strict is set.
-func (k *kitchen) mail(strict bool) (ports map[string]string) {
+// mail starts a dovecot whose users have the password "secret". It has TLS.
+func (k *kitchen) mail() (ports map[string]string, log func() string) {
 	k.Helper()
 	if os.Getuid() != 0 {
 		k.Skip("dovecot is started as root here")
@@ -32,10 +32,6 @@ func (k *kitchen) mail(strict bool) (ports map[string]string) {
 			services += fmt.Sprintf(" inet_listener %ss {\n port = 0\n }\n", name)
 		}
 		services += "}\n"
-	}
-	tls := "ssl = yes\ndisable_plaintext_auth = no\n"
-	if strict {
-		tls = "ssl = required\n"
 	}
 	k.opens("mail")
 	conf := k.file("dovecot.conf", strings.NewReplacer("DIR", k.dir).Replace(`
@@ -58,9 +54,11 @@ userdb {
   driver = static
   args = uid=nobody gid=`+k.group("nobody")+` home=DIR/mail
 }
-`)+tls+services)
-	k.launch("127.0.0.1:"+ports["imap"], "dovecot", "-F", "-c", conf)
-	return ports
+ssl = yes
+disable_plaintext_auth = no
+`)+services)
+	p := k.launch("127.0.0.1:"+ports["imap"], "dovecot", "-F", "-c", conf)
+	return ports, p.log.String
 }
 
 // login logs in by IMAP, POP3 and ManageSieve and returns what is wrong. With
@@ -98,7 +96,8 @@ func (k *kitchen) login(name, port string, tls bool) error {
 
 func TestStartTLSDovecot(t *testing.T) {
 	k := newKitchen(t)
-	for name, behind := range k.mail(false) {
+	ports, _ := k.mail()
+	for name, behind := range ports {
 		port := k.front("127.0.0.1:"+behind, "--starttls="+name)
 		if err := k.login(name, port, true); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -113,6 +112,22 @@ func TestStartTLSDovecot(t *testing.T) {
 			t.Errorf("%s, optional, without TLS: %v", name, err)
 		}
 	}
+}
+
+// Clients log in under TLS that netserver has started with dovecot.
+func TestStartTLSToDovecot(t *testing.T) {
+	k := newKitchen(t)
+	ports, log := k.mail()
+	for name, behind := range ports {
+		if err := k.login(name, k.front("127.0.0.1:"+behind, k.secured(name)...), false); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := k.login(name, k.front("127.0.0.1:"+behind, append(k.secured(name), "--starttls="+name)...), true); err != nil {
+			t.Errorf("%s, TLS on both sides: %v", name, err)
+		}
+	}
+	under := regexp.MustCompile(`Login: user=<ann>.*, TLS,`)
+	netservertest.Eventually(t, "six logins under TLS", func() bool { return len(under.FindAllString(log(), -1)) == 6 })
 }
 
 // postfix starts a server that throws mail away. It has TLS.
@@ -146,7 +161,9 @@ alias_maps =
 maillog_file = /dev/stdout
 smtpd_authorized_xclient_hosts = 127.0.0.1
 smtpd_tls_security_level = may
-smtpd_tls_chain_files = DIR/front.pem
+smtpd_tls_cert_file = DIR/front.pem
+smtpd_tls_key_file = DIR/front.pem
+notify_classes =
 smtpd_tls_loglevel = 1
 `))
 	k.file("postfix/master.cf", strings.ReplaceAll(`
@@ -188,6 +205,15 @@ func TestStartTLSPostfix(t *testing.T) {
 	port = k.front("127.0.0.1:"+behind, "--starttls=smtp xclient")
 	if out, err := send(port, verified...); err != nil || !strings.Contains(out, "queued as") {
 		t.Errorf("XCLIENT: %v\n%s", err, out)
+	}
+	port = k.front("127.0.0.1:"+behind, k.secured("smtp")...)
+	if out, err := send(port); err != nil || !strings.Contains(out, "<-  220 localhost ESMTP") || !strings.Contains(out, "queued as") || strings.Contains(out, "STARTTLS") {
+		t.Errorf("TLS to it: %v\n%s", err, out)
+	}
+	netservertest.Eventually(t, "postfix has TLS", func() bool { return strings.Contains(log(), "TLS connection established from localhost") })
+	port = k.front("127.0.0.1:"+behind, append(k.secured("smtp"), "--starttls=smtp")...)
+	if out, err := send(port, verified...); err != nil || !strings.Contains(out, "queued as") {
+		t.Errorf("TLS on both sides: %v\n%s", err, out)
 	}
 	netservertest.Eventually(t, "postfix has heard by XCLIENT who the client is", func() bool { return strings.Contains(log(), "client=unknown[127.0.0.1]") })
 }

@@ -40,6 +40,11 @@ func (k *kitchen) front(target string, args ...string) (port string) {
 	return port
 }
 
+// secured are the arguments that have netserver start TLS with its target.
+func (k *kitchen) secured(protocol string) []string {
+	return []string{"--backend_tls", "--backend_starttls=" + protocol, "--backend_ca_file=" + k.path("ca.pem"), "--backend_servername=localhost"}
+}
+
 func me(t testing.TB) string {
 	u, err := user.Current()
 	if err != nil {
@@ -155,6 +160,14 @@ func TestStartTLSMariaDB(t *testing.T) {
 	port = k.front("127.0.0.1:"+behind, "--starttls=mysql optional")
 	check("optional, with", port, verified...)
 	check("optional, without", port, "--skip-ssl")
+
+	// s is let in under TLS only.
+	check("TLS to it", k.front("127.0.0.1:"+behind, k.secured("mysql")...), "--skip-ssl", "-us")
+	port = k.front("127.0.0.1:"+behind, append(k.secured("mysql"), "--starttls=mysql")...)
+	check("TLS on both sides", port, append(verified, "-us")...)
+	if out, err := k.ask4(behind, "--skip-ssl", "-us"); err == nil {
+		t.Errorf("s is let in without TLS:\n%s", out)
+	}
 }
 
 // postgres starts a server that lets postgres in without a password. It has TLS.
@@ -190,7 +203,8 @@ func glob(t testing.TB, pattern string) []string {
 }
 
 func (k *kitchen) psql(port, more string) (string, error) {
-	return k.run("psql", "-X", "-A", "-t", "-c", "SELECT 6*7", fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%s user=postgres dbname=postgres %s", port, more))
+	k.Helper()
+	return k.run("psql", "-X", "-A", "-t", "-c", "SELECT 6*7, ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", fmt.Sprintf("host=localhost hostaddr=127.0.0.1 port=%s user=postgres dbname=postgres %s", port, more))
 }
 
 func TestStartTLSPostgreSQL(t *testing.T) {
@@ -198,7 +212,7 @@ func TestStartTLSPostgreSQL(t *testing.T) {
 	behind := k.postgresTLS()
 	port := k.front("127.0.0.1:"+behind, "--starttls=postgres", "--SSL_alpn_protocols=postgresql")
 	for _, mode := range []string{"sslmode=verify-full sslrootcert=" + k.path("ca.pem"), "sslmode=prefer", "sslmode=require"} {
-		if out, err := k.psql(port, mode); err != nil || out != "42\n" {
+		if out, err := k.psql(port, mode); err != nil || out != "42|f\n" {
 			t.Errorf("%s: %v\n%s", mode, err, out)
 		}
 	}
@@ -207,8 +221,17 @@ func TestStartTLSPostgreSQL(t *testing.T) {
 	}
 	port = k.front(k.path("pg/.s.PGSQL."+behind), "--starttls=postgres optional")
 	for _, mode := range []string{"sslmode=require", "sslmode=disable"} {
-		if out, err := k.psql(port, mode); err != nil || out != "42\n" {
+		if out, err := k.psql(port, mode); err != nil || out != "42|f\n" {
 			t.Errorf("optional, %s: %v\n%s", mode, err, out)
+		}
+	}
+	secured := k.secured("postgres")
+	for port, mode := range map[string]string{
+		k.front("127.0.0.1:"+behind, secured...):                                "sslmode=disable",
+		k.front("127.0.0.1:"+behind, append(secured, "--starttls=postgres")...): "sslmode=require",
+	} {
+		if out, err := k.psql(port, mode); err != nil || out != "42|t\n" {
+			t.Errorf("TLS to it, %s: %v\n%s", mode, err, out)
 		}
 	}
 }
@@ -236,7 +259,8 @@ directory DIR/ldap
 
 func TestStartTLSLDAP(t *testing.T) {
 	k := newKitchen(t)
-	port := k.front("127.0.0.1:"+k.slapdTLS(), "--starttls=ldap")
+	behind := "127.0.0.1:" + k.slapdTLS()
+	port := k.front(behind, "--starttls=ldap")
 	who := func(more ...string) (string, error) {
 		return k.run("ldapwhoami", append(more, "-x", "-H", "ldap://127.0.0.1:"+port, "-D", "cn=admin,dc=example,dc=org", "-w", "secret")...)
 	}
@@ -245,5 +269,13 @@ func TestStartTLSLDAP(t *testing.T) {
 	}
 	if out, err := who(); err == nil || !strings.Contains(out, "Confidentiality required (13)") {
 		t.Errorf("without TLS: %v\n%s", err, out)
+	}
+	port = k.front(behind, k.secured("ldap")...)
+	if out, err := who(); err != nil || out != "dn:cn=admin,dc=example,dc=org\n" {
+		t.Errorf("TLS to it: %v\n%s", err, out)
+	}
+	port = k.front(behind, append(k.secured("ldap"), "--starttls=ldap")...)
+	if out, err := who("-ZZ"); err != nil || out != "dn:cn=admin,dc=example,dc=org\n" {
+		t.Errorf("TLS on both sides: %v\n%s", err, out)
 	}
 }

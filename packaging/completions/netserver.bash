@@ -102,13 +102,13 @@ _netserver() {
 		backend_crl_file backend_verify backend_pin backend_servername
 		backend_verify_name backend_cert_file backend_key_file
 		backend_passwd_file backend_alpn backend_version backend_cipher_list
-		backend_curves echo echo_control exec_stderr exec_env exec_pipes
-		exec_kill_after starttls max_connections max_servers handshake_queue
-		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
-		max_per_source max_per_prefix connection_rate
-		connection_rate_per_source connection_rate_per_prefix datagram_rate
-		datagram_rate_per_source datagram_rate_per_prefix max_memory
-		limits_shadow penalty_points penalty_time penalty_max_time
+		backend_curves backend_starttls echo echo_control exec_stderr exec_env
+		exec_pipes exec_kill_after starttls max_connections max_servers
+		handshake_queue max_handshakes max_handshakes_per_source
+		max_handshakes_per_prefix max_per_source max_per_prefix
+		connection_rate connection_rate_per_source connection_rate_per_prefix
+		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
+		max_memory limits_shadow penalty_points penalty_time penalty_max_time
 		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
 		defer_accept timeout_first_byte timeout_hello timeout_first_request
 		timeout_idle timeout_write min_read_rate min_write_rate

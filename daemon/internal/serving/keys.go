@@ -7,8 +7,8 @@ import (
 	"netserver/conf"
 	"netserver/handler/exec"
 	"netserver/handler/proxy"
-	front "netserver/handler/starttls"
-	"netserver/starttls"
+	"netserver/handler/starttls"
+	dialog "netserver/starttls"
 	"netserver/tlsparams/outbound"
 )
 
@@ -46,6 +46,7 @@ type DialConfig struct {
 
 	TLS       bool            // to targets
 	TLSParams outbound.Params // how, if so
+	StartTLS  dialog.Protocol // whose dialog comes before it; 0 is none
 }
 
 // The keys that choose a handler. A port or a route has one of them at most.
@@ -96,13 +97,13 @@ func (h *Config) Define(s *conf.Set) {
 		k.Group, k.PerPort = Group, true
 		s.Define(k, b)
 	})
-	s.Define(conf.Key{Name: keyStartTLS, Group: Group, PerPort: true, When: factTLS + " " + FactProxies, Arg: "PROTOCOL", Help: "the clients of TLS ports begin in plain text and start TLS as this protocol has it: " + strings.Join(starttls.Names(), ", ") + ". After it any of optional (clients may go on without TLS), name=HOST (in greetings), and for smtp xclient (tell the target the client's address)"},
+	s.Define(conf.Key{Name: keyStartTLS, Group: Group, PerPort: true, When: factTLS + " " + FactProxies, Arg: "PROTOCOL", Help: "the clients of TLS ports begin in plain text and start TLS as this protocol has it: " + strings.Join(dialog.Names(), ", ") + ". After it any of optional (clients may go on without TLS), name=HOST (in greetings), and for smtp xclient (tell the target the client's address)"},
 		conf.Func(h.setStartTLS))
 }
 
 func (h *Config) setStartTLS(vals []conf.Value) error {
 	v := vals[len(vals)-1]
-	if _, err := front.Parse(v.Text); err != nil {
+	if _, err := starttls.Parse(v.Text); err != nil {
 		return v.Errorf("%v", err)
 	}
 	h.StartTLS = v.Text
@@ -176,6 +177,7 @@ func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 	def(conf.Key{Name: keyBackendReceived, When: withHeader, Arg: "merge|pass|replace", Default: "merge", Help: "what a target is told of a PROXY header that the client came with: its addresses always, and its entries too, except those that backend_proxy_tlvs replaces (merge), unchanged (pass), or not at all (replace)"},
 		conf.Func(d.setReceived))
 	d.defineTLS(def)
+	d.defineStartTLS(def)
 }
 
 func (h *Config) setExecEnv(vals []conf.Value) error {

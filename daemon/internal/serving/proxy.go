@@ -30,6 +30,7 @@ func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 		if h.Header, err = s.Dial.header(); err != nil {
 			return nil, err
 		}
+		h.StartTLS, h.MySQL = s.Dial.startTLS(), s.Dial.mysql()
 		if h.TLS, err = m.overTLS(&s.Dial, KeyProxyTo+" "+h.Target, h.Target); err != nil {
 			return nil, err
 		}
