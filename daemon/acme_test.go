@@ -285,14 +285,21 @@ func TestACMEReload(t *testing.T) {
 }
 
 // What the authority refuses is one line with its reason, and other names get
-// their certificates; an account can be bound to one that the authority knows.
+// their certificates, beside the default one of SSL_cert_file; an account can be bound to one that the authority knows.
 func TestACMEWithBinding(t *testing.T) {
 	const secret = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"
 	p := startPebble(t, quarter, map[string]any{"externalAccountBindingRequired": true, "externalAccountMACKeys": map[string]string{"kid-1": secret}})
 	dir := openDir(t)
 	bound := []string{"--acme_eab_kid", "kid-1", "--acme_eab_key_file", put(t, dir, "eab", []byte(secret+"\n"))}
-	r := start(t, p.keys(filepath.Join(dir, "acme"), append(bound, "--acme_domains", "blocked.example", "--acme_domains", "c.example")...)...)
+	k := newKeyed(t, "P-256")
+	more := append(bound, "--acme_domains", "blocked.example", "--acme_domains", "c.example")
+	r := start(t, p.keys(filepath.Join(dir, "acme"), append(more, twoFiles(t, dir, k)...)...)...)
 	p.awaitIssued(t, "c.example", nil)
+	for _, name := range []string{"", "other.example"} {
+		if c, err := p.shown(name); err != nil || !c.Equal(k.cert) {
+			t.Errorf("%q: not the certificate of SSL_cert_file: %v", name, err)
+		}
+	}
 	r.wait("acme: no certificate for blocked.example: the order: 400 urn:ietf:params:acme:error:rejectedIdentifier", 1)
 	r.end(syscall.SIGTERM)
 	unbound := start(t, p.keys(filepath.Join(dir, "other"), "--acme_domains", "c.example")...)
