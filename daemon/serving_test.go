@@ -347,3 +347,16 @@ func TestHandlersOfAProgram(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.wait(`Server.Handlers has "`+dir+`/one|unix", which is no port`, 1)
 }
+
+// Both words mean Net::Server's echo.
+func TestEchoOfNetServer(t *testing.T) {
+	dir := openDir(t)
+	file := writeFile(t, filepath.Join(dir, "server.toml"), fmt.Sprintf("[[listen]]\nport = \"%[1]s/a|unix\"\necho = \"net-server\"\n[[listen]]\nport = \"%[1]s/b|unix\"\necho = \"lines\"\n", dir))
+	r := start(t, "--conf_file", file, "--user", "root")
+	r.serving()
+	for _, name := range []string{"a", "b"} {
+		if got := said(t, filepath.Join(dir, name), "hello\n"); !strings.Contains(got, `You said "hello"`) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -21,7 +21,7 @@ _netserver_value() {
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
-	echo) _netserver_reply -W 'lines raw' -- "$2" ;;
+	echo) _netserver_reply -W 'lines net-server raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
 	handshake_queue) _netserver_reply -W 'fair none' -- "$2" ;;
 	proxy_protocol) _netserver_reply -W 'off require accept' -- "$2" ;;

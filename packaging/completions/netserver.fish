@@ -131,7 +131,7 @@ complete -c netserver -n '__netserver_keys' -l backend_version -x -d 'versions o
 complete -c netserver -n '__netserver_keys' -l backend_cipher_list -x -d 'suites for TLS 1.2 and older, as SSL_cipher_list has them'
 complete -c netserver -n '__netserver_keys' -l backend_curves -x -d 'groups for the key exchange, as SSL_ecdh_curve has them'
 complete -c netserver -n '__netserver_keys' -l backend_starttls -x -d 'begin in plain text with targets, and start TLS as this ...'
-complete -c netserver -n '__netserver_keys' -l echo -x -a 'lines raw' -d 'without another handler: Net::Server\'s echo of lines, or ...'
+complete -c netserver -n '__netserver_keys' -l echo -x -a 'lines net-server raw' -d 'without another handler: Net::Server\'s echo of lines (both ...'
 complete -c netserver -n '__netserver_keys' -l echo_control -d 'let every client of the line echo use exit, get and dump, ...'
 complete -c netserver -n '__netserver_keys' -l exec_stderr -x -a 'log client drop inherit' -d 'where a program\'s standard error goes'
 complete -c netserver -n '__netserver_keys' -l exec_env -x -d 'variable in the environment of programs and jobs, one each ...'

@@ -131,7 +131,7 @@ func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
 	h.defineSessions(define)
 	h.Dial.define(def)
-	define(FactEchoes, keyEcho, "lines|raw", "lines", "without another handler: Net::Server's echo of lines, or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "raw"))
+	define(FactEchoes, keyEcho, "lines|net-server|raw", "lines", "without another handler: Net::Server's echo of lines (both words), or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "net-server", "raw"))
 	define(FactLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
 	define(FactPrograms, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
 	def(conf.Key{Name: "exec_env", When: FactRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
