@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"os"
 	"strings"
 
 	"netserver/netservertest"
@@ -34,6 +35,19 @@ var recipes = []recipe{
 			k.certificate("client.pem", netservertest.Leaf{Name: "ops", Client: true})
 			k.redis("9999", "--tls-port", k.port("6380"), "--tls-cert-file", k.path("redis.pem"), "--tls-key-file", k.path("redis.pem"),
 				"--tls-ca-cert-file", k.path("ca.pem"), "--tls-auth-clients", "optional")
+		},
+	},
+	{
+		section: "From a plain port to a server with STARTTLS", programs: []string{"psql"},
+		setUp: func(k *kitchen) {
+			k.port("5432")
+			k.certificate("db.pem", netservertest.Leaf{})
+			if os.Geteuid() == 0 { // as nobody runs the server
+				if err := os.Chown(k.path("db.pem"), 65534, 65534); err != nil {
+					k.Fatal(err)
+				}
+			}
+			k.postgres("5433", "-c", "ssl=on", "-c", "ssl_cert_file="+k.path("db.pem"), "-c", "ssl_key_file="+k.path("db.pem"))
 		},
 	},
 	{

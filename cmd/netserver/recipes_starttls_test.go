@@ -17,7 +17,7 @@ import (
 // Servers whose clients start TLS by the dialog of their protocol.
 
 // postgres trusts everybody.
-func (k *kitchen) postgres(printed string) {
+func (k *kitchen) postgres(printed string, more ...string) {
 	k.Helper()
 	data := k.opens("postgres")
 	program := func(name string, args ...string) *exec.Cmd {
@@ -36,8 +36,9 @@ func (k *kitchen) postgres(printed string) {
 	if out, err := init.CombinedOutput(); err != nil {
 		k.Fatalf("initdb: %v\n%s", err, out)
 	}
-	k.launchCmd("127.0.0.1:"+k.port(printed), program("postgres", "-D", filepath.Join(data, "db"), "-p", k.port(printed),
-		"-c", "listen_addresses=127.0.0.1", "-k", data, "-c", "fsync=off", "-c", "shared_buffers=16MB"))
+	args := []string{"-D", filepath.Join(data, "db"), "-p", k.port(printed),
+		"-c", "listen_addresses=127.0.0.1", "-k", data, "-c", "fsync=off", "-c", "shared_buffers=16MB"}
+	k.launchCmd("127.0.0.1:"+k.port(printed), program("postgres", append(args, more...)...))
 }
 
 // mariadb lets root in without a password.
