@@ -364,3 +364,63 @@ func TestConfigurationPage(t *testing.T) {
 		t.Errorf("only %d commands", asked)
 	}
 }
+
+// Conf files and commands in the other pages are made of keys that exist, in
+// places where they have an effect. Their files are not here.
+func TestPagesNameKeys(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if filepath.Base(page) == "CONFIGURATION.md" { // it has a test of its own, and mistakes on purpose
+			continue
+		}
+		for _, b := range blocksOf(string(text)) {
+			checked += checkKeys(t, filepath.Base(page), b)
+		}
+	}
+	if checked < 20 {
+		t.Errorf("only %d conf files and commands", checked)
+	}
+}
+
+var wrongKeys = regexp.MustCompile(`(?m)^.*(unknown key|has no effect|is no key of|cannot be set per port|TOML).*$`)
+
+// checkKeys checks a conf file, or the server commands in a block, and returns
+// how many that were.
+func checkKeys(t *testing.T, page string, b block) (checked int) {
+	t.Helper()
+	text := strings.Join(b.lines, "")
+	try := func(what string, args ...string) {
+		t.Helper()
+		checked++
+		_, stderr, _ := both(t, args...)
+		if m := wrongKeys.FindString(stderr); m != "" {
+			t.Errorf("%s: %s\n%s", page, m, what)
+		}
+	}
+	if b.kind == "toml" {
+		file := filepath.Join(t.TempDir(), "server.toml")
+		if !strings.Contains(text, "port =") { // a part of one
+			text = "port = \"443/ssl\"\n" + text
+		}
+		write(t, file, text)
+		try(text, "--conf_file", file, "--check")
+		return checked
+	}
+	for _, line := range b.lines {
+		words := strings.Fields(strings.TrimPrefix(line, "$ "))
+		if len(words) < 2 || words[0] != "netserver" || !strings.HasPrefix(words[1], "--port") || strings.ContainsAny(line, "`'|\"") {
+			continue
+		}
+		words = slices.DeleteFunc(words, func(w string) bool { return w == "..." })
+		try(line, append([]string{"--check"}, words[1:]...)...)
+	}
+	return checked
+}
