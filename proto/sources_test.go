@@ -22,7 +22,7 @@ func (*worker) Run(context.Context) {}
 // A listed is a Runner that cannot be compared.
 type listed struct {
 	Transport
-	list []int
+	_ []int
 }
 
 func (listed) Run(context.Context) {}
