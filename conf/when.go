@@ -177,7 +177,12 @@ func (r *Result) holds(key string) bool {
 
 // isOn reports whether any of vals is other than empty, none or off.
 func isOn(vals []Value) bool {
-	return slices.ContainsFunc(vals, func(v Value) bool { return !isOff(v.Text) })
+	return slices.ContainsFunc(vals, func(v Value) bool { return !v.isOff() })
+}
+
+// isOff knows TOML's own false too.
+func (v Value) isOff() bool {
+	return isOff(v.Text) || v.Origin.toml() && strings.EqualFold(v.Text, "false")
 }
 
 func isOff(text string) bool {
@@ -194,6 +199,6 @@ func (k Key) asksNothing(vals []Value) bool {
 		if k.Default != "" && strings.EqualFold(v.Text, k.Default) {
 			return false
 		}
-		return k.Default != "" && k.Default != "auto" || !isOff(v.Text)
+		return k.Default != "" && k.Default != "auto" || !v.isOff()
 	})
 }

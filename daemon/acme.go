@@ -139,7 +139,11 @@ func (c *Config) prepareACME(env *tlsparams.Env) error {
 		}
 		return &conf.Problem{Key: keyACMEStorage, Err: fmt.Errorf("%s %w", a.Storage, err)}
 	}
-	if dir := c.Server.TLS.CertDir; dir != acme.CertificateDir(a.Storage) {
+	dir := c.Server.TLS.CertDir
+	if dir == "" {
+		return nil // there is no TLS port, as has been said
+	}
+	if dir != acme.CertificateDir(a.Storage) {
 		return &conf.Problem{Key: keyACMEDomains, Err: fmt.Errorf("SSL_cert_dir %s and acme_domains both say which certificates are served", dir), Hint: "give SSL_cert_dir to single ports only"}
 	}
 	if err := a.CheckFiles(); err != nil {

@@ -34,6 +34,7 @@ func TestCheckTarget(t *testing.T) {
 		{"[::1", "missing ']'"},
 		{"[::g]:80", `"::g" is not an IPv6 address`},
 		{"a b:80", `"a b" is not a host`},
+		{"\ufeff192.0.2.1:80", "is not a host"},
 		{"a,b:80", `"a,b" is not a host`},
 		{"run/x.sock:80", `"run/x.sock" is not a host`},
 		{"tcp://localhost:80", "tcp:// is not supported"},

@@ -193,7 +193,7 @@ func splitHostPort(s string) (address, error) {
 	switch {
 	case host == "" || host == "*":
 		return address{}, errors.New("the host is missing: " + forms)
-	case strings.ContainsAny(host, " /|,"):
+	case strings.ContainsAny(host, " /|,") || strings.ContainsFunc(host, notASCII):
 		return address{}, fmt.Errorf("%q is not a host: %s", host, forms)
 	case strings.Contains(host, ":"):
 		if _, err := netip.ParseAddr(host); err != nil {
@@ -207,6 +207,10 @@ func splitHostPort(s string) (address, error) {
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// notASCII reports runes that names of hosts do not have; the mark that some
+// editors put at the beginning of a file is one.
+func notASCII(r rune) bool { return r > '~' }
 
 // printable returns s, quoted if it contains unprintable characters.
 func printable(s string) string {

@@ -89,6 +89,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		byName[name] = one
 		errs = append(errs, m.checkDatagrams(spec, one))
 		if one == s.server {
+			errs = append(errs, leadsBack(all.Handler, spec, one))
 			continue
 		}
 		h, err := m.portHandler(one)
@@ -96,6 +97,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 			errs = append(errs, fmt.Errorf("port %s: %w", name, err))
 			continue
 		}
+		errs = append(errs, leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
 	all.Outbound, all.Warnings = m.outbound, m.warnings

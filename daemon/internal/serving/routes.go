@@ -66,6 +66,15 @@ var routeConditions = [...]routeCondition{
 	{"begins", "WHAT", factStream, 0, route.Begins, "what the client sends first: tls, http, ssh, postgres, proxy, silence=SECONDSs for nothing within that time, /EXPRESSION/ for its first line, or else a text as it is"},
 }
 
+// routeLists returns the keys of a route that want a value.
+func routeLists() []string {
+	keys := []string{keyProgram, KeyProxyTo}
+	for _, c := range routeConditions {
+		keys = append(keys, c.key)
+	}
+	return keys
+}
+
 // fromTexts makes a condition of networks as keys write them.
 func fromTexts(texts ...string) (route.Condition, error) {
 	var nets []netip.Prefix
@@ -110,7 +119,7 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 	var errs []error
 	for _, block := range b.Tables[TableRoute] {
 		r := routeConfig{Config: *h, at: block.Origin}
-		if err := block.Read(r.define); err != nil {
+		if err := cmp.Or(block.Read(r.define), emptyList(block, routeLists()...)); err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -202,6 +202,9 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	if err := b.Read(h.Define); err != nil {
 		return nil, err
 	}
+	if err := emptyList(b, keyProgram, KeyProxyTo); err != nil {
+		return nil, err
+	}
 	own, err := h.choose(b.Values)
 	hasRoutes := len(b.Tables[TableRoute]) > 0
 	switch {
@@ -259,6 +262,18 @@ func (h *Config) choose(values conf.Values) (*Service, error) {
 		return nil, &conf.Problem{Origin: s.at, Err: fmt.Errorf("%s are both given: a client can be served by one of them", strings.Join(chosen[:2], " and "))}
 	}
 	return s, nil
+}
+
+// emptyList refuses lists without a value among keys that say who is served by
+// whom: with a condition of none a route would take everybody, and with a
+// program of none a port would be served by another handler.
+func emptyList(b conf.Block, keys ...string) error {
+	for _, key := range keys {
+		if vals, given := b.Values[key]; given && len(vals) == 0 {
+			return &conf.Problem{Key: key, Origin: b.Origin, Err: errors.New("it is an empty list"), Hint: "give it a value, or leave it out"}
+		}
+	}
+	return nil
 }
 
 // isTrue reports whether the value of a boolean is true, as its binder has read
