@@ -231,8 +231,10 @@ func (c *Config) factsIn(at conf.Place, v *invocation) conf.Facts {
 	state(c.portFacts(ports, served, v))
 	var all []*serving.Service
 	for _, s := range served {
-		if routes := s.Routes(); len(at.Index) > 1 && at.Index[1] < len(routes) {
-			s = routes[at.Index[1]].Service
+		if len(at.Index) > 1 {
+			if to := s.Route(at.Index[1]); to != nil {
+				s = to
+			}
 		}
 		all = append(all, s.Leaves()...)
 	}

@@ -202,3 +202,24 @@ func TestCheckTellsTheRoute(t *testing.T) {
 		}
 	}
 }
+
+// The same holds for all that is done with the routes of a conf file.
+func TestManyRoutesStart(t *testing.T) {
+	took := func(n int) time.Duration {
+		text := "[[listen]]\nport = '127.0.0.1:1/ssl'\n"
+		for i := range n {
+			text += fmt.Sprintf("[[listen.route]]\nsni = 'h%d.example'\nproxy_to = '127.0.0.1:9'\n", i)
+		}
+		begin := time.Now()
+		if code, _, stderr, _ := checkFile(t, text); code != 0 {
+			t.Fatal(stderr)
+		}
+		return time.Since(begin)
+	}
+	for range 5 {
+		if few, many := took(300), took(3000); many < 40*few {
+			return
+		}
+	}
+	t.Error("the time grows with the square of the routes")
+}

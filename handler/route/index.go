@@ -85,11 +85,37 @@ func (x *index) candidates(name string) func(func(int) bool) {
 func (h *Handler) Warnings() (list []string) {
 	h.once.Do(h.build)
 	for j := range h.Routes {
-		if i := slices.IndexFunc(h.Routes[:j], func(r Route) bool { return r.covers(&h.Routes[j]) }); i >= 0 {
-			list = append(list, fmt.Sprintf("route %s is never reached: route %s before it takes all of its clients", h.name(j), h.name(i)))
+		r := &h.Routes[j]
+		for i := range h.index.candidates(r.anyName()) {
+			if i >= j {
+				break
+			}
+			if h.Routes[i].covers(r) {
+				list = append(list, fmt.Sprintf("route %s is never reached: route %s before it takes all of its clients", h.name(j), h.name(i)))
+				break
+			}
 		}
 	}
 	return list
+}
+
+// anyName returns one of the names that a route is for, as the index has it: a
+// route that takes all of its clients is for that one as well, or for any. A
+// wildcard stands for itself.
+func (r *Route) anyName() string {
+	for _, c := range r.When {
+		if c.kind() != kindSNI {
+			continue
+		}
+		n := c.(*names)
+		for name := range n.exact {
+			return name
+		}
+		for rest := range n.wild {
+			return "*" + rest
+		}
+	}
+	return ""
 }
 
 // covers reports whether r takes every client that o would.

@@ -384,3 +384,26 @@ func BenchmarkManyNames(b *testing.B) {
 		}
 	}
 }
+
+// Ten times as many routes take some ten times as long to check, not a hundred
+// times.
+func TestManyRoutesAreChecked(t *testing.T) {
+	took := func(n int) time.Duration {
+		var h route.Handler
+		for i := range n {
+			h.Routes = append(h.Routes, on(fmt.Sprint(i), must(route.SNI(fmt.Sprintf("h%d.example", i), fmt.Sprintf("*.h%d.example", i)))))
+		}
+		h.Routes = append(h.Routes, on("again", must(route.SNI("h0.example"))))
+		begin := time.Now()
+		if w := h.Warnings(); len(w) != 1 {
+			t.Fatalf("%d routes: %q", n, w)
+		}
+		return time.Since(begin)
+	}
+	for range 5 {
+		if few, many := took(1000), took(10_000); many < 40*few {
+			return
+		}
+	}
+	t.Error("the time grows with the square of the routes")
+}

@@ -174,6 +174,15 @@ type Route struct {
 	Service *Service
 }
 
+// Route returns what serves the clients of the i-th route of s; nil if there is
+// none.
+func (s *Service) Route(i int) *Service {
+	if i < 0 || i >= len(s.routes) {
+		return nil
+	}
+	return s.routes[i].to
+}
+
 // Routes returns the routes of s, in order.
 func (s *Service) Routes() []Route {
 	list := make([]Route, len(s.routes))
