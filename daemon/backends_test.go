@@ -31,7 +31,8 @@ func TestBackendProblems(t *testing.T) {
 		{"no queue", "targets = '127.0.0.1:9'\nqueue = 3", "queue has no effect: no target has a max (f.toml:4)"},
 		{"no names", "targets = '127.0.0.1:9'\nresolve_interval = 3", "resolve_interval has no effect: no target is a name (f.toml:4)"},
 		{"no file", "targets_file = '/nonexistent/targets'", "backend a: stat /nonexistent/targets: no such file or directory (f.toml:1)"},
-		{"own port", "targets = '127.0.0.1:1'", ""}, // known when the port is open
+		{"own port", "targets = '127.0.0.1:1'", "backend a: 127.0.0.1:1: the target is port [::]:1 of this server itself (f.toml:6)"},
+		{"nothing wrong", "targets = '127.0.0.1:9'", ""},
 	} {
 		code, _, stderr, _ := checkFile(t, "[[backend]]\nname = 'a'\n"+c.text+"\n"+rest)
 		got := strings.TrimSpace(strings.ReplaceAll(stderr, "netserver: ", ""))

@@ -81,6 +81,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		errs = append(errs, err)
 	}
 	byName := make(map[string]*Service)
+	var back []error // of handlers that are whole
 	for i, spec := range s.in.Ports {
 		one, name := s.Of(i), spec.Short()
 		if other, ok := byName[name]; ok && other != one && spec.Port == "0" {
@@ -89,7 +90,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		byName[name] = one
 		errs = append(errs, m.checkDatagrams(spec, one))
 		if one == s.server {
-			errs = append(errs, leadsBack(all.Handler, spec, one))
+			back = append(back, leadsBack(all.Handler, spec, one))
 			continue
 		}
 		h, err := m.portHandler(one)
@@ -97,11 +98,14 @@ func (s *Services) Make(env Env) (*Made, error) {
 			errs = append(errs, fmt.Errorf("port %s: %w", name, err))
 			continue
 		}
-		errs = append(errs, leadsBack(h, spec, one))
+		back = append(back, leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
 	all.Outbound, all.Warnings = m.outbound, m.warnings
-	return all, errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return all, err
+	}
+	return all, errors.Join(back...)
 }
 
 // handler makes the handler of a service, once.
