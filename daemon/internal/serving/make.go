@@ -90,7 +90,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		byName[name] = one
 		errs = append(errs, m.checkDatagrams(spec, one))
 		if one == s.server {
-			back = append(back, leadsBack(all.Handler, spec, one))
+			back = append(back, m.leadsBack(all.Handler, spec, one))
 			continue
 		}
 		h, err := m.portHandler(one)
@@ -98,7 +98,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 			errs = append(errs, fmt.Errorf("port %s: %w", name, err))
 			continue
 		}
-		back = append(back, leadsBack(h, spec, one))
+		back = append(back, m.leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
 	all.Outbound, all.Warnings = m.outbound, m.warnings

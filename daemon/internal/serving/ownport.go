@@ -3,6 +3,7 @@ package serving
 import (
 	"net"
 	"net/netip"
+	"slices"
 
 	"netserver"
 	"netserver/port"
@@ -10,10 +11,17 @@ import (
 
 // leadsBack refuses a handler that connects the clients of a port to that port.
 // A port whose address is known only when it is open is looked at then.
-func leadsBack(h netserver.Handler, spec port.Spec, s *Service) error {
+// That datagrams cannot go over TLS is said elsewhere.
+func (m *maker) leadsBack(h netserver.Handler, spec port.Spec, s *Service) error {
 	own := addressOf(spec)
 	if h == nil || own == nil {
 		return nil
+	}
+	if k := spec.Kind(); k == port.UDP || k == port.UnixDgram {
+		overTLS := func(leaf *Service) bool { return leaf.kind == proxies && m.dialOf(leaf).TLS }
+		if slices.ContainsFunc(s.Leaves(), overTLS) {
+			return nil
+		}
 	}
 	c, ok := netserver.HandlerAs[interface{ Check(...net.Addr) error }](h)
 	if !ok {
