@@ -106,6 +106,10 @@ func (h *Handler) sessionTimeout() time.Duration {
 // Sessions returns MaxSessions: see proto.Sessions.
 func (h *Handler) Sessions() int { return h.MaxSessions }
 
+// Descriptors returns what a client takes beside its own connection: that to its
+// target. Clients for whom there would be none wait in the backlog.
+func (h *Handler) Descriptors() int { return 1 }
+
 // Serve connects to the backend and copies in both directions until both have
 // ended, one side breaks off, or ctx is done. Errors caused by the backend
 // begin with "proxy_to TARGET: ", or with "backend NAME: TARGET: ".
