@@ -51,8 +51,13 @@ func controlSocket(args, environ []string) (string, error) {
 	var confFile string
 	c.defineSocket(set)
 	set.Define(conf.Key{Name: "conf_file"}, conf.String(&confFile))
+	new(Config).DefineTables(set) // so that they are known, and can be left out
 	layers := []conf.Layer{set.ReadArgs(args).Layer, set.ReadEnv(environ)}
-	_, err := set.Resolve(set.WithConfFile(layers)...)
+	layers = set.Read(set.WithConfFile(layers))
+	for i := range layers {
+		layers[i].Blocks, layers[i].Tables = nil, nil
+	}
+	_, err := set.Resolve(layers...)
 	return c.Socket, err
 }
 

@@ -556,7 +556,10 @@ func TestCtlFindsTheSocket(t *testing.T) {
 	r := start(t, "--conf_file", file)
 	r.serving()
 	writeFile(t, file, "port 127.0.0.1:0\nno_such_key 1\ngrace soon\ncontrol_socket "+socket+"\n")
+	blocks := writeFile(t, filepath.Join(dir, "server.toml"), "control_socket = '"+socket+"'\nno_such_key = 1\n"+
+		"[[backend]]\nname = 'b'\ntargets = ['127.0.0.1:1']\n[[listen]]\nport = '127.0.0.1:0'\nno_such_key = 1\n[[listen.route]]\nsni = 'a'\nbackend = 'b'\n")
 	for name, c := range map[string]struct{ args, environ []string }{
+		"conf file with tables":  {[]string{"ctl", "--conf_file", blocks, "status"}, nil},
 		"conf file":              {[]string{"ctl", "--conf_file", file, "status"}, nil},
 		"conf file after":        {[]string{"ctl", "status", "--conf_file=" + file}, nil},
 		"key":                    {[]string{"ctl", "--control_socket", socket, "status"}, nil},
