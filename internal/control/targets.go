@@ -102,6 +102,6 @@ func (t *Targets) Text(w io.Writer) {
 // Text writes what was changed.
 func (c *TargetChanged) Text(w io.Writer) {
 	done := map[string]string{TargetAdd: "added", TargetDrain: "drained: it gets no more clients", TargetRemove: "removed"}
-	fmt.Fprintf(w, "backend %s: target %s is %s, in %d processes; until the next reload or start\n", Clean(c.Backend), Clean(c.Target), done[c.Change], c.Processes)
+	fmt.Fprintf(w, "backend %s: target %s is %s, until the next reload or start (processes: %d)\n", Clean(c.Backend), Clean(c.Target), done[c.Change], c.Processes)
 	silentText(w, c.Silent)
 }
