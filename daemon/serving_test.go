@@ -370,3 +370,26 @@ func TestEchoOfNetServer(t *testing.T) {
 		}
 	}
 }
+
+// Ports that lead to each other are refused, however many they are; a chain
+// that ends is not.
+func TestPortsThatLeadToEachOther(t *testing.T) {
+	listen := func(port, to string) string {
+		return fmt.Sprintf("[[listen]]\nport = '%s'\nproxy_to = '%s'\n", port, to)
+	}
+	for _, c := range []struct{ name, text, want string }{
+		{"two", listen("127.0.0.1:1", "127.0.0.1:2") + listen("127.0.0.1:2", "127.0.0.1:1"), "port 127.0.0.1:1/tcp leads to port 127.0.0.1:2/tcp of this server, which leads back to it"},
+		{"datagrams", listen("127.0.0.1:1/udp", "127.0.0.1:2") + listen("127.0.0.1:2/udp", "localhost:1"), "port 127.0.0.1:1/udp leads to port 127.0.0.1:2/udp"},
+		{"behind another", listen("127.0.0.1:9", "127.0.0.1:1") + listen("127.0.0.1:1", "127.0.0.1:2") + listen("127.0.0.1:2", "127.0.0.1:3") + listen("127.0.0.1:3", "127.0.0.1:1"), "port 127.0.0.1:1/tcp leads to port 127.0.0.1:2/tcp"},
+		{"every address", listen("*:1", "127.0.0.1:2") + listen("*:2", "[::1]:1"), "port 1/tcp leads to port 2/tcp"},
+		{"sockets", listen("/tmp/a|unix", "unix:/tmp/b") + listen("/tmp/b|unix", "/tmp/a"), "leads back to it"},
+		{"a chain", listen("127.0.0.1:1", "127.0.0.1:2") + listen("127.0.0.1:2", "127.0.0.1:3"), ""},
+		{"other protocols", listen("127.0.0.1:1", "127.0.0.1:2") + listen("127.0.0.1:2/udp", "127.0.0.1:1"), ""},
+		{"other addresses", listen("127.0.0.1:1", "127.0.0.9:2") + listen("127.0.0.1:2", "127.0.0.1:1"), ""},
+	} {
+		code, _, stderr, _ := checkFile(t, c.text)
+		if c.want == "" && code != 0 || c.want != "" && (code != 2 || !strings.Contains(stderr, c.want)) {
+			t.Errorf("%s: status %d: %s", c.name, code, stderr)
+		}
+	}
+}

@@ -105,7 +105,10 @@ func (s *Services) Make(env Env) (*Made, error) {
 	if err := errors.Join(errs...); err != nil {
 		return all, err
 	}
-	return all, errors.Join(back...)
+	if err := errors.Join(back...); err != nil {
+		return all, err
+	}
+	return all, m.circles(m.made)
 }
 
 // handler makes the handler of a service, once.
