@@ -92,7 +92,7 @@ func (j *joint) run(h, back *half) {
 	// The opposite direction goes on as long as src is there to receive it.
 	if waitGone(h.src, j.bothEnded) && !j.bothEnded() {
 		if h == &j.up {
-			j.note(errLeft)
+			j.note(whyLeft(back))
 		}
 		j.release()
 	}
@@ -117,6 +117,20 @@ func (j *joint) judge(h, back *half) {
 
 // errLeft is the error of a client that left before its answer.
 var errLeft = fmt.Errorf("the client left before the backend was done: %w", io.ErrUnexpectedEOF)
+
+// whyLeft returns the error of a client that is gone, to whom back has copied.
+// Where the kernel ended it because it took no bytes, it may say so to one of
+// both directions only.
+func whyLeft(back *half) error {
+	select {
+	case <-back.copied:
+		if errors.Is(back.err, syscall.ETIMEDOUT) || errors.Is(back.err, netserver.ErrWriteStalled) {
+			return back.blame(back.err)
+		}
+	default:
+	}
+	return errLeft
+}
 
 // tell passes the end of the direction on. If dst is broken, the opposite
 // direction gets the error too.
