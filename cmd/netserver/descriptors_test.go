@@ -82,11 +82,11 @@ func split(clients []*speaker) (in, out []*speaker) {
 // end, the log says why, and when others have left it works again.
 func TestDescriptorsExhaustedForPrograms(t *testing.T) {
 	netservertest.Peer(t, "cat")
-	s := withDescriptors(t, 24, "--max_connections", "-1", "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
+	s := withDescriptors(t, 28, "--max_connections", "-1", "--host", "127.0.0.1", "--port", "0/ssl", "--", "cat")
 	exhausted := func() bool { return strings.Contains(s.log.String(), "too many open files") }
 	var clients []*speaker
 	for !exhausted() {
-		if len(clients) == 24 {
+		if len(clients) == 28 {
 			t.Fatal("the server never ran out of descriptors")
 		}
 		c := tls.Client(dial(t, "tcp", s.addr(0)), &tls.Config{InsecureSkipVerify: true})
