@@ -310,6 +310,8 @@ func TestWarnings(t *testing.T) {
 		{"further condition", []route.Condition{must(route.SNI("a")), must(route.ALPN("h2"))}, []route.Condition{must(route.SNI("a"))}, false},
 		{"networks", []route.Condition{must(route.From(net8))}, []route.Condition{must(route.From(net16))}, true},
 		{"wider network", []route.Condition{must(route.From(net16))}, []route.Condition{must(route.From(net8))}, false},
+		{"another network", []route.Condition{must(route.From(net8))}, []route.Condition{must(route.From(netip.MustParsePrefix("11.1.0.0/16")))}, false},
+		{"another expression", []route.Condition{must(route.SNI("/x/"))}, []route.Condition{must(route.SNI("/y/"))}, false},
 		{"begins", []route.Condition{must(route.Begins("ssh", "http"))}, []route.Condition{must(route.Begins("http"))}, true},
 		{"certificates", []route.Condition{must(route.CertDNS("*.x"))}, []route.Condition{must(route.CertDNS("a.x"))}, true},
 	} {
@@ -406,4 +408,27 @@ func TestManyRoutesAreChecked(t *testing.T) {
 		}
 	}
 	t.Error("the time grows with the square of the routes")
+}
+
+// Who ends before it can be known what it is takes no route that wants more, and
+// who says nothing at all is a probe.
+func TestClientsThatEnd(t *testing.T) {
+	h := routes(on("ssh", must(route.Begins("ssh"))))
+	h.Wait = time.Minute
+	r := netservertest.Start(t, &netserver.Server{Handler: h}, "tcp")
+	for i, c := range []struct {
+		text string
+		want outcome.Class
+	}{{"SS", outcome.NoRoute}, {"", outcome.Probe}} {
+		nc := r.DialRaw(t, "tcp")
+		fmt.Fprint(nc, c.text)
+		nc.(*net.TCPConn).CloseWrite()
+		if got, _ := io.ReadAll(nc); len(got) > 0 {
+			t.Errorf("%q: %q", c.text, got)
+		}
+		nc.Close()
+		if rec := r.Records(t, i+1)[i]; rec.Outcome != c.want {
+			t.Errorf("%q: %v (%v), want %v", c.text, rec.Outcome, rec.Err, c.want)
+		}
+	}
 }
