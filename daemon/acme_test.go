@@ -318,7 +318,10 @@ func TestACMERefusals(t *testing.T) {
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
 	}
-	file := put(t, dir, "file", []byte("x"))
+	file, fifo := put(t, dir, "file", []byte("x")), filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil { // a read of it would wait for ever
+		t.Fatal(err)
+	}
 	good := []string{"--port", "127.0.0.1:0/ssl", "--acme_domains", "a.example", "--acme_agree", "1", "--acme_storage", storage}
 	with := func(more ...string) []string { return append(good[:len(good):len(good)], more...) }
 	without := func(key string) []string {
@@ -361,6 +364,8 @@ func TestACMERefusals(t *testing.T) {
 		{with("--acme_ca_file", file), "acme_ca_file " + file + ": there is no certificate in it"},
 		{with("--acme_ca_file", storage+"/no"), "acme_ca_file"},
 		{with("--acme_eab_kid", "x", "--acme_eab_key_file", put(t, dir, "empty", nil)), "acme_eab_key_file"},
+		{with("--acme_ca_file", fifo), "acme_ca_file " + fifo + " is not a regular file"},
+		{with("--acme_eab_kid", "x", "--acme_eab_key_file", fifo), "acme_eab_key_file " + fifo + " is not a regular file"},
 		{with("--SSL_cert_dir", open), "both say which certificates are served"},
 	} {
 		r := start(t, append(tc.args, "--check")...)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"netserver/access"
 	"netserver/conf"
@@ -244,12 +245,19 @@ func (u servingUser) interpreter(path string) (name string, script bool) {
 	return childproc.InterpreterOf(f)
 }
 
-// open opens a file; none through a link that leads out of the root directory.
+// open opens a file to read it; none through a link that leads out of the root
+// directory. It does not wait for the other end of a named pipe.
 func (u servingUser) open(path string) (*os.File, error) {
+	const flag = os.O_RDONLY | syscall.O_NONBLOCK
 	if u.Root == "" {
-		return os.Open(path)
+		return os.OpenFile(path, flag, 0)
 	}
-	return os.OpenInRoot(u.Root, strings.TrimPrefix(filepath.Clean(path), "/"))
+	root, err := os.OpenRoot(u.Root)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	return root.OpenFile(strings.TrimPrefix(filepath.Clean(path), "/"), flag, 0)
 }
 
 // argument returns what keeps the user from a file or directory that an

@@ -34,6 +34,11 @@ func TestWhoCanServe(t *testing.T) {
 	own := program(filepath.Join(dir, "own"), "#!/bin/sh\necho ok\n", 0o700)
 	odd := program(filepath.Join(dir, "odd"), "#!"+own+"\n", 0o755)
 	open := program(filepath.Join(dir, "open"), "#!/bin/sh\necho ok\n", 0o755)
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	piped := program(filepath.Join(dir, "piped"), "#!"+fifo+"\n", 0o755) // which nothing may wait for
 	script := program(filepath.Join(private, "script"), "echo ok\n", 0o644)
 	rules := program(filepath.Join(dir, "rules"), "192.0.2.1\n", 0o600)
 	chosen := []string{"--user", "nobody"}
@@ -47,6 +52,7 @@ func TestWhoCanServe(t *testing.T) {
 		{[]string{"--", hidden}, "cannot execute " + hidden + ": the directory " + private + " is closed to it", false},
 		{[]string{"--", own}, "cannot execute " + own + ": it may not execute the file", false},
 		{[]string{"--", odd}, "cannot execute " + odd + ": its interpreter " + own, false},
+		{[]string{"--", piped}, "", false},
 		{[]string{"--", "sh", script}, "cannot read " + script + ", an argument of the program", true},
 		{[]string{"--", "env", "-i", "X=" + script, "echo", "ok"}, "cannot read " + script, true},
 		{[]string{"--deny_file", rules}, "cannot read deny_file " + rules, false},

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
+
+	"netserver/internal/certfile"
 )
 
 const (
@@ -21,9 +22,9 @@ const (
 func newHTTP(file string) (*http.Client, error) {
 	var roots *x509.CertPool
 	if file != "" {
-		data, err := os.ReadFile(file)
+		data, err := certfile.Read(certfile.RoleCert, file)
 		if err != nil {
-			return nil, fmt.Errorf("acme_ca_file: %w", err)
+			return nil, fmt.Errorf("acme_ca_file %w", err)
 		}
 		roots = x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(data) {

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/crypto/acme"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/certfile"
 )
 
 const (
@@ -76,9 +76,9 @@ func (c *Config) CheckFiles() error {
 
 // readBinding reads the key of an external account binding.
 func readBinding(file string) ([]byte, error) {
-	data, err := os.ReadFile(file)
+	data, err := certfile.Read(certfile.RoleKey, file)
 	if err != nil {
-		return nil, fmt.Errorf("acme_eab_key_file: %w", err)
+		return nil, fmt.Errorf("acme_eab_key_file %w", err)
 	}
 	text := strings.TrimRight(strings.TrimSpace(string(data)), "=")
 	secret, err := base64.RawURLEncoding.DecodeString(text)
