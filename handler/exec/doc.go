@@ -96,6 +96,6 @@
 //
 // # Where to start
 //
-// Of this module it imports netserver, access, internal/proc, logs and proto.
+// Of this module it imports netserver, access, internal/childproc, logs and proto.
 // Start reading at Handler (handler.go) and Handler.Serve (serve.go).
 package exec

@@ -1,5 +1,7 @@
 package exec
 
+import "netserver/internal/childproc/program"
+
 // SetVar returns the environment that has nothing but name, if it is let in.
 func SetVar(name, value string) []string {
 	var v vars
@@ -12,9 +14,9 @@ var CipherName = cipherName
 // LogLines cuts what a program writes, in pieces as it came, into the lines
 // that are logged, without a limit on their number.
 func LogLines(log func(string), pieces ...[]byte) {
-	l := &lineLog{emit: log, allow: func() bool { return true }}
+	l := &program.Lines{Emit: log, Allow: func() bool { return true }}
 	for _, p := range pieces {
-		l.write(p)
+		l.Write(p)
 	}
-	l.flush()
+	l.Flush()
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"netserver/internal/childproc/program"
 )
 
 // A Handler runs a program for each client. Its fields must not change once it
@@ -50,8 +52,8 @@ type Handler struct {
 	once     sync.Once
 	resolved command
 	err      error
-	threads  parent
-	lines    rate // of all clients' standard error in the log
+	starter  program.Starter
+	lines    program.Rate // of all clients' standard error in the log
 	ports    ownPorts
 }
 
@@ -85,10 +87,8 @@ func duration(d, def time.Duration) time.Duration {
 
 // A command is a Handler with all look-ups done.
 type command struct {
-	path string // absolute
-	argv []string
-	dir  string
-	env  []string // for all clients
+	program.Command
+	env []string // for all clients
 }
 
 // Check looks the program up and checks all fields. Call it at start, so that
@@ -104,17 +104,17 @@ func (h *Handler) resolve() {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("exec: "+format, args...)) }
 	c := &h.resolved
 	var err error
-	if c.path, err = lookup(h.Path); err != nil {
+	if c.Path, err = lookup(h.Path); err != nil {
 		bad("%w", err)
 	}
-	c.argv = append([]string{h.Path}, h.Args...)
+	c.Argv = append([]string{h.Path}, h.Args...)
 	for i, a := range h.Args {
 		if strings.IndexByte(a, 0) >= 0 {
 			bad("%s: argument %d contains a NUL byte", h.Path, i+1)
 		}
 	}
 	if h.Dir != "" {
-		if c.dir, err = directory(h.Dir); err != nil {
+		if c.Dir, err = directory(h.Dir); err != nil {
 			bad("working directory %w", err)
 		}
 	}
@@ -132,7 +132,7 @@ func (h *Handler) resolve() {
 	if h.KillGrace >= maxKillGrace {
 		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
 	}
-	h.lines.init(handlerLines, handlerLines)
+	h.lines.Init(handlerLines, handlerLines)
 	h.err = errors.Join(errs...)
 }
 
@@ -196,4 +196,12 @@ func (e *ExitError) Error() string {
 		return "program ended, but another part of the process collected its status"
 	}
 	return fmt.Sprintf("program exited with status %d", e.Status)
+}
+
+// exitError returns nil for status 0.
+func exitError(e program.Exit) error {
+	if e.Status == 0 {
+		return nil
+	}
+	return &ExitError{Status: e.Status, Signal: e.Signal}
 }

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"netserver"
+	"netserver/internal/childproc/program"
 )
 
 // ownPorts detects a program that is itself a server and opens its own ports
@@ -25,7 +26,7 @@ func (o *ownPorts) look(c *netserver.Conn, line []byte) {
 	c.Logger().LogAttrs(context.Background(), slog.LevelWarn,
 		"the program is a server that opens ports of its own, for each client, instead of serving the one on its standard input: "+
 			"a program on Net::Server must have Net::Server::INET as its base class, and netserver itself must be given INET",
-		slog.String("line", clean(line[:min(len(line), maxLine)])))
+		slog.String("line", program.Clean(line[:min(len(line), program.MaxLine)])))
 }
 
 // opensPorts reports whether a line is the first one of Net::Server or of this

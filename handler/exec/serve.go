@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/internal/childproc/program"
 	"netserver/proto"
 )
 
@@ -38,7 +39,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	s := &session{h: h, c: c, gone: make(chan error, 1), quit: make(chan struct{})}
 	if h.Stderr == "" || h.Stderr == StderrLog {
 		s.log = newLineLog(c, &h.lines)
-		s.log.look = func(line []byte) { h.ports.look(c, line) }
+		s.log.Look = func(line []byte) { h.ports.look(c, line) }
 	}
 	if sock := s.wholeSocket(); sock != nil {
 		return s.serveSocket(ctx, sock)
@@ -69,8 +70,8 @@ func handshake(ctx context.Context, c *netserver.Conn) error {
 type session struct {
 	h   *Handler
 	c   *netserver.Conn
-	p   *program
-	log *lineLog // nil unless standard error goes to the log
+	p   *program.Program
+	log *program.Lines // nil unless standard error goes to the log
 	pipes
 
 	ended  atomic.Bool   // the program's output ended, and the client was told
@@ -97,7 +98,7 @@ func (s *session) servePipes(ctx context.Context) error {
 		return fmt.Errorf("cannot make pipes for the program: %w", err)
 	}
 	s.pipes = ours
-	s.p, err = s.h.startPipes(&s.h.resolved, s.h.resolved.environ(s.c), theirs)
+	s.p, err = s.h.starter.Start(&s.h.resolved.Command, s.h.resolved.environ(s.c), theirs)
 	closeAll(theirs[:]...)
 	if err != nil {
 		s.pipes.close()
@@ -108,17 +109,17 @@ func (s *session) servePipes(ctx context.Context) error {
 	s.tasks.Go(func() { s.output(outDone) })
 	s.startLog()
 
-	gone := s.await(ctx, s.p.exited)
+	gone := s.await(ctx, s.p.Exited)
 	if gone == nil {
-		s.stdout.stopWaiting(s.h.waitDelay())
-		s.stderr.stopWaiting(s.h.waitDelay())
+		s.stdout.StopWaiting(s.h.waitDelay())
+		s.stderr.StopWaiting(s.h.waitDelay())
 		gone = s.await(ctx, outDone)
 	}
 	s.stdin.Close()
 	if gone != nil {
-		s.stdout.close()
-		s.p.end(s.h.killGrace(), s.logged)
-		s.stderr.stopWaiting(0)
+		s.stdout.Close()
+		s.p.End(s.h.killGrace(), s.logged)
+		s.stderr.StopWaiting(0)
 	}
 	s.awaitLog(ctx)
 	return s.finish(gone)
@@ -148,14 +149,14 @@ func (s *session) finish(gone error) error {
 	s.tasks.Wait()
 	s.c.SetDeadline(time.Time{})
 	s.pipes.close()
-	s.c.Note(slog.Int("pid", s.p.pid), s.p.exit.attr())
-	if n := s.log.dropped(); n > 0 {
+	s.c.Note(slog.Int("pid", s.p.Pid), s.p.Exit.Attr())
+	if n := s.log.Dropped(); n > 0 {
 		s.c.Note(slog.Int("stderr_dropped", n))
 	}
 	if gone != nil {
 		return gone
 	}
-	return s.p.exit.err()
+	return exitError(s.p.Exit)
 }
 
 // stop ends pending reads from the client, or also pending writes to it.
@@ -220,7 +221,7 @@ func (s *session) output(done chan<- struct{}) {
 
 // relay copies the program's output to the client, followed by its end.
 func (s *session) relay() error {
-	if err := s.stdout.copyTo(s.send); err != nil {
+	if err := s.stdout.CopyTo(s.send); err != nil {
 		return err
 	}
 	s.ended.Store(true)
@@ -260,12 +261,12 @@ func (s *session) awaitLog(ctx context.Context) {
 	case <-s.logged:
 	case <-ctx.Done():
 	}
-	s.stderr.stopWaiting(0)
+	s.stderr.StopWaiting(0)
 }
 
 func (s *session) logErrors() {
-	s.stderr.copyTo(s.log.write)
-	s.log.flush()
+	s.stderr.CopyTo(func(b []byte) error { s.log.Write(b); return nil })
+	s.log.Flush()
 	close(s.logged)
 }
 
@@ -275,7 +276,7 @@ const maxPacket = 65507
 // answer sends the program's whole output as one packet.
 func (s *session) answer() error {
 	var packet []byte
-	err := s.stdout.copyTo(func(b []byte) error {
+	err := s.stdout.CopyTo(func(b []byte) error {
 		if len(packet)+len(b) > maxPacket {
 			return fmt.Errorf("the program's answer is longer than %d bytes, the limit of one packet", maxPacket)
 		}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"netserver/internal/childproc/program"
 )
 
 // wholeSocket returns the client's socket if a program can get it: it carries
@@ -42,16 +44,16 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 	s.tasks.Go(func() { s.watch(sock) })
 	s.startLog()
 
-	gone := s.await(ctx, s.p.exited)
+	gone := s.await(ctx, s.p.Exited)
 	if gone == nil && s.stderr != nil {
-		s.stderr.stopWaiting(s.h.waitDelay())
+		s.stderr.StopWaiting(s.h.waitDelay())
 		gone = s.await(ctx, s.logged)
 	}
 	if gone != nil {
-		s.p.end(s.h.killGrace(), s.logged)
-		s.stderr.stopWaiting(0)
+		s.p.End(s.h.killGrace(), s.logged)
+		s.stderr.StopWaiting(0)
 	}
-	if gone == nil && s.p.exit != (exit{}) {
+	if gone == nil && s.p.Exit != (program.Exit{}) {
 		gone = s.leftBefore(sock)
 	}
 	s.countSince(before, sock)
@@ -74,7 +76,7 @@ func (s *session) countSince(before counted, sock stream) {
 // gone: by SIGPIPE, or after a system call reported the reset.
 func (s *session) leftBefore(sock stream) error {
 	_, tcp := sock.(*net.TCPConn)
-	if s.p.exit.signal == "SIGPIPE" || tcp && pollSocket(sock)&unix.POLLHUP != 0 {
+	if s.p.Exit.Signal == "SIGPIPE" || tcp && pollSocket(sock)&unix.POLLHUP != 0 {
 		return fmt.Errorf("the client left before the program's end: %w", syscall.EPIPE)
 	}
 	return nil
@@ -97,7 +99,7 @@ func (s *session) startSocket(rc syscall.RawConn) error {
 		if stderr != nil {
 			files[2] = stderr.Fd()
 		}
-		s.p, err = s.h.start(&s.h.resolved, env, files)
+		s.p, err = s.h.starter.StartFDs(&s.h.resolved.Command, env, files)
 	})
 	if err == nil {
 		err = cerr

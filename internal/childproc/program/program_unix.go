@@ -1,6 +1,6 @@
 //go:build unix
 
-package exec
+package program
 
 import (
 	"fmt"
@@ -12,25 +12,25 @@ import (
 	"netserver/internal/childproc"
 )
 
-// start runs cmd with files as descriptors 0 to 2. They must be in blocking
+// StartFDs runs cmd with files as descriptors 0 to 2. They must be in blocking
 // mode, which programs expect; the caller still owns them.
-func (h *Handler) start(cmd *command, env []string, files [3]uintptr) (*program, error) {
-	p := &program{exited: make(chan struct{})}
-	attr := &syscall.ProcAttr{Dir: cmd.dir, Env: env, Files: files[:], Sys: p.sys.attr()}
+func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Program, error) {
+	p := &Program{Exited: make(chan struct{})}
+	attr := &syscall.ProcAttr{Dir: cmd.Dir, Env: env, Files: files[:], Sys: p.sys.attr()}
 	var err error
-	h.threads.do(func() {
-		p.pid, _, err = syscall.StartProcess(cmd.path, cmd.argv, attr)
+	s.threads.do(func() {
+		p.Pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
 	})
 	if err != nil {
-		h.threads.done()
-		return nil, fmt.Errorf("cannot start %s: %w", cmd.path, cmd.explain(err))
+		s.threads.done()
+		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, cmd.explain(err))
 	}
-	go p.await(&h.threads)
+	go p.await(&s.threads)
 	return p, nil
 }
 
 // explain says what is missing if it is not the program itself.
-func (cmd *command) explain(err error) error {
+func (cmd *Command) explain(err error) error {
 	switch err {
 	case syscall.ENOENT:
 	case syscall.ENOEXEC:
@@ -38,10 +38,10 @@ func (cmd *command) explain(err error) error {
 	default:
 		return err
 	}
-	if _, serr := os.Stat(cmd.dir); cmd.dir != "" && serr != nil {
-		return fmt.Errorf("its working directory %s: %w", cmd.dir, err)
+	if _, serr := os.Stat(cmd.Dir); cmd.Dir != "" && serr != nil {
+		return fmt.Errorf("its working directory %s: %w", cmd.Dir, err)
 	}
-	f, ferr := os.Open(cmd.path)
+	f, ferr := os.Open(cmd.Path)
 	if ferr != nil {
 		return err
 	}
@@ -55,35 +55,35 @@ func (cmd *command) explain(err error) error {
 	return err
 }
 
-// startPipes runs cmd with the ends of pipes, or whatever files, as its
+// Start runs cmd with the ends of pipes, or whatever files, as its
 // descriptors.
-func (h *Handler) startPipes(cmd *command, env []string, files [3]*os.File) (*program, error) {
+func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program, error) {
 	var fds [3]uintptr
 	for i, f := range files {
 		fds[i] = f.Fd() // which makes it blocking
 	}
-	return h.start(cmd, env, fds)
+	return s.StartFDs(cmd, env, fds)
 }
 
 // await reaps the program.
-func (p *program) await(threads *parent) {
+func (p *Program) await(threads *parent) {
 	ws, err := p.reap()
 	threads.done()
 	switch {
 	case err != nil: // another part of this process collected the status
-		p.exit.status = -1
+		p.Exit.Status = -1
 	case ws.Signaled():
-		p.exit = exit{status: -1, signal: unix.SignalName(ws.Signal())}
+		p.Exit = Exit{Status: -1, Signal: unix.SignalName(ws.Signal())}
 	default:
-		p.exit.status = ws.ExitStatus()
+		p.Exit.Status = ws.ExitStatus()
 	}
-	close(p.exited)
+	close(p.Exited)
 }
 
 // wait4 waits for the program and collects its status.
-func (p *program) wait4() (ws syscall.WaitStatus, err error) {
+func (p *Program) wait4() (ws syscall.WaitStatus, err error) {
 	for {
-		if _, err = syscall.Wait4(p.pid, &ws, 0, nil); err != syscall.EINTR {
+		if _, err = syscall.Wait4(p.Pid, &ws, 0, nil); err != syscall.EINTR {
 			return ws, err
 		}
 	}
@@ -91,33 +91,33 @@ func (p *program) wait4() (ws syscall.WaitStatus, err error) {
 
 // terminate sends TERM to the program and its group. CONT lets stopped
 // processes obey.
-func (p *program) terminate() {
+func (p *Program) terminate() {
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
 }
 
-func (p *program) kill() { p.signal(syscall.SIGKILL) }
+func (p *Program) kill() { p.signal(syscall.SIGKILL) }
 
 // signal reaches the group, and the program if it has moved to another. After
 // the program is reaped, the group must just have been seen alive: a pid is
 // not reused while a group has it, and takes far longer than groupProbe to
 // come round again.
-func (p *program) signal(sig syscall.Signal) {
+func (p *Program) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	syscall.Kill(-p.pid, sig)
+	syscall.Kill(-p.Pid, sig)
 	if !p.reaped {
-		syscall.Kill(p.pid, sig)
+		syscall.Kill(p.Pid, sig)
 	}
 }
 
 // groupAlive reports whether a process of the reaped program's group is left.
 // If we are init, as in a container, it reaps those of the group first.
-func (p *program) groupAlive() bool {
+func (p *Program) groupAlive() bool {
 	for {
-		pid, err := syscall.Wait4(-p.pid, nil, syscall.WNOHANG, nil)
+		pid, err := syscall.Wait4(-p.Pid, nil, syscall.WNOHANG, nil)
 		if err != syscall.EINTR && pid <= 0 {
-			return syscall.Kill(-p.pid, 0) != syscall.ESRCH
+			return syscall.Kill(-p.Pid, 0) != syscall.ESRCH
 		}
 	}
 }

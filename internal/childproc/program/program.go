@@ -1,4 +1,4 @@
-package exec
+package program
 
 import (
 	"log/slog"
@@ -6,36 +6,40 @@ import (
 	"time"
 )
 
-// A program is one running program, the leader of its own process group.
-type program struct {
-	pid    int
-	exited chan struct{} // closed when it has ended and was reaped
-	exit   exit          // how; set before exited is closed
+// A Command is what to start: nothing of it is looked up any more.
+type Command struct {
+	Path string   // absolute
+	Argv []string // with the program's own name in front
+	Dir  string   // "" is the server's
+}
+
+// A Starter starts programs. The zero Starter works, for any number of them at
+// once.
+type Starter struct{ threads parent }
+
+// A Program is one running program, the leader of its own process group.
+type Program struct {
+	Pid    int
+	Exited chan struct{} // closed when it has ended and was reaped
+	Exit   Exit          // how; set before Exited is closed
 
 	mu     sync.Mutex
 	reaped bool // its pid may belong to another process now
 	sys    process
 }
 
-// An exit is how a program ended.
-type exit struct {
-	status int    // -1 if by a signal
-	signal string // "" if by itself
+// An Exit is how a program ended.
+type Exit struct {
+	Status int    // -1 if by a signal
+	Signal string // "" if by itself
 }
 
-func (e exit) attr() slog.Attr {
-	if e.signal != "" {
-		return slog.String("signal", e.signal)
+// Attr is for the record of the program's client.
+func (e Exit) Attr() slog.Attr {
+	if e.Signal != "" {
+		return slog.String("signal", e.Signal)
 	}
-	return slog.Int("exit", e.status)
-}
-
-// err returns nil for status 0.
-func (e exit) err() error {
-	if e.status == 0 {
-		return nil
-	}
-	return &ExitError{Status: e.status, Signal: e.signal}
+	return slog.Int("exit", e.Status)
 }
 
 // groupProbe is how often we check whether the processes left behind have
@@ -43,13 +47,13 @@ func (e exit) err() error {
 // no other way.
 const groupProbe = 20 * time.Millisecond
 
-// end terminates the program and its process group: at once if they obey TERM,
+// End terminates the program and its process group: at once if they obey TERM,
 // and by KILL after grace. It returns when the program is reaped.
 //
 // released is closed when nobody has the program's standard error any more, or
 // is nil. The rest of the group is then usually dead and only waits for init
 // to reap it, which may take seconds.
-func (p *program) end(grace time.Duration, released <-chan struct{}) {
+func (p *Program) End(grace time.Duration, released <-chan struct{}) {
 	if grace > 0 {
 		p.terminate()
 		t := time.NewTimer(grace)
@@ -59,14 +63,14 @@ func (p *program) end(grace time.Duration, released <-chan struct{}) {
 		}
 	}
 	p.kill()
-	<-p.exited
+	<-p.Exited
 }
 
 // awaitGroup returns true when the program and its group have ended, and false
 // if t fires first or the program has ended and released is closed.
-func (p *program) awaitGroup(t <-chan time.Time, released <-chan struct{}) bool {
+func (p *Program) awaitGroup(t <-chan time.Time, released <-chan struct{}) bool {
 	select {
-	case <-p.exited:
+	case <-p.Exited:
 	case <-t:
 		return false
 	}

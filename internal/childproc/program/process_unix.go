@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package exec
+package program
 
 import "syscall"
 
@@ -13,7 +13,7 @@ func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid
 
 // reap waits for the program's end and collects its status. A signal sent at
 // that very moment could in principle reach a new process with the same pid.
-func (p *program) reap() (syscall.WaitStatus, error) {
+func (p *Program) reap() (syscall.WaitStatus, error) {
 	ws, err := p.wait4()
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,6 +1,6 @@
 //go:build unix
 
-package exec
+package program
 
 import (
 	"io"
@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// An outlet is our end of a pipe that a program writes to.
-type outlet struct {
+// An Outlet is our end of a pipe that a program writes to.
+type Outlet struct {
 	f  *os.File
 	rc syscall.RawConn
 }
 
-func newOutlet(f *os.File) (*outlet, error) {
+func newOutlet(f *os.File) (*Outlet, error) {
 	rc, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	return &outlet{f: f, rc: rc}, nil
+	return &Outlet{f: f, rc: rc}, nil
 }
 
-func (o *outlet) close() {
+func (o *Outlet) Close() {
 	if o != nil {
 		o.f.Close()
 	}
 }
 
-// stopWaiting makes copyTo return after d, once everything written by then is
+// StopWaiting makes CopyTo return after d, once everything written by then is
 // delivered.
-func (o *outlet) stopWaiting(d time.Duration) {
+func (o *Outlet) StopWaiting(d time.Duration) {
 	if o != nil {
 		o.f.SetReadDeadline(time.Now().Add(d))
 	}
 }
 
-func (o *outlet) clearDeadline() { o.f.SetReadDeadline(time.Time{}) }
+func (o *Outlet) clearDeadline() { o.f.SetReadDeadline(time.Time{}) }
 
 // read returns bytes in a buffer that the caller returns, or an error and no
 // buffer. Without wait it returns io.EOF if there are none now.
-func (o *outlet) read(wait bool) (buf *[]byte, n int, err error) {
+func (o *Outlet) read(wait bool) (buf *[]byte, n int, err error) {
 	werr := o.rc.Read(func(fd uintptr) bool {
 		buf = buffers.Get().(*[]byte)
 		for {

@@ -1,4 +1,4 @@
-package exec
+package program
 
 import (
 	"os"
@@ -25,10 +25,10 @@ func (s *process) attr() *syscall.SysProcAttr {
 
 // reap waits for the program's end and collects its status. Until then the pid
 // is not reused, so no signal can reach another process.
-func (p *program) reap() (syscall.WaitStatus, error) {
+func (p *Program) reap() (syscall.WaitStatus, error) {
 	if p.sys.pidfd < 0 || !p.sys.poll() {
 		var info unix.Siginfo
-		for unix.Waitid(unix.P_PID, p.pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+		for unix.Waitid(unix.P_PID, p.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
 		}
 	}
 	p.mu.Lock()

@@ -1,0 +1,60 @@
+//go:build !unix
+
+package program
+
+import (
+	"fmt"
+	"os"
+)
+
+// A process is the system's handle on a program besides its pid.
+type process struct{ *os.Process }
+
+// A parent starts programs.
+type parent struct{}
+
+func (*parent) do(f func()) { f() }
+func (*parent) done()       {}
+
+// Start runs cmd with files as its standard input, output and error.
+func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program, error) {
+	var proc *os.Process
+	var err error
+	s.threads.do(func() {
+		proc, err = os.StartProcess(cmd.Path, cmd.Argv, &os.ProcAttr{Dir: cmd.Dir, Env: env, Files: files[:]})
+	})
+	if err != nil {
+		s.threads.done()
+		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
+	}
+	p := &Program{Pid: proc.Pid, Exited: make(chan struct{}), sys: process{proc}}
+	go p.await(&s.threads)
+	return p, nil
+}
+
+func (p *Program) await(threads *parent) {
+	state, err := p.sys.Wait()
+	p.mu.Lock()
+	p.reaped = true
+	p.mu.Unlock()
+	threads.done()
+	p.Exit.Status = -1
+	if err == nil {
+		p.Exit.Status = state.ExitCode()
+	}
+	close(p.Exited)
+}
+
+// terminate does nothing: the end of its input must suffice.
+func (p *Program) terminate() {}
+
+// kill ends the program but not its children.
+func (p *Program) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		p.sys.Kill()
+	}
+}
+
+func (p *Program) groupAlive() bool { return false }
