@@ -30,7 +30,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		defer close(reaped)
 		go childproc.ReapOrphans(reaped)
 	}
-	opened, err := p.conf.logging().Open(p.inetLog(stderr))
+	opened, err := p.conf.logging().Open(stderr)
 	if err != nil {
 		return wire.ExitUsage, err
 	}
@@ -115,6 +115,11 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 // shut its Server down.
 func (p *program) serve(ctx context.Context, ls []net.Listener) error {
 	p.made.LogTo(p.server.Log)
+	if p.waits {
+		ctx, done := context.WithCancel(ctx)
+		defer done()
+		go p.endIdle(ctx)
+	}
 	defer p.made.Follow(ctx, p.server.Log)()
 	err := p.server.Serve(ctx, ls...)
 	if errors.Is(err, netserver.ErrServerClosed) {

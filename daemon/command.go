@@ -23,6 +23,7 @@ import (
 // program of this one again, with the same arguments. It must call Command
 // there too, before it does anything else that matters.
 func Command(argv, environ []string, stdout, stderr io.Writer) int {
+	stderr = notToClient(stderr)
 	v := &invocation{argv: argv, environ: environ, stdout: stdout, stderr: stderr}
 	err := v.takePart()
 	if err != nil {

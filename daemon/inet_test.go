@@ -9,12 +9,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"netserver/netservertest"
 )
@@ -129,47 +125,6 @@ func TestINETLogIsNotForTheClient(t *testing.T) {
 	bothWays(t, c)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestINETByInetd(t *testing.T) {
-	inetd, err := exec.LookPath("inetd")
-	if err != nil {
-		inetd = "/usr/sbin/inetd" // not in everybody's path
-	}
-	inetd = netservertest.Peer(t, inetd)
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	conf := writeFile(t, filepath.Join(t.TempDir(), "inetd.conf"),
-		fmt.Sprintf("%s stream tcp nowait %s /usr/bin/env env %s=command %s INET -- /bin/cat\n", addr, me.Username, programVar, os.Args[0]))
-	cmd := exec.Command(inetd, "-i", conf)
-	log := new(running)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		if t.Failed() {
-			t.Logf("inetd:\n%s", log.text())
-		}
-	})
-	for range 3 {
-		var c *client
-		netservertest.Eventually(t, "inetd listens", func() bool { c, err = dial(addr); return err == nil })
-		c.SetDeadline(time.Now().Add(30 * time.Second))
-		bothWays(t, c)
-		c.Close()
 	}
 }
 

@@ -221,7 +221,7 @@ func (v *invocation) warn(p *program, warnings []error, idle []string) {
 	for _, w := range warnings {
 		switch v.role() {
 		case "":
-			logging.PrintWarning(p.inetLog(v.stderr), w)
+			logging.PrintWarning(v.stderr, w)
 		case wire.RoleCheck:
 			p.warnings = append(p.warnings, w.Error())
 		}

@@ -153,6 +153,7 @@ type program struct {
 	library    bool        // the program has a handler of its own
 	exit       func()      // ends the server as TERM does
 	flush      func()      // type INET over pipes: waits for the client's output
+	waits      bool        // type INET has a port for datagrams from inetd, and ends when it is idle
 	tellEnding func()      // without a supervisor: runs Hooks.Ending, once
 }
 
