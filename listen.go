@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -162,11 +163,26 @@ func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
 			return nil, err
 		}
 	}
-	m["ssl"] = t.Protocol
+	m["ssl"] = s.negotiating(t)
 	for name, p := range s.Protocols {
 		m[name] = p
 	}
 	return m, nil
+}
+
+// negotiating returns the Protocol of TLS ports, which offer by ALPN what their
+// Handlers speak.
+func (s *Server) negotiating(t proto.TLS) proto.Protocol {
+	return func(p port.Spec) (proto.Transport, error) {
+		t := t
+		if n, ok := HandlerAs[proto.Negotiator](s.handlerOf(p)); ok && t.Env.NextProtos == nil {
+			t.Env.NextProtos = func(h *tls.ClientHelloInfo) []string {
+				hello := proto.ClientHello{ServerName: strings.ToLower(h.ServerName), ALPN: h.SupportedProtos, Versions: h.SupportedVersions}
+				return n.NextProtos(&hello)
+			}
+		}
+		return t.Protocol(p)
+	}
 }
 
 // lookup finds a protocol by its name, or else by its name in any case.

@@ -53,6 +53,16 @@ type Runner interface {
 	Run(ctx context.Context)
 }
 
+// A Negotiator is a Handler that speaks protocols which TLS clients choose by
+// ALPN. Its TLS ports offer them, unless SSL_alpn_protocols or
+// TLSConfig.NextProtos says what to offer.
+type Negotiator interface {
+	// NextProtos returns what the client with that hello may choose from; nil
+	// offers nothing. It is asked for clients that name protocols. It must not
+	// wait, may be called at any time, and what it returns is not changed.
+	NextProtos(hello *ClientHello) []string
+}
+
 // Descriptors are a Handler that opens descriptors of its own: so many for each
 // client, beside its connection. The default of Config.Limits.MaxConns takes
 // that into account.

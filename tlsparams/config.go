@@ -98,7 +98,7 @@ func (g *generation) forClient(hello *tls.ClientHelloInfo) (*tls.Config, error) 
 func (g *generation) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	st, _ := g.sites.Find(hello.ServerName)
 	ch := choice{site: st}
-	ch.alpn, ch.noALPN = protocol.PickALPN(g.alpn, hello.SupportedProtos)
+	ch.alpn, ch.noALPN = protocol.PickALPN(g.offered(hello), hello.SupportedProtos)
 	version := g.versions.Best(hello.SupportedVersions)
 	if g.versions.Hole() {
 		// A client with none in common gets one that it does not speak, and
@@ -117,6 +117,18 @@ func (g *generation) choose(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		return c, nil
 	}
 	return g.addVariant(ch), nil
+}
+
+// noProtocol is what a client is offered that names none of Env.NextProtos.
+var noProtocol = []string{"-"}
+
+// offered returns the protocols that a client may choose from.
+func (g *generation) offered(hello *tls.ClientHelloInfo) []string {
+	f := g.src.env.NextProtos
+	if f == nil || g.alpn != nil || g.ownALPN != nil || len(hello.SupportedProtos) == 0 {
+		return g.alpn
+	}
+	return f(hello)
 }
 
 // maxVariants bounds the configurations that are kept. There are no more
@@ -160,8 +172,10 @@ func (g *generation) make(ch choice) *tls.Config {
 		c.NextProtos = g.ownALPN
 	case ch.alpn != "":
 		c.NextProtos = []string{ch.alpn}
-	case ch.noALPN:
+	case ch.noALPN && g.alpn != nil:
 		c.NextProtos = g.alpn
+	case ch.noALPN:
+		c.NextProtos = noProtocol
 	}
 	if st.listed != nil {
 		c.CipherSuites = st.listed

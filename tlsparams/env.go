@@ -13,24 +13,25 @@ import (
 
 // Env is what a Source needs beside the parameters. The zero Env works.
 type Env struct {
-	Where        string                            // the port, for messages: "port 443/ssl"
-	Loopback     bool                              // every TLS port is bound to loopback: a self-signed certificate will do
-	SelfSigned   *Certificate                      // the one to use where one is wanted; nil makes a new one
-	Certificates map[string]*tls.Certificate       // SSL_cert and SSL_key: certificates from code, named as Params.CertFiles; "" is the default
-	ClientCAs    *x509.CertPool                    // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
-	TLSConfig    *tls.Config                       // the program's own configuration, see netserver.Server.TLSConfig; parameters go before it
-	TicketSecret []byte                            // shared by the processes of one server: ticket keys are made from it; nil: each process its own
-	ReadFile     func(file string) ([]byte, error) // instead of reading from disk, for processes that may not
-	ReadDir      func(dir string) ([]Entry, error) // the same for directories
-	Pair         PairFunc                          // instead of reading certificates with their keys, for processes that are to have no keys
-	SignOnly     bool                              // keys sign and can do nothing else, as those of Pair: suites with RSA key exchange are left out
-	HTTP         *http.Client                      // for OCSP; nil: a client that waits 5 seconds at most
-	Poll         time.Duration                     // how often Run looks at each file, beside following them; 0: 30 s, negative: never
-	Unfollowed   bool                              // Run does not follow the files: who may read them calls Reload
-	Log          *slog.Logger                      // for what happens while Run follows the files; nil: nothing is logged
-	Now          func() time.Time                  // time.Now if nil
-	ForPort      func(p port.Spec, env *Env)       // changes what one port has of all this: env is a copy for it, in which Where and Loopback stay; nil changes nothing
-	Hooks        Hooks                             // functions; nil ones are skipped
+	Where        string                              // the port, for messages: "port 443/ssl"
+	Loopback     bool                                // every TLS port is bound to loopback: a self-signed certificate will do
+	SelfSigned   *Certificate                        // the one to use where one is wanted; nil makes a new one
+	Certificates map[string]*tls.Certificate         // SSL_cert and SSL_key: certificates from code, named as Params.CertFiles; "" is the default
+	ClientCAs    *x509.CertPool                      // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
+	TLSConfig    *tls.Config                         // the program's own configuration, see netserver.Server.TLSConfig; parameters go before it
+	TicketSecret []byte                              // shared by the processes of one server: ticket keys are made from it; nil: each process its own
+	ReadFile     func(file string) ([]byte, error)   // instead of reading from disk, for processes that may not
+	ReadDir      func(dir string) ([]Entry, error)   // the same for directories
+	Pair         PairFunc                            // instead of reading certificates with their keys, for processes that are to have no keys
+	SignOnly     bool                                // keys sign and can do nothing else, as those of Pair: suites with RSA key exchange are left out
+	HTTP         *http.Client                        // for OCSP; nil: a client that waits 5 seconds at most
+	Poll         time.Duration                       // how often Run looks at each file, beside following them; 0: 30 s, negative: never
+	Unfollowed   bool                                // Run does not follow the files: who may read them calls Reload
+	Log          *slog.Logger                        // for what happens while Run follows the files; nil: nothing is logged
+	Now          func() time.Time                    // time.Now if nil
+	ForPort      func(p port.Spec, env *Env)         // changes what one port has of all this: env is a copy for it, in which Where and Loopback stay; nil changes nothing
+	NextProtos   func(*tls.ClientHelloInfo) []string // what a client that names protocols may choose from, where neither SSL_alpn_protocols nor TLSConfig says it; nil: nothing
+	Hooks        Hooks                               // functions; nil ones are skipped
 }
 
 // Hooks are the parameters that are functions. They are called concurrently.

@@ -1,0 +1,221 @@
+package httpd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"netserver"
+)
+
+// A conn is a client as net/http sees it. It hides ConnectionState: net/http
+// would not look for HTTP/2 on a connection that has it.
+type conn struct {
+	c   *netserver.Conn
+	ctx context.Context
+	s   *servers
+	tls *tls.ConnectionState // of an HTTP/2 client, for its requests
+	h2  bool
+
+	phase    atomic.Int32
+	reading  atomic.Bool
+	failed   atomic.Bool // no further request can come
+	over     atomic.Bool // net/http has closed it
+	requests atomic.Uint64
+	handlers sync.WaitGroup // requests that are being answered
+	once     sync.Once
+	closed   chan struct{}
+
+	mu    sync.Mutex
+	err   error // what ended the client, if that is worth an error
+	notes []slog.Attr
+}
+
+// The phases of an HTTP/1.1 connection.
+const (
+	phaseHead     = iota // a request's head is being read
+	phaseHandler         // and the request answered
+	phaseIdle            // nothing of the next one is here
+	phaseHijacked        // the connection is the handler's
+)
+
+// A tlsConn is a conn of HTTP/1.1 over TLS.
+type tlsConn struct{ *conn }
+
+// ConnectionState is where net/http takes Request.TLS from.
+func (t tlsConn) ConnectionState() tls.ConnectionState { return *t.c.TLS() }
+
+// Read reads from the client. It ends when the server drains, if nothing of a
+// request is here.
+func (hc *conn) Read(b []byte) (int, error) {
+	hc.reading.Store(true)
+	defer hc.reading.Store(false)
+	n, err := hc.c.Read(b)
+	if err == netserver.ErrDraining {
+		hc.s.drain()
+		if hc.phase.Load() == phaseIdle {
+			// It may have come since the read was told.
+			hc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+		}
+		n, err = hc.c.Read(b)
+	}
+	if n > 0 && !hc.h2 {
+		hc.phase.CompareAndSwap(phaseIdle, phaseHead)
+	}
+	if err != nil {
+		hc.readFailed(err)
+	}
+	return n, err
+}
+
+// readFailed notes why a read failed, if that ends the client and net/http says
+// nothing of it.
+func (hc *conn) readFailed(err error) {
+	if phase := hc.phase.Load(); phase == phaseHead || phase == phaseIdle {
+		hc.failed.Store(true)
+	}
+	switch {
+	case err == io.EOF:
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		hc.fail(err)
+	case !hc.h2 && hc.phase.Load() == phaseHead:
+		hc.fail(fmt.Errorf("%w: no whole request head within %v", netserver.ErrFirstRequestTimeout, hc.s.h.headerTimeout()))
+	}
+}
+
+// Write writes to the client.
+func (hc *conn) Write(b []byte) (int, error) {
+	if hc.h2 {
+		hc.sniffGoAway(b)
+	} else if hc.phase.Load() <= phaseHead {
+		hc.sniffStatus(b)
+		hc.failed.Store(true)
+	}
+	n, err := hc.c.Write(b)
+	if err != nil {
+		hc.fail(err)
+	}
+	return n, err
+}
+
+// ReadFrom copies r to the client, in the kernel where it can.
+func (hc *conn) ReadFrom(r io.Reader) (int64, error) { return hc.c.ReadFrom(r) }
+
+// CloseWrite tells the client that nothing more will come.
+func (hc *conn) CloseWrite() error { return hc.c.CloseWrite() }
+
+// Close ends Serve, after which the engine closes the connection: what the
+// client still sends does not lose what it has not read yet. Somebody who reads
+// meanwhile needs it closed at once.
+func (hc *conn) Close() error {
+	if hc.isSparing() {
+		return nil
+	}
+	hc.once.Do(func() {
+		hc.over.Store(true)
+		if hc.h2 || hc.reading.Load() {
+			hc.c.Close()
+		}
+		close(hc.closed)
+	})
+	return nil
+}
+
+// isSparing reports whether net/http would close a connection, as the server
+// drains, on which the next request may be here already: it looks idle until the
+// whole head has come. The read that waits decides that.
+func (hc *conn) isSparing() bool {
+	if hc.h2 || hc.failed.Load() || !hc.s.draining() {
+		return false
+	}
+	phase := hc.phase.Load()
+	return phase == phaseHead || phase == phaseIdle && hc.reading.Load()
+}
+
+// The others are those of the client.
+func (hc *conn) LocalAddr() net.Addr                { return hc.c.LocalAddr() }
+func (hc *conn) RemoteAddr() net.Addr               { return hc.c.RemoteAddr() }
+func (hc *conn) SetDeadline(t time.Time) error      { return hc.c.SetDeadline(t) }
+func (hc *conn) SetReadDeadline(t time.Time) error  { return hc.c.SetReadDeadline(t) }
+func (hc *conn) SetWriteDeadline(t time.Time) error { return hc.c.SetWriteDeadline(t) }
+
+// changed notes what net/http says of an HTTP/1.1 connection.
+func (hc *conn) changed(s http.ConnState) {
+	if hc.h2 {
+		return
+	}
+	switch s {
+	case http.StateIdle:
+		hc.phase.Store(phaseIdle)
+	case http.StateHijacked:
+		hc.phase.Store(phaseHijacked)
+	}
+}
+
+// fail notes what ended the client, unless that was net/http; the first counts.
+func (hc *conn) fail(err error) {
+	if hc.over.Load() {
+		return
+	}
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	if hc.err == nil {
+		hc.err = err
+	}
+}
+
+// maxNotes bounds what the requests of one client add to its record.
+const maxNotes = 16
+
+func (hc *conn) note(attrs ...slog.Attr) {
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	hc.notes = append(hc.notes, attrs[:min(len(attrs), maxNotes-len(hc.notes))]...)
+}
+
+// end returns the client's error, and adds to its record what its requests were.
+func (hc *conn) end() error {
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	name := "http/1"
+	if hc.h2 {
+		name = "h2"
+	}
+	hc.c.Note(slog.String("http", name), slog.Uint64("requests", hc.requests.Load()))
+	hc.c.Note(hc.notes...)
+	return hc.err
+}
+
+// A connContext is the context of a client's requests.
+type connContext struct {
+	context.Context
+	hc *conn
+	s  *http.Server
+}
+
+type connKey struct{}
+
+// Value returns the conn, the http.Server, and the values of the client.
+func (c *connContext) Value(key any) any {
+	switch key {
+	case connKey{}:
+		return c.hc
+	case http.ServerContextKey:
+		return c.s
+	}
+	return c.Context.Value(key)
+}
+
+func connOf(ctx context.Context) *conn {
+	hc, _ := ctx.Value(connKey{}).(*conn)
+	return hc
+}

@@ -1,0 +1,44 @@
+package httpd
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+)
+
+// net/http answers bad requests by itself, and tells nobody. What it writes
+// before there is a request, or as the last frame of an HTTP/2 connection, says
+// why it ends.
+
+// sniffStatus notes an answer that net/http wrote although there was no whole
+// request.
+func (hc *conn) sniffStatus(b []byte) {
+	line, _, _ := bytes.Cut(b, []byte("\r\n"))
+	if status, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); ok {
+		hc.fail(fmt.Errorf("httpd: the request was refused: %s", status))
+	}
+}
+
+// goAway is a GOAWAY frame of net/http up to the number of the last stream.
+var goAway = []byte{0, 0, 8, 7, 0, 0, 0, 0, 0}
+
+// sniffGoAway notes the error of a GOAWAY frame at the end of b.
+func (hc *conn) sniffGoAway(b []byte) {
+	const size = 17
+	if len(b) < size || !bytes.Equal(b[len(b)-size:][:len(goAway)], goAway) {
+		return
+	}
+	if code := binary.BigEndian.Uint32(b[len(b)-4:]); code != 0 {
+		hc.fail(fmt.Errorf("httpd: HTTP/2 was ended: %s", errorCode(code)))
+	}
+}
+
+// errorCode returns the name of an error code (RFC 9113, section 7).
+func errorCode(code uint32) string {
+	names := [...]string{"NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT", "STREAM_CLOSED",
+		"FRAME_SIZE_ERROR", "REFUSED_STREAM", "CANCEL", "COMPRESSION_ERROR", "CONNECT_ERROR", "ENHANCE_YOUR_CALM", "INADEQUATE_SECURITY", "HTTP_1_1_REQUIRED"}
+	if code < uint32(len(names)) {
+		return names[code]
+	}
+	return fmt.Sprintf("error %d", code)
+}
