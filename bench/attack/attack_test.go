@@ -82,7 +82,7 @@ func TestSmallAttack(t *testing.T) {
 			t.Errorf("%s: held %d of 50", name, s.Flood.Held)
 		case s.Attack == "stall-hello" && s.Target == ours && s.Flood.Left > 0:
 			t.Errorf("%s: %d never cut", name, s.Flood.Left)
-		case s.Attack == "stall-hello" && s.Target == bare && s.Flood.Left != 50:
+		case s.Attack == "stall-hello" && s.Target == bareLoop && s.Flood.Left != 50:
 			t.Errorf("%s: %d left of 50, though the bare loop cuts nobody", name, s.Flood.Left)
 		}
 	}
@@ -163,7 +163,7 @@ func made(p99 map[string]map[string]int) *report {
 func TestVerdicts(t *testing.T) {
 	r := made(map[string]map[string]int{
 		"none":        {ours: 4, "haproxy": 5},
-		"full":        {ours: 8, bare: 20, "haproxy": 159, "nginx": 200},
+		"full":        {ours: 8, bareLoop: 20, "haproxy": 159, "nginx": 200},
 		"spread-full": {ours: 50, "haproxy": 150},
 		"late":        {ours: 9},
 	})
@@ -183,17 +183,6 @@ func TestVerdicts(t *testing.T) {
 	}
 	if w := got["the attacker alone gets 0.95 of the bare loop's rate"]; !strings.HasPrefix(w, "not measured") {
 		t.Errorf("what was not measured is %q", w)
-	}
-}
-
-func TestMedian(t *testing.T) {
-	for _, tt := range []struct {
-		v    []float64
-		want float64
-	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1}, 5}, {[]float64{9, 1, 2}, 2}} {
-		if got := median(tt.v); got != tt.want {
-			t.Errorf("median of %v is %v", tt.v, got)
-		}
 	}
 }
 

@@ -28,7 +28,7 @@ func attacks(conns, stalled int) []attack {
 	holding := func(k flood.Kind, n int) flood.Options {
 		return flood.Options{Kind: k, Conns: max(n, 1), Prefixes: 20, Hosts: 5}
 	}
-	self := []string{ours, oursOff, bare}
+	self := []string{ours, oursOff, bareLoop}
 	return []attack{
 		{name: "none", title: "no attack"},
 		{name: "full", title: "full handshakes, one address", flood: one(flood.Full)},

@@ -1,17 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 	"time"
 
+	"netserver/bench/child"
 	"netserver/bench/flood"
 	"netserver/bench/honest"
 	"netserver/bench/loopback"
@@ -156,15 +154,15 @@ func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peer
 	if err != nil {
 		return 0, err
 	}
-	defer attacker.end(nil)
-	var load *child
+	defer attacker.End(nil)
+	var load *child.Child
 	begin := time.Now()
 	before, err := server.Usage()
 	if err != nil {
 		return 0, err
 	}
 	if a.calm {
-		err = attacker.wait(&s.Flood)
+		err = attacker.Wait(&s.Flood)
 	} else {
 		load, err = r.honest(s, server.Addr, length)
 	}
@@ -177,15 +175,15 @@ func (r *runner) attacked(ctx context.Context, s *sample, a attack, server *peer
 	}
 	s.CPU, s.Window = after.CPU-before.CPU, time.Since(begin)
 	if a.holds() {
-		err = attacker.wait(&s.Flood)
+		err = attacker.Wait(&s.Flood)
 	} else {
-		err = attacker.end(&s.Flood)
+		err = attacker.End(&s.Flood)
 	}
-	return attacker.cpu() + load.cpu(), err
+	return attacker.CPU() + load.CPU(), err
 }
 
 // attacker starts the attack, if there is one, and lets a flood get under way.
-func (r *runner) attacker(ctx context.Context, a attack, to netip.AddrPort, length time.Duration) (*child, error) {
+func (r *runner) attacker(ctx context.Context, a attack, to netip.AddrPort, length time.Duration) (*child.Child, error) {
 	if a.flood.Kind == "" {
 		return nil, nil
 	}
@@ -202,7 +200,7 @@ func (r *runner) attacker(ctx context.Context, a attack, to netip.AddrPort, leng
 	return c, err
 }
 
-func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) (*child, error) {
+func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) (*child.Child, error) {
 	load, err := startChild(role{Nice: r.o.priority + loadNice, Load: &honest.Options{
 		To: to, From: honestSource, TLS: true,
 		Rate: r.o.rate, Duration: length, Timeout: r.o.timeout,
@@ -210,7 +208,7 @@ func (r *runner) honest(s *sample, to netip.AddrPort, length time.Duration) (*ch
 	if err != nil {
 		return nil, err
 	}
-	return load, load.wait(&s.Honest)
+	return load, load.Wait(&s.Honest)
 }
 
 func pause(ctx context.Context, d time.Duration) {
@@ -220,51 +218,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// A child is the load or the attack; nil if there is none.
-type child struct {
-	cmd            *exec.Cmd
-	stdout, stderr bytes.Buffer
-	done           bool
-}
-
-func startChild(r role) (*child, error) {
+// startChild starts the load or the attack.
+func startChild(r role) (*child.Child, error) {
 	cmd, err := r.command()
 	if err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd}
-	cmd.Stdout, cmd.Stderr = &c.stdout, &c.stderr
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// cpu returns the CPU time that the child has used, when it has ended.
-func (c *child) cpu() time.Duration {
-	if c == nil || c.cmd.ProcessState == nil {
-		return 0
-	}
-	return c.cmd.ProcessState.UserTime() + c.cmd.ProcessState.SystemTime()
-}
-
-// end tells the child to end and reads its result, unless that has been done.
-func (c *child) end(result any) error {
-	if c == nil || c.done {
-		return nil
-	}
-	c.cmd.Process.Signal(syscall.SIGTERM)
-	return c.wait(result)
-}
-
-// wait reads the child's result when it has ended by itself.
-func (c *child) wait(result any) error {
-	c.done = true
-	if err := c.cmd.Wait(); err != nil {
-		return fmt.Errorf("the generator: %w: %s", err, bytes.TrimSpace(c.stderr.Bytes()))
-	}
-	if result == nil {
-		return nil
-	}
-	return json.Unmarshal(c.stdout.Bytes(), result)
+	return child.Start(cmd)
 }

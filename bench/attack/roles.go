@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
 	"syscall"
 
+	"netserver/bench/child"
 	"netserver/bench/flood"
 	"netserver/bench/honest"
 	"netserver/bench/loopback"
@@ -29,29 +28,15 @@ type role struct {
 
 // command returns what starts a process in the role.
 func (r role) command() (*exec.Cmd, error) {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return nil, err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), roleEnv+"="+string(b))
-	return cmd, nil
+	return child.Command(roleEnv, r)
 }
 
 // playRole plays the role that the environment names until it is done or the
 // process is told to end. It reports whether there was one.
 func playRole() (played bool, err error) {
-	text, ok := os.LookupEnv(roleEnv)
-	if !ok {
-		return false, nil
-	}
 	var r role
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return true, fmt.Errorf("%s: %w", roleEnv, err)
+	if played, err := child.Role(roleEnv, &r); !played || err != nil {
+		return played, err
 	}
 	// The load uses little, and its lag would look like the server's.
 	if r.Load == nil || loopback.RealTime() != nil {
@@ -71,5 +56,5 @@ func playRole() (played bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	return true, json.NewEncoder(os.Stdout).Encode(result)
+	return true, child.Tell(result)
 }

@@ -11,6 +11,7 @@ import (
 
 	"netserver/bench/loopback"
 	"netserver/bench/peers"
+	"netserver/bench/stats"
 )
 
 // A report is what a run has found.
@@ -167,7 +168,7 @@ func (s sample) brief() string {
 	case s.Honest.Sent == 0:
 		return fmt.Sprintf("%.0f/s, %.2f s of CPU", s.rate(), s.CPU.Seconds())
 	}
-	return fmt.Sprintf("p99 %s ms, %d of %d failed; attack %.0f/s", ms(s.Honest.Latency.P99), s.Honest.Failed, s.Honest.Sent, s.rate())
+	return fmt.Sprintf("p99 %s ms, %d of %d failed; attack %.0f/s", stats.Millis(s.Honest.Latency.P99), s.Honest.Failed, s.Honest.Sent, s.rate())
 }
 
 // rate is how many connections of the attack were done in a second.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 
 	"netserver"
+	"netserver/bench/bare"
 	"netserver/conf"
 	"netserver/daemon"
 	"netserver/handler/echo"
@@ -49,18 +49,17 @@ func (r *serverRole) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	go closeWhenDone(ctx, l)
+	defer context.AfterFunc(ctx, func() { l.Close() })()
 	switch r.Kind {
 	case kindPlain:
-		loop(l, copyBack)
+		bare.Loop(l, bare.Echo)
 	case kindClose:
-		loop(l, nil)
+		bare.Loop(l, nil)
 	case kindBare:
-		cert, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile)
-		if err != nil {
+		if l, err = bare.TLS(l, r.CertFile, r.KeyFile); err != nil {
 			return err
 		}
-		loop(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}), copyBack)
+		bare.Loop(l, bare.Echo)
 	default:
 		return fmt.Errorf("no server %q", r.Kind)
 	}
@@ -68,32 +67,6 @@ func (r *serverRole) serve(ctx context.Context) error {
 }
 
 func (r *serverRole) address() string { return "127.0.0.1:" + strconv.Itoa(int(r.Port)) }
-
-func closeWhenDone(ctx context.Context, l net.Listener) {
-	<-ctx.Done()
-	l.Close()
-}
-
-// loop is the server that one writes by hand. It closes clients at once if
-// serve is nil.
-func loop(l net.Listener, serve func(net.Conn)) {
-	for {
-		c, err := l.Accept()
-		switch {
-		case err != nil:
-			return
-		case serve == nil:
-			c.Close()
-		default:
-			go serve(c)
-		}
-	}
-}
-
-func copyBack(c net.Conn) {
-	defer c.Close()
-	io.Copy(c, c)
-}
 
 func (r *serverRole) engine(ctx context.Context) error {
 	s := &netserver.Server{Handler: &echo.Handler{Raw: true}, Log: slog.New(slog.DiscardHandler)}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"netserver/bench/stats"
 )
 
 // A summary is what all rounds of a pair tell together.
@@ -26,24 +28,6 @@ type summary struct {
 	held, left         int           // of holding attacks
 	cut                time.Duration // the last one cut
 	err                string        // of a round that could not be measured
-}
-
-// median returns the middle one, or the mean of the middle two; 0 of none.
-func median[T ~int64 | ~float64](v []T) T {
-	if len(v) == 0 {
-		return 0
-	}
-	v = slices.Clone(v)
-	slices.Sort(v)
-	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-}
-
-func medianOf[T ~int64 | ~float64](s []sample, f func(sample) T) T {
-	var v []T
-	for _, one := range s {
-		v = append(v, f(one))
-	}
-	return median(v)
 }
 
 // of returns the rounds of a pair that could be measured.
@@ -82,14 +66,14 @@ func (r *report) summary(a attack, t target) (summary, bool) {
 		return sum, sum.err != ""
 	}
 	sum.rounds = len(all)
-	sum.p50 = medianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P50 })
-	sum.p90 = medianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P90 })
-	sum.p99 = medianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P99 })
-	sum.rate = medianOf(all, sample.rate)
-	sum.refused = medianOf(all, sample.refused)
-	sum.perConn = medianOf(all, sample.perConn)
-	sum.perHeld = medianOf(all, sample.perHeld)
-	sum.cpu = medianOf(all, func(s sample) float64 { return s.CPU.Seconds() / s.Window.Seconds() })
+	sum.p50 = stats.MedianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P50 })
+	sum.p90 = stats.MedianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P90 })
+	sum.p99 = stats.MedianOf(all, func(s sample) time.Duration { return s.Honest.Latency.P99 })
+	sum.rate = stats.MedianOf(all, sample.rate)
+	sum.refused = stats.MedianOf(all, sample.refused)
+	sum.perConn = stats.MedianOf(all, sample.perConn)
+	sum.perHeld = stats.MedianOf(all, sample.perHeld)
+	sum.cpu = stats.MedianOf(all, func(s sample) float64 { return s.CPU.Seconds() / s.Window.Seconds() })
 	for _, s := range all {
 		sum.max = max(sum.max, s.Honest.Latency.Max)
 		sum.sent += s.Honest.Sent
@@ -109,7 +93,7 @@ func (r *report) summary(a attack, t target) (summary, bool) {
 func (s summary) note() string {
 	var parts []string
 	if s.err != "" {
-		parts = append(parts, "a round failed: "+firstLine(s.err))
+		parts = append(parts, "a round failed: "+stats.FirstLine(s.err))
 	}
 	for _, why := range slices.SortedFunc(maps.Keys(s.failures), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.failures[b], s.failures[a]), cmp.Compare(a, b))
@@ -138,11 +122,6 @@ func (s summary) note() string {
 	return strings.Join(parts, "; ")
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
 // columns are the headings of the table, and cells what stands below them.
 var columns = []string{"attack", "server", "p50 ms", "p90 ms", "p99 ms", "max ms", "failed", "attack/s", "CPUs", "MiB", "remarks"}
 
@@ -152,7 +131,7 @@ func (s summary) cells() []string {
 		return c
 	}
 	if !s.attack.calm {
-		c[2], c[3], c[4], c[5] = ms(s.p50), ms(s.p90), ms(s.p99), ms(s.max)
+		c[2], c[3], c[4], c[5] = stats.Millis(s.p50), stats.Millis(s.p90), stats.Millis(s.p99), stats.Millis(s.max)
 		c[6] = fmt.Sprintf("%d of %d", s.failed, s.sent)
 	}
 	if s.rate > 0 && !s.attack.holds() {
@@ -161,18 +140,6 @@ func (s summary) cells() []string {
 	c[8] = fmt.Sprintf("%.2f", s.cpu)
 	c[9] = fmt.Sprintf("%.0f", float64(s.peak)/(1<<20))
 	return c
-}
-
-// ms is a latency in milliseconds with three digits that mean something.
-func ms(d time.Duration) string {
-	v := float64(d) / 1e6
-	switch {
-	case v < 10:
-		return fmt.Sprintf("%.2f", v)
-	case v < 100:
-		return fmt.Sprintf("%.1f", v)
-	}
-	return fmt.Sprintf("%.0f", v)
 }
 
 // lag returns the largest p99 of the generator's own lag.
@@ -186,5 +153,5 @@ func (r *report) lag() time.Duration {
 
 // others returns how many processors other work used, in the middle.
 func (r *report) others() float64 {
-	return medianOf(r.samples, func(s sample) float64 { return s.Others })
+	return stats.MedianOf(r.samples, func(s sample) float64 { return s.Others })
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"netserver/bench/stats"
 )
 
 // Measures of the picture, in its units.
@@ -77,12 +79,12 @@ func (r *report) groups() [][]summary {
 func bar(w io.Writer, s summary, end float64, y int) {
 	colour := "#9aa5b1"
 	switch {
-	case !s.target.peer && s.target.name != bare:
+	case !s.target.peer && s.target.name != bareLoop:
 		colour = "#1f77b4"
-	case s.target.name == bare:
+	case s.target.name == bareLoop:
 		colour = "#c9a227"
 	}
-	figure := ms(s.p99)
+	figure := stats.Millis(s.p99)
 	if s.failed > 0 {
 		figure += fmt.Sprintf(", %.0f %% failed", 100*float64(s.failed)/float64(s.sent))
 	}

@@ -24,7 +24,7 @@ const (
 	oursWhole = "netserver-whole"
 	oursOff   = "netserver-off"
 	oursDeny  = "netserver-deny"
-	bare      = "bare"
+	bareLoop  = "bare"
 	bareClose = "accept-close"
 )
 
@@ -33,7 +33,7 @@ func targets() []target {
 		{name: ours, title: "netserver, echo", command: engine(nil)},
 		{name: oursWhole, title: "netserver, the command", command: whole},
 		{name: oursProxy, title: "netserver, proxy", command: engineProxy},
-		{name: bare, title: "bare crypto/tls loop", command: own(kindBare)},
+		{name: bareLoop, title: "bare crypto/tls loop", command: own(kindBare)},
 	}
 	for _, p := range peers.All() {
 		all = append(all, target{name: p.Name, title: p.Title, peer: true, missing: p.Missing, command: p.Command})

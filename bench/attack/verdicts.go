@@ -5,6 +5,8 @@ import (
 	"math"
 	"runtime"
 	"time"
+
+	"netserver/bench/stats"
 )
 
 // A verdict says whether an aim is reached. With nothing measured it is open.
@@ -67,7 +69,7 @@ func (r *report) inRounds(a, ta, b, tb string, f func(sample) float64) (float64,
 			v = append(v, f(s)/d)
 		}
 	}
-	return median(v), len(v) > 0
+	return stats.Median(v), len(v) > 0
 }
 
 // timesUnloaded returns the median p99 under an attack as a multiple of the
@@ -79,7 +81,7 @@ func (r *report) timesUnloaded(attack string) (float64, bool) {
 		best = min(best, p99(s))
 	}
 	under := r.of(attack, ours)
-	return medianOf(under, p99) / best, len(under) > 0 && !math.IsInf(best, 1)
+	return stats.MedianOf(under, p99) / best, len(under) > 0 && !math.IsInf(best, 1)
 }
 
 func p99(s sample) float64 { return float64(s.Honest.Latency.P99) }
@@ -95,11 +97,11 @@ func (r *report) against(name string, times float64) []verdict {
 		all = append(all, v)
 	}
 	we := r.of(name, ours)
-	mine := medianOf(we, p99)
+	mine := stats.MedianOf(we, p99)
 	best, who := r.bestPeer(name)
 	v := verdict{aim: fmt.Sprintf("%s: p99 at most 1/%.0f of the best peer's", name, times), open: len(we) == 0 || who == ""}
 	v.reached = mine*times <= best
-	v.figures = fmt.Sprintf("%s ms and %s ms (%s): 1/%.1f", ms(time.Duration(mine)), ms(time.Duration(best)), who, best/max(mine, 1))
+	v.figures = fmt.Sprintf("%s ms and %s ms (%s): 1/%.1f", stats.Millis(time.Duration(mine)), stats.Millis(time.Duration(best)), who, best/max(mine, 1))
 	all = append(all, v)
 	failed := 0
 	for _, s := range we {
@@ -112,7 +114,7 @@ func (r *report) bestPeer(attack string) (best float64, who string) {
 	best = math.Inf(1)
 	for _, t := range r.targets {
 		if s := r.of(attack, t.name); t.peer && len(s) > 0 {
-			if v := medianOf(s, p99); v < best {
+			if v := stats.MedianOf(s, p99); v < best {
 				best, who = v, t.title
 			}
 		}
@@ -122,7 +124,7 @@ func (r *report) bestPeer(attack string) (best float64, who string) {
 
 func (r *report) rateAlone() verdict {
 	v := verdict{aim: "the attacker alone gets 0.95 of the bare loop's rate"}
-	x, ok := r.inRounds("alone", ours, "alone", bare, sample.rate)
+	x, ok := r.inRounds("alone", ours, "alone", bareLoop, sample.rate)
 	v.open, v.reached, v.figures = !ok, x >= 0.95, fmt.Sprintf("%.3f", x)
 	return v
 }
@@ -154,7 +156,7 @@ func (r *report) stalled(name string) []verdict {
 		return nil
 	}
 	x, ok := r.timesUnloaded(name)
-	each := medianOf(s, sample.perHeld)
+	each := stats.MedianOf(s, sample.perHeld)
 	left, last, held := 0, time.Duration(0), 0
 	for _, one := range s {
 		left += one.Flood.Left
@@ -172,5 +174,5 @@ func (r *report) stalled(name string) []verdict {
 // ratio judges the CPU of a connection.
 func (r *report) ratio(aim, a, ta, b, tb string, most float64) verdict {
 	x, ok := r.inRounds(a, ta, b, tb, sample.perConn)
-	return verdict{aim: aim, open: !ok, reached: x <= most, figures: fmt.Sprintf("%.3f times, %.1f and %.1f µs", x, medianOf(r.of(a, ta), sample.perConn), medianOf(r.of(b, tb), sample.perConn))}
+	return verdict{aim: aim, open: !ok, reached: x <= most, figures: fmt.Sprintf("%.3f times, %.1f and %.1f µs", x, stats.MedianOf(r.of(a, ta), sample.perConn), stats.MedianOf(r.of(b, tb), sample.perConn))}
 }

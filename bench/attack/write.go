@@ -9,6 +9,9 @@ import (
 	"runtime"
 	"strings"
 	"text/tabwriter"
+
+	"netserver/bench/machine"
+	"netserver/bench/stats"
 )
 
 // printTable prints the summaries for a terminal.
@@ -35,7 +38,7 @@ func (r *report) printVerdicts(w io.Writer) {
 		}
 		fmt.Fprintf(w, "%-12s  %s: %s\n", v.word(), v.aim, v.figures)
 	}
-	fmt.Fprintf(w, "\nOther work on the machine used %.2f processors, median; the generator's lag was %s ms at most, p99.", r.others(), ms(r.lag()))
+	fmt.Fprintf(w, "\nOther work on the machine used %.2f processors, median; the generator's lag was %s ms at most, p99.", r.others(), stats.Millis(r.lag()))
 	if d := r.doubt(); d != "" {
 		fmt.Fprint(w, "\n", d)
 	}
@@ -65,8 +68,8 @@ Written by `+"`go run ./bench/attack`"+`, on %s with %d processors, %s.
 
 ![p99 of honest clients](attack.svg)
 
-`, cpuModel(), runtime.NumCPU(), runtime.Version(), r.o.rate, r.o.timeout, r.o.conns, max(r.o.conns, spread),
-		r.o.stalled, max(r.o.stalled/5, 1), r.o.rounds, r.o.duration, r.o.handshake, ms(r.lag()), r.others(), descriptors())
+`, machine.Processor(), runtime.NumCPU(), runtime.Version(), r.o.rate, r.o.timeout, r.o.conns, max(r.o.conns, spread),
+		r.o.stalled, max(r.o.stalled/5, 1), r.o.rounds, r.o.duration, r.o.handshake, stats.Millis(r.lag()), r.others(), machine.Descriptors())
 	if d := r.doubt(); d != "" {
 		fmt.Fprintf(w, "**%s**\n\n", d)
 	}
@@ -107,36 +110,12 @@ func (r *report) markdownRounds(w io.Writer) {
 	fmt.Fprint(w, "\n## Every round\n\n| round | attack | server | p50 ms | p90 ms | p99 ms | max ms | failed | lag p99 ms | attack/s | CPU s | MiB | others' CPUs |\n|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for _, s := range r.samples {
 		if s.Err != "" {
-			fmt.Fprintf(w, "| %d | %s | %s | | | | | | | | | | %s |\n", s.Round, s.Attack, s.Target, firstLine(s.Err))
+			fmt.Fprintf(w, "| %d | %s | %s | | | | | | | | | | %s |\n", s.Round, s.Attack, s.Target, stats.FirstLine(s.Err))
 			continue
 		}
 		h := s.Honest
 		fmt.Fprintf(w, "| %d | %s | %s | %s | %s | %s | %s | %d | %s | %.0f | %.2f | %.0f | %.2f |\n",
-			s.Round, s.Attack, s.Target, ms(h.Latency.P50), ms(h.Latency.P90), ms(h.Latency.P99), ms(h.Latency.Max),
-			h.Failed, ms(h.Lag.P99), s.rate(), s.CPU.Seconds(), float64(s.Peak)/(1<<20), s.Others)
+			s.Round, s.Attack, s.Target, stats.Millis(h.Latency.P50), stats.Millis(h.Latency.P90), stats.Millis(h.Latency.P99), stats.Millis(h.Latency.Max),
+			h.Failed, stats.Millis(h.Lag.P99), s.rate(), s.CPU.Seconds(), float64(s.Peak)/(1<<20), s.Others)
 	}
-}
-
-// descriptors returns the limit of open files, as far as the system tells.
-func descriptors() string {
-	b, _ := os.ReadFile("/proc/self/limits")
-	for line := range strings.SplitSeq(string(b), "\n") {
-		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
-			if f := strings.Fields(rest); len(f) > 1 {
-				return f[1]
-			}
-		}
-	}
-	return "some number"
-}
-
-// cpuModel names the processor, as far as the system tells.
-func cpuModel() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.SplitSeq(string(b), "\n") {
-		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
 }

@@ -1,9 +1,11 @@
 package peers
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -22,6 +24,19 @@ func (p *Place) WriteCertificate(dir string) error {
 	if err != nil {
 		return err
 	}
+	return p.write(dir, key)
+}
+
+// WriteRSACertificate is WriteCertificate with RSA of 2048 bits.
+func (p *Place) WriteRSACertificate(dir string) error {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	return p.write(dir, key)
+}
+
+func (p *Place) write(dir string, key crypto.Signer) error {
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "localhost"},

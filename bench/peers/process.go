@@ -45,6 +45,12 @@ func Start(ctx context.Context, cmd *exec.Cmd, port uint16, secure bool) (*Proce
 	})
 }
 
+// StartTried is Start with a client of the caller's, which try is: it is called
+// until it returns no error.
+func StartTried(ctx context.Context, cmd *exec.Cmd, port uint16, try func(context.Context) error) (*Process, error) {
+	return start(ctx, cmd, port, func(ctx context.Context, _ *Process) error { return try(ctx) })
+}
+
 // StartUnchecked is Start for a server that answers no client: it waits until
 // one can connect.
 func StartUnchecked(ctx context.Context, cmd *exec.Cmd, port uint16) (*Process, error) {
@@ -111,6 +117,20 @@ func (p *Process) Usage() (Usage, error) {
 	default:
 		return usage(p.cmd.Process.Pid)
 	}
+}
+
+// Share returns the bytes of memory that the process and all below it use now:
+// of pages that processes share, each one's share.
+func (p *Process) Share() (int64, error) {
+	all, err := tree(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, st := range all {
+		sum += share(st.pid)
+	}
+	return sum, nil
 }
 
 // Stop ends the process and all below it: those it has started are known by

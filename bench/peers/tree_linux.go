@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // endWithUs has the kernel end the process when this one dies.
@@ -21,7 +23,7 @@ const tick = 10 * time.Millisecond
 // A stat is what /proc/PID/stat tells.
 type stat struct {
 	pid, parent int
-	cpu         time.Duration // of it, and of its children that have ended
+	own, below  time.Duration // CPU of it, and of its children that have ended
 	start       string        // tells a process from a later one of the same id
 	ended       bool          // but its parent has not asked yet
 }
@@ -46,12 +48,16 @@ func parseStat(pid int, s string) (stat, error) {
 	if st.parent, err = strconv.Atoi(f[1]); err != nil {
 		return stat{}, err
 	}
-	for _, v := range f[11:15] { // utime, stime, cutime, cstime
+	for i, v := range f[11:15] { // utime, stime, cutime, cstime
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return stat{}, err
 		}
-		st.cpu += time.Duration(n) * tick
+		if i < 2 {
+			st.own += time.Duration(n) * tick
+		} else {
+			st.below += time.Duration(n) * tick
+		}
 	}
 	return st, nil
 }
@@ -91,13 +97,45 @@ func usage(pid int) (Usage, error) {
 	}
 	var u Usage
 	for _, st := range all {
-		u.CPU += st.cpu
+		u.CPU += exact(st) + st.below
 		now, peak := memory(st.pid)
 		u.Memory += now
 		u.Peak += peak
 	}
 	u.Processes = len(all)
 	return u, nil
+}
+
+// CPU returns the CPU time that a process alone has used.
+func CPU(pid int) (time.Duration, error) {
+	st, err := readStat(pid)
+	return exact(st), err
+}
+
+// exact returns the CPU time of a process by its own clock, which counts
+// nanoseconds where /proc counts ticks.
+func exact(st stat) time.Duration {
+	const sched = 2 // CPUCLOCK_SCHED of linux/posix-timers.h
+	var ts unix.Timespec
+	if unix.ClockGettime(int32(^st.pid<<3|sched), &ts) != nil { // it has ended
+		return st.own
+	}
+	return time.Duration(ts.Nano())
+}
+
+// share returns a process's share of the memory that it uses (PSS), in bytes.
+func share(pid int) int64 {
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "smaps_rollup"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.SplitSeq(string(b), "\n") {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "Pss:" {
+			n, _ := strconv.ParseInt(f[1], 10, 64)
+			return n << 10
+		}
+	}
+	return 0
 }
 
 // memory returns VmRSS and VmHWM in bytes; nothing for a process that ended.

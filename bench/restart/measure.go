@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver/bench/honest"
+	"netserver/bench/peers"
 )
 
 const (
@@ -56,7 +57,7 @@ func measure(ctx context.Context, o options, progress io.Writer) (*result, error
 	if o.binary == "" {
 		fmt.Fprintln(progress, "building netserver")
 		o.binary = filepath.Join(dir, "built")
-		if err := build(ctx, o.binary); err != nil {
+		if err := peers.Build(ctx, "cmd/netserver", o.binary); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"netserver/bench/honest"
+	"netserver/bench/machine"
 )
 
 // An aim is what is to be reached, and what was.
@@ -142,7 +143,7 @@ Written by `+"`go run ./bench/restart`"+`, on %s with %d processors, %s. The ser
 
 %d restarts by HUP and %d with the program's file replaced, %v apart, while %.0f new TLS clients a second come from one address (each shakes hands in full, sends a line, reads it back and leaves, whatever became of those before it), %d clients stay from beginning to end, half of them over TLS, and talk once a second, and %.0f datagrams a second want an answer. Then %d serving processes are killed by KILL. The load runs on the same processors as the server.
 
-`, system(), runtime.NumCPU(), runtime.Version(), who, r.o.hups, r.o.replacements, r.o.gap, r.o.rate, r.o.stay, r.o.datagrams, r.o.kills)
+`, machine.Processor()+", "+machine.Kernel(), runtime.NumCPU(), runtime.Version(), who, r.o.hups, r.o.replacements, r.o.gap, r.o.rate, r.o.stay, r.o.datagrams, r.o.kills)
 	fmt.Fprintln(w, "| aim | found | |\n|---|---|---|")
 	for _, a := range r.aims() {
 		fmt.Fprintf(w, "| %s | %s | %s |\n", a.what, a.found, word(a.reached))

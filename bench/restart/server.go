@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,20 +30,6 @@ type server struct {
 	ready   time.Duration // from its start until it served
 
 	ssl, tcp, udp netip.AddrPort
-}
-
-// build makes the program, without cgo: such is what is shipped.
-func build(ctx context.Context, to string) error {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return errors.New("this program does not know its module")
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, info.Main.Path+"/cmd/netserver")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // start starts a server in dir and waits until it serves.

@@ -77,19 +77,3 @@ func alive(pid int) bool {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(b), ") Z ")
 }
-
-// system names the processor and the kernel.
-func system() string {
-	model := "an unknown processor"
-	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.SplitSeq(string(b), "\n") {
-			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
-				model = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	release, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	kernel, _, _ := strings.Cut(strings.TrimSpace(string(release)), "-")
-	return model + ", Linux " + kernel
-}

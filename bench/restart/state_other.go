@@ -21,5 +21,4 @@ func stateOf(int) (state, error) { return state{}, errors.ErrUnsupported }
 
 func children(int) []int { return nil }
 
-func system() string { return "" }
 func alive(int) bool { return false }

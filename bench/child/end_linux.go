@@ -1,0 +1,6 @@
+package child
+
+import "syscall"
+
+// endWithUs has the kernel end the process when this one dies.
+func endWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

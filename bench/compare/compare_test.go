@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"netserver/bench/drive"
+)
+
+// The test binary is the load too.
+func TestMain(m *testing.M) {
+	if played, err := playRole(); played {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func optionsOf(t *testing.T, args string) options {
+	t.Helper()
+	o, err := parse(strings.Fields(args), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return o
+}
+
+// A small run of the real thing: every kind of load against the loops and
+// netserver does something, nothing fails, and no server is left behind.
+func TestSmallRun(t *testing.T) {
+	if runtime.GOOS != "linux" || testing.Short() {
+		t.Skip("needs Linux, and ten seconds")
+	}
+	o := optionsOf(t, "-rows resumed,blocks-16k,rate-100,download,unix,udp,program-tcp,https,idle,held-10 -servers netserver-library,netserver-one,netserver-proxy,netserver-program -rounds 1 -duration 50ms -held 40")
+	o.settle = 50 * time.Millisecond
+	r := &report{o: o}
+	if err := r.choose(); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.measure(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range r.rows {
+		all := r.summaries(w)
+		if len(all) < 2 && w.name != "https" {
+			t.Errorf("%s: %d servers", w.name, len(all))
+		}
+		for _, s := range all {
+			if s.rounds != 1 || s.figure <= 0 && w.how != byMemory || len(s.remarks) > 0 {
+				t.Errorf("%s, %s: %d rounds, %v, %q", w.name, s.server.name, s.rounds, s.figure, s.remarks)
+			}
+		}
+	}
+	for _, l := range r.left {
+		if !strings.Contains(l, "not installed") && !strings.Contains(l, "type HTTP is not implemented") {
+			t.Error("left out:", l)
+		}
+	}
+	if s := r.of("resumed", one); len(s) != 1 || s[0].Load.Resumed != s[0].Load.Done || s[0].CPU < time.Millisecond || s[0].Clients <= 0 {
+		t.Errorf("resumed: %+v", s)
+	}
+	if s := r.of("idle", one); len(s) != 1 || s[0].Held != 40 || s[0].Memory <= s[0].Base || s[0].Base < 1<<20 {
+		t.Errorf("idle: %+v", s)
+	}
+}
+
+// Each aim and each bound names rows and servers that there are, of the right
+// class.
+func TestNamesAreKnown(t *testing.T) {
+	o := optionsOf(t, "")
+	r := &report{o: o, rows: rows(o), servers: contestants()}
+	takes := func(rowName, server string) {
+		w, ok := r.rowNamed(rowName)
+		if !ok {
+			t.Errorf("no row %q", rowName)
+			return
+		}
+		if !slices.ContainsFunc(r.takePart(w), func(c contestant) bool { return c.name == server }) {
+			t.Errorf("%s does not take part in %q", server, rowName)
+		}
+	}
+	for _, a := range aims {
+		takes(a.row, a.server)
+		if a.of != "" && a.of != bestOfPeers {
+			takes(a.row, a.of)
+		}
+	}
+	for _, b := range bounds {
+		takes(b.row, b.server)
+		takes(b.row, b.of)
+	}
+	for _, w := range r.rows {
+		for _, class := range w.classes {
+			takes(w.name, bareOf(class))
+		}
+	}
+}
+
+// Rows of one shape stand together, so that their servers are started once.
+func TestShapesStandTogether(t *testing.T) {
+	var seen []shape
+	for _, w := range rows(optionsOf(t, "")) {
+		s := w.shape()
+		if i := slices.Index(seen, s); i >= 0 && i != len(seen)-1 && w.how != byMemory && !strings.HasPrefix(w.name, "held") {
+			t.Errorf("%s stands apart from its like", w.name)
+		}
+		seen = append(seen[:len(seen):len(seen)], s)
+		seen = slices.Compact(seen)
+	}
+}
+
+func TestFlagsAreChecked(t *testing.T) {
+	for _, args := range []string{"-rounds 0", "-duration 1h", "-held 30000", "-conns 0", "x"} {
+		if _, err := parse(strings.Fields(args), io.Discard); err == nil {
+			t.Errorf("%s was taken", args)
+		}
+	}
+	for _, args := range []string{"-rows nothing", "-servers nobody"} {
+		r := &report{o: optionsOf(t, args)}
+		if err := r.choose(); err == nil || !strings.Contains(err.Error(), "no \"") {
+			t.Errorf("%s: %v", args, err)
+		}
+	}
+}
+
+// figures makes a report of made-up measurements: microseconds for each server
+// of a row, one round each.
+func figures(o options, row string, cpu map[string][]time.Duration) *report {
+	r := &report{o: o, rows: rows(o), servers: contestants()}
+	for server, rounds := range cpu {
+		for i, d := range rounds {
+			r.samples = append(r.samples, sample{
+				Row: row, Server: server, Round: i + 1, CPU: d * 1000, Window: time.Second,
+				Load: drive.Result{Done: 1000, Bytes: 1e9, Elapsed: time.Second},
+			})
+		}
+	}
+	return r
+}
+
+// Ratios are of the same round, so that a machine whose speed changes between
+// rounds does not count; the bounds of the short form find what lies above.
+func TestRatiosAreOfOneRound(t *testing.T) {
+	const us = time.Microsecond
+	o := optionsOf(t, "")
+	r := figures(o, "full", map[string][]time.Duration{
+		bareEcho: {100 * us, 200 * us, 400 * us}, one: {110 * us, 220 * us, 440 * us},
+		bareProxy: {100 * us}, oursProxy: {170 * us},
+		"nginx": {200 * us}, "haproxy": {300 * us},
+	})
+	w, _ := r.rowNamed("full")
+	if x, ok := r.ratio(w, one, bareEcho); !ok || x < 1.099 || x > 1.101 {
+		t.Errorf("ratio %v", x)
+	}
+	if best, ok := r.bestPeer(w, proxied); !ok || best.name != "nginx" {
+		t.Errorf("the best peer is %q", best.name)
+	}
+	bad := r.overBounds(io.Discard)
+	for b, x := range bad {
+		if b.row == "full" && (b.server != oursProxy || x.times < 1.69) {
+			t.Errorf("over its bound: %+v", x)
+		}
+	}
+	if _, ok := bad[bounds[1]]; !ok {
+		t.Error("1.7 times the loop's cost is within the bound")
+	}
+	words := map[string]string{}
+	for _, v := range r.verdicts() {
+		words[v.what] = v.word()
+	}
+	if words[aims[0].what] != "not reached" || words[aims[2].what] != "reached" || words["idle TLS connection, proxied, KiB"] != "not measured" {
+		t.Errorf("%v", words)
+	}
+}
