@@ -56,7 +56,12 @@
 //
 // # Record
 //
-// The client's record gets pid, and exit (the status) or signal (its name).
+// The client's record gets pid, exit (the status) or signal (its name), and what
+// the program and those of its children that it has waited for have used: user
+// and system, CPU time, and max_rss, the memory of the largest of these
+// processes in bytes. A program begins as a copy of the server, so that Linux
+// counts the server's memory as well; max_rss is left out if it is not above
+// the most that the server itself has had.
 // socket=true says that the program had the socket itself; then the server
 // does not see the bytes, and the idle limit does not apply. In and out are
 // then the kernel's counters for TCP connections on Linux, and - elsewhere.

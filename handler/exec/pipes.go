@@ -23,7 +23,7 @@ func openPipes(to Stderr) (ours pipes, theirs [3]*os.File, err error) {
 			ours.close()
 		}
 	}()
-	if theirs[0], ours.stdin, err = os.Pipe(); err != nil {
+	if theirs[0], ours.stdin, err = program.OpenInlet(); err != nil {
 		return ours, theirs, err
 	}
 	if ours.stdout, theirs[1], err = program.OpenOutlet(); err != nil {

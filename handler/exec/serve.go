@@ -150,6 +150,7 @@ func (s *session) finish(gone error) error {
 	s.c.SetDeadline(time.Time{})
 	s.pipes.close()
 	s.c.Note(slog.Int("pid", s.p.Pid), s.p.Exit.Attr())
+	s.c.Note(s.p.Usage.Attrs()...)
 	if n := s.log.Dropped(); n > 0 {
 		s.c.Note(slog.Int("stderr_dropped", n))
 	}

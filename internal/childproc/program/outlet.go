@@ -12,9 +12,12 @@ const bufferSize = 32 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
 
+// OpenInlet makes a pipe for a program to read from.
+func OpenInlet() (theirs, ours *os.File, err error) { return pipe(false) }
+
 // OpenOutlet makes a pipe for a program to write to.
 func OpenOutlet() (*Outlet, *os.File, error) {
-	r, w, err := os.Pipe()
+	r, w, err := pipe(true)
 	if err != nil {
 		return nil, nil, err
 	}

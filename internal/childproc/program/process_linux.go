@@ -25,7 +25,7 @@ func (s *process) attr() *syscall.SysProcAttr {
 
 // reap waits for the program's end and collects its status. Until then the pid
 // is not reused, so no signal can reach another process.
-func (p *Program) reap() (syscall.WaitStatus, error) {
+func (p *Program) reap(ru *syscall.Rusage) (syscall.WaitStatus, error) {
 	if p.sys.pidfd < 0 || !p.sys.poll() {
 		var info unix.Siginfo
 		for unix.Waitid(unix.P_PID, p.Pid, &info, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
@@ -38,13 +38,13 @@ func (p *Program) reap() (syscall.WaitStatus, error) {
 		// Last of all, since it marks the program as ours to wait for.
 		defer f.Close()
 	}
-	return p.wait4()
+	return p.wait4(ru)
 }
 
 // poll waits for the program's end without a thread: a thousand programs would
 // need a thousand.
 func (s *process) poll() bool {
-	unix.SetNonblock(s.pidfd, true)
+	unix.FcntlInt(uintptr(s.pidfd), unix.F_SETFL, unix.O_NONBLOCK)
 	s.file = os.NewFile(uintptr(s.pidfd), "pidfd")
 	rc, err := s.file.SyscallConn()
 	if err != nil {

@@ -41,8 +41,10 @@ func (p *Program) await(threads *parent) {
 	p.Exit.Status = -1
 	if err == nil {
 		p.Exit.Status = state.ExitCode()
+		p.Usage = Usage{User: state.UserTime(), System: state.SystemTime()}
 	}
 	close(p.Exited)
+	p.tell()
 }
 
 // terminate does nothing: the end of its input must suffice.

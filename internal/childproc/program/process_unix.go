@@ -13,8 +13,8 @@ func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid
 
 // reap waits for the program's end and collects its status. A signal sent at
 // that very moment could in principle reach a new process with the same pid.
-func (p *Program) reap() (syscall.WaitStatus, error) {
-	ws, err := p.wait4()
+func (p *Program) reap(ru *syscall.Rusage) (syscall.WaitStatus, error) {
+	ws, err := p.wait4(ru)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reaped = true

@@ -22,10 +22,36 @@ type Program struct {
 	Pid    int
 	Exited chan struct{} // closed when it has ended and was reaped
 	Exit   Exit          // how; set before Exited is closed
+	Usage  Usage         // what it has used; set before Exited is closed
 
 	mu     sync.Mutex
-	reaped bool // its pid may belong to another process now
+	reaped bool   // its pid may belong to another process now
+	onExit func() // called after Exited is closed, unless nil
 	sys    process
+}
+
+// OnExit has f called, in a goroutine of its own, when the program has ended.
+// It is called once at most for a Program.
+func (p *Program) OnExit(f func()) {
+	p.mu.Lock()
+	p.onExit = f
+	p.mu.Unlock()
+	select {
+	case <-p.Exited:
+		p.tell()
+	default:
+	}
+}
+
+// tell calls what OnExit was given, once.
+func (p *Program) tell() {
+	p.mu.Lock()
+	f := p.onExit
+	p.onExit = nil
+	p.mu.Unlock()
+	if f != nil {
+		go f()
+	}
 }
 
 // An Exit is how a program ended.
@@ -40,6 +66,26 @@ func (e Exit) Attr() slog.Attr {
 		return slog.String("signal", e.Signal)
 	}
 	return slog.Int("exit", e.Status)
+}
+
+// A Usage is what a program has used, with those of its children that it has
+// waited for.
+type Usage struct {
+	User, System time.Duration // CPU time
+	MaxRSS       int64         // bytes of memory at most; 0 if not known
+}
+
+// Attrs are for the record of the program's client. CPU time is rounded to
+// milliseconds.
+func (u Usage) Attrs() []slog.Attr {
+	a := []slog.Attr{
+		slog.Duration("user", u.User.Round(time.Millisecond)),
+		slog.Duration("system", u.System.Round(time.Millisecond)),
+	}
+	if u.MaxRSS > 0 {
+		a = append(a, slog.Int64("max_rss", u.MaxRSS))
+	}
+	return a
 }
 
 // groupProbe is how often we check whether the processes left behind have

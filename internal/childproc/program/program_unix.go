@@ -5,7 +5,9 @@ package program
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -67,8 +69,12 @@ func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program
 
 // await reaps the program.
 func (p *Program) await(threads *parent) {
-	ws, err := p.reap()
+	var ru syscall.Rusage
+	ws, err := p.reap(&ru)
 	threads.done()
+	if err == nil {
+		p.Usage = usageOf(&ru)
+	}
 	switch {
 	case err != nil: // another part of this process collected the status
 		p.Exit.Status = -1
@@ -78,12 +84,28 @@ func (p *Program) await(threads *parent) {
 		p.Exit.Status = ws.ExitStatus()
 	}
 	close(p.Exited)
+	p.tell()
 }
 
-// wait4 waits for the program and collects its status.
-func (p *Program) wait4() (ws syscall.WaitStatus, err error) {
+// usageOf translates what the system reports. A program begins as a copy of the
+// server, whose memory Linux counts as the program's: a maximum that is not
+// above the server's own tells nothing.
+func usageOf(ru *syscall.Rusage) Usage {
+	u := Usage{User: time.Duration(ru.Utime.Nano()), System: time.Duration(ru.Stime.Nano())}
+	var own syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &own); err == nil && ru.Maxrss > own.Maxrss {
+		u.MaxRSS = int64(ru.Maxrss)
+		if runtime.GOOS != "darwin" {
+			u.MaxRSS <<= 10
+		}
+	}
+	return u
+}
+
+// wait4 waits for the program and collects its status and what it has used.
+func (p *Program) wait4(ru *syscall.Rusage) (ws syscall.WaitStatus, err error) {
 	for {
-		if _, err = syscall.Wait4(p.Pid, &ws, 0, nil); err != syscall.EINTR {
+		if _, err = syscall.Wait4(p.Pid, &ws, 0, ru); err != syscall.EINTR {
 			return ws, err
 		}
 	}
