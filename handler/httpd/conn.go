@@ -26,8 +26,8 @@ type conn struct {
 	tls *tls.ConnectionState // of an HTTP/2 client, for its requests
 	h2  bool
 
+	reads    reads
 	phase    atomic.Int32
-	reading  atomic.Bool
 	failed   atomic.Bool // no further request can come
 	over     atomic.Bool // net/http has closed it
 	requests atomic.Uint64
@@ -54,19 +54,21 @@ type tlsConn struct{ *conn }
 // ConnectionState is where net/http takes Request.TLS from.
 func (t tlsConn) ConnectionState() tls.ConnectionState { return *t.c.TLS() }
 
+// lastLook is how long a client may take to be seen to have sent a request
+// before the server drained: its goroutine must run within that time.
+const lastLook = 20 * time.Millisecond
+
 // Read reads from the client. It ends when the server drains, if nothing of a
 // request is here.
 func (hc *conn) Read(b []byte) (int, error) {
-	hc.reading.Store(true)
-	defer hc.reading.Store(false)
-	n, err := hc.c.Read(b)
+	n, err := hc.readBy(b)
 	if err == netserver.ErrDraining {
 		hc.s.drain()
 		if hc.phase.Load() == phaseIdle {
 			// It may have come since the read was told.
-			hc.c.SetReadDeadline(time.Now().Add(time.Millisecond))
+			hc.SetReadDeadline(time.Now().Add(lastLook))
 		}
-		n, err = hc.c.Read(b)
+		n, err = hc.readBy(b)
 	}
 	if n > 0 && !hc.h2 {
 		hc.phase.CompareAndSwap(phaseIdle, phaseHead)
@@ -122,7 +124,7 @@ func (hc *conn) Close() error {
 	}
 	hc.once.Do(func() {
 		hc.over.Store(true)
-		if hc.h2 || hc.reading.Load() {
+		if hc.h2 || hc.reads.busy() {
 			hc.c.Close()
 		}
 		close(hc.closed)
@@ -138,15 +140,17 @@ func (hc *conn) isSparing() bool {
 		return false
 	}
 	phase := hc.phase.Load()
-	return phase == phaseHead || phase == phaseIdle && hc.reading.Load()
+	return phase == phaseHead || phase == phaseIdle && hc.reads.busy()
+}
+
+// SetDeadline sets both deadlines.
+func (hc *conn) SetDeadline(t time.Time) error {
+	return errors.Join(hc.SetReadDeadline(t), hc.SetWriteDeadline(t))
 }
 
 // The others are those of the client.
-func (hc *conn) LocalAddr() net.Addr                { return hc.c.LocalAddr() }
-func (hc *conn) RemoteAddr() net.Addr               { return hc.c.RemoteAddr() }
-func (hc *conn) SetDeadline(t time.Time) error      { return hc.c.SetDeadline(t) }
-func (hc *conn) SetReadDeadline(t time.Time) error  { return hc.c.SetReadDeadline(t) }
-func (hc *conn) SetWriteDeadline(t time.Time) error { return hc.c.SetWriteDeadline(t) }
+func (hc *conn) LocalAddr() net.Addr  { return hc.c.LocalAddr() }
+func (hc *conn) RemoteAddr() net.Addr { return hc.c.RemoteAddr() }
 
 // changed notes what net/http says of an HTTP/1.1 connection.
 func (hc *conn) changed(s http.ConnState) {
@@ -158,6 +162,7 @@ func (hc *conn) changed(s http.ConnState) {
 		hc.phase.Store(phaseIdle)
 	case http.StateHijacked:
 		hc.phase.Store(phaseHijacked)
+		hc.disarm()
 	}
 }
 

@@ -6,5 +6,5 @@ import "context"
 // waits for the next one.
 func IsWaiting(ctx context.Context) bool {
 	hc := connOf(ctx)
-	return hc.phase.Load() == phaseIdle && hc.reading.Load()
+	return hc.phase.Load() == phaseIdle && hc.reads.busy()
 }

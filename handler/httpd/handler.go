@@ -159,7 +159,8 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 // there is nothing of net/http, and looks whether they are those of HTTP/2.
 func (hc *conn) first(mayBeHTTP2 bool) error {
 	limit := hc.s.h.headerTimeout()
-	hc.c.SetReadDeadline(time.Now().Add(limit))
+	hc.reads.want = time.Now().Add(limit)
+	hc.reads.arm(hc)
 	n := 1
 	if mayBeHTTP2 {
 		n = len(preface)

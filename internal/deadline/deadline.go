@@ -119,6 +119,12 @@ func (l *Limits) Any() bool {
 	return l.idle > 0 || l.request > 0 || !l.end.IsZero() || l.drain.Load() != drainUnasked
 }
 
+// settled reports whether reads need nothing but the handler's own deadline: a
+// drain that comes interrupts them by itself.
+func (l *Limits) settled() bool {
+	return l.drain.Load() <= drainAsked && l.idle == 0 && l.request == 0 && l.end.IsZero()
+}
+
 // Got notes that the client has sent something.
 func (l *Limits) Got() {
 	if l.request > 0 {
@@ -181,7 +187,7 @@ func (l *Limits) UserWritePassed() bool {
 
 // ArmRead makes sure that a Read of nc will not wait past the nearest limit.
 func (l *Limits) ArmRead(nc net.Conn) {
-	if !l.Any() {
+	if l.settled() {
 		return // the handler's own deadline is set on nc already
 	}
 	l.mu.Lock()
