@@ -139,7 +139,10 @@ func (c *Conn) advance(on lane) {
 			}
 			left, on = false, s.lane
 		}
-		if err := c.try(s); err != nil {
+		if err := c.try(s); err == errDetached {
+			left = true
+			return
+		} else if err != nil {
 			c.fail(s.stage, err)
 			break
 		}
@@ -205,13 +208,64 @@ func (c *Conn) handle() error {
 			return c.orCause(err)
 		}
 	}
-	c.placed.Store(true)
+	c.place.Store(isPlaced)
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
-	if err := c.l.handler.Serve(c.ctx, c); err != io.EOF && !errors.Is(err, ErrDraining) {
-		return err
+	err := c.serve()
+	switch {
+	case c.place.CompareAndSwap(isDetached, isAlone):
+		return errDetached
+	case c.place.Load() == isEnded:
+		return nil // End has noted the error
 	}
-	return nil
+	return orServed(err)
+}
+
+// serve has the Handler serve the client, or begin to.
+func (c *Conn) serve() error {
+	if d, ok := c.l.handler.(Detacher); ok {
+		return d.ServeDetached(c.ctx, c)
+	}
+	return c.l.handler.Serve(c.ctx, c)
+}
+
+// orServed returns the error of a Handler, nil for those that say only that the
+// client is done.
+func orServed(err error) error {
+	if err == io.EOF || errors.Is(err, ErrDraining) {
+		return nil
+	}
+	return err
+}
+
+// errDetached says of a client that End ends it.
+var errDetached = errors.New("detached")
+
+// The states of Conn.place.
+const (
+	notPlaced  = iota
+	isPlaced   // Serve is running, or has returned
+	isDetached // Detach was called
+	isAlone    // and Serve has returned
+	isEnded    // End was called, or has nothing to do any more
+)
+
+func (c *Conn) isPlaced() bool { return c.place.Load() != notPlaced }
+
+// Detach lets the client stay when ServeDetached returns, until End is called.
+// It must be called by the Handler's goroutine, before any other could call End.
+func (c *Conn) Detach() { c.place.Store(isDetached) }
+
+// End ends a client after Detach: as if Serve returned err. c must not be used
+// after that. It may have to wait for what the client still sends, for two
+// seconds at most. It must be called once.
+func (c *Conn) End(err error) {
+	if err = orServed(err); err != nil {
+		c.fail(StageHandler, err)
+	}
+	if !c.place.CompareAndSwap(isDetached, isEnded) && c.place.CompareAndSwap(isAlone, isEnded) {
+		c.finish()
+	}
 }
 
 // fail notes why the client ends.
@@ -225,6 +279,9 @@ func (c *Conn) fail(stage Stage, err error) {
 // finish closes the client, frees its places and writes its record. Hooks that
 // panic here, or call runtime.Goexit, must not keep a place taken.
 func (c *Conn) finish() {
+	if c.isPlaced() {
+		c.place.Store(isEnded)
+	}
 	defer c.release()
 	c.hook(c.beforeClose)
 }
@@ -233,7 +290,7 @@ func (c *Conn) release() {
 	defer c.run.clients.remove(c)
 	defer c.cancel(context.Canceled)
 	c.rates.Stop()
-	if c.placed.Load() { // before close, which waits for a client that still sends
+	if c.isPlaced() { // before close, which waits for a client that still sends
 		if c.l.sessions == nil {
 			c.run.gate.Leave()
 		}
@@ -266,7 +323,7 @@ func (c *Conn) release() {
 func (c *Conn) beforeClose() {
 	h := &c.run.srv.Hooks
 	switch {
-	case c.stage.get() == StageHandler && c.placed.Load() && h.Handled != nil:
+	case c.stage.get() == StageHandler && c.isPlaced() && h.Handled != nil:
 		h.Handled(c.ctx, c, c.handlerErr())
 	case c.err != nil && errors.Is(c.err, errDenied) && h.Denied != nil:
 		h.Denied(c.ctx, c, c.err)

@@ -237,7 +237,7 @@ func (c *Conn) view() Record {
 	if h := c.forwarded(); h != nil {
 		r.Via, r.Peer = r.Peer, h.Source
 	}
-	r.Waiting = r.Stage == StageHandler && !c.placed.Load()
+	r.Waiting = r.Stage == StageHandler && !c.isPlaced()
 	if v := c.verdicts.cert.Load(); v != nil {
 		if t, ok := v.nc.(proto.Secured); ok {
 			st := t.ConnectionState()

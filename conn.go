@@ -66,10 +66,10 @@ type stream struct {
 
 // A progress is how far a client has come.
 type progress struct {
-	stage    stageCell   // the one last entered
-	at       uint8       // the step of its route
-	shadowed bool        // a rule in shadow mode would refuse it, and that is logged
-	placed   atomic.Bool // it has a place in the Handler
+	stage    stageCell    // the one last entered
+	at       uint8        // the step of its route
+	shadowed bool         // a rule in shadow mode would refuse it, and that is logged
+	place    atomic.Int32 // what it has of the Handler; see notPlaced
 	isClosed atomic.Bool
 	hello    hello.State           // of its hello when it came; Err is how the wait for the rest ended
 	passed   *proto.ClientHello    // of a client that is served undecrypted

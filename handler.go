@@ -28,12 +28,23 @@ import (
 // panic becomes such an error and ends this client alone.
 //
 // What else a Handler can do it says by further methods: those
-// of proto.Descriptors, proto.Sessions, proto.Runner (work of its own while it
-// serves) and proto.Passer.
+// of Detacher, proto.Descriptors, proto.Sessions, proto.Runner (work of its own
+// while it serves), proto.Passer and proto.Negotiator.
 // One that wraps another has a method Unwrap() Handler, so that the wrapped
 // one's are found.
 type Handler interface {
 	Serve(ctx context.Context, c *Conn) error
+}
+
+// A Detacher is a Handler that does not need its goroutine for as long as it
+// serves a client.
+type Detacher interface {
+	Handler
+	// ServeDetached does what Serve does, and is called instead of it. If it has
+	// called c.Detach, the client is there until End is called, and what
+	// ServeDetached returns counts for nothing. A Handler that wraps another must
+	// call its Serve, unless it has nothing more to do with the client itself.
+	ServeDetached(ctx context.Context, c *Conn) error
 }
 
 // mostSessions is the default of proto.Sessions.

@@ -28,12 +28,12 @@ type conn struct {
 
 	reads    reads
 	phase    atomic.Int32
+	looking  atomic.Bool // a read was told that the server drains, and looks once more
 	failed   atomic.Bool // no further request can come
 	over     atomic.Bool // net/http has closed it
 	requests atomic.Uint64
-	handlers sync.WaitGroup // requests that are being answered
-	once     sync.Once
-	closed   chan struct{}
+	open     atomic.Int32 // requests that are being answered, and one for net/http's Close
+	done     func()       // what is called at the end; nil if the client is detached
 
 	mu    sync.Mutex
 	err   error // what ended the client, if that is worth an error
@@ -63,12 +63,14 @@ const lastLook = 20 * time.Millisecond
 func (hc *conn) Read(b []byte) (int, error) {
 	n, err := hc.readBy(b)
 	if err == netserver.ErrDraining {
+		hc.looking.Store(true)
 		hc.s.drain()
 		if hc.phase.Load() == phaseIdle {
 			// It may have come since the read was told.
 			hc.SetReadDeadline(time.Now().Add(lastLook))
 		}
 		n, err = hc.readBy(b)
+		hc.looking.Store(false)
 	}
 	if n > 0 && !hc.h2 {
 		hc.phase.CompareAndSwap(phaseIdle, phaseHead)
@@ -115,21 +117,39 @@ func (hc *conn) ReadFrom(r io.Reader) (int64, error) { return hc.c.ReadFrom(r) }
 // CloseWrite tells the client that nothing more will come.
 func (hc *conn) CloseWrite() error { return hc.c.CloseWrite() }
 
-// Close ends Serve, after which the engine closes the connection: what the
-// client still sends does not lose what it has not read yet. Somebody who reads
+// Close ends the client once all its requests are answered; of HTTP/2 some may
+// still be. The engine then closes the connection such that what the client
+// still sends does not lose what it has not read yet. Somebody who reads
 // meanwhile needs it closed at once.
 func (hc *conn) Close() error {
 	if hc.isSparing() {
 		return nil
 	}
-	hc.once.Do(func() {
-		hc.over.Store(true)
-		if hc.h2 || hc.reads.busy() {
-			hc.c.Close()
-		}
-		close(hc.closed)
-	})
+	if hc.over.Swap(true) {
+		return net.ErrClosed
+	}
+	if hc.h2 || hc.reads.busy() {
+		hc.c.Close()
+	}
+	hc.leave()
 	return nil
+}
+
+// leave notes that a request is answered, or that net/http is done.
+func (hc *conn) leave() {
+	if hc.open.Add(-1) > 0 {
+		return
+	}
+	hc.s.h.leave(hc.s)
+	if hc.done != nil {
+		hc.done()
+		return
+	}
+	if hc.phase.Load() == phaseHijacked || hc.s.draining() {
+		go hc.c.End(hc.end()) // others wait for this Close
+		return
+	}
+	hc.c.End(hc.end())
 }
 
 // isSparing reports whether net/http would close a connection, as the server
@@ -140,7 +160,7 @@ func (hc *conn) isSparing() bool {
 		return false
 	}
 	phase := hc.phase.Load()
-	return phase == phaseHead || phase == phaseIdle && hc.reads.busy()
+	return phase == phaseHead || phase == phaseIdle && (hc.looking.Load() || hc.reads.busy())
 }
 
 // SetDeadline sets both deadlines.

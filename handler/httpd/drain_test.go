@@ -125,6 +125,41 @@ func TestRequestThatHasComeIsAnsweredAtDrain(t *testing.T) {
 	}
 }
 
+// TestAnswersThatHaveBegunEndAtDrain, and their connections with them, although
+// they did not tell so.
+func TestAnswersThatHaveBegunEndAtDrain(t *testing.T) {
+	each(t, func(t *testing.T, name, version string) {
+		begun := make(chan (<-chan struct{}))
+		r := start(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "5")
+			w.WriteHeader(200)
+			http.NewResponseController(w).Flush()
+			begun <- httpd.Conn(r.Context()).Draining()
+			<-httpd.Conn(r.Context()).Draining()
+			io.WriteString(w, "whole")
+		}, name)
+		c := client(t, r, name, version)
+		answer := make(chan string)
+		go func() {
+			res, err := c.Get(url(name, "/"))
+			if err != nil {
+				answer <- err.Error()
+				return
+			}
+			b, _ := io.ReadAll(res.Body)
+			answer <- string(b)
+		}()
+		within(t, "the request", begun)
+		r.Drain()
+		if got := within(t, "the answer", answer); got != "whole" {
+			t.Errorf("%q", got)
+		}
+		if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.Served || rec.Time > 10*time.Second {
+			t.Errorf("%v", rec)
+		}
+	})
+}
+
 // TestKillEndsRequests in flight, and their contexts.
 func TestKillEndsRequests(t *testing.T) {
 	each(t, func(t *testing.T, name, version string) {

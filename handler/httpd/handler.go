@@ -76,7 +76,10 @@ const (
 	defaultMaxStreams    = 100
 )
 
-var _ proto.Negotiator = (*Handler)(nil)
+var (
+	_ netserver.Detacher = (*Handler)(nil)
+	_ proto.Negotiator   = (*Handler)(nil)
+)
 
 var errDatagram = errors.New("httpd: a datagram cannot carry HTTP")
 
@@ -134,25 +137,46 @@ var (
 	bothHTTP  = []string{"h2", "http/1.1"}
 )
 
-// Serve answers the requests of one client.
+// Serve answers the requests of one client, and returns when it is done.
 func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
+	done := make(chan struct{})
+	hc, err := h.begin(ctx, c, func() { close(done) })
+	if err != nil {
+		return err
+	}
+	<-done
+	return hc.end()
+}
+
+// ServeDetached begins to answer the requests of one client, and returns when
+// net/http does so on a goroutine of its own.
+func (h *Handler) ServeDetached(ctx context.Context, c *netserver.Conn) error {
+	_, err := h.begin(ctx, c, nil)
+	return err
+}
+
+// begin waits for the first request and gives the client to net/http. done is
+// called when the client is done; nil detaches it.
+func (h *Handler) begin(ctx context.Context, c *netserver.Conn, done func()) (*conn, error) {
 	if c.Datagram() {
-		return errDatagram
+		return nil, errDatagram
 	}
 	s := h.enter(c.Draining())
-	defer h.leave(s)
 	c.EndReadsOnDrain()
-	hc := &conn{c: c, ctx: ctx, s: s, closed: make(chan struct{})}
+	hc := &conn{c: c, ctx: ctx, s: s, done: done}
+	hc.open.Store(1)
 	tls := c.TLS()
 	if tls != nil && tls.NegotiatedProtocol == "h2" && !h.NoHTTP2 {
 		hc.tls, hc.h2 = tls, true
 	} else if err := hc.first(tls == nil && !h.NoHTTP2); err != nil {
-		return err
+		h.leave(s)
+		return nil, err
+	}
+	if done == nil {
+		c.Detach()
 	}
 	s.give(hc, tls != nil)
-	<-hc.closed
-	hc.handlers.Wait()
-	return hc.end()
+	return hc, nil
 }
 
 // first waits for the first bytes of the client's first request, until when

@@ -175,8 +175,10 @@ func ours(nc net.Conn) *conn {
 func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hc := connOf(r.Context())
 	hc.requests.Add(1)
-	hc.handlers.Add(1)
-	defer hc.handlers.Done()
+	if hc.h2 {
+		hc.open.Add(1)
+		defer hc.leave()
+	}
 	if hc.h2 {
 		r.TLS = hc.tls
 	} else {

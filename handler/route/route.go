@@ -52,9 +52,11 @@ type Route struct {
 const defaultWait = 5 * time.Second
 
 var (
-	_ proto.Passer      = (*Handler)(nil)
-	_ proto.Runner      = (*Handler)(nil)
-	_ proto.Descriptors = (*Handler)(nil)
+	_ netserver.Detacher = (*Handler)(nil)
+	_ proto.Negotiator   = (*Handler)(nil)
+	_ proto.Passer       = (*Handler)(nil)
+	_ proto.Runner       = (*Handler)(nil)
+	_ proto.Descriptors  = (*Handler)(nil)
 )
 
 // name returns what the i-th route is called.
@@ -71,24 +73,45 @@ func (h *Handler) name(i int) string {
 // Serve gives the client to the Handler of its route, and returns what that
 // returns.
 func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
+	next, err := h.next(c)
+	if err != nil {
+		return err
+	}
+	return next.Serve(ctx, c)
+}
+
+// ServeDetached does so without a goroutine of the client's, if that Handler can.
+func (h *Handler) ServeDetached(ctx context.Context, c *netserver.Conn) error {
+	next, err := h.next(c)
+	if err != nil {
+		return err
+	}
+	if d, ok := next.(netserver.Detacher); ok {
+		return d.ServeDetached(ctx, c)
+	}
+	return next.Serve(ctx, c)
+}
+
+// next returns the Handler of the client's route.
+func (h *Handler) next(c *netserver.Conn) (netserver.Handler, error) {
 	h.once.Do(h.build)
 	l := look{h: h, c: c, facts: factsOf(c)}
 	at, err := l.choose()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if at < 0 && l.left {
-		return io.EOF // somebody who looks whether the port is open
+		return nil, io.EOF // somebody who looks whether the port is open
 	}
 	if at < 0 {
-		return fmt.Errorf("%w for %s", proto.ErrNoRoute, &l.facts)
+		return nil, fmt.Errorf("%w for %s", proto.ErrNoRoute, &l.facts)
 	}
 	c.Note(slog.String("route", h.name(at)))
 	next := h.handler(at)
 	if next == nil {
-		return fmt.Errorf("%w by route %s", access.ErrDenied, h.name(at))
+		return nil, fmt.Errorf("%w by route %s", access.ErrDenied, h.name(at))
 	}
-	return next.Serve(ctx, c)
+	return next, nil
 }
 
 // handler returns who serves the clients of the i-th route.
