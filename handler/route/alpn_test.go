@@ -17,7 +17,7 @@ type speaker []string
 func (speaker) Serve(context.Context, *netserver.Conn) error   { return nil }
 func (s speaker) NextProtos(hello *proto.ClientHello) []string { return s }
 
-func must(c route.Condition, err error) route.Condition {
+func known(c route.Condition, err error) route.Condition {
 	if err != nil {
 		panic(err)
 	}
@@ -29,25 +29,25 @@ func must(c route.Condition, err error) route.Condition {
 func TestNextProtos(t *testing.T) {
 	web, old := speaker{"h2", "http/1.1"}, speaker{"http/1.1"}
 	var mute netserver.Handler = netserver.HandlerFunc(func(context.Context, *netserver.Conn) error { return nil })
-	sni := func(name string) []route.Condition { return []route.Condition{must(route.SNI(name))} }
-	from := []route.Condition{must(route.From(netip.MustParsePrefix("10.0.0.0/8")))}
-	cn := []route.Condition{must(route.CertCN("ann"))}
-	begins := []route.Condition{must(route.Begins("http"))}
-	alpn := []route.Condition{must(route.ALPN("h2"))}
+	sni := func(name string) []route.Condition { return []route.Condition{known(route.SNI(name))} }
+	from := []route.Condition{known(route.From(netip.MustParsePrefix("10.0.0.0/8")))}
+	cn := []route.Condition{known(route.CertCN("ann"))}
+	begins := []route.Condition{known(route.Begins("http"))}
+	alpn := []route.Condition{known(route.ALPN("h2"))}
 	for _, tt := range []struct {
 		name string
-		h    route.Handler
+		h    *route.Handler
 		want []string
 	}{
-		{"default", route.Handler{Default: web}, web},
-		{"nobody", route.Handler{}, nil},
-		{"by name", route.Handler{Routes: []route.Route{{When: sni("a"), Handler: old}, {When: sni("b"), Handler: web}}, Default: mute}, web},
-		{"not by name", route.Handler{Routes: []route.Route{{When: sni("a"), Handler: web}}, Default: mute}, nil},
-		{"perhaps by address", route.Handler{Routes: []route.Route{{When: from, Handler: old}}, Default: web}, old},
-		{"perhaps by certificate", route.Handler{Routes: []route.Route{{When: cn, Handler: mute}}, Default: web}, []string{}},
-		{"perhaps by bytes", route.Handler{Routes: []route.Route{{When: begins, Handler: web}}, Default: old}, old},
-		{"by ALPN", route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: web}, web},
-		{"undecrypted", route.Handler{Routes: []route.Route{{When: sni("b"), Handler: mute, PassThrough: true}}, Default: web}, web},
+		{"default", &route.Handler{Default: web}, web},
+		{"nobody", &route.Handler{}, nil},
+		{"by name", &route.Handler{Routes: []route.Route{{When: sni("a"), Handler: old}, {When: sni("b"), Handler: web}}, Default: mute}, web},
+		{"not by name", &route.Handler{Routes: []route.Route{{When: sni("a"), Handler: web}}, Default: mute}, nil},
+		{"perhaps by address", &route.Handler{Routes: []route.Route{{When: from, Handler: old}}, Default: web}, old},
+		{"perhaps by certificate", &route.Handler{Routes: []route.Route{{When: cn, Handler: mute}}, Default: web}, []string{}},
+		{"perhaps by bytes", &route.Handler{Routes: []route.Route{{When: begins, Handler: web}}, Default: old}, old},
+		{"by ALPN", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: web}, web},
+		{"undecrypted", &route.Handler{Routes: []route.Route{{When: sni("b"), Handler: mute, PassThrough: true}}, Default: web}, web},
 	} {
 		if got := tt.h.NextProtos(&proto.ClientHello{ServerName: "b", ALPN: []string{"h2", "http/1.1"}}); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
