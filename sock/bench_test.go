@@ -48,7 +48,7 @@ func BenchmarkDatagramUDP(b *testing.B) {
 	}
 }
 
-func answerOne(b *testing.B, l net.Listener, buf []byte) {
+func answerOne(b testing.TB, l net.Listener, buf []byte) {
 	c, err := l.Accept()
 	must(b, err)
 	n, err := c.Read(buf)
@@ -60,18 +60,63 @@ func answerOne(b *testing.B, l net.Listener, buf []byte) {
 
 // roundTrips sends, calls serve, and takes the answer, without allocating.
 func roundTrips(b *testing.B, p int, serve func()) {
-	client, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	must(b, err)
-	defer client.Close()
-	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(p))
-	msg, buf := make([]byte, 100), make([]byte, 200)
+	once := roundTrip(b, p, serve)
 	b.ReportAllocs()
 	for b.Loop() {
+		once()
+	}
+}
+
+// roundTrip returns what sends a datagram, calls serve, and takes the answer.
+func roundTrip(tb testing.TB, p int, serve func()) func() {
+	client, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	must(tb, err)
+	tb.Cleanup(func() { client.Close() })
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(p))
+	msg, buf := make([]byte, 100), make([]byte, 200)
+	return func() {
 		_, err := client.WriteToUDPAddrPort(msg, to)
-		must(b, err)
+		must(tb, err)
 		serve()
 		_, _, err = client.ReadFromUDPAddrPort(buf)
-		must(b, err)
+		must(tb, err)
+	}
+}
+
+// What a datagram and its answer allocate: the connection that it is, with its
+// bytes.
+func TestAllocsOfDatagrams(t *testing.T) {
+	for host, want := range map[string]float64{"127.0.0.1": 1, "*": 1} {
+		l := open(t, "udp", port.Spec{Host: host, Port: "0", Proto: "udp", IPv: "*"}, Options{})
+		buf := make([]byte, 4096)
+		once := roundTrip(t, l.Addr().(*net.UDPAddr).Port, func() { answerOne(t, l, buf) })
+		once()
+		if n := testing.AllocsPerRun(200, once); n > want {
+			t.Errorf("%s: %v allocations, want %v", host, n, want)
+		}
+	}
+}
+
+// A connection that is accepted allocates what it does with a listener of
+// package net, and no more.
+func TestAllocsOfAccept(t *testing.T) {
+	bare, err := net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	defer bare.Close()
+	count := func(l net.Listener) float64 {
+		addr := l.Addr().String()
+		return testing.AllocsPerRun(200, func() {
+			client, err := net.Dial("tcp", addr)
+			must(t, err)
+			must(t, client.(*net.TCPConn).SetLinger(0))
+			c, err := l.Accept()
+			must(t, err)
+			client.Close()
+			c.Close()
+		})
+	}
+	if n, want := count(open(t, "tcp", spec("127.0.0.1", "0", "4"), Options{})), count(bare); n > want {
+		t.Errorf("%v allocations, with package net %v", n, want)
 	}
 }
 

@@ -2,11 +2,13 @@ package bare
 
 import (
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os/exec"
 	"sync"
+	"time"
 )
 
 // TLS returns l with TLS, as one writes it by hand.
@@ -24,8 +26,10 @@ func Loop(l net.Listener, serve func(net.Conn)) {
 	for {
 		c, err := l.Accept()
 		switch {
-		case err != nil:
+		case errors.Is(err, net.ErrClosed):
 			return
+		case err != nil: // out of descriptors, mostly
+			time.Sleep(5 * time.Millisecond)
 		case serve == nil:
 			c.Close()
 		default:
@@ -38,6 +42,14 @@ func Loop(l net.Listener, serve func(net.Conn)) {
 func Echo(c net.Conn) {
 	defer c.Close()
 	io.Copy(c, c)
+}
+
+// Backend is Echo for what stands behind proxies: between plain sockets io.Copy
+// uses splice, which holds a pipe for every connection, idle ones too, and costs
+// more than it saves for small blocks.
+func Backend(c net.Conn) {
+	defer c.Close()
+	io.Copy(struct{ io.Writer }{c}, struct{ io.Reader }{c})
 }
 
 // Source sends zeros without end from the client's first byte on.

@@ -70,7 +70,7 @@ func (r *runner) stopAll() {
 	}
 }
 
-// backend starts what proxies pass on to.
+// backend starts what proxies pass on to, a server of bench/serve.
 func (r *runner) backend(ctx context.Context, kind string) (*server, error) {
 	load := drive.Options{Kind: drive.Connect}
 	at := peers.Place{Plain: true}
@@ -80,7 +80,9 @@ func (r *runner) backend(ctx context.Context, kind string) (*server, error) {
 	case "packets":
 		load.Kind, load.Size, at.Datagram = drive.Packets, 100, true
 	}
-	return r.tries(ctx, "backend", at, load, loop(true))
+	return r.tries(ctx, "backend", at, load, func(k kit, at peers.Place) (*exec.Cmd, error) {
+		return serveCommand(k, at, kind), nil
+	})
 }
 
 // tries starts a server. Another process may have taken its port meanwhile, so

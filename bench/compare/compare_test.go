@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -154,7 +156,7 @@ func TestRatiosAreOfOneRound(t *testing.T) {
 	o := optionsOf(t, "")
 	r := figures(o, "full", map[string][]time.Duration{
 		bareEcho: {100 * us, 200 * us, 400 * us}, one: {110 * us, 220 * us, 440 * us},
-		bareProxy: {100 * us}, oursProxy: {170 * us},
+		bareProxy: {100 * us}, oursProxy: {190 * us},
 		"nginx": {200 * us}, "haproxy": {300 * us},
 	})
 	w, _ := r.rowNamed("full")
@@ -166,12 +168,12 @@ func TestRatiosAreOfOneRound(t *testing.T) {
 	}
 	bad := r.overBounds(io.Discard)
 	for b, x := range bad {
-		if b.row == "full" && (b.server != oursProxy || x.times < 1.69) {
+		if b.row == "full" && (b.server != oursProxy || x.times < 1.89) {
 			t.Errorf("over its bound: %+v", x)
 		}
 	}
 	if _, ok := bad[bounds[1]]; !ok {
-		t.Error("1.7 times the loop's cost is within the bound")
+		t.Error("1.9 times the loop's cost is within the bound")
 	}
 	words := map[string]string{}
 	for _, v := range r.verdicts() {
@@ -179,5 +181,42 @@ func TestRatiosAreOfOneRound(t *testing.T) {
 	}
 	if words[aims[0].what] != "not reached" || words[aims[2].what] != "reached" || words["idle TLS connection, proxied, KiB"] != "not measured" {
 		t.Errorf("%v", words)
+	}
+}
+
+// A page keeps what people wrote, and its old part is replaced as a whole.
+func TestPageKeepsWhatPeopleWrote(t *testing.T) {
+	dir := t.TempDir()
+	page := filepath.Join(dir, "PAGE.md")
+	if err := os.Mkdir(filepath.Join(dir, "measurements"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(page, []byte("# Title\n"+beginMark+"\nold\n"+endMark+"\n\nwritten by hand\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r := figures(optionsOf(t, ""), "full", map[string][]time.Duration{bareEcho: {100 * time.Microsecond, 120 * time.Microsecond}, one: {130 * time.Microsecond}, "nginx": {90 * time.Microsecond}})
+	r.left = []string{"somebody: is not installed"}
+	for range 2 { // a second time is no different
+		if err := r.document(page); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"# Title\n", "\nwritten by hand\n", "| loop written by hand | 110 ", "- somebody: is not installed", "](" + pictureName + ")"} {
+		if strings.Count(string(b), want) != 1 {
+			t.Errorf("%q stands there %d times", want, strings.Count(string(b), want))
+		}
+	}
+	if strings.Contains(string(b), "old") {
+		t.Error("the old part is still there")
+	}
+	if svg, err := os.ReadFile(filepath.Join(dir, pictureName)); err != nil || !bytes.Contains(svg, []byte("nginx")) {
+		t.Errorf("%v, %s", err, svg)
+	}
+	if err := r.document(filepath.Join(dir, pictureName)); err == nil {
+		t.Error("a page without marks was written to")
 	}
 }

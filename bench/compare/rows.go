@@ -35,7 +35,7 @@ type row struct {
 	rsa         bool
 	ours        []string // contestants of ours that run, if not all
 	noPeers     bool
-	half        bool // load.Rate is half of what the bare loop did in the row "full"
+	half        bool // load.Rate is half of what the bare proxy did in the row "full"
 	once        bool // one round is enough, as it takes long
 	fresh       bool // each measurement on a server just started
 	// thousands says that connections in such numbers are held that a process
@@ -89,7 +89,7 @@ func rows(o options) []row {
 		{name: "blocks-16k", title: "blocks of 16 KiB there and back over TLS", unit: perGB, classes: both, load: stream(16 << 10)},
 		{name: "blocks-256k", title: "blocks of 256 KiB there and back over TLS", unit: perGB, classes: both, load: stream(256 << 10)},
 		{name: "rate-100", title: "full handshakes, 100 clients a second", how: byLatency, classes: both, load: drive.Options{Kind: drive.Connect, TLS: true, Rate: 100}},
-		{name: "rate-half", title: "full handshakes, half of what the bare loop does", how: byLatency, classes: both, half: true, load: drive.Options{Kind: drive.Connect, TLS: true, Rate: 500}},
+		{name: "rate-half", title: "full handshakes, half of what the proxy written by hand does", how: byLatency, classes: both, half: true, load: drive.Options{Kind: drive.Connect, TLS: true, Rate: 500}},
 		{name: "full-rsa", title: "full handshake, TLS 1.3, X25519, RSA 2048", unit: perConn, classes: both, rsa: true, load: connect(drive.Options{})},
 		{name: "download", title: "download over TLS", unit: perGB, classes: both, place: source, load: drive.Options{Kind: drive.Download, TLS: true, Conns: o.conns / 2}},
 		{name: "tcp", title: "plain TCP connection", unit: perConn, classes: both, place: plain, load: drive.Options{Kind: drive.Connect, Conns: o.conns}},

@@ -137,9 +137,9 @@ func (r *report) measure(ctx context.Context, progress io.Writer) error {
 	return ctx.Err()
 }
 
-// halfRate is half of what the bare loop did in the row "full", or else.
+// halfRate is half of what the bare proxy did in the row "full", or else.
 func (r *report) halfRate(otherwise float64) float64 {
-	s := r.of("full", bareEcho)
+	s := r.of("full", bareProxy)
 	if len(s) == 0 {
 		return otherwise
 	}
@@ -228,7 +228,7 @@ func (r *runner) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range []string{"echo", "source", "packets"} {
+	for _, kind := range []string{"backend", "source", "packets"} {
 		b, err := r.backend(ctx, kind)
 		if err != nil {
 			return fmt.Errorf("the backend: %w", err)

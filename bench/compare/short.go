@@ -20,12 +20,12 @@ type bound struct {
 
 var bounds = []bound{
 	{"full", one, bareEcho, 1.5},
-	{"full", oursProxy, bareProxy, 1.6},
+	{"full", oursProxy, bareProxy, 1.8},
 	{"resumed", one, bareEcho, 1.7},
-	{"blocks-16k", one, bareEcho, 1.5},
-	{"blocks-16k", oursProxy, bareProxy, 1.5},
+	{"blocks-16k", one, bareEcho, 1.7},
+	{"blocks-16k", oursProxy, bareProxy, 2.2},
 	{"tcp", one, bareEcho, 2.5},
-	{"udp", one, bareEcho, 3},
+	{"udp", one, bareEcho, 8},
 }
 
 // shortened returns the options of the short form.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,6 +92,7 @@ type summary struct {
 	server         contestant
 	rounds         int
 	figure, spread float64
+	least, largest float64 // figure, of the rounds
 	times          float64 // of the bare loop of its class, in the same round; 0 if there is none
 	rate           float64
 	bytes          float64 // million a second
@@ -135,6 +137,7 @@ func (r *report) summary(w row, c contestant) (summary, bool) {
 		figures = append(figures, w.figure(s))
 	}
 	sum.figure, sum.spread = stats.Median(figures), stats.Spread(figures)
+	sum.least, sum.largest = slices.Min(figures), slices.Max(figures)
 	sum.times, _ = r.ratio(w, c.name, bareOf(c.class))
 	sum.rate = stats.MedianOf(all, sample.rate)
 	sum.bytes = stats.MedianOf(all, sample.megabytes)

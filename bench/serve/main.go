@@ -28,7 +28,7 @@ import (
 
 const usage = `usage: serve [flags] KIND
 
-KIND is echo, source (zeros without end from the client's first byte on), proxy,
+KIND is echo, backend (the same without splice), source (zeros without end from the client's first byte on), proxy,
 program (cat), packets (UDP echo) or http: loops written by hand; or
 engine-echo or engine-source: the same with netserver as a library.
 
@@ -106,6 +106,8 @@ func (o options) serve(ctx context.Context) error {
 	switch o.kind {
 	case "echo":
 		bare.Loop(l, bare.Echo)
+	case "backend":
+		bare.Loop(l, bare.Backend)
 	case "source":
 		bare.Loop(l, bare.Source)
 	case "proxy":

@@ -230,13 +230,7 @@ func BenchmarkTurn(b *testing.B) {
 	q := NewQueue(QueueConfig{})
 	b.ReportAllocs()
 	for range b.N {
-		k := &starter{}
-		t := q.Add(honest, k, time.Second)
-		t.Submit()
-		t.Begin()
-		t.Waiting()
-		t.Woken()
-		t.Done()
+		turn(q, &starter{})
 	}
 }
 

@@ -45,7 +45,7 @@ func (g *guest) Deadline(begun bool, now time.Time) (time.Time, error) {
 }
 
 // pair returns both ends of a TCP connection.
-func pair(t *testing.T) (server, client *net.TCPConn) {
+func pair(t testing.TB) (server, client *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

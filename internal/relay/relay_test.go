@@ -64,15 +64,15 @@ func (c *fakeClient) end(stall time.Duration) relay.Client {
 }
 
 // pairs makes the two ends of a connection: the server's and its peer's.
-var pairs = map[string]func(t *testing.T) (srv, peer net.Conn){
-	"pipe": func(t *testing.T) (srv, peer net.Conn) { return net.Pipe() },
-	"tcp":  func(t *testing.T) (srv, peer net.Conn) { return pairOf(t, "tcp", "127.0.0.1:0") },
-	"unix": func(t *testing.T) (srv, peer net.Conn) {
+var pairs = map[string]func(t testing.TB) (srv, peer net.Conn){
+	"pipe": func(t testing.TB) (srv, peer net.Conn) { return net.Pipe() },
+	"tcp":  func(t testing.TB) (srv, peer net.Conn) { return pairOf(t, "tcp", "127.0.0.1:0") },
+	"unix": func(t testing.TB) (srv, peer net.Conn) {
 		return pairOf(t, "unix", filepath.Join(t.TempDir(), "s"))
 	},
 }
 
-func pairOf(t *testing.T, network, address string) (srv, peer net.Conn) {
+func pairOf(t testing.TB, network, address string) (srv, peer net.Conn) {
 	t.Helper()
 	l, err := net.Listen(network, address)
 	if err != nil {
@@ -89,7 +89,7 @@ func pairOf(t *testing.T, network, address string) (srv, peer net.Conn) {
 }
 
 // pair returns a connection of a kind, which is closed at the test's end.
-func pair(t *testing.T, kind string) (srv, peer net.Conn) {
+func pair(t testing.TB, kind string) (srv, peer net.Conn) {
 	t.Helper()
 	srv, peer = pairs[kind](t)
 	for _, c := range []net.Conn{srv, peer} {
