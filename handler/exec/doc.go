@@ -101,6 +101,7 @@
 //
 // # Where to start
 //
-// Of this module it imports netserver, access, internal/childproc, logs and proto.
+// Of this module it imports netserver, access, internal/childproc,
+// internal/identity, logs and proto.
 // Start reading at Handler (handler.go) and Handler.Serve (serve.go).
 package exec

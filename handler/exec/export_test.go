@@ -20,3 +20,6 @@ func LogLines(log func(string), pieces ...[]byte) {
 	}
 	l.Flush()
 }
+
+// Unfit returns why a client's value must not begin an argument.
+func Unfit(v string) string { return unfit(v, true) }

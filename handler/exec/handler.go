@@ -23,8 +23,14 @@ type Handler struct {
 	// $PATH. Required.
 	Path string
 	// Args are the program's arguments, without its own name. They are passed
-	// unchanged; no shell interprets them.
+	// unchanged, except for Substitute; no shell interprets them.
 	Args []string
+	// Substitute makes %{NAME} in Args the client's value of that name, one of
+	// Substitutions, and %% a %. Only a verified certificate has values. A client
+	// without the value is refused, as is one whose value contains a control
+	// character, a slash or a backslash, is a relative directory or longer than
+	// 255 bytes, or begins with - at the start of an argument: ErrArgument.
+	Substitute bool
 	// Dir is the program's working directory; default the server's.
 	Dir string
 	// Env are environment variables in addition to PATH, TZ, LANG, LANGUAGE,
@@ -48,6 +54,20 @@ type Handler struct {
 	// handing the program their socket: the server's limits then see their
 	// bytes, but getpeername fails.
 	Pipes bool
+
+	// Timeout is how long the program may run; then it gets TERM, and KILL after
+	// KillGrace. Default: as long as it wants.
+	Timeout time.Duration
+	// Limits are what each program may use.
+	Limits Limits
+	// Umask is the program's; default the server's. Negative is 0. It needs
+	// Linux.
+	Umask int
+	// User and Group are who the program runs as, by name or number; default the
+	// server itself, and the user's own groups. Several groups are separated by
+	// commas, the first is the main one. Only root can start a program as another
+	// user: Check's error is ErrIdentity for others.
+	User, Group string
 
 	once     sync.Once
 	resolved command
@@ -88,7 +108,8 @@ func duration(d, def time.Duration) time.Duration {
 // A command is a Handler with all look-ups done.
 type command struct {
 	program.Command
-	env []string // for all clients
+	env       []string   // for all clients
+	arguments []argument // nil unless they differ by client
 }
 
 // Check looks the program up and checks all fields. Call it at start, so that
@@ -124,6 +145,9 @@ func (h *Handler) resolve() {
 		}
 	}
 	c.env = baseEnv(os.Environ(), h.Env)
+	if err := errors.Join(h.parseArguments(c), h.restrict(c)); err != nil {
+		bad("%w", err)
+	}
 	switch h.Stderr {
 	case "", StderrLog, StderrClient, StderrDrop, StderrInherit:
 	default:
@@ -133,6 +157,11 @@ func (h *Handler) resolve() {
 		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
 	}
 	h.lines.Init(handlerLines, handlerLines)
+	if len(errs) == 0 {
+		if err := h.starter.Probe(&c.Command); err != nil {
+			bad("%s: %w", h.Path, err)
+		}
+	}
 	h.err = errors.Join(errs...)
 }
 

@@ -36,7 +36,13 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err := handshake(ctx, c); err != nil {
 		return err
 	}
-	s := &session{h: h, c: c, gone: make(chan error, 1), quit: make(chan struct{})}
+	cmd, err := h.resolved.of(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := h.timed(ctx)
+	defer cancel()
+	s := &session{h: h, c: c, cmd: cmd, gone: make(chan error, 1), quit: make(chan struct{})}
 	if h.Stderr == "" || h.Stderr == StderrLog {
 		s.log = newLineLog(c, &h.lines)
 		s.log.Look = func(line []byte) { h.ports.look(c, line) }
@@ -70,6 +76,7 @@ func handshake(ctx context.Context, c *netserver.Conn) error {
 type session struct {
 	h   *Handler
 	c   *netserver.Conn
+	cmd *command
 	p   *program.Program
 	log *program.Lines // nil unless standard error goes to the log
 	pipes
@@ -98,7 +105,7 @@ func (s *session) servePipes(ctx context.Context) error {
 		return fmt.Errorf("cannot make pipes for the program: %w", err)
 	}
 	s.pipes = ours
-	s.p, err = s.h.starter.Start(&s.h.resolved.Command, s.h.resolved.environ(s.c), theirs)
+	s.p, err = s.h.starter.Start(&s.cmd.Command, s.cmd.environ(s.c), theirs)
 	closeAll(theirs[:]...)
 	if err != nil {
 		s.pipes.close()

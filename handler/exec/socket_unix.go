@@ -92,14 +92,14 @@ func (s *session) startSocket(rc syscall.RawConn) error {
 		}
 		defer closeAll(stderr)
 	}
-	env := s.h.resolved.environ(s.c)
+	env := s.cmd.environ(s.c)
 	setBlocking(rc, true)
 	cerr := rc.Control(func(fd uintptr) {
 		files := [3]uintptr{fd, fd, fd}
 		if stderr != nil {
 			files[2] = stderr.Fd()
 		}
-		s.p, err = s.h.starter.StartFDs(&s.h.resolved.Command, env, files)
+		s.p, err = s.h.starter.StartFDs(&s.cmd.Command, env, files)
 	})
 	if err == nil {
 		err = cerr

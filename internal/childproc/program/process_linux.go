@@ -23,6 +23,13 @@ func (s *process) attr() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, PidFD: &s.pidfd}
 }
 
+// close forgets a program that has ended before anybody waits for it.
+func (s *process) close() {
+	if s.pidfd >= 0 {
+		unix.Close(s.pidfd)
+	}
+}
+
 // reap waits for the program's end and collects its status. Until then the pid
 // is not reused, so no signal can reach another process.
 func (p *Program) reap(ru *syscall.Rusage) (syscall.WaitStatus, error) {
@@ -71,22 +78,27 @@ func (s *process) poll() bool {
 type parent struct {
 	mu       sync.Mutex
 	programs int
-	work     chan func() // nil while there are no programs
+	work     chan func(*thread) // nil while there are no programs
+}
+
+// A thread is one that starts programs.
+type thread struct {
+	private bool // its umask and working directory are its own
 }
 
 // do runs f on the thread. done must follow once the program was reaped, or if
 // f started none.
-func (p *parent) do(f func()) {
+func (p *parent) do(f func(*thread)) {
 	p.mu.Lock()
 	p.programs++
 	if p.work == nil {
-		p.work = make(chan func())
+		p.work = make(chan func(*thread))
 		go runLocked(p.work)
 	}
 	work := p.work
 	p.mu.Unlock()
 	ran := make(chan struct{})
-	work <- func() { f(); close(ran) }
+	work <- func(t *thread) { f(t); close(ran) }
 	<-ran
 }
 
@@ -99,10 +111,13 @@ func (p *parent) done() {
 	}
 }
 
-func runLocked(work <-chan func()) {
+func runLocked(work <-chan func(*thread)) {
 	runtime.LockOSThread()
-	defer runtime.UnlockOSThread() // otherwise the thread would end
+	var t thread
 	for f := range work {
-		f()
+		f(&t)
+	}
+	if !t.private {
+		runtime.UnlockOSThread() // otherwise the thread ends
 	}
 }

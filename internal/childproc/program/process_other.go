@@ -3,6 +3,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"os"
 )
@@ -13,14 +14,17 @@ type process struct{ *os.Process }
 // A parent starts programs.
 type parent struct{}
 
-func (*parent) do(f func()) { f() }
-func (*parent) done()       {}
+// A thread is one that starts programs.
+type thread struct{}
+
+func (*parent) do(f func(*thread)) { f(nil) }
+func (*parent) done()              {}
 
 // Start runs cmd with files as its standard input, output and error.
 func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program, error) {
 	var proc *os.Process
 	var err error
-	s.threads.do(func() {
+	s.threads.do(func(*thread) {
 		proc, err = os.StartProcess(cmd.Path, cmd.Argv, &os.ProcAttr{Dir: cmd.Dir, Env: env, Files: files[:]})
 	})
 	if err != nil {
@@ -60,3 +64,11 @@ func (p *Program) kill() {
 }
 
 func (p *Program) groupAlive() bool { return false }
+
+// Probe returns why the system cannot start cmd as it says.
+func (s *Starter) Probe(cmd *Command) error {
+	if cmd.held() || cmd.Umask != nil || cmd.User != nil {
+		return fmt.Errorf("limits and users of programs need another system: %w", errors.ErrUnsupported)
+	}
+	return nil
+}

@@ -11,6 +11,8 @@ type process struct{}
 // terminal.
 func (*process) attr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
 
+func (*process) close() {}
+
 // reap waits for the program's end and collects its status. A signal sent at
 // that very moment could in principle reach a new process with the same pid.
 func (p *Program) reap(ru *syscall.Rusage) (syscall.WaitStatus, error) {
@@ -24,5 +26,8 @@ func (p *Program) reap(ru *syscall.Rusage) (syscall.WaitStatus, error) {
 // A parent starts programs.
 type parent struct{}
 
-func (*parent) do(f func()) { f() }
-func (*parent) done()       {}
+// A thread is one that starts programs.
+type thread struct{}
+
+func (*parent) do(f func(*thread)) { f(nil) }
+func (*parent) done()              {}

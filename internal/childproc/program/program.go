@@ -11,6 +11,12 @@ type Command struct {
 	Path string   // absolute
 	Argv []string // with the program's own name in front
 	Dir  string   // "" is the server's
+
+	// Below is for systems that can, see Starter.Probe.
+
+	Limits Limits
+	Umask  *int      // nil is the server's
+	User   *Identity // nil is the server's
 }
 
 // A Starter starts programs. The zero Starter works, for any number of them at

@@ -19,9 +19,18 @@ import (
 func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Program, error) {
 	p := &Program{Exited: make(chan struct{})}
 	attr := &syscall.ProcAttr{Dir: cmd.Dir, Env: env, Files: files[:], Sys: p.sys.attr()}
+	cmd.limited(attr.Sys)
 	var err error
-	s.threads.do(func() {
-		p.Pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
+	s.threads.do(func(t *thread) {
+		err = cmd.withUmask(t, func() (err error) {
+			p.Pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
+			return err
+		})
+		if err == nil && cmd.held() {
+			if err = cmd.begin(p.Pid); err != nil {
+				p.sys.close()
+			}
+		}
 	})
 	if err != nil {
 		s.threads.done()
@@ -29,6 +38,18 @@ func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Progr
 	}
 	go p.await(&s.threads)
 	return p, nil
+}
+
+// identify has the program run as its user.
+func (cmd *Command) identify(attr *syscall.SysProcAttr) {
+	u := cmd.User
+	if u == nil {
+		return
+	}
+	attr.Credential = &syscall.Credential{Uid: uint32(u.UID), Gid: uint32(u.GID)}
+	for _, g := range u.Groups {
+		attr.Credential.Groups = append(attr.Credential.Groups, uint32(g))
+	}
 }
 
 // explain says what is missing if it is not the program itself.

@@ -1,0 +1,47 @@
+package program
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits are what a program and what it starts may use. Zero leaves what the
+// server itself has; nothing is raised above that.
+type Limits struct {
+	CPU       time.Duration // of processor time of each process, in whole seconds
+	Memory    int64         // bytes of address space of each process
+	FileSize  int64         // bytes of each file that is written
+	Files     int           // open files of each process
+	Processes int           // of the program's user, those that the server has not started included
+	Core      int64         // bytes of a core dump; negative is none
+	Nice      int           // is added to the priority number: 1 to 19
+}
+
+// An Identity is the user that a program runs as.
+type Identity struct {
+	UID, GID int
+	Groups   []int // supplementary ones
+}
+
+// Check returns what is out of range.
+func (l Limits) Check() error {
+	for _, v := range []struct {
+		name  string
+		value int64
+	}{{"CPU", int64(l.CPU)}, {"Memory", l.Memory}, {"FileSize", l.FileSize}, {"Files", int64(l.Files)}, {"Processes", int64(l.Processes)}} {
+		if v.value < 0 {
+			return fmt.Errorf("%s is %d, which is no limit: leave it out", v.name, v.value)
+		}
+	}
+	switch {
+	case l.Files > 0 && l.Files < 3:
+		return fmt.Errorf("Files is %d: a program starts with three", l.Files)
+	case l.Nice < 0 || l.Nice > 19:
+		return fmt.Errorf("Nice is %d: it is 1 to 19, or 0 for the server's own priority", l.Nice)
+	}
+	return nil
+}
+
+// held reports whether the program has to be held at its start, until its
+// limits are set.
+func (cmd *Command) held() bool { return cmd.Limits != Limits{} }

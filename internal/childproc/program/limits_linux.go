@@ -1,0 +1,206 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits are set from outside, while the kernel holds the program before its
+// first instruction: it traces the program for that long. Package syscall
+// has nothing to set them between fork and exec, and a program of our own that
+// sets them and executes the other took 2.3 ms of processor time, against
+// less than 0.1 ms.
+
+// begin sets the limits of a program that was started with Ptrace, and lets it
+// run. It is called on the thread that has started it. If it fails, the program
+// has ended without having run.
+func (cmd *Command) begin(pid int) error {
+	err := awaitExec(pid)
+	if err == nil {
+		err = cmd.limit(pid)
+	}
+	if err == nil {
+		if err = unix.PtraceDetach(pid); err != nil {
+			err = os.NewSyscallError("ptrace", err)
+		}
+	}
+	if err != nil {
+		discard(pid)
+	}
+	return err
+}
+
+// discard ends and reaps a program that is held.
+func discard(pid int) {
+	syscall.Kill(pid, syscall.SIGKILL)
+	var ws syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(pid, &ws, 0, nil); err == nil && !ws.Stopped() || err != nil && err != syscall.EINTR {
+			return
+		}
+	}
+}
+
+// awaitExec waits until the kernel holds the program.
+func awaitExec(pid int) error {
+	for {
+		var ws syscall.WaitStatus
+		switch _, err := syscall.Wait4(pid, &ws, syscall.WALL, nil); {
+		case err == syscall.EINTR:
+		case err != nil:
+			return os.NewSyscallError("wait4", err)
+		case !ws.Stopped():
+			return errors.New("it was ended before it began")
+		case ws.StopSignal() == syscall.SIGTRAP:
+			return nil
+		default: // sent by somebody
+			if err := unix.PtraceCont(pid, int(ws.StopSignal())); err != nil {
+				return os.NewSyscallError("ptrace", err)
+			}
+		}
+	}
+}
+
+// limit sets the limits of a process.
+func (cmd *Command) limit(pid int) error {
+	if cmd.Limits == (Limits{}) {
+		return nil
+	}
+	if cmd.User != nil {
+		// Root may not do it to another user without CAP_SYS_RESOURCE, which
+		// containers do not give. The same real user may, which the thread then is
+		// for that long; what it may do goes by the effective one.
+		uid, gid := os.Getuid(), os.Getgid()
+		defer realUser(uid, gid)
+		if err := realUser(cmd.User.UID, cmd.User.GID); err != nil {
+			return err
+		}
+	}
+	return errors.Join(cmd.setLimits(pid), cmd.setNice(pid))
+}
+
+// realUser sets the real user and group of the calling thread alone.
+func realUser(uid, gid int) error {
+	if _, _, no := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), ^uintptr(0), ^uintptr(0)); no != 0 {
+		return os.NewSyscallError("setresgid", no)
+	}
+	if _, _, no := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), ^uintptr(0), ^uintptr(0)); no != 0 {
+		return os.NewSyscallError("setresuid", no)
+	}
+	return nil
+}
+
+func (cmd *Command) setLimits(pid int) error {
+	l := cmd.Limits
+	seconds := int64((l.CPU + time.Second - 1) / time.Second)
+	for _, r := range []struct {
+		name  string
+		res   int
+		value int64
+	}{
+		{"processor time", unix.RLIMIT_CPU, seconds},
+		{"address space", unix.RLIMIT_AS, l.Memory},
+		{"file size", unix.RLIMIT_FSIZE, l.FileSize},
+		{"open files", unix.RLIMIT_NOFILE, int64(l.Files)},
+		{"processes", unix.RLIMIT_NPROC, int64(l.Processes)},
+		{"core dumps", unix.RLIMIT_CORE, l.Core},
+	} {
+		if r.value == 0 {
+			continue
+		}
+		var old unix.Rlimit
+		if err := unix.Prlimit(pid, r.res, nil, &old); err != nil {
+			return fmt.Errorf("limit of %s: %w", r.name, os.NewSyscallError("prlimit", err))
+		}
+		most := min(uint64(max(r.value, 0)), old.Max)
+		soft := most
+		if r.res == unix.RLIMIT_CPU && most < old.Max {
+			most++ // XCPU a second before KILL, for a program that puts things in order
+		}
+		if err := unix.Prlimit(pid, r.res, &unix.Rlimit{Cur: soft, Max: most}, nil); err != nil {
+			return fmt.Errorf("limit of %s: %w", r.name, os.NewSyscallError("prlimit", err))
+		}
+	}
+	return nil
+}
+
+func (cmd *Command) setNice(pid int) error {
+	if cmd.Limits.Nice == 0 {
+		return nil
+	}
+	own, err := unix.Getpriority(unix.PRIO_PROCESS, pid)
+	if err == nil { // the system call's result is 20 minus the number
+		err = unix.Setpriority(unix.PRIO_PROCESS, pid, min(20-own+cmd.Limits.Nice, 19))
+	}
+	if err != nil {
+		return fmt.Errorf("priority (of another user's program it needs CAP_SYS_NICE): %w", os.NewSyscallError("setpriority", err))
+	}
+	return nil
+}
+
+// limited completes how a program is started.
+func (cmd *Command) limited(attr *syscall.SysProcAttr) {
+	attr.Ptrace = cmd.held()
+	cmd.identify(attr)
+}
+
+// withUmask runs f with the umask of cmd. The thread has one of its own from
+// then on, and so must not run anything else.
+func (cmd *Command) withUmask(t *thread, f func() error) error {
+	if cmd.Umask == nil {
+		return f()
+	}
+	if !t.private {
+		if err := unix.Unshare(unix.CLONE_FS); err != nil {
+			return fmt.Errorf("umask: %w", os.NewSyscallError("unshare", err))
+		}
+		t.private = true
+	}
+	defer unix.Umask(unix.Umask(*cmd.Umask))
+	return f()
+}
+
+// Probe returns why the system cannot start cmd as it says. It starts the
+// program and ends it before its first instruction.
+func (s *Starter) Probe(cmd *Command) error {
+	if !cmd.held() && cmd.Umask == nil && cmd.User == nil {
+		return nil
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	attr := &syscall.ProcAttr{Dir: cmd.Dir, Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
+		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
+	cmd.limited(attr.Sys)
+	attr.Sys.Ptrace = true
+	defer s.threads.done()
+	s.threads.do(func(t *thread) {
+		var pid int
+		err = cmd.withUmask(t, func() (err error) {
+			pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
+			return err
+		})
+		if err != nil {
+			err = cmd.explain(err)
+			return
+		}
+		if err = awaitExec(pid); err == nil {
+			err = cmd.limit(pid)
+		}
+		discard(pid)
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EPERM) && cmd.User == nil:
+		return fmt.Errorf("limits are set while the program is held by ptrace, which a container, a unit's SystemCallFilter or kernel.yama.ptrace_scope can forbid: %w", err)
+	}
+	return err
+}
