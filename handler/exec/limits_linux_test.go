@@ -130,7 +130,9 @@ func TestIdentity(t *testing.T) {
 		t.Skip(err)
 	}
 	h := sh("id -u; id -g; id -G; echo $USER $LOGNAME $HOME; cat /proc/self/status; exec cat")
-	h.User, h.Limits, h.Umask = "nobody", tight, 0o22
+	limits := tight
+	limits.Processes = 0 // others run as nobody too
+	h.User, h.Limits, h.Umask = "nobody", limits, 0o22
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {
 		h := &exec.Handler{Path: h.Path, Args: h.Args, User: h.User, Limits: h.Limits, Umask: h.Umask, Pipes: pipes}
 		out := serve(t, h).run(proto, "")
@@ -213,9 +215,9 @@ func TestCheckOfLimits(t *testing.T) {
 		h    *exec.Handler
 		want string
 	}{
-		{&exec.Handler{Path: "cat", Limits: exec.Limits{Files: 2}}, "exec: limits: Files is 2: a program starts with three"},
-		{&exec.Handler{Path: "cat", Limits: exec.Limits{Memory: -1}}, "exec: limits: Memory is -1, which is no limit: leave it out"},
-		{&exec.Handler{Path: "cat", Limits: exec.Limits{Nice: 20}}, "exec: limits: Nice is 20: it is 1 to 19, or 0 for the server's own priority"},
+		{&exec.Handler{Path: "cat", Limits: exec.Limits{Files: 2}}, "exec: limits: open files: 2 are too few, a program starts with three"},
+		{&exec.Handler{Path: "cat", Limits: exec.Limits{Memory: -1}}, "exec: limits: memory: -1 is negative; without a limit leave it out"},
+		{&exec.Handler{Path: "cat", Limits: exec.Limits{Nice: 20}}, "exec: limits: nice 20: it is 1 to 19, or 0 for the server's own priority"},
 		{&exec.Handler{Path: "cat", Umask: 0o1000}, "exec: umask 01000 has bits other than permissions"},
 		{&exec.Handler{Path: "cat", User: "no-such-user"}, `exec: user: no such user as "no-such-user"`},
 		{&exec.Handler{Path: "cat", User: "nobody", Group: "no-such-group"}, `exec: user: no such group as "no-such-group"`},

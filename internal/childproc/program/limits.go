@@ -28,16 +28,16 @@ func (l Limits) Check() error {
 	for _, v := range []struct {
 		name  string
 		value int64
-	}{{"CPU", int64(l.CPU)}, {"Memory", l.Memory}, {"FileSize", l.FileSize}, {"Files", int64(l.Files)}, {"Processes", int64(l.Processes)}} {
+	}{{"processor time", int64(l.CPU)}, {"memory", l.Memory}, {"file size", l.FileSize}, {"open files", int64(l.Files)}, {"processes", int64(l.Processes)}} {
 		if v.value < 0 {
-			return fmt.Errorf("%s is %d, which is no limit: leave it out", v.name, v.value)
+			return fmt.Errorf("%s: %d is negative; without a limit leave it out", v.name, v.value)
 		}
 	}
 	switch {
 	case l.Files > 0 && l.Files < 3:
-		return fmt.Errorf("Files is %d: a program starts with three", l.Files)
+		return fmt.Errorf("open files: %d are too few, a program starts with three", l.Files)
 	case l.Nice < 0 || l.Nice > 19:
-		return fmt.Errorf("Nice is %d: it is 1 to 19, or 0 for the server's own priority", l.Nice)
+		return fmt.Errorf("nice %d: it is 1 to 19, or 0 for the server's own priority", l.Nice)
 	}
 	return nil
 }
