@@ -191,9 +191,17 @@ func (p *program) makeHandlers(env tlsparams.Env) (err error) {
 		c.Server.Limits.MaxServing = serving.MaxPrograms
 	}
 	// A worker sets exit later.
-	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, TLS: env, Jailed: c.identity.Chroot != ""})
+	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, TLS: env, Jailed: c.identity.Chroot != "", ServesAs: c.servesAs()})
 	p.server.Handler, p.server.Handlers = p.made.Handler, p.made.Handlers
 	return err
+}
+
+// servesAs returns the user that the serving processes become, if not root.
+func (c *Config) servesAs() string {
+	if a := c.identity.Account; a != nil && a.UID != 0 {
+		return a.User
+	}
+	return ""
 }
 
 // engine is the server's side that only its command sees.

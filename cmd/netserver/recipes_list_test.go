@@ -194,6 +194,16 @@ server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }
 		},
 	},
 	{
+		section: "A program with limits and a user of its own", programs: []string{"nc"},
+		setUp: func(k *kitchen) {
+			if os.Geteuid() != 0 {
+				k.Skip("only root may start programs as others")
+			}
+			k.port("7100")
+			k.port("7101")
+		},
+	},
+	{
 		section: "DNS, also over TLS", programs: []string{"dnsmasq", "dig"},
 		setUp: func(k *kitchen) {
 			k.port("53")

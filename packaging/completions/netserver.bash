@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|exec_substitute|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -31,9 +31,9 @@ _netserver_value() {
 	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
 	conf_file|log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
-	chroot|landlock_write|acme_storage|backend_ca_path|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
+	chroot|landlock_write|acme_storage|backend_ca_path|exec_dir|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
-	user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
+	user|exec_user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
 	group|unix_group|unix_allow_group) _netserver_reply -g -- "$2" ;;
 	esac
 }
@@ -72,7 +72,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|exec_substitute|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -103,17 +103,20 @@ _netserver() {
 		backend_verify_name backend_cert_file backend_key_file
 		backend_passwd_file backend_alpn backend_version backend_cipher_list
 		backend_curves backend_starttls echo echo_control exec_stderr exec_env
-		exec_pipes exec_kill_after starttls max_connections max_servers
-		handshake_queue max_handshakes max_handshakes_per_source
-		max_handshakes_per_prefix max_per_source max_per_prefix
-		connection_rate connection_rate_per_source connection_rate_per_prefix
-		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
-		max_memory limits_shadow penalty_points penalty_time penalty_max_time
-		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
-		defer_accept timeout_first_byte timeout_hello timeout_first_request
-		timeout_idle timeout_write min_read_rate min_write_rate
-		min_rate_window timeout_life grace grace_spread listen reuse_port
-		freebind tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
+		exec_pipes exec_dir exec_substitute exec_timeout exec_umask exec_nice
+		exec_max_cpu exec_max_memory exec_max_file_size exec_max_files
+		exec_max_processes exec_max_core exec_user exec_group exec_kill_after
+		starttls max_connections max_servers handshake_queue max_handshakes
+		max_handshakes_per_source max_handshakes_per_prefix max_per_source
+		max_per_prefix connection_rate connection_rate_per_source
+		connection_rate_per_prefix datagram_rate datagram_rate_per_source
+		datagram_rate_per_prefix max_memory limits_shadow penalty_points
+		penalty_time penalty_max_time penalty_exempt penalty_close
+		max_datagrams max_line timeout_handshake defer_accept
+		timeout_first_byte timeout_hello timeout_first_request timeout_idle
+		timeout_write min_read_rate min_write_rate min_rate_window
+		timeout_life grace grace_spread listen reuse_port freebind
+		tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
 		udp_broadcast allow deny cidr_allow cidr_deny allow_file deny_file
 		cidr_allow_file cidr_deny_file reverse_lookups double_reverse_lookups
 		unix_allow_user unix_allow_group access_shadow rules_close

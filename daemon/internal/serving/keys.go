@@ -28,6 +28,7 @@ type Config struct {
 	ExecKillAfter time.Duration // between TERM and KILL
 	ExecEnv       []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
 	ExecPipes     bool          // join plain clients by pipes, not by their socket
+	Exec          ExecConfig
 
 	SessionTimeout time.Duration // of a datagram port's client
 	MaxSessions    int           // of a datagram port; 0 is the default, negative makes each datagram a client
@@ -137,6 +138,7 @@ func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 	def(conf.Key{Name: "exec_env", When: FactRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
 		conf.Func(h.setExecEnv))
 	define(FactPrograms+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
+	h.Exec.define(define)
 	define(FactPrograms, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 

@@ -20,9 +20,12 @@ const MaxPrograms = 256
 
 // An Env is what handlers need of the process.
 type Env struct {
-	Exit   func()        // ends the server, for who may ask for it
-	TLS    tlsparams.Env // how files of TLS to targets are read
-	Jailed bool          // files are below a root directory that this process does not have yet
+	Exit func()        // ends the server, for who may ask for it
+	TLS  tlsparams.Env // how files of TLS to targets are read
+	// ServesAs is the user of the serving processes, if they are to be another
+	// one than this process and not root; else "".
+	ServesAs string
+	Jailed   bool // files are below a root directory that this process does not have yet
 }
 
 // Made are the handlers of a server.

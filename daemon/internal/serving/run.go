@@ -12,6 +12,10 @@ func (m *maker) runHandler(s *Service) (netserver.Handler, error) {
 		Stderr: exec.Stderr(s.ExecStderr), KillGrace: s.ExecKillAfter,
 		Pipes: s.ExecPipes, Env: s.ExecEnv,
 	}
+	s.Exec.fill(e)
+	if err := s.Exec.mayBecome(m.env); err != nil {
+		return nil, err
+	}
 	if m.env.Jailed {
 		return e, nil // it is looked for below the root directory later
 	}

@@ -1,0 +1,88 @@
+package serving
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"netserver/conf"
+	"netserver/handler/exec"
+)
+
+// An ExecConfig says how programs that serve clients are started, and what they
+// may use.
+type ExecConfig struct {
+	Dir         string // working directory
+	Substitute  bool   // %{NAME} in arguments
+	Timeout     time.Duration
+	Limits      exec.Limits
+	Umask       int // as exec.Handler has it
+	User, Group string
+}
+
+const (
+	keyExecUser = "exec_user"
+	factLinux   = "linux"
+)
+
+const (
+	mostBytes   = 1 << 50
+	mostSeconds = 365 * 24 * time.Hour
+)
+
+// define defines the keys of e.
+func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help string, b conf.Binder)) {
+	const when, linux = conf.When(FactPrograms), conf.When(FactPrograms + " " + factLinux)
+	l := &e.Limits
+	define(when, "exec_dir", "DIR", "", "a program's working directory (default: the server's)", conf.String(&e.Dir))
+	define(when, "exec_substitute", "0|1", "", "%{NAME} in a program's arguments is the client's "+strings.Join(exec.Substitutions(), ", ")+", and %% a %. Who has no such value, or one that a program could misunderstand, is refused", conf.Bool(&e.Substitute))
+	define(when, "exec_timeout", "SECONDS", "", "how long a program may run; then it gets TERM, and KILL after exec_kill_after", conf.Seconds(&e.Timeout, time.Millisecond, mostSeconds))
+	define(linux, "exec_umask", "MODE", "", "a program's file mode mask, octal (default: the server's)", conf.Func(e.setUmask))
+	define(linux, "exec_nice", "N", "", "is added to the priority number of a program: 1 to 19 yield to others", conf.Int(&l.Nice, 1, 19))
+	define(linux, "exec_max_cpu", "SECONDS", "", "processor time of each process of a program", conf.Seconds(&l.CPU, time.Second, mostSeconds))
+	define(linux, "exec_max_memory", "BYTES", "", "address space of each process of a program", conf.Size(&l.Memory, 1<<20, mostBytes))
+	define(linux, "exec_max_file_size", "BYTES", "", "each file that a program writes", conf.Size(&l.FileSize, 1, mostBytes))
+	define(linux, "exec_max_files", "N", "", "open files of each process of a program", conf.Int(&l.Files, 3, 1<<30))
+	define(linux, "exec_max_processes", "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
+	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none: it leaves none", conf.Size(&l.Core, -1, mostBytes))
+	define(when, keyExecUser, "USER", "", "who a program runs as, by name or number; only a server whose serving processes are root can start one as another user (user root)", conf.String(&e.User))
+	define(when+" "+keyExecUser, "exec_group", "GROUPS", "", "a program's group and, separated by commas, its further ones (default: those of exec_user)", conf.String(&e.Group))
+}
+
+func (e *ExecConfig) setUmask(vals []conf.Value) error {
+	e.Umask = 0
+	for _, v := range vals {
+		var m fs.FileMode
+		if err := conf.FileMode(&m).Set([]conf.Value{v}); err != nil {
+			return err
+		}
+		if e.Umask = int(m); m == 0 {
+			e.Umask = -1
+		}
+	}
+	return nil
+}
+
+// fill sets what e says of programs.
+func (e *ExecConfig) fill(h *exec.Handler) {
+	h.Dir, h.Substitute, h.Timeout = e.Dir, e.Substitute, e.Timeout
+	h.Limits, h.Umask, h.User, h.Group = e.Limits, e.Umask, e.User, e.Group
+}
+
+// mayBecome returns why programs cannot run as exec_user in processes that serve
+// as somebody else than this one.
+func (e *ExecConfig) mayBecome(env Env) error {
+	switch {
+	case e.User == "":
+		return nil
+	case env.ServesAs != "" && (env.ServesAs != e.User || e.Group != ""):
+		return &conf.Problem{Key: keyExecUser,
+			Err:  fmt.Errorf("%w, and the serving processes are user %s", exec.ErrIdentity, env.ServesAs),
+			Hint: "have one server for each such user (user " + e.User + "), which needs no more rights, or let the serving processes keep root (user root)"}
+	case env.Jailed:
+		return &conf.Problem{Key: keyExecUser, Err: errors.New("users are not looked up below a root directory"), Hint: "leave chroot out"}
+	}
+	return nil
+}
