@@ -38,6 +38,16 @@ func TestUndecidedBeforePassThrough(t *testing.T) {
 	}
 }
 
+// Clients for the default are decrypted, whatever routes pass on.
+func TestDefaultIsDecrypted(t *testing.T) {
+	h := routes(route.Route{Name: "pass", PassThrough: true, Handler: say("passed"), When: []route.Condition{must(route.SNI("a.example"))}})
+	h.Default = say("default")
+	r := netservertest.Start(t, &netserver.Server{Handler: h}, "ssl")
+	if got, err := bufio.NewReader(r.DialTLS(t, r.ClientTLS())).ReadString('\n'); got != "default\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 // A nil condition of a route without decryption is an error, and not a panic.
 func TestNilConditionOfPassThrough(t *testing.T) {
 	err := routes(route.Route{Name: "a", PassThrough: true, Handler: say("x"), When: []route.Condition{nil, must(route.SNI("a"))}}).Check()
