@@ -28,22 +28,25 @@ type ahead struct {
 
 	received atomic.Uint64 // bytes read from the socket
 
-	header [5]byte // of the record being handed out
-	have   int     // bytes of it so far
-	left   int     // bytes of the record's body to come
+	left   int32   // bytes of the body of the record being handed out that are to come
+	header [5]byte // of that record
+	have   int8    // bytes of it so far
 
-	local  net.Addr // that the client has connected to
-	shaken bool     // the handshake is done
-	proves bool     // it was one that answers a challenge of a certificate authority
-	held   [7]byte  // an alert of crypto/tls about the client's certificate, if held[0] is set
+	shaken  bool    // the handshake is done
+	proves  bool    // it was one that answers a challenge of a certificate authority
+	waiting bool    // waits has been told so
+	owes    bool    // the kernel may hold back the acknowledgement of the client's last words
+	noWait  bool    // a Read that would wait is errWouldWait
+	held    [7]byte // an alert of crypto/tls about the client's certificate, if held[0] is set
 
-	waits   teller // told of waiting, during the handshake
-	waiting bool
-	owes    bool // the kernel may hold back the acknowledgement of the client's last words
+	local net.Addr // that the client has connected to
+	waits teller   // told of waiting, during the handshake
 
 	fill func(fd uintptr) bool // reads from the socket; made once
 	n    int                   // its results
 	ferr error
+
+	out gathered
 }
 
 func newAhead(nc net.Conn) *ahead {
@@ -88,7 +91,7 @@ func (a *ahead) Read(b []byte) (int, error) {
 // error that the handshake is about to return tells what the right one is.
 func (a *ahead) Write(b []byte) (int, error) {
 	if a.shaken || !endsWithBadCertificate(b) {
-		return a.Conn.Write(b)
+		return a.out.write(a, b)
 	}
 	rest := len(b) - alertRecordLen // crypto/tls flushes it together with what came before
 	copy(a.held[:], b[rest:])
@@ -113,16 +116,16 @@ func (a *ahead) sendHeld(err error) {
 func (a *ahead) measure(p []byte) (n int) {
 	if a.left == 0 {
 		n = copy(a.header[a.have:], p)
-		a.have += n
-		if a.have < len(a.header) {
+		a.have += int8(n)
+		if int(a.have) < len(a.header) {
 			return n
 		}
 		a.have = 0
-		a.left = int(a.header[3])<<8 | int(a.header[4])
+		a.left = int32(a.header[3])<<8 | int32(a.header[4])
 		p = p[n:]
 	}
-	m := min(len(p), a.left)
-	a.left -= m
+	m := min(len(p), int(a.left))
+	a.left -= int32(m)
 	return n + m
 }
 
@@ -145,8 +148,11 @@ func (a *ahead) wait() error {
 // more waits for bytes and reads them. An end or failure of the socket is kept
 // for later calls; a passed deadline is not.
 func (a *ahead) more() error {
-	if a.err != nil {
+	switch {
+	case a.err != nil:
 		return a.err
+	case a.noWait:
+		return errWouldWait{}
 	}
 	n, err := a.readSocket()
 	if n > 0 {
@@ -163,6 +169,25 @@ func (a *ahead) more() error {
 	}
 	return err
 }
+
+// holdsRecord reports whether the next record that carries bytes is in buf as a
+// whole.
+func (a *ahead) holdsRecord() bool {
+	const applicationData = 23
+	if a.w-a.r < len(a.header) || !a.atBoundary() {
+		return false
+	}
+	b := (*a.buf)[a.r:a.w]
+	return b[0] == applicationData && len(b) >= len(a.header)+int(b[3])<<8+int(b[4])
+}
+
+// errWouldWait is the error of a Read that may not wait. crypto/tls goes on
+// after a timeout that it takes for temporary.
+type errWouldWait struct{}
+
+func (errWouldWait) Error() string   { return "there is nothing to read" }
+func (errWouldWait) Timeout() bool   { return true }
+func (errWouldWait) Temporary() bool { return true }
 
 // readPlain reads without the poller's help: it holds a buffer while it waits.
 func (a *ahead) readPlain() (int, error) {

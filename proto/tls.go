@@ -235,6 +235,9 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	// crypto/tls does not tell what it holds, but a Read that did not fill
 	// b has emptied it.
 	c.more = err == nil && n == len(b)
+	if err == nil && c.ahead.holdsRecord() {
+		n += c.readHeld(b[n:])
+	}
 	if err == io.EOF && c.ahead.err == io.EOF {
 		// crypto/tls takes the end of the connection between two records
 		// for the client's word, as it does close_notify.
@@ -252,6 +255,28 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// readHeld reads what has come already as whole records, which crypto/tls
+// returns one at a time, and waits for nothing.
+func (c *TLSConn) readHeld(b []byte) (n int) {
+	c.ahead.noWait = true
+	defer func() { c.ahead.noWait = false }()
+	for len(b)-n >= maxRecord && c.ahead.holdsRecord() {
+		m, err := c.Conn.Read(b[n:])
+		n += m
+		if err != nil {
+			// The next Read meets it again, unless it was that there was
+			// nothing but a message of TLS itself.
+			c.more = err != error(errWouldWait{})
+			break
+		}
+		c.more = n == len(b)
+	}
+	return n
+}
+
+// maxRecord is how many bytes one record carries.
+const maxRecord = 16 << 10
+
 // ErrTruncated is the error of a client that ends its connection without
 // close_notify, with SSL_unexpected_eof reset: whether it has sent all is not
 // known, as anybody on the way can make a FIN.
@@ -266,11 +291,25 @@ func (c *TLSConn) Truncated() bool { return c.truncated.Load() }
 var errAlerted = fmt.Errorf("TLS has ended with an alert: %w", net.ErrClosed)
 
 // Write encrypts and writes b, as tls.Conn does.
-func (c *TLSConn) Write(b []byte) (int, error) {
-	if c.dead.Load() {
+func (c *TLSConn) Write(b []byte) (n int, err error) {
+	switch {
+	case c.dead.Load():
 		return 0, errAlerted
+	case len(b) <= smallWrite:
+		return c.Conn.Write(b)
 	}
-	return c.Conn.Write(b)
+	for {
+		part := b[n:min(len(b), n+maxGathered)]
+		c.ahead.out.begin(len(part))
+		m, err := c.Conn.Write(part)
+		n += m
+		if rest := c.ahead.out.end(c.ahead); err == nil {
+			err = rest
+		}
+		if err != nil || n == len(b) {
+			return n, err
+		}
+	}
 }
 
 // CloseWrite sends close_notify, as tls.Conn does. After a fatal alert, of
