@@ -232,3 +232,11 @@ func Note(ctx context.Context, attrs ...slog.Attr) {
 		hc.note(attrs...)
 	}
 }
+
+// Fail notes err as the error of the client whose request has that context: it
+// becomes that of its record, if it is the first. The client goes on.
+func Fail(ctx context.Context, err error) {
+	if hc := connOf(ctx); hc != nil {
+		hc.fail(err)
+	}
+}

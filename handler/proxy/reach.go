@@ -86,7 +86,7 @@ func (b *Backend) acquireFor(ctx context.Context, c *netserver.Conn) (*endpoint,
 }
 
 func (b *Backend) requestOf(c *netserver.Conn) (r request) {
-	if b.Balance == Source {
+	if b.Balance == Source && c != nil {
 		r.key, r.keyed = keyOf(c.RemoteAddr())
 	}
 	return r
