@@ -179,6 +179,7 @@ func (s *Server) greediest() Handler {
 // until ctx ends.
 func (r *run) runHandlers(ctx context.Context, wg *sync.WaitGroup) {
 	var list []proto.Runner
+	ctx = proto.WithDraining(ctx, r.draining)
 	for _, l := range r.ls {
 		w, ok := HandlerAs[proto.Runner](l.handler)
 		same := func(o proto.Runner) bool { return reflect.ValueOf(o).Comparable() && o == w }

@@ -50,7 +50,24 @@ var (
 // following files, or checking backends.
 type Runner interface {
 	// Run works until ctx ends. It is called once, while the ports are served.
+	// Before the end, the server may drain: see Draining.
 	Run(ctx context.Context)
+}
+
+// A drainKey is the key of a Runner's context for what Draining returns.
+type drainKey struct{}
+
+// Draining returns, to a Handler whose Run has got ctx, a channel that is closed
+// when the server takes no more clients; those it has may go on for long. It
+// returns nil for any other context.
+func Draining(ctx context.Context) <-chan struct{} {
+	c, _ := ctx.Value(drainKey{}).(<-chan struct{})
+	return c
+}
+
+// WithDraining returns a context for which Draining returns c.
+func WithDraining(ctx context.Context, c <-chan struct{}) context.Context {
+	return context.WithValue(ctx, drainKey{}, c)
 }
 
 // A Negotiator is a Handler that speaks protocols which TLS clients choose by

@@ -401,6 +401,13 @@ func TestProgramsSurviveThreads(t *testing.T) {
 	}
 }
 
+func needLinux(t *testing.T) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux ends programs with their server")
+	}
+}
+
 // helperServer serves with a program until it is killed.
 func helperServer() {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -414,9 +421,7 @@ func helperServer() {
 
 // A server that is killed leaves no program behind.
 func TestKilledServerLeavesNoOrphans(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux ends programs with their server")
-	}
+	needLinux(t)
 	cmd, out := startHelper(t, "server")
 	var pids []int
 	addr, err := bufio.NewReader(out).ReadString('\n')

@@ -23,3 +23,21 @@ func LogLines(log func(string), pieces ...[]byte) {
 
 // Unfit returns why a client's value must not begin an argument.
 func Unfit(v string) string { return unfit(v, true) }
+
+// Spares returns the ids of the programs that wait for clients, the oldest
+// first.
+func (h *Handler) Spares() (pids []int) {
+	p := h.pool.Load()
+	if p == nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.idle {
+		pids = append(pids, s.p.Pid)
+	}
+	return pids
+}
+
+// MaxStarting is how many spare programs may be at their start at once.
+const MaxStarting = maxStarting

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -54,6 +56,21 @@ type Handler struct {
 	// handing the program their socket: the server's limits then see their
 	// bytes, but getpeername fails.
 	Pipes bool
+	// Spare is how many started programs wait for clients, so that a client
+	// does not wait for its program's start; at most MaxSpare. Default 0, and
+	// none if negative. A program that reads before it acts cannot tell the
+	// difference. Since they are started before their client is known, all
+	// programs of a Handler with Spare are joined as with Pipes, and none gets
+	// variables that tell of its client. A client that comes when none is left
+	// has one started.
+	//
+	// They are started by Run, a few at a time, which the server calls, and
+	// ended when the server takes no more clients, or ends. A Handler that
+	// several Servers have at once has those of the first.
+	Spare int
+	// Log is told of spare programs that end before they have a client, or
+	// cannot be started. Default: nobody.
+	Log *slog.Logger
 
 	// Timeout is how long the program may run; then it gets TERM, and KILL after
 	// KillGrace. Default: as long as it wants.
@@ -75,6 +92,7 @@ type Handler struct {
 	starter  program.Starter
 	lines    program.Rate // of all clients' standard error in the log
 	ports    ownPorts
+	pool     atomic.Pointer[pool] // nil unless spare programs wait
 }
 
 // A Stderr is where a program's standard error goes.
@@ -155,6 +173,12 @@ func (h *Handler) resolve() {
 	}
 	if h.KillGrace >= maxKillGrace {
 		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
+	}
+	if h.Spare > 0 && h.Substitute {
+		bad("%s: spare programs have their arguments before their client is known: give either Spare or Substitute", h.Path)
+	}
+	if h.Spare > MaxSpare {
+		bad("%d spare programs are too many: at most %d", h.Spare, MaxSpare)
 	}
 	h.lines.Init(handlerLines, handlerLines)
 	if len(errs) == 0 {

@@ -28,6 +28,7 @@ var helpers = map[string]func(){
 	"server":   helperServer,
 	"stderr":   helperStderr,
 	"fill":     helperFill,
+	"spare":    helperSpare,
 }
 
 func TestMain(m *testing.M) {

@@ -100,15 +100,7 @@ func (s *session) leave(why error) {
 
 // servePipes connects the client and the program by pipes.
 func (s *session) servePipes(ctx context.Context) error {
-	ours, theirs, err := openPipes(s.h.Stderr)
-	if err != nil {
-		return fmt.Errorf("cannot make pipes for the program: %w", err)
-	}
-	s.pipes = ours
-	s.p, err = s.h.starter.Start(&s.cmd.Command, s.cmd.environ(s.c), theirs)
-	closeAll(theirs[:]...)
-	if err != nil {
-		s.pipes.close()
+	if err := s.join(); err != nil {
 		return err
 	}
 	outDone := make(chan struct{})
@@ -130,6 +122,36 @@ func (s *session) servePipes(ctx context.Context) error {
 	}
 	s.awaitLog(ctx)
 	return s.finish(gone)
+}
+
+// join gives the client a program that waits, or starts one.
+func (s *session) join() (err error) {
+	if s.h.Spare <= 0 {
+		s.p, s.pipes, err = s.h.startPipes(s.cmd, s.cmd.environ(s.c))
+		return err
+	}
+	if sp := s.h.pool.Load().take(); sp != nil {
+		s.p, s.pipes = sp.p, sp.pipes
+		s.c.Note(slog.Bool("spare", true))
+		return nil
+	}
+	s.p, s.pipes, err = s.h.startPipes(s.cmd, s.cmd.env)
+	return err
+}
+
+// startPipes starts a program that is joined by pipes.
+func (h *Handler) startPipes(cmd *command, env []string) (*program.Program, pipes, error) {
+	ours, theirs, err := openPipes(h.Stderr)
+	if err != nil {
+		return nil, pipes{}, fmt.Errorf("cannot make pipes for the program: %w", err)
+	}
+	p, err := h.starter.Start(&cmd.Command, env, theirs)
+	closeAll(theirs[:]...)
+	if err != nil {
+		ours.close()
+		return nil, pipes{}, err
+	}
+	return p, ours, nil
 }
 
 // await waits until done is closed and returns nil, or until the client must

@@ -101,6 +101,9 @@ func (s *server) start(h *exec.Handler, change []func(*netserver.Server), ls ...
 	s.t.Cleanup(func() { srv.Close(); s.stop(); srv.Shutdown(context.Background()) })
 }
 
+// textLog returns a log that b holds.
+func textLog(b *logBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
 // shortDir is a directory with a path short enough for sockets.
 func shortDir(t testing.TB) string {
 	d, err := os.MkdirTemp("", "ns")

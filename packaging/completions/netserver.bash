@@ -105,18 +105,18 @@ _netserver() {
 		backend_curves backend_starttls echo echo_control exec_stderr exec_env
 		exec_pipes exec_dir exec_substitute exec_timeout exec_umask exec_nice
 		exec_max_cpu exec_max_memory exec_max_file_size exec_max_files
-		exec_max_processes exec_max_core exec_user exec_group exec_kill_after
-		starttls max_connections max_servers handshake_queue max_handshakes
-		max_handshakes_per_source max_handshakes_per_prefix max_per_source
-		max_per_prefix connection_rate connection_rate_per_source
-		connection_rate_per_prefix datagram_rate datagram_rate_per_source
-		datagram_rate_per_prefix max_memory limits_shadow penalty_points
-		penalty_time penalty_max_time penalty_exempt penalty_close
-		max_datagrams max_line timeout_handshake defer_accept
-		timeout_first_byte timeout_hello timeout_first_request timeout_idle
-		timeout_write min_read_rate min_write_rate min_rate_window
-		timeout_life grace grace_spread listen reuse_port freebind
-		tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
+		exec_max_processes exec_max_core exec_user exec_group exec_spare
+		exec_kill_after starttls max_connections max_servers handshake_queue
+		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
+		max_per_source max_per_prefix connection_rate
+		connection_rate_per_source connection_rate_per_prefix datagram_rate
+		datagram_rate_per_source datagram_rate_per_prefix max_memory
+		limits_shadow penalty_points penalty_time penalty_max_time
+		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
+		defer_accept timeout_first_byte timeout_hello timeout_first_request
+		timeout_idle timeout_write min_read_rate min_write_rate
+		min_rate_window timeout_life grace grace_spread listen reuse_port
+		freebind tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
 		udp_broadcast allow deny cidr_allow cidr_deny allow_file deny_file
 		cidr_allow_file cidr_deny_file reverse_lookups double_reverse_lookups
 		unix_allow_user unix_allow_group access_shadow rules_close

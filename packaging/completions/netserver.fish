@@ -149,6 +149,7 @@ complete -c netserver -n '__netserver_keys' -l exec_max_processes -x -d 'process
 complete -c netserver -n '__netserver_keys' -l exec_max_core -x -d 'a core dump of a program'
 complete -c netserver -n '__netserver_keys' -l exec_user -x -a '(__fish_complete_users)' -d 'who a program runs as, by name or number'
 complete -c netserver -n '__netserver_keys' -l exec_group -x -d 'a program\'s group and, separated by commas, its further ones'
+complete -c netserver -n '__netserver_keys' -l exec_spare -x -d 'started programs of this port or route that wait for ...'
 complete -c netserver -n '__netserver_keys' -l exec_kill_after -x -d 'between TERM and KILL for a program whose client has gone'
 complete -c netserver -n '__netserver_keys' -l starttls -x -d 'the clients of TLS ports begin in plain text and start TLS ...'
 complete -c netserver -n '__netserver_keys' -l max_connections -x -d 'clients connected at once, in any stage'

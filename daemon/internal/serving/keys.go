@@ -27,6 +27,7 @@ type Config struct {
 	ExecStderr    string        // log (the default), client, drop or inherit
 	ExecKillAfter time.Duration // between TERM and KILL
 	ExecEnv       []string      // NAME, NAME=VALUE or PREFIX*, further ones in the environment of programs and jobs
+	ExecSpare     int           // started programs that wait for clients
 	ExecPipes     bool          // join plain clients by pipes, not by their socket
 	Exec          ExecConfig
 
@@ -68,7 +69,10 @@ const (
 	headerV2 = "v2"
 )
 
-const keyStartTLS = "starttls"
+const (
+	keyStartTLS  = "starttls"
+	keyExecSpare = "exec_spare"
+)
 
 // SeveralTargets says what to do with more than one target.
 const SeveralTargets = "write several as a [[backend]] of a TOML conf file"
@@ -89,6 +93,7 @@ const (
 
 	factTLS      = "tls"
 	factStream   = "stream"
+	factListens  = "listens"
 	factDatagram = "datagram"
 )
 
@@ -139,6 +144,7 @@ func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 		conf.Func(h.setExecEnv))
 	define(FactPrograms+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
 	h.Exec.define(define)
+	define(FactPrograms+" "+factListens, keyExecSpare, "N", "0", "started programs of this port or route that wait for clients, in each process: a client does not wait for its program's start. These programs are joined by pipes, and get no variables that tell of their client", conf.Int(&h.ExecSpare, 0, exec.MaxSpare))
 	define(FactPrograms, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 

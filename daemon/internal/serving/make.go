@@ -9,6 +9,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/handler/exec"
 	"netserver/handler/proxy"
 	"netserver/tlsparams"
 	"netserver/tlsparams/outbound"
@@ -36,6 +37,7 @@ type Made struct {
 	Warnings []string                     // of routes that no client comes to, and of TLS to targets
 
 	backends *backends
+	programs []*exec.Handler
 }
 
 // Follow follows the files of TLS to targets until the returned function is
@@ -50,9 +52,14 @@ func (m *Made) Follow(ctx context.Context, log *slog.Logger) (stop func()) {
 	return func() { cancel(); jobs.Wait() }
 }
 
-// LogTo has backends tell log of targets that go down and come back. It is
-// called before any client comes.
-func (m *Made) LogTo(log *slog.Logger) { m.backends.logTo(log) }
+// LogTo has backends tell log of targets that go down and come back, and
+// programs of spare ones that fail. It is called before any client comes.
+func (m *Made) LogTo(log *slog.Logger) {
+	m.backends.logTo(log)
+	for _, h := range m.programs {
+		h.Log = log
+	}
+}
 
 // Backends returns the backends in the order of the configuration.
 func (m *Made) Backends() []*proxy.Backend { return m.backends.all() }
@@ -63,6 +70,7 @@ type maker struct {
 	env      Env
 	backends *backends
 	made     map[*Service]netserver.Handler
+	programs []*exec.Handler
 	outbound []*outbound.Source
 	warnings []string
 }
@@ -104,7 +112,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		back = append(back, m.leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
-	all.Outbound, all.Warnings = m.outbound, m.warnings
+	all.Outbound, all.Warnings, all.programs = m.outbound, m.warnings, m.programs
 	if err := errors.Join(errs...); err != nil {
 		return all, err
 	}

@@ -72,12 +72,19 @@ func (s *process) poll() bool {
 	return ended
 }
 
-// A parent starts programs from one operating system thread that lives as long
-// as they do. On Linux, the death of the parent thread kills a program, and a
+// maxThreads bounds the threads of a parent. A thread that starts a program
+// sleeps until the program's file is loaded. With one thread, and other work on
+// the processors, clients waited for each other's programs.
+const maxThreads = 4
+
+// A parent starts programs from operating system threads that live as long as
+// they do. On Linux, the death of the parent thread kills a program, and a
 // goroutine's thread ends with any goroutine locked to it.
 type parent struct {
 	mu       sync.Mutex
 	programs int
+	threads  int
+	starting int
 	work     chan func(*thread) // nil while there are no programs
 }
 
@@ -86,13 +93,16 @@ type thread struct {
 	private bool // its umask and working directory are its own
 }
 
-// do runs f on the thread. done must follow once the program was reaped, or if
-// f started none.
+// do runs f on one of the threads. done must follow once the program was
+// reaped, or if f started none.
 func (p *parent) do(f func(*thread)) {
 	p.mu.Lock()
 	p.programs++
 	if p.work == nil {
 		p.work = make(chan func(*thread))
+	}
+	if p.starting++; p.starting > p.threads && p.threads < maxThreads {
+		p.threads++
 		go runLocked(p.work)
 	}
 	work := p.work
@@ -100,6 +110,9 @@ func (p *parent) do(f func(*thread)) {
 	ran := make(chan struct{})
 	work <- func(t *thread) { f(t); close(ran) }
 	<-ran
+	p.mu.Lock()
+	p.starting--
+	p.mu.Unlock()
 }
 
 func (p *parent) done() {
@@ -107,7 +120,7 @@ func (p *parent) done() {
 	defer p.mu.Unlock()
 	if p.programs--; p.programs == 0 {
 		close(p.work)
-		p.work = nil
+		p.work, p.threads = nil, 0
 	}
 }
 

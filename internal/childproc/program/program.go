@@ -142,3 +142,7 @@ func (p *Program) awaitGroup(t <-chan time.Time, released <-chan struct{}) bool 
 	}
 	return true
 }
+
+// startTime is how long a program is starting where the system does not tell
+// what it does.
+const startTime = 20 * time.Millisecond
