@@ -178,7 +178,7 @@ func (s *Server) explainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict,
 	if err != nil {
 		return bridge.PortVerdict{}, err
 	}
-	if err := pc.checkStream(p.Kind() != port.UDP && p.Kind() != port.UnixDgram); err != nil {
+	if err := pc.checkStream(!p.IsDatagram()); err != nil {
 		return bridge.PortVerdict{}, err
 	}
 	switch rule := pc.header; {

@@ -100,8 +100,8 @@ const patience = time.Millisecond
 // hasLeft returns the error of a client that has reset its connection while it
 // waited for its turn.
 func (c *Conn) hasLeft() error {
-	if tc, ok := c.raw.(*net.TCPConn); ok && c.l.hello && time.Since(c.begin) > patience {
-		return hello.Failed(tc)
+	if c.l.hello && hello.Bare(c.raw) && time.Since(c.begin) > patience {
+		return hello.Failed(c.raw)
 	}
 	return nil
 }
@@ -265,13 +265,12 @@ func (p *helloBuffers) get() *[hello.Longest]byte {
 // readHello reads the client's hello, which is whole and stays in the kernel;
 // nil if it cannot be read.
 func (c *Conn) readHello() *proto.ClientHello {
-	tc, ok := c.raw.(*net.TCPConn)
-	if !ok {
+	if !hello.Bare(c.raw) {
 		return nil
 	}
 	b := c.run.hellos.get()
 	defer c.run.hellos.Put(b)
-	n, err := hello.Copy(tc, b[:])
+	n, err := hello.Copy(c.raw, b[:])
 	if err != nil {
 		return nil
 	}

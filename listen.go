@@ -100,8 +100,8 @@ func (s *Server) checkPasser(p port.Spec, t proto.Transport) error {
 	switch {
 	case ok && !first.TLSFirst():
 		return fmt.Errorf("port %s: clients who begin in plain text (SSL_startHandshake 0) cannot be passed on undecrypted: remove one of both", p.Short())
-	case !ok || p.IsUnix():
-		return fmt.Errorf("port %s: clients cannot be passed on undecrypted here: give them a TLS port with TCP", p.Short())
+	case !ok:
+		return fmt.Errorf("port %s: clients cannot be passed on undecrypted here: give them a TLS port", p.Short())
 	case !hello.CanCopy:
 		return fmt.Errorf("port %s: this system cannot pass TLS clients on undecrypted", p.Short())
 	}
@@ -163,7 +163,8 @@ func (s *Server) protocols(ps []port.Spec) (map[string]proto.Protocol, error) {
 			return nil, err
 		}
 	}
-	m["ssl"] = s.negotiating(t)
+	m[port.SSL] = s.negotiating(t)
+	m[port.UnixSSL] = m[port.SSL]
 	for name, p := range s.Protocols {
 		m[name] = p
 	}
@@ -198,10 +199,11 @@ func lookup(m map[string]proto.Protocol, name string) proto.Protocol {
 	return nil
 }
 
-// tlsOnLoopback reports whether every TLS port is bound to a loopback address.
+// tlsOnLoopback reports whether every TLS port is bound to a loopback address or
+// is a UNIX socket.
 func tlsOnLoopback(ps []port.Spec) bool {
 	for _, p := range ps {
-		if p.Kind() != "ssl" {
+		if p.Kind() != port.SSL {
 			continue
 		}
 		if a, err := netip.ParseAddr(p.Host); p.Host != "localhost" && (err != nil || !a.IsLoopback()) {

@@ -203,6 +203,7 @@ func TestPassThroughOfGarbage(t *testing.T) {
 	nc := r.DialRaw(t, "ssl")
 	fmt.Fprint(nc, "GET / HTTP/1.0\r\n\r\n")
 	io.Copy(io.Discard, nc)
+	r.Records(t, 1)
 	nc = r.DialRaw(t, "ssl")
 	nc.Write([]byte{22, 3, 1, 0, 6, 1, 0, 0, 2, 3, 3})
 	io.Copy(io.Discard, nc)

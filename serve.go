@@ -133,8 +133,9 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 		}
 	} else if proto.DoesTLS(l) {
 		v.transport, v.plain, v.own = proto.Accepted{}, false, true
-		if !v.spec.IsUnix() {
-			v.spec.Proto = port.SSL
+		v.spec.Proto = port.SSL
+		if l.Addr().Network() == "unix" {
+			v.spec.Proto = port.UnixSSL
 		}
 	}
 	if t, ok := v.transport.(proto.TLSFirst); ok {

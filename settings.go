@@ -241,4 +241,4 @@ var settings = [...]setting{
 	{field: "TLS", group: groupTLS, table: (*Config).defineTLS},
 }
 
-const whenLookups = "inet reverse_lookups|double_reverse_lookups"
+const whenLookups = "inet|proxy_protocol reverse_lookups|double_reverse_lookups"

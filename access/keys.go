@@ -23,28 +23,29 @@ type KeyInfo struct {
 // values.
 func Keys() []KeyInfo {
 	const re, net, file = "REGEX", "NETWORK", "FILE"
+	const whenRules = "inet|proxy_protocol" // clients of a UNIX socket have addresses in headers only
 	const shadowed = keyAllow + "|" + keyDeny + "|" + keyCIDRAllow + "|" + keyCIDRDeny + "|" + keyAllowFile + "|" + keyDenyFile + "|" +
 		keyCIDRAllowFile + "|" + keyCIDRDenyFile + "|" + keyDouble + "|" + keyReverse + "|" + keyUnixUser + "|" + keyUnixGroup
 	return []KeyInfo{
-		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true, "inet", true,
+		{keyAllow, re, "admit clients whose address, or name with reverse_lookups, matches as a whole", true, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.Allow }},
-		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; overrides every allow", true, "inet", true,
+		{keyDeny, re, "refuse clients whose address, or name with reverse_lookups, matches as a whole; overrides every allow", true, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.Deny }},
-		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true, "inet", true,
+		{keyCIDRAllow, net, "admit clients from ADDRESS/BITS, FIRST-LAST or ADDRESS", true, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRAllow }},
-		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; overrides every allow", true, "inet", true,
+		{keyCIDRDeny, net, "refuse clients from ADDRESS/BITS, FIRST-LAST or ADDRESS; overrides every allow", true, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.CIDRDeny }},
-		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true, "inet", false,
+		{keyAllowFile, file, "more allow rules, one a line; the file is followed", true, whenRules, false,
 			func(r *Rules) *[]conf.Value { return &r.AllowFile }},
-		{keyDenyFile, file, "more deny rules, one a line; the file is followed", true, "inet", false,
+		{keyDenyFile, file, "more deny rules, one a line; the file is followed", true, whenRules, false,
 			func(r *Rules) *[]conf.Value { return &r.DenyFile }},
-		{keyCIDRAllowFile, file, "more cidr_allow rules, one a line; the file is followed", true, "inet", false,
+		{keyCIDRAllowFile, file, "more cidr_allow rules, one a line; the file is followed", true, whenRules, false,
 			func(r *Rules) *[]conf.Value { return &r.CIDRAllowFile }},
-		{keyCIDRDenyFile, file, "more cidr_deny rules, one a line; the file is followed", true, "inet", false,
+		{keyCIDRDenyFile, file, "more cidr_deny rules, one a line; the file is followed", true, whenRules, false,
 			func(r *Rules) *[]conf.Value { return &r.CIDRDenyFile }},
-		{keyReverse, "MODE", "look up clients' names: 1, or double and a mode of double_reverse_lookups", false, "inet", true,
+		{keyReverse, "MODE", "look up clients' names: 1, or double and a mode of double_reverse_lookups", false, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.ReverseLookups }},
-		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false, "inet", true,
+		{keyDouble, "MODE", "refuse clients whose name does not resolve back to their address: 1, or detail, autofail, debug", false, whenRules, true,
 			func(r *Rules) *[]conf.Value { return &r.DoubleReverseLookups }},
 		{keyUnixUser, "USER", "admit only these users, and unix_allow_group, to UNIX sockets", true, "unix", false,
 			func(r *Rules) *[]conf.Value { return &r.UnixAllowUser }},

@@ -98,9 +98,9 @@ func (c *Config) definePorts(s *conf.Set) {
 		}
 		s.Define(k, conf.Raw(p))
 	}
-	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix); default 20203", &c.ports.ports)
+	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix, /run/x.sock|unixssl); default 20203", &c.ports.ports)
 	define("host", "HOST", "address or name to listen on, for ports that name none; the n-th goes with the n-th port (default *, all)", &c.ports.hosts)
-	define("proto", "PROTO", "tcp, udp, ssl, unix or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
+	define("proto", "PROTO", "tcp, udp, ssl, unix, unixssl or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
 	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, When: factListens + " " + factUnix, NetServer: true, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
 	define("ipv", "4|6|*", "IP version, for ports that name none (default *, both)", &c.ports.ipvs)
 }

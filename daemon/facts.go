@@ -75,10 +75,10 @@ var factTexts = [...]factText{
 	{factReads, "the line echo, or a Go program", "has no effect: no handler here reads lines", "", false},
 	{factSyslog, "log_file Sys::Syslog", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
 	{factConfined, "Landlock: not with landlock 0, nor with a program unless landlock is 1", "has no effect without landlock", "give landlock 1", false},
-	{factTLS, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", true},
-	{factHandshake, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl", false},
-	{factKeys, "a TLS port, or a certificate that targets are shown (backend_cert_file)", "has no effect without a TLS port", "write the port as PORT/ssl", true},
-	{factStream, "a port with connections: tcp, ssl or unix", "has no effect on ports for datagrams", "", false},
+	{factTLS, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", true},
+	{factHandshake, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", false},
+	{factKeys, "a TLS port, or a certificate that targets are shown (backend_cert_file)", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", true},
+	{factStream, "a port with connections: tcp, ssl, unix or unixssl", "has no effect on ports for datagrams", "", false},
 	{factDatagram, "a port for datagrams: udp or unixdgram", "has no effect without a port for datagrams", "write the port as PORT/udp or PATH|unixdgram", false},
 	{factInet, "a port other than a UNIX socket", "has no effect on UNIX sockets", "see unix_allow_user, unix_mode and their like for those", false},
 	{factTCP, "a tcp or ssl port", "has no effect without a TCP port", "", false},
@@ -189,6 +189,8 @@ func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invo
 			add(factStream, factUnix)
 			plain(i)
 			has[factTLS] = has[factTLS] || v.server != nil
+		case port.UnixSSL:
+			add(factStream, factUnix, factTLS, factHandshake)
 		case port.UnixDgram:
 			add(factDatagram, factUnix)
 		default:

@@ -388,7 +388,7 @@ func (p *program) passwords(u servingUser) []lack {
 			command = p.res.Given().Get(key)
 		}
 		argv := strings.Fields(command)
-		if s.Kind() != "ssl" || len(argv) == 0 || seen[command] {
+		if !s.IsTLS() || len(argv) == 0 || seen[command] {
 			continue
 		}
 		seen[command] = true

@@ -25,7 +25,7 @@ func (r *Running) Dial(t testing.TB, name string) net.Conn {
 	t.Helper()
 	nc := r.DialRaw(t, name)
 	i, _ := r.index(name)
-	if r.ports[i].Kind() != "ssl" {
+	if !r.ports[i].IsTLS() {
 		return nc
 	}
 	return handshake(t, nc, r.ClientTLS())

@@ -25,15 +25,15 @@ import (
 )
 
 // Protos returns the protocols that Start listens on by itself: those of tcp,
-// ssl, udp, unix and unixdgram that are built in and that the system has.
+// ssl, udp, unix, unixssl and unixdgram that are built in and that the system has.
 func Protos() []string {
 	builtin := proto.Builtin()
 	var have []string
-	for _, name := range []string{"tcp", "ssl", "udp", "unix", "unixdgram"} {
+	for _, name := range []string{"tcp", "ssl", "udp", "unix", "unixssl", "unixdgram"} {
 		if runtime.GOOS == "windows" && name == "unixdgram" {
 			continue
 		}
-		if _, ok := builtin[name]; ok || name == "ssl" {
+		if _, ok := builtin[name]; ok || name == "ssl" || name == "unixssl" {
 			have = append(have, name)
 		}
 	}
@@ -120,7 +120,7 @@ func socketDir(t testing.TB) string {
 
 // spec returns a free port for a protocol.
 func (r *Running) spec(name string) port.Spec {
-	if name == "unix" || name == "unixdgram" {
+	if strings.HasPrefix(name, port.Unix) {
 		return port.Spec{Host: "*", Port: filepath.Join(r.dir, name), Proto: name, IPv: "*"}
 	}
 	return port.Spec{Host: "127.0.0.1", Port: "0", Proto: name, IPv: "4"}
@@ -132,7 +132,7 @@ func (r *Running) certify(t testing.TB, ports []port.Spec) {
 	var pair Pair
 	for i := range ports {
 		p := &ports[i]
-		if p.Kind() != "ssl" || p.Params.Get("SSL_cert_file") != "" {
+		if !p.IsTLS() || p.Params.Get("SSL_cert_file") != "" {
 			continue
 		}
 		if pair.CertFile == "" {

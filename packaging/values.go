@@ -34,7 +34,7 @@ func valueOf(k conf.Key) value {
 	case k.Name == "server_type":
 		return value{kindWords, daemon.Types()}
 	case k.Name == "proto":
-		return value{kindWords, []string{"tcp", "udp", "ssl", "unix", "unixdgram"}}
+		return value{kindWords, []string{"tcp", "udp", "ssl", "unix", "unixssl", "unixdgram"}}
 	case k.Name == "unix_type":
 		return value{kindWords, []string{"SOCK_STREAM", "SOCK_DGRAM"}}
 	case k.Arg == "SIGNAL":

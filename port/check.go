@@ -49,7 +49,7 @@ func readProto(v conf.Value) (proto, ipv string, err error) {
 		proto = TCP
 	}
 	if !reClass.MatchString(proto) || reNotClass.MatchString(proto) {
-		return "", "", failf(v.Origin, "Could not determine proto from %q: write tcp, udp, ssl, unix, unixdgram or the name of a registered protocol", proto)
+		return "", "", failf(v.Origin, "Could not determine proto from %q: write tcp, udp, ssl, unix, unixssl, unixdgram or the name of a registered protocol", proto)
 	}
 	return proto, ipv, nil
 }
@@ -172,6 +172,8 @@ func checkUnixType(v conf.Value, s Spec) error {
 		return failf(v.Origin, "Invalid type for UNIX socket (%s): %s is not a UNIX socket; write PATH|%s|unix", v.Text, s.Proto, v.Text)
 	case canonical(s.Proto) == UnixDgram && !isDgram(v.Text):
 		return failf(v.Origin, "Invalid type for UNIX socket (%s): unixdgram means SOCK_DGRAM; write unix", v.Text)
+	case canonical(s.Proto) == UnixSSL && isDgram(v.Text):
+		return failf(v.Origin, "Invalid type for UNIX socket (%s): TLS is for connections; write unixdgram for datagrams without it", v.Text)
 	case isDgram(v.Text) || strings.EqualFold(v.Text, sockStream) || v.Text == "1":
 		return nil
 	default:

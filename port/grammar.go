@@ -16,7 +16,7 @@ import (
 var (
 	reUnixType = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+(sock_stream|sock_dgram)\b`)
 	reIPv      = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+IPv([*\d]+)`)
-	reProto    = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+(tcp|udp|ssl|ssleay|tls|unix|unixdgram|\w+(?:::\w+)+)$`)
+	reProto    = regexp.MustCompile(`(?i)([^,|\s\v:/])[,|\s\v:/]+(tcp|udp|ssl|ssleay|tls|unix|unixssl|unixtls|unixdgram|\w+(?:::\w+)+)$`)
 	reSlash    = regexp.MustCompile(`()/(\w+)$`)
 	reHost     = regexp.MustCompile(`(?s)^(.*?)[,|\s\v:]+(\w+)$`)
 	// reHyphen splits off a service such as http-alt after a host, which
@@ -24,7 +24,7 @@ var (
 	reHyphen = regexp.MustCompile(`(?s)^(.*?)[,|\s\v:]+(\w+(?:-\w+)+)$`)
 	// reTail matches what may follow a word that is part of the specification
 	// rather than of a socket path.
-	reTail = regexp.MustCompile(`(?i)^(?:[,|\s\v:/]+(?:sock_stream|sock_dgram|IPv[*\d]+|tcp|udp|ssl|ssleay|tls|unix|unixdgram|\w+(?:::\w+)+))*$`)
+	reTail = regexp.MustCompile(`(?i)^(?:[,|\s\v:/]+(?:sock_stream|sock_dgram|IPv[*\d]+|tcp|udp|ssl|ssleay|tls|unix|unixssl|unixtls|unixdgram|\w+(?:::\w+)+))*$`)
 	rePath = regexp.MustCompile(`^(?:[/.@]|[A-Za-z]:[\\/])`)
 )
 
@@ -62,13 +62,24 @@ func split(text, proto string, o conf.Origin) (parts, error) {
 		return p, err
 	}
 	if text != "" && text[0] == '/' {
-		return p, failf(o, "Could not determine port number from host [*]:%s: write %s|unix for a socket path", text, text)
+		return p, failf(o, "Could not determine port number from host [*]:%s: write %s", text, p.pathHint(text, rest))
 	}
 	if err := p.checkProtoWord(text, o); err != nil {
 		return p, err
 	}
 	err = p.splitHost(rest, o)
 	return p, err
+}
+
+// pathHint says how to write a text that begins as a socket path does.
+func (p parts) pathHint(text, rest string) string {
+	if canonical(p.proto) != SSL || rest == "" {
+		return text + "|unix for a socket path"
+	}
+	if proto, before := cutProto(rest, true); isUnix(proto) && before != "" {
+		rest = before
+	}
+	return rest + "|" + UnixSSL + " for TLS on a UNIX socket"
 }
 
 // cut finds the first word of re in text and returns it with the text before

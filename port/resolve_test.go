@@ -115,7 +115,7 @@ func TestErrors(t *testing.T) {
 		`Could not determine host from "a b": write a name, an address, an IPv6 address in brackets, or * (server.conf:20)`,
 		`Invalid ipv parameter - must contain 4, 6, or *: "7"; write IPv4, IPv6, IPv* or both IPv4 and IPv6 (server.conf:21)`,
 		`Invalid ipv parameter - must contain 4, 6, or *: "5"; write IPv4, IPv6, IPv* or both IPv4 and IPv6 (server.conf:8)`,
-		`Could not determine proto from "tcp udp": write tcp, udp, ssl, unix, unixdgram or the name of a registered protocol (server.conf:22)`,
+		`Could not determine proto from "tcp udp": write tcp, udp, ssl, unix, unixssl, unixdgram or the name of a registered protocol (server.conf:22)`,
 		`Could not determine host from "bad host!": write a name, an address, an IPv6 address in brackets, or * (server.conf:11)`,
 		"Missing port in hashref passed in port argument: give the entry a port, a number or a service name (server.conf:12)",
 		fmt.Sprintf("Insecure filename: socket path %q has %d bytes; the system takes %d (server.conf:13)", "/run/"+strings.Repeat("x", maxPath), maxPath+5, maxPath),

@@ -12,7 +12,7 @@ import (
 type Spec struct {
 	Host   string      // name or address without brackets, or "*"; unused for socket paths
 	Port   string      // number, service name, or socket path
-	Proto  string      // as written: tcp, udp, ssl, unix, unixdgram, or the name of a registered protocol; "" is tcp
+	Proto  string      // as written: tcp, udp, ssl, unix, unixssl, unixdgram, or the name of a registered protocol; "" is tcp
 	IPv    string      // "4", "6" or "*"; "*" for socket paths; "" is "*"
 	Params conf.Values // this port's own keys: listen, udp_recv_len, unix_type, SSL_...
 	Origin conf.Origin // where the entry was given; zero if unknown
@@ -24,6 +24,7 @@ const (
 	UDP       = "udp"
 	SSL       = "ssl"
 	Unix      = "unix"
+	UnixSSL   = "unixssl"
 	UnixDgram = "unixdgram"
 )
 
@@ -40,8 +41,8 @@ const (
 const classPrefix = "Net::Server::Proto::"
 
 // Kind returns the canonical name of the protocol: one of TCP, UDP, SSL (for
-// ssl, ssleay and tls), Unix and UnixDgram (also for unix with unix_type
-// sock_dgram), in any case; otherwise Proto unchanged, the name of a protocol
+// ssl, ssleay and tls), Unix, UnixSSL (for unixssl and unixtls) and UnixDgram
+// (also for unix with unix_type sock_dgram), in any case; otherwise Proto unchanged, the name of a protocol
 // that the program registered.
 func (s Spec) Kind() string {
 	k := canonical(s.Proto)
@@ -60,6 +61,8 @@ func canonical(proto string) string {
 		return k
 	case SSL, "ssleay", "tls":
 		return SSL
+	case UnixSSL, "unixtls":
+		return UnixSSL
 	default:
 		return proto
 	}
@@ -68,7 +71,7 @@ func canonical(proto string) string {
 // builtIn reports whether canonical knows the name.
 func builtIn(proto string) bool {
 	switch canonical(proto) {
-	case TCP, UDP, SSL, Unix, UnixDgram:
+	case TCP, UDP, SSL, Unix, UnixSSL, UnixDgram:
 		return true
 	}
 	return false
@@ -81,8 +84,22 @@ func isDgram(unixType string) bool {
 }
 
 // IsUnix reports whether Port is the path of a UNIX socket, as for unix,
-// unixdgram and every registered protocol with unix in its name.
+// unixssl, unixdgram and every registered protocol with unix in its name.
 func (s Spec) IsUnix() bool { return isUnix(s.Proto) }
+
+// IsTLS reports whether the port speaks TLS, over TCP or over a UNIX socket. Of
+// a registered protocol it is not known.
+func (s Spec) IsTLS() bool {
+	k := s.Kind()
+	return k == SSL || k == UnixSSL
+}
+
+// IsDatagram reports whether the port is one for datagrams. Of a registered
+// protocol it is not known.
+func (s Spec) IsDatagram() bool {
+	k := s.Kind()
+	return k == UDP || k == UnixDgram
+}
 
 func isUnix(proto string) bool {
 	return strings.Contains(strings.ToLower(proto), Unix)
@@ -104,7 +121,7 @@ func (s Spec) Network() string {
 		base = "tcp"
 	case UDP:
 		base = "udp"
-	case Unix:
+	case Unix, UnixSSL:
 		return "unix"
 	case UnixDgram:
 		return "unixgram"

@@ -25,6 +25,8 @@ func TestSpecForms(t *testing.T) {
 		{Spec{Host: "*", Port: "/run/x.sock", Proto: "unix", IPv: "*"}, "/run/x.sock|unix", "/run/x.sock|unix", "unix", "unix", true, false, false},
 		{Spec{Host: "*", Port: "/run/x.sock", Proto: "UNIX", IPv: "*", Params: dgram}, "/run/x.sock|sock_dgram|UNIX", "/run/x.sock|sock_dgram|UNIX", "unixdgram", "unixgram", true, false, false},
 		{Spec{Host: "*", Port: "/run/x.sock", Proto: "unixdgram", IPv: "*", Params: dgram}, "/run/x.sock|sock_dgram|unixdgram", "/run/x.sock|unixdgram", "unixdgram", "unixgram", true, false, false},
+		{Spec{Host: "*", Port: "/run/x.sock", Proto: "unixssl", IPv: "*"}, "/run/x.sock|unixssl", "/run/x.sock|unixssl", "unixssl", "unix", true, false, false},
+		{Spec{Host: "*", Port: "/run/ssl/x", Proto: "UnixTLS", IPv: "*"}, "/run/ssl/x|UnixTLS", "/run/ssl/x|UnixTLS", "unixssl", "unix", true, false, false},
 		{Spec{Host: "*", Port: "@a, b", Proto: "myunix", IPv: "*"}, "@a, b/myunix", "@a, b/myunix", "myunix", "", true, false, false},
 		{Spec{Port: "443", Proto: "tcp"}, "*:443/tcp/IPv*", "443/tcp", "tcp", "tcp", false, true, true},
 		{Spec{Port: "9374"}, "*:9374/tcp/IPv*", "9374/tcp", "tcp", "tcp", false, true, true},
@@ -38,6 +40,9 @@ func TestSpecForms(t *testing.T) {
 		}
 		if got := s.Kind(); got != tc.kind {
 			t.Errorf("%s: Kind: got %s, want %s", s, got, tc.kind)
+		}
+		if tls, dgram := tc.kind == SSL || tc.kind == UnixSSL, tc.kind == UDP || tc.kind == UnixDgram; s.IsTLS() != tls || s.IsDatagram() != dgram {
+			t.Errorf("%s: IsTLS %v, IsDatagram %v", s, s.IsTLS(), s.IsDatagram())
 		}
 		if got := s.Network(); got != tc.network {
 			t.Errorf("%s: Network: got %s, want %s", s, got, tc.network)
@@ -132,5 +137,22 @@ func checkPromises(t *testing.T, s Spec) {
 	}
 	if !reflect.DeepEqual(back[0], s) {
 		t.Errorf("%q reads back as %#v; was %#v", s.String(), back[0], s)
+	}
+}
+
+// TLS on a UNIX socket has one spelling, which whoever writes another is told.
+func TestUnixSSL(t *testing.T) {
+	for _, text := range []string{"/run/x.sock|ssl", "/run/x.sock/ssl", "/run/x.sock|unix/ssl", "/run/x.sock|unix|tls", "/run/x.sock|ssleay"} {
+		if s, err := Parse(text, Defaults{}); err == nil || !strings.Contains(err.Error(), "write /run/x.sock|unixssl for TLS on a UNIX socket") {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+	}
+	for text, d := range map[string]Defaults{"/run/x.sock|unixssl": {}, "/run/x.sock/unixtls": {Proto: "udp"}, "/run/x.sock": {Proto: "unixssl"}, "/run/x.sock|sock_stream|unixssl": {}} {
+		if s, err := Parse(text, d); err != nil || len(s) != 1 || s[0].Port != "/run/x.sock" || s[0].Kind() != UnixSSL || s[0].Network() != "unix" {
+			t.Errorf("%s: %v, %v", text, s, err)
+		}
+	}
+	if _, err := Parse("/run/x.sock|sock_dgram|unixssl", Defaults{}); err == nil || !strings.Contains(err.Error(), "TLS is for connections") {
+		t.Error("datagrams:", err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // TLS makes the Transports of TLS ports. Its Protocol is what "ssl", "ssleay"
-// and "tls" stand for.
+// and "tls" stand for, and on UNIX sockets "unixssl" and "unixtls".
 type TLS struct {
 	// Params are the parameters of ports without their own.
 	Params tlsparams.Params
@@ -55,16 +55,21 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &TLSTransport{src: src}, nil
+	network := "tcp"
+	if p.IsUnix() {
+		network = "unix"
+	}
+	return &TLSTransport{src: src, network: network}, nil
 }
 
-// A TLSTransport speaks TLS (RFC 8446, RFC 5246) over TCP.
+// A TLSTransport speaks TLS (RFC 8446, RFC 5246) over TCP or a UNIX socket.
 type TLSTransport struct {
-	src *tlsparams.Source
+	src     *tlsparams.Source
+	network string
 }
 
-// Network returns "tcp".
-func (t *TLSTransport) Network() string { return "tcp" }
+// Network returns "tcp", or "unix" for a port that is a UNIX socket.
+func (t *TLSTransport) Network() string { return t.network }
 
 // Source returns where the port's certificates and rules come from.
 func (t *TLSTransport) Source() *tlsparams.Source { return t.src }

@@ -127,8 +127,8 @@ func (h *Handler) start(ctx context.Context, c *netserver.Conn) (*dialog.Session
 // beginsWithTLS reports whether the first byte of c is that of a ClientHello,
 // which is not taken. Where that cannot be seen, nobody begins so.
 func beginsWithTLS(c *netserver.Conn) bool {
-	nc, ok := c.NetConn().(*net.TCPConn)
-	if !ok || c.Buffered() > 0 {
+	nc := c.NetConn()
+	if !hello.Bare(nc) || c.Buffered() > 0 {
 		return false
 	}
 	const handshake = 22 // the type of a record

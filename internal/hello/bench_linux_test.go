@@ -1,7 +1,6 @@
 package hello
 
 import (
-	"net"
 	"testing"
 	"time"
 )
@@ -9,7 +8,7 @@ import (
 // A waiting is one client whose hello is waited for again and again.
 type waiting struct {
 	*guest
-	server, client *net.TCPConn
+	server, client end
 	room           *Room
 	buf            [8]byte
 }
@@ -23,7 +22,7 @@ func newWaiting(tb testing.TB) *waiting {
 	tb.Cleanup(room.Close)
 	w := &waiting{guest: newGuest(1), room: room}
 	w.first, w.rest = time.Hour, time.Hour
-	w.server, w.client = pair(tb)
+	w.server, w.client = pair(tb, "tcp")
 	return w
 }
 
@@ -62,7 +61,7 @@ func BenchmarkWait(b *testing.B) {
 
 // BenchmarkPeek is the look at a hello that is there, as most are.
 func BenchmarkPeek(b *testing.B) {
-	server, client := pair(b)
+	server, client := pair(b, "tcp")
 	client.Write(whole)
 	for Peek(server, Short).Missing > 0 {
 	}
@@ -75,7 +74,7 @@ func BenchmarkPeek(b *testing.B) {
 }
 
 func TestAllocsOfPeek(t *testing.T) {
-	server, client := pair(t)
+	server, client := pair(t, "tcp")
 	client.Write(whole)
 	for Peek(server, Short).Missing > 0 {
 	}

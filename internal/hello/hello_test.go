@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -44,15 +46,28 @@ func (g *guest) Deadline(begun bool, now time.Time) (time.Time, error) {
 	return time.Time{}, nil
 }
 
-// pair returns both ends of a TCP connection.
-func pair(t testing.TB) (server, client *net.TCPConn) {
+// An end is one of a connection over TCP or a UNIX socket.
+type end interface {
+	net.Conn
+	syscall.Conn
+	CloseWrite() error
+}
+
+var networks = []string{"tcp", "unix"}
+
+// pair returns both ends of a connection.
+func pair(t testing.TB, network string) (server, client end) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := net.Dial("tcp", l.Addr().String())
+	c, err := net.Dial(network, l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,37 +76,39 @@ func pair(t testing.TB) (server, client *net.TCPConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close(); c.Close() })
-	return s.(*net.TCPConn), c.(*net.TCPConn)
+	return s.(end), c.(end)
 }
 
-// The ways to wait: in a Room, or on a goroutine.
-func waits(t *testing.T, f func(t *testing.T, room bool, wait func(*guest, net.Conn))) {
-	t.Run("goroutine", func(t *testing.T) {
-		f(t, false, func(g *guest, nc net.Conn) { go func() { g.Heard(Await(g, nc)) }() })
-	})
-	t.Run("room", func(t *testing.T) {
-		r, err := NewRoom()
-		if errors.Is(err, errors.ErrUnsupported) {
-			t.Skip("a goroutine waits for each client here")
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		ended := make(chan struct{})
-		go func() { defer close(ended); r.Run() }()
-		f(t, true, func(g *guest, nc net.Conn) {
-			if !r.Enter(g, nc, Peek(nc, Short)) {
-				t.Error("the room takes nobody")
-			}
+// The ways to wait: in a Room, or on a goroutine, over any network.
+func waits(t *testing.T, f func(t *testing.T, network string, room bool, wait func(*guest, net.Conn))) {
+	for _, network := range networks {
+		t.Run(network+" goroutine", func(t *testing.T) {
+			f(t, network, false, func(g *guest, nc net.Conn) { go func() { g.Heard(Await(g, nc)) }() })
 		})
-		r.Close()
-		<-ended
-	})
+		t.Run(network+" room", func(t *testing.T) {
+			r, err := NewRoom()
+			if errors.Is(err, errors.ErrUnsupported) {
+				t.Skip("a goroutine waits for each client here")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan struct{})
+			go func() { defer close(ended); r.Run() }()
+			f(t, network, true, func(g *guest, nc net.Conn) {
+				if !r.Enter(g, nc, Peek(nc, Short)) {
+					t.Error("the room takes nobody")
+				}
+			})
+			r.Close()
+			<-ended
+		})
+	}
 }
 
 // What ends a wait, and that nothing of the hello is taken.
 func TestWait(t *testing.T) {
-	waits(t, func(t *testing.T, room bool, wait func(*guest, net.Conn)) {
+	waits(t, func(t *testing.T, network string, room bool, wait func(*guest, net.Conn)) {
 		for i, tc := range []struct {
 			name        string
 			first, rest time.Duration
@@ -101,17 +118,25 @@ func TestWait(t *testing.T) {
 		}{
 			{"whole", time.Minute, time.Minute, [][]byte{whole}, false, nil},
 			{"in two parts", 0, time.Minute, [][]byte{whole[:3], whole[3:]}, false, nil},
+			{"slow", 0, 10 * time.Second, [][]byte{whole[:6]}, false, nil},
+			{"byte by byte", 0, time.Minute, [][]byte{whole[:1], whole[1:2], whole[2:3], whole[3:4], whole[4:5], whole[5:6], whole[6:7], whole[7:]}, false, nil},
 			{"no TLS", 0, 0, [][]byte{[]byte("GET")}, false, nil},
 			{"left without a byte", time.Minute, 0, nil, true, ErrSilent},
 			{"left in its hello", 0, time.Second, [][]byte{whole[:6]}, true, io.ErrUnexpectedEOF},
 			{"silent", time.Millisecond, time.Minute, nil, false, errFirst},
 			{"half", time.Minute, time.Millisecond, [][]byte{whole[:6]}, false, errRest},
 		} {
+			if tc.name == "slow" && network != "unix" {
+				continue // over TCP the rest is waited for
+			}
 			t.Run(tc.name, func(t *testing.T) {
-				server, client := pair(t)
+				server, client := pair(t, network)
 				g := newGuest(uint64(i))
 				g.first, g.rest = tc.first, tc.rest
-				if tc.want == io.ErrUnexpectedEOF && !room {
+				switch {
+				case tc.name == "left in its hello" && network == "unix" && !room:
+					tc.want = nil // the handshake sees to the rest
+				case tc.want == io.ErrUnexpectedEOF && !room:
 					tc.want = errRest // with bytes there the end cannot be seen
 				}
 				wait(g, server)
@@ -139,7 +164,13 @@ func TestWait(t *testing.T) {
 }
 
 func TestPeek(t *testing.T) {
-	server, client := pair(t)
+	for _, network := range networks {
+		t.Run(network, func(t *testing.T) { peeks(t, network) })
+	}
+}
+
+func peeks(t *testing.T, network string) {
+	server, client := pair(t, network)
 	if s := Peek(server, Short); s != Unseen || s.Begun() {
 		t.Errorf("nothing sent: %+v", s)
 	}
@@ -158,7 +189,11 @@ func TestPeek(t *testing.T) {
 	if s := Peek(server, Short); s.Err != nil || s.Missing != 8 || !s.Begun() {
 		t.Errorf("a part: %+v", s)
 	}
-	client.SetLinger(0)
+	if tc, ok := client.(*net.TCPConn); ok {
+		tc.SetLinger(0)
+	} else {
+		server.Write([]byte("an end with bytes that nobody took is a reset"))
+	}
 	client.Close()
 	var s State
 	rc.Read(func(uintptr) bool { s = Peek(server, Short); return s.Err != nil })
@@ -170,7 +205,7 @@ func TestPeek(t *testing.T) {
 // A hello that is whole when it is looked at has not begun before: its client
 // gets no second deadline.
 func TestAwaitWhole(t *testing.T) {
-	server, client := pair(t)
+	server, client := pair(t, "tcp")
 	client.Write(whole)
 	rc, err := server.SyscallConn()
 	if err != nil {
@@ -197,14 +232,14 @@ func TestLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	server, _ := pair(t)
+	server, _ := pair(t, "tcp")
 	g := newGuest(1)
 	if !r.Enter(g, server, Unseen) || !r.Leave(1) || r.Leave(1) {
 		t.Error("it was not there, or still is")
 	}
 	cut := newGuest(2)
 	cut.cause = errors.New("cut")
-	other, _ := pair(t)
+	other, _ := pair(t, "tcp")
 	if !r.Enter(cut, other, Unseen) || <-cut.heard != cut.cause || r.Leave(2) {
 		t.Error("one that was cut waits")
 	}

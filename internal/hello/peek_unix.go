@@ -3,6 +3,7 @@
 package hello
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -20,11 +21,10 @@ var (
 func await(nc net.Conn, most int, begun func()) error {
 	// A connection of another type may hold bytes that the kernel no longer
 	// has.
-	sc, ok := nc.(*net.TCPConn)
-	if !ok {
+	if !Bare(nc) {
 		return nil
 	}
-	rc, err := sc.SyscallConn()
+	rc, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -38,21 +38,27 @@ func await(nc net.Conn, most int, begun func()) error {
 		return state.Missing == 0
 	})
 	if err == nil {
-		err = state.Err
+		err = readError(nc, state.Err)
+	}
+	return err
+}
+
+// readError names what a system call has failed at; other errors stay as they
+// are.
+func readError(nc net.Conn, err error) error {
+	if code, ok := err.(syscall.Errno); ok {
+		return &net.OpError{Op: "read", Net: nc.LocalAddr().Network(), Err: code}
 	}
 	return err
 }
 
 // peek looks how much of a hello there is on a connection.
-func peek(nc *net.TCPConn, most int) (state State) {
-	rc, err := nc.SyscallConn()
-	if err != nil {
-		return State{Err: err}
+func peek(nc net.Conn, most int) (state State) {
+	err := control(nc, func(fd uintptr) { state = peekHello(int(fd), most) })
+	if err == nil {
+		err = readError(nc, state.Err)
 	}
-	err = rc.Control(func(fd uintptr) { state = peekHello(int(fd), most) })
-	if err != nil {
-		state.Err = err
-	}
+	state.Err = err
 	return state
 }
 
@@ -76,7 +82,7 @@ func look(fd int, b []byte) State {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
 		return Unseen
 	case err != nil:
-		return State{Err: &net.OpError{Op: "read", Net: "tcp", Err: err}}
+		return State{Err: err}
 	case n == 0:
 		return State{Err: ErrSilent}
 	case b[0] != recordHandshake:
@@ -96,26 +102,22 @@ func look(fd int, b []byte) State {
 
 // Copy copies what the kernel holds of a connection's first bytes into b, and
 // takes nothing of it.
-func Copy(nc *net.TCPConn, b []byte) (n int, err error) {
-	rc, err := nc.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
+func Copy(nc net.Conn, b []byte) (n int, err error) {
 	var perr error
-	err = rc.Control(func(fd uintptr) { n, _, perr = syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK) })
+	err = control(nc, func(fd uintptr) { n, _, perr = syscall.Recvfrom(int(fd), b, syscall.MSG_PEEK) })
 	if err == nil {
-		err = perr
+		err = readError(nc, perr)
 	}
-	if err != nil {
-		return 0, &net.OpError{Op: "read", Net: "tcp", Err: err}
-	}
-	return n, nil
+	return max(n, 0), err
 }
 
 // First waits for a connection's first byte, within its read deadline, and takes
 // nothing of it. The error of a client that has left is io.EOF.
-func First(nc *net.TCPConn) (byte, error) {
-	rc, err := nc.SyscallConn()
+func First(nc net.Conn) (byte, error) {
+	if !Bare(nc) {
+		return 0, errors.ErrUnsupported
+	}
+	rc, err := nc.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return 0, err
 	}
@@ -130,7 +132,7 @@ func First(nc *net.TCPConn) (byte, error) {
 	case err != nil:
 		return 0, err
 	case perr != nil:
-		return 0, &net.OpError{Op: "read", Net: "tcp", Err: perr}
+		return 0, readError(nc, perr)
 	case n == 0:
 		return 0, io.EOF
 	}
@@ -142,20 +144,16 @@ const CanCopy = true
 
 // Failed returns the error of a connection that the client has reset,
 // without reading what it had sent before.
-func Failed(nc *net.TCPConn) error {
-	rc, err := nc.SyscallConn()
-	if err != nil {
-		return err
-	}
+func Failed(nc net.Conn) (err error) {
 	code := 0
-	cerr := rc.Control(func(fd uintptr) { code, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) })
+	cerr := control(nc, func(fd uintptr) { code, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ERROR) })
 	switch {
 	case cerr != nil:
 		return cerr
 	case err != nil:
 		return err
 	case code != 0:
-		return &net.OpError{Op: "read", Net: "tcp", Err: syscall.Errno(code)}
+		return readError(nc, syscall.Errno(code))
 	}
 	return nil
 }

@@ -70,17 +70,17 @@ func (p *poller) wait() ([]found, error) {
 
 // add has wait tell once when the client with the number has as many bytes as
 // are missing, or has left.
-func (p *poller) add(nc *net.TCPConn, id uint64, missing int) error {
+func (p *poller) add(nc net.Conn, id uint64, missing int) error {
 	return p.control(nc, unix.EPOLL_CTL_ADD, id, missing)
 }
 
 // again is add for a client that wait has told of.
-func (p *poller) again(nc *net.TCPConn, id uint64, missing int) error {
+func (p *poller) again(nc net.Conn, id uint64, missing int) error {
 	return p.control(nc, unix.EPOLL_CTL_MOD, id, missing)
 }
 
 // done ends it. The socket is as it was before.
-func (p *poller) done(nc *net.TCPConn, begun bool) error {
+func (p *poller) done(nc net.Conn, begun bool) error {
 	missing := 0
 	if begun {
 		missing = 1
@@ -88,13 +88,18 @@ func (p *poller) done(nc *net.TCPConn, begun bool) error {
 	return p.control(nc, unix.EPOLL_CTL_DEL, 0, missing)
 }
 
-func (p *poller) control(nc *net.TCPConn, op int, id uint64, lowest int) error {
-	rc, err := nc.SyscallConn()
-	if err != nil {
-		return err
+func (p *poller) control(nc net.Conn, op int, id uint64, lowest int) error {
+	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT)
+	if _, ok := nc.(*net.UnixConn); ok {
+		if op == unix.EPOLL_CTL_MOD {
+			return nil
+		}
+		// A UNIX socket is readable at its first byte whatever its low-water
+		// mark is: each write of its client tells once.
+		events, lowest = unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET, 0
 	}
 	var failed error
-	err = rc.Control(func(fd uintptr) {
+	err := control(nc, func(fd uintptr) {
 		if lowest > 0 && !(lowest == 1 && op == unix.EPOLL_CTL_ADD) {
 			// With a low-water mark even a client that sends a byte at a time
 			// wakes us once only.
@@ -103,7 +108,7 @@ func (p *poller) control(nc *net.TCPConn, op int, id uint64, lowest int) error {
 				return
 			}
 		}
-		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLONESHOT, Fd: int32(id), Pad: int32(id >> 32)}
+		e := unix.EpollEvent{Events: events, Fd: int32(id), Pad: int32(id >> 32)}
 		perr := p.rc.Control(func(epfd uintptr) { failed = unix.EpollCtl(int(epfd), op, int(fd), &e) })
 		if failed == nil {
 			failed = perr

@@ -12,8 +12,8 @@ type poller struct{}
 
 func newPoller() (*poller, error) { return nil, errors.ErrUnsupported }
 
-func (*poller) wait() ([]found, error)                { return nil, errors.ErrUnsupported }
-func (*poller) add(*net.TCPConn, uint64, int) error   { return errors.ErrUnsupported }
-func (*poller) again(*net.TCPConn, uint64, int) error { return errors.ErrUnsupported }
-func (*poller) done(*net.TCPConn, bool) error         { return errors.ErrUnsupported }
-func (*poller) close()                                {}
+func (*poller) wait() ([]found, error)            { return nil, errors.ErrUnsupported }
+func (*poller) add(net.Conn, uint64, int) error   { return errors.ErrUnsupported }
+func (*poller) again(net.Conn, uint64, int) error { return errors.ErrUnsupported }
+func (*poller) done(net.Conn, bool) error         { return errors.ErrUnsupported }
+func (*poller) close()                            {}

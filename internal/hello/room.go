@@ -27,7 +27,7 @@ type Room struct {
 // A waiter is a client that waits.
 type waiter struct {
 	c     Client
-	nc    *net.TCPConn
+	nc    net.Conn
 	begun bool      // part of its hello is there
 	end   time.Time // when it is cut; zero is never
 	why   error     // what that means
@@ -47,13 +47,12 @@ func NewRoom() (*Room, error) {
 // Enter takes in a client whose hello is not whole, and of which there is as
 // much as state says. It reports whether that worked: then the client's Heard is
 // called, possibly before Enter returns. A nil Room takes nobody.
-func (r *Room) Enter(c Client, conn net.Conn, state State) bool {
-	nc, ok := conn.(*net.TCPConn)
-	if !ok || r == nil {
+func (r *Room) Enter(c Client, nc net.Conn, state State) bool {
+	if r == nil || !Bare(nc) {
 		return false
 	}
 	w := &waiter{c: c, nc: nc, begun: state.Begun()}
-	w.end, w.why = c.Deadline(w.begun, time.Now())
+	w.end, w.why = deadlineOf(c, nc, w.begun)
 	r.mu.Lock()
 	r.waiters[c.ID()] = w
 	r.setEnd(w)
@@ -130,7 +129,7 @@ func (r *Room) look(w *waiter, left bool) {
 			r.mu.Lock()
 			w.begun = true
 			if r.waiters[c.ID()] == w {
-				w.end, w.why = c.Deadline(true, time.Now())
+				w.end, w.why = deadlineOf(c, w.nc, true)
 				r.setEnd(w)
 			}
 			r.mu.Unlock()
@@ -189,7 +188,11 @@ func (r *Room) expire() {
 		}
 		r.drop(w)
 		r.mu.Unlock()
-		w.c.Heard(w.why)
+		why := w.why
+		if why == errEnough {
+			why = r.poll.done(w.nc, w.begun)
+		}
+		w.c.Heard(why)
 	}
 }
 

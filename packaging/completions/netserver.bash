@@ -10,7 +10,7 @@ _netserver_reply() {
 # _netserver_value KEY PREFIX completes the value of a key.
 _netserver_value() {
 	case $1 in
-	proto) _netserver_reply -W 'tcp udp ssl unix unixdgram' -- "$2" ;;
+	proto) _netserver_reply -W 'tcp udp ssl unix unixssl unixdgram' -- "$2" ;;
 	unix_type) _netserver_reply -W 'SOCK_STREAM SOCK_DGRAM' -- "$2" ;;
 	ipv) _netserver_reply -W '4 6 *' -- "$2" ;;
 	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork INET MultiType' -- "$2" ;;

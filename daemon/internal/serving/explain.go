@@ -35,7 +35,7 @@ func Explain(h netserver.Handler, spec port.Spec, c Client) *RouteTaken {
 	}
 	hello := &proto.ClientHello{ServerName: strings.ToLower(c.ServerName), ALPN: c.ALPN}
 	f := route.Facts{From: c.From, Plain: true}
-	tls := spec.Kind() == port.SSL
+	tls := spec.IsTLS()
 	passed := tls && routed.PassesThrough(hello, c.From)
 	switch {
 	case passed, !tls && (c.ServerName != "" || len(c.ALPN) > 0):

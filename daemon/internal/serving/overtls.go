@@ -78,5 +78,5 @@ func (s *Services) Identified() bool {
 // streams reports whether there is a port with connections; without one it has
 // been said that backend_tls has no effect.
 func (m *maker) streams() bool {
-	return slices.ContainsFunc(m.s.in.Ports, func(s port.Spec) bool { return s.Kind() != port.UDP && s.Kind() != port.UnixDgram })
+	return slices.ContainsFunc(m.s.in.Ports, func(s port.Spec) bool { return !s.IsDatagram() })
 }

@@ -17,7 +17,7 @@ func (m *maker) leadsBack(h netserver.Handler, spec port.Spec, s *Service) error
 	if h == nil || own == nil {
 		return nil
 	}
-	if k := spec.Kind(); k == port.UDP || k == port.UnixDgram {
+	if spec.IsDatagram() {
 		overTLS := func(leaf *Service) bool { return leaf.kind == proxies && m.dialOf(leaf).TLS }
 		if slices.ContainsFunc(s.Leaves(), overTLS) {
 			return nil
@@ -37,7 +37,7 @@ func (m *maker) leadsBack(h netserver.Handler, spec port.Spec, s *Service) error
 // known yet.
 func addressOf(spec port.Spec) net.Addr {
 	switch spec.Kind() {
-	case port.Unix:
+	case port.Unix, port.UnixSSL:
 		return &net.UnixAddr{Net: "unix", Name: spec.Port}
 	case port.UnixDgram:
 		return &net.UnixAddr{Net: "unixgram", Name: spec.Port}

@@ -79,8 +79,8 @@ func (s *Service) startsTLS(p *port.Spec) error {
 	}
 	const plainKey = "SSL_startHandshake"
 	switch given := p.Params[plainKey]; {
-	case p.Kind() != port.SSL:
-		return no("clients start TLS on TLS ports: write it as PORT/ssl, or give %s in the [[listen]] block of another", keyStartTLS)
+	case !p.IsTLS():
+		return no("clients start TLS on TLS ports: write it as PORT/ssl or PATH|unixssl, or give %s in the [[listen]] block of another", keyStartTLS)
 	case len(given) > 0 && isTrue(given):
 		return no("%s and %s 1 contradict each other: remove one of both", keyStartTLS, plainKey)
 	}

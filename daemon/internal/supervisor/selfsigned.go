@@ -14,7 +14,7 @@ import (
 // that is made in memory. All workers must show the same.
 func needsSelfSigned(p *wire.Plan) bool {
 	for _, r := range p.Ports {
-		if r.Spec.Kind() != "ssl" {
+		if !r.Spec.IsTLS() {
 			continue
 		}
 		file := r.Spec.Params.Get("SSL_cert_file")

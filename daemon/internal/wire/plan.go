@@ -126,6 +126,12 @@ func (p *Plan) LooksUpNames() bool {
 	}) || slices.ContainsFunc(p.Targets(), IsName)
 }
 
+// NamesUsers reports whether rules name users or groups, whose numbers have to
+// be looked up.
+func (p *Plan) NamesUsers() bool {
+	return slices.ContainsFunc(p.All(), func(v conf.Values) bool { return len(v["unix_allow_user"])+len(v["unix_allow_group"]) > 0 })
+}
+
 // IsName reports whether the host of a target has to be looked up. Behind a
 // blank may stand what else is said of the target.
 func IsName(target string) bool {

@@ -69,6 +69,9 @@ func (w *worker) confineFiles(own bool) (string, error) {
 	names := false
 	if !box.All {
 		box.Read = append(systemFiles[:], plannedPaths(w.init.Plan)...)
+		if w.init.Plan.NamesUsers() {
+			box.Read = append(box.Read, "/etc/passwd", "/etc/group")
+		}
 		names = w.init.Plan.LooksUpNames()
 		for _, file := range nameFiles {
 			box.Read = append(box.Read, file)
