@@ -71,6 +71,7 @@ const (
 	laneHello              // when the client's hello is whole, until which it is a bare socket; it waits for nothing
 	laneTurn               // on a pooled goroutine, in its turn of the handshake scheduler if there is one
 	laneOwn                // on a goroutine of its own: it may wait
+	laneWoken              // on one of a few goroutines, when what a parked client waits for has come (parked.go)
 )
 
 // A step is one thing that happens to every client of a port.
@@ -131,6 +132,9 @@ func (c *Conn) advance(on lane) {
 	}()
 	for ; int(c.at) < len(c.l.route); c.at++ {
 		s := &c.l.route[c.at]
+		if on == laneWoken {
+			s = &c.l.woken
+		}
 		c.stage.set(s.stage)
 		if s.lane != on {
 			left = true
@@ -139,15 +143,23 @@ func (c *Conn) advance(on lane) {
 			}
 			left, on = false, s.lane
 		}
-		if err := c.try(s); err == errDetached {
+		err := c.try(s)
+		if err == errDetached || err == errParked {
 			left = true
+			if err == errParked {
+				c.park()
+			}
 			return
-		} else if err != nil {
+		}
+		if err != nil {
 			c.fail(s.stage, err)
 			break
 		}
 	}
 	left = true
+	if on == laneWoken && c.leaves() {
+		return
+	}
 	if on == laneHello && c.run.srv.Hooks.seeClients() {
 		go c.finish() // what a program adds may wait
 		return
@@ -218,7 +230,7 @@ func (c *Conn) handle() error {
 	case c.place.Load() == isEnded:
 		return nil // End has noted the error
 	}
-	return orServed(err)
+	return c.served(err)
 }
 
 // serve has the Handler serve the client, or begin to.
@@ -290,6 +302,9 @@ func (c *Conn) release() {
 	defer c.run.clients.remove(c)
 	defer c.cancel(context.Canceled)
 	c.rates.Stop()
+	if p := c.parking.Load(); p != nil {
+		p.spot.Leave()
+	}
 	if c.isPlaced() { // before close, which waits for a client that still sends
 		if c.l.sessions == nil {
 			c.run.gate.Leave()

@@ -91,7 +91,11 @@ func (cs *clients) on(l *listening) (all []*Conn) {
 
 // drain ends a read of those who asked for that.
 func (cs *clients) drain() {
-	cs.each(func(c *Conn) { c.limits.Drain(c.raw) })
+	cs.each(func(c *Conn) {
+		if c.limits.Drain(c.raw); c.limits.Due() {
+			c.Wake()
+		}
+	})
 }
 
 // cut ends every client and returns how many there were that drain had not cut
@@ -232,7 +236,7 @@ func (c *Conn) view() Record {
 	r := Record{
 		ID: c.id, Port: c.l.spec, Peer: c.raw.RemoteAddr(), Host: c.host(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin), Idle: c.idle(),
-		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(),
+		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.lines.marks.has(markUncounted),
 	}
 	if h := c.forwarded(); h != nil {
 		r.Via, r.Peer = r.Peer, h.Source

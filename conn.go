@@ -71,10 +71,11 @@ type progress struct {
 	shadowed bool         // a rule in shadow mode would refuse it, and that is logged
 	place    atomic.Int32 // what it has of the Handler; see notPlaced
 	isClosed atomic.Bool
-	hello    hello.State           // of its hello when it came; Err is how the wait for the rest ended
-	passed   *proto.ClientHello    // of a client that is served undecrypted
-	err      *Error                // what ended it
-	cutBy    atomic.Pointer[error] // why it was ended from outside
+	hello    hello.State             // of its hello when it came; Err is how the wait for the rest ended
+	passed   *proto.ClientHello      // of a client that is served undecrypted
+	parking  atomic.Pointer[parking] // of a client that has given its goroutine back once
+	err      *Error                  // what ended it
+	cutBy    atomic.Pointer[error]   // why it was ended from outside
 }
 
 // An admission is what a client holds of what there is only so much of.
@@ -93,15 +94,14 @@ type verdicts struct {
 
 // traffic is what has passed.
 type traffic struct {
-	in, out   atomic.Uint64 // bytes that the Handler has read and written
-	uncounted atomic.Bool   // nobody knows in and out
-	sawEOF    atomic.Bool   // the client sends no more
+	in, out atomic.Uint64 // bytes that the Handler has read and written
 }
 
 // lines are what line reads have read ahead of the Handler.
 type lines struct {
 	buf    lineBuffer
 	reader readerState      // whose they are
+	marks  marks            // here, where there is room
 	raw    *relay.RawReader // reads into buf, on plain sockets; nil until then
 }
 
@@ -243,7 +243,7 @@ func (c *Conn) readErr(err error) error {
 	case err == nil:
 		return nil
 	case err == io.EOF:
-		c.traffic.sawEOF.Store(true)
+		c.lines.marks.set(markEOF)
 		return err
 	case deadline.IsTimeout(err):
 		switch why := c.limits.Expired(); {
@@ -360,6 +360,7 @@ func (c *Conn) cut(why error) {
 	if room := c.run.room; room != nil && room.Leave(c.id) {
 		go (*greeting)(c).Heard(why)
 	}
+	c.Wake()
 }
 
 // cause returns why the client was cut, or nil.
@@ -423,7 +424,7 @@ func (c *Conn) close() {
 		return
 	}
 	c.limits.Off(c.nc)
-	if c.cause() == nil && !c.traffic.sawEOF.Load() && c.stage.get() >= StageAccess && (unread || c.hasInput(free)) {
+	if c.cause() == nil && !c.lines.marks.has(markEOF) && c.stage.get() >= StageAccess && (unread || c.hasInput(free)) {
 		buf := getBuffer()
 		relay.Linger(c.nc, c.raw, *buf)
 		putBuffer(buf)

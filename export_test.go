@@ -29,13 +29,18 @@ func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage St
 		sock.CloseAll(ls)
 		return err
 	}
-	names := map[lane]string{laneAccept: "accept loop", laneHello: "hello", laneTurn: "turn", laneOwn: "own"}
+	names := map[lane]string{laneAccept: "accept loop", laneHello: "hello", laneTurn: "turn", laneOwn: "own", laneWoken: "woken"}
 	for _, l := range r.ls {
 		for i, st := range l.route {
 			l.route[i].do = func(c *Conn) error {
 				trace(c.id, st.stage, names[st.lane])
 				return st.do(c)
 			}
+		}
+		goOn := l.woken
+		l.woken.do = func(c *Conn) error {
+			trace(c.id, goOn.stage, names[goOn.lane])
+			return goOn.do(c)
 		}
 	}
 	if err := s.track(r); err != nil {

@@ -86,6 +86,17 @@ func (l *lineBuffer) space(limit int) []byte {
 	return l.b[l.w:]
 }
 
+// marks are what is known of what has passed, each set once.
+type marks struct{ v atomic.Uint32 }
+
+const (
+	markEOF       = 1 << iota // the client sends no more
+	markUncounted             // nobody knows how many bytes have passed
+)
+
+func (m *marks) set(mark uint32)      { m.v.Or(mark) }
+func (m *marks) has(mark uint32) bool { return m.v.Load()&mark != 0 }
+
 // A readerState keeps a goroutine that reads lines from the others: from a
 // second one, and from the engine, which at the client's end gives the buffer
 // to other clients. A Handler may have returned while a goroutine of its own

@@ -51,7 +51,7 @@ func (c *Conn) record() Record {
 	r := Record{
 		ID: c.id, Port: c.l.spec, Peer: c.RemoteAddr(), Host: c.host(), Stage: c.stage.get(),
 		Begin: c.begin, Time: time.Since(c.begin),
-		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.traffic.uncounted.Load(), TLS: c.TLS(), Notes: c.notes,
+		In: c.traffic.in.Load(), Out: c.traffic.out.Load(), Unseen: c.lines.marks.has(markUncounted), TLS: c.TLS(), Notes: c.notes,
 	}
 	if t, ok := c.nc.(proto.Truncater); ok {
 		r.Truncated = t.Truncated()
@@ -78,7 +78,7 @@ func (c *Conn) isProbe(r *Record) bool {
 	if c.l.datagram != nil || c.nc != c.raw || r.Stage != StageHandler || r.In > 0 || r.Out > 0 || r.Unseen {
 		return false
 	}
-	return r.Outcome == outcome.Served && c.traffic.sawEOF.Load() || r.Outcome == outcome.Left
+	return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left
 }
 
 // Attrs returns the record as attributes, in the order in which they are
@@ -178,7 +178,7 @@ func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, 
 // time while the Handler runs.
 func (c *Conn) Count(in, out int64) {
 	if in < 0 || out < 0 {
-		c.traffic.uncounted.Store(true)
+		c.lines.marks.set(markUncounted)
 		return
 	}
 	c.traffic.in.Add(uint64(in))

@@ -37,6 +37,7 @@ type run struct {
 	limiter *admit.Limiter
 	hellos  helloBuffers
 	room    *hello.Room // nil if a goroutine waits for each hello
+	parks   parks
 
 	helpers     sync.WaitGroup // what runs beside the clients
 	stopHelpers context.CancelFunc
@@ -65,6 +66,7 @@ type listening struct {
 	transport proto.Transport
 	handler   Handler          // who serves its clients
 	route     []step           // what its clients pass through
+	woken     step             // what those pass through who were parked
 	rules     *rules           // who may connect
 	limiter   *admit.Limiter   // counts its clients by source for limits of its own; nil without such
 	beside    *Admission       // those limits
@@ -107,6 +109,7 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 	r.queue = r.newQueue()
 	for _, l := range r.ls {
 		l.route = r.routeOf(l)
+		l.woken = step{StageHandler, laneWoken, (*Conn).goOn}
 	}
 	r.limiter = r.newLimiter()
 	var gated []net.Listener
@@ -220,6 +223,7 @@ func (r *run) seeOff(shut bool) error {
 	r.clients.release()
 	r.pool.Stop()
 	r.room.Close()
+	r.parks.close()
 	r.samples.Flush()
 	r.stopHelpers()
 	r.helpers.Wait()

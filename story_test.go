@@ -104,6 +104,8 @@ func (tr *tracer) note(id uint64, stage netserver.Stage, lane string) {
 		where = "accept loop"
 	case strings.Contains(stack, "hello.(*Room).Run(") || strings.Contains(stack, ".awaitHello("):
 		where = "hello"
+	case strings.Contains(stack, "park.(*Crew"):
+		where = "woken"
 	case strings.Contains(stack, "slots.(*Pool"):
 		where = "turn"
 	}

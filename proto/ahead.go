@@ -37,10 +37,13 @@ type ahead struct {
 	waiting bool    // waits has been told so
 	owes    bool    // the kernel may hold back the acknowledgement of the client's last words
 	noWait  bool    // a Read that would wait is errWouldWait
+	tries   bool    // and so is one that finds nothing on the socket
 	held    [7]byte // an alert of crypto/tls about the client's certificate, if held[0] is set
 
 	local net.Addr // that the client has connected to
 	waits teller   // told of waiting, during the handshake
+
+	unsent atomic.Pointer[unsent] // what TryWrite could not send; nil before the first one
 
 	fill func(fd uintptr) bool // reads from the socket; made once
 	n    int                   // its results
@@ -90,6 +93,9 @@ func (a *ahead) Read(b []byte) (int, error) {
 // certificate where it goes out in plain text, which is so before TLS 1.3: the
 // error that the handshake is about to return tells what the right one is.
 func (a *ahead) Write(b []byte) (int, error) {
+	if h := a.unsent.Load(); h != nil {
+		return a.hold(h, b)
+	}
 	if a.shaken || !endsWithBadCertificate(b) {
 		return a.out.write(a, b)
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"netserver/internal/relay"
 )
 
 func (a *ahead) initFill() {
@@ -39,7 +41,7 @@ func (a *ahead) fillFrom(fd uintptr) bool {
 			a.owes = false
 			acknowledge(fd)
 		}
-		return false
+		return a.tries
 	}
 	return true
 }
@@ -53,6 +55,8 @@ func (a *ahead) readSocket() (int, error) {
 	switch {
 	case err != nil:
 		return 0, err
+	case ferr == syscall.EAGAIN:
+		return 0, errWouldWait{}
 	case ferr != nil:
 		return 0, &net.OpError{Op: "read", Net: "tcp", Source: a.LocalAddr(), Addr: a.RemoteAddr(),
 			Err: os.NewSyscallError("read", ferr)}
@@ -61,3 +65,9 @@ func (a *ahead) readSocket() (int, error) {
 	}
 	return n, nil
 }
+
+// canTry reports whether it can be read and written without waiting.
+func (a *ahead) canTry() bool { return a.rc != nil }
+
+// trySend writes what the socket takes.
+func (a *ahead) trySend(b []byte) (int, error) { return relay.TryWrite(a.rc, a.Conn, b) }

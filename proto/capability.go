@@ -110,6 +110,12 @@ type Sessions interface {
 	Sessions() int
 }
 
+// A Serial is a Handler whose parked clients (Conn.Park) go on one at a time:
+// those of all Handlers whose Serial returns the same value, which must be
+// comparable. With nil they go on at the same time. There are to be few of such
+// values in a server; it keeps a goroutine for each.
+type Serial interface{ Serial() any }
+
 // A Judge is a Transport whose clients may have to leave because of what
 // happens after their handshake: a certificate is revoked or ends.
 type Judge interface {

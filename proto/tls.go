@@ -236,6 +236,10 @@ func (c *TLSConn) Read(b []byte) (int, error) {
 	if err := c.WaitRead(); err != nil {
 		return 0, err
 	}
+	return c.read(b)
+}
+
+func (c *TLSConn) read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	// crypto/tls does not tell what it holds, but a Read that did not fill
 	// b has emptied it.
@@ -300,6 +304,8 @@ func (c *TLSConn) Write(b []byte) (n int, err error) {
 	switch {
 	case c.dead.Load():
 		return 0, errAlerted
+	case c.ahead.unsent.Load() != nil:
+		return c.writeHeld(b)
 	case len(b) <= smallWrite:
 		return c.Conn.Write(b)
 	}

@@ -39,9 +39,9 @@ type Limits struct {
 	last atomic.Int64 // when bytes passed last, Unix nanoseconds; kept only for idle
 
 	drain atomic.Uint32 // whether a read is to end when the server drains
+	off   bool          // nc's deadlines are somebody else's; with mu
 
 	mu                  sync.Mutex
-	off                 bool // nc's deadlines are somebody else's
 	userRead, userWrite time.Time
 	armedRead, armedOut time.Time
 }
@@ -281,6 +281,29 @@ func (l *Limits) Renew(nc net.Conn) {
 	l.SetRead(nc, read)
 	l.SetWrite(nc, write)
 }
+
+// Parked returns when a client that waits with no read has to be looked at;
+// zero if never. A first request that has not begun has its time from now on.
+func (l *Limits) Parked(now time.Time) time.Time {
+	l.mu.Lock()
+	end := Nearest(l.userRead, l.end)
+	l.mu.Unlock()
+	if l.request > 0 {
+		l.first.CompareAndSwap(toBegin, now.Add(l.request).UnixNano())
+		end = Nearest(end, l.firstEnd())
+	}
+	if l.idle > 0 {
+		end = Nearest(end, time.Unix(0, l.last.Load()).Add(l.idle))
+	}
+	return end
+}
+
+// Due reports whether a read that waits has to end since the server drains.
+func (l *Limits) Due() bool { return l.drain.Load() == drainDue }
+
+// WriteLimit returns how long a client may take no bytes; 0 is for ever, or as
+// long as the kernel says.
+func (l *Limits) WriteLimit() time.Duration { return l.write }
 
 // Next returns when the idle limit or the life ends, if nothing passes; zero
 // if never. It is a moment after now at least, so that waiting for it waits.

@@ -53,6 +53,7 @@ type Conn struct {
 	read   bool
 	closed bool
 	late   bool        // the read deadline has passed
+	notify func()      // told of what comes; nil for nobody
 	timer  *time.Timer // of that
 }
 
@@ -78,6 +79,7 @@ func (c *Conn) put(d Datagram) {
 		c.queue = append(c.queue, d)
 		c.bytes += n
 	}
+	notify := c.notify
 	c.mu.Unlock()
 	if !fits {
 		c.dropped.Add(1)
@@ -85,6 +87,23 @@ func (c *Conn) put(d Datagram) {
 		return
 	}
 	c.come.Signal()
+	if notify != nil {
+		notify()
+	}
+}
+
+// Notify has f called for each datagram that comes. It must not wait.
+func (c *Conn) Notify(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notify = f
+}
+
+// HasCome reports whether a Read would not wait.
+func (c *Conn) HasCome() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.queue) > 0 || c.closed || c.late
 }
 
 // free frees a datagram that is done with, but not the first: answers go by
