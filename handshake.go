@@ -220,10 +220,16 @@ func (c *Conn) shakeHands() error {
 }
 
 // passThrough asks the Handler whether it takes the client undecrypted, and if
-// so leaves it as it is. Of a hello that cannot be read the handshake says what
-// is wrong.
+// so leaves it as it is. Who sends something else than a hello is told so by the
+// handshake; but a hello that cannot be read here ends the client, as it may be
+// for another server, and TLS may read it all the same.
 func (c *Conn) passThrough() (passed bool, err error) {
-	h := c.readHello()
+	h, err := c.readHello()
+	if err != nil {
+		c.raw.SetWriteDeadline(time.Now().Add(relay.LingerTime))
+		proto.RefuseHello(c.raw)
+		return false, err
+	}
 	if h == nil || c.l.answersChallenge(h) || !c.l.passer.PassesThrough(h, c.peer.IP) {
 		return false, nil
 	}
@@ -263,22 +269,23 @@ func (p *helloBuffers) get() *[hello.Longest]byte {
 }
 
 // readHello reads the client's hello, which is whole and stays in the kernel;
-// nil if it cannot be read.
-func (c *Conn) readHello() *proto.ClientHello {
+// nil if there is none. Of one that cannot be read the error is
+// proto.ErrBadHello.
+func (c *Conn) readHello() (*proto.ClientHello, error) {
 	if !hello.Bare(c.raw) {
-		return nil
+		return nil, nil
 	}
 	b := c.run.hellos.get()
 	defer c.run.hellos.Put(b)
 	n, err := hello.Copy(c.raw, b[:])
 	if err != nil {
-		return nil
+		return nil, nil // which the handshake meets as well
 	}
 	h, err := proto.ParseClientHello(b[:n])
-	if err != nil {
-		return nil
+	if err == nil || !hello.Begins(b[:n]) {
+		return h, nil
 	}
-	return h
+	return nil, proto.ErrBadHello
 }
 
 // passerOf returns the Handler if it takes some TLS clients undecrypted.

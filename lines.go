@@ -205,7 +205,8 @@ func (c *Conn) readUntil(delim byte, limit int, cut bool) ([]byte, error) {
 // client's end it returns what there is and io.EOF. The bytes are valid until
 // the next read.
 func (c *Conn) Peek(n int) ([]byte, error) {
-	if limit := c.l.cfg.Limits.MaxLine; n < 0 || n > limit {
+	limit := c.l.cfg.Limits.MaxLine
+	if n < 0 || n > limit {
 		return nil, fmt.Errorf("Peek: %d is not between 0 and MaxLine, %d", n, limit)
 	}
 	if err := c.lines.reader.enter(); err != nil {
@@ -215,7 +216,9 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 	l := &c.lines.buf
 	l.drop()
 	for l.w-l.r < n {
-		if err := c.fill(n); err != nil {
+		// The buffer is doubled, whatever n is: who peeks at a byte more each
+		// time would have it copied for every byte.
+		if err := c.fill(limit); err != nil {
 			return l.b[l.r:l.w], err
 		}
 	}

@@ -19,7 +19,7 @@ func pointsOf(o outcome.Class) float64 {
 	switch o {
 	case outcome.FirstByte, outcome.Hello, outcome.Handshake, outcome.Shed:
 		return 2
-	case outcome.Denied, outcome.NotTLS, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header:
+	case outcome.Denied, outcome.NotTLS, outcome.BadHello, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header:
 		return 1
 	case outcome.NoVersion, outcome.NoSuite, outcome.NoProtocol, outcome.UnknownName, outcome.NoRoute, outcome.Reset, outcome.Alert:
 		return 0.5
@@ -40,7 +40,7 @@ func (r *run) mayLog(o outcome.Class) bool {
 func isNoise(o outcome.Class) bool {
 	switch o {
 	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.FirstByte, outcome.Hello,
-		outcome.NotTLS, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset:
+		outcome.NotTLS, outcome.BadHello, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset:
 		return true
 	}
 	return false
@@ -61,6 +61,8 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Killed
 	case errors.Is(err, errDenied):
 		return outcome.Denied
+	case errors.Is(err, proto.ErrBadHello):
+		return outcome.BadHello
 	case errors.Is(err, proto.ErrNoRoute):
 		return outcome.NoRoute
 	case errors.Is(err, proto.ErrNoTarget):
@@ -100,6 +102,7 @@ var timeouts = [...]struct {
 }{
 	{errFirstByteTimeout, outcome.FirstByte},
 	{errHelloTimeout, outcome.Hello},
+	{proto.ErrHelloTimeout, outcome.Hello},
 	{errHandshakeTimeout, outcome.Handshake},
 	{admit.ErrTimeout, outcome.Handshake},
 	{ErrFirstRequestTimeout, outcome.FirstRequest},

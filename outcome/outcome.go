@@ -29,6 +29,7 @@ const (
 	TooSlow                     // below the minimum rate
 	MaxLife                     // connected for too long
 	NotTLS                      // speaks something else
+	BadHello                    // its hello cannot be read, and its route depends on that
 	NoVersion                   // no TLS version in common
 	NoSuite                     // no cipher suite or curve in common
 	NoProtocol                  // no ALPN protocol in common
@@ -46,7 +47,7 @@ const (
 var names = [Count]string{
 	"served", "left", "handler error", "panic", "cut", "denied", "no route", "no target", "target failed", "over limit", "shed", "penalised", "probe", "proxy header",
 	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
-	"not tls", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
+	"not tls", "bad hello", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
 	"alert", "reset", "handshake error", "killed", "challenge",
 }
 

@@ -22,6 +22,7 @@ const (
 	alertCertificateUnknown   = 46
 	alertUnknownCA            = 48
 	alertAccessDenied         = 49
+	alertDecodeError          = 50
 	alertRecordLen            = 7 // of an alert without protection, with its header
 	alertRecord, alertIsFatal = 21, 2
 )

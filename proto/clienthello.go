@@ -2,6 +2,7 @@ package proto
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -37,6 +38,23 @@ type Passer interface {
 	// PassesThrough reports whether the client of that address is to be passed
 	// on undecrypted. It must not wait, and may be called at any time.
 	PassesThrough(hello *ClientHello, from netip.Addr) bool
+}
+
+// The errors of Handlers whose choice depends on a client's hello.
+var (
+	// ErrBadHello is wrapped by the error for a client whose hello cannot be
+	// read: it is malformed, longer than is waited for, or the client has left
+	// in it. Such a client must not be taken for one that sent none.
+	ErrBadHello = errors.New("its ClientHello cannot be read")
+	// ErrHelloTimeout is wrapped by the error for a client whose hello was not
+	// whole in time.
+	ErrHelloTimeout = errors.New("its ClientHello was not whole in time")
+)
+
+// RefuseHello tells a client whose hello cannot be read so: by the alert
+// decode_error. It waits no longer than the connection's write deadline.
+func RefuseHello(nc net.Conn) {
+	nc.Write([]byte{alertRecord, 3, 1, 0, 2, alertIsFatal, alertDecodeError}) // the connection is over either way
 }
 
 var errHello = errors.New("the ClientHello is malformed")

@@ -23,6 +23,7 @@ type begins struct {
 type form struct {
 	looks   func(b []byte) verdict // nil for silence
 	silence time.Duration
+	line    bool // an expression, which the first line decides
 }
 
 // Begins holds for clients whose first bytes are one of these: tls, http, ssh,
@@ -64,7 +65,7 @@ func parseForm(v string) (form, error) {
 		if err != nil {
 			return form{}, err
 		}
-		return form{looks: func(b []byte) verdict { return looksLike(p.expr, b) }}, nil
+		return form{looks: func(b []byte) verdict { return looksLike(p.expr, b) }, line: true}, nil
 	}
 	text := strings.TrimPrefix(v, "text=")
 	if text == "" || len(text) > maxFirst {
@@ -89,9 +90,11 @@ func protocols() map[string]func([]byte) verdict {
 				anyPrefix(b, []string{"\x00\x00\x00\x08\x04\xd2\x16\x2f", "\x00\x00\x00\x08\x04\xd2\x16\x30", "\x00\x00\x00\x10\x04\xd2\x16\x2e"}),
 				bytewise(b, is(0), is(0), anything, anything, is(0), is(3), is(0), below(3)))
 		},
-		"proxy": func(b []byte) verdict { return anyPrefix(b, []string{"PROXY ", "\r\n\r\n\x00\r\nQUIT\n"}) },
+		"proxy": func(b []byte) verdict { return anyPrefix(b, proxyHeads) },
 	}
 }
+
+var proxyHeads = []string{"PROXY ", "\r\n\r\n\x00\r\nQUIT\n"}
 
 var methods = []string{
 	"GET ", "HEAD ", "POST ", "PUT ", "DELETE ", "CONNECT ", "OPTIONS ", "TRACE ", "PATCH ",
@@ -185,15 +188,6 @@ func (m *form) holds(f *Facts) verdict {
 		return Yes
 	}
 	return More
-}
-
-func (c *begins) covers(o Condition) bool {
-	for _, t := range o.(*begins).texts {
-		if !slices.Contains(c.texts, t) {
-			return false
-		}
-	}
-	return true
 }
 
 // forms returns what the clients of a route may begin with.

@@ -97,5 +97,3 @@ func (c *cert) holds(f *Facts) verdict {
 	}
 	return No
 }
-
-func (c *cert) covers(o Condition) bool { return c.names.covers(&o.(*cert).names) }

@@ -9,7 +9,9 @@
 //
 // Nothing is taken from the client: what was looked at is still there for the
 // Handler that gets it. A client for whom there is no route ends with
-// proto.ErrNoRoute.
+// proto.ErrNoRoute, and one whose ClientHello cannot be read, or does not come to
+// its end in time, with proto.ErrBadHello or ErrHelloTimeout, where a condition
+// looks at it: it might be for another route than those for who sends none.
 //
 // Of this module it imports netserver, proto and internal/hello. Start reading
 // at Handler.Serve (route.go); a kind of condition is a file: name.go (SNI and

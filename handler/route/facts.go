@@ -85,6 +85,8 @@ type Condition interface {
 	holds(f *Facts) verdict
 	// covers reports whether it holds wherever o, of the same kind, does.
 	covers(o Condition) bool
+	// each returns a condition for each of its values; nil if it has one.
+	each() []Condition
 }
 
 // A kind is the key of a condition.

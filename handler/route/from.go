@@ -44,12 +44,3 @@ func (n from) holds(f *Facts) verdict {
 	}
 	return No
 }
-
-func (n from) covers(o Condition) bool {
-	for _, p := range o.(from) {
-		if !slices.ContainsFunc(n, func(q netip.Prefix) bool { return q.Bits() <= p.Bits() && q.Contains(p.Addr()) }) {
-			return false
-		}
-	}
-	return true
-}

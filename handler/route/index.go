@@ -1,8 +1,6 @@
 package route
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -78,55 +76,4 @@ func (x *index) candidates(name string) func(func(int) bool) {
 			last = next
 		}
 	}
-}
-
-// Warnings names routes that no client can reach, as one before them has all
-// of theirs, and conditions that cannot hold on a port.
-func (h *Handler) Warnings() (list []string) {
-	h.once.Do(h.build)
-	for j := range h.Routes {
-		r := &h.Routes[j]
-		for i := range h.index.candidates(r.anyName()) {
-			if i >= j {
-				break
-			}
-			if h.Routes[i].covers(r) {
-				list = append(list, fmt.Sprintf("route %s is never reached: route %s before it takes all of its clients", h.name(j), h.name(i)))
-				break
-			}
-		}
-	}
-	return list
-}
-
-// anyName returns one of the names that a route is for, as the index has it: a
-// route that takes all of its clients is for that one as well, or for any. A
-// wildcard stands for itself.
-func (r *Route) anyName() string {
-	for _, c := range r.When {
-		if c.kind() != kindSNI {
-			continue
-		}
-		n := c.(*names)
-		for name := range n.exact {
-			return name
-		}
-		for rest := range n.wild {
-			return "*" + rest
-		}
-	}
-	return ""
-}
-
-// covers reports whether r takes every client that o would.
-func (r *Route) covers(o *Route) bool {
-	if r.PassThrough && !o.PassThrough {
-		return false // on a TLS port it has only those whose hello could be read
-	}
-	for _, c := range r.When {
-		if !slices.ContainsFunc(o.When, func(d Condition) bool { return c.kind() == d.kind() && c.covers(d) }) {
-			return false
-		}
-	}
-	return true
 }

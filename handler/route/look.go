@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -45,7 +46,12 @@ func (l *look) choose() (int, error) {
 		f.Waited = time.Since(begin)
 		if f.Waited >= l.h.wait() {
 			f.Ended = true // what is not there by now does not count
-			l.readHello()
+			if f.tls == More && hello.Begins(f.First) {
+				return -1, fmt.Errorf("%w: of %d bytes after %v", proto.ErrHelloTimeout, len(f.First), l.h.wait())
+			}
+			if err := l.readHello(); err != nil {
+				return -1, err
+			}
 			return l.settled(), nil
 		}
 	}
@@ -152,8 +158,7 @@ func (l *look) more() error {
 		return err
 	}
 	f.First = b
-	l.readHello()
-	return nil
+	return l.readHello()
 }
 
 // isLimit reports whether a read ended by a limit of the port.
@@ -162,20 +167,26 @@ func isLimit(err error) bool {
 }
 
 // readHello reads the hello of a TLS client of a plain port, once it is whole.
-func (l *look) readHello() {
+// One that cannot be read is an error: without it the client would take a route
+// for those who send none.
+func (l *look) readHello() error {
 	f := &l.facts
 	if f.tls != More || len(f.First) == 0 && !f.Ended {
-		return
+		return nil
 	}
-	message, need := hello.Message(f.First)
+	_, need := hello.Message(f.First)
 	if need > 0 && !f.Ended {
-		return
+		return nil
 	}
 	f.tls = No
-	if message == nil || need > 0 {
-		return
-	}
-	if h, err := proto.ParseClientHello(f.First); err == nil {
+	h, err := proto.ParseClientHello(f.First)
+	switch {
+	case err == nil:
 		f.fromHello(h)
+	case hello.Begins(f.First) && need > 0:
+		return fmt.Errorf("%w: the client ended in it", proto.ErrBadHello)
+	case hello.Begins(f.First):
+		return proto.ErrBadHello
 	}
+	return nil
 }

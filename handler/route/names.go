@@ -132,23 +132,3 @@ func (n *names) holds(f *Facts) verdict {
 	}
 	return No
 }
-
-func (n *names) covers(o Condition) bool {
-	m := o.(*names)
-	for name := range m.exact {
-		if !n.matches(name) {
-			return false
-		}
-	}
-	for rest := range m.wild {
-		if !n.wild[rest] {
-			return false
-		}
-	}
-	for _, p := range m.exprs {
-		if !slices.ContainsFunc(n.exprs, func(q pattern) bool { return q.text == p.text }) {
-			return false
-		}
-	}
-	return true
-}

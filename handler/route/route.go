@@ -27,7 +27,9 @@ type Handler struct {
 	Default netserver.Handler
 	// Wait is how long the first bytes of a client are waited for, where a
 	// condition looks at them: those who have not sent enough by then go to a
-	// route that does not want them. 0 is 5 s; it cannot be disabled.
+	// route that does not want them, and those in the middle of a ClientHello,
+	// where a condition looks at that, end with proto.ErrHelloTimeout. 0 is 5 s;
+	// it cannot be disabled.
 	Wait time.Duration
 
 	once  sync.Once

@@ -82,6 +82,9 @@ func TestFirstBytes(t *testing.T) {
 			if name != "ssl" && text == "\x16\x03\x09" {
 				continue // a hello that may still be finished
 			}
+			if name != "ssl" && text == "\x16\x03\x01\x00\x01\x01\x17" {
+				want = "" // a hello that cannot be read: its name may be that of another route
+			}
 			t.Run(fmt.Sprintf("%s %q", name, text), func(t *testing.T) {
 				t.Parallel()
 				for _, cut := range []int{1, 1 << 10} {
@@ -315,7 +318,7 @@ func TestWarnings(t *testing.T) {
 		{"begins", []route.Condition{must(route.Begins("ssh", "http"))}, []route.Condition{must(route.Begins("http"))}, true},
 		{"certificates", []route.Condition{must(route.CertDNS("*.x"))}, []route.Condition{must(route.CertDNS("a.x"))}, true},
 	} {
-		w := routes(route.Route{Name: "one", When: c.a, Handler: say("")}, route.Route{Name: "two", When: c.b, Handler: say("")}).Warnings()
+		w := routes(route.Route{Name: "one", When: c.a, Handler: say("")}, route.Route{Name: "two", When: c.b, Handler: say("")}).Warnings(route.WireTCP)
 		if (len(w) == 1) != c.shadow || len(w) > 1 {
 			t.Errorf("%s: %q", c.name, w)
 		}
@@ -397,7 +400,7 @@ func TestManyRoutesAreChecked(t *testing.T) {
 		}
 		h.Routes = append(h.Routes, on("again", must(route.SNI("h0.example"))))
 		begin := time.Now()
-		if w := h.Warnings(); len(w) != 1 {
+		if w := h.Warnings(route.WireTLS); len(w) != 1 {
 			t.Fatalf("%d routes: %q", n, w)
 		}
 		return time.Since(begin)

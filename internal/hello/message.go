@@ -65,6 +65,21 @@ func Message(b []byte) (message []byte, need int) {
 	}
 }
 
+// Begins reports whether b, the first bytes of a connection, begins as a
+// ClientHello does, as far as it goes. If Message finds none in it that can be
+// whole, TLS may still take it for one.
+func Begins(b []byte) bool {
+	for i, want := range [...]byte{0: recordHandshake, 1: 3} {
+		if i >= len(b) {
+			return len(b) > 0
+		}
+		if b[i] != want {
+			return false
+		}
+	}
+	return len(b) <= recordHeader || b[3] == 0 && b[4] == 0 || b[recordHeader] == messageHello
+}
+
 func bounded(need int) int {
 	if need > Longest {
 		return 0

@@ -12,6 +12,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/handler/route"
+	"netserver/port"
 )
 
 // TableRoute is the name of the tables in a [[listen]] block that routes are
@@ -140,6 +141,19 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 	return s, errors.Join(errs...)
 }
 
+// wireOf returns what clients of a port speak, for routes.
+func wireOf(p port.Spec) route.Wire {
+	switch p.Kind() {
+	case port.TCP:
+		return route.WireTCP
+	case port.Unix:
+		return route.WireUnix
+	case port.UDP, port.UnixDgram:
+		return route.WireUDP
+	}
+	return route.WireTLS
+}
+
 // routeHandler makes a handler of the handlers of routes.
 func (m *maker) routeHandler(s *Service) (netserver.Handler, error) {
 	h := new(route.Handler)
@@ -156,7 +170,7 @@ func (m *maker) routeHandler(s *Service) (netserver.Handler, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	m.warnings = append(m.warnings, h.Warnings()...)
+	m.warnings = append(m.warnings, h.Warnings(s.wire)...)
 	return h, h.Check()
 }
 

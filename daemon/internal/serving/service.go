@@ -8,6 +8,7 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/route"
 	"netserver/port"
 )
 
@@ -30,6 +31,7 @@ type Service struct {
 	own    bool        // it was chosen for this port alone
 	at     conf.Origin // where it was chosen; zero for the default
 	routes []*routed   // of kind routes
+	wire   route.Wire  // of their port
 }
 
 // Services are what serves the clients of a server. They do not change.
@@ -183,6 +185,9 @@ func Resolve(in Input) (*Services, error) {
 		errs = append(errs, err)
 		if one == nil {
 			one = own
+		}
+		if one.kind == routes {
+			one.wire = wireOf(in.Ports[i])
 		}
 		if one.StartTLS != "" {
 			errs = append(errs, one.startsTLS(&in.Ports[i]))
