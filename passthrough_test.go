@@ -195,7 +195,8 @@ func testPassThrough(t *testing.T, queue bool) {
 	}
 }
 
-// What is no hello is what it is without anybody who passes clients on.
+// What is no hello is what it is without anybody who passes clients on. What is one
+// that cannot be read has an outcome of its own, and no handshake.
 func TestPassThroughOfGarbage(t *testing.T) {
 	h := &passing{seen: make(chan *proto.ClientHello, 1)}
 	s := &netserver.Server{Handler: h}
@@ -208,7 +209,7 @@ func TestPassThroughOfGarbage(t *testing.T) {
 	nc.Write([]byte{22, 3, 1, 0, 6, 1, 0, 0, 2, 3, 3})
 	io.Copy(io.Discard, nc)
 	recs := r.Records(t, 2)
-	if recs[0].Outcome != outcome.NotTLS || recs[1].Outcome != outcome.HandshakeError {
+	if recs[0].Outcome != outcome.NotTLS || recs[1].Outcome != outcome.BadHello {
 		t.Errorf("%v %v, %v %v", recs[0].Outcome, recs[0].Err, recs[1].Outcome, recs[1].Err)
 	}
 }

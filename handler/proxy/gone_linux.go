@@ -33,6 +33,25 @@ func waitGone(nc net.Conn, stopped func() bool) (gone bool) {
 	return gone
 }
 
+// hasClosed reports whether the peer of nc is gone, as waitGone knows it, or with
+// fin has ended its direction.
+func hasClosed(nc net.Conn, fin bool) (closed bool) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return false
+	}
+	rc.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		n, err := unix.Poll(p, 0)
+		closed = n > 0 && err == nil && (fin || p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0)
+	})
+	return closed
+}
+
 func hasLeft(fd int) bool {
 	p := []unix.PollFd{{Fd: int32(fd)}}
 	n, err := unix.Poll(p, 0)

@@ -10,6 +10,9 @@ import (
 // waitGone cannot detect here that a peer has left.
 func waitGone(net.Conn, func() bool) bool { return false }
 
+// hasClosed cannot tell that either.
+func hasClosed(net.Conn, bool) bool { return false }
+
 // isClosed is not supported here.
 func isClosed(net.Conn) bool { return false }
 

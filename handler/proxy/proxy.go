@@ -121,12 +121,22 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if c.Datagram() {
 		return h.datagrams(ctx, c, b)
 	}
-	nc, ep, err := b.reach(ctx, c)
+	nc, ep, err := b.meet(ctx, c)
 	if err != nil {
 		return err
 	}
-	if nc, err = b.introduce(ctx, c, nc, ep); err != nil {
-		return err
-	}
 	return join(ctx, c, nc, b, ep)
+}
+
+// meet connects c to a target, up to where bytes may pass between them, unless
+// c leaves meanwhile.
+func (b *Backend) meet(ctx context.Context, c *netserver.Conn) (net.Conn, *endpoint, error) {
+	ctx, watch := b.watchClient(ctx, c)
+	defer watch.stop()
+	nc, ep, err := b.reach(ctx, c)
+	if err != nil {
+		return nil, ep, err
+	}
+	nc, err = b.introduce(ctx, c, nc, ep)
+	return nc, ep, err
 }
