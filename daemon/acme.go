@@ -123,7 +123,19 @@ func (c *Config) useACME() error {
 	if err == nil && !c.ACME.config.Zero() && c.Server.TLS.CertDir == "" {
 		c.Server.TLS.CertDir = acme.CertificateDir(c.ACME.config.Storage)
 	}
+	if err != nil {
+		c.withoutACME()
+	}
 	return err
+}
+
+// withoutACME keeps ports from missing the certificates that would be ordered if
+// what has been said were right.
+func (c *Config) withoutACME() {
+	tls := &c.Server.TLS
+	if tls.CertDir = ""; tls.CertFile == "" && len(tls.CertFiles) == 0 {
+		tls.CertFile = tlsparams.ForceSelfSigned
+	}
 }
 
 // prepareACME makes what ports are to serve at once. With --check nothing is

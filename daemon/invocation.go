@@ -180,7 +180,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
 	if aerr := c.prepareACME(&env); aerr != nil {
 		err = errors.Join(err, aerr)
-		c.Server.TLS.CertDir = "" // what is wrong with it has been said
+		c.withoutACME()
 	}
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = notes, files

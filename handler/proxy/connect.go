@@ -110,7 +110,7 @@ func connectReason(err error, limit time.Duration) error {
 	case errors.As(err, &dns):
 		return dns
 	case errors.As(err, &errno):
-		return errno
+		return advised(errno)
 	case isTimeout(err):
 		return lateError("no connection within " + limit.String())
 	}

@@ -107,8 +107,11 @@ func (f *failure) what() string {
 // Unwrap returns what failed.
 func (f *failure) Unwrap() error { return f.err }
 
-// Is makes f a proto.ErrNoTarget.
-func (f *failure) Is(target error) bool { return target == proto.ErrNoTarget }
+// Is makes f a proto.ErrNoTarget, unless this process or system lacks something:
+// no other target would help, and this one is not to blame.
+func (f *failure) Is(target error) bool {
+	return target == proto.ErrNoTarget && lacking(f.err) == 0
+}
 
 // A noTarget is the error of a client that no target took.
 type noTarget struct{ error }

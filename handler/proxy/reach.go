@@ -129,10 +129,40 @@ func (ep *endpoint) remote(nc net.Conn) string {
 // isOurs reports whether a connection failed for want of something here, or for
 // what the client brought, so that it says nothing about the target.
 func isOurs(err error) bool {
+	return lacking(err) != 0 || isHeaderError(err)
+}
+
+// lacking returns the system's error for something that this process or system
+// has no more of; 0 if err is another.
+func lacking(err error) syscall.Errno {
 	for _, e := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
 		if errors.Is(err, e) {
-			return true
+			return e
 		}
 	}
-	return isHeaderError(err)
+	return 0
+}
+
+// A lackError says what to do about something that there is no more of.
+type lackError struct {
+	syscall.Errno
+	advice string
+}
+
+func (e lackError) Error() string { return e.Errno.Error() + ": " + e.advice }
+
+// Unwrap returns the system's error.
+func (e lackError) Unwrap() error { return e.Errno }
+
+// advised adds to the system's error what to do about it, where that is known.
+func advised(errno syscall.Errno) error {
+	switch errno {
+	case syscall.EMFILE:
+		return lackError{errno, "this process has no descriptor left for the target; raise its limit (ulimit -n, LimitNOFILE), or set max_connections"}
+	case syscall.ENFILE:
+		return lackError{errno, "the system has no descriptor left; raise fs.file-max"}
+	case syscall.EADDRNOTAVAIL:
+		return lackError{errno, "this machine has no port left for connections to the target; widen net.ipv4.ip_local_port_range, or give it several addresses or a UNIX socket"}
+	}
+	return errno
 }

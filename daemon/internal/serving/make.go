@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"netserver"
@@ -80,7 +81,7 @@ type maker struct {
 func (s *Services) Make(env Env) (*Made, error) {
 	m := &maker{s: s, env: env, made: make(map[*Service]netserver.Handler)}
 	if s.faulty {
-		return &Made{Handler: m.echoHandler(s.server)}, nil // what is wrong has been said
+		return &Made{Handler: m.placeholder()}, nil // what is wrong has been said
 	}
 	var errs []error
 	var err error
@@ -88,8 +89,10 @@ func (s *Services) Make(env Env) (*Made, error) {
 	errs = append(errs, err)
 	all := &Made{backends: m.backends, Handlers: make(map[string]netserver.Handler)}
 	if s.Shared() {
-		all.Handler, err = m.portHandler(s.server)
-		errs = append(errs, err)
+		if all.Handler, err = m.portHandler(s.server); err != nil {
+			errs = append(errs, err)
+			all.Handler = m.placeholder()
+		}
 	}
 	byName := make(map[string]*Service)
 	var back []error // of handlers that are whole
@@ -106,7 +109,8 @@ func (s *Services) Make(env Env) (*Made, error) {
 		}
 		h, err := m.portHandler(one)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("port %s: %w", name, err))
+			errs = append(errs, each(err, func(err error) error { return fmt.Errorf("port %s: %w", name, err) }))
+			all.Handlers[name] = m.placeholder()
 			continue
 		}
 		back = append(back, m.leadsBack(h, spec, one))
@@ -122,6 +126,12 @@ func (s *Services) Make(env Env) (*Made, error) {
 	return all, m.circles(m.made)
 }
 
+// placeholder stands where a handler cannot be made, which has been said. It
+// fits every port: nothing has to be said of it beside that.
+func (m *maker) placeholder() netserver.Handler {
+	return netserver.StartsTLS(m.echoHandler(m.s.server))
+}
+
 // handler makes the handler of a service, once.
 func (m *maker) handler(s *Service) (netserver.Handler, error) {
 	if h, ok := m.made[s]; ok {
@@ -129,7 +139,7 @@ func (m *maker) handler(s *Service) (netserver.Handler, error) {
 	}
 	h, err := m.makeHandler(s)
 	if err != nil {
-		return nil, located(err, s.at)
+		return nil, each(err, func(err error) error { return located(err, s.at) })
 	}
 	m.made[s] = h
 	return h, nil
@@ -149,12 +159,31 @@ func (m *maker) makeHandler(s *Service) (netserver.Handler, error) {
 	return m.echoHandler(s), nil
 }
 
-// located says in an error where in the configuration its cause stands.
+// each returns f of an error, or of each of those that it joins: those have
+// several lines.
+func each(err error, f func(error) error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok || !strings.Contains(err.Error(), "\n") {
+		return f(err)
+	}
+	var list []error
+	for _, one := range joined.Unwrap() {
+		list = append(list, each(one, f))
+	}
+	return errors.Join(list...)
+}
+
+// located says in an error where in the configuration its cause stands, if it
+// does not say that.
 func located(err error, at conf.Origin) error {
 	if at == (conf.Origin{}) {
 		return err
 	}
-	if p, ok := err.(*conf.Problem); ok && p.Origin == (conf.Origin{}) {
+	p, ok := err.(*conf.Problem)
+	switch {
+	case ok && p.Origin != (conf.Origin{}):
+		return err
+	case ok:
 		placed := *p
 		placed.Origin = at
 		return &placed
