@@ -183,7 +183,7 @@ func (s *Server) explainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict,
 	}
 	switch rule := pc.header; {
 	case rule == nil:
-		return bridge.PortVerdict{Allowed: true, Why: keyProxyProtocol + " off: the rules go by this address"}, nil
+		return bridge.PortVerdict{Allowed: true}, nil
 	case rule.trusts(peer):
 		return bridge.PortVerdict{Allowed: true, Proxied: true, Why: "in " + keyProxyFrom + ": the rules and limits go by the address in its PROXY header"}, nil
 	case rule.optional:

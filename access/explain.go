@@ -78,15 +78,20 @@ func ParsePeer(s string) (Peer, error) {
 	if s == "unix" {
 		return Peer{Unix: true}, nil
 	}
-	if ap, err := netip.ParseAddrPort(s); err == nil {
+	if ap, err := netip.ParseAddrPort(s); err == nil && isZone(ap.Addr().Zone()) {
 		return Peer{IP: ap.Addr().Unmap(), Port: ap.Port()}, nil
 	}
 	ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
-	if err != nil {
+	if err != nil || !isZone(ip.Zone()) {
 		return Peer{}, fmt.Errorf("%s is not an address: write 192.0.2.1, 2001:db8::1, %s, unix or unix:USER",
 			quote(s), net.JoinHostPort("2001:db8::1", "443"))
 	}
 	return Peer{IP: ip.Unmap()}, nil
+}
+
+// isZone reports whether s, of an address, can be the name of an interface.
+func isZone(s string) bool {
+	return len(s) <= 64 && strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) < 0
 }
 
 // credOf returns the identity of a user's process, by name or number.
@@ -98,7 +103,7 @@ func credOf(name string) (*Cred, error) {
 				return &Cred{UID: n, GID: ^uint32(0)}, nil // a user without an entry
 			}
 		} else {
-			return nil, fmt.Errorf("unix:%s: no such user", name)
+			return nil, fmt.Errorf("%s: no such user", quote("unix:"+name))
 		}
 	}
 	uid, ok1 := number(u.Uid)

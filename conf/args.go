@@ -181,6 +181,9 @@ func (r *argReader) unknown() bool {
 // twoDashes returns the hint for a key written with one dash.
 func (r *argReader) twoDashes(name string) string {
 	name = strings.TrimLeft(name, "-")
+	if instead := r.set.Instead[fold(name)]; instead != "" {
+		return "keys begin with two dashes: " + instead
+	}
 	switch near := Nearest(name, r.set.names()); {
 	case near != "":
 		name = near

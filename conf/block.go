@@ -73,7 +73,7 @@ func (s *Set) blockKey(e Entry) (*def, error) {
 		p := s.unknownKey(e)
 		if place := s.elsewhere(listenKey, e.Key); place != "" {
 			p.Hint = place
-		} else if near := Nearest(e.Key, s.blockNames()); near != "" {
+		} else if near := Nearest(e.Key, s.blockNames()); near != "" && s.Instead[fold(e.Key)] == "" {
 			p.Hint = didYouMean(near)
 		}
 		return nil, p

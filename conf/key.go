@@ -55,6 +55,10 @@ type Set struct {
 	// Strict makes Resolve report likely mistakes: a single-valued key that
 	// one layer gives twice, an empty value.
 	Strict bool
+	// Instead says what to write instead of names that other programs have, in
+	// small letters without dashes and underscores: the hint of an unknown key,
+	// and of a value that a key of that name cannot take.
+	Instead map[string]string
 
 	defs   []*def
 	index  map[string]*def

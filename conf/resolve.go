@@ -172,7 +172,7 @@ func (r *resolver) bind(d *def) []Value {
 		err = r.quotes(d, vals)
 	}
 	if err == nil {
-		err = d.set(vals)
+		err = r.set.instead(d, d.set(vals))
 	}
 	r.problems.add(err)
 	if len(entries) == 0 {
@@ -285,6 +285,17 @@ func (r *resolver) unknownKeys(res *Result) {
 	res.Warnings = r.warnings
 }
 
+// instead adds to a Binder's errors what may have been meant.
+func (s *Set) instead(d *def, err error) error {
+	all, _ := err.(Problems)
+	for _, e := range all {
+		if p, ok := e.(*Problem); ok && p.Hint == "" {
+			p.Hint = s.Instead[fold(d.Name)]
+		}
+	}
+	return err
+}
+
 // unknownKey is the Problem of an entry whose key is undefined, with the key
 // that was probably meant.
 func (s *Set) unknownKey(e Entry) *Problem {
@@ -299,6 +310,9 @@ func (s *Set) unknownKey(e Entry) *Problem {
 		Origin: e.Origin,
 		Err:    fmt.Errorf("%w %s", ErrUnknownKey, quote(name)),
 		Hint:   didYouMean(near),
+	}
+	if instead := s.Instead[fold(e.Key)]; instead != "" {
+		p.Hint = instead
 	}
 	if e.Origin.toml() && s.Table(e.Key) != nil {
 		p.Hint = tableForm(e.Key)

@@ -168,6 +168,8 @@ func (r *resolver) tableKey(set *Set, name string, e Entry) (*def, error) {
 		p := set.unknownKey(e)
 		if place := r.set.elsewhere(name, e.Key); place != "" {
 			p.Hint = place
+		} else if instead := r.set.Instead[fold(e.Key)]; instead != "" && strings.HasPrefix(name, listenKey) {
+			p.Hint = instead
 		}
 		return nil, p
 	case d.Refuse != "":

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 
 	"netserver/access"
 	"netserver/conf"
@@ -69,6 +71,41 @@ type checkedTLS struct {
 	Rule        string `json:"rule"`        // that judges the client's
 	Allowed     bool   `json:"allowed"`
 	Reason      string `json:"reason"`
+}
+
+// setSNI takes the name that a client asks for: one that no client can send
+// would be said to take a route that nobody takes.
+func (a *checkKeys) setSNI(vals []conf.Value) error {
+	v := vals[len(vals)-1]
+	if a.sni = v.Text; len(v.Text) > 255 || !isPrintable(v.Text) {
+		return v.Errorf("%s cannot be asked for by a client: a name has at most 255 characters, of ASCII and without blanks; names in other alphabets are written as xn--", quoted(v.Text))
+	}
+	return nil
+}
+
+// setALPN takes the protocols that a client offers.
+func (a *checkKeys) setALPN(vals []conf.Value) error {
+	a.alpn = nil
+	for _, v := range vals {
+		if v.Text == "" || len(v.Text) > 255 || !isPrintable(v.Text) {
+			return v.Errorf("%s cannot be offered by a client: a protocol has 1 to 255 characters, of ASCII and without blanks", quoted(v.Text))
+		}
+		a.alpn = append(a.alpn, v.Text)
+	}
+	return nil
+}
+
+// isPrintable reports whether s is of ASCII that can be seen.
+func isPrintable(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) < 0
+}
+
+// quoted returns s with quotes, and not much of it.
+func quoted(s string) string {
+	if len(s) > 80 {
+		return fmt.Sprintf("%q...", s[:80])
+	}
+	return fmt.Sprintf("%q", s)
 }
 
 // printCheck prints the resolved configuration as one JSON object, and what
@@ -189,14 +226,18 @@ func readChain(file string) ([]*x509.Certificate, error) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("cert: %w", err)
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = pe.Err
+		}
+		return nil, fmt.Errorf("cert: %s: %w", quoted(file), err)
 	}
 	chain, err := certfile.Authorities(data)
 	if err != nil {
-		return nil, fmt.Errorf("cert %s %w", file, err)
+		return nil, fmt.Errorf("cert: %s %w", quoted(file), err)
 	}
 	if len(chain) == 0 {
-		return nil, fmt.Errorf("cert %s: there is no certificate in it", file)
+		return nil, fmt.Errorf("cert: %s: there is no certificate in it", quoted(file))
 	}
 	return chain, nil
 }
@@ -238,6 +279,9 @@ type checkedPort struct {
 	Allowed bool                `json:"allowed"`
 	Rule    string              `json:"rule"`
 	Access  *access.Explanation `json:"access,omitempty"` // by rules of its own
+	// Requires is what a client has to have beside its address, and was not
+	// told of it.
+	Requires string `json:"requires,omitempty"`
 }
 
 // explainLimits tells how the client of --peer is counted, and which ports let
@@ -255,7 +299,7 @@ func (p *program) explainLimits(ctx context.Context, e *access.Explanation) *che
 		c.Source, c.Network = source.String(), network.String()
 		c.PenaltyExempt = contains(p.conf.Server.Admission.Penalty.Exempt, peer.IP)
 	}
-	for _, spec := range p.conf.Server.Ports {
+	for i, spec := range p.conf.Server.Ports {
 		if spec.IsUnix() != peer.Unix {
 			continue // it does not come that way
 		}
@@ -270,13 +314,46 @@ func (p *program) explainLimits(ctx context.Context, e *access.Explanation) *che
 			}
 			port.Access = e
 		}
-		if v.Allowed && !v.Proxied && e != nil && !e.Allowed {
-			v.Allowed, v.Why = false, e.Rule
+		if v.Allowed && !v.Proxied && e != nil {
+			v.Allowed, v.Why = e.Allowed, ruleText(e, v.Why)
 		}
 		port.Allowed, port.Rule = v.Allowed, v.Why
+		if port.Allowed {
+			port.Requires = p.stillRequired(i)
+		}
 		c.Ports = append(c.Ports, port)
 	}
 	return &c
+}
+
+// ruleText says by which rule for addresses a port decides, and what else it does
+// with one.
+func ruleText(e *access.Explanation, beside string) string {
+	rule := e.Rule
+	if rule == "no rules" { // as access.Verdict has it
+		rule = "no rules for addresses: each may connect"
+	}
+	if e.Allowed && beside != "" {
+		rule += "; " + beside
+	}
+	return rule
+}
+
+// stillRequired says what a client whose address may connect to the port at
+// position i has to have beside it, where --check was not told of it.
+func (p *program) stillRequired(i int) string {
+	ask := p.conf.check
+	if ask.cert != "" || i >= len(p.transports) {
+		return ""
+	}
+	src, ok := p.transports[i].(proto.Sourced)
+	if !ok || !src.Source().Explain(ask.sni, nil).Required {
+		return ""
+	}
+	if r := p.explainRoute(i); r != nil && r.PassThrough {
+		return "" // it is not decrypted
+	}
+	return "a client certificate (SSL_verify_mode): --cert FILE tells whether one is let in"
 }
 
 // denyBy takes back what a port allows by the address where it denies the

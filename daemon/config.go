@@ -125,8 +125,8 @@ func (c *Config) defineServer(s *conf.Set) {
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))
 	define(conf.Key{Name: "peer_host", NotInFile: true, When: "check peer", Arg: "NAME", Help: "with --check --peer: the client's name, instead of looking it up"}, conf.String(&c.check.host))
 	define(conf.Key{Name: "cert", NotInFile: true, When: "check " + factTLS, Arg: "FILE", Help: "with --check: the certificate that the client shows, in PEM with its chain"}, conf.String(&c.check.cert))
-	define(conf.Key{Name: "sni", NotInFile: true, When: "check " + factStream, Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.String(&c.check.sni))
-	define(conf.Key{Name: "alpn", NotInFile: true, When: "check " + factStream, Arg: "PROTOCOL", List: true, Help: "with --check: a protocol that the client offers, for routes"}, conf.Strings(&c.check.alpn))
+	define(conf.Key{Name: "sni", NotInFile: true, When: "check " + factStream, Arg: "NAME", Help: "with --check: the server name that the client asks for"}, conf.Func(c.check.setSNI))
+	define(conf.Key{Name: "alpn", NotInFile: true, When: "check " + factStream, Arg: "PROTOCOL", List: true, Help: "with --check: a protocol that the client offers, for routes"}, conf.Func(c.check.setALPN))
 }
 
 func (c *Config) setType(vals []conf.Value) error {

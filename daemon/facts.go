@@ -269,6 +269,7 @@ func (v *invocation) idleKeys(c *Config, res *conf.Result) (warnings []string, e
 		warnings = append(warnings, w.Error())
 	}
 	if len(problems) > 0 {
+		meantOtherwise(problems)
 		err = problems
 	}
 	if err != nil && !facts[factTLS].Holds {

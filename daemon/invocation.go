@@ -77,7 +77,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 
 // newSetFor is newSet with the default for unknown keys.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
-	set, c := &conf.Set{Unknown: unknown, Strict: true}, new(Config)
+	set, c := &conf.Set{Unknown: unknown, Strict: true, Instead: otherNames()}, new(Config)
 	if v.role() == wire.RoleCheck {
 		set.StableFor = stableTime
 	}

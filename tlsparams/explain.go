@@ -17,6 +17,7 @@ type Explanation struct {
 	Rule        string // the names that the rule is for, and what it asks
 	Allowed     bool
 	Reason      string // of the verdict on the client's certificate
+	Required    bool   // without a client certificate nobody is let in
 }
 
 // Explain tells what would happen to a client that asks for name, "" for none,
@@ -38,6 +39,7 @@ func (s *Source) Explain(name string, chain []*x509.Certificate) Explanation {
 	st, _ := g.sites.Find(name)
 	e.Rule = "for " + st.describe() + ": " + map[VerifyMode]string{VerifyNone: "no client certificate is asked for",
 		VerifyOptional: "a client certificate is judged if one is sent", VerifyRequired: "a client certificate is required"}[st.mode()]
+	e.Required = st.mode() == VerifyRequired
 	v, err := st.judge(context.Background(), &tls.ConnectionState{ServerName: name, PeerCertificates: chain}, s.env.now())
 	switch {
 	case err != nil:

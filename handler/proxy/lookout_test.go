@@ -117,7 +117,9 @@ func TestClientThatEndsWhileItWaits(t *testing.T) {
 		<-looked
 		return nil, ctx.Err()
 	}
-	be.TLS = func(_ context.Context, nc net.Conn, _ proxy.Target, _ *netserver.Conn) (net.Conn, error) { return nc, nil }
+	be.TLS = func(_ context.Context, nc net.Conn, _ proxy.Target, _ *netserver.Conn) (net.Conn, error) {
+		return nc, nil
+	}
 	f := frontOf(t, be)
 	c := f.dial(t)
 	send(t, c, "x")

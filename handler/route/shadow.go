@@ -259,7 +259,9 @@ func (c *cert) each() (list []Condition) {
 	return list
 }
 
-func (n from) covers(o Condition) bool { return !slices.ContainsFunc(o.(from), func(p netip.Prefix) bool { return !n.has(p) }) }
+func (n from) covers(o Condition) bool {
+	return !slices.ContainsFunc(o.(from), func(p netip.Prefix) bool { return !n.has(p) })
+}
 
 // has reports whether all of p is in one of the networks, or in several of them
 // together.

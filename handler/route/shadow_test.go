@@ -11,7 +11,6 @@ import (
 // Routes that no client reaches are named, by whatever conditions the ones
 // before them have theirs.
 func TestShadows(t *testing.T) {
-	type when = []route.Condition
 	sni := func(v ...string) route.Condition { return must(route.SNI(v...)) }
 	alpn := func(v ...string) route.Condition { return must(route.ALPN(v...)) }
 	begins := func(v ...string) route.Condition { return must(route.Begins(v...)) }

@@ -47,6 +47,8 @@ func (b *backends) missing(name string) error {
 	p := &conf.Problem{Err: fmt.Errorf("there is no [[backend]] named %q", name)}
 	if near := conf.Nearest(name, b.names()); near != "" {
 		p.Hint = "did you mean " + near + "?"
+	} else if t, err := proxy.ParseTarget(name); err == nil && (strings.Contains(t.Address, ":") || strings.HasPrefix(t.Address, "/")) {
+		p.Hint = "an address is written as " + KeyProxyTo + " = " + name
 	}
 	return p
 }
