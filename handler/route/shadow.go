@@ -14,9 +14,10 @@ type Wire uint8
 
 // The kinds of ports.
 const (
-	WireTCP  Wire = iota // clients have addresses; what they send first is looked at as it comes
-	WireUnix             // the same without addresses
-	WireTLS              // what they send first is what TLS has decrypted
+	WireTCP     Wire = iota // clients have addresses; what they send first is looked at as it comes
+	WireUnix                // the same without addresses
+	WireTLS                 // what they send first is what TLS has decrypted
+	WireUnixTLS             // the same without addresses
 	WireUDP
 )
 
@@ -126,11 +127,11 @@ func (r *Route) anyName() string {
 // would.
 func (s *shadows) covers(i int, o *Route) bool {
 	r := &s.h.Routes[i]
-	if s.wire == WireTLS && r.PassThrough && !o.PassThrough && s.decides < i {
+	if s.isTLS() && r.PassThrough && !o.PassThrough && s.decides < i {
 		return false // an earlier route may have the client decrypted, and not take it then
 	}
 	for _, c := range r.When {
-		if s.wire == WireTLS && o.PassThrough && c.kind().decrypted() {
+		if s.isTLS() && o.PassThrough && c.kind().decrypted() {
 			continue // the client is decrypted for it, and then not o's whatever comes
 		}
 		if !s.everybody(c) && !slices.ContainsFunc(o.When, func(d Condition) bool { return s.implies(d, c) }) {
@@ -144,7 +145,7 @@ func (s *shadows) covers(i int, o *Route) bool {
 func (s *shadows) everybody(c Condition) bool {
 	switch c := c.(type) {
 	case from:
-		return s.wire != WireUnix && c.has(netip.PrefixFrom(netip.IPv4Unspecified(), 0)) && c.has(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
+		return s.wire != WireUnix && s.wire != WireUnixTLS && c.has(netip.PrefixFrom(netip.IPv4Unspecified(), 0)) && c.has(netip.PrefixFrom(netip.IPv6Unspecified(), 0))
 	case *begins:
 		return slices.ContainsFunc(c.texts, matchesAll)
 	}
@@ -161,6 +162,7 @@ func (s *shadows) implies(d, c Condition) bool {
 	return ok && s.isPlain() && d.kind().inHello() && slices.ContainsFunc(b.forms, func(m form) bool { return m.looks != nil && !m.line && m.looks([]byte(tlsHead)) == Yes })
 }
 
+func (s *shadows) isTLS() bool   { return s.wire == WireTLS || s.wire == WireUnixTLS }
 func (s *shadows) isPlain() bool { return s.wire == WireTCP || s.wire == WireUnix }
 
 // contradiction says why no client of the port can meet all conditions of r; ""

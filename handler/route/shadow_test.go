@@ -67,6 +67,7 @@ func TestShadows(t *testing.T) {
 		{"all addresses", tcp, list(take(from("0.0.0.0/0", "::/0")), take(sni("a"))), never("2", " 1")},
 		{"all addresses but those of IPv6", tcp, list(take(from("0.0.0.0/0")), take(sni("a"))), ""},
 		{"no addresses", unix, list(take(from("0.0.0.0/0", "::/0")), take(sni("a"))), ""},
+		{"no addresses, with TLS", route.WireUnixTLS, list(take(from("0.0.0.0/0", "::/0")), take(sni("a"))), ""},
 		{"any line", tcp, list(take(begins("/^/")), take()), never("2", " 1")},
 		{"a shorter text", tcp, list(take(begins("GE", "H")), take(begins("GET ", "text=HEAD"))), never("2", " 1")},
 		{"a longer text", tcp, list(take(begins("GET ")), take(begins("GE"))), ""},

@@ -148,6 +148,8 @@ func wireOf(p port.Spec) route.Wire {
 		return route.WireTCP
 	case port.Unix:
 		return route.WireUnix
+	case port.UnixSSL:
+		return route.WireUnixTLS
 	case port.UDP, port.UnixDgram:
 		return route.WireUDP
 	}
