@@ -60,6 +60,14 @@ func TestExecTimeout(t *testing.T) {
 	r.wait("the program ran too long: more than 300ms", 1)
 }
 
+// A terminal, in a worker that may do nothing.
+func TestExecTerminal(t *testing.T) {
+	r := start(t, "--port", "127.0.0.1:0", "--exec_pty", "1", "--exec_pty_size", "100x30", "--", "/bin/sh", "-c", "stty size; test -t 0 && echo terminal >/dev/tty")
+	if got := answer(t, r.addr(0), nil); got != "30 100\r\nterminal\r\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 const identitiesFile = `
 user = "root"
 supervisor = %s
@@ -133,8 +141,8 @@ func TestCheckOfExecKeys(t *testing.T) {
 		args []string
 		want []string
 	}{
-		{[]string{"--exec_nice", "20", "--exec_max_files", "2", "--exec_umask", "1777", "--exec_max_memory", "1k", "--exec_timeout", "0"},
-			[]string{"exec_nice: ", "exec_max_files: ", "exec_umask: ", "exec_max_memory: ", "exec_timeout: "}},
+		{[]string{"--exec_nice", "20", "--exec_max_files", "2", "--exec_umask", "1777", "--exec_max_memory", "1k", "--exec_timeout", "0", "--exec_pty", "1", "--exec_pty_size", "80x0"},
+			[]string{`exec_pty_size: "80x0" is not a size such as 80x24`, "exec_nice: ", "exec_max_files: ", "exec_umask: ", "exec_max_memory: ", "exec_timeout: "}},
 		{[]string{"--user", "root", "--exec_user", "no-such-user", "--exec_dir", "/no/such/dir"},
 			[]string{`no such user as "no-such-user"`, "/no/such/dir: no such file or directory"}},
 		{[]string{"--exec_user", "daemon"},

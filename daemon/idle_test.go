@@ -122,6 +122,8 @@ func sampleOf(k conf.Key) string {
 		return "mail"
 	case "access_shadow":
 		return "all"
+	case "exec_pty_size":
+		return "132x43"
 	case "exec_max_memory":
 		return "7M"
 	case "starttls", "backend_starttls":
@@ -211,7 +213,7 @@ var starts = map[string][]string{
 func TestEveryIdleKeyIsNamed(t *testing.T) {
 	var s conf.Set
 	new(Config).Define(&s)
-	programs := map[string][]string{"program": {"--port=127.0.0.1:0"}, "piped": {"--port=127.0.0.1:0", "--exec_pipes=1"}, "as another": {"--port=127.0.0.1:0", "--exec_user=nobody"}}
+	programs := map[string][]string{"program": {"--port=127.0.0.1:0"}, "piped": {"--port=127.0.0.1:0", "--exec_pipes=1"}, "as another": {"--port=127.0.0.1:0", "--exec_user=nobody"}, "typed": {"--port=127.0.0.1:0", "--exec_pty=1"}}
 	for _, k := range s.Keys() {
 		if k.Refuse != "" || k.Name == "conf_file" {
 			continue

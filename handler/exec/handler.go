@@ -42,7 +42,8 @@ type Handler struct {
 	// Variables set for each client, and those for the server only, cannot be
 	// given.
 	Env []string
-	// Stderr is where the program's standard error goes; default the log.
+	// Stderr is where the program's standard error goes; default the log, and
+	// with a Terminal that.
 	Stderr Stderr
 	// KillGrace is the time between TERM and KILL for a program whose client
 	// is gone. Default 5 s; negative kills at once. It must be less than 10 s,
@@ -72,6 +73,10 @@ type Handler struct {
 	// cannot be started. Default: nobody.
 	Log *slog.Logger
 
+	// Terminal, if not nil, gives each program a pseudo-terminal instead of pipes
+	// or a socket, as its controlling terminal. It needs Linux, and a client that
+	// is a stream.
+	Terminal *Terminal
 	// Timeout is how long the program may run; then it gets TERM, and KILL after
 	// KillGrace. Default: as long as it wants.
 	Timeout time.Duration
@@ -163,7 +168,7 @@ func (h *Handler) resolve() {
 		}
 	}
 	c.env = baseEnv(os.Environ(), h.Env)
-	if err := errors.Join(h.parseArguments(c), h.restrict(c)); err != nil {
+	if err := errors.Join(h.parseArguments(c), h.restrict(c), h.checkTerminal(c)); err != nil {
 		bad("%w", err)
 	}
 	switch h.Stderr {

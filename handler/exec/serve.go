@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -36,6 +37,9 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if err := handshake(ctx, c); err != nil {
 		return err
 	}
+	if h.Terminal != nil && c.Datagram() {
+		return fmt.Errorf("a datagram has no terminal: %w", errors.ErrUnsupported)
+	}
 	cmd, err := h.resolved.of(c)
 	if err != nil {
 		return err
@@ -43,7 +47,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	ctx, cancel := h.timed(ctx)
 	defer cancel()
 	s := &session{h: h, c: c, cmd: cmd, gone: make(chan error, 1), quit: make(chan struct{})}
-	if h.Stderr == "" || h.Stderr == StderrLog {
+	if h.stderr() == StderrLog {
 		s.log = newLineLog(c, &h.lines)
 		s.log.Look = func(line []byte) { h.ports.look(c, line) }
 	}
@@ -117,7 +121,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	s.stdin.Close()
 	if gone != nil {
 		s.stdout.Close()
-		s.p.End(s.h.killGrace(), s.logged)
+		s.p.End(s.hungUp(s.h.killGrace()), s.logged)
 		s.stderr.StopWaiting(0)
 	}
 	s.awaitLog(ctx)
@@ -139,11 +143,11 @@ func (s *session) join() (err error) {
 	return err
 }
 
-// startPipes starts a program that is joined by pipes.
+// startPipes starts a program that is joined by pipes, or has a terminal.
 func (h *Handler) startPipes(cmd *command, env []string) (*program.Program, pipes, error) {
-	ours, theirs, err := openPipes(h.Stderr)
+	ours, theirs, err := h.open()
 	if err != nil {
-		return nil, pipes{}, fmt.Errorf("cannot make pipes for the program: %w", err)
+		return nil, pipes{}, fmt.Errorf("cannot join the program: %w", err)
 	}
 	p, err := h.starter.Start(&cmd.Command, env, theirs)
 	closeAll(theirs[:]...)
@@ -204,7 +208,11 @@ func (s *session) stop(writing bool) {
 // input copies the client's bytes to the program and closes its input at their
 // end. Then it watches for the client to go away.
 func (s *session) input() {
-	_, err := s.c.WriteTo(stdin{s.pipes.stdin, streamSocket(s.c.NetConn())})
+	var to io.Writer = stdin{s.pipes.stdin, streamSocket(s.c.NetConn())}
+	if s.h.Terminal != nil {
+		to = &typist{Writer: to}
+	}
+	_, err := s.c.WriteTo(to)
 	var notRead *stdinError
 	unread := errors.As(err, &notRead)
 	away := err != nil && !unread
@@ -213,6 +221,9 @@ func (s *session) input() {
 	}
 	if away {
 		s.leave(err) // before the program ends because its input does
+	}
+	if t, ok := to.(*typist); ok && err == nil {
+		s.endTyping(t)
 	}
 	s.pipes.stdin.Close()
 	if away {

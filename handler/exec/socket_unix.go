@@ -19,7 +19,7 @@ import (
 // wholeSocket returns the client's socket if a program can get it: it carries
 // the client's plain bytes, and none has been read from it.
 func (s *session) wholeSocket() stream {
-	if s.h.Pipes || s.h.Spare > 0 || s.c.Datagram() || s.c.Buffered() > 0 {
+	if s.h.Pipes || s.h.Terminal != nil || s.h.Spare > 0 || s.c.Datagram() || s.c.Buffered() > 0 {
 		return nil
 	}
 	switch nc := s.c.NetConn().(type) {

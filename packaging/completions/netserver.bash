@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|exec_substitute|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -72,7 +72,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|exec_substitute|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -105,13 +105,13 @@ _netserver() {
 		backend_curves backend_starttls echo echo_control exec_stderr exec_env
 		exec_pipes exec_dir exec_substitute exec_timeout exec_umask exec_nice
 		exec_max_cpu exec_max_memory exec_max_file_size exec_max_files
-		exec_max_processes exec_max_core exec_user exec_group exec_spare
-		exec_kill_after starttls max_connections max_servers handshake_queue
-		max_handshakes max_handshakes_per_source max_handshakes_per_prefix
-		max_per_source max_per_prefix connection_rate
-		connection_rate_per_source connection_rate_per_prefix datagram_rate
-		datagram_rate_per_source datagram_rate_per_prefix max_memory
-		limits_shadow penalty_points penalty_time penalty_max_time
+		exec_max_processes exec_max_core exec_pty exec_pty_size exec_user
+		exec_group exec_spare exec_kill_after starttls max_connections
+		max_servers handshake_queue max_handshakes max_handshakes_per_source
+		max_handshakes_per_prefix max_per_source max_per_prefix
+		connection_rate connection_rate_per_source connection_rate_per_prefix
+		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
+		max_memory limits_shadow penalty_points penalty_time penalty_max_time
 		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
 		defer_accept timeout_first_byte timeout_hello timeout_first_request
 		timeout_idle timeout_write min_read_rate min_write_rate

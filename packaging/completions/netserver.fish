@@ -147,6 +147,8 @@ complete -c netserver -n '__netserver_keys' -l exec_max_file_size -x -d 'each fi
 complete -c netserver -n '__netserver_keys' -l exec_max_files -x -d 'open files of each process of a program'
 complete -c netserver -n '__netserver_keys' -l exec_max_processes -x -d 'processes of the user that a program runs as, the server\'s ...'
 complete -c netserver -n '__netserver_keys' -l exec_max_core -x -d 'a core dump of a program'
+complete -c netserver -n '__netserver_keys' -l exec_pty -d 'give each program a terminal, as at a keyboard: with echo, ...'
+complete -c netserver -n '__netserver_keys' -l exec_pty_size -x -d 'of the terminal'
 complete -c netserver -n '__netserver_keys' -l exec_user -x -a '(__fish_complete_users)' -d 'who a program runs as, by name or number'
 complete -c netserver -n '__netserver_keys' -l exec_group -x -d 'a program\'s group and, separated by commas, its further ones'
 complete -c netserver -n '__netserver_keys' -l exec_spare -x -d 'started programs of this port or route that wait for ...'

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,16 +21,19 @@ type ExecConfig struct {
 	Limits      exec.Limits
 	Umask       int // as exec.Handler has it
 	User, Group string
+	PTY         bool          // a terminal for each program
+	PTYSize     exec.Terminal // of which size
 }
 
 const (
 	keyExecUser = "exec_user"
+	keyExecPTY  = "exec_pty"
 	factLinux   = "linux"
 )
 
 const (
-	mostBytes   = 1 << 50
-	mostSeconds = 365 * 24 * time.Hour
+	mostBytes = 1 << 50
+	longest   = 365 * 24 * time.Hour
 )
 
 // define defines the keys of e.
@@ -38,15 +42,18 @@ func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help str
 	l := &e.Limits
 	define(when, "exec_dir", "DIR", "", "a program's working directory (default: the server's)", conf.String(&e.Dir))
 	define(when, "exec_substitute", "0|1", "", "%{NAME} in a program's arguments is the client's "+strings.Join(exec.Substitutions(), ", ")+", and %% a %. Who has no such value, or one that a program could misunderstand, is refused", conf.Bool(&e.Substitute))
-	define(when, "exec_timeout", "SECONDS", "", "how long a program may run; then it gets TERM, and KILL after exec_kill_after", conf.Seconds(&e.Timeout, time.Millisecond, mostSeconds))
+	define(when, "exec_timeout", "SECONDS", "", "how long a program may run; then it gets TERM, and KILL after exec_kill_after", conf.Seconds(&e.Timeout, time.Millisecond, longest))
 	define(linux, "exec_umask", "MODE", "", "a program's file mode mask, octal (default: the server's)", conf.Func(e.setUmask))
 	define(linux, "exec_nice", "N", "", "is added to the priority number of a program: 1 to 19 yield to others", conf.Int(&l.Nice, 1, 19))
-	define(linux, "exec_max_cpu", "SECONDS", "", "processor time of each process of a program", conf.Seconds(&l.CPU, time.Second, mostSeconds))
+	define(linux, "exec_max_cpu", "SECONDS", "", "processor time of each process of a program", conf.Seconds(&l.CPU, time.Second, longest))
 	define(linux, "exec_max_memory", "BYTES", "", "address space of each process of a program", conf.Size(&l.Memory, 1<<20, mostBytes))
 	define(linux, "exec_max_file_size", "BYTES", "", "each file that a program writes", conf.Size(&l.FileSize, 1, mostBytes))
 	define(linux, "exec_max_files", "N", "", "open files of each process of a program", conf.Int(&l.Files, 3, 1<<30))
 	define(linux, "exec_max_processes", "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
 	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none: it leaves none", conf.Size(&l.Core, -1, mostBytes))
+	const pty = FactPrograms + " " + factStream + " " + factLinux
+	define(pty, keyExecPTY, "0|1", "", "give each program a terminal, as at a keyboard: with echo, ^C, and HUP when its client leaves", conf.Bool(&e.PTY))
+	define(pty+" "+keyExecPTY, "exec_pty_size", "COLUMNSxROWS", "80x24", "of the terminal", conf.Func(e.setSize))
 	define(when, keyExecUser, "USER", "", "who a program runs as, by name or number; only a server whose serving processes are root can start one as another user (user root)", conf.String(&e.User))
 	define(when+" "+keyExecUser, "exec_group", "GROUPS", "", "a program's group and, separated by commas, its further ones (default: those of exec_user)", conf.String(&e.Group))
 }
@@ -65,10 +72,27 @@ func (e *ExecConfig) setUmask(vals []conf.Value) error {
 	return nil
 }
 
+func (e *ExecConfig) setSize(vals []conf.Value) error {
+	e.PTYSize = exec.Terminal{}
+	for _, v := range vals {
+		columns, rows, ok := strings.Cut(v.Text, "x")
+		c, cerr := strconv.ParseUint(columns, 10, 16)
+		r, rerr := strconv.ParseUint(rows, 10, 16)
+		if !ok || cerr != nil || rerr != nil || c == 0 || r == 0 {
+			return v.Errorf("%q is not a size such as 80x24, columns and rows up to 65535", v.Text)
+		}
+		e.PTYSize = exec.Terminal{Columns: int(c), Rows: int(r)}
+	}
+	return nil
+}
+
 // fill sets what e says of programs.
 func (e *ExecConfig) fill(h *exec.Handler) {
 	h.Dir, h.Substitute, h.Timeout = e.Dir, e.Substitute, e.Timeout
 	h.Limits, h.Umask, h.User, h.Group = e.Limits, e.Umask, e.User, e.Group
+	if e.PTY {
+		h.Terminal = &e.PTYSize
+	}
 }
 
 // mayBecome returns why programs cannot run as exec_user in processes that serve

@@ -37,5 +37,7 @@ func (s *Services) Echoes() bool { return s.Shared() && s.server.is(echoes) }
 // HandsSockets reports whether clients are handed to a program with their
 // socket.
 func (s *Service) HandsSockets() bool {
-	return slices.ContainsFunc(s.Leaves(), func(one *Service) bool { return one.kind == runs && !one.ExecPipes && one.ExecSpare <= 0 })
+	return slices.ContainsFunc(s.Leaves(), func(one *Service) bool {
+		return one.kind == runs && !one.ExecPipes && one.ExecSpare <= 0 && !one.Exec.PTY
+	})
 }

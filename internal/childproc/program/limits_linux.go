@@ -146,6 +146,7 @@ func (cmd *Command) setNice(pid int) error {
 // limited completes how a program is started.
 func (cmd *Command) limited(attr *syscall.SysProcAttr) {
 	attr.Ptrace = cmd.held()
+	cmd.own(attr)
 	cmd.identify(attr)
 }
 
@@ -179,7 +180,7 @@ func (s *Starter) Probe(cmd *Command) error {
 	attr := &syscall.ProcAttr{Dir: cmd.Dir, Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
 	cmd.limited(attr.Sys)
-	attr.Sys.Ptrace = true
+	attr.Sys.Ptrace, attr.Sys.Setctty = true, false
 	defer s.threads.done()
 	s.threads.do(func(t *thread) {
 		var pid int

@@ -17,6 +17,8 @@ type Command struct {
 	Limits Limits
 	Umask  *int      // nil is the server's
 	User   *Identity // nil is the server's
+
+	Terminal bool // descriptor 0 becomes its controlling terminal
 }
 
 // A Starter starts programs. The zero Starter works, for any number of them at
