@@ -249,8 +249,10 @@ func (r *runner) fill(ctx context.Context, s *sample, w row, c contestant, srv *
 	if err := load.AwaitReady(); err != nil {
 		return err
 	}
-	if o.Kind == drive.Hold {
+	if w.settles {
 		pause(ctx, r.o.settle)
+	}
+	if o.Kind == drive.Hold {
 		if s.Memory, err = srv.Share(); err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"netserver/bench/drive"
+	"netserver/netservertest"
 )
 
 // The test binary is the load too.
@@ -219,4 +222,44 @@ func TestPageKeepsWhatPeopleWrote(t *testing.T) {
 	if err := r.document(filepath.Join(dir, pictureName)); err == nil {
 		t.Error("a page without marks was written to")
 	}
+}
+
+// What is interrupted ends soon, with an error and without a server left.
+func TestInterruptStopsAll(t *testing.T) {
+	if runtime.GOOS != "linux" || testing.Short() {
+		t.Skip("needs Linux, and two seconds")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := &report{o: optionsOf(t, "-rows full -servers netserver -rounds 100 -duration 30s")}
+	if err := r.choose(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.measure(ctx, io.Discard) }()
+	netservertest.Eventually(t, "a load runs", func() bool { return len(below(t)) > 4 }) // backends, a server, a load
+	begin := time.Now()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if d := time.Since(begin); d > 20*time.Second {
+		t.Errorf("it took %v to end", d)
+	}
+	if left := below(t); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+}
+
+// below returns the processes that this one has started and that live.
+func below(t *testing.T) (pids []string) {
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range lists {
+		b, _ := os.ReadFile(name) // of a thread that has ended there is none
+		pids = append(pids, strings.Fields(string(b))...)
+	}
+	return pids
 }

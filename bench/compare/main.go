@@ -95,7 +95,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	fs.StringVar(&rowList, "rows", "all", "`names` with commas between, or all (see -list)")
 	fs.StringVar(&serverList, "servers", "all", "`names` with commas between, or all (see -list); the loops that others are compared with always run")
-	fs.IntVar(&o.rounds, "rounds", 5, "in which all servers take turns; medians are told")
+	fs.IntVar(&o.rounds, "rounds", 3, "in which all servers take turns; medians are told")
 	fs.DurationVar(&o.duration, "duration", 350*time.Millisecond, "of one measurement, at most 1m")
 	fs.IntVar(&o.conns, "conns", 8, "clients at once")
 	fs.IntVar(&o.held, "held", 6000, "idle connections where their memory is measured")

@@ -38,6 +38,7 @@ type row struct {
 	half        bool // load.Rate is half of what the bare proxy did in the row "full"
 	once        bool // one round is enough, as it takes long
 	fresh       bool // each measurement on a server just started
+	settles     bool // measure only when a server has had time for what it does after many have come
 	// thousands says that connections in such numbers are held that a process
 	// for each is out of the question.
 	thousands bool
@@ -99,7 +100,7 @@ func rows(o options) []row {
 		{name: "program-tcp", title: "cat over TCP", unit: perConn, classes: []string{program}, place: plainCat, load: drive.Options{Kind: drive.Connect, Conns: o.conns}},
 		{name: "http", title: "HTTP/1.1 request of a 1 KiB file, connection kept", unit: perRequest, classes: []string{inProcess}, place: plainWeb, load: drive.Options{Kind: drive.Requests, Conns: o.conns, Path: "/file"}},
 		{name: "https", title: "the same over TLS", unit: perRequest, classes: []string{inProcess}, place: web, load: drive.Options{Kind: drive.Requests, TLS: true, Conns: o.conns, Path: "/file"}},
-		{name: "idle", title: "idle TLS connection", how: byMemory, classes: both, once: true, fresh: true, thousands: true, load: drive.Options{Kind: drive.Hold, TLS: true, Held: o.held}},
+		{name: "idle", title: "idle TLS connection", how: byMemory, classes: both, once: true, fresh: true, settles: true, thousands: true, load: drive.Options{Kind: drive.Hold, TLS: true, Held: o.held}},
 	}
 	for _, n := range heldSteps {
 		all = append(all, heldRow(n, o))
@@ -119,8 +120,8 @@ func rows(o options) []row {
 func heldRow(n int, o options) row {
 	return row{
 		name: heldName(n), title: heldTitle(n), unit: perConn, classes: []string{inProcess, proxied},
-		once: n == slices.Max(heldSteps), thousands: n >= 1000,
-		ours: []string{one, whole, oursProxy}, noPeers: n != slices.Min(heldSteps) && n != slices.Max(heldSteps),
-		load: drive.Options{Kind: drive.Connect, TLS: true, Conns: o.conns, Held: n},
+		once: true, settles: true, thousands: n >= 1000,
+		ours: []string{one, oursProxy}, noPeers: n != slices.Min(heldSteps) && n != slices.Max(heldSteps),
+		load: drive.Options{Kind: drive.Connect, TLS: true, Conns: o.conns, Held: n, Duration: 4 * o.duration},
 	}
 }

@@ -155,7 +155,7 @@ func (r *report) row(ctx context.Context, run *runner, w row, progress io.Writer
 	case w.once:
 		rounds = 1
 	case w.how == byLatency:
-		rounds = min(rounds, 3)
+		rounds = min(rounds, 2)
 	}
 	failed := make(map[string]bool)
 	for round := 1; round <= rounds; round++ {

@@ -7,6 +7,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime/pprof"
 	"strconv"
 	"syscall"
 
@@ -23,14 +25,16 @@ import (
 	"netserver/bench/loopback"
 	"netserver/conf"
 	"netserver/handler/echo"
+	"netserver/handler/proxy"
 	"netserver/port"
 )
 
 const usage = `usage: serve [flags] KIND
 
-KIND is echo, backend (the same without splice), source (zeros without end from the client's first byte on), proxy,
-program (cat), packets (UDP echo) or http: loops written by hand; or
-engine-echo or engine-source: the same with netserver as a library.
+KIND is echo, backend (the same without splice), source (zeros without end from
+the client's first byte on), proxy, program (cat), packets (UDP echo) or http:
+loops written by hand; or engine-echo, engine-proxy or engine-source: the same
+with netserver as a library.
 
 `
 
@@ -40,6 +44,7 @@ type options struct {
 	socket    string
 	cert, key string
 	to, dir   string
+	profile   string
 }
 
 func main() {
@@ -64,6 +69,7 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 	fs.StringVar(&o.cert, "cert", "", "certificate `file`; without it there is no TLS")
 	fs.StringVar(&o.key, "key", "", "its key `file`")
 	fs.StringVar(&o.to, "to", "", "loopback `address` that proxy connects to")
+	fs.StringVar(&o.profile, "profile", "", "`file` to write a CPU profile to, until the end")
 	fs.StringVar(&o.dir, "dir", "", "`directory` that http serves")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -72,18 +78,32 @@ func run(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("give one kind after the flags, got %q", fs.Args())
 	}
 	o.kind = fs.Arg(0)
-	if o.kind == "proxy" {
+	if o.kind == "proxy" || o.kind == "engine-proxy" {
 		if _, err := loopback.Target(o.to); err != nil {
 			return err
 		}
 	}
-	return o.serve(ctx)
+	if o.profile == "" {
+		return o.serve(ctx)
+	}
+	f, err := os.Create(o.profile)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	err = o.serve(ctx)
+	pprof.StopCPUProfile()
+	return errors.Join(err, f.Close())
 }
 
 func (o options) serve(ctx context.Context) error {
 	switch o.kind {
 	case "engine-echo":
 		return o.engine(ctx, &echo.Handler{Raw: true})
+	case "engine-proxy":
+		return o.engine(ctx, &proxy.Handler{Target: o.to})
 	case "engine-source":
 		return o.engine(ctx, netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 			bare.Source(c)
