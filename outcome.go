@@ -69,6 +69,8 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.NoTarget
 	case errors.Is(err, proto.ErrTargetFailed):
 		return outcome.TargetFailed
+	case errors.Is(err, proto.ErrSlowReceiver):
+		return outcome.SlowReceiver
 	case errors.Is(err, admit.ErrShed) || errors.Is(err, session.ErrEvicted):
 		return outcome.Shed
 	case errors.Is(err, errOverLimit):

@@ -41,6 +41,7 @@ const (
 	HandshakeError              // the handshake failed otherwise
 	Killed                      // by Monitor.Kill: the operator ended it
 	Challenge                   // a certificate authority, which has seen the answer to its challenge
+	SlowReceiver                // more waited to be sent to it than its Handler allows
 	Count                       // how many there are
 )
 
@@ -48,7 +49,7 @@ var names = [Count]string{
 	"served", "left", "handler error", "panic", "cut", "denied", "no route", "no target", "target failed", "over limit", "shed", "penalised", "probe", "proxy header",
 	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
 	"not tls", "bad hello", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
-	"alert", "reset", "handshake error", "killed", "challenge",
+	"alert", "reset", "handshake error", "killed", "challenge", "slow receiver",
 }
 
 // String returns the class's name, as records and counters show it.

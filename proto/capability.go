@@ -46,6 +46,10 @@ var (
 	ErrTargetFailed = errors.New("target failed")
 )
 
+// ErrSlowReceiver is wrapped by the error of a client for which more would wait
+// to be sent than its Handler allows.
+var ErrSlowReceiver = errors.New("the client takes its output too slowly")
+
 // A Runner is a Transport or a Handler with work of its own beside its clients:
 // following files, or checking backends.
 type Runner interface {
