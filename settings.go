@@ -151,7 +151,7 @@ var settings = [...]setting{
 	{field: "Admission.Penalty.Close", key: "penalty_close", group: groupAdmission, arg: "0|1", when: "listens penalty_points",
 		help: "cut the clients of a source that is put into the penalty box"},
 
-	{field: "Limits.MaxDatagrams", key: "max_datagrams", group: groupLimits, arg: "N", when: "listens datagram", port: true, def: 1024, zero: noneIsRefused, least: 1,
+	{field: "Limits.MaxDatagrams", key: "max_datagrams", group: groupLimits, arg: "N", when: "listens datagram apart", port: true, def: 1024, zero: noneIsRefused, least: 1,
 		unit: unitDatagrams, each: (*listening).datagramsNow,
 		help: "datagrams served at once on a port; further ones wait in the socket"},
 	{field: "Limits.MaxLine", key: "max_line", group: groupLimits, arg: "N", when: "stream reads", port: true, def: 64 << 10, zero: noneIsRefused, least: 1,

@@ -36,6 +36,7 @@ const (
 	factKeys       = "keys"
 	factStream     = "stream"
 	factDatagram   = "datagram"
+	factApart      = "apart"
 	factInet       = "inet"
 	factTCP        = "tcp"
 	factUDP        = "udp"
@@ -80,6 +81,7 @@ var factTexts = [...]factText{
 	{factKeys, "a TLS port, or a certificate that targets are shown (backend_cert_file)", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", true},
 	{factStream, "a port with connections: tcp, ssl, unix or unixssl", "has no effect on ports for datagrams", "", false},
 	{factDatagram, "a port for datagrams: udp or unixdgram", "has no effect without a port for datagrams", "write the port as PORT/udp or PATH|unixdgram", false},
+	{factApart, "a port for datagrams of which each is a client: not with proxy_to or backend, unless proxy_max_sessions is none", "has no effect on ports for datagrams whose clients have sessions", "see proxy_max_sessions for those", false},
 	{factInet, "a port other than a UNIX socket", "has no effect on UNIX sockets", "see unix_allow_user, unix_mode and their like for those", false},
 	{factTCP, "a tcp or ssl port", "has no effect without a TCP port", "", false},
 	{factUDP, "a udp port", "has no effect without a UDP port", "write the port as PORT/udp", false},
@@ -161,7 +163,7 @@ func (c *Config) servicesOf(ports []port.Spec) []*serving.Service {
 // ports that are not known yet, everything. What a protocol of the program's own
 // needs is not known either.
 func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invocation) map[string]bool {
-	kinds := []string{factTLS, factHandshake, factStream, factDatagram, factInet, factTCP, factUDP, factUnix}
+	kinds := []string{factTLS, factHandshake, factStream, factDatagram, factApart, factInet, factTCP, factUDP, factUnix}
 	has := make(map[string]bool)
 	handed := false // the socket of a plain client is a program's
 	add := func(facts ...string) {
@@ -174,6 +176,9 @@ func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invo
 			handed = handed || served[i].HandsSockets()
 		}
 	}
+	apart := func(i int) {
+		has[factApart] = has[factApart] || v.server != nil || i >= len(served) || !served[i].HasSessions()
+	}
 	for i, p := range ports {
 		switch p.Kind() {
 		case port.TCP:
@@ -185,6 +190,7 @@ func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invo
 			add(factStream, factInet, factTCP, factTLS, factHandshake)
 		case port.UDP:
 			add(factDatagram, factInet, factUDP)
+			apart(i)
 		case port.Unix:
 			add(factStream, factUnix)
 			plain(i)
@@ -193,6 +199,7 @@ func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invo
 			add(factStream, factUnix, factTLS, factHandshake)
 		case port.UnixDgram:
 			add(factDatagram, factUnix)
+			apart(i)
 		default:
 			add(kinds...)
 		}
@@ -202,7 +209,7 @@ func (c *Config) portFacts(ports []port.Spec, served []*serving.Service, v *invo
 	}
 	if c.Type == typeINET {
 		// Standard input may be any socket.
-		add(factStream, factDatagram, factInet, factTCP, factUDP, factUnix)
+		add(factStream, factDatagram, factApart, factInet, factTCP, factUDP, factUnix)
 	}
 	for _, name := range kinds {
 		has[name] = has[name] || false

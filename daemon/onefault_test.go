@@ -31,3 +31,18 @@ func TestFaultsWithoutConsequences(t *testing.T) {
 		}
 	}
 }
+
+// Where the datagrams of a client are one session, max_datagrams counts nothing.
+func TestMaxDatagramsBesideSessions(t *testing.T) {
+	const text = "[[listen]]\nport = '1/udp'\nproxy_to = '127.0.0.1:9'\nmax_datagrams = 3\n"
+	for _, c := range []struct{ text, want string }{
+		{text, "max_datagrams has no effect on ports for datagrams whose clients have sessions (f.toml:4)"},
+		{text + "proxy_max_sessions = 'none'\n", ""},
+		{"port = '1/udp'\nproxy_to = '127.0.0.1:9'\nmax_datagrams = 3\n", "max_datagrams has no effect on ports for datagrams whose clients have sessions (f.toml:3)"},
+		{"max_datagrams = 3\n" + strings.Replace(text, "max_datagrams = 3\n", "", 1) + "[[listen]]\nport = '2/udp'\necho = 'raw'\n", ""},
+	} {
+		if code, _, stderr, _ := checkFile(t, c.text); (code == 0) != (c.want == "") || !strings.Contains(stderr, c.want) {
+			t.Errorf("%s: status %d: %s", c.text, code, stderr)
+		}
+	}
+}

@@ -129,3 +129,25 @@ func TestCtlTargetsOfLaterWorkers(t *testing.T) {
 		return x.State == "up" && x.Processes == x.Up
 	})
 }
+
+// The targets of proxy_to are listed as well, each once, and stay as they are.
+func TestCtlTargetsOfProxyTo(t *testing.T) {
+	both(t, func(t *testing.T, supervisor string) {
+		dir := openDir(t)
+		a, b := listener(t, "127.0.0.1:0", "a"), listener(t, "127.0.0.1:0", "b")
+		file := writeFile(t, filepath.Join(dir, "f.toml"), fmt.Sprintf("[[listen]]\nport = %q\nproxy_to = %q\n[[listen]]\nport = %q\n[[listen.route]]\nproxy_to = %q\n[[listen]]\nport = %q\nproxy_to = %q\n",
+			dir+"/1|unix", a.Addr(), dir+"/2|unix", a.Addr(), dir+"/3|unix", b.Addr()))
+		_, socket := startCtl(t, "--conf_file", file, "--user", "root", "--supervisor", supervisor)
+		if got := said(t, dir+"/1", "") + said(t, dir+"/2", "") + said(t, dir+"/3", ""); got != "aab" {
+			t.Errorf("%q", got)
+		}
+		list := targetsBy(t, socket)
+		x, y := list["proxy_to "+a.Addr().String()], list["proxy_to "+b.Addr().String()]
+		if len(list) != 2 || x.Connected != 2 || y.Connected != 1 || x.Processes != 1 || x.State != "up" {
+			t.Errorf("%+v", list)
+		}
+		if code, _, errs := ctl(socket, "targets", "drain", "proxy_to", a.Addr().String()); code != 1 || !strings.Contains(errs, "write them as a [[backend]]") {
+			t.Errorf("exit status %d: %s", code, errs)
+		}
+	})
+}

@@ -188,6 +188,15 @@ func looksLike(b [5]byte) string {
 			return "plain HTTP; use https:// for this port"
 		}
 	}
+	for _, m := range [...]struct{ begins, protocol, key string }{
+		{"EHLO ", "SMTP", "smtp"}, {"HELO ", "SMTP", "smtp"}, {"<?xml", "XMPP", "xmpp"}, {"<stre", "XMPP", "xmpp"},
+		{"\x00\x00\x00\x08\x04", "PostgreSQL's request for TLS", "postgres"},
+		{"CAP L", "IRC", "irc"}, {"NICK ", "IRC", "irc"}, {"START", "IRC", "irc"},
+	} {
+		if string(b[:]) == m.begins {
+			return m.protocol + " in plain text; starttls " + m.key + " is for clients that begin so, else set the client to TLS"
+		}
+	}
 	switch {
 	case string(b[:4]) == "SSH-":
 		return "SSH"

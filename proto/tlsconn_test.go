@@ -305,17 +305,18 @@ func TestAlertInsideARecord(t *testing.T) {
 func TestLooksLike(t *testing.T) {
 	tr := transport(t, tlsparams.Params{})
 	for sent, want := range map[string]string{
-		"GET / HTTP/1.0\r\n\r\n":   "it sent plain HTTP; use https:// for this port",
-		"OPTIONS * HTTP/1.0\r\n":   "plain HTTP",
-		"PRI * HTTP/2.0\r\n":       "plain HTTP",
-		"SSH-2.0-OpenSSH_9.2\r\n":  "it sent SSH",
-		"PROXY TCP4 1.2.3.4\r\n":   "it sent a PROXY header",
-		"\x80\x2e\x01\x00\x02\x00": "it sent an SSLv2 hello",
-		"\x00\x2e\x01\x00\x02\x00": "it sent 00 2e 01 00 02",
-		"\x80\x2e\x02\x00\x02\x00": "it sent 80 2e 02 00 02",
-		"EHLO example.org\r\n":     "it sent 45 48 4c 4f 20",
-		"\x15\x03\x03\xff\xff":     "it sent a TLS alert where a ClientHello belongs",
-		"\x15\x02\x03\xff\xff":     "it sent 15 02 03 ff ff",
+		"GET / HTTP/1.0\r\n\r\n":           "it sent plain HTTP; use https:// for this port",
+		"EHLO me\r\n":                      "it sent SMTP in plain text; starttls smtp is for clients that begin so",
+		"\x00\x00\x00\x08\x04\xd2\x16\x2f": "it sent PostgreSQL's request for TLS in plain text; starttls postgres",
+		"OPTIONS * HTTP/1.0\r\n":           "plain HTTP",
+		"PRI * HTTP/2.0\r\n":               "plain HTTP",
+		"SSH-2.0-OpenSSH_9.2\r\n":          "it sent SSH",
+		"PROXY TCP4 1.2.3.4\r\n":           "it sent a PROXY header",
+		"\x80\x2e\x01\x00\x02\x00":         "it sent an SSLv2 hello",
+		"\x00\x2e\x01\x00\x02\x00":         "it sent 00 2e 01 00 02",
+		"\x80\x2e\x02\x00\x02\x00":         "it sent 80 2e 02 00 02",
+		"\x15\x03\x03\xff\xff":             "it sent a TLS alert where a ClientHello belongs",
+		"\x15\x02\x03\xff\xff":             "it sent 15 02 03 ff ff",
 	} {
 		server, client := ends(t)
 		io.WriteString(client, sent)

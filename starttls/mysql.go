@@ -53,6 +53,9 @@ func readPacket(r io.Reader) (packet, error) {
 	if _, err := io.ReadFull(r, p); err != nil {
 		return nil, err
 	}
+	if p[0] == isHello && p[1] == 3 && p[2] <= 4 {
+		return nil, ErrTLSAtOnce // as a packet it would be longer than maxMySQL
+	}
 	n := int(p[0]) | int(p[1])<<8 | int(p[2])<<16
 	if n == 0 || n > maxMySQL {
 		return nil, fmt.Errorf("a packet of %d bytes in the handshake of MySQL", n)

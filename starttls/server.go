@@ -19,6 +19,9 @@ var (
 	ErrTooLong     = errors.New("a line before TLS is too long")
 	ErrTooMany     = errors.New("too many commands before TLS")
 	ErrTLSRequired = errors.New("the client went on without TLS")
+	// ErrTLSAtOnce is that of a client that begins with TLS, where plain text
+	// comes first.
+	ErrTLSAtOnce = errors.New("the client began with TLS at once, and this port with plain text: set the client to STARTTLS, or give it a TLS port without starttls")
 )
 
 // A Server is the server's part in the dialog with clients that begin in plain
@@ -62,7 +65,7 @@ type Session struct {
 // MySQL has no such part, since a server's greeting is needed for it: see
 // MySQLHandshake.
 func (s *Server) Negotiate(c Client) (*Session, error) {
-	d := &dialog{Server: s, c: c, sess: &Session{server: s}}
+	d := &dialog{Server: s, c: &opening{Client: c}, sess: &Session{server: s}}
 	var err error
 	switch s.Protocol {
 	case SMTP:
@@ -94,6 +97,48 @@ func (s *Server) Negotiate(c Client) (*Session, error) {
 		return d.sess, nil
 	}
 	return nil, err
+}
+
+// An opening looks at a client's first byte when that is read.
+type opening struct {
+	Client
+	seen bool
+}
+
+// isHello is the type of the record that a TLS client begins with; no dialog
+// begins so.
+const isHello = 22
+
+func (o *opening) look() error {
+	if o.seen {
+		return nil
+	}
+	o.seen = true
+	if b, err := o.Client.Peek(1); err == nil && b[0] == isHello {
+		return ErrTLSAtOnce
+	}
+	return nil // what failed fails again
+}
+
+func (o *opening) Read(b []byte) (int, error) {
+	if err := o.look(); err != nil {
+		return 0, err
+	}
+	return o.Client.Read(b)
+}
+
+func (o *opening) ReadUntil(delim byte, n int) ([]byte, error) {
+	if err := o.look(); err != nil {
+		return nil, err
+	}
+	return o.Client.ReadUntil(delim, n)
+}
+
+func (o *opening) Peek(n int) ([]byte, error) {
+	if err := o.look(); err != nil {
+		return nil, err
+	}
+	return o.Client.Peek(n)
 }
 
 // How a dialog ends well.

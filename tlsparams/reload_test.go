@@ -257,5 +257,8 @@ func TestEndingsAreToldOnce(t *testing.T) {
 		if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%v left: %q, want %q", c.left, got, c.want)
 		}
+		if end := ", on " + leaf.NotAfter.UTC().Format(time.DateTime); got != "" && (!strings.HasSuffix(got, end) || strings.Count(got, "certificate") != 1) {
+			t.Errorf("%v left: %q, want the certificate and its end once", c.left, got)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package tlsparams
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"sync"
 	"time"
@@ -84,9 +85,9 @@ func (s *Source) endings() []string {
 		sl.mu.Unlock()
 		switch {
 		case news && step < 0:
-			out = append(out, fmt.Sprintf("the certificate %s %s has expired: %s ended on %s", certfile.Name(leaf), sl.files.Cert, span.Ends, span.To.UTC().Format(time.DateTime)))
+			out = append(out, fmt.Sprintf("the certificate %s %s has expired%s", certfile.Name(leaf), sl.files.Cert, endOf(span, leaf, "ended")))
 		case news:
-			out = append(out, fmt.Sprintf("the certificate %s %s ends within %d days: %s ends on %s", certfile.Name(leaf), sl.files.Cert, step, span.Ends, span.To.UTC().Format(time.DateTime)))
+			out = append(out, fmt.Sprintf("the certificate %s %s ends within %d days%s", certfile.Name(leaf), sl.files.Cert, step, endOf(span, leaf, "ends")))
 		}
 	}
 	return append(out, s.endingLists(now)...)
@@ -102,4 +103,14 @@ func (s *Source) endingLists(now time.Time) []string {
 		}
 	}
 	return out
+}
+
+// endOf says when a certificate ends, and which of its chain ends first if that is
+// another.
+func endOf(span certfile.Span, leaf *x509.Certificate, verb string) string {
+	on := span.To.UTC().Format(time.DateTime)
+	if span.To.Equal(leaf.NotAfter) {
+		return ", on " + on
+	}
+	return ": " + span.Ends + " " + verb + " on " + on
 }

@@ -242,6 +242,7 @@ func TestClientsThatDoNotStart(t *testing.T) {
 		{"QUIT\r\n", ""},
 		{strings.Repeat("x", 3000), "too long"},
 		{strings.Repeat("NOOP\r\n", 50), "too many"},
+		{"\x16\x03\x01\x02\x00\x01\n", "began with TLS at once"},
 	} {
 		c := r.DialRaw(t, "ssl")
 		io.WriteString(c, tt.says)

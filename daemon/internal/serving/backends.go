@@ -16,7 +16,7 @@ const TableBackend = "backend"
 type backends struct {
 	list []*backendConfig
 	made map[string]*proxy.Backend // by name
-	own  []*proxy.Backend          // of proxy_to, where names are looked up by them
+	own  []*proxy.Backend          // of proxy_to
 }
 
 // backendConfigs reads the [[backend]] tables. The error joins all that is

@@ -41,3 +41,11 @@ func (s *Service) HandsSockets() bool {
 		return one.kind == runs && !one.ExecPipes && one.ExecSpare <= 0 && !one.Exec.PTY
 	})
 }
+
+// HasSessions reports whether the datagrams of a client are one client, of which
+// those of no service but proxies are.
+func (s *Service) HasSessions() bool {
+	return !slices.ContainsFunc(s.Leaves(), func(one *Service) bool {
+		return one.kind != refuses && (one.kind != proxies || one.MaxSessions < 0)
+	})
+}

@@ -62,8 +62,14 @@ func (m *Made) LogTo(log *slog.Logger) {
 	}
 }
 
-// Backends returns the backends in the order of the configuration.
-func (m *Made) Backends() []*proxy.Backend { return m.backends.all() }
+// Backends returns the backends in the order of the configuration, and those
+// that targets of proxy_to have, which have no name.
+func (m *Made) Backends() []*proxy.Backend {
+	if m.backends == nil {
+		return nil
+	}
+	return append(m.backends.all(), m.backends.own...)
+}
 
 // A maker makes the handlers of Services, one for each.
 type maker struct {

@@ -36,7 +36,7 @@ func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 		}
 	}
 	err := h.Check()
-	if own, _ := h.Pool(); err == nil && strings.HasPrefix(h.Target, "srv:") {
+	if own, _ := h.Pool(); err == nil && !s.byName() {
 		m.backends.own = append(m.backends.own, own)
 	}
 	return h, err

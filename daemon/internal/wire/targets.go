@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,29 +14,51 @@ import (
 // targetsPage lists the targets of backends, those of one if q names it, from
 // the q.After-th on.
 func targetsPage(backends []*proxy.Backend, q Ask) (a Answer) {
-	var at uint64
 	size := 0
+	rows := targetRows(backends, q.Backend)
+	for _, t := range rows[min(uint64(len(rows)), q.After):] {
+		text, err := json.Marshal(t)
+		if err != nil {
+			continue
+		}
+		if size += len(text); len(a.Targets) == MaxPage || size > maxPageBytes && len(a.Targets) > 0 {
+			a.More = true
+			return a
+		}
+		a.Targets = append(a.Targets, t)
+	}
+	return a
+}
+
+// plainTargets is what targets of proxy_to are listed under, which have no
+// [[backend]].
+const plainTargets = "proxy_to"
+
+// targetRows lists the targets of backends, those of one if it is named. A target
+// that several ports or routes have by proxy_to is one.
+func targetRows(backends []*proxy.Backend, of string) (rows []control.Target) {
+	plain := make(map[[2]string]int)
 	for _, b := range backends {
-		if q.Backend != "" && q.Backend != b.Name {
+		name := cmp.Or(b.Name, plainTargets)
+		if of != "" && of != name {
 			continue
 		}
 		for _, s := range b.List() {
-			if at++; at <= q.After {
-				continue
+			t := targetRow(name, s)
+			if b.Name == "" {
+				key := [2]string{t.Target, t.Address}
+				if i, ok := plain[key]; ok {
+					rows[i].Clients += t.Clients
+					rows[i].Connected += t.Connected
+					rows[i].Failed += t.Failed
+					continue
+				}
+				plain[key] = len(rows)
 			}
-			t := targetRow(b.Name, s)
-			text, err := json.Marshal(t)
-			if err != nil {
-				continue
-			}
-			if size += len(text); len(a.Targets) == MaxPage || size > maxPageBytes && len(a.Targets) > 0 {
-				a.More = true
-				return a
-			}
-			a.Targets = append(a.Targets, t)
+			rows = append(rows, t)
 		}
 	}
-	return a
+	return rows
 }
 
 func targetRow(backend string, s proxy.TargetState) control.Target {
@@ -61,6 +84,9 @@ func targetRow(backend string, s proxy.TargetState) control.Target {
 // changeTarget adds, drains or removes a target.
 func changeTarget(backends []*proxy.Backend, q Ask) Answer {
 	err := fmt.Errorf("there is no [[backend]] named %q", ShortName(q.Backend))
+	if q.Backend == plainTargets {
+		err = errors.New("targets of proxy_to stay as they are: write them as a [[backend]] to change them")
+	}
 	for _, b := range backends {
 		if b.Name != q.Backend {
 			continue
