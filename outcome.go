@@ -19,7 +19,7 @@ func pointsOf(o outcome.Class) float64 {
 	switch o {
 	case outcome.FirstByte, outcome.Hello, outcome.Handshake, outcome.Shed:
 		return 2
-	case outcome.Denied, outcome.NotTLS, outcome.BadHello, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header:
+	case outcome.Denied, outcome.NotTLS, outcome.BadHello, outcome.NoCertificate, outcome.BadCertificate, outcome.HandshakeError, outcome.TooSlow, outcome.FirstRequest, outcome.Header, outcome.BadRequest:
 		return 1
 	case outcome.NoVersion, outcome.NoSuite, outcome.NoProtocol, outcome.UnknownName, outcome.NoRoute, outcome.Reset, outcome.Alert:
 		return 0.5
@@ -40,7 +40,7 @@ func (r *run) mayLog(o outcome.Class) bool {
 func isNoise(o outcome.Class) bool {
 	switch o {
 	case outcome.OverLimit, outcome.Shed, outcome.Penalised, outcome.FirstByte, outcome.Hello,
-		outcome.NotTLS, outcome.BadHello, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset:
+		outcome.NotTLS, outcome.BadHello, outcome.NoVersion, outcome.NoSuite, outcome.UnknownName, outcome.NoRoute, outcome.Reset, outcome.BadRequest:
 		return true
 	}
 	return false
@@ -71,6 +71,8 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.TargetFailed
 	case errors.Is(err, proto.ErrSlowReceiver):
 		return outcome.SlowReceiver
+	case errors.Is(err, proto.ErrBadRequest):
+		return outcome.BadRequest
 	case errors.Is(err, admit.ErrShed) || errors.Is(err, session.ErrEvicted):
 		return outcome.Shed
 	case errors.Is(err, errOverLimit):

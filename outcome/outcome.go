@@ -28,6 +28,7 @@ const (
 	WriteStalled                // took no bytes for too long
 	TooSlow                     // below the minimum rate
 	MaxLife                     // connected for too long
+	BadRequest                  // broke the rules of the port's protocol, HTTP
 	NotTLS                      // speaks something else
 	BadHello                    // its hello cannot be read, and its route depends on that
 	NoVersion                   // no TLS version in common
@@ -47,7 +48,7 @@ const (
 
 var names = [Count]string{
 	"served", "left", "handler error", "panic", "cut", "denied", "no route", "no target", "target failed", "over limit", "shed", "penalised", "probe", "proxy header",
-	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout",
+	"first byte timeout", "hello timeout", "handshake timeout", "first request timeout", "idle timeout", "write timeout", "too slow", "life timeout", "bad request",
 	"not tls", "bad hello", "no common version", "no common suite", "no common protocol", "unknown name", "no certificate", "bad certificate",
 	"alert", "reset", "handshake error", "killed", "challenge", "slow receiver",
 }

@@ -50,6 +50,10 @@ var (
 // to be sent than its Handler allows.
 var ErrSlowReceiver = errors.New("the client takes its output too slowly")
 
+// ErrBadRequest is wrapped by the error of a Handler whose client broke the
+// rules of the port's protocol.
+var ErrBadRequest = errors.New("bad request")
+
 // A Runner is a Transport or a Handler with work of its own beside its clients:
 // following files, or checking backends.
 type Runner interface {

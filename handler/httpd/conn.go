@@ -12,6 +12,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"netserver"
@@ -29,6 +30,7 @@ type conn struct {
 	reads    reads
 	phase    atomic.Int32
 	looking  atomic.Bool // a read was told that the server drains, and looks once more
+	goneAway atomic.Bool // GOAWAY was sent
 	failed   atomic.Bool // no further request can come
 	over     atomic.Bool // net/http has closed it
 	requests atomic.Uint64
@@ -58,6 +60,10 @@ func (t tlsConn) ConnectionState() tls.ConnectionState { return *t.c.TLS() }
 // before the server drained: its goroutine must run within that time.
 const lastLook = 20 * time.Millisecond
 
+// peeked is how many bytes of a further request net/http waits for, within the
+// idle limit, before the head's time begins.
+const peeked = 4
+
 // Read reads from the client. It ends when the server drains, if nothing of a
 // request is here.
 func (hc *conn) Read(b []byte) (int, error) {
@@ -72,8 +78,8 @@ func (hc *conn) Read(b []byte) (int, error) {
 		n, err = hc.readBy(b)
 		hc.looking.Store(false)
 	}
-	if n > 0 && !hc.h2 {
-		hc.phase.CompareAndSwap(phaseIdle, phaseHead)
+	if n > 0 && !hc.h2 && hc.phase.CompareAndSwap(phaseIdle, phaseHead) && n < peeked {
+		hc.SetReadDeadline(time.Now().Add(hc.s.h.headerTimeout()))
 	}
 	if err != nil {
 		hc.readFailed(err)
@@ -84,14 +90,16 @@ func (hc *conn) Read(b []byte) (int, error) {
 // readFailed notes why a read failed, if that ends the client and net/http says
 // nothing of it.
 func (hc *conn) readFailed(err error) {
-	if phase := hc.phase.Load(); phase == phaseHead || phase == phaseIdle {
+	if phase := hc.phase.Load(); hc.h2 || phase == phaseHead || phase == phaseIdle {
 		hc.failed.Store(true)
 	}
 	switch {
 	case err == io.EOF:
+	case errors.Is(err, syscall.ETIMEDOUT): // the kernel tells whoever asks first
+		hc.fail(fmt.Errorf("%w: %w", netserver.ErrWriteStalled, err))
 	case !errors.Is(err, os.ErrDeadlineExceeded):
 		hc.fail(err)
-	case !hc.h2 && hc.phase.Load() == phaseHead:
+	case hc.h2 && hc.requests.Load() == 0, !hc.h2 && hc.phase.Load() == phaseHead:
 		hc.fail(fmt.Errorf("%w: no whole request head within %v", netserver.ErrFirstRequestTimeout, hc.s.h.headerTimeout()))
 	}
 }
@@ -125,6 +133,7 @@ func (hc *conn) Close() error {
 	if hc.isSparing() {
 		return nil
 	}
+	hc.sniffSilence()
 	if hc.over.Swap(true) {
 		return net.ErrClosed
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+
+	"netserver/proto"
 )
 
 // net/http answers bad requests by itself, and tells nobody. What it writes
@@ -15,7 +17,7 @@ import (
 func (hc *conn) sniffStatus(b []byte) {
 	line, _, _ := bytes.Cut(b, []byte("\r\n"))
 	if status, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); ok {
-		hc.fail(fmt.Errorf("httpd: the request was refused: %s", status))
+		hc.fail(fmt.Errorf("%w, answered with %s", proto.ErrBadRequest, status))
 	}
 }
 
@@ -28,8 +30,17 @@ func (hc *conn) sniffGoAway(b []byte) {
 	if len(b) < size || !bytes.Equal(b[len(b)-size:][:len(goAway)], goAway) {
 		return
 	}
+	hc.goneAway.Store(true)
 	if code := binary.BigEndian.Uint32(b[len(b)-4:]); code != 0 {
-		hc.fail(fmt.Errorf("httpd: HTTP/2 was ended: %s", errorCode(code)))
+		hc.fail(fmt.Errorf("%w: HTTP/2 was ended with %s", proto.ErrBadRequest, errorCode(code)))
+	}
+}
+
+// sniffSilence notes that net/http has ended an HTTP/2 connection without a word,
+// as it does if the client does not begin as it should.
+func (hc *conn) sniffSilence() {
+	if hc.h2 && hc.requests.Load() == 0 && !hc.failed.Load() && !hc.goneAway.Load() && !hc.s.draining() {
+		hc.fail(fmt.Errorf("%w: no preface and SETTINGS of HTTP/2, or too much to answer", proto.ErrBadRequest))
 	}
 }
 
