@@ -34,7 +34,7 @@ func client(t testing.TB, r *netservertest.Running, name, version string) *http.
 	switch {
 	case version == "http/1.1":
 		p.SetHTTP1(true)
-	case name == "ssl":
+	case isTLS(name):
 		p.SetHTTP2(true)
 	default:
 		p.SetUnencryptedHTTP2(true)
@@ -50,7 +50,7 @@ func client(t testing.TB, r *netservertest.Running, name, version string) *http.
 
 // url returns a URL of the port; the client knows the address.
 func url(name, path string) string {
-	if name == "ssl" {
+	if isTLS(name) {
 		return "https://localhost" + path
 	}
 	return "http://localhost" + path
@@ -107,7 +107,7 @@ func TestServes(t *testing.T) {
 			}
 			b, _ := io.ReadAll(res.Body)
 			res.Body.Close()
-			if want := fmt.Sprintf("%s /%d true %v from Accepted body", proto, i, name == "ssl"); string(b) != want {
+			if want := fmt.Sprintf("%s /%d true %v from Accepted body", proto, i, isTLS(name)); string(b) != want {
 				t.Errorf("%q, want %q", b, want)
 			}
 		}
