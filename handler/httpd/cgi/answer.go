@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,10 +18,11 @@ type answer struct {
 	h *Handler
 	w http.ResponseWriter
 
+	sent atomic.Bool // the headers go to the client
+
 	mu      sync.Mutex
 	head    []byte // the start of the headers, while they are not whole
 	any     bool   // the program has written something
-	sent    bool   // the headers went to the client
 	discard bool   // the status has no body
 	dirty   bool   // bytes may wait in w
 	flush   *time.Timer
@@ -43,9 +45,9 @@ func (a *answer) write(b []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.any = a.any || len(b) > 0
-	if !a.sent {
+	if !a.sent.Load() {
 		rest, err := a.readHead(b)
-		if err != nil || !a.sent {
+		if err != nil || !a.sent.Load() {
 			return err
 		}
 		b = rest
@@ -112,6 +114,15 @@ func (a *answer) readHead(b []byte) (rest []byte, err error) {
 		return nil, err
 	}
 	return rest, a.send(hd)
+}
+
+// unfinished says what is wrong with headers after which the program ended.
+func (a *answer) unfinished() error {
+	if a.sent.Load() || len(a.head) == 0 {
+		return nil
+	}
+	_, err := parseHead(a.head)
+	return err
 }
 
 // headEnd finds the empty line, LF or CRLF: where it begins and how long it is
@@ -241,7 +252,7 @@ func (a *answer) send(hd *head) error {
 	if a.discard {
 		header.Del("Content-Length")
 	}
-	a.sent = true
+	a.sent.Store(true)
 	a.w.WriteHeader(hd.status)
 	a.later()
 	return nil

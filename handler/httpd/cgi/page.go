@@ -19,6 +19,9 @@ const maxForm = 1 << 20
 
 // ServeHTTP answers with the page; the path /simple has a shorter one.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !knownMethod(w, r) {
+		return
+	}
 	w.Header().Set("Content-Type", "text/html")
 	if _, path := names(r); path == "/simple" {
 		io.WriteString(w, "Simple")

@@ -24,6 +24,9 @@ import (
 // goes wrong before its headers are whole is answered with status 500; what goes
 // wrong later ends the connection.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !knownMethod(w, r) {
+		return
+	}
 	if err := h.Check(); err != nil {
 		h.refuse(w, r, err)
 		return
@@ -40,8 +43,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.rc.EnableFullDuplex()
 	err := s.serve()
+	if err == nil {
+		err = s.out.unfinished()
+	}
 	s.note()
 	s.finish(err)
+}
+
+// methods are those that Net::Server::HTTP knows.
+var methods = []string{"GET", "POST", "PUT", "PATCH", "DELETE", "PUSH", "HEAD", "OPTIONS"}
+
+// knownMethod answers a request with another method.
+func knownMethod(w http.ResponseWriter, r *http.Request) bool {
+	if slices.Contains(methods, strings.ToUpper(r.Method)) {
+		return true
+	}
+	ErrorPage(w, http.StatusNotImplemented, "Invalid request\n")
+	return false
 }
 
 // refuse answers a request whose program cannot be started.
@@ -150,7 +168,7 @@ func (s *session) serve() error {
 		s.p.End(s.h.killGrace(), s.logged)
 	}
 	s.stderr.StopWaiting(0)
-	s.unblock(err != nil)
+	s.unblock(err != nil && s.out.sent.Load())
 	s.tasks.Wait()
 	s.out.end()
 	s.close()
@@ -240,7 +258,7 @@ func (s *session) finish(err error) {
 	exit := s.p.Exit
 	var headers *errHeaders
 	switch {
-	case s.out.sent:
+	case s.out.sent.Load():
 		if err != nil || exit.Signal != "" && exit.Signal != "SIGPIPE" {
 			panic(http.ErrAbortHandler) // the client must not take it for whole
 		}
