@@ -35,7 +35,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		return wire.ExitUsage, err
 	}
 	defer opened.Close()
-	p.opened = opened
+	p.opened, p.access = opened, opened.AccessWriter()
 	log := opened.Logger
 	p.server.Log = log
 	pid, err := holdPIDFile(log, p.conf.Process.PIDFile)

@@ -114,7 +114,7 @@ func quoted(s string) string {
 // given, by its certificate.
 func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result) (allowed bool, err error) {
 	out := checked{
-		ServerType: p.conf.Type,
+		ServerType: p.conf.typeName(),
 		Listeners:  []checkedListener{},
 		Options:    res.Options(),
 		Origin:     res.Origins(),

@@ -16,11 +16,12 @@ import (
 // command, which of the ready handlers serves the clients. It holds values
 // only; zero is the stated default.
 type Config struct {
-	Type      string // Fork (the default), Single, PreForkSimple, PreFork or INET
+	Type      string // Fork (the default), Single, PreForkSimple, PreFork or INET; the command has HTTP too
 	LogLevel  int    // 0 to 4; default 2
 	LogFile   string // default standard error; Sys::Syslog or syslog is no file
 	LogFormat string // line (the default) or json
 	Syslog    SyslogConfig
+	AccessLog string // of HTTP, for the command: a file, STDOUT or STDERR; default none
 
 	Program []string // what stood behind --: the program that serves each client
 	Process ProcessConfig
@@ -98,7 +99,7 @@ func (c *Config) definePorts(s *conf.Set) {
 		}
 		s.Define(k, conf.Raw(p))
 	}
-	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix, /run/x.sock|unixssl); default 20203", &c.ports.ports)
+	define("port", "PORT", "port to listen on: number or service, with host, protocol and IP version if wanted (443/ssl, 127.0.0.1:53/udp, [::1]:25, /run/x.sock|unix, /run/x.sock|unixssl); default 20203, of type HTTP 80, or 8080 without root", &c.ports.ports)
 	define("host", "HOST", "address or name to listen on, for ports that name none; the n-th goes with the n-th port (default *, all)", &c.ports.hosts)
 	define("proto", "PROTO", "tcp, udp, ssl, unix, unixssl or unixdgram, for ports that name none (default tcp)", &c.ports.protos)
 	s.Define(conf.Key{Name: "unix_type", Group: groupPorts, When: factListens + " " + factUnix, NetServer: true, Arg: "TYPE", PerPort: true, Help: "SOCK_STREAM or SOCK_DGRAM, for unix ports; unixdgram says it shorter"}, conf.Raw(&c.ports.unixTypes))
@@ -113,13 +114,14 @@ func (c *Config) defineServer(s *conf.Set) {
 		}
 		s.Define(k, b)
 	}
-	define(conf.Key{Name: "server_type", NetServer: true, Pick: pickType, Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input"},
+	define(conf.Key{Name: "server_type", NetServer: true, Pick: pickType, Arg: "TYPE", Default: "Fork", Help: "Fork: many clients at once; Single: one after the other; PreForkSimple: max_servers processes; PreFork: min_servers to max_servers processes, by load; INET: the client on standard input; HTTP: Fork with http 1. As the first word of the command line HTTP leaves server_type to say on what it is built (default PreFork)"},
 		conf.Func(c.setType))
 	define(conf.Key{Name: "conf_file", NetServer: true, Arg: "FILE", Help: "file of keys and values, a line each; TOML if it ends in .toml"}, conf.String(&c.confFile))
 	define(conf.Key{Name: "unknown_keys", Arg: "refuse|warn", Default: "refuse", Help: "what to do with keys that do not exist, in a conf file shared with another program"},
 		conf.UnknownKeys(&s.Unknown))
 	define(conf.Key{Name: "log_level", NetServer: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
 	define(conf.Key{Name: "log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
+	define(conf.Key{Name: "access_log_file", NetServer: true, When: factWeb, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append a line to for each HTTP request, which is opened again when it was moved; STDOUT or STDERR"}, conf.String(&c.AccessLog))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))
@@ -136,13 +138,29 @@ func (c *Config) setType(vals []conf.Value) error {
 		if err != nil {
 			return err
 		}
+		if name == typeHTTP {
+			c.handler.Web.HTTP, name = true, typeFork
+		}
 		c.Type = name
 	}
 	return nil
 }
 
 // label names the program in the log, as Net::Server does.
-func (c *Config) label() string { return fmt.Sprintf("netserver (type %s)", c.Type) }
+func (c *Config) label() string {
+	if c.handler.Web.HTTP {
+		return fmt.Sprintf("netserver (type HTTP -> %s)", c.Type)
+	}
+	return fmt.Sprintf("netserver (type %s)", c.Type)
+}
+
+// typeName is the type as it was asked for.
+func (c *Config) typeName() string {
+	if c.handler.Web.HTTP {
+		return typeHTTP
+	}
+	return c.Type
+}
 
 // graceTime is the grace time as it is in force.
 func (c *Config) graceTime() time.Duration {

@@ -29,6 +29,10 @@ const (
 	factEcho       = serving.FactEchoes
 	factEchoLines  = serving.FactLines
 	factReads      = serving.FactReads
+	factWeb        = serving.FactWeb
+	factApps       = serving.FactApps
+	factScripts    = serving.FactScripts
+	factStarted    = serving.FactStarted
 	factSyslog     = "syslog"
 	factConfined   = "confined"
 	factTLS        = "tls"
@@ -68,8 +72,12 @@ var factTexts = [...]factText{
 	{factMany, "a type that serves several clients at once: all but Single and INET", "has no effect with this type of server, which serves one client at a time", "", false},
 	{factCommand, "the command netserver, not a Go program", "has no effect: this program serves its clients itself", "", false},
 	{factShared, "a port without a handler of its own", "has no effect: every port has a handler of its own", "", false},
-	{factProgram, "a program that serves clients", "has no effect without a program", "give one after --", false},
-	{factRuns, "a program that serves clients, or dequeue_command", "has no effect without a program", "give one after --, or a dequeue_command", false},
+	{factProgram, "a program that serves clients, not HTTP requests", "has no effect without a program", "give one after --", false},
+	{factRuns, "a program that serves clients or HTTP requests, or dequeue_command", "has no effect without a program", "give one after --, or a dequeue_command", false},
+	{factWeb, "HTTP: type HTTP, http or app", "has no effect without HTTP", "give type HTTP, or http", false},
+	{factApps, "app", "has no effect without app", "give app", false},
+	{factScripts, "HTTP with app or a program", "has no effect without HTTP and a program", "give type HTTP and app", false},
+	{factStarted, "a program that serves clients or HTTP requests", "has no effect without a program", "give one after --", false},
 	{factProxies, "proxy_to or backend", "has no effect without a target", "give proxy_to", false},
 	{factEcho, "the echo: no program, proxy_to or backend", "has no effect: the clients are served by something else", "", false},
 	{factEchoLines, "the line echo", "has no effect without the line echo", "", false},

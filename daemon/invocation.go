@@ -11,6 +11,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/descriptors"
@@ -112,6 +113,12 @@ func addType(args *conf.Args) {
 		return
 	}
 	o := conf.Origin{Source: conf.SourceArgs, Line: 1}
+	if args.Type == typeHTTP { // it is built on what server_type says
+		args.Layer.Entries = slices.Insert(args.Layer.Entries, 0, conf.Entry{
+			Key: serving.KeyHTTP, Origin: o, Values: []conf.Value{{Text: "1", Origin: o}},
+		})
+		return
+	}
 	args.Layer.Entries = slices.Insert(args.Layer.Entries, 0, conf.Entry{
 		Key: "server_type", Origin: o, Values: []conf.Value{{Text: args.Type, Origin: o}},
 	})
@@ -127,10 +134,13 @@ func (v *invocation) configured(res *conf.Result) error {
 
 // complete checks a resolved configuration, and fills in what follows from it.
 func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
-	if c.Type == "" {
-		c.Type = typeFork
-	}
 	var errs []error
+	if c.Type == "" {
+		c.Type = c.defaultType()
+	}
+	if v.server != nil && c.handler.Web.HTTP {
+		errs = append(errs, errors.New("type HTTP is for the command: a program of one's own serves HTTP by a httpd.Handler, with any type"))
+	}
 	inProcess, err := c.inProcess()
 	errs = append(errs, err)
 	_, err = c.Process.Control.access(c.Type == typeINET)
@@ -183,7 +193,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		c.withoutACME()
 	}
 	p, perr := v.prepare(c, res, env)
-	p.notes, p.files = notes, files
+	p.notes, p.files = append(notes, p.notes...), files
 	p.warnings = append(p.warnings, p.warnACME()...)
 	v.warn(p, res.Warnings, append(idle, p.made.Warnings...))
 	if err == nil && perr == nil {

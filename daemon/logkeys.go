@@ -49,7 +49,7 @@ func (b lookedAt) Set(vals []conf.Value) error {
 func (c *Config) logging() *logging.Config {
 	s := &c.Syslog
 	return &logging.Config{
-		Level: c.LogLevel, File: c.LogFile, JSON: c.LogFormat == "json", Owner: c.identity.Account,
+		Level: c.LogLevel, File: c.LogFile, Access: c.AccessLog, JSON: c.LogFormat == "json", Owner: c.identity.Account,
 		Syslog: logging.Syslog{Ident: s.Ident, Facility: s.Facility, Options: s.LogOpt, Socket: s.LogSock},
 	}
 }

@@ -149,12 +149,13 @@ type program struct {
 	opened     *logging.Log     // where the log goes; nil but in a process that serves alone
 	warnings   []string         // the same as notes, of what somebody should look at
 	stop       context.CancelFunc
-	ending     atomic.Bool // stop or Close was called by signal or control
-	library    bool        // the program has a handler of its own
-	exit       func()      // ends the server as TERM does
-	flush      func()      // type INET over pipes: waits for the client's output
-	waits      bool        // type INET has a port for datagrams from inetd, and ends when it is idle
-	tellEnding func()      // without a supervisor: runs Hooks.Ending, once
+	ending     atomic.Bool       // stop or Close was called by signal or control
+	library    bool              // the program has a handler of its own
+	exit       func()            // ends the server as TERM does
+	access     func(line []byte) // writes the access log; nil is nowhere
+	flush      func()            // type INET over pipes: waits for the client's output
+	waits      bool              // type INET has a port for datagrams from inetd, and ends when it is idle
+	tellEnding func()            // without a supervisor: runs Hooks.Ending, once
 }
 
 // prepare makes everything that needs no open port, and collects the problems.
@@ -191,8 +192,13 @@ func (p *program) makeHandlers(env tlsparams.Env) (err error) {
 		c.Server.Limits.MaxServing = serving.MaxPrograms
 	}
 	// A worker sets exit later.
-	p.made, err = c.services.Make(serving.Env{Exit: func() { p.exit() }, TLS: env, Jailed: c.identity.Chroot != "", ServesAs: c.servesAs()})
+	h := serving.Env{Exit: func() { p.exit() }, Type: c.Type, TLS: env, Jailed: c.identity.Chroot != "", ServesAs: c.servesAs()}
+	if c.logging().HasAccess() {
+		h.Access = p.logAccess
+	}
+	p.made, err = c.services.Make(h)
 	p.server.Handler, p.server.Handlers = p.made.Handler, p.made.Handlers
+	p.notes = p.made.Notes
 	return err
 }
 
@@ -202,6 +208,13 @@ func (c *Config) servesAs() string {
 		return a.User
 	}
 	return ""
+}
+
+// logAccess writes a line of the access log.
+func (p *program) logAccess(line []byte) {
+	if w := p.access; w != nil {
+		w(line)
+	}
 }
 
 // engine is the server's side that only its command sees.

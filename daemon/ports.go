@@ -10,6 +10,7 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/serving"
+	"netserver/internal/identity"
 	"netserver/port"
 )
 
@@ -59,6 +60,12 @@ func (c *Config) portInput(res *conf.Result, environ map[string]string) port.Inp
 		// Net::Server's own variables, for those who have them set.
 		EnvIPv: environ["IPV"],
 		NoIPv6: environ["NO_IPV6"] != "" && environ["NO_IPV6"] != "0",
+	}
+	if c.handler.Web.HTTP {
+		in.DefaultPort = "80"
+		if !identity.IsRoot() {
+			in.DefaultPort = "8080"
+		}
 	}
 	if n := len(c.ports.unixTypes); n > 0 {
 		in.UnixType = c.ports.unixTypes[n-1]

@@ -91,7 +91,7 @@ func (c *Config) atStart() []supervisor.FixedKey {
 	pr, ctl := &c.Process, c.Process.Control
 	var list []supervisor.FixedKey
 	for _, k := range [][2]string{
-		{"log_file", c.LogFile}, {"log_format", c.LogFormat},
+		{"log_file", c.LogFile}, {"access_log_file", c.AccessLog}, {"log_format", c.LogFormat},
 		{"syslog_ident", c.Syslog.Ident}, {"syslog_facility", c.Syslog.Facility},
 		{"syslog_logopt", c.Syslog.LogOpt}, {"syslog_logsock", c.Syslog.LogSock},
 		{"pid_file", pr.PIDFile},
@@ -148,7 +148,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
-		Make: func(env tlsparams.Env, maxServing int, exit func()) (*worker.Program, error) {
+		Make: func(env tlsparams.Env, maxServing int, exit func(), access func(line []byte)) (*worker.Program, error) {
 			if maxServing > 0 {
 				c.Server.Limits.MaxServing = maxServing
 			}
@@ -156,7 +156,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			if err != nil {
 				return nil, err
 			}
-			p.exit = exit
+			p.exit, p.access = exit, access
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
 			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends()}, nil
 		},

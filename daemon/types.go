@@ -27,13 +27,15 @@ const (
 	typePreForkSimple = "PreForkSimple"
 	typePreFork       = "PreFork"
 	typeINET          = "INET"
+
+	// typeHTTP is HTTP on another type: the command's http key for all ports.
+	typeHTTP = "HTTP"
 )
 
 // absentTypes are the original's types that cannot be run, with what to use.
 var absentTypes = map[string]string{
-	"Multiplex": "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork and INET",
-	"HTTP":      "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork and INET",
-	"PSGI":      "runs Perl applications, which this program cannot; use Fork and --proxy_to a server that runs the application",
+	"Multiplex": "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork, INET and HTTP",
+	"PSGI":      "runs Perl applications, which this program cannot; give proxy_to a server that runs the application",
 	"Thread":    "serves each client in a thread of Perl; use Fork, which serves any number of clients at once in one process",
 }
 
@@ -47,6 +49,15 @@ func pickType(vals []conf.Value) conf.Value {
 		}
 	}
 	return vals[0]
+}
+
+// defaultType is the type where server_type says none: Fork, and for HTTP
+// PreFork, as in the original, where it can be.
+func (c *Config) defaultType() string {
+	if alone, _ := c.alone(); c.handler.Web.HTTP && !alone {
+		return typePreFork
+	}
+	return typeFork
 }
 
 // typeNamed returns the server type that v names, in any case, or why it
@@ -72,16 +83,12 @@ func typeNamed(v conf.Value) (string, error) {
 	return "", p
 }
 
-// defineUnbuilt names the original's keys that netserver does not have yet or
-// will not have, so that giving one says so.
+// defineUnbuilt names the original's keys that netserver does not have, so that giving one says so.
 func defineUnbuilt(s *conf.Set) {
-	const soon = "it is not implemented yet"
 	for _, k := range []struct{ why, names string }{
 		{"a Go program gives a worker its own link in Hooks.WorkerStart", "child_communication"},
 		{"it has no effect in the original either", "spare_servers"},
 		{"a worker can only request shutdown", "no_close_by_child"},
-		{soon, "timeout_header max_header_size server_revision default_content_type allow_body_on_all_statuses"},
-		{soon, "access_log_file access_log_format enable_dispatch app"},
 		{"accepting is not serialized here: every worker waits on the socket itself, and the kernel wakes one", "serialize lock_file"},
 		{"there is one socket class", "ipv6_package"},
 		{"a Go program sets Server.Log; the command has log_file and log_format", "log_function log4perl_conf log4perl_logger log4perl_poll"},

@@ -62,6 +62,30 @@ func ProgramEnviron(server, more []string) []string {
 	return slices.Clip(list)
 }
 
+// GivenEnviron returns what of more, as ProgramEnviron takes it, a program gets
+// that has nothing else: variables that are set, and those of this process that
+// are named.
+func GivenEnviron(more []string) []string {
+	var list environ
+	var names []string
+	for _, kv := range more {
+		if !strings.Contains(kv, "=") {
+			names = append(names, kv)
+		}
+	}
+	for _, kv := range os.Environ() {
+		if name, _, ok := strings.Cut(kv, "="); ok && matches(names, name) && !matches(serversOwn, name) {
+			list.put(kv)
+		}
+	}
+	for _, kv := range more {
+		if strings.Contains(kv, "=") {
+			list.put(kv)
+		}
+	}
+	return list
+}
+
 // LoginEnviron returns env with HOME, USER, LOGNAME and SHELL of another
 // user. Of one without an entry it has none of them.
 func LoginEnviron(env []string, uid int) []string {

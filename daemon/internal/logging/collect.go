@@ -24,6 +24,7 @@ type Collector struct {
 	conf     Config
 	form     string // of records
 	log      *logs.Async
+	access   *logs.Async // nil is none
 	out, err *logs.Async // err is log where both go to the same place
 }
 
@@ -38,6 +39,9 @@ func (l *Log) Collect(out, err io.Writer) *Collector {
 		c.err = logs.NewAsync(err, streamQueue, nil)
 	}
 	c.out = logs.NewAsync(out, streamQueue, nil)
+	if l.access != nil {
+		c.access = l.access.queue
+	}
 	return c
 }
 
@@ -58,13 +62,15 @@ func (c *Collector) Close() {
 type Pipes struct {
 	c             *Collector
 	log, out, err *os.File // our ends; out and err are nil if they go elsewhere
+	access        *os.File // nil without an access log
 	theirs        []*os.File
 	done          sync.WaitGroup
 	stop          chan struct{} // closed when nobody waits for room in a queue any more
 }
 
 // Pipes makes the pipes for a process that is to be started, and has it
-// inherit them: the log as the first of its files. What how says of the standard
+// inherit them: the log as the first of its files, and the access log, if there
+// is one, as the second. What how says of the standard
 // streams stays. owner, if it is not nil, becomes the owner of those that are
 // standard streams: programs open /dev/stderr.
 func (c *Collector) Pipes(how *childproc.Start, owner *identity.Account) (*Pipes, error) {
@@ -95,14 +101,23 @@ func (c *Collector) Pipes(how *childproc.Start, owner *identity.Account) (*Pipes
 			f.Chown(owner.UID, owner.GID)
 		}
 	}
-	how.Files = append([]*os.File{log}, how.Files...)
+	inherited := []*os.File{log}
+	if c.access != nil {
+		var access *os.File
+		if err := pipe(&p.access, &access); err != nil {
+			p.Close()
+			return nil, err
+		}
+		inherited = append(inherited, access)
+	}
+	how.Files = append(inherited, how.Files...)
 	return p, nil
 }
 
 // Close gives up the pipes of a process that was not started.
 func (p *Pipes) Close() {
 	wire.CloseFiles(p.theirs)
-	for _, f := range []*os.File{p.log, p.out, p.err} {
+	for _, f := range []*os.File{p.log, p.out, p.err, p.access} {
 		f.Close()
 	}
 }
@@ -115,6 +130,9 @@ func (p *Pipes) Begin(pid int) {
 	r := recordRelay{Pipes: p, pid: pid, isRecord: c.conf.recordCheck(c.form, pid)}
 	r.other = slog.New(c.conf.Format(c.form)(sharedWriter{c.log, p.stop}, logs.Options{}))
 	p.done.Go(r.run)
+	if p.access != nil {
+		p.done.Go(func() { relayAccess(p.access, c.access, p.stop) })
+	}
 	if p.out != nil {
 		p.done.Go(func() { relayLines(p.out, c.out, "") })
 	}
@@ -138,7 +156,7 @@ func (p *Pipes) Finish() {
 		return
 	}
 	end := time.Now().Add(FinishTime)
-	for _, f := range []*os.File{p.log, p.out, p.err} {
+	for _, f := range []*os.File{p.log, p.out, p.err, p.access} {
 		f.SetReadDeadline(end)
 	}
 	t := time.AfterFunc(FinishTime, func() { close(p.stop) })
@@ -179,6 +197,22 @@ func relayLines(f *os.File, to *logs.Async, form string) {
 			buf = append(buf, cutMark...)
 		}
 		to.WriteShared(append(buf, '\n'), nil)
+	})
+}
+
+// relayAccess takes lines of the access log. A process that writes too many
+// waits, and counts itself what it loses.
+func relayAccess(f *os.File, to *logs.Async, stop chan struct{}) {
+	defer f.Close()
+	limit := wire.Limiter{PerSecond: recordBytes}
+	var buf []byte
+	eachLine(&paced{r: f}, maxRecordLine, func(line []byte, cut bool) {
+		limit.WaitFor(len(line) + recordCost)
+		buf = appendStreamLine(buf[:0], line, "")
+		if cut {
+			buf = append(buf, cutMark...)
+		}
+		to.WriteShared(append(buf, '\n'), stop)
 	})
 }
 

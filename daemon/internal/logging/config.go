@@ -15,6 +15,7 @@ type Config struct {
 	Level  int    // 0 to 4, as log_level
 	File   string // "" is standard error; see ToSyslog
 	JSON   bool   // objects, not lines
+	Access string // access_log_file; "" is none
 	Syslog Syslog
 	Owner  *identity.Account // whose directories, beside root's, File may be in; nil is nobody's
 }
@@ -42,11 +43,17 @@ func ToSyslog(file string) bool {
 
 // Check says what is wrong with c.
 func (c *Config) Check() error {
-	if !ToSyslog(c.File) {
-		return logs.CheckFileName(c.File)
+	var err error
+	if c.HasAccess() && accessStream(c.Access) == "" {
+		if err = logs.CheckFileName(c.Access); err != nil {
+			err = fmt.Errorf("access_log_file: %w", err)
+		}
 	}
-	_, _, _, err := c.syslog()
-	return err
+	if !ToSyslog(c.File) {
+		return errors.Join(err, logs.CheckFileName(c.File))
+	}
+	_, _, _, serr := c.syslog()
+	return errors.Join(err, serr)
 }
 
 // CheckSyslogFacility says what is wrong with a facility's name.

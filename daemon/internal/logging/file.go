@@ -43,11 +43,10 @@ const (
 	followAtLeast = time.Minute // while the file cannot be opened again
 )
 
-// Follow calls moved when the log file was renamed or removed, until stop is
+// Follow calls moved when the log file, or that of the access log, was renamed or removed, until stop is
 // closed: rotation without a signal. Without a file it does nothing.
 func (l *Log) Follow(stop <-chan struct{}, moved func()) {
-	f := l.file
-	if f == nil {
+	if l.file == nil && (l.access == nil || l.access.file == nil) {
 		return
 	}
 	wait, again := followEvery, false
@@ -60,7 +59,7 @@ func (l *Log) Follow(stop <-chan struct{}, moved func()) {
 		case <-t.C:
 		}
 		next := followEvery
-		if f.Moved() {
+		if l.file != nil && l.file.Moved() || l.access.moved() {
 			moved()
 			if again {
 				next = min(2*wait, followAtLeast)
@@ -76,8 +75,9 @@ func (l *Log) Follow(stop <-chan struct{}, moved func()) {
 
 // Reopen opens the log file again, if there is one, and logs how that went.
 func (l *Log) Reopen() error {
+	aerr := l.access.reopen(l.Logger)
 	if l.file == nil {
-		return nil
+		return aerr
 	}
 	err := l.file.Reopen()
 	if err != nil {
@@ -85,7 +85,7 @@ func (l *Log) Reopen() error {
 		return err
 	}
 	Notice(l.Logger, "log file reopened")
-	return nil
+	return aerr
 }
 
 // journalPrefix returns what stands before a line that is no record, if the

@@ -15,17 +15,31 @@ const flushTime = 2 * time.Second
 // A Log is where the log of this process goes.
 type Log struct {
 	*slog.Logger
-	Form  string // of its records; see forms.go
-	conf  Config
-	file  *logs.File  // nil if it goes to standard error or syslog
-	queue *logs.Async // before it
-	level *slog.LevelVar
-	end   func()
+	Form   string // of its records; see forms.go
+	conf   Config
+	file   *logs.File  // nil if it goes to standard error or syslog
+	queue  *logs.Async // before it
+	level  *slog.LevelVar
+	access *accessLog // nil is none
+	end    func()
 }
 
 // Open opens the log of a process that writes it itself, or writes those of
 // its workers.
 func (c *Config) Open(stderr io.Writer) (*Log, error) {
+	l, err := c.open(stderr)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.openAccess(l, stderr); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// open opens all but the access log.
+func (c *Config) open(stderr io.Writer) (*Log, error) {
 	switch {
 	case ToSyslog(c.File):
 		return c.openSyslog(stderr)
@@ -72,7 +86,10 @@ func (c *Config) start(out io.Writer, format logs.Format, flush time.Duration) *
 }
 
 // Close writes out what is left, for a bounded time, and closes the log.
-func (l *Log) Close() { l.end() }
+func (l *Log) Close() {
+	l.access.close()
+	l.end()
+}
 
 // SetLevel changes what is logged: 0 to 4, as log_level. It may be called at
 // any time.

@@ -13,32 +13,37 @@ func (s *Services) Facts(list []*Service) map[string]bool {
 	for _, one := range list {
 		switch one.kind {
 		case runs:
-			has[FactPrograms], has[FactRuns] = true, true
+			has[FactPrograms] = has[FactPrograms] || !one.web()
+			has[FactRuns], has[FactStarted] = true, true
+		case dispatches:
+			has[FactApps], has[FactRuns], has[FactStarted] = true, true, true
 		case proxies:
 			has[FactProxies] = true
 		case echoes:
-			has[FactEchoes] = true
+			has[FactEchoes] = has[FactEchoes] || !one.web()
 			if one.echoesLines() {
 				has[FactLines], has[FactReads] = true, true
 			}
 		}
+		has[FactWeb] = has[FactWeb] || one.web()
+		has[FactScripts] = has[FactScripts] || one.scripts()
 	}
 	return has
 }
 
 // ServiceFacts returns the names of the facts that Facts states.
 func ServiceFacts() []string {
-	return []string{FactPrograms, FactRuns, FactProxies, FactEchoes, FactLines, FactReads}
+	return []string{FactPrograms, FactRuns, FactProxies, FactEchoes, FactLines, FactReads, FactWeb, FactApps, FactScripts, FactStarted}
 }
 
 // Echoes reports whether the key echo of the whole server has an effect.
-func (s *Services) Echoes() bool { return s.Shared() && s.server.is(echoes) }
+func (s *Services) Echoes() bool { return s.Shared() && s.server.is(echoes) && !s.server.web() }
 
 // HandsSockets reports whether clients are handed to a program with their
 // socket.
 func (s *Service) HandsSockets() bool {
 	return slices.ContainsFunc(s.Leaves(), func(one *Service) bool {
-		return one.kind == runs && !one.ExecPipes && one.ExecSpare <= 0 && !one.Exec.PTY
+		return one.kind == runs && !one.web() && !one.ExecPipes && one.ExecSpare <= 0 && !one.Exec.PTY
 	})
 }
 

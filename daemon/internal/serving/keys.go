@@ -37,6 +37,7 @@ type Config struct {
 	AnswerTimeout  time.Duration // of a target, where their number is known
 
 	Dial DialConfig
+	Web  WebConfig
 }
 
 // A DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
@@ -90,6 +91,10 @@ const (
 	FactEchoes   = "echoes"
 	FactLines    = "lines"
 	FactReads    = "reads"
+	FactWeb      = "web"
+	FactApps     = "apps"
+	FactScripts  = "scripts"
+	FactStarted  = "started"
 
 	factTLS      = "tls"
 	factStream   = "stream"
@@ -137,15 +142,16 @@ func (h *Config) defineFor(s *conf.Set, def func(conf.Key, conf.Binder)) {
 	define(chosen, keyBackend, "NAME", "", "connect each client to a target of this [[backend]] of the conf file", conf.String(&h.Backend))
 	h.defineSessions(define)
 	h.Dial.define(def)
+	h.Web.define(def)
 	define(FactEchoes, keyEcho, "lines|net-server|raw", "lines", "without another handler: Net::Server's echo of lines (both words), or bytes back unchanged (RFC 862)", conf.Choice(&h.Echo, "lines", "net-server", "raw"))
 	define(FactLines, "echo_control", "0|1", "", "let every client of the line echo use exit, get and dump, not only local ones", conf.Bool(&h.EchoControl))
-	define(FactPrograms, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
+	define(FactStarted, "exec_stderr", "log|client|drop|inherit", "log", "where a program's standard error goes", conf.Choice(&h.ExecStderr, "log", "client", "drop", "inherit"))
 	def(conf.Key{Name: "exec_env", When: FactRuns, Arg: "NAME[=VALUE]", List: true, Secret: true, Help: "variable in the environment of programs and jobs, one each time the key is given: NAME and PREFIX* pass on the server's own. They have PATH, TZ, LANG, LC_*, HOME, USER, LOGNAME and SHELL without it, and what tells of the client"},
 		conf.Func(h.setExecEnv))
 	define(FactPrograms+" "+factStream, "exec_pipes", "0|1", "", "join plain clients to the program by pipes, so that limits see their bytes, and not by their own socket", conf.Bool(&h.ExecPipes))
 	h.Exec.define(define)
 	define(FactPrograms+" "+factListens, keyExecSpare, "N", "0", "started programs of this port or route that wait for clients, in each process: a client does not wait for its program's start. These programs are joined by pipes, and get no variables that tell of their client", conf.Int(&h.ExecSpare, 0, exec.MaxSpare))
-	define(FactPrograms, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
+	define(FactStarted, "exec_kill_after", "SECONDS", "5", "between TERM and KILL for a program whose client has gone", conf.Seconds(&h.ExecKillAfter, time.Millisecond, 9*time.Second))
 }
 
 // defineSessions defines the keys of proxied datagrams.

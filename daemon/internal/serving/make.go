@@ -22,8 +22,10 @@ const MaxPrograms = 256
 
 // An Env is what handlers need of the process.
 type Env struct {
-	Exit func()        // ends the server, for who may ask for it
-	TLS  tlsparams.Env // how files of TLS to targets are read
+	Exit   func()        // ends the server, for who may ask for it
+	TLS    tlsparams.Env // how files of TLS to targets are read
+	Access func([]byte)  // writes a line of the access log; nil if there is none
+	Type   string        // of the server, without HTTP: Fork, say
 	// ServesAs is the user of the serving processes, if they are to be another
 	// one than this process and not root; else "".
 	ServesAs string
@@ -35,6 +37,7 @@ type Made struct {
 	Handler  netserver.Handler            // of ports that have none of their own
 	Handlers map[string]netserver.Handler // of the others, as Server.Handlers has them
 	Outbound []*outbound.Source           // TLS to targets
+	Notes    []string                     // for the log: what HTTP paths lead to
 	Warnings []string                     // of routes that no client comes to, and of TLS to targets
 
 	backends *backends
@@ -80,6 +83,7 @@ type maker struct {
 	programs []*exec.Handler
 	outbound []*outbound.Source
 	warnings []string
+	notes    []string
 }
 
 // Make makes the handlers. The error joins all that is wrong with them; that of
@@ -122,7 +126,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		back = append(back, m.leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
-	all.Outbound, all.Warnings, all.programs = m.outbound, m.warnings, m.programs
+	all.Outbound, all.Warnings, all.programs, all.Notes = m.outbound, m.warnings, m.programs, m.notes
 	if err := errors.Join(errs...); err != nil {
 		return all, err
 	}
@@ -152,6 +156,9 @@ func (m *maker) handler(s *Service) (netserver.Handler, error) {
 }
 
 func (m *maker) makeHandler(s *Service) (netserver.Handler, error) {
+	if s.web() {
+		return m.webHandler(s)
+	}
 	switch s.kind {
 	case runs:
 		return m.runHandler(s)

@@ -120,6 +120,9 @@ func (m *maker) checkDatagrams(spec port.Spec, s *Service) error {
 		return nil
 	}
 	for _, leaf := range s.Leaves() {
+		if leaf.web() {
+			return located(fmt.Errorf("port %s: datagrams cannot carry HTTP: it is for ports with connections", spec.Short()), leaf.at)
+		}
 		if leaf.kind != proxies {
 			continue
 		}

@@ -69,7 +69,7 @@ var routeConditions = [...]routeCondition{
 
 // routeLists returns the keys of a route that want a value.
 func routeLists() []string {
-	keys := []string{keyProgram, KeyProxyTo}
+	keys := []string{keyProgram, KeyProxyTo, keyApp}
 	for _, c := range routeConditions {
 		keys = append(keys, c.key)
 	}
@@ -125,12 +125,15 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 			continue
 		}
 		to, err := r.choose(block.Values)
+		if to == nil && isTrue(block.Values[KeyHTTP]) {
+			to = &Service{Config: r.Config, own: true, at: r.at}
+		}
 		switch {
 		case err != nil:
 			errs = append(errs, err)
 		case to == nil:
 			errs = append(errs, &conf.Problem{Origin: r.at, Err: errors.New("the [[listen.route]] says of nobody who serves"),
-				Hint: "give it proxy_to, backend, program, echo or refuse"})
+				Hint: "give it proxy_to, backend, program, app, echo, http or refuse"})
 		case len(block.Values[KeyProxyTo]) > 1:
 			errs = append(errs, &conf.Problem{Key: KeyProxyTo, Origin: to.at, Err: errors.New("a route has one target"), Hint: SeveralTargets})
 		default:

@@ -16,11 +16,12 @@ import (
 type serviceKind uint8
 
 const (
-	echoes  serviceKind = iota // the default
-	runs                       // a program
-	proxies                    // to proxy_to or to a backend
-	routes                     // to one of several others
-	refuses                    // nobody
+	echoes     serviceKind = iota // the default
+	runs                          // a program
+	proxies                       // to proxy_to or to a backend
+	routes                        // to one of several others
+	refuses                       // nobody
+	dispatches                    // programs, by the path of an HTTP request
 )
 
 // A Service is what serves the clients of a port, or those of a route.
@@ -85,8 +86,10 @@ func (s *Services) Differ() bool {
 // Programs returns each program that serves clients, with its arguments, once.
 func (s *Services) Programs() (list [][]string) {
 	for _, x := range s.Used() {
-		if x.kind == runs && !slices.ContainsFunc(list, func(argv []string) bool { return slices.Equal(argv, x.Program) }) {
-			list = append(list, x.Program)
+		for _, p := range programsOf(x) {
+			if !slices.ContainsFunc(list, func(argv []string) bool { return slices.Equal(argv, p) }) {
+				list = append(list, p)
+			}
 		}
 	}
 	return list
@@ -128,10 +131,13 @@ func (s *Service) is(kind serviceKind) bool { return s != nil && s.kind == kind 
 func (s *Service) byName() bool { return s.chosen == keyBackend }
 
 // echoesLines reports whether s is the echo of lines.
-func (s *Service) echoesLines() bool { return s.kind == echoes && s.Echo != "raw" }
+func (s *Service) echoesLines() bool { return s.kind == echoes && s.Echo != "raw" && !s.web() }
 
 // Name says in a few words what serves.
 func (s *Service) Name() string {
+	if s.web() {
+		return s.webName()
+	}
 	switch s.kind {
 	case runs:
 		return "program " + s.Program[0]
@@ -207,7 +213,7 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	if err := b.Read(h.Define); err != nil {
 		return nil, err
 	}
-	if err := emptyList(b, keyProgram, KeyProxyTo); err != nil {
+	if err := emptyList(b, keyProgram, KeyProxyTo, keyApp); err != nil {
 		return nil, err
 	}
 	own, err := h.choose(b.Values)
@@ -233,6 +239,9 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	}
 	kept := *server // with settings of its own
 	kept.Config = h
+	if isTrue(b.Values[KeyHTTP]) && server.chosen == keyEcho {
+		kept.chosen = "" // the page takes its place
+	}
 	return &kept, besideBackend(&kept, b.Values)
 }
 
@@ -252,7 +261,7 @@ func (h *Config) choose(values conf.Values) (*Service, error) {
 	for _, c := range []struct {
 		key  string
 		kind serviceKind
-	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyRefuse, refuses}} {
+	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {keyRefuse, refuses}} {
 		vals := values[c.key]
 		if len(vals) == 0 || c.key == keyRefuse && !isTrue(vals) {
 			continue
@@ -284,6 +293,9 @@ func emptyList(b conf.Block, keys ...string) error {
 // isTrue reports whether the value of a boolean is true, as its binder has read
 // it.
 func isTrue(vals []conf.Value) bool {
+	if len(vals) == 0 {
+		return false
+	}
 	on, err := conf.ParseBool(vals[len(vals)-1])
 	return err == nil && on
 }

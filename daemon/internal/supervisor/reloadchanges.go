@@ -189,7 +189,7 @@ func halfWritten(old, now *wire.Plan) error {
 
 // logKeys are the keys of the log that stay as they are until the server is
 // started again.
-var logKeys = [...]string{"log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
+var logKeys = [...]string{"log_file", "access_log_file", "log_format", "syslog_ident", "syslog_facility", "syslog_logopt", "syslog_logsock"}
 
 // keepLog gives a new configuration the log of the one in force, which stays
 // until the server is started again.

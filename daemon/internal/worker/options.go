@@ -52,8 +52,9 @@ type Settings struct {
 	// RunJob is what a job does that has no command.
 	RunJob func(context.Context, *slog.Logger) error
 
-	// Make makes the server; exit is what a client can ask of it.
-	Make func(env tlsparams.Env, maxServing int, exit func()) (*Program, error)
+	// Make makes the server; exit is what a client can ask of it, and access
+	// writes the access log, if there is one.
+	Make func(env tlsparams.Env, maxServing int, exit func(), access func(line []byte)) (*Program, error)
 }
 
 // A Program is a server that is ready to be run.

@@ -31,6 +31,7 @@ type worker struct {
 	conf   *Settings
 	link   *childproc.Link
 	log    *slog.Logger
+	access func(line []byte) // writes the access log; nil without one
 	init   *wire.Start
 	p      *Program
 	ls     []net.Listener
@@ -198,7 +199,14 @@ func (w *worker) openLog() func() {
 	}
 	o := w.conf.Log.OpenPipe(out, w.init.LogForm)
 	w.log = o.Logger
-	return o.Close
+	files := w.o.Part.Files
+	if !w.conf.Log.HasAccess() || len(files) == 0 {
+		return o.Close
+	}
+	w.o.Part.Files = files[1:]
+	var end func()
+	w.access, end = logging.AccessPipe(files[0], w.log)
+	return func() { end(); o.Close() }
 }
 
 // prepare makes the Server and its listeners.
@@ -211,7 +219,7 @@ func (w *worker) prepare() error {
 	if env.SelfSigned, err = w.selfSigned(); err != nil {
 		return err
 	}
-	if w.p, err = w.conf.Make(env, w.init.MaxServing, w.askExit); err != nil {
+	if w.p, err = w.conf.Make(env, w.init.MaxServing, w.askExit, w.access); err != nil {
 		return err
 	}
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})

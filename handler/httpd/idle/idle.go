@@ -21,13 +21,19 @@ import (
 var ErrIdle = errors.New("idle: nothing moved in the request for too long")
 
 // Handler returns a handler that has next answer, and ends a request's context
-// with ErrIdle when nothing has moved for a time d, which must be positive. If
+// with ErrIdle when nothing has moved for the time that limit gives it; 0 or less
+// is no limit. If
 // nothing of the answer has been sent by the time next returns, the client gets
 // status 500; if something has, the connection ends, so that the client does not
 // take it for whole. A request that takes its connection over is left alone from
 // then on.
-func Handler(next http.Handler, d time.Duration) http.Handler {
+func Handler(next http.Handler, limit func(*http.Request) time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := limit(r)
+		if d <= 0 {
+			next.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
 		m := &mover{ResponseWriter: w, d: d, timer: time.AfterFunc(d, func() { cancel(ErrIdle) })}

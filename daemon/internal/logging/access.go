@@ -1,0 +1,153 @@
+package logging
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"netserver/logs"
+)
+
+// An accessLog is where the lines of the access log go. Nil is nowhere.
+type accessLog struct {
+	file  *logs.File  // nil for a standard stream
+	queue *logs.Async // before it
+	own   bool        // the queue is not the log's
+}
+
+// accessStream returns which standard stream an access_log_file means, "" for
+// none of them.
+func accessStream(name string) string {
+	switch name {
+	case "STDOUT", "/dev/stdout":
+		return "stdout"
+	case "STDERR", "/dev/stderr":
+		return "stderr"
+	}
+	return ""
+}
+
+// HasAccess reports whether there is an access log.
+func (c *Config) HasAccess() bool { return c.Access != "" && c.Access != os.DevNull }
+
+// openAccess opens the access log beside l.
+func (c *Config) openAccess(l *Log, stderr io.Writer) error {
+	if !c.HasAccess() {
+		return nil
+	}
+	a := &accessLog{own: true}
+	var out io.Writer
+	switch accessStream(c.Access) {
+	case "stdout":
+		out = os.Stdout
+	case "stderr":
+		if l.Form != FormSyslog {
+			l.access = &accessLog{queue: l.queue} // beside the log, in its file or on its stream
+			return nil
+		}
+		out = stderr
+	default:
+		f, err := logs.OpenFileWith(c.Access, c.opener())
+		if err != nil {
+			return fmt.Errorf("access_log_file: %w", err)
+		}
+		a.file, out = f, f
+	}
+	a.queue = newAccessQueue(out, l.Logger)
+	l.access = a
+	return nil
+}
+
+// newAccessQueue makes a queue before an access log. What it loses is told to
+// log, since a line about it is none of the access log's own.
+func newAccessQueue(out io.Writer, log *slog.Logger) *logs.Async {
+	r := &accessLosses{log: log}
+	return logs.NewAsync(out, 0, func(io.Writer, logs.Options) slog.Handler { return r })
+}
+
+// close writes out what is left, and closes the file.
+func (a *accessLog) close() {
+	if a == nil || !a.own {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	a.queue.Close(ctx)
+	if a.file != nil {
+		a.file.Close()
+	}
+}
+
+// reopen opens the file again, if there is one.
+func (a *accessLog) reopen(log *slog.Logger) error {
+	if a == nil || a.file == nil {
+		return nil
+	}
+	if err := a.file.Reopen(); err != nil {
+		log.Error(err.Error())
+		return err
+	}
+	Notice(log, "access log file reopened")
+	return nil
+}
+
+func (a *accessLog) moved() bool { return a != nil && a.file != nil && a.file.Moved() }
+
+// AccessWriter returns what writes lines of the access log, each with its end,
+// and waits for nothing; nil if there is no access log.
+func (l *Log) AccessWriter() func(line []byte) {
+	if l.access == nil {
+		return nil
+	}
+	return func(line []byte) { l.access.queue.Write(line) }
+}
+
+// AccessPipe returns the same for a process whose lines another one takes from a
+// pipe, and what writes out the rest.
+func AccessPipe(pipe io.Writer, log *slog.Logger) (write func(line []byte), end func()) {
+	a := &accessLog{queue: newAccessQueue(pipe, log), own: true}
+	return func(line []byte) { a.queue.Write(line) }, a.close
+}
+
+// lossPause is how long losses are gathered before the log is told of them
+// again.
+const lossPause = 10 * time.Second
+
+// An accessLosses is what a queue before an access log reports its losses to.
+type accessLosses struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	lost uint64
+	next time.Time
+}
+
+func (r *accessLosses) Enabled(context.Context, slog.Level) bool { return true }
+func (r *accessLosses) WithAttrs([]slog.Attr) slog.Handler       { return r }
+func (r *accessLosses) WithGroup(string) slog.Handler            { return r }
+
+// Handle takes a report.
+func (r *accessLosses) Handle(_ context.Context, report slog.Record) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var why string
+	report.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "lost":
+			r.lost += a.Value.Uint64()
+		case "err":
+			why = a.Value.String()
+		}
+		return true
+	})
+	if now := time.Now(); now.After(r.next) {
+		r.next = now.Add(lossPause)
+		r.log.Warn("lines of the access log were lost", "lost", r.lost, "err", why)
+		r.lost = 0
+	}
+	return nil
+}

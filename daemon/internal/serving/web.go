@@ -1,0 +1,196 @@
+package serving
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"strings"
+	"time"
+
+	"netserver"
+	"netserver/conf"
+	"netserver/handler/httpd"
+	"netserver/handler/httpd/accesslog"
+	"netserver/handler/httpd/apps"
+	"netserver/handler/httpd/cgi"
+	"netserver/handler/httpd/idle"
+	"netserver/internal/childproc"
+)
+
+// web reports whether the clients of s speak HTTP to it.
+func (s *Service) web() bool {
+	switch s.kind {
+	case dispatches:
+		return true
+	case runs:
+		return s.Web.HTTP
+	case echoes:
+		return s.Web.HTTP && s.chosen != keyEcho
+	}
+	return false
+}
+
+// webName says in a few words what serves HTTP.
+func (s *Service) webName() string {
+	switch s.kind {
+	case runs:
+		return "HTTP: program " + s.Program[0]
+	case dispatches:
+		return fmt.Sprintf("HTTP: %d apps", len(s.Web.Apps))
+	}
+	return "HTTP: page"
+}
+
+// scripts reports whether s runs programs for HTTP requests.
+func (s *Service) scripts() bool { return s.web() && s.kind != echoes }
+
+// webHandler makes a handler of HTTP.
+func (m *maker) webHandler(s *Service) (netserver.Handler, error) {
+	w := &s.Web
+	origin := cgi.Origin{Software: cmp.Or(w.Revision, defaultRevision)}
+	if m.env.Type != "" {
+		origin.Type = "Net::Server::" + m.env.Type
+	}
+	h, err := m.answers(s, origin)
+	if err != nil {
+		return nil, err
+	}
+	limit := idleLimit(m.s.in.Result.Get(keyIdle))
+	h = idle.Handler(h, func(r *http.Request) time.Duration {
+		if c := httpd.Conn(r.Context()); c != nil {
+			if own := c.Port().Params[keyIdle]; len(own) > 0 {
+				return idleLimit(own)
+			}
+		}
+		return limit
+	})
+	if h, err = m.logged(s, origin, h); err != nil {
+		return nil, err
+	}
+	return &httpd.Handler{
+		Handler:       m.headed(origin.Software, h),
+		HeaderTimeout: cmp.Or(w.HeaderTimeout, defaultHeaderTimeout),
+		IdleTimeout:   cmp.Or(limit, -1),
+		MaxHeader:     cmp.Or(w.MaxHeader, defaultMaxHeader),
+	}, nil
+}
+
+// idleLimit reads timeout_idle; 0 is none. It is a little shorter than the
+// engine's, which would cut the connection before it can be answered.
+func idleLimit(vals []conf.Value) time.Duration {
+	if len(vals) == 0 {
+		return defaultIdle
+	}
+	var d time.Duration
+	if conf.Seconds(&d, 0, time.Duration(math.MaxInt64)).Set(vals) != nil {
+		return defaultIdle // the engine says what is wrong with it
+	}
+	return d - min(d/20, time.Second)
+}
+
+// answers makes what answers the requests.
+func (m *maker) answers(s *Service, origin cgi.Origin) (http.Handler, error) {
+	switch s.kind {
+	case runs:
+		return m.script(s, origin, s.Program)
+	case dispatches:
+		return m.table(s, origin)
+	}
+	return &cgi.Page{Origin: origin}, nil
+}
+
+// script makes a handler that runs a program for each request.
+func (m *maker) script(s *Service, origin cgi.Origin, argv []string) (*cgi.Handler, error) {
+	// A program has the variables of the request, and those that were asked for.
+	origin.Env = childproc.GivenEnviron(s.ExecEnv)
+	h := &cgi.Handler{
+		Path: argv[0], Args: argv[1:], Origin: origin,
+		Stderr: s.ExecStderr, KillGrace: s.ExecKillAfter,
+		MaxHeader: cmp.Or(s.Web.MaxHeader, defaultMaxHeader), ContentType: s.Web.ContentType, TypeOnAllStatuses: s.Web.TypeAlways,
+	}
+	if m.env.Jailed {
+		return h, nil // it is looked for below the root directory later
+	}
+	return h, h.Check()
+}
+
+// shellWords are what makes a shell of a program's words in Net::Server.
+const shellWords = "$&*(){}[]'\";\\|?<>~`\n"
+
+// table makes a table of programs by path.
+func (m *maker) table(s *Service, origin cgi.Origin) (http.Handler, error) {
+	t := new(apps.Table)
+	var errs []error
+	for _, text := range s.Web.Apps {
+		path, target := apps.Split(text)
+		if path = apps.Path(path); path == "/" && strings.TrimSpace(target) == "" {
+			errs = append(errs, fmt.Errorf("app %q names no program", text))
+			continue
+		}
+		if strings.ContainsAny(target, shellWords) {
+			errs = append(errs, fmt.Errorf("app %s: no shell reads %q: write a script for it", path, target))
+			continue
+		}
+		h, err := m.script(s, origin, strings.Fields(target))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("app %s: %w", path, err))
+			continue
+		}
+		if !t.Add(path, h) {
+			m.notes = append(m.notes, fmt.Sprintf("Already found a path matching %q - skipping.", path))
+			continue
+		}
+		m.notes = append(m.notes, fmt.Sprintf("  Dispatch: %s => %s", path, target))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if t.Close() {
+		_, target := apps.Split(s.Web.Apps[0])
+		m.notes = append(m.notes, fmt.Sprintf("  Dispatch: / => %s (default)", target))
+	}
+	return t, nil
+}
+
+// programsOf returns the programs of s, with their arguments.
+func programsOf(s *Service) (list [][]string) {
+	switch s.kind {
+	case runs:
+		return [][]string{s.Program}
+	case dispatches:
+		for _, text := range s.Web.Apps {
+			if _, target := apps.Split(text); target != "" {
+				list = append(list, strings.Fields(target))
+			}
+		}
+	}
+	return list
+}
+
+// logged adds the access log, if there is one.
+func (m *maker) logged(s *Service, origin cgi.Origin, next http.Handler) (http.Handler, error) {
+	if m.env.Access == nil {
+		return next, nil
+	}
+	f, err := accesslog.Parse(cmp.Or(s.Web.LogFormat, accesslog.Combined))
+	if err != nil {
+		return nil, err
+	}
+	return (&accesslog.Log{Format: f, Write: m.env.Access, Origin: origin}).Handler(next), nil
+}
+
+// headed adds the Server header. A server that serves one client at a time
+// closes each connection after its answer, for the next client.
+func (m *maker) headed(software string, next http.Handler) http.Handler {
+	single := m.env.Type == "Single"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Server", software)
+		if single {
+			h.Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
