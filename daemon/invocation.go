@@ -135,9 +135,7 @@ func (v *invocation) configured(res *conf.Result) error {
 // complete checks a resolved configuration, and fills in what follows from it.
 func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) (notes []string, err error) {
 	var errs []error
-	if c.Type == "" {
-		c.Type = c.defaultType()
-	}
+	c.defaultType(res)
 	if v.server != nil && c.handler.Web.HTTP {
 		errs = append(errs, errors.New("type HTTP is for the command: a program of one's own serves HTTP by a httpd.Handler, with any type"))
 	}

@@ -133,6 +133,7 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 		c.Server.Ports = append(c.Server.Ports, r.Spec)
 	}
 	c.own = pl.Serving
+	c.defaultType(res)
 	return c, res, errors.Join(c.resolveServices(res), c.useACME())
 }
 

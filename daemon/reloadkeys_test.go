@@ -21,7 +21,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 	var named []string
 	old, now := new(Config), new(Config)
 	mode := now.Process.Umask
-	now.LogFile, now.LogFormat = "a", "json"
+	now.LogFile, now.LogFormat, now.AccessLog = "a", "json", "a"
 	now.Syslog.Ident, now.Syslog.Facility, now.Syslog.LogOpt, now.Syslog.LogSock = "a", "a", "a", "a"
 	p := &now.Process
 	p.PIDFile, p.Background, p.Setsid, p.Supervisor, p.SigPassthrough = "a", true, true, "0", []string{"WINCH"}

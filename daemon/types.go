@@ -51,13 +51,17 @@ func pickType(vals []conf.Value) conf.Value {
 	return vals[0]
 }
 
-// defaultType is the type where server_type says none: Fork, and for HTTP
+// defaultType sets the type where server_type says none: Fork, and for HTTP
 // PreFork, as in the original, where it can be.
-func (c *Config) defaultType() string {
-	if alone, _ := c.alone(); c.handler.Web.HTTP && !alone {
-		return typePreFork
+func (c *Config) defaultType(res *conf.Result) {
+	alone, _ := c.alone()
+	switch {
+	case len(res.Given()["server_type"]) > 0:
+	case c.handler.Web.HTTP && !alone:
+		c.Type = typePreFork
+	case c.Type == "":
+		c.Type = typeFork
 	}
-	return typeFork
 }
 
 // typeNamed returns the server type that v names, in any case, or why it

@@ -194,8 +194,8 @@ func TestBadArguments(t *testing.T) {
 		{"no number", `max_servers: "many" is not a whole number \(argument 1\)`, []string{"--max_servers", "many"}},
 		{"out of range", `log_level: "9" is out of range: it must be from 0 to 4 \(argument 1\)`, []string{"--log_level", "9"}},
 		{"missing file", `conf_file: .*no such file.*` + regexp.QuoteMeta(missing), []string{"--conf_file", missing}},
-		{"type to come", `server_type: type Multiplex is not implemented yet; available are Fork, Single, PreForkSimple, PreFork and INET`, []string{"Multiplex"}},
-		{"key to come", `timeout_header: .*not implemented yet \(argument 1\)`, []string{"--timeout_header", "9"}},
+		{"type to come", `server_type: type Multiplex is not implemented yet; available are Fork, Single, PreForkSimple, PreFork, INET and HTTP`, []string{"Multiplex"}},
+		{"key of code", `access_log_function: .*Hooks\.Closed.* \(argument 1\)`, []string{"--access_log_function", "x"}},
 		{"program missing", `nosuchprogram\b.*PATH`, loopback("--port", "0", "--", "nosuchprogram")},
 		{"program not executable", regexp.QuoteMeta(os.DevNull) + `.*`, loopback("--port", "0", "--", os.DevNull)},
 		{"program with a wrong path", regexp.QuoteMeta(missing) + `.*no such file`, loopback("--port", "0", "--", missing)},
@@ -220,12 +220,12 @@ func TestTLSKeyOfNoPort(t *testing.T) {
 
 func TestAllProblemsAtOnce(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "server.conf")
-	write(t, file, "port 20203/tcp\nprot tcp\nmax_servers lots\ntimeout_idle 5 apples\nmax_header_size 3\n")
+	write(t, file, "port 20203/tcp\nprot tcp\nmax_servers lots\ntimeout_idle 5 apples\nlock_file 3\n")
 	stderr, status := refusal(t, "--conf_file", file, "--log_level", "x")
 	if status != 2 {
 		t.Errorf("exit status %d, want 2", status)
 	}
-	for _, want := range []string{"prot", file + ":2", "max_servers", file + ":3", "timeout_idle", file + ":4", "max_header_size", file + ":5", "log_level", "argument 3"} {
+	for _, want := range []string{"prot", file + ":2", "max_servers", file + ":3", "timeout_idle", file + ":4", "lock_file", file + ":5", "log_level", "argument 3"} {
 		if !strings.Contains(stderr, want) {
 			t.Errorf("nothing of %s in:\n%s", want, stderr)
 		}

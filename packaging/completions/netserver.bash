@@ -13,11 +13,11 @@ _netserver_value() {
 	proto) _netserver_reply -W 'tcp udp ssl unix unixssl unixdgram' -- "$2" ;;
 	unix_type) _netserver_reply -W 'SOCK_STREAM SOCK_DGRAM' -- "$2" ;;
 	ipv) _netserver_reply -W '4 6 *' -- "$2" ;;
-	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork INET MultiType' -- "$2" ;;
+	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -- "$2" ;;
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|backend_tls|backend_verify|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -30,7 +30,7 @@ _netserver_value() {
 	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
 	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
-	conf_file|log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
+	conf_file|log_file|access_log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
 	chroot|landlock_write|acme_storage|backend_ca_path|exec_dir|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
 	user|exec_user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
@@ -72,7 +72,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|acme_agree|backend_tls|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -84,26 +84,29 @@ _netserver() {
 		[[ $cur == - ]] && cur=
 		_netserver_reply -P -- -W "help version 
 		port host proto unix_type ipv server_type conf_file unknown_keys
-		log_level log_file log_format check peer peer_host cert sni alpn
-		syslog_ident syslog_facility syslog_logopt syslog_logsock user group
-		chroot umask no_new_privs landlock landlock_write seccomp
-		key_isolation sign_rate limit_nofile limit_core limit_nproc limit_as
-		limit_memlock pid_file background setsid strict_files supervisor
-		hup_grace leave_children_open_on_hup worker_timeout sig_passthrough
-		control_socket control_mode control_owner min_servers
-		min_spare_servers max_spare_servers max_requests clients_per_server
-		check_for_waiting min_child_ttl check_for_dead check_for_spawn
-		check_for_dequeue max_dequeue dequeue_command acme_domains acme_agree
-		acme_storage acme_email acme_directory acme_ca_file acme_eab_kid
-		acme_eab_key_file program proxy_to backend proxy_session_timeout
-		proxy_max_sessions proxy_answers proxy_answer_timeout
-		proxy_connect_timeout backend_proxy_protocol backend_proxy_tlvs
-		backend_proxy_received backend_tls backend_ca_file backend_ca_path
-		backend_crl_file backend_verify backend_pin backend_servername
-		backend_verify_name backend_cert_file backend_key_file
-		backend_passwd_file backend_alpn backend_version backend_cipher_list
-		backend_curves backend_starttls echo echo_control exec_stderr exec_env
-		exec_pipes exec_dir exec_substitute exec_timeout exec_umask exec_nice
+		log_level log_file access_log_file log_format check peer peer_host
+		cert sni alpn syslog_ident syslog_facility syslog_logopt
+		syslog_logsock user group chroot umask no_new_privs landlock
+		landlock_write seccomp key_isolation sign_rate limit_nofile limit_core
+		limit_nproc limit_as limit_memlock pid_file background setsid
+		strict_files supervisor hup_grace leave_children_open_on_hup
+		worker_timeout sig_passthrough control_socket control_mode
+		control_owner min_servers min_spare_servers max_spare_servers
+		max_requests clients_per_server check_for_waiting min_child_ttl
+		check_for_dead check_for_spawn check_for_dequeue max_dequeue
+		dequeue_command acme_domains acme_agree acme_storage acme_email
+		acme_directory acme_ca_file acme_eab_kid acme_eab_key_file program
+		proxy_to backend proxy_session_timeout proxy_max_sessions
+		proxy_answers proxy_answer_timeout proxy_connect_timeout
+		backend_proxy_protocol backend_proxy_tlvs backend_proxy_received
+		backend_tls backend_ca_file backend_ca_path backend_crl_file
+		backend_verify backend_pin backend_servername backend_verify_name
+		backend_cert_file backend_key_file backend_passwd_file backend_alpn
+		backend_version backend_cipher_list backend_curves backend_starttls
+		http app enable_dispatch timeout_header max_header_size
+		server_revision default_content_type allow_body_on_all_statuses
+		access_log_format echo echo_control exec_stderr exec_env exec_pipes
+		exec_dir exec_substitute exec_timeout exec_umask exec_nice
 		exec_max_cpu exec_max_memory exec_max_file_size exec_max_files
 		exec_max_processes exec_max_core exec_pty exec_pty_size exec_user
 		exec_group exec_spare exec_kill_after starttls max_connections
@@ -137,7 +140,7 @@ _netserver() {
 		;;
 	*)
 		((COMP_CWORD == 1)) || return
-		for i in Fork Single PreForkSimple PreFork INET MultiType ctl; do
+		for i in Fork Single PreForkSimple PreFork INET HTTP MultiType ctl; do
 			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
 		done
 		;;

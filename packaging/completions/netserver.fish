@@ -31,7 +31,7 @@ end
 
 complete -c netserver -f
 complete -c netserver -n '__netserver_in_program' -a '(__netserver_program)'
-complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork INET MultiType' -d type
+complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -d type
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
 complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties targets'
 complete -c netserver -n '__netserver_keys' -s h -l help -d 'print all keys'
@@ -41,11 +41,12 @@ complete -c netserver -n '__netserver_keys' -l host -x -d 'address or name to li
 complete -c netserver -n '__netserver_keys' -l proto -x -a 'tcp udp ssl unix unixssl unixdgram' -d 'tcp, udp, ssl, unix, unixssl or unixdgram, for ports that ...'
 complete -c netserver -n '__netserver_keys' -l unix_type -x -a 'SOCK_STREAM SOCK_DGRAM' -d 'SOCK_STREAM or SOCK_DGRAM, for unix ports'
 complete -c netserver -n '__netserver_keys' -l ipv -x -a '4 6 \\*' -d 'IP version, for ports that name none'
-complete -c netserver -n '__netserver_keys' -l server_type -x -a 'Fork Single PreForkSimple PreFork INET MultiType' -d 'Fork: many clients at once'
+complete -c netserver -n '__netserver_keys' -l server_type -x -a 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -d 'Fork: many clients at once'
 complete -c netserver -n '__netserver_keys' -l conf_file -r -F -d 'file of keys and values, a line each'
 complete -c netserver -n '__netserver_keys' -l unknown_keys -x -a 'refuse warn' -d 'what to do with keys that do not exist, in a conf file ...'
 complete -c netserver -n '__netserver_keys' -l log_level -x -a '0 1 2 3 4' -d '0 nothing, 1 errors and warnings, 2 notices, 3 each client, ...'
 complete -c netserver -n '__netserver_keys' -l log_file -r -F -d 'file to append the log to, which is opened again when it ...'
+complete -c netserver -n '__netserver_keys' -l access_log_file -r -F -d 'file to append a line to for each HTTP request, which is ...'
 complete -c netserver -n '__netserver_keys' -l log_format -x -a 'line json' -d 'Net::Server\'s lines, or a JSON object a line'
 complete -c netserver -n '__netserver_keys' -l check -d 'print the configuration as JSON and exit, opening nothing'
 complete -c netserver -n '__netserver_keys' -l peer -x -d 'with --check: tell whether a client of this address may ...'
@@ -131,6 +132,15 @@ complete -c netserver -n '__netserver_keys' -l backend_version -x -d 'versions o
 complete -c netserver -n '__netserver_keys' -l backend_cipher_list -x -d 'suites for TLS 1.2 and older, as SSL_cipher_list has them'
 complete -c netserver -n '__netserver_keys' -l backend_curves -x -d 'groups for the key exchange, as SSL_ecdh_curve has them'
 complete -c netserver -n '__netserver_keys' -l backend_starttls -x -d 'begin in plain text with targets, and start TLS as this ...'
+complete -c netserver -n '__netserver_keys' -l http -d 'the clients speak HTTP: a program is run for each request ...'
+complete -c netserver -n '__netserver_keys' -l app -x -d 'HTTP: run this program for requests whose path begins so ...'
+complete -c netserver -n '__netserver_keys' -l enable_dispatch -d 'use the paths of app, which is always so here'
+complete -c netserver -n '__netserver_keys' -l timeout_header -x -d 'for the head of an HTTP request'
+complete -c netserver -n '__netserver_keys' -l max_header_size -x -d 'of the head of an HTTP request (4097 at least), and of the ...'
+complete -c netserver -n '__netserver_keys' -l server_revision -x -d 'the Server header of HTTP answers, and NET_SERVER_SOFTWARE'
+complete -c netserver -n '__netserver_keys' -l default_content_type -x -d 'of HTTP answers of programs that name none'
+complete -c netserver -n '__netserver_keys' -l allow_body_on_all_statuses -d 'leave Content-Type to HTTP answers of programs that can ...'
+complete -c netserver -n '__netserver_keys' -l access_log_format -x -d 'of a line of the access log: see docs/HTTP.md'
 complete -c netserver -n '__netserver_keys' -l echo -x -a 'lines net-server raw' -d 'without another handler: Net::Server\'s echo of lines (both ...'
 complete -c netserver -n '__netserver_keys' -l echo_control -d 'let every client of the line echo use exit, get and dump, ...'
 complete -c netserver -n '__netserver_keys' -l exec_stderr -x -a 'log client drop inherit' -d 'where a program\'s standard error goes'

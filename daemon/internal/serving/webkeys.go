@@ -54,7 +54,7 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 		conf.Strings(&w.Apps))
 	define(FactApps, true, "enable_dispatch", "0|1", "", "use the paths of app, which is always so here", conf.Bool(&w.Dispatch))
 	define(FactWeb, true, "timeout_header", "SECONDS", "15", "for the head of an HTTP request", conf.Seconds(&w.HeaderTimeout, time.Millisecond, time.Hour))
-	define(FactWeb, true, "max_header_size", "BYTES", "100000", "of the head of an HTTP request, and of the headers of a program", conf.Int(&w.MaxHeader, 4097, 1<<24))
+	define(FactWeb, true, "max_header_size", "BYTES", "100000", "of the head of an HTTP request (4097 at least), and of the headers of a program", conf.Int(&w.MaxHeader, 1, 1<<24))
 	define(FactWeb, true, "server_revision", "TEXT", defaultRevision, "the Server header of HTTP answers, and NET_SERVER_SOFTWARE", conf.String(&w.Revision))
 	define(FactScripts, true, "default_content_type", "TYPE", defaultContentType, "of HTTP answers of programs that name none", conf.String(&w.ContentType))
 	define(FactScripts, true, "allow_body_on_all_statuses", "0|1", "", "leave Content-Type to HTTP answers of programs that can have no body (statuses 204 and 304); the body is never sent", conf.Bool(&w.TypeAlways))
