@@ -74,7 +74,8 @@ type recorder struct {
 	r *http.Request
 
 	status   int
-	size     int64
+	size     int64       // of the body that was sent
+	written  int64       // by the handler
 	header   http.Header // as it was sent
 	done     bool        // the handler has returned
 	flushed  bool
@@ -129,6 +130,7 @@ func (rec *recorder) ReadFrom(src io.Reader) (int64, error) {
 // wrote counts bytes of the body: none of an answer to HEAD, of which net/http
 // takes the body and does not send it.
 func (rec *recorder) wrote(n int64) {
+	rec.written += n
 	if rec.r.Method != http.MethodHead {
 		rec.size += n
 	}
@@ -167,8 +169,8 @@ func (rec *recorder) headSize(status int) int64 {
 	length := rec.header.Get("Content-Length")
 	switch {
 	case length != "" || !allowed:
-	case rec.done && !rec.flushed && rec.size <= unchunked && !head:
-		length = strconv.FormatInt(rec.size, 10)
+	case rec.done && !rec.flushed && rec.written <= unchunked && (!head || rec.written > 0):
+		length = strconv.FormatInt(rec.written, 10)
 		n += int64(len("Content-Length: \r\n") + len(length))
 	case is11 && !head:
 		n += int64(len("Transfer-Encoding: chunked\r\n"))
