@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"netserver/handler/httpd/idle"
@@ -50,40 +51,39 @@ func TestIdle(t *testing.T) {
 
 // One in which something moves goes on for as long as it does, whichever way.
 func TestMoving(t *testing.T) {
-	const d = 400 * time.Millisecond
-	began := time.Now()
-	r, w := io.Pipe()
-	pieces := 0
-	go func() {
-		defer w.Close()
-		for time.Since(began) < 2*d {
-			io.WriteString(w, "x")
-			time.Sleep(d / 20) // a slow client
+	synctest.Test(t, func(t *testing.T) {
+		h := idle.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if b, err := io.ReadAll(r.Body); err != nil || len(b) != 10 {
+				t.Error(len(b), err)
+			}
+			for range 10 {
+				time.Sleep(40 * time.Second)
+				io.WriteString(w, "y")
+			}
+			if err := context.Cause(r.Context()); err != nil {
+				t.Error(err)
+			}
+		}), func(*http.Request) time.Duration { return time.Minute })
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/", io.LimitReader(slow{}, 10)))
+		if w.Body.String() != "yyyyyyyyyy" || w.Code != 200 {
+			t.Error(w)
 		}
-	}()
-	res, err := http.Post(server(t, d, func(w http.ResponseWriter, r *http.Request) {
-		b, err := io.ReadAll(r.Body)
-		if err != nil || len(b) == 0 {
-			t.Error(err)
-		}
-		for time.Since(began) < 4*d {
-			io.WriteString(w, "y")
-			w.(http.Flusher).Flush()
-			pieces++
-			time.Sleep(d / 20) // a slow handler
-		}
-	}), "", r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b, err := io.ReadAll(res.Body); len(b) != pieces || err != nil {
-		t.Errorf("%d of %d, %v", len(b), pieces, err)
-	}
-	res, err = http.Get(server(t, 0, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "none") }))
+	})
+	res, err := http.Get(server(t, 0, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "none") }))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if b, _ := io.ReadAll(res.Body); string(b) != "none" {
 		t.Errorf("%s", b)
 	}
+}
+
+// slow is a client that sends a byte in 40 seconds.
+type slow struct{}
+
+func (slow) Read(b []byte) (int, error) {
+	time.Sleep(40 * time.Second)
+	b[0] = 'x'
+	return 1, nil
 }
