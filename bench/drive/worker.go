@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	opLimit     = 10 * time.Second       // of one operation; all connections have it
-	packetLimit = 200 * time.Millisecond // after which a datagram counts as lost
+	opLimit     = 10 * time.Second // of one operation; all connections have it
+	packetLimit = time.Second      // after which a datagram counts as lost
 )
 
 var line = []byte("compare sends one line of text\n")
