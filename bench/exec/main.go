@@ -5,9 +5,11 @@
 //	go run ./bench/exec -rounds 5
 //
 // It needs a build of cmd/netserver, which it makes, and stunnel4 of Debian;
-// without that the other rows are measured alone. CPU time is that of the
-// server and of everything below it. Of this module it imports bench/honest,
-// bench/loopback and bench/peers. Start reading at run.
+// without that the other rows are measured alone. Servers have no
+// environment but PATH. CPU time is that of the server and of everything below
+// it. Without -pin the rate is bounded by what server and clients cost together.
+// Of this module it imports bench/honest, bench/loopback and bench/peers. Start
+// reading at run.
 package main
 
 import (
@@ -39,6 +41,7 @@ type options struct {
 	pause    time.Duration
 	burst    int
 	spare    int
+	pin      bool
 	program  string
 	binary   string
 }
@@ -50,7 +53,8 @@ func main() {
 	flag.IntVar(&o.conns, "conns", 8, "clients at once, for the rate")
 	flag.DurationVar(&o.pause, "pause", 10*time.Millisecond, "between two clients, for the latency")
 	flag.IntVar(&o.burst, "burst", 64, "clients of a burst, after a pause in which spare programs are started again")
-	flag.IntVar(&o.spare, "spare", 64, "spare programs")
+	flag.IntVar(&o.spare, "spare", 128, "spare programs")
+	flag.BoolVar(&o.pin, "pin", false, "give each server the last processor and the load the others, so that the rate is the server's alone")
 	flag.StringVar(&o.program, "program", "/bin/cat", "the program, which must return lines")
 	flag.StringVar(&o.binary, "netserver", "", "the netserver to measure; default: build it")
 	flag.Parse()
@@ -132,7 +136,7 @@ func (o options) netserver(more ...string) func(peers.Place) *exec.Cmd {
 		if os.Geteuid() == 0 {
 			args = append(args, "--user", "root")
 		}
-		return exec.Command(o.binary, append(args, more...)...)
+		return plain(exec.Command(o.binary, append(args, more...)...))
 	}
 }
 
@@ -143,7 +147,14 @@ func (o options) stunnel(at peers.Place) *exec.Cmd {
 	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 		return exec.Command("/nonexistent") // which the caller's start reports
 	}
-	return exec.Command("stunnel4", name)
+	return plain(exec.Command("stunnel4", name))
+}
+
+// plain leaves a server PATH alone: what a program does at its start depends on
+// its environment, which servers pass on differently.
+func plain(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
+	return cmd
 }
 
 // measure starts one server, measures it, and ends it.
@@ -152,7 +163,13 @@ func (o options) measure(ctx context.Context, r *row, at peers.Place) error {
 	if at.Port, err = loopback.FreePort(); err != nil {
 		return err
 	}
-	p, err := peers.Start(ctx, r.args(at), at.Port, true)
+	var p *peers.Process
+	start := func() error { p, err = peers.Start(ctx, r.args(at), at.Port, true); return err }
+	if o.pin {
+		err = pinned(start)
+	} else {
+		err = start()
+	}
 	if err != nil {
 		return err
 	}

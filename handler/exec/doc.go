@@ -21,6 +21,10 @@
 // end of file, and its whole output is sent back as one packet of at most
 // 65,507 bytes. Without output there is no answer.
 //
+// With Handler.Spare, a client gets a program that was started before it came,
+// and is joined to it by pipes whatever the port speaks (pool.go). Such a program
+// has none of the variables that tell of its client.
+//
 // # How it ends
 //
 // The client's end of file closes the program's input. When the program closes
@@ -56,12 +60,13 @@
 //
 // # Record
 //
-// The client's record gets pid, exit (the status) or signal (its name), and what
-// the program and those of its children that it has waited for have used: user
-// and system, CPU time, and max_rss, the memory of the largest of these
-// processes in bytes. A program begins as a copy of the server, so that Linux
-// counts the server's memory as well; max_rss is left out if it is not above
-// the most that the server itself has had.
+// The client's record gets pid, spare=true if the program had waited, exit (the
+// status) or signal (its name), and what the program and those of its children
+// that it has waited for have used: cpu_user and cpu_system, and max_rss, the
+// memory of the largest of these processes in bytes. A program begins as a copy
+// of the server, so that Linux counts the server's memory as well; max_rss is
+// left out if it is not above the most that the server itself has had.
+//
 // socket=true says that the program had the socket itself; then the server
 // does not see the bytes, and the idle limit does not apply. In and out are
 // then the kernel's counters for TCP connections on Linux, and - elsewhere.

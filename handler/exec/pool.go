@@ -23,7 +23,7 @@ const (
 	maxStartTime = time.Second
 	// quiet is how long no client must have come before spare programs are
 	// started, unless half of them are gone: the clients of a burst go first.
-	quiet = 5 * time.Millisecond
+	quiet = 20 * time.Millisecond
 	// A spare program that ends by itself delays the next ones by pauseMin, and
 	// by twice that each time again, up to pauseMax, until one has had a client
 	// or lived for longLife.

@@ -30,8 +30,8 @@ func TestRecordTellsWhatWasUsed(t *testing.T) {
 			t.Fatalf("%q", got)
 		}
 		r := s.record()
-		user, ok1 := note(r, "user")
-		system, ok2 := note(r, "system")
+		user, ok1 := note(r, "cpu_user")
+		system, ok2 := note(r, "cpu_system")
 		if !ok1 || !ok2 || user.Duration()+system.Duration() <= 0 || user.Duration()+system.Duration() > time.Minute {
 			t.Errorf("CPU time: %s", notes(r))
 		}

@@ -87,8 +87,8 @@ type Usage struct {
 // milliseconds.
 func (u Usage) Attrs() []slog.Attr {
 	a := []slog.Attr{
-		slog.Duration("user", u.User.Round(time.Millisecond)),
-		slog.Duration("system", u.System.Round(time.Millisecond)),
+		slog.Duration("cpu_user", u.User.Round(time.Millisecond)),
+		slog.Duration("cpu_system", u.System.Round(time.Millisecond)),
 	}
 	if u.MaxRSS > 0 {
 		a = append(a, slog.Int64("max_rss", u.MaxRSS))
