@@ -63,7 +63,7 @@ type Handler struct {
 	// difference. Since they are started before their client is known, all
 	// programs of a Handler with Spare are joined as with Pipes, and none gets
 	// variables that tell of its client. A client that comes when none is left
-	// has one started.
+	// has one started. Substitute and Terminal cannot be had with it.
 	//
 	// They are started by Run, a few at a time, which the server calls, and
 	// ended when the server takes no more clients, or ends. A Handler that
@@ -179,11 +179,8 @@ func (h *Handler) resolve() {
 	if h.KillGrace >= maxKillGrace {
 		bad("%v between TERM and KILL is too long: it must be less than %v", h.KillGrace, maxKillGrace)
 	}
-	if h.Spare > 0 && h.Substitute {
-		bad("%s: spare programs have their arguments before their client is known: give either Spare or Substitute", h.Path)
-	}
-	if h.Spare > MaxSpare {
-		bad("%d spare programs are too many: at most %d", h.Spare, MaxSpare)
+	if err := h.checkSpare(); err != nil {
+		bad("%w", err)
 	}
 	h.lines.Init(handlerLines, handlerLines)
 	if len(errs) == 0 {

@@ -2,6 +2,8 @@ package exec
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -58,6 +60,19 @@ type pool struct {
 	told     bool      // the log was told of a failure: once
 
 	starting []*spare // of run alone
+}
+
+// checkSpare returns why there cannot be spare programs.
+func (h *Handler) checkSpare() error {
+	switch {
+	case h.Spare > MaxSpare:
+		return fmt.Errorf("%d spare programs are too many: at most %d", h.Spare, MaxSpare)
+	case h.Spare > 0 && h.Substitute:
+		return errors.New("spare programs have their arguments before their client is known: give either Spare or Substitute")
+	case h.Spare > 0 && h.Terminal != nil:
+		return errors.New("a spare program would wait at a terminal that nobody sits at, and could not tell when somebody does: give either Spare or Terminal")
+	}
+	return nil
 }
 
 // Run keeps spare programs, if Spare asks for some, until the server that has

@@ -254,10 +254,15 @@ func TestSpareProgramsStartAFewAtATime(t *testing.T) {
 	}
 }
 
-func TestTooManySparePrograms(t *testing.T) {
-	h := &exec.Handler{Path: "cat", Spare: exec.MaxSpare + 1}
-	if err := h.Check(); err == nil || !strings.Contains(err.Error(), "1025 spare programs are too many") {
-		t.Errorf("%v", err)
+func TestSpareProgramsThatCannotBe(t *testing.T) {
+	for want, h := range map[string]*exec.Handler{
+		"1025 spare programs are too many": {Path: "cat", Spare: exec.MaxSpare + 1},
+		"either Spare or Substitute":       {Path: "cat", Args: []string{"%{peer}"}, Spare: 1, Substitute: true},
+		"either Spare or Terminal":         {Path: "cat", Spare: 1, Terminal: new(exec.Terminal)},
+	} {
+		if err := h.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

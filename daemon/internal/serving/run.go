@@ -19,12 +19,28 @@ func (m *maker) runHandler(s *Service) (netserver.Handler, error) {
 	if err := s.Exec.mayBecome(m.env); err != nil {
 		return nil, err
 	}
-	if s.ExecSpare > 0 && s.Exec.Substitute {
-		return nil, &conf.Problem{Key: keyExecSpare, Err: errors.New("spare programs have their arguments before their client is known, so that exec_substitute has nothing to put there"), Hint: "leave one of them out"}
+	if err := s.maySpare(); err != nil {
+		return nil, err
 	}
 	m.programs = append(m.programs, e)
 	if m.env.Jailed {
 		return e, nil // it is looked for below the root directory later
 	}
 	return e, e.Check()
+}
+
+// maySpare returns why programs of s cannot wait for clients.
+func (s *Service) maySpare() error {
+	why := ""
+	switch {
+	case s.ExecSpare <= 0:
+	case s.Exec.Substitute:
+		why = "spare programs have their arguments before their client is known, so that exec_substitute has nothing to put there"
+	case s.Exec.PTY:
+		why = "a spare program would wait at a terminal that nobody sits at (exec_pty)"
+	}
+	if why == "" {
+		return nil
+	}
+	return &conf.Problem{Key: keyExecSpare, Err: errors.New(why), Hint: "leave one of them out"}
 }
