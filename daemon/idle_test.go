@@ -124,7 +124,7 @@ func sampleOf(k conf.Key) string {
 		return "all"
 	case "exec_pty_size":
 		return "132x43"
-	case "exec_max_memory":
+	case "exec_max_memory", "exec_cgroup_memory":
 		return "7M"
 	case "starttls", "backend_starttls":
 		return "smtp"
@@ -139,7 +139,7 @@ func sampleOf(k conf.Key) string {
 		return "0640"
 	case "SIGNAL", "SIGNALS":
 		return "WINCH"
-	case "N", "SECONDS", "BYTES", "TIME":
+	case "N", "SECONDS", "BYTES", "TIME", "PERCENT":
 		return "7"
 	case "0-4":
 		return "3"
@@ -215,7 +215,7 @@ var starts = map[string][]string{
 func TestEveryIdleKeyIsNamed(t *testing.T) {
 	var s conf.Set
 	new(Config).Define(&s)
-	programs := map[string][]string{"program": {"--port=127.0.0.1:0"}, "piped": {"--port=127.0.0.1:0", "--exec_pipes=1"}, "as another": {"--port=127.0.0.1:0", "--exec_user=nobody"}, "typed": {"--port=127.0.0.1:0", "--exec_pty=1"}}
+	programs := map[string][]string{"program": {"--port=127.0.0.1:0"}, "piped": {"--port=127.0.0.1:0", "--exec_pipes=1"}, "as another": {"--port=127.0.0.1:0", "--exec_user=nobody"}, "typed": {"--port=127.0.0.1:0", "--exec_pty=1"}, "grouped": {"--port=127.0.0.1:0", "--exec_cgroup=/sys/fs/cgroup/x"}}
 	for _, k := range s.Keys() {
 		if k.Refuse != "" || k.Name == "conf_file" {
 			continue

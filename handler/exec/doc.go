@@ -56,7 +56,16 @@
 // runs the server; otherwise it inherits those that are not close-on-exec.
 //
 // It is the leader of its own session and has no controlling terminal, so that
-// it cannot type into the terminal from which the server was started.
+// it cannot type into the terminal from which the server was started, or one of
+// its own: Handler.Terminal.
+//
+// # What it may use
+//
+// Handler.Limits, Timeout, Umask, User and Cgroup bound a program. The limits are
+// in force before its first instruction: it is started with ptrace, stops at its
+// exec, gets them by prlimit and is let go, all on the thread that has started
+// it (internal/childproc/program/limits_linux.go). The server itself has them at
+// no time, and a Go program that uses this package needs to do nothing for it.
 //
 // # Record
 //

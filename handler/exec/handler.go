@@ -82,6 +82,8 @@ type Handler struct {
 	Timeout time.Duration
 	// Limits are what each program may use.
 	Limits Limits
+	// Cgroup is the control group of each program.
+	Cgroup Cgroup
 	// Umask is the program's; default the server's. Negative is 0. It needs
 	// Linux.
 	Umask int

@@ -28,6 +28,21 @@ type Limits struct {
 	Nice      int           // is added to the priority number: 1 to 19
 }
 
+// A Cgroup has each program in a control group of its own (Linux, cgroup v2),
+// whose limits are those of the program and all it has started together. When
+// the program ends, or is ended, all of them are: nothing is left running, also
+// not what has changed its process group. Zero is no limit.
+type Cgroup struct {
+	// Parent is the directory that the groups are made in, such as one that
+	// systemd delegates. The server must be allowed to make groups there, its
+	// cgroup.subtree_control must name the controllers of the limits, and no
+	// process may be in it. "" is no group.
+	Parent    string
+	Memory    int64 // bytes, memory.max
+	CPU       int   // hundredths of a processor, cpu.max
+	Processes int   // threads too, pids.max
+}
+
 // ErrTimeout is wrapped by the error of a client whose program was ended after
 // Handler.Timeout.
 var ErrTimeout = errors.New("the program ran too long")
@@ -50,6 +65,10 @@ func (h *Handler) restrict(c *command) error {
 		mask := max(h.Umask, 0)
 		c.Umask = &mask
 	}
+	if g := h.Cgroup; g.Parent == "" && g != (Cgroup{}) || g.Memory < 0 || g.CPU < 0 || g.Processes < 0 {
+		errs = append(errs, errors.New("control group: its limits are positive, and need a parent"))
+	}
+	c.Cgroup = program.Cgroup(h.Cgroup)
 	if h.Timeout < 0 {
 		errs = append(errs, fmt.Errorf("the time limit is negative: %v", h.Timeout))
 	}

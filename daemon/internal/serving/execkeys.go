@@ -19,6 +19,7 @@ type ExecConfig struct {
 	Substitute  bool   // %{NAME} in arguments
 	Timeout     time.Duration
 	Limits      exec.Limits
+	Cgroup      exec.Cgroup
 	Umask       int // as exec.Handler has it
 	User, Group string
 	PTY         bool          // a terminal for each program
@@ -28,7 +29,9 @@ type ExecConfig struct {
 const (
 	keyExecUser = "exec_user"
 	keyExecPTY  = "exec_pty"
-	factLinux   = "linux"
+
+	keyExecCgroup = "exec_cgroup"
+	factLinux     = "linux"
 )
 
 const (
@@ -51,6 +54,12 @@ func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help str
 	define(linux, "exec_max_files", "N", "", "open files of each process of a program", conf.Int(&l.Files, 3, 1<<30))
 	define(linux, "exec_max_processes", "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
 	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none: it leaves none", conf.Size(&l.Core, -1, mostBytes))
+	g := &e.Cgroup
+	define(linux, keyExecCgroup, "DIR", "", "make a control group (cgroup v2) in this directory for each program; it and all that it has started end together", conf.String(&g.Parent))
+	const grouped = linux + " " + keyExecCgroup
+	define(grouped, "exec_cgroup_memory", "BYTES", "", "memory of a program and all that it starts", conf.Size(&g.Memory, 1<<20, mostBytes))
+	define(grouped, "exec_cgroup_cpu", "PERCENT", "", "of a processor, for a program and all that it starts: 50 is half of one, 200 are two", conf.Int(&g.CPU, 1, 100_000))
+	define(grouped, "exec_cgroup_processes", "N", "", "processes and threads of a program and all that it starts", conf.Int(&g.Processes, 1, 1<<22))
 	const pty = FactPrograms + " " + factStream + " " + factLinux
 	define(pty, keyExecPTY, "0|1", "", "give each program a terminal, as at a keyboard: with echo, ^C, and HUP when its client leaves", conf.Bool(&e.PTY))
 	define(pty+" "+keyExecPTY, "exec_pty_size", "COLUMNSxROWS", "80x24", "of the terminal", conf.Func(e.setSize))
@@ -89,6 +98,7 @@ func (e *ExecConfig) setSize(vals []conf.Value) error {
 // fill sets what e says of programs.
 func (e *ExecConfig) fill(h *exec.Handler) {
 	h.Dir, h.Substitute, h.Timeout = e.Dir, e.Substitute, e.Timeout
+	h.Cgroup = e.Cgroup
 	h.Limits, h.Umask, h.User, h.Group = e.Limits, e.Umask, e.User, e.Group
 	if e.PTY {
 		h.Terminal = &e.PTYSize

@@ -169,9 +169,15 @@ func (cmd *Command) withUmask(t *thread, f func() error) error {
 // Probe returns why the system cannot start cmd as it says. It starts the
 // program and ends it before its first instruction.
 func (s *Starter) Probe(cmd *Command) error {
-	if !cmd.held() && cmd.Umask == nil && cmd.User == nil {
+	if !cmd.held() && cmd.Umask == nil && cmd.User == nil && cmd.Cgroup.Parent == "" {
 		return nil
 	}
+	g, err := cmd.Cgroup.make()
+	if err != nil {
+		return err
+	}
+	defer g.remove()
+	defer g.started()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err
@@ -181,6 +187,7 @@ func (s *Starter) Probe(cmd *Command) error {
 		Sys: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}}
 	cmd.limited(attr.Sys)
 	attr.Sys.Ptrace, attr.Sys.Setctty = true, false
+	g.join(attr.Sys)
 	defer s.threads.done()
 	s.threads.do(func(t *thread) {
 		var pid int
@@ -200,6 +207,8 @@ func (s *Starter) Probe(cmd *Command) error {
 	switch {
 	case err == nil:
 		return nil
+	case cmd.Cgroup.Parent != "" && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOENT)):
+		return fmt.Errorf("control group: this process may not start one in %s: it needs to write to cgroup.procs there and in the next directory above both it and its own group: %w", cmd.Cgroup.Parent, err)
 	case errors.Is(err, syscall.EPERM) && cmd.User == nil:
 		return fmt.Errorf("limits are set while the program is held by ptrace, which a container, a unit's SystemCallFilter or kernel.yama.ptrace_scope can forbid: %w", err)
 	}

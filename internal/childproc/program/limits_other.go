@@ -19,7 +19,7 @@ func (cmd *Command) withUmask(_ *thread, f func() error) error { return f() }
 
 // Probe returns why the system cannot start cmd as it says.
 func (s *Starter) Probe(cmd *Command) error {
-	if cmd.held() || cmd.Umask != nil {
+	if cmd.held() || cmd.Umask != nil || cmd.Cgroup.Parent != "" {
 		return fmt.Errorf("limits, priority and umask of programs need Linux: %w", errors.ErrUnsupported)
 	}
 	return nil

@@ -67,7 +67,7 @@ func (p *Program) groupAlive() bool { return false }
 
 // Probe returns why the system cannot start cmd as it says.
 func (s *Starter) Probe(cmd *Command) error {
-	if cmd.held() || cmd.Umask != nil || cmd.User != nil {
+	if cmd.held() || cmd.Umask != nil || cmd.User != nil || cmd.Cgroup.Parent != "" {
 		return fmt.Errorf("limits and users of programs need another system: %w", errors.ErrUnsupported)
 	}
 	return nil

@@ -19,6 +19,7 @@ type Command struct {
 	User   *Identity // nil is the server's
 
 	Terminal bool // descriptor 0 becomes its controlling terminal
+	Cgroup   Cgroup
 }
 
 // A Starter starts programs. The zero Starter works, for any number of them at
@@ -36,6 +37,7 @@ type Program struct {
 	reaped bool   // its pid may belong to another process now
 	onExit func() // called after Exited is closed, unless nil
 	sys    process
+	group  *group // nil is none of its own
 }
 
 // OnExit has f called, in a goroutine of its own, when the program has ended.

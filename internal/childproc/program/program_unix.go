@@ -21,6 +21,10 @@ func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Progr
 	attr := &syscall.ProcAttr{Dir: cmd.Dir, Env: env, Files: files[:], Sys: p.sys.attr()}
 	cmd.limited(attr.Sys)
 	var err error
+	if p.group, err = cmd.Cgroup.make(); err != nil {
+		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
+	}
+	p.group.join(attr.Sys)
 	s.threads.do(func(t *thread) {
 		err = cmd.withUmask(t, func() (err error) {
 			p.Pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
@@ -32,8 +36,10 @@ func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Progr
 			}
 		}
 	})
+	p.group.started()
 	if err != nil {
 		s.threads.done()
+		p.group.remove()
 		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, cmd.explain(err))
 	}
 	go p.await(&s.threads)
@@ -104,8 +110,15 @@ func (p *Program) await(threads *parent) {
 	default:
 		p.Exit.Status = ws.ExitStatus()
 	}
+	empty := p.group.empty()
+	if !empty {
+		p.group.kill() // what the program has left
+	}
 	close(p.Exited)
 	p.tell()
+	if !empty {
+		p.group.remove()
+	}
 }
 
 // usageOf translates what the system reports. A program begins as a copy of the
@@ -139,7 +152,10 @@ func (p *Program) terminate() {
 	p.signal(syscall.SIGCONT)
 }
 
-func (p *Program) kill() { p.signal(syscall.SIGKILL) }
+func (p *Program) kill() {
+	p.signal(syscall.SIGKILL)
+	p.group.kill()
+}
 
 // signal reaches the group, and the program if it has moved to another. After
 // the program is reaped, the group must just have been seen alive: a pid is

@@ -1,0 +1,94 @@
+package program
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A group is the control group of one program.
+type group struct {
+	dir string
+	fd  int // of dir, until the program runs
+}
+
+// make makes a group, empty and with its limits.
+func (c *Cgroup) make() (*group, error) {
+	if c.Parent == "" {
+		return nil, nil
+	}
+	dir, err := os.MkdirTemp(c.Parent, "program-")
+	if err != nil {
+		return nil, fmt.Errorf("control group: %w", err)
+	}
+	g := &group{dir: dir, fd: -1}
+	for _, f := range c.files() {
+		if err := g.write(f[0], f[1]); err != nil {
+			g.remove()
+			if errors.Is(err, fs.ErrNotExist) {
+				controller, _, _ := strings.Cut(f[0], ".")
+				return nil, fmt.Errorf("control group: %s has no controller %s for its groups: it must be in its cgroup.subtree_control", c.Parent, controller)
+			}
+			return nil, fmt.Errorf("control group: %w", err)
+		}
+	}
+	if g.fd, err = unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+		g.remove()
+		return nil, fmt.Errorf("control group: %w", &fs.PathError{Op: "open", Path: dir, Err: err})
+	}
+	return g, nil
+}
+
+// write writes to a file of the group, which is there if its controller is.
+func (g *group) write(name, value string) error {
+	f, err := os.OpenFile(filepath.Join(g.dir, name), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(value)
+	return errors.Join(err, f.Close())
+}
+
+// join has the program begin in the group.
+func (g *group) join(attr *syscall.SysProcAttr) {
+	if g != nil {
+		attr.UseCgroupFD, attr.CgroupFD = true, g.fd
+	}
+}
+
+// started forgets what only a start needs.
+func (g *group) started() {
+	if g != nil {
+		unix.Close(g.fd)
+	}
+}
+
+// kill ends every process of the group, also those that have left the program's
+// process group.
+func (g *group) kill() {
+	if g != nil {
+		g.write("cgroup.kill", "1")
+	}
+}
+
+// groupEnd bounds how long the processes of a killed group take to end, which is
+// when it can be removed.
+const groupEnd = 10 * time.Second
+
+// empty removes the group and reports true, unless processes of it have still to
+// end.
+func (g *group) empty() bool { return g == nil || syscall.Rmdir(g.dir) != syscall.EBUSY }
+
+// remove removes the group once its processes have ended.
+func (g *group) remove() {
+	for end := time.Now().Add(groupEnd); !g.empty() && time.Now().Before(end); {
+		time.Sleep(groupProbe / 4)
+	}
+}
