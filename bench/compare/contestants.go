@@ -120,7 +120,9 @@ func asLibrary(k kit, at peers.Place) (*exec.Cmd, error) {
 	switch {
 	case at.Source:
 		return serveCommand(k, at, "engine-source"), nil
-	case at.Datagram, at.Web != "":
+	case at.Web != "":
+		return serveCommand(k, at, "engine-http"), nil
+	case at.Datagram:
 		return nil, errors.ErrUnsupported
 	}
 	return serveCommand(k, at, "engine-echo"), nil
@@ -137,8 +139,8 @@ func single() []string {
 // ours returns what starts the command netserver with some keys.
 func ours(keys []string, proxy bool) func(k kit, at peers.Place) (*exec.Cmd, error) {
 	return func(k kit, at peers.Place) (*exec.Cmd, error) {
-		if at.Source && !proxy {
-			return nil, errors.ErrUnsupported // it has no such handler
+		if at.Source && !proxy || at.Web != "" && keys[0] == "PreFork" {
+			return nil, errors.ErrUnsupported // it has no such handler, or it is another type
 		}
 		proto := "ssl"
 		switch {
@@ -148,6 +150,9 @@ func ours(keys []string, proxy bool) func(k kit, at peers.Place) (*exec.Cmd, err
 			proto = "tcp"
 		}
 		var args []string
+		if at.Web != "" {
+			args = append(args, "HTTP", "--server_type", "Fork")
+		}
 		plain := proto != "ssl"
 		for i := 0; i < len(keys); i++ {
 			if keys[i] == "--key_isolation" && plain { // has no effect then, and is refused
@@ -168,7 +173,7 @@ func ours(keys []string, proxy bool) func(k kit, at peers.Place) (*exec.Cmd, err
 		case proxy:
 			args = append(args, "--proxy_to", fmt.Sprintf("127.0.0.1:%d", at.Backend))
 		case at.Web != "":
-			args = append(args, "--server_type", "HTTP", "--http_root", at.Web)
+			args = append(args, "--http_root", at.Web)
 		case at.Program:
 			args = append(args, "--", "/bin/cat")
 		default:

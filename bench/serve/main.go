@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
@@ -25,6 +26,7 @@ import (
 	"netserver/bench/loopback"
 	"netserver/conf"
 	"netserver/handler/echo"
+	"netserver/handler/httpd"
 	"netserver/handler/proxy"
 	"netserver/port"
 )
@@ -33,8 +35,8 @@ const usage = `usage: serve [flags] KIND
 
 KIND is echo, backend (the same without splice), source (zeros without end from
 the client's first byte on), proxy, program (cat), packets (UDP echo) or http:
-loops written by hand; or engine-echo, engine-proxy or engine-source: the same
-with netserver as a library.
+loops written by hand; or engine-echo, engine-proxy, engine-source or
+engine-http: the same with netserver as a library.
 
 `
 
@@ -104,6 +106,8 @@ func (o options) serve(ctx context.Context) error {
 		return o.engine(ctx, &echo.Handler{Raw: true})
 	case "engine-proxy":
 		return o.engine(ctx, &proxy.Handler{Target: o.to})
+	case "engine-http":
+		return o.engine(ctx, &httpd.Handler{Handler: http.FileServer(http.Dir(o.dir))})
 	case "engine-source":
 		return o.engine(ctx, netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
 			bare.Source(c)
