@@ -34,6 +34,7 @@ var layout = [][]string{
 	{"sock"},
 	{"internal/descriptors", "internal/mend", "internal/proc"},
 	{"internal/childproc"},
+	{"internal/foreign"},
 	{"internal/identity", "internal/pidfile", "internal/sandbox", "internal/systemd"},
 	{"logs"},
 	{"proto", "starttls"},

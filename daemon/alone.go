@@ -30,6 +30,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		defer close(reaped)
 		go childproc.ReapOrphans(reaped)
 	}
+	if _, err := p.transparent(); err != nil {
+		return wire.ExitUsage, err
+	}
 	opened, err := p.conf.logging().Open(stderr)
 	if err != nil {
 		return wire.ExitUsage, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"netserver/conf"
+	"netserver/internal/foreign"
 	"netserver/internal/identity"
 	"netserver/proto"
 	"netserver/tlsparams"
@@ -87,4 +88,16 @@ func (c *Config) outboundFiles() (list []tlsparams.Params) {
 		list = append(list, p.Files())
 	}
 	return list
+}
+
+// transparent reports whether targets are connected to from clients' addresses.
+// The error says why this process cannot have that done.
+func (p *program) transparent() (bool, error) {
+	if !p.conf.services.Transparent() {
+		return false, nil
+	}
+	if err := foreign.Why(); err != nil {
+		return true, &conf.Problem{Key: "transparent", Err: err}
+	}
+	return true, nil
 }

@@ -52,6 +52,9 @@ func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	var notes []string
 	pl.Isolate, notes, err = p.isolation()
 	pl.Notes = append(pl.Notes, notes...)
+	if err == nil {
+		pl.Foreign, err = p.transparent()
+	}
 	return pl, err
 }
 

@@ -158,7 +158,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			}
 			p.exit, p.access = exit, access
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends()}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends(), Foreign: p.made.Foreign}, nil
 		},
 	}, nil
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"netserver"
@@ -76,6 +78,14 @@ type Backend struct {
 	// versions of TargetsFile that fail. Nil logs nothing.
 	Log *slog.Logger
 
+	// Bind, if set, makes a TCP socket connect to its target from the client's
+	// address instead of one of this machine, as BindTransparent does: it is
+	// called with the socket before that is connected. The target's answers have
+	// to be routed through this machine. A client of another address family than
+	// the target's, or without an address, is not connected; health checks come
+	// from this machine. It may run for many clients at once. Datagrams and UNIX
+	// sockets as targets are refused beside it.
+	Bind func(from netip.Addr, rc syscall.RawConn) error
 	// Header, if set, appends to b what a target gets before anything else, a
 	// PROXY header that tells of c, and returns the result, as Header.Append does.
 	// c is nil when no client is behind the connection, as with a health check. It

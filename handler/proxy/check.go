@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -21,9 +22,14 @@ func (h *Handler) Check(ports ...net.Addr) error {
 	for _, p := range ports {
 		if n := p.Network(); (n == "udp" || n == "unixgram") && (b.TLS != nil || b.StartTLS != nil) {
 			return b.failed("", fmt.Errorf("datagrams of %v cannot go over TLS: give that port another backend", p))
+		} else if b.Bind != nil && (n == "udp" || n == "unixgram") {
+			return b.failed("", fmt.Errorf("datagrams of %v cannot be sent from the client's address (transparent): give that port another backend", p))
 		}
 	}
 	for _, s := range b.sources {
+		if b.Bind != nil && s.where.network == "unix" {
+			return b.failed(s.Address, errors.New("a UNIX socket sees no address of a client (transparent)"))
+		}
 		for _, p := range ports {
 			if err := s.where.checkPort(p); err != nil {
 				return b.failed(s.Address, err)

@@ -11,11 +11,10 @@ import (
 )
 
 // connect opens a connection to ep; limit bounds it from begin on, 0 does not.
-func connect(ctx context.Context, ep *endpoint, begin time.Time, limit time.Duration) (net.Conn, error) {
+func connect(ctx context.Context, d net.Dialer, ep *endpoint, begin time.Time, limit time.Duration) (net.Conn, error) {
 	if ep.second != "" {
-		return eitherOf(ctx, limit, ep)
+		return eitherOf(ctx, d, ep)
 	}
-	d := net.Dialer{Timeout: limit}
 	nc, err := d.DialContext(ctx, ep.where.network, ep.where.address)
 	if err != nil && ep.where.network == "unix" && errors.Is(err, syscall.EAGAIN) {
 		return queue(ctx, ep.where, limit, begin)
@@ -30,10 +29,10 @@ const familyDelay = 300 * time.Millisecond
 // eitherOf connects to ep by whichever of its two addresses is first, as
 // net.Dialer does for a name. It cannot be left to the dialer: that would look
 // the name up itself.
-func eitherOf(ctx context.Context, limit time.Duration, ep *endpoint) (net.Conn, error) {
+func eitherOf(ctx context.Context, dialer net.Dialer, ep *endpoint) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := &net.Dialer{Timeout: limit}
+	d := &dialer
 	results := make(chan dialed, 2)
 	go dialInto(ctx, d, ep.where.address, results)
 	delay := time.NewTimer(familyDelay)
@@ -106,7 +105,13 @@ func queue(ctx context.Context, a address, limit time.Duration, begin time.Time)
 func connectReason(err error, limit time.Duration) error {
 	var errno syscall.Errno
 	var dns *net.DNSError
+	var own *headerError
+	var family *familyError
 	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &family):
+		return family
 	case errors.As(err, &dns):
 		return dns
 	case errors.As(err, &errno):

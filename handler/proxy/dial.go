@@ -20,10 +20,12 @@ func (b *Backend) dial(ctx context.Context, c *netserver.Conn, ep *endpoint, beg
 	if err != nil {
 		return nil, ep.failedIn(stepHeader, err)
 	}
-	nc, err := connect(ctx, ep, begin, limit)
+	nc, err := connect(ctx, b.dialer(c, limit), ep, begin, limit)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
+	case err != nil && isBindError(err):
+		return nil, ep.failedIn(stepBind, connectReason(err, limit))
 	case err != nil:
 		return nil, ep.failedIn("", connectReason(err, limit))
 	case b.Header == nil && b.StartTLS == nil && (b.TLS == nil || b.MySQL):

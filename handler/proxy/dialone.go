@@ -23,6 +23,9 @@ func (b *Backend) Dial(ctx context.Context, c *netserver.Conn) (net.Conn, error)
 	if b.MySQL {
 		return nil, b.failed("MySQL", errors.New("its handshake needs the client's part"))
 	}
+	if b.Bind != nil && c == nil {
+		return nil, b.failed(stepBind, errors.New("a connection that is not for one client alone has nobody's address to come from"))
+	}
 	begin := time.Now()
 	ep := b.lone.Load()
 	var nc net.Conn

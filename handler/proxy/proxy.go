@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"netserver"
@@ -28,8 +30,9 @@ type Handler struct {
 	// addresses. Default 5 s; negative leaves it to the system, which may take
 	// minutes. A Backend has its own.
 	ConnectTimeout time.Duration
-	// Header, StartTLS, MySQL and TLS are what is done on connections to Target, as
-	// the fields of a Backend that have these names.
+	// Bind, Header, StartTLS, MySQL and TLS are what is done on connections to
+	// Target, as the fields of a Backend that have these names.
+	Bind     func(from netip.Addr, rc syscall.RawConn) error
 	Header   func(b []byte, c *netserver.Conn) ([]byte, error)
 	StartTLS func(ctx context.Context, nc net.Conn, t Target) (greeting []byte, err error)
 	MySQL    bool
@@ -66,9 +69,9 @@ func (h *Handler) backend() (*Backend, error) {
 		switch h.opened = h.Backend; {
 		case h.opened == nil:
 			h.opened = &Backend{Targets: []Target{{Address: h.Target}}, ConnectTimeout: h.ConnectTimeout,
-				Header: h.Header, StartTLS: h.StartTLS, MySQL: h.MySQL, TLS: h.TLS}
+				Bind: h.Bind, Header: h.Header, StartTLS: h.StartTLS, MySQL: h.MySQL, TLS: h.TLS}
 			h.opened.own, h.opened.label = true, "proxy_to "
-		case h.Target != "" || h.ConnectTimeout != 0 || h.Header != nil || h.StartTLS != nil || h.MySQL || h.TLS != nil:
+		case h.Target != "" || h.ConnectTimeout != 0 || h.Bind != nil || h.Header != nil || h.StartTLS != nil || h.MySQL || h.TLS != nil:
 			h.err = errors.New("proxy.Handler has a Backend, and a Target or what belongs to that beside it: set one or the other")
 			return
 		}

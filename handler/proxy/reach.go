@@ -129,7 +129,7 @@ func (ep *endpoint) remote(nc net.Conn) string {
 // isOurs reports whether a connection failed for want of something here, or for
 // what the client brought, so that it says nothing about the target.
 func isOurs(err error) bool {
-	return lacking(err) != 0 || isHeaderError(err)
+	return lacking(err) != 0 || isBindError(err)
 }
 
 // lacking returns the system's error for something that this process or system

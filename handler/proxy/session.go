@@ -87,6 +87,8 @@ func (s *session) connect(ctx context.Context, on *Backend) error {
 	switch {
 	case s.ep.where.network != "tcp":
 		return s.ep.failedIn("", errors.New("datagrams cannot go to a socket path; set host:port"))
+	case on.Bind != nil:
+		return s.ep.failedIn(stepBind, errors.New("datagrams cannot be sent from the client's address"))
 	case on.TLS != nil || on.StartTLS != nil:
 		return s.ep.failedIn("", errors.New("datagrams cannot go over TLS"))
 	}

@@ -113,6 +113,7 @@ complete -c netserver -n '__netserver_keys' -l proxy_max_sessions -x -d 'session
 complete -c netserver -n '__netserver_keys' -l proxy_answers -x -d 'datagrams that the target answers to each of a client: with ...'
 complete -c netserver -n '__netserver_keys' -l proxy_answer_timeout -x -d 'for the target\'s answers where proxy_answers tells how ...'
 complete -c netserver -n '__netserver_keys' -l proxy_connect_timeout -x -d 'for the connection to a target'
+complete -c netserver -n '__netserver_keys' -l transparent -d 'connect to targets from the client\'s address, which they ...'
 complete -c netserver -n '__netserver_keys' -l backend_proxy_protocol -x -a 'off v1 v2' -d 'begin each connection to a target with a PROXY header that ...'
 complete -c netserver -n '__netserver_keys' -l backend_proxy_tlvs -x -d 'what a header of version 2 tells beside addresses: any of ...'
 complete -c netserver -n '__netserver_keys' -l backend_proxy_received -x -a 'merge pass replace' -d 'what a target is told of a PROXY header that the client ...'

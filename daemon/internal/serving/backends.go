@@ -80,6 +80,7 @@ func (m *maker) backend(b *backendConfig, here bool) (*proxy.Backend, error) {
 	for i, t := range b.Targets {
 		targets[i] = t.Address
 	}
+	made.Bind = m.bind(&b.Dial)
 	made.StartTLS, made.MySQL = b.Dial.startTLS(), b.Dial.mysql()
 	if made.TLS, err = m.overTLS(&b.Dial, "backend "+b.Name, targets...); err != nil {
 		return nil, fmt.Errorf("the [[backend]] %s: %w", b.Name, err)

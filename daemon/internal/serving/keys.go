@@ -43,6 +43,7 @@ type Config struct {
 // A DialConfig says how targets are connected to, of proxy_to or of a [[backend]].
 type DialConfig struct {
 	ConnectTimeout time.Duration
+	Transparent    bool           // connect from the client's address
 	ProxyProtocol  string         // the PROXY header that a target gets: off (the default), v1 or v2
 	ProxyTLVs      proxy.TLVs     // what a header of version 2 tells beside addresses
 	ProxyReceived  proxy.Received // what becomes of a header that the client came with
@@ -71,8 +72,10 @@ const (
 )
 
 const (
-	keyStartTLS  = "starttls"
-	keyExecSpare = "exec_spare"
+	keyStartTLS = "starttls"
+
+	keyTransparent = "transparent"
+	keyExecSpare   = "exec_spare"
 )
 
 // SeveralTargets says what to do with more than one target.
@@ -183,6 +186,8 @@ func Keys() []conf.Key {
 func (d *DialConfig) define(def func(conf.Key, conf.Binder)) {
 	def(conf.Key{Name: "proxy_connect_timeout", When: FactProxies, Arg: "SECONDS", Default: "5", Help: "for the connection to a target"},
 		conf.Seconds(&d.ConnectTimeout, time.Millisecond, time.Hour))
+	def(conf.Key{Name: keyTransparent, When: FactProxies + " " + factStream + " inet|proxy_protocol " + factLinux, Arg: "0|1", Help: "connect to targets from the client's address, which they see then without any header. It takes a supervisor with CAP_NET_RAW or CAP_NET_ADMIN, such as root, and routes by which the targets' answers come back here"},
+		conf.Bool(&d.Transparent))
 	const withHeader = FactProxies + " " + keyBackendHeader
 	def(conf.Key{Name: keyBackendHeader, When: FactProxies, Arg: "off|v1|v2", Default: "off", Help: "begin each connection to a target with a PROXY header that tells who the client is; v2 also each datagram"},
 		conf.Choice(&d.ProxyProtocol, "off", headerV1, headerV2))

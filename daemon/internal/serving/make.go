@@ -12,6 +12,7 @@ import (
 	"netserver/conf"
 	"netserver/handler/exec"
 	"netserver/handler/proxy"
+	"netserver/internal/foreign"
 	"netserver/tlsparams"
 	"netserver/tlsparams/outbound"
 )
@@ -39,6 +40,8 @@ type Made struct {
 	Outbound []*outbound.Source           // TLS to targets
 	Notes    []string                     // for the log: what HTTP paths lead to
 	Warnings []string                     // of routes that no client comes to, and of TLS to targets
+
+	Foreign *foreign.Source // of sockets that connect from clients' addresses
 
 	backends *backends
 	programs []*exec.Handler
@@ -80,6 +83,7 @@ type maker struct {
 	env      Env
 	backends *backends
 	made     map[*Service]netserver.Handler
+	foreign  *foreign.Source
 	programs []*exec.Handler
 	outbound []*outbound.Source
 	warnings []string
@@ -89,7 +93,7 @@ type maker struct {
 // Make makes the handlers. The error joins all that is wrong with them; that of
 // Resolve is not in it.
 func (s *Services) Make(env Env) (*Made, error) {
-	m := &maker{s: s, env: env, made: make(map[*Service]netserver.Handler)}
+	m := &maker{s: s, env: env, made: make(map[*Service]netserver.Handler), foreign: new(foreign.Source)}
 	if s.faulty {
 		return &Made{Handler: m.placeholder()}, nil // what is wrong has been said
 	}
@@ -97,7 +101,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 	var err error
 	m.backends, err = m.readBackends(!env.Jailed)
 	errs = append(errs, err)
-	all := &Made{backends: m.backends, Handlers: make(map[string]netserver.Handler)}
+	all := &Made{Foreign: m.foreign, backends: m.backends, Handlers: make(map[string]netserver.Handler)}
 	if s.Shared() {
 		if all.Handler, err = m.portHandler(s.server); err != nil {
 			errs = append(errs, err)

@@ -3,8 +3,10 @@ package serving
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+	"syscall"
 
 	"netserver"
 	"netserver/conf"
@@ -30,6 +32,7 @@ func (m *maker) proxyHandler(s *Service) (netserver.Handler, error) {
 		if h.Header, err = s.Dial.header(); err != nil {
 			return nil, err
 		}
+		h.Bind = m.bind(&s.Dial)
 		h.StartTLS, h.MySQL = s.Dial.startTLS(), s.Dial.mysql()
 		if h.TLS, err = m.overTLS(&s.Dial, KeyProxyTo+" "+h.Target, h.Target); err != nil {
 			return nil, err
@@ -114,6 +117,25 @@ func onlyV2(key string) error {
 	return fmt.Errorf("%s has no effect with %s %s, which tells of addresses only: give %s", key, keyBackendHeader, headerV1, headerV2)
 }
 
+// bind returns what has sockets for targets connect from the client's address,
+// nil if they are not to.
+func (m *maker) bind(d *DialConfig) func(netip.Addr, syscall.RawConn) error {
+	if !d.Transparent {
+		return nil
+	}
+	return m.foreign.Bind
+}
+
+// Transparent reports whether targets are connected to from clients' addresses.
+func (s *Services) Transparent() bool {
+	if s.faulty || s.in.Result == nil {
+		return false
+	}
+	backends, _ := s.backendConfigs() // what is wrong with them is said elsewhere
+	return slices.ContainsFunc(backends, func(b *backendConfig) bool { return b.Dial.Transparent }) ||
+		slices.ContainsFunc(s.Used(), func(one *Service) bool { return one.is(proxies) && !one.byName() && one.Dial.Transparent })
+}
+
 // checkDatagrams refuses what the targets of a port for datagrams cannot get.
 func (m *maker) checkDatagrams(spec port.Spec, s *Service) error {
 	if k := spec.Kind(); k != port.UDP && k != port.UnixDgram {
@@ -129,6 +151,8 @@ func (m *maker) checkDatagrams(spec port.Spec, s *Service) error {
 		switch d := m.dialOf(leaf); {
 		case d.ProxyProtocol == headerV1:
 			return located(fmt.Errorf("port %s: %s %s has no form for datagrams: give %s", spec.Short(), keyBackendHeader, headerV1, headerV2), leaf.at)
+		case d.Transparent && m.streams():
+			return located(fmt.Errorf("port %s: %s is for ports with connections: give this one %s = false, or another backend", spec.Short(), keyTransparent, keyTransparent), leaf.at)
 		case d.TLS && m.streams():
 			return located(fmt.Errorf("port %s: datagrams cannot go over TLS: %s is for ports with connections", spec.Short(), keyBackendTLS), leaf.at)
 		}

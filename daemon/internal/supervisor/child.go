@@ -24,6 +24,7 @@ type child struct {
 	outbox  chan wire.Message // what is to be sent; closed when it is gone
 	began   time.Time
 	pipes   *logging.Pipes // that it writes to
+	foreign *foreignLink   // its way to sockets that connect from clients' addresses, or nil
 	keyLink *keyLink       // its way to private keys, or nil
 
 	ready   bool
@@ -95,15 +96,23 @@ func (s *supervisor) spawn(g *generation) error {
 		wire.CloseFiles(files)
 		return err
 	}
-	files = keys.add(files)
+	sockets, err := linkForeign(in)
+	if err != nil {
+		keys.begin(s, nil)
+		wire.CloseFiles(files)
+		return err
+	}
+	files = keys.add(sockets.add(files))
 	w, err := s.startProcess(g, in, childproc.Start{Files: files})
 	if err != nil {
 		keys.begin(s, nil)
+		sockets.begin(s, nil)
 		return err
 	}
 	s.nextWorker++
 	w.id, w.epoch = s.nextWorker, s.epochs.newest()
 	keys.begin(s, w)
+	sockets.begin(s, w)
 	g.workers[w] = struct{}{}
 	g.started = w.began
 	go s.attend(w, g.allowed)
@@ -148,6 +157,7 @@ func (s *supervisor) reap(w *child, how string) {
 	g := w.gen
 	w.gone = true
 	w.keyLink.end()
+	w.foreign.end()
 	s.outlive(w, how)
 	close(w.outbox)
 	if w.kill != nil {

@@ -11,6 +11,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/control"
+	"netserver/internal/foreign"
 	"netserver/internal/signer"
 )
 
@@ -99,4 +100,64 @@ func (l *keyLink) signatures() *control.Signatures {
 		return nil
 	}
 	return &control.Signatures{Signed: l.counts.Signed.Load(), Refused: l.counts.Refused.Load(), Slowed: l.counts.Slowed.Load()}
+}
+
+// A foreignLink is a worker's way to sockets that connect from clients'
+// addresses, which the supervisor makes: it has the capability for that, and a
+// worker has none.
+type foreignLink struct {
+	link *childproc.Link // the supervisor's end
+	file *os.File        // the worker's, until it was handed over
+}
+
+// linkForeign prepares a worker's way, nil if its plan wants none, and notes it
+// in what the worker starts from.
+func linkForeign(in *wire.Start) (*foreignLink, error) {
+	if !in.Plan.Foreign {
+		return nil, nil
+	}
+	link, file, err := childproc.NewLink()
+	if err != nil {
+		return nil, err
+	}
+	in.Foreign = true
+	return &foreignLink{link, file}, nil
+}
+
+// add puts the worker's end behind the files that it inherits.
+func (l *foreignLink) add(files []*os.File) []*os.File {
+	if l == nil {
+		return files
+	}
+	return append(files[:len(files):len(files)], l.file)
+}
+
+// begin has sockets made for w from now on; a nil w has not been started.
+func (l *foreignLink) begin(s *supervisor, w *child) {
+	if l == nil {
+		return
+	}
+	l.file.Close()
+	if w == nil {
+		l.link.Close()
+		return
+	}
+	w.foreign = l
+	go l.serve(s, w.id, w.proc.Pid())
+}
+
+// serve makes sockets until the worker ends.
+func (l *foreignLink) serve(s *supervisor, id, pid int) {
+	defer l.link.Close()
+	err := foreign.Serve(l.link)
+	if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		s.log.Error(fmt.Sprintf("worker %d (pid %d) gets no more sockets for transparent: %v", id, pid, err))
+	}
+}
+
+// end ends the worker's way: it may have handed its end to another process.
+func (l *foreignLink) end() {
+	if l != nil {
+		l.link.Close()
+	}
 }

@@ -87,6 +87,7 @@ type Start struct {
 	Secret     []byte      // for ticket keys
 	Past       [][]byte    // those before, whose tickets may open
 	SelfSigned []byte      // PEM: a certificate and its key, or without that if Signer is set
+	Foreign    bool        // the last inherited file, before that of Signer, leads to who makes sockets with foreign addresses
 	Signer     bool        // the last inherited file leads to the private keys, which can sign handshakes
 	SelfKey    uint32      // with Signer: by which the key of SelfSigned is known
 	MaxServing int         // clients in the handler; 0 is what the configuration says

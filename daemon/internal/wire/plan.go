@@ -53,6 +53,7 @@ type Plan struct {
 	Files          []string // certificates, keys and the like that a worker may ask for
 	Dirs           []string // directories of such files
 	Isolate        bool     // the supervisor keeps private keys to itself
+	Foreign        bool     // workers connect to targets from clients' addresses, by sockets of the supervisor
 	Unnamed        bool     // nothing names a port: it is the default one
 	FileKeys       int      // keys and blocks that the conf file gives
 	NoFinalNewline bool     // its last line has no end

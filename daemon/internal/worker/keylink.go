@@ -36,6 +36,22 @@ func (w *worker) isolate(env *tlsparams.Env) error {
 	return nil
 }
 
+// takeForeign takes this worker's way to sockets that connect from clients'
+// addresses, which is the last of the inherited files after isolate.
+func (w *worker) takeForeign() (*childproc.Link, error) {
+	if !w.init.Foreign {
+		return nil, nil
+	}
+	files := w.o.Part.Files
+	if len(files) == 0 {
+		return nil, errors.New("the supervisor sent no way to sockets for transparent")
+	}
+	last := files[len(files)-1]
+	w.o.Part.Files = files[:len(files)-1]
+	defer last.Close()
+	return childproc.LinkOf(last)
+}
+
 // loadPair has the supervisor read a certificate and keep its key.
 func (w *worker) loadPair(f tlsparams.Files, have [32]byte) (*tlsparams.Pair, [32]byte, error) {
 	m, err := w.ask(wire.Message{Op: wire.OpLoad, Path: f.Cert, Key: f.Key, Have: have[:], Fresh: w.started.Load()})

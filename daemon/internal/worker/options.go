@@ -13,6 +13,7 @@ import (
 	"netserver/handler/proxy"
 	"netserver/internal/bridge"
 	"netserver/internal/childproc"
+	"netserver/internal/foreign"
 	"netserver/proto"
 	"netserver/tlsparams"
 	"netserver/tlsparams/outbound"
@@ -65,6 +66,7 @@ type Program struct {
 	Serve       func(context.Context, []net.Listener) error
 	CheckTarget func([]net.Listener) error // refuses a proxy to itself
 	Backends    []*proxy.Backend           // for the control socket
+	Foreign     *foreign.Source            // of sockets that connect from clients' addresses
 }
 
 func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }

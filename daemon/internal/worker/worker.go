@@ -216,11 +216,18 @@ func (w *worker) prepare() error {
 	if err != nil {
 		return err
 	}
+	sockets, err := w.takeForeign()
+	if err != nil {
+		return err
+	}
 	if env.SelfSigned, err = w.selfSigned(); err != nil {
 		return err
 	}
 	if w.p, err = w.conf.Make(env, w.init.MaxServing, w.askExit, w.access); err != nil {
 		return err
+	}
+	if sockets != nil {
+		w.p.Foreign.Use(sockets)
 	}
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
 	if err := wire.SetChallenges(proto.Sources(w.p.Transports), w.init.Challenges); err != nil {
