@@ -54,10 +54,7 @@ func TestCurl(t *testing.T) {
 
 // TestChromium loads a page over HTTP/2.
 func TestChromium(t *testing.T) {
-	chromium, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed")
-	}
+	chromium := netservertest.Peer(t, "chromium")
 	r := start(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "<p>by %s", r.Proto) }, "ssl")
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), chromium, "--headless", "--no-sandbox", "--disable-gpu", "--ignore-certificate-errors",
