@@ -29,7 +29,7 @@
 //     usable. Where there is no handshake this does nothing.
 //  5. access: what needs the handshake: certificates, names, Hooks.Allow.
 //  6. handler: it waits for a place, if there are only so many, and the Handler
-//     serves it.
+//     serves it, and may park it meanwhile (Conn.Park).
 //  7. close: it is closed, what it held is given back, and its record is written.
 //
 // A client leaves the list at the first error, or when it is cut, and goes on

@@ -225,6 +225,10 @@ func (c *Conn) Peek(n int) ([]byte, error) {
 	return l.b[l.r : l.r+n], nil
 }
 
+// MaxLine returns how many bytes a line may have, its end included:
+// Config.Limits.MaxLine, or what the port has in its place.
+func (c *Conn) MaxLine() int { return c.l.cfg.Limits.MaxLine }
+
 // Buffered returns how many bytes can be read without asking the connection.
 func (c *Conn) Buffered() int { return c.lines.buf.len() }
 

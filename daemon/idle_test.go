@@ -457,7 +457,7 @@ func TestTypeTwice(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Thread": "use Fork", "PSGI": "--proxy_to", "Multiplex": "not implemented yet", "HTTP": "not implemented yet",
+		"Thread": "use Fork", "PSGI": "--proxy_to", "HTTP": "not implemented yet",
 		"thread": "use Fork", "Net::Server::PSGI": "--proxy_to",
 	} {
 		for _, args := range [][]string{{name}, {"--server_type", name}} {

@@ -139,7 +139,7 @@ func (c *Config) pairTargets(in *port.Input, res *conf.Result) error {
 
 // resolveServices reads what serves the clients of each port.
 func (c *Config) resolveServices(res *conf.Result) error {
-	s, err := serving.Resolve(serving.Input{Config: c.handler, Result: res, Program: c.Program, Ports: c.Server.Ports, Own: c.own})
+	s, err := serving.Resolve(serving.Input{Config: c.handler, Result: res, Program: c.Program, Ports: c.Server.Ports, Own: c.own, Events: c.Type == typeMultiplex})
 	c.services = *s
 	return err
 }

@@ -189,7 +189,7 @@ func TestBadConfigurationChangesNothing(t *testing.T) {
 		{"no_such_key 1\n", "no_such_key"},
 		{"grace soon\n", "grace"},
 		{"proto ssl\nSSL_cert_file /no/such/file\n", "/no/such/file"},
-		{"server_type Multiplex\n", "not implemented yet"},
+		{"server_type PSGI\n", "runs Perl applications"},
 		{"user no-such-user\n", "no-such-user"},
 		{"group no-such-group\n", "no-such-group"},
 		{"chroot /no/such/dir\n", "/no/such/dir"},
@@ -386,7 +386,6 @@ func TestStartFails(t *testing.T) {
 		{[]string{"--port", "127.0.0.1:0", "--supervisor", "0", "--user", "nobody"}, 2, "user requires a supervisor, and there is none with supervisor 0"},
 		{[]string{"--port", "127.0.0.1:0", "--log_file", "/no/such/dir/x"}, 2, "log_file /no/such/dir/x"},
 		{[]string{"--port", "127.0.0.1:0", "--", "/no/such/program"}, 2, "/no/such/program"},
-		{[]string{"Multiplex"}, 2, "not implemented yet"},
 		{[]string{"HTTP"}, 2, "not implemented yet"},
 	} {
 		r := start(t, tc.args...)

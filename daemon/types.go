@@ -26,6 +26,7 @@ const (
 	typeSingle        = "Single"
 	typePreForkSimple = "PreForkSimple"
 	typePreFork       = "PreFork"
+	typeMultiplex     = "Multiplex"
 	typeINET          = "INET"
 
 	// typeHTTP is HTTP on another type: the command's http key for all ports.
@@ -34,9 +35,8 @@ const (
 
 // absentTypes are the original's types that cannot be run, with what to use.
 var absentTypes = map[string]string{
-	"Multiplex": "is not implemented yet; available are Fork, Single, PreForkSimple, PreFork, INET and HTTP",
-	"PSGI":      "runs Perl applications, which this program cannot; give proxy_to a server that runs the application",
-	"Thread":    "serves each client in a thread of Perl; use Fork, which serves any number of clients at once in one process",
+	"PSGI":   "runs Perl applications, which this program cannot; give proxy_to a server that runs the application",
+	"Thread": "serves each client in a thread of Perl; use Fork, which serves any number of clients at once in one process",
 }
 
 // pickType chooses among the values of server_type as the original does: the

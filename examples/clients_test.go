@@ -6,11 +6,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,9 +55,13 @@ func TestChat(t *testing.T) {
 	for _, c := range clients[1:] {
 		fmt.Fprintln(c, "here")
 	}
-	for range clients[1:] {
-		if line, err := in[0].ReadString('\n'); err != nil {
+	for heard := 0; heard < len(clients[1:]); {
+		line, err := in[0].ReadString('\n')
+		if err != nil {
 			t.Fatal(line, err)
+		}
+		if _, said, _ := cut(line); said == "here" {
+			heard++
 		}
 	}
 	fmt.Fprintln(secure, "hello")
@@ -75,11 +81,29 @@ func TestChat(t *testing.T) {
 	}
 	p.cmd.Process.Signal(os.Interrupt)
 	for i := range clients {
-		if line, err := in[i].ReadString('\n'); err != nil || line != "* the server closes\n" {
+		line, err := "", error(nil)
+		for err == nil && line != "* the server closes\r\n" {
+			line, err = in[i].ReadString('\n')
+		}
+		if err != nil {
 			t.Errorf("client %d at the end: %q, %v", i, line, err)
 		}
 	}
 	<-p.ended
+}
+
+// A client that says nothing is told so twice, the second time for good.
+func TestSilentInChat(t *testing.T) {
+	at := free(t, 1)
+	p := run(t, build(t, "chat"), "-port", at[0]+"/tcp", "-patience", "50ms")
+	p.dial(t, at[0]).Close() // until it listens
+	c := p.dial(t, at[0])
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	b, err := io.ReadAll(c)
+	if s := string(b); err != nil || !strings.Contains(s, "Welcome, you are number") || !strings.Contains(s, "You have been upgraded.\r\n") || !strings.HasSuffix(s, "*BYE*\r\n") {
+		t.Errorf("%q, %v", b, err)
+	}
 }
 
 func cut(line string) (who, said string, ok bool) {

@@ -194,7 +194,7 @@ func TestBadArguments(t *testing.T) {
 		{"no number", `max_servers: "many" is not a whole number \(argument 1\)`, []string{"--max_servers", "many"}},
 		{"out of range", `log_level: "9" is out of range: it must be from 0 to 4 \(argument 1\)`, []string{"--log_level", "9"}},
 		{"missing file", `conf_file: .*no such file.*` + regexp.QuoteMeta(missing), []string{"--conf_file", missing}},
-		{"type to come", `server_type: type Multiplex is not implemented yet; available are Fork, Single, PreForkSimple, PreFork, INET and HTTP`, []string{"Multiplex"}},
+		{"type of Perl", `server_type: type PSGI runs Perl applications`, []string{"PSGI"}},
 		{"key of code", `access_log_function: .*Hooks\.Closed.* \(argument 1\)`, []string{"--access_log_function", "x"}},
 		{"program missing", `nosuchprogram\b.*PATH`, loopback("--port", "0", "--", "nosuchprogram")},
 		{"program not executable", regexp.QuoteMeta(os.DevNull) + `.*`, loopback("--port", "0", "--", os.DevNull)},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -76,8 +77,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 
 // lines is Net::Server's process_request.
 func (h *Handler) lines(c *netserver.Conn) error {
-	prefix := h.name() + ":" + strconv.Itoa(os.Getpid()) + ": You said \""
-	if _, err := fmt.Fprintf(c, "Welcome to \"%s\" (%d)\r\n", h.name(), os.Getpid()); err != nil {
+	if err := h.Greet(c); err != nil {
 		return err
 	}
 	for {
@@ -90,15 +90,29 @@ func (h *Handler) lines(c *netserver.Conn) error {
 		if err != nil {
 			return h.readFailed(c, err)
 		}
-		if end, err := h.answer(c, prefix, bytes.TrimRight(line, "\r\n")); end || err != nil {
+		if end, err := h.Answer(c, c, line); end || err != nil {
 			return err
 		}
 	}
 }
 
+// Greet writes to w what a client is told first. It and Answer are for who reads
+// the client's lines in another way than Serve.
+func (h *Handler) Greet(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "Welcome to \"%s\" (%d)\r\n", h.name(), os.Getpid())
+	return err
+}
+
+// LineTime returns the time for one line; 0 is for ever.
+func (h *Handler) LineTime() time.Duration { return h.timeout() }
+
+// ReadFailed is Greet for the error of a client's line: it returns the one for
+// the client's record.
+func (h *Handler) ReadFailed(w io.Writer, err error) error { return h.readFailed(w, err) }
+
 // readFailed tells the client why it is closed, where that helps, and returns
 // the error for its record.
-func (h *Handler) readFailed(c *netserver.Conn, err error) error {
+func (h *Handler) readFailed(c io.Writer, err error) error {
 	switch {
 	case errors.Is(err, netserver.ErrLineTooLong):
 		c.Write([]byte("Line Too Long.\r\n"))
@@ -111,12 +125,16 @@ func (h *Handler) readFailed(c *netserver.Conn, err error) error {
 	return err
 }
 
-// answer echoes line and executes its command. Echo and answer leave in one
-// write.
-func (h *Handler) answer(c *netserver.Conn, prefix string, line []byte) (end bool, err error) {
+// Answer writes to w, in one Write, the answer to a line of c, and carries out
+// its command. It returns true if the client is done.
+func (h *Handler) Answer(w io.Writer, c *netserver.Conn, line []byte) (end bool, err error) {
+	line = bytes.TrimRight(line, "\r\n")
 	out := outputs.Get().(*bytes.Buffer)
 	defer release(out)
-	out.WriteString(prefix)
+	out.WriteString(h.name())
+	out.WriteByte(':')
+	out.Write(strconv.AppendInt(out.AvailableBuffer(), int64(os.Getpid()), 10))
+	out.WriteString(": You said \"")
 	out.Write(line)
 	out.WriteString("\"\r\n")
 	cmd, name := parse(line)
@@ -132,7 +150,7 @@ func (h *Handler) answer(c *netserver.Conn, prefix string, line []byte) (end boo
 	case cmd == cmdDump:
 		h.dump(out, c)
 	}
-	if _, err := c.Write(out.Bytes()); err != nil {
+	if _, err := w.Write(out.Bytes()); err != nil {
 		return true, err
 	}
 	if cmd == cmdExit && h.Exit != nil {

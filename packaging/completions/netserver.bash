@@ -13,7 +13,7 @@ _netserver_value() {
 	proto) _netserver_reply -W 'tcp udp ssl unix unixssl unixdgram' -- "$2" ;;
 	unix_type) _netserver_reply -W 'SOCK_STREAM SOCK_DGRAM' -- "$2" ;;
 	ipv) _netserver_reply -W '4 6 *' -- "$2" ;;
-	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -- "$2" ;;
+	server_type) _netserver_reply -W 'Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType' -- "$2" ;;
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
@@ -141,7 +141,7 @@ _netserver() {
 		;;
 	*)
 		((COMP_CWORD == 1)) || return
-		for i in Fork Single PreForkSimple PreFork INET HTTP MultiType ctl; do
+		for i in Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType ctl; do
 			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
 		done
 		;;

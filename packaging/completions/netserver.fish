@@ -31,7 +31,7 @@ end
 
 complete -c netserver -f
 complete -c netserver -n '__netserver_in_program' -a '(__netserver_program)'
-complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -d type
+complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType' -d type
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
 complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties targets'
 complete -c netserver -n '__netserver_keys' -s h -l help -d 'print all keys'
@@ -41,7 +41,7 @@ complete -c netserver -n '__netserver_keys' -l host -x -d 'address or name to li
 complete -c netserver -n '__netserver_keys' -l proto -x -a 'tcp udp ssl unix unixssl unixdgram' -d 'tcp, udp, ssl, unix, unixssl or unixdgram, for ports that ...'
 complete -c netserver -n '__netserver_keys' -l unix_type -x -a 'SOCK_STREAM SOCK_DGRAM' -d 'SOCK_STREAM or SOCK_DGRAM, for unix ports'
 complete -c netserver -n '__netserver_keys' -l ipv -x -a '4 6 \\*' -d 'IP version, for ports that name none'
-complete -c netserver -n '__netserver_keys' -l server_type -x -a 'Fork Single PreForkSimple PreFork INET HTTP MultiType' -d 'Fork: many clients at once'
+complete -c netserver -n '__netserver_keys' -l server_type -x -a 'Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType' -d 'Fork: many clients at once'
 complete -c netserver -n '__netserver_keys' -l conf_file -r -F -d 'file of keys and values, a line each'
 complete -c netserver -n '__netserver_keys' -l unknown_keys -x -a 'refuse warn' -d 'what to do with keys that do not exist, in a conf file ...'
 complete -c netserver -n '__netserver_keys' -l log_level -x -a '0 1 2 3 4' -d '0 nothing, 1 errors and warnings, 2 notices, 3 each client, ...'

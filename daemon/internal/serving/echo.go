@@ -4,13 +4,12 @@ import (
 	"fmt"
 	"strings"
 
-	"netserver"
 	"netserver/conf"
 	"netserver/handler/echo"
 )
 
 // echoHandler makes an echo.
-func (m *maker) echoHandler(s *Service) netserver.Handler {
+func (m *maker) echoHandler(s *Service) *echo.Handler {
 	return &echo.Handler{
 		Raw:          s.Echo == "raw",
 		Name:         "netserver",

@@ -173,6 +173,9 @@ func (m *maker) makeHandler(s *Service) (netserver.Handler, error) {
 	case refuses:
 		return nil, errors.New("refuse is for routes")
 	}
+	if m.s.in.Events {
+		return eventEchoHandler(m.echoHandler(s)), nil
+	}
 	return m.echoHandler(s), nil
 }
 

@@ -161,6 +161,7 @@ type Input struct {
 	Program []string     // what stood behind --
 	Ports   []port.Spec  // in order; Resolve sets the parameters that follow from their handlers
 	Own     []conf.Block // what these have for themselves; none is nothing
+	Events  bool         // what is built in serves its clients by events
 }
 
 // Resolve reads what serves the clients of each port. The error joins all that
