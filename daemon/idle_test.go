@@ -457,8 +457,8 @@ func TestTypeTwice(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Thread": "use Fork", "PSGI": "--proxy_to", "HTTP": "not implemented yet",
-		"thread": "use Fork", "Net::Server::PSGI": "--proxy_to",
+		"Thread": "use Fork", "PSGI": "proxy_to",
+		"thread": "use Fork", "Net::Server::PSGI": "proxy_to",
 	} {
 		for _, args := range [][]string{{name}, {"--server_type", name}} {
 			if strings.Contains(name, ":") && len(args) == 1 {
