@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -92,16 +93,40 @@ func ParseClientHello(records []byte) (*ClientHello, error) {
 	if !body.ReadUint16LengthPrefixed(&extensions) || !body.Empty() {
 		return nil, errHello
 	}
-	seen := make(map[uint16]bool)
+	var seen seenExtensions
 	for !extensions.Empty() {
 		var id uint16
 		var data cryptobyte.String
-		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) || seen[id] || !h.extension(id, data) {
+		if !extensions.ReadUint16(&id) || !extensions.ReadUint16LengthPrefixed(&data) || seen.again(id) || !h.extension(id, data) {
 			return nil, errHello
 		}
-		seen[id] = true
 	}
 	return h, nil
+}
+
+// seenExtensions are the extensions of a hello so far: of those that clients send
+// without a map, which would cost as much as all the rest.
+type seenExtensions struct {
+	few  [32]uint16
+	n    int
+	many map[uint16]bool
+}
+
+// again reports whether there was one before, and notes it.
+func (s *seenExtensions) again(id uint16) bool {
+	if slices.Contains(s.few[:s.n], id) || s.many[id] {
+		return true
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = id
+		s.n++
+		return false
+	}
+	if s.many == nil {
+		s.many = make(map[uint16]bool)
+	}
+	s.many[id] = true
+	return false
 }
 
 // extension takes one extension, and reports whether it is well-formed.

@@ -76,6 +76,14 @@ func sni(name string) []byte {
 	return ext(0, append([]byte{byte((n + 3) >> 8), byte(n + 3), 0, byte(n >> 8), byte(n)}, name...)...)
 }
 
+// many is n unknown extensions, and others after them.
+func many(n int, others ...[]byte) (list [][]byte) {
+	for i := range n {
+		list = append(list, ext(0x3000+uint16(i)))
+	}
+	return append(list, others...)
+}
+
 func TestClientHelloExtensions(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -88,6 +96,9 @@ func TestClientHelloExtensions(t *testing.T) {
 		{"encrypted", [][]byte{sni("outer.example"), ext(0xfe0d, 0, 1)}, "outer.example encrypted"},
 		{"GREASE version", [][]byte{ext(43, 4, 0x3a, 0x3a, 3, 4), sni("v")}, "v"},
 		{"twice", [][]byte{sni("a"), sni("b")}, ""},
+		{"many", many(100, sni("a")), "a"},
+		{"twice, the first of many", many(100, sni("a"), ext(0x3000)), ""},
+		{"twice, the last of many", many(100, sni("a"), ext(0x3063)), ""},
 		{"empty name", [][]byte{sni("")}, ""},
 		{"long name", [][]byte{sni(strings.Repeat("a", 256))}, ""},
 		{"control character", [][]byte{sni("a\nb")}, ""},

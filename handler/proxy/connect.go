@@ -154,6 +154,9 @@ const stepBind = "transparent"
 // which comes from this machine.
 func (b *Backend) dialer(c *netserver.Conn, limit time.Duration) net.Dialer {
 	d := net.Dialer{Timeout: limit}
+	if c == nil {
+		d.KeepAlive = -1 // a check does not take long, and this would be four system calls
+	}
 	if b.Bind == nil || c == nil {
 		return d
 	}

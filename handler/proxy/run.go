@@ -8,9 +8,21 @@ import (
 	"time"
 )
 
-// checkStep is the time within which checks that are due go together: with a
-// thousand targets there is always one that is due.
-const checkStep = 20 * time.Millisecond
+// The time within which checks that are due go together: with a thousand targets
+// there is always one that is due, and waking up for each costs as much as the
+// check.
+const (
+	checkStep    = 20 * time.Millisecond
+	checkLongest = 250 * time.Millisecond
+)
+
+// step returns that time, which no interval is shifted by noticeably.
+func (b *Backend) step() time.Duration {
+	if b.Check.Kind == CheckOff {
+		return checkStep // clients wait for targets that may be back
+	}
+	return min(max(b.Check.interval()/20, checkStep), checkLongest)
+}
 
 // Run looks up names again, follows TargetsFile and checks targets until ctx
 // ends. It may run several times at once: one of them does the work, and
@@ -51,7 +63,7 @@ func (b *Backend) Run(ctx context.Context) {
 		for _, ep := range due {
 			jobs.Go(func() { b.check(ctx, ep) })
 		}
-		timer.Reset(max(time.Until(next), checkStep))
+		timer.Reset(max(time.Until(next), b.step()))
 	}
 }
 
