@@ -31,7 +31,7 @@ _netserver_value() {
 	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
 	conf_file|log_file|access_log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
-	chroot|landlock_write|acme_storage|backend_ca_path|exec_dir|exec_cgroup|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
+	chroot|landlock_write|acme_storage|backend_ca_path|http_root|exec_dir|exec_cgroup|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
 	user|exec_user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
 	group|unix_group|unix_allow_group) _netserver_reply -g -- "$2" ;;
@@ -103,7 +103,7 @@ _netserver() {
 		backend_verify backend_pin backend_servername backend_verify_name
 		backend_cert_file backend_key_file backend_passwd_file backend_alpn
 		backend_version backend_cipher_list backend_curves backend_starttls
-		http app enable_dispatch timeout_header max_header_size
+		http app http_root enable_dispatch timeout_header max_header_size
 		server_revision default_content_type allow_body_on_all_statuses
 		access_log_format echo echo_control exec_stderr exec_env exec_pipes
 		exec_dir exec_substitute exec_timeout exec_umask exec_nice

@@ -135,6 +135,7 @@ complete -c netserver -n '__netserver_keys' -l backend_curves -x -d 'groups for 
 complete -c netserver -n '__netserver_keys' -l backend_starttls -x -d 'begin in plain text with targets, and start TLS as this ...'
 complete -c netserver -n '__netserver_keys' -l http -d 'the clients speak HTTP: a program is run for each request ...'
 complete -c netserver -n '__netserver_keys' -l app -x -d 'HTTP: run this program for requests whose path begins so ...'
+complete -c netserver -n '__netserver_keys' -l http_root -x -a '(__fish_complete_directories)' -d 'HTTP: serve the files below this directory'
 complete -c netserver -n '__netserver_keys' -l enable_dispatch -d 'use the paths of app, which is always so here'
 complete -c netserver -n '__netserver_keys' -l timeout_header -x -d 'for the head of an HTTP request'
 complete -c netserver -n '__netserver_keys' -l max_header_size -x -d 'of the head of an HTTP request (4097 at least), and of the ...'

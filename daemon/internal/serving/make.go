@@ -88,6 +88,7 @@ type maker struct {
 	outbound []*outbound.Source
 	warnings []string
 	notes    []string
+	targets  map[*Service]*proxy.Handler // of HTTP
 }
 
 // Make makes the handlers. The error joins all that is wrong with them; that of

@@ -125,6 +125,9 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 			continue
 		}
 		to, err := r.choose(block.Values)
+		if to != nil && r.PassThrough {
+			to.Web.HTTP = false // what is not decrypted is not HTTP yet
+		}
 		if to == nil && isTrue(block.Values[KeyHTTP]) {
 			to = &Service{Config: r.Config, own: true, at: r.at}
 		}

@@ -22,6 +22,7 @@ const (
 	routes                        // to one of several others
 	refuses                       // nobody
 	dispatches                    // programs, by the path of an HTTP request
+	sends                         // files, by HTTP
 )
 
 // A Service is what serves the clients of a port, or those of a route.
@@ -262,7 +263,7 @@ func (h *Config) choose(values conf.Values) (*Service, error) {
 	for _, c := range []struct {
 		key  string
 		kind serviceKind
-	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {keyRefuse, refuses}} {
+	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {keyRoot, sends}, {keyRefuse, refuses}} {
 		vals := values[c.key]
 		if len(vals) == 0 || c.key == keyRefuse && !isTrue(vals) {
 			continue

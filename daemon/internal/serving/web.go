@@ -2,9 +2,11 @@ package serving
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -15,16 +17,19 @@ import (
 	"netserver/handler/httpd/accesslog"
 	"netserver/handler/httpd/apps"
 	"netserver/handler/httpd/cgi"
+	"netserver/handler/httpd/files"
 	"netserver/handler/httpd/idle"
+	"netserver/handler/httpd/reverse"
+	"netserver/handler/proxy"
 	"netserver/internal/childproc"
 )
 
 // web reports whether the clients of s speak HTTP to it.
 func (s *Service) web() bool {
 	switch s.kind {
-	case dispatches:
+	case dispatches, sends:
 		return true
-	case runs:
+	case runs, proxies:
 		return s.Web.HTTP
 	case echoes:
 		return s.Web.HTTP && s.chosen != keyEcho
@@ -39,12 +44,19 @@ func (s *Service) webName() string {
 		return "HTTP: program " + s.Program[0]
 	case dispatches:
 		return fmt.Sprintf("HTTP: %d apps", len(s.Web.Apps))
+	case sends:
+		return "HTTP: files of " + s.Web.Root
+	case proxies:
+		if s.byName() {
+			return "HTTP: backend " + s.Backend
+		}
+		return "HTTP: proxy to " + s.ProxyTo[0]
 	}
 	return "HTTP: page"
 }
 
 // scripts reports whether s runs programs for HTTP requests.
-func (s *Service) scripts() bool { return s.web() && s.kind != echoes }
+func (s *Service) scripts() bool { return s.web() && (s.kind == runs || s.kind == dispatches) }
 
 // webHandler makes a handler of HTTP.
 func (m *maker) webHandler(s *Service) (netserver.Handler, error) {
@@ -69,12 +81,16 @@ func (m *maker) webHandler(s *Service) (netserver.Handler, error) {
 	if h, err = m.logged(s, origin, h); err != nil {
 		return nil, err
 	}
-	return &httpd.Handler{
-		Handler:       m.headed(origin.Software, h),
+	web := &httpd.Handler{
+		Handler:       m.headed(origin.Software, s.kind == proxies, h),
 		HeaderTimeout: cmp.Or(w.HeaderTimeout, defaultHeaderTimeout),
 		IdleTimeout:   cmp.Or(limit, -1),
 		MaxHeader:     cmp.Or(w.MaxHeader, defaultMaxHeader),
-	}, nil
+	}
+	if s.kind == proxies {
+		return &webProxy{web, m.targets[s]}, nil
+	}
+	return web, nil
 }
 
 // idleLimit reads timeout_idle; 0 is none. It is a little shorter than the
@@ -97,8 +113,49 @@ func (m *maker) answers(s *Service, origin cgi.Origin) (http.Handler, error) {
 		return m.script(s, origin, s.Program)
 	case dispatches:
 		return m.table(s, origin)
+	case sends:
+		h := &files.Handler{Dir: s.Web.Root}
+		if m.env.Jailed {
+			return h, nil // it is below the root directory
+		}
+		return h, h.Open()
+	case proxies:
+		return m.reverse(s)
 	}
 	return &cgi.Page{Origin: origin}, nil
+}
+
+// A webProxy is HTTP whose requests go to targets.
+type webProxy struct {
+	*httpd.Handler
+	targets *proxy.Handler
+}
+
+// Run checks the targets.
+func (w *webProxy) Run(ctx context.Context) { w.targets.Run(ctx) }
+
+// Check refuses targets that are the server's own ports.
+func (w *webProxy) Check(ports ...net.Addr) error {
+	return errors.Join(w.Handler.Check(ports...), w.targets.Check(ports...))
+}
+
+// reverse makes a reverse proxy to the targets of s.
+func (m *maker) reverse(s *Service) (http.Handler, error) {
+	h, err := m.proxyHandler(s)
+	if err != nil {
+		return nil, err
+	}
+	p := h.(*proxy.Handler)
+	if m.targets == nil {
+		m.targets = make(map[*Service]*proxy.Handler)
+	}
+	m.targets[s] = p
+	pool, err := p.Pool()
+	if err != nil {
+		return nil, err
+	}
+	d := m.dialOf(s)
+	return &reverse.Handler{Dial: pool.Dial, PerClient: d.ProxyProtocol == headerV1 || d.ProxyProtocol == headerV2 || pool.Balance == proxy.Source}, nil
 }
 
 // script makes a handler that runs a program for each request.
@@ -183,11 +240,13 @@ func (m *maker) logged(s *Service, origin cgi.Origin, next http.Handler) (http.H
 
 // headed adds the Server header. A server that serves one client at a time
 // closes each connection after its answer, for the next client.
-func (m *maker) headed(software string, next http.Handler) http.Handler {
+func (m *maker) headed(software string, proxied bool, next http.Handler) http.Handler {
 	single := m.env.Type == "Single"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Server", software)
+		if !proxied { // else it is the target's
+			h.Set("Server", software)
+		}
 		if single {
 			h.Set("Connection", "close")
 		}

@@ -10,6 +10,7 @@ import (
 // A WebConfig is how HTTP is served.
 type WebConfig struct {
 	HTTP bool     // clients speak HTTP, where the handler is none for another protocol
+	Root string   // the directory whose files are served
 	Apps []string // PATH TARGET, PATH=TARGET or TARGET: programs by path
 	// Dispatch is enable_dispatch: apps are used in any case.
 	Dispatch bool
@@ -25,6 +26,7 @@ type WebConfig struct {
 // The keys of HTTP that choose a handler, or say that it is one of HTTP.
 const (
 	keyApp  = "app"
+	keyRoot = "http_root"
 	KeyHTTP = "http"
 )
 
@@ -49,9 +51,11 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 	define := func(when conf.When, net bool, name, arg, def_, help string, b conf.Binder) {
 		def(conf.Key{Name: name, When: when, Arg: arg, Default: def_, Help: help, NetServer: net}, b)
 	}
-	define(FactCommand+" "+factStream, false, KeyHTTP, "0|1", "", "the clients speak HTTP: a program is run for each request (CGI), and without a handler they get a page that shows the request's environment; type HTTP says it for all ports", conf.Bool(&w.HTTP))
+	define(FactCommand+" "+factStream, false, KeyHTTP, "0|1", "", "the clients speak HTTP: a program is run for each request (CGI), each goes to a target of proxy_to or backend by HTTP, and without a handler they get a page that shows the request's environment; type HTTP says it for all ports", conf.Bool(&w.HTTP))
 	def(conf.Key{Name: keyApp, When: FactCommand + " " + FactShared, NetServer: true, Arg: "PATH=PROGRAM", List: true, Help: "HTTP: run this program for requests whose path begins so (CGI); PATH PROGRAM too, or a PROGRAM that is its own path. The first that fits counts; without / the first one serves that as well"},
 		conf.Strings(&w.Apps))
+	def(conf.Key{Name: keyRoot, When: FactCommand + " " + FactShared, Arg: "DIR", Help: "HTTP: serve the files below this directory; no link leads out of it, and names that begin with a dot are not found"},
+		conf.String(&w.Root))
 	define(FactApps, true, "enable_dispatch", "0|1", "", "use the paths of app, which is always so here", conf.Bool(&w.Dispatch))
 	define(FactWeb, true, "timeout_header", "SECONDS", "15", "for the head of an HTTP request", conf.Seconds(&w.HeaderTimeout, time.Millisecond, time.Hour))
 	define(FactWeb, true, "max_header_size", "BYTES", "100000", "of the head of an HTTP request (4097 at least), and of the headers of a program", conf.Int(&w.MaxHeader, 1, 1<<24))

@@ -207,7 +207,7 @@ func pathsOf(key, value string) []string {
 	if key == "targets" {
 		value, _, _ = strings.Cut(value, " ") // what else is said of the target
 	}
-	named := slices.ContainsFunc([]string{"_file", "_dir", "_path"}, func(s string) bool { return strings.HasSuffix(key, s) })
+	named := slices.ContainsFunc([]string{"_file", "_dir", "_path"}, func(s string) bool { return strings.HasSuffix(key, s) }) || key == "http_root"
 	for _, path := range append(filepath.SplitList(value), value) {
 		if filepath.IsAbs(path) {
 			list = append(list, filepath.Clean(path))
