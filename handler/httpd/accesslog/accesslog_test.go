@@ -97,7 +97,7 @@ func TestBytesOut(t *testing.T) {
 		"empty":   func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) },
 		"typed": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "x/y")
-			http.Error(w, "no", 403)
+			http.Error(w, "no", http.StatusForbidden)
 		},
 		"length": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", "5000")
