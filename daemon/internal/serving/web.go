@@ -155,7 +155,7 @@ func (m *maker) reverse(s *Service) (http.Handler, error) {
 		return nil, err
 	}
 	d := m.dialOf(s)
-	return &reverse.Handler{Dial: pool.Dial, PerClient: d.ProxyProtocol == headerV1 || d.ProxyProtocol == headerV2 || pool.Balance == proxy.Source}, nil
+	return &reverse.Handler{Dial: pool.Dial, PerClient: d.Transparent || d.ProxyProtocol == headerV1 || d.ProxyProtocol == headerV2 || pool.Balance == proxy.Source}, nil
 }
 
 // script makes a handler that runs a program for each request.
