@@ -23,7 +23,6 @@ const (
 var (
 	ErrInputTooLong = errors.New("more input than is kept while nothing of it is used")
 	ErrSlowReceiver = proto.ErrSlowReceiver
-	errEnded        = errors.New("the client's end has begun")
 )
 
 // A Handler calls its functions for what happens to clients. Functions that are
