@@ -145,7 +145,7 @@ func TestHTTPBesideTheOriginal(t *testing.T) {
 		return strings.Count(string(mine), "\n") == len(httpPaths)
 	})
 	for line := range strings.Lines(string(mine)) {
-		if !strings.Contains(string(other), "\n"+line) {
+		if !strings.Contains("\n"+string(other), "\n"+line) {
 			t.Errorf("%swant one of %s", line, other)
 		}
 	}
