@@ -26,40 +26,81 @@ func (s *Set) Help(w io.Writer, groups ...string) error {
 	} else {
 		tables = nil
 	}
+	var b bytes.Buffer
+	s.helpKeys(&b, groups, func(Key) bool { return true })
+	for _, t := range tables {
+		s.helpTable(&b, t, true)
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// HelpFor returns those of the available keys that shown holds for, by group, as
+// Help does, and then each table of which tables holds the name, without what it
+// shares with the keys outside. A nil function holds for none.
+func (s *Set) HelpFor(w io.Writer, shown func(Key) bool, tables func(name string) bool) error {
+	var b bytes.Buffer
+	if shown != nil {
+		s.helpKeys(&b, s.Groups(), shown)
+	}
+	for _, t := range s.tables {
+		if tables != nil && tables(t.Name) {
+			s.helpTable(&b, t, false)
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// helpKeys writes the keys of some groups.
+func (s *Set) helpKeys(b *bytes.Buffer, groups []string, shown func(Key) bool) {
+	column := s.helpColumn()
+	for _, g := range groups {
+		var keys bytes.Buffer
+		for _, d := range s.defs {
+			if d.Group == g && d.Refuse == "" && shown(d.Key) {
+				d.help(&keys, d.usage(), column)
+			}
+		}
+		if keys.Len() == 0 {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		if g != "" {
+			fmt.Fprintf(b, "%s\n", g)
+		}
+		b.Write(keys.Bytes())
+	}
+}
+
+// helpTable writes the keys of one kind of table, with or without those that are
+// keys outside as well.
+func (s *Set) helpTable(b *bytes.Buffer, t table, shared bool) {
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(b, "[[%s]], in a TOML conf file\n", t.Name)
+	for _, line := range wrap(t.Help, helpWidth-helpIndent) {
+		fmt.Fprintf(b, "%s%s\n", strings.Repeat(" ", helpIndent), line)
+	}
+	for _, d := range t.set.defs {
+		if d.Refuse == "" && (shared || s.index[d.Name] == nil) {
+			d.help(b, d.assignment(), s.helpColumn())
+		}
+	}
+}
+
+// helpColumn is where descriptions begin.
+func (s *Set) helpColumn() int {
 	column := 0
 	for _, d := range s.defs {
 		if d.Refuse == "" {
 			column = max(column, helpIndent+utf8.RuneCountInString(d.usage())+2)
 		}
 	}
-	column = min(column, helpColumn)
-	var b bytes.Buffer
-	for _, g := range groups {
-		if b.Len() > 0 {
-			b.WriteByte('\n')
-		}
-		if g != "" {
-			fmt.Fprintf(&b, "%s\n", g)
-		}
-		for _, d := range s.defs {
-			if d.Group == g && d.Refuse == "" {
-				d.help(&b, d.usage(), column)
-			}
-		}
-	}
-	for _, t := range tables {
-		fmt.Fprintf(&b, "\n[[%s]], in a TOML conf file\n", t.Name)
-		for _, line := range wrap(t.Help, helpWidth-helpIndent) {
-			fmt.Fprintf(&b, "%s%s\n", strings.Repeat(" ", helpIndent), line)
-		}
-		for _, d := range t.set.defs {
-			if d.Refuse == "" {
-				d.help(&b, d.assignment(), column)
-			}
-		}
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return min(column, helpColumn)
 }
 
 // Groups returns the groups with at least one available key, in the order of

@@ -9,6 +9,7 @@ import (
 
 	"netserver/conf"
 	"netserver/daemon/internal/ctl"
+	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/proto"
@@ -41,11 +42,14 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		return v.work(ctx)
 	}
 	set, c := v.newSet()
+	if v.part == nil {
+		argv = firstWord(argv)
+		v.argv = argv
+	}
 	args := set.ReadArgs(argv, types...)
 	switch {
 	case args.Help:
-		printHelp(stdout, set)
-		return wire.ExitDone
+		return v.printHelp(set, helpWord(argv))
 	case args.Version:
 		fmt.Fprintln(stdout, "netserver", Version())
 		return wire.ExitDone
@@ -140,50 +144,49 @@ with a line for each problem, and nothing was started.
 
 `
 
-func printHelp(w io.Writer, set *conf.Set) {
-	io.WriteString(w, usage)
-	set.Help(w)
+// printHelp answers --help, and the word that stands behind it.
+func (v *invocation) printHelp(set *conf.Set, word string) int {
+	if help.Run(v.stdout, set, usage, word) {
+		return wire.ExitDone
+	}
+	hint := "netserver --help has the first keys, netserver --help all all of them"
+	if near := conf.Nearest(word, help.Words(set)); near != "" {
+		hint = "did you mean " + near + "? " + hint
+	}
+	return fail(v.stderr, &conf.Problem{Err: fmt.Errorf("help has nothing about %.60q", word), Hint: hint})
 }
 
-// otherNames says what to write in place of what people know from stunnel,
-// hitch, HAProxy, ghostunnel, socat, nginx and others.
-func otherNames() map[string]string {
-	names := make(map[string]string)
-	for _, t := range [...]struct{ names, instead string }{
-		{"listen bind accept address addr listenaddress listenport bindaddress frontend server p b l", "the ports that clients connect to: --port 127.0.0.1:443/ssl"},
-		{"target targets upstream upstreams connect forward forwardto destination dest remote to proxypass backendaddress t", "whom clients are connected to: --proxy_to HOST:PORT, or a [[backend]] of a TOML conf file for several"},
-		{"key keyfile privatekey privatekeyfile tlskey sslkey sslkeyfile tlskeyfile certkey certificatekey sslcertificatekey k", "the server's key: --SSL_key_file FILE"},
-		{"cert certfile certificate certificatefile crt pem pemfile tlscert sslcert tlscertfile sslcertificate keystore", "the server's certificate: --SSL_cert_file FILE; with a TLS port, --port PORT/ssl"},
-		{"ca cafile cacert cacerts cacertfile tlsca sslca clientca clientcafile trustedcertificate sslclientcertificate", "who signs the certificates of clients: --SSL_ca_file FILE; for those of targets it is backend_ca_file"},
-		{"capath", "directories of authorities: --SSL_ca_path DIR, and for targets --backend_ca_path DIR"},
-		{"tls ssl https usetls enabletls", "a TLS port is written so: --port PORT/ssl"},
-		{"client", "TLS to the target: --backend_tls 1"},
-		{"verify verifypeer verifyclient verifychain sslverifyclient requireclientcert clientauth", "whether clients have to show certificates: --SSL_verify_mode 3, with SSL_ca_file; that of targets is verified unless backend_verify is 0"},
-		{"allowcn", "names of client certificates to let in: --SSL_allow_cn NAME"},
-		{"config configfile configuration conf cfg c f", "the file of keys: --conf_file FILE"},
-		{"daemon daemonize detach fork bg d", "to go into the background: --background 1; under systemd it is not needed"},
-		{"verbose debug loglevel verbosity", "how much is logged: --log_level 4 is the most"},
-		{"log logfile output logto o", "where the log goes: --log_file FILE, or Sys::Syslog"},
-		{"uid username runas setuid u", "who serves the clients: --user NAME"},
-		{"gid groupname setgid g", "that user's group: --group NAME"},
-		{"threads workers processes nproc nbproc nbthread jobs j", "one process uses all processors; for several, begin with PreFork and give --max_servers N"},
-		{"exec execute command cmd run e", "a program that serves each client follows --: netserver --port 7 -- PROGRAM"},
-		{"sendproxy sendproxyv2 writeproxy proxyprotocolout", "the PROXY header for targets: --backend_proxy_protocol v2, or v1"},
-		{"acceptproxy proxyprotocolin", "PROXY headers of clients: --proxy_protocol require, or accept, with proxy_protocol_from"},
-		{"timeout idletimeout", "times are --timeout_idle, --timeout_handshake, --timeout_first_byte and others, which --help lists"},
-		{"acl allowfrom whitelist allowlist", "who may connect: --cidr_allow 192.0.2.0/24; or allow, cidr_deny, deny"},
-	} {
-		for _, name := range strings.Fields(t.names) {
-			names[name] = t.instead
+// firstWord reads a command line that begins with help or version, as some
+// programs have it, as the option of that name.
+func firstWord(argv []string) []string {
+	if len(argv) == 0 {
+		return argv
+	}
+	switch name, word, valued := strings.Cut(argv[0], "="); {
+	case argv[0] == "help", argv[0] == "version":
+		return append([]string{"--" + argv[0]}, argv[1:]...)
+	case argv[0] == "-help", argv[0] == "-version", argv[0] == "-?":
+		return append([]string{"--" + strings.Replace(argv[0][1:], "?", "help", 1)}, argv[1:]...)
+	case valued && name == "--help":
+		return append([]string{name, word}, argv[1:]...)
+	}
+	return argv
+}
+
+// helpWord is the word behind --help.
+func helpWord(argv []string) string {
+	for i, a := range argv[:len(argv)-1] {
+		if a == "--help" || a == "-h" {
+			return argv[i+1]
 		}
 	}
-	return names
+	return ""
 }
 
 // meantOtherwise adds to problems with keys that have no effect what they are
 // taken for.
 func meantOtherwise(problems conf.Problems) {
-	names := otherNames()
+	names := help.OtherNames()
 	for _, e := range problems {
 		if p, ok := e.(*conf.Problem); ok && names[p.Key] != "" {
 			p.Hint += "; " + names[p.Key]

@@ -10,6 +10,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
@@ -78,7 +79,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 
 // newSetFor is newSet with the default for unknown keys.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
-	set, c := &conf.Set{Unknown: unknown, Strict: true, Instead: otherNames()}, new(Config)
+	set, c := &conf.Set{Unknown: unknown, Strict: true, Instead: help.OtherNames()}, new(Config)
 	if v.role() == wire.RoleCheck {
 		set.StableFor = stableTime
 	}

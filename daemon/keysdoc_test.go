@@ -52,7 +52,7 @@ func TestKeysDoc(t *testing.T) {
 	new(Config).Define(&s)
 	new(Config).DefineTables(&s)
 	var b bytes.Buffer
-	b.WriteString("# Keys\n\nEvery key of the command, as `netserver --help` lists them. " +
+	b.WriteString("# Keys\n\nEvery key of the command, as `netserver --help all` lists them. " +
 		"Written by `go test ./daemon -run KeysDoc -update`.\n\n" + keysDocRules)
 	for _, f := range factTexts {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", f.name, f.means, map[bool]string{true: "refused in any case"}[f.refuse])

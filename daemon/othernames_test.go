@@ -14,7 +14,7 @@ import (
 // and that key exists.
 func TestNamesOfOtherPrograms(t *testing.T) {
 	var help bytes.Buffer
-	daemon.Command([]string{"--help"}, nil, &help, &help)
+	daemon.Command([]string{"--help", "all"}, nil, &help, &help)
 	keyRE := regexp.MustCompile(`--(\w+)`)
 	for args, want := range map[string]string{
 		"--listen 127.0.0.1:443": "--port 127.0.0.1:443/ssl", "--bind 1": "--port", "--accept=1": "--port", "-p 80": "--port", "--listen-address x": "--port",

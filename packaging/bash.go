@@ -15,7 +15,7 @@ func bash() []byte {
 	b.WriteString(bashHead)
 	byKind := make(map[kind][]string)
 	b.WriteString("\tcase $1 in\n")
-	words := make(map[string][]string)
+	lists := make(map[string][]string)
 	var order, names, flags []string
 	for _, k := range keys() {
 		names = append(names, k.Name)
@@ -28,13 +28,13 @@ func bash() []byte {
 			continue
 		}
 		list := strings.Join(v.words, " ")
-		if words[list] == nil {
+		if lists[list] == nil {
 			order = append(order, list)
 		}
-		words[list] = append(words[list], k.Name)
+		lists[list] = append(lists[list], k.Name)
 	}
 	for _, list := range order {
-		fmt.Fprintf(&b, "\t%s) _netserver_reply -W '%s' -- \"$2\" ;;\n", strings.Join(words[list], "|"), list)
+		fmt.Fprintf(&b, "\t%s) _netserver_reply -W '%s' -- \"$2\" ;;\n", strings.Join(lists[list], "|"), list)
 	}
 	for _, c := range []struct {
 		kind   kind
@@ -52,7 +52,8 @@ func bash() []byte {
 	}
 	b.WriteString("\tesac\n}\n\n")
 	r := strings.NewReplacer(
-		"@TYPES@", strings.Join(daemon.Types(), " "), "@VERBS@", strings.Join(verbs[:], " "),
+		"@TYPES@", strings.Join(daemon.Types(), " "), "@WORDS@", strings.Join(words(), " "), "@HELP@", strings.Join(helpWords[:], " "),
+		"@VERBS@", strings.Join(verbs[:], " "),
 		"@NAMES@", fold(names), "@FLAGS@", strings.Join(flags, "|"),
 	)
 	r.WriteString(&b, bashBody)
@@ -114,6 +115,10 @@ const bashBody = `_netserver() {
 		((COMP_CWORD == 2)) && _netserver_reply -W '@VERBS@' -- "$cur"
 		return
 	fi
+	if [[ $prev == help || $prev == --help || $prev == -h ]]; then
+		_netserver_reply -W '@HELP@' -- "$cur"
+		return
+	fi
 	# With = among the word breaks, as it is by default, --key=value is three
 	# words.
 	if [[ $cur == = ]]; then
@@ -139,7 +144,7 @@ const bashBody = `_netserver() {
 		;;
 	*)
 		((COMP_CWORD == 1)) || return
-		for i in @TYPES@ ctl; do
+		for i in @TYPES@ @WORDS@; do
 			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
 		done
 		;;

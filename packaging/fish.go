@@ -14,9 +14,12 @@ func fish() []byte {
 	var b bytes.Buffer
 	b.WriteString(fishHead)
 	fmt.Fprintf(&b, "complete -c netserver -n '__netserver_first' -a '%s' -d type\n", strings.Join(daemon.Types(), " "))
-	b.WriteString("complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'\n")
+	for _, c := range commands {
+		fmt.Fprintf(&b, "complete -c netserver -n '__netserver_first' -a %s -d %s\n", c.name, fishQuote(c.does))
+	}
+	fmt.Fprintf(&b, "complete -c netserver -n '__netserver_help' -a '%s'\n", strings.Join(helpWords[:], " "))
 	fmt.Fprintf(&b, "complete -c netserver -n '__netserver_verb' -a '%s'\n", strings.Join(verbs[:], " "))
-	b.WriteString("complete -c netserver -n '__netserver_keys' -s h -l help -d 'print all keys'\n")
+	b.WriteString("complete -c netserver -n '__netserver_keys' -s h -l help -d 'explain a word'\n")
 	b.WriteString("complete -c netserver -n '__netserver_keys' -s V -l version -d 'print the version'\n")
 	for _, k := range keys() {
 		b.WriteString(fishKey(k))
@@ -61,6 +64,12 @@ function __netserver_verb
     set -l words (commandline -opc)
     test (count $words) -eq 2
     and test "$words[2]" = ctl
+end
+
+function __netserver_help
+    set -l words (commandline -opc)
+    contains -- $words[-1] help --help -h
+    and not contains -- -- $words
 end
 
 function __netserver_in_program

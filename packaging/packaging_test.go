@@ -93,7 +93,8 @@ type question struct {
 // the files below.
 func questions() []question {
 	return []question{
-		{words: []string{""}, has: append(daemon.Types(), "ctl")},
+		{words: []string{""}, has: append(daemon.Types(), words()...)},
+		{words: []string{"help", "adm"}, has: []string{"admission"}, only: true},
 		{words: []string{"PreF"}, has: []string{"PreForkSimple", "PreFork"}, only: true},
 		{words: []string{"--SSL_cert"}, has: []string{"--SSL_cert_dir", "--SSL_cert_file"}, only: true},
 		{words: []string{"Fork", "--log_l"}, has: []string{"--log_level"}, only: true},

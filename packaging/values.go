@@ -66,6 +66,26 @@ func keys() []conf.Key {
 // verbs are those of netserver ctl.
 var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "limits", "penalties", "targets"}
 
+// commands are the words that the command line can begin with beside types, and
+// what they do.
+var commands = [...]struct{ name, does string }{
+	{"ctl", "speak to a running server"},
+	{"help", "explain a word"},
+	{"version", "print the version"},
+}
+
+// words returns the names of commands.
+func words() []string {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// helpWords are what --help is asked for most.
+var helpWords = [...]string{"all", "access", "admission", "backend", "certificate", "handlers", "http", "limits", "log", "mtls", "ports", "process", "program", "tls", "udp"}
+
 // maxSummary is how much of a key's help stands beside it in a list.
 const maxSummary = 60
 

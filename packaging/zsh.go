@@ -13,13 +13,14 @@ import (
 func zsh() []byte {
 	var b bytes.Buffer
 	b.WriteString(zshHead)
-	fmt.Fprintf(&b, "\t\t'1:type or ctl:(%s ctl)' \\\n", strings.Join(daemon.Types(), " "))
-	b.WriteString("\t\t'(- *)'{-h,--help}'[print all keys]' \\\n\t\t'(- *)'{-V,--version}'[print the version]'")
+	fmt.Fprintf(&b, "\t\t'1:type or command:(%s %s)' \\\n", strings.Join(daemon.Types(), " "), strings.Join(words(), " "))
+	b.WriteString("\t\t'(- *)'{-h,--help}'[explain a word]:word:(@HELP@)' \\\n\t\t'(- *)'{-V,--version}'[print the version]'")
 	for _, k := range keys() {
 		fmt.Fprintf(&b, " \\\n\t\t%s", zshKey(k))
 	}
 	b.WriteString("\n}\n\n_netserver \"$@\"\n")
-	return bytes.ReplaceAll(b.Bytes(), []byte("@VERBS@"), []byte(strings.Join(verbs[:], " ")))
+	text := strings.NewReplacer("@VERBS@", strings.Join(verbs[:], " "), "@HELP@", strings.Join(helpWords[:], " ")).Replace(b.String())
+	return []byte(text)
 }
 
 // zshKey returns one specification for _arguments.
@@ -68,6 +69,10 @@ _netserver() {
 	fi
 	if [[ $words[2] == ctl ]] && ((CURRENT > 2)); then
 		((CURRENT == 3)) && compadd -- @VERBS@
+		return
+	fi
+	if [[ $words[2] == help ]] && ((CURRENT > 2)); then
+		((CURRENT == 3)) && compadd -- @HELP@
 		return
 	fi
 	_arguments \

@@ -270,7 +270,7 @@ func TestReadmeTableIsTrue(t *testing.T) {
 	if !ok {
 		t.Fatal("no table of what works")
 	}
-	help := run(t, binary, "--help").all()
+	help := run(t, binary, "--help", "all").all()
 	name := regexp.MustCompile("`([A-Za-z_]+)`")
 	checked := 0
 	for line := range strings.Lines(table) {

@@ -28,7 +28,7 @@ func TestConfFilesOfApplications(t *testing.T) {
 		{file: "testdata/postgrey.conf", port: "10023", own: []string{"socketmode", "dbdir"},
 			more: "log_file Sys::Syslog\nsyslog_logsock unix\nsyslog_facility mail\nsyslog_ident postgrey\n"},
 	}
-	builtSyslog := strings.Contains(run(t, binary, "--help").all(), "--syslog_facility")
+	builtSyslog := strings.Contains(run(t, binary, "--help", "all").all(), "--syslog_facility")
 	for _, tc := range cases {
 		text, err := os.ReadFile(tc.file)
 		if err != nil && filepath.IsAbs(tc.file) {

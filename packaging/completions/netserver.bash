@@ -61,6 +61,10 @@ _netserver() {
 		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets' -- "$cur"
 		return
 	fi
+	if [[ $prev == help || $prev == --help || $prev == -h ]]; then
+		_netserver_reply -W 'all access admission backend certificate handlers http limits log mtls ports process program tls udp' -- "$cur"
+		return
+	fi
 	# With = among the word breaks, as it is by default, --key=value is three
 	# words.
 	if [[ $cur == = ]]; then
@@ -141,7 +145,7 @@ _netserver() {
 		;;
 	*)
 		((COMP_CWORD == 1)) || return
-		for i in Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType ctl; do
+		for i in Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType ctl help version; do
 			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
 		done
 		;;

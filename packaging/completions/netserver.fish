@@ -17,6 +17,12 @@ function __netserver_verb
     and test "$words[2]" = ctl
 end
 
+function __netserver_help
+    set -l words (commandline -opc)
+    contains -- $words[-1] help --help -h
+    and not contains -- -- $words
+end
+
 function __netserver_in_program
     contains -- -- (commandline -opc)
 end
@@ -33,8 +39,11 @@ complete -c netserver -f
 complete -c netserver -n '__netserver_in_program' -a '(__netserver_program)'
 complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType' -d type
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
+complete -c netserver -n '__netserver_first' -a help -d 'explain a word'
+complete -c netserver -n '__netserver_first' -a version -d 'print the version'
+complete -c netserver -n '__netserver_help' -a 'all access admission backend certificate handlers http limits log mtls ports process program tls udp'
 complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties targets'
-complete -c netserver -n '__netserver_keys' -s h -l help -d 'print all keys'
+complete -c netserver -n '__netserver_keys' -s h -l help -d 'explain a word'
 complete -c netserver -n '__netserver_keys' -s V -l version -d 'print the version'
 complete -c netserver -n '__netserver_keys' -l port -x -d 'port to listen on: number or service, with host, protocol ...'
 complete -c netserver -n '__netserver_keys' -l host -x -d 'address or name to listen on, for ports that name none'
