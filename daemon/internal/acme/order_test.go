@@ -156,7 +156,7 @@ func TestAuthorityIsVerified(t *testing.T) {
 	}
 	empty := filepath.Join(t.TempDir(), "empty")
 	os.WriteFile(empty, []byte("x"), 0o600)
-	for file, want := range map[string]string{empty: "there is no certificate in it", empty + "x": "no such file"} {
+	for file, want := range map[string]string{empty: "there is no certificate in it", empty + "x": "does not exist"} {
 		if _, err := newHTTP(file); err == nil || !strings.Contains(err.Error(), want) {
 			t.Error(err)
 		}
