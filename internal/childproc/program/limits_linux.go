@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +20,9 @@ import (
 // has ended without having run.
 func (cmd *Command) begin(pid int) error {
 	err := awaitExec(pid)
+	if err == errEnded {
+		return err
+	}
 	if err == nil {
 		err = cmd.limit(pid)
 	}
@@ -34,6 +36,9 @@ func (cmd *Command) begin(pid int) error {
 	}
 	return err
 }
+
+// errEnded says that the program has ended, and was reaped, before it began.
+var errEnded = errors.New("it was ended before it began")
 
 // discard ends and reaps a program that is held.
 func discard(pid int) {
@@ -55,7 +60,7 @@ func awaitExec(pid int) error {
 		case err != nil:
 			return os.NewSyscallError("wait4", err)
 		case !ws.Stopped():
-			return errors.New("it was ended before it began")
+			return errEnded
 		case ws.StopSignal() == syscall.SIGTRAP:
 			return nil
 		default: // sent by somebody
@@ -66,67 +71,9 @@ func awaitExec(pid int) error {
 	}
 }
 
-// limit sets the limits of a process.
+// limit sets the limits of a process that is held.
 func (cmd *Command) limit(pid int) error {
-	if cmd.Limits == (Limits{}) {
-		return nil
-	}
-	if cmd.User != nil {
-		// Root may not do it to another user without CAP_SYS_RESOURCE, which
-		// containers do not give. The same real user may, which the thread then is
-		// for that long; what it may do goes by the effective one.
-		uid, gid := os.Getuid(), os.Getgid()
-		defer realUser(uid, gid)
-		if err := realUser(cmd.User.UID, cmd.User.GID); err != nil {
-			return err
-		}
-	}
 	return errors.Join(cmd.setLimits(pid), cmd.setNice(pid))
-}
-
-// realUser sets the real user and group of the calling thread alone.
-func realUser(uid, gid int) error {
-	if _, _, no := unix.RawSyscall(unix.SYS_SETRESGID, uintptr(gid), ^uintptr(0), ^uintptr(0)); no != 0 {
-		return os.NewSyscallError("setresgid", no)
-	}
-	if _, _, no := unix.RawSyscall(unix.SYS_SETRESUID, uintptr(uid), ^uintptr(0), ^uintptr(0)); no != 0 {
-		return os.NewSyscallError("setresuid", no)
-	}
-	return nil
-}
-
-func (cmd *Command) setLimits(pid int) error {
-	l := cmd.Limits
-	seconds := int64((l.CPU + time.Second - 1) / time.Second)
-	for _, r := range []struct {
-		name  string
-		res   int
-		value int64
-	}{
-		{"processor time", unix.RLIMIT_CPU, seconds},
-		{"address space", unix.RLIMIT_AS, l.Memory},
-		{"file size", unix.RLIMIT_FSIZE, l.FileSize},
-		{"open files", unix.RLIMIT_NOFILE, int64(l.Files)},
-		{"processes", unix.RLIMIT_NPROC, int64(l.Processes)},
-		{"core dumps", unix.RLIMIT_CORE, l.Core},
-	} {
-		if r.value == 0 {
-			continue
-		}
-		var old unix.Rlimit
-		if err := unix.Prlimit(pid, r.res, nil, &old); err != nil {
-			return fmt.Errorf("limit of %s: %w", r.name, os.NewSyscallError("prlimit", err))
-		}
-		most := min(uint64(max(r.value, 0)), old.Max)
-		soft := most
-		if r.res == unix.RLIMIT_CPU && most < old.Max {
-			most++ // XCPU a second before KILL, for a program that puts things in order
-		}
-		if err := unix.Prlimit(pid, r.res, &unix.Rlimit{Cur: soft, Max: most}, nil); err != nil {
-			return fmt.Errorf("limit of %s: %w", r.name, os.NewSyscallError("prlimit", err))
-		}
-	}
-	return nil
 }
 
 func (cmd *Command) setNice(pid int) error {
@@ -199,7 +146,10 @@ func (s *Starter) Probe(cmd *Command) error {
 			err = cmd.explain(err)
 			return
 		}
-		if err = awaitExec(pid); err == nil {
+		if err = awaitExec(pid); err == errEnded {
+			return
+		}
+		if err == nil {
 			err = cmd.limit(pid)
 		}
 		discard(pid)
