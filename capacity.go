@@ -110,10 +110,10 @@ func prefixByConns(e *effective, _ Handler) int64 {
 }
 
 // halfOfMemory is the default of max_memory: half of what the process may
-// have.
+// have, of which proc.PaceGC leaves the collector a part.
 func halfOfMemory(*effective, Handler) int64 {
 	limit := debug.SetMemoryLimit(-1) // GOMEMLIMIT
-	if m := proc.SystemMemory(); m > 0 && m < limit {
+	if m := proc.SystemMemory(); m > 0 && (m < limit || limit == proc.SoftLimit(m)) {
 		limit = m
 	}
 	if limit == math.MaxInt64 {

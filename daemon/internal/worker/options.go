@@ -47,6 +47,9 @@ type Settings struct {
 	LandlockWrite     []string // directories
 	AbstractSockets   bool     // it connects to some
 
+	// PaceGC sets the garbage collector for a process that serves, until stop.
+	PaceGC func() (stop func())
+
 	JobCommand []string
 	JobEnviron []string
 	FindJob    func() error // looks for that command

@@ -158,6 +158,7 @@ func (w *worker) run(ctx context.Context) int {
 			return w.fail(fmt.Errorf("Hooks.WorkerStart: %w", err))
 		}
 	}
+	defer w.conf.PaceGC()()
 	serveCtx, drain := context.WithCancel(ctx)
 	defer drain()
 	w.drain = drain
