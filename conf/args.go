@@ -21,8 +21,10 @@ type Args struct {
 //	[TYPE] [--key value | --key=value | key=value | key value]... [-- PROGRAM [ARG]...]
 //
 // If the first argument is one of types, in any case, it is the TYPE. An
-// argument that is neither key nor value is a problem. Arguments after -- are
-// not interpreted.
+// argument that is neither key nor value is a problem. An option that begins with
+// two dashes may have dashes for underscores and any case of letters, where that
+// means one key (--SSL-cert-file), unless s keeps or warns of unknown keys.
+// Arguments after -- are not interpreted.
 func (s *Set) ReadArgs(argv []string, types ...string) Args {
 	a := Args{Layer: Layer{Source: SourceArgs}}
 	r := argReader{set: s, src: SourceArgs, command: true, args: argv}
@@ -109,7 +111,9 @@ func (r *argReader) known() bool {
 	a, ok := splitArg(r.args[r.next])
 	d := r.set.index[a.key]
 	if !ok || d == nil {
-		return false
+		if d = r.spelled(r.args[r.next], &a); d == nil {
+			return false
+		}
 	}
 	at := r.origin()
 	r.next++
@@ -133,6 +137,36 @@ func (r *argReader) known() bool {
 	}
 	r.add(a.key, a.text, at)
 	return true
+}
+
+// spelled returns the key that an option of the command means which is written in
+// another case of letters, with dashes, or without underscores:
+// --SSL-cert-file. Net::Server knows none of these. Where keys of others may
+// stand beside the command's, they are left alone.
+func (r *argReader) spelled(text string, a *arg) *def {
+	rest, dashed := strings.CutPrefix(text, "--")
+	if !r.command || !dashed || r.set.Unknown != RefuseUnknown {
+		return nil
+	}
+	name, value, valued := strings.Cut(rest, "=")
+	if name == "" || name[0] == '-' || len(name) > maxNearest || !isWord(strings.ReplaceAll(name, "-", "_")) {
+		return nil
+	}
+	folded := fold(name)
+	var found *def
+	for _, d := range r.set.defs {
+		if d.Refuse != "" || fold(d.Name) != folded {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = d
+	}
+	if found != nil {
+		*a = arg{key: found.Name, text: value, hasValue: valued, dashed: true}
+	}
+	return found
 }
 
 // isValue reports whether text, which follows the key d, is its value.

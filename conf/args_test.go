@@ -181,3 +181,25 @@ func TestNearest(t *testing.T) {
 		t.Errorf("Nearest among none = %q", got)
 	}
 }
+
+// The command's options may be spelled with dashes and in another case; those of
+// a program that shares its arguments may not, nor does TakeArgs know of it.
+func TestArgsInOtherSpellings(t *testing.T) {
+	for how, want := range map[Unknown]string{RefuseUnknown: "cert_file", WarnUnknown: "Cert-File", KeepUnknown: "Cert-File", KeepInFiles: "Cert-File"} {
+		var file string
+		s := &Set{Unknown: how}
+		s.Define(Key{Name: "cert_file"}, String(&file))
+		a := s.ReadArgs([]string{"--Cert-File=a=b"})
+		if len(a.Layer.Entries) != 1 || a.Layer.Entries[0].Key != want || a.Layer.Entries[0].Values[0].Text != "a=b" {
+			t.Errorf("%v: %+v", how, a.Layer)
+		}
+		for _, other := range []string{"---cert-file", "--", "--cert-file\x00", "--Cert-Fil\u00e9"} {
+			if a := s.ReadArgs([]string{other, "x"}); len(a.Layer.Entries) > 0 && a.Layer.Entries[0].Key == "cert_file" {
+				t.Errorf("%q is taken for cert_file", other)
+			}
+		}
+		if l, rest := s.TakeArgs(SourceArgs, []string{"--Cert-File", "x"}); len(l.Entries) > 0 || len(rest) != 2 {
+			t.Errorf("TakeArgs: %+v %q", l, rest)
+		}
+	}
+}

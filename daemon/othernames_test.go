@@ -46,6 +46,35 @@ func TestNamesOfOtherPrograms(t *testing.T) {
 	}
 }
 
+// Options may be written with dashes and in any case of letters, where that means
+// one key, and not where unknown keys may be others'.
+func TestOptionsInOtherSpellings(t *testing.T) {
+	for _, args := range []string{
+		"--port=1 --Proxy-To 127.0.0.1:9", "--PORT 1 --proxy-to=127.0.0.1:9", "--port 1 --proxyto 127.0.0.1:9",
+		"--port 1 --proxy_to 127.0.0.1:9 --backend-tls --backend-verify=0", "--port 1 --ssl_verify_mode 0 --proxy-to 127.0.0.1:9 --port 127.0.0.1:2/ssl",
+	} {
+		code, out, errs := command(append(strings.Fields(args), "--check", "--user=root")...)
+		if code != 0 || !strings.Contains(out, `"proxy_to": "127.0.0.1:9"`) && !strings.Contains(out, "127.0.0.1:9") || strings.Contains(errs, "unknown") {
+			t.Errorf("%s: status %d: %s\n%.300s", args, code, errs, out)
+		}
+	}
+	for args, want := range map[string]string{
+		"--port 1 --Proxy-Too x":     `unknown key "Proxy-Too" (argument 3)`,
+		"Proxy-To=127.0.0.1:9":       `unknown key "Proxy-To" (argument 1)`,
+		"--SSL-cert":                 `unknown key "SSL-cert" (argument 1)`,
+		"--proxy-to":                 "proxy_to: it needs a value (argument 1)",
+		"--port 9301/tcp,9302/ssl":   "commas do not join ports",
+		"--port 9301,9302":           "give each further port separately",
+		"--verbose":                  "--log_level 4",
+		"-p 80":                      "--port",
+		"--bind 0.0.0.0 --daemon -c": "--background 1",
+	} {
+		if code, _, errs := command(strings.Fields(args)...); code != 2 || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d: %s", args, code, errs)
+		}
+	}
+}
+
 // What no client can send is no question for --check.
 func TestCheckRefusesWhatNoClientSends(t *testing.T) {
 	long := strings.Repeat("a", 5000)

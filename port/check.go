@@ -90,9 +90,15 @@ func readIPv(text string, o conf.Origin) (wanted, error) {
 	}, nil
 }
 
+// reJoined matches what stands before the last of several ports that somebody has
+// joined by commas, and no host: 9301/tcp.
+var reJoined = regexp.MustCompile(`^[^/]*[0-9]/[a-zA-Z]`)
+
 // checkHost refuses hosts with valid characters that make no sense.
 func checkHost(s Spec, o conf.Origin) error {
 	switch {
+	case reJoined.MatchString(s.Host):
+		return failf(o, "Unresolveable [%s]:%s: commas do not join ports; give each of them separately, as in --port 9301/tcp --port 9302/ssl", s.Host, s.Port)
 	case strings.Contains(s.Host, "/"):
 		return failf(o, "Unresolveable [%s]:%s: a host has no slash; write HOST:PORT", s.Host, s.Port)
 	case reDigits.MatchString(s.Host) && strings.Trim(s.Host, "0") != "":
