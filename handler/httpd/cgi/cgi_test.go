@@ -66,10 +66,10 @@ func body(res *http.Response) string {
 	return string(b)
 }
 
-const simple = "GET /a%20b?c=d HTTP/1.0\r\nX-A: 1\r\nCookie: x\r\nX-a:  2 \r\nProxy: evil\r\nCookies: y\r\nContent_Length: 7\r\n\r\n"
+const simple = "GET /a%20b?c=d HTTP/1.0\r\nX-A: 1\r\nCookie: x\r\nX-a:  2 \r\nProxy: evil\r\nCookies: y\r\nContent_Length: 7\r\nContent_Type: x\r\nX_A: 3\r\nX.A: 4\r\nX!#$%&*+^`|~: 5\r\n_: 6\r\n\r\n"
 
 // The environment is Net::Server::HTTP's, to the byte, and nothing else is in it
-// but what a shell adds.
+// but what a shell adds; headers with odd names are not.
 func TestEnvironment(t *testing.T) {
 	h := script(t, "printf 'Content-Type: text/plain\\n\\n'; env | grep -v '^PWD=\\|^REMOTE_PORT=\\|^SERVER_PORT=\\|^_=\\|^SHLVL=' | sort")
 	h.Origin.Env = []string{"EXTRA=1"}

@@ -29,7 +29,9 @@
 //
 // The header Proxy is left out, since many programs take HTTP_PROXY for the
 // address of a proxy to use; so is Transfer-Encoding, as the body arrives
-// without it.
+// without it. Headers whose names have anything but letters, digits and dashes
+// are left out as well: X_Forwarded_For would look like X-Forwarded-For to a
+// program, and a proxy that guards the one lets the other pass.
 //
 // # How it ends
 //

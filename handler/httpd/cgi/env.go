@@ -182,21 +182,28 @@ func headerVars(m map[string]string, r *http.Request) {
 	}
 }
 
-// varName returns the variable of a header; "" for one that has none.
+// varName returns the variable of a header; "" for one that has none. A name with
+// an underscore has none: X_Forwarded_For would pass for the X-Forwarded-For that
+// a proxy in front has set. Nor has one that is no name of a variable.
 func varName(header string) string {
+	if strings.ContainsFunc(header, isOdd) {
+		return ""
+	}
 	name := strings.ReplaceAll(strings.ToUpper(header), "-", "_")
 	switch name {
 	case "COOKIES":
 		name = "COOKIE"
 	case "CONTENT_TYPE":
-		if header == "Content-Type" {
-			return name
-		}
-		return ""
+		return name
 	case "CONTENT_LENGTH", "TRANSFER_ENCODING", "PROXY", "HOST":
 		return ""
 	}
 	return "HTTP_" + name
+}
+
+// isOdd reports whether a header with r in its name has no variable.
+func isOdd(r rune) bool {
+	return r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
 }
 
 // Var returns one variable of a request's environment.

@@ -8,7 +8,6 @@ package idle
 import (
 	"bufio"
 	"context"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -17,15 +16,21 @@ import (
 	"netserver/handler/httpd/cgi"
 )
 
-// ErrIdle is the cause of the end of a request's context.
-var ErrIdle = errors.New("idle: nothing moved in the request for too long")
+// ErrIdle is the cause of the end of a request's context. It says of itself that it
+// is a timeout (Timeout() bool).
+var ErrIdle error = idleError{}
+
+type idleError struct{}
+
+func (idleError) Error() string { return "idle: nothing moved in the request for too long" }
+func (idleError) Timeout() bool { return true }
 
 // Handler returns a handler that has next answer, and ends a request's context
 // with ErrIdle when nothing has moved for the time that limit gives it; 0 or less
-// is no limit. If
-// nothing of the answer has been sent by the time next returns, the client gets
-// status 500; if something has, the connection ends, so that the client does not
-// take it for whole. A request that takes its connection over is left alone from
+// is no limit. If nothing of the answer has been sent by the time next returns, the
+// client gets status 500, and what next has begun to send after that end stands for
+// it. If something had been sent before, the connection ends, so that the client
+// does not take it for whole. A request that takes its connection over is left alone from
 // then on.
 func Handler(next http.Handler, limit func(*http.Request) time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -36,7 +41,7 @@ func Handler(next http.Handler, limit func(*http.Request) time.Duration) http.Ha
 		}
 		ctx, cancel := context.WithCancelCause(r.Context())
 		defer cancel(nil)
-		m := &mover{ResponseWriter: w, d: d, timer: time.AfterFunc(d, func() { cancel(ErrIdle) })}
+		m := &mover{ResponseWriter: w, d: d, ctx: ctx, timer: time.AfterFunc(d, func() { cancel(ErrIdle) })}
 		defer m.timer.Stop()
 		r = r.WithContext(ctx)
 		if r.Body != nil && r.Body != http.NoBody {
@@ -45,7 +50,7 @@ func Handler(next http.Handler, limit func(*http.Request) time.Duration) http.Ha
 		next.ServeHTTP(m, r)
 		m.timer.Stop()
 		switch {
-		case context.Cause(ctx) != ErrIdle || m.hijacked:
+		case context.Cause(ctx) != ErrIdle || m.hijacked || m.late:
 		case m.sent:
 			panic(http.ErrAbortHandler)
 		default:
@@ -58,8 +63,10 @@ func Handler(next http.Handler, limit func(*http.Request) time.Duration) http.Ha
 type mover struct {
 	http.ResponseWriter
 	d        time.Duration
+	ctx      context.Context
 	timer    *time.Timer
 	sent     bool
+	late     bool // it began when the time was up
 	hijacked bool
 }
 
@@ -70,18 +77,27 @@ func (m *mover) moved() {
 	}
 }
 
+// begin notes that the answer begins, if it has not.
+func (m *mover) begin() {
+	if !m.sent {
+		m.sent, m.late = true, context.Cause(m.ctx) == ErrIdle
+	}
+}
+
 // Unwrap is for http.ResponseController.
 func (m *mover) Unwrap() http.ResponseWriter { return m.ResponseWriter }
 
 func (m *mover) WriteHeader(status int) {
 	m.moved()
-	m.sent = m.sent || status >= 200
+	if status >= 200 {
+		m.begin()
+	}
 	m.ResponseWriter.WriteHeader(status)
 }
 
 func (m *mover) Write(b []byte) (int, error) {
 	m.moved()
-	m.sent = true
+	m.begin()
 	return m.ResponseWriter.Write(b)
 }
 
@@ -93,7 +109,7 @@ func (m *mover) ReadFrom(src io.Reader) (total int64, err error) {
 	if !ok {
 		return io.Copy(struct{ io.Writer }{m}, src)
 	}
-	m.sent = true
+	m.begin()
 	limited, isLimited := src.(*io.LimitedReader)
 	for {
 		m.moved()
@@ -115,7 +131,7 @@ func (m *mover) ReadFrom(src io.Reader) (total int64, err error) {
 func (m *mover) Flush() { m.FlushError() }
 
 func (m *mover) FlushError() error {
-	m.sent = true
+	m.begin()
 	return http.NewResponseController(m.ResponseWriter).Flush()
 }
 

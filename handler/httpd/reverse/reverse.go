@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -26,14 +27,16 @@ import (
 // X-Forwarded-For, X-Forwarded-Host and X-Forwarded-Proto, which are set here:
 // what clients themselves say by these, by other names that begin with
 // X-Forwarded-, and by Forwarded, X-Real-Ip, X-Client-Ip and True-Client-Ip, is
-// taken out. For a client of a UNIX socket there is no X-Forwarded-For. What is
+// taken out, also with underscores for the dashes, which many targets do not tell
+// apart. For a client of a UNIX socket there is no X-Forwarded-For. What is
 // for one connection only (hop-by-hop, RFC 9110 section 7.6.1) is not passed on;
 // Upgrade is, for WebSocket and the like over HTTP/1.1. The path and the query go
 // on as they came. CONNECT and TRACE are answered with 405.
 //
-// A target that cannot be connected to, or breaks off before its answer, makes
-// 502, one that takes too long 504, and the reason is the error of the client's
-// record. A request without a body, or with a method that may be repeated, is
+// A target that cannot be connected to, breaks off before its answer, or whose
+// answer no client could get (a status below 200), makes 502, one that takes too
+// long 504, and the reason is the error of the client's record. One that breaks
+// off later is that too, and its client's connection ends. A request without a body, or with a method that may be repeated, is
 // tried again if a connection that was kept has just been closed.
 type Handler struct {
 	// Dial connects to a target. c is the request's client, or nil without
@@ -84,7 +87,23 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.once.Do(h.build)
+	if !r.ProtoAtLeast(1, 1) {
+		w = finalOnly{w}
+	}
 	h.proxy.ServeHTTP(w, r)
+}
+
+// A finalOnly passes on no answer before the last one: HTTP/1.0 knows none, and
+// its clients would take it for the last (RFC 9110, section 15.2).
+type finalOnly struct{ http.ResponseWriter }
+
+// Unwrap is for http.ResponseController.
+func (w finalOnly) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w finalOnly) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.ResponseWriter.WriteHeader(status)
+	}
 }
 
 func (h *Handler) build() {
@@ -100,11 +119,12 @@ func (h *Handler) build() {
 		DisableKeepAlives:      h.PerClient || h.Idle < 0,
 	}
 	h.proxy = &httputil.ReverseProxy{
-		Rewrite:      rewrite,
-		Transport:    h.transport,
-		BufferPool:   new(buffers),
-		ErrorHandler: answerError,
-		ErrorLog:     log.New(logger{h.Log}, "", 0),
+		Rewrite:        rewrite,
+		Transport:      h.transport,
+		BufferPool:     new(buffers),
+		ModifyResponse: check,
+		ErrorHandler:   answerError,
+		ErrorLog:       log.New(logger{h.Log}, "", 0),
 	}
 }
 
@@ -144,7 +164,7 @@ func rewrite(pr *httputil.ProxyRequest) {
 	out.URL.RawQuery = pr.In.URL.RawQuery
 	out.Host = pr.In.Host
 	for name := range out.Header {
-		if strings.HasPrefix(name, "X-Forwarded-") || claims[name] {
+		if isClaim(name) {
 			delete(out.Header, name)
 		}
 	}
@@ -154,14 +174,52 @@ func rewrite(pr *httputil.ProxyRequest) {
 	}
 }
 
+// isClaim reports whether clients say by a header who they are. To programs that
+// get headers as variables (CGI, WSGI and more) an underscore is a dash.
+func isClaim(name string) bool {
+	if strings.Contains(name, "_") {
+		name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	}
+	return strings.HasPrefix(name, "X-Forwarded-") || claims[name]
+}
+
 // claims are by what clients say who they are, beside X-Forwarded-.
 var claims = map[string]bool{"Forwarded": true, "X-Real-Ip": true, "X-Client-Ip": true, "True-Client-Ip": true}
+
+// check refuses an answer that no client can get, and has what goes wrong with
+// the rest of it noted.
+func check(res *http.Response) error {
+	switch {
+	case res.StatusCode == http.StatusSwitchingProtocols:
+	case res.StatusCode < 200: // those that come before the last one are not here
+		return fmt.Errorf("an answer with status %03d", res.StatusCode)
+	case res.Body != http.NoBody:
+		res.Body = &body{res.Body, res.Request.Context()}
+	}
+	return nil
+}
+
+// A body is that of an answer.
+type body struct {
+	io.ReadCloser
+	ctx context.Context // the request's
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && (b.ctx.Err() == nil || isTimeout(context.Cause(b.ctx))) {
+		httpd.Fail(b.ctx, fmt.Errorf("%w: %w", proto.ErrTargetFailed, err))
+	}
+	return n, err
+}
 
 // answerError answers for a target that has not.
 func answerError(w http.ResponseWriter, r *http.Request, err error) {
 	ctx := r.Context()
 	if ctx.Err() != nil {
-		panic(http.ErrAbortHandler) // the client has left, or is cut
+		if err = context.Cause(ctx); !isTimeout(err) {
+			panic(http.ErrAbortHandler) // the client has left, or is cut
+		}
 	}
 	var tooLarge *http.MaxBytesError
 	var dial dialError

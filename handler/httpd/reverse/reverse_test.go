@@ -64,7 +64,7 @@ func TestTargetsAreToldWhoAsks(t *testing.T) {
 			}, nil)
 			r := start(t, h, name)
 			c := r.Dial(t, name)
-			_, got := ask(t, c, "GET /a%2fb?x=1;y=%zz HTTP/1.1\r\nHost: example.com\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Port: 1\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nConnection: X-Hop\r\nX-Hop: 1\r\nTE: gzip\r\nX-Other: stays\r\n\r\n")
+			_, got := ask(t, c, "GET /a%2fb?x=1;y=%zz HTTP/1.1\r\nHost: example.com\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-Port: 1\r\nForwarded: for=1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\nX_Forwarded_For: 1.2.3.4\r\nx-forwarded_proto: gopher\r\nX_REAL-IP: 1.2.3.4\r\nConnection: X-Hop\r\nX-Hop: 1\r\nTE: gzip\r\nX-Other: stays\r\n\r\n")
 			for _, want := range []string{"X-Other: stays", "X-Forwarded-Host: example.com", "host example.com uri /a%2fb?x=1;y=%zz",
 				map[bool]string{true: "X-Forwarded-Proto: https", false: "X-Forwarded-Proto: http\r"}[strings.HasSuffix(name, "ssl")]} {
 				if !strings.Contains(got, want) {
