@@ -37,8 +37,11 @@ func (c *Conn) judge(ctx context.Context, j proto.Judge) error {
 }
 
 func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, judgeTime)
-	defer cancel()
+	if mayAsk(j, nc) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, judgeTime)
+		defer cancel()
+	}
 	for {
 		changed := j.Changed()
 		until, reason, err := j.Judge(ctx, nc)
@@ -55,6 +58,15 @@ func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error 
 			return nil
 		}
 	}
+}
+
+// mayAsk reports whether j may wait for a responder, whom it asks about
+// certificates. Most clients show none, and what would bound that wait leaves
+// something in their context that stays for as long as they do.
+func mayAsk(j proto.Judge, nc net.Conn) bool {
+	_, ours := j.(*proto.TLSTransport)
+	s, ok := nc.(proto.Secured)
+	return !ours || !ok || len(s.ConnectionState().PeerCertificates) > 0
 }
 
 // A verdict is why a client may be here, and until when that holds.

@@ -18,34 +18,30 @@ import (
 type clients struct {
 	n      atomic.Int64
 	wg     sync.WaitGroup
+	ctx    context.Context // parent of the clients' contexts
 	shards [16]shard
 }
 
 type shard struct {
-	mu     sync.Mutex
-	set    map[*Conn]struct{}
-	ctx    context.Context // parent of its clients' contexts
-	cancel context.CancelCauseFunc
-	_      [64]byte // its own cache line
+	mu  sync.Mutex
+	set map[*Conn]struct{}
+	_   [64]byte // its own cache line
 }
 
 // init makes the set ready. The clients' contexts carry ctx's values but not
 // its end: that means drain, and clients may finish.
 func (cs *clients) init(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
+	cs.ctx = context.WithoutCancel(ctx)
 	for i := range cs.shards {
-		s := &cs.shards[i]
-		s.set = make(map[*Conn]struct{})
-		s.ctx, s.cancel = context.WithCancelCause(ctx)
+		cs.shards[i].set = make(map[*Conn]struct{})
 	}
 }
 
 func (cs *clients) shard(c *Conn) *shard { return &cs.shards[c.id%uint64(len(cs.shards))] }
 
-// prepare gives c its context. From then on it may be cut.
-func (cs *clients) prepare(c *Conn) {
-	c.ctx, c.cancel = context.WithCancelCause(cs.shard(c).ctx)
-}
+// prepare gives c its context. From then on it may be cut. Its parent never
+// ends, and so keeps no list of all clients; cut ends each.
+func (cs *clients) prepare(c *Conn) { c.ctx, c.cancel = context.WithCancelCause(cs.ctx) }
 
 func (cs *clients) add(c *Conn) {
 	cs.wg.Add(1)
@@ -113,13 +109,6 @@ func (cs *clients) cut() (n int) {
 		s.mu.Unlock()
 	}
 	return n
-}
-
-// release frees the contexts of the shards.
-func (cs *clients) release() {
-	for i := range cs.shards {
-		cs.shards[i].cancel(nil)
-	}
 }
 
 // all returns the clients, in no order.

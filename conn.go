@@ -231,8 +231,10 @@ func (c *Conn) read(b []byte) (int, error) {
 }
 
 func (c *Conn) gotBytes(n int) {
-	if c.traffic.in.Add(uint64(n)) == uint64(n) && c.admission.ticket.Load() != nil {
-		c.admission.ticket.Load().Useful()
+	if c.traffic.in.Add(uint64(n)) == uint64(n) {
+		if t := c.admission.ticket.Swap(nil); t != nil { // nothing else needs it any more
+			t.Useful()
+		}
 	}
 	c.limits.Got()
 }

@@ -44,7 +44,6 @@ func (s *Server) ServeTraced(ctx context.Context, trace func(id uint64, stage St
 		}
 	}
 	if err := s.track(r); err != nil {
-		r.clients.release()
 		sock.CloseAll(ls)
 		return err
 	}

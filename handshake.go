@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -68,6 +69,12 @@ func (e *effective) deferAccept(t proto.Transport) time.Duration {
 func (c *Conn) ready() (nc net.Conn, err error) {
 	t := c.admission.ticket.Load()
 	ctx := c.addressed(c.ctx)
+	if _, ours := c.l.transport.(*proto.TLSTransport); ours && c.run.srv.Hooks.Accepted == nil {
+		// Its handshake ends with the connection, which cut closes. What would
+		// watch for the end of c.ctx stays with the client for as long as it
+		// is here.
+		ctx = context.WithoutCancel(ctx)
+	}
 	if t == nil {
 		return c.l.transport.Ready(ctx, c.nc)
 	}

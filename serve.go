@@ -220,7 +220,6 @@ func (r *run) serve(ctx context.Context) error {
 // run has.
 func (r *run) seeOff(shut bool) error {
 	err := r.drain(shut)
-	r.clients.release()
 	r.pool.Stop()
 	r.room.Close()
 	r.parks.close()

@@ -141,7 +141,6 @@ func (s *Server) Serve(ctx context.Context, ls ...net.Listener) error {
 		return err
 	}
 	if err := s.track(r); err != nil {
-		r.clients.release()
 		for _, l := range ls {
 			if !s.isServing(l) {
 				l.Close()

@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"sync"
@@ -162,8 +163,10 @@ func (a *ahead) more() error {
 	}
 	n, err := a.readSocket()
 	if n > 0 {
-		a.received.Add(uint64(n))
 		a.r, a.w = 0, n
+		if a.received.Add(uint64(n)) == uint64(n) && !a.shaken {
+			a.splitHello()
+		}
 		return nil
 	}
 	a.release()
@@ -174,6 +177,45 @@ func (a *ahead) more() error {
 		a.err = err
 	}
 	return err
+}
+
+// largestPiece is how large a record may be for which crypto/tls keeps a buffer
+// of 1152 bytes; for a larger one it is 2 KiB or more.
+const largestPiece = 1152 - 5 - bytes.MinRead
+
+// splitHello makes several records of a large ClientHello that has come as one,
+// as one with a post-quantum key share is. TLS allows that (RFC 8446, section
+// 5.1), and it changes no message. crypto/tls keeps its buffers for as long as
+// the connection lasts, at the size of the largest record and message.
+//
+// The other buffer, for messages, doubles: pieces of equal size that are a power
+// of two in number make it no larger than one record would.
+func (a *ahead) splitHello() {
+	const handshake, clientHello = 22, 1
+	b := (*a.buf)[:a.w]
+	if len(b) < 6 || b[0] != handshake || b[1] != 3 || b[5] != clientHello {
+		return
+	}
+	size := int(b[3])<<8 | int(b[4])
+	pieces := 1
+	for size > pieces*largestPiece {
+		pieces *= 2
+	}
+	more := (pieces - 1) * len(a.header)
+	if pieces == 1 || size > maxRecord || len(b) < len(a.header)+size || len(b)+more > len(*a.buf) {
+		return
+	}
+	all := (*a.buf)[:len(b)+more]
+	whole := len(a.header) + size
+	copy(all[whole+more:], b[whole:])
+	each := (size + pieces - 1) / pieces
+	for p := pieces - 1; p >= 0; p-- { // from the end, as they move up
+		from, to := len(a.header)+min(p*each, size), len(a.header)+min((p+1)*each, size)
+		at := from + p*len(a.header)
+		copy(all[at:], b[from:to])
+		copy(all[at-len(a.header):], []byte{handshake, 3, b[2], byte((to - from) >> 8), byte(to - from)})
+	}
+	a.w = len(all)
 }
 
 // holdsRecord reports whether the next record that carries bytes is in buf as a

@@ -13,6 +13,10 @@ import (
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv("EVENTS_TEST_CLIENTS"); addr != "" {
+		if n := os.Getenv("EVENTS_TEST_PAIRS"); n != "" {
+			pairs(addr, n)
+			return
+		}
 		clients(addr)
 		return
 	}
