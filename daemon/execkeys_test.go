@@ -53,6 +53,14 @@ func TestExecKeysInWorkers(t *testing.T) {
 	}
 }
 
+// A size of 0 for core dumps is none, and not no limit.
+func TestExecNoCore(t *testing.T) {
+	r := start(t, "--port", "127.0.0.1:0", "--exec_max_core", "0", "--", "/bin/sh", "-c", "ulimit -Hc")
+	if got := answer(t, r.addr(0), nil); got != "0\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A program may run for exec_timeout.
 func TestExecTimeout(t *testing.T) {
 	r := start(t, "--port", "127.0.0.1:0", "--exec_timeout", "0.3", "--", "/bin/sleep", "1000")

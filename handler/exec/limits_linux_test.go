@@ -240,3 +240,23 @@ func BenchmarkStartWithLimits(b *testing.B) {
 		})
 	}
 }
+
+// What the system only calls a permission or a descriptor is named.
+func TestCheckSaysWhatIsMissing(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	private := t.TempDir()
+	os.Chmod(private, 0o700)
+	for _, c := range []struct {
+		h    *exec.Handler
+		want string
+	}{
+		{&exec.Handler{Path: "cat", User: "65534", Dir: private}, "exec: cat: user 65534 may not execute it, or not enter its working directory " + private + ": permission denied"},
+		{&exec.Handler{Path: "cat", Cgroup: exec.Cgroup{Parent: private}}, "exec: cat: control group: " + private + " is not a directory of cgroup v2, which is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified"},
+	} {
+		if err := c.h.Check(); err == nil || err.Error() != c.want {
+			t.Errorf("%v\nwant %s", err, c.want)
+		}
+	}
+}

@@ -210,7 +210,7 @@ func (s *session) stop(writing bool) {
 func (s *session) input() {
 	var to io.Writer = stdin{s.pipes.stdin, streamSocket(s.c.NetConn())}
 	if s.h.Terminal != nil {
-		to = &typist{Writer: to}
+		to = &typist{Writer: to, last: -1}
 	}
 	_, err := s.c.WriteTo(to)
 	var notRead *stdinError

@@ -16,7 +16,7 @@ type Terminal struct {
 }
 
 // ErrHungUp is the error of a client that ended its side while its program had
-// the terminal give it every key by itself: there is no way to tell such a
+// the terminal give it every key by itself, or has no key for the end: there is no way to tell such a
 // program of the end but to hang up.
 var ErrHungUp = errors.New("the client ended its side of a terminal, which was hung up")
 
@@ -86,10 +86,16 @@ func (h *Handler) open() (ours pipes, theirs [3]*os.File, err error) {
 	return openPipes(h.stderr())
 }
 
-// endTyping tells the program that its client types no more.
+// endTyping tells the program that its client types no more, as soon as it has
+// room for that.
 func (s *session) endTyping(t *typist) {
-	if !program.EndInput(s.pipes.stdin, t.midLine) {
+	keys, ok := program.EndKeys(s.pipes.stdin, t.last)
+	if !ok {
 		s.leave(ErrHungUp)
+		return
+	}
+	if _, err := t.Writer.Write(keys); errors.Is(err, errReset) {
+		s.leave(errReset)
 	}
 }
 
@@ -109,16 +115,16 @@ func (s *session) hungUp(grace time.Duration) time.Duration {
 	return grace / 2
 }
 
-// A typist types at a terminal, and knows whether a line is unfinished.
+// A typist types at a terminal, and knows which key was the last.
 type typist struct {
 	io.Writer
-	midLine bool
+	last int // negative if there was none
 }
 
 func (t *typist) Write(b []byte) (int, error) {
 	n, err := t.Writer.Write(b)
 	if n > 0 {
-		t.midLine = b[n-1] != '\n' && b[n-1] != '\r'
+		t.last = int(b[n-1])
 	}
 	return n, err
 }

@@ -114,6 +114,36 @@ func TestTerminalInRawMode(t *testing.T) {
 	}
 }
 
+// A program that has no key for the end of input is hung up too.
+func TestTerminalWithoutEndKey(t *testing.T) {
+	s := serve(t, typed(`stty eof undef -echo; echo ready; exec cat`))
+	c := s.dial("tls")
+	io.ReadFull(c, make([]byte, len("ready\r\n")))
+	io.WriteString(c, "line\n")
+	c.CloseWrite()
+	if got, _ := io.ReadAll(c); strings.Contains(string(got), "\x00") {
+		t.Errorf("got %q", got)
+	}
+	if r := s.record(); !errors.Is(r.Err, exec.ErrHungUp) {
+		t.Errorf("%v; %s", r.Err, notes(r))
+	}
+}
+
+// The end of input is one after a key that has the next one be ordinary as well.
+func TestTerminalEndAfterQuote(t *testing.T) {
+	s := serve(t, typed(`stty -echo; echo ready; cat; echo end`))
+	c := s.dial("tls")
+	io.ReadFull(c, make([]byte, len("ready\r\n")))
+	io.WriteString(c, "a\x16")
+	c.CloseWrite()
+	if got, _ := io.ReadAll(c); !strings.HasSuffix(string(got), "end\r\n") {
+		t.Errorf("got %q", got)
+	}
+	if r := s.record(); r.Err != nil {
+		t.Errorf("%v; %s", r.Err, notes(r))
+	}
+}
+
 // The whole output arrives, however long it is.
 func TestTerminalOutput(t *testing.T) {
 	s := serve(t, typed(`stty -opost; head -c 1000000 /dev/zero`))

@@ -53,7 +53,7 @@ func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help str
 	define(linux, "exec_max_file_size", "BYTES", "", "each file that a program writes", conf.Size(&l.FileSize, 1, mostBytes))
 	define(linux, "exec_max_files", "N", "", "open files of each process of a program", conf.Int(&l.Files, 3, 1<<30))
 	define(linux, "exec_max_processes", "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
-	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none: it leaves none", conf.Size(&l.Core, -1, mostBytes))
+	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none or 0: it leaves none", conf.Func(e.setCore))
 	g := &e.Cgroup
 	define(linux, keyExecCgroup, "DIR", "", "make a control group (cgroup v2) in this directory for each program; it and all that it has started end together", conf.String(&g.Parent))
 	const grouped = linux + " " + keyExecCgroup
@@ -77,6 +77,17 @@ func (e *ExecConfig) setUmask(vals []conf.Value) error {
 		if e.Umask = int(m); m == 0 {
 			e.Umask = -1
 		}
+	}
+	return nil
+}
+
+// setCore reads a size of which 0 is none.
+func (e *ExecConfig) setCore(vals []conf.Value) error {
+	if err := conf.Size(&e.Limits.Core, -1, mostBytes).Set(vals); err != nil {
+		return err
+	}
+	if len(vals) > 0 && e.Limits.Core == 0 {
+		e.Limits.Core = -1
 	}
 	return nil
 }

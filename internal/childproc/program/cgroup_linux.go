@@ -19,6 +19,21 @@ type group struct {
 	fd  int // of dir, until the program runs
 }
 
+// check returns why there can be no groups in the directory.
+func (c *Cgroup) check() error {
+	if c.Parent == "" {
+		return nil
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(c.Parent, &fs); err != nil {
+		return fmt.Errorf("control group: %s: %w", c.Parent, err)
+	}
+	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		return fmt.Errorf("control group: %s is not a directory of cgroup v2, which is mounted at /sys/fs/cgroup or /sys/fs/cgroup/unified", c.Parent)
+	}
+	return nil
+}
+
 // make makes a group, empty and with its limits.
 func (c *Cgroup) make() (*group, error) {
 	if c.Parent == "" {

@@ -105,7 +105,7 @@ func (cmd *Command) withUmask(t *thread, f func() error) error {
 	}
 	if !t.private {
 		if err := unix.Unshare(unix.CLONE_FS); err != nil {
-			return fmt.Errorf("umask: %w", os.NewSyscallError("unshare", err))
+			return fmt.Errorf("a umask of programs alone needs the system call unshare, which a container or a unit's SystemCallFilter can forbid: %w", err)
 		}
 		t.private = true
 	}
@@ -113,11 +113,17 @@ func (cmd *Command) withUmask(t *thread, f func() error) error {
 	return f()
 }
 
+// noProgram cannot be started: all that comes before the program is tried.
+const noProgram = os.DevNull + "/none"
+
 // Probe returns why the system cannot start cmd as it says. It starts the
 // program and ends it before its first instruction.
 func (s *Starter) Probe(cmd *Command) error {
 	if !cmd.held() && cmd.Umask == nil && cmd.User == nil && cmd.Cgroup.Parent == "" {
 		return nil
+	}
+	if err := cmd.Cgroup.check(); err != nil {
+		return err
 	}
 	g, err := cmd.Cgroup.make()
 	if err != nil {
@@ -136,14 +142,22 @@ func (s *Starter) Probe(cmd *Command) error {
 	attr.Sys.Ptrace, attr.Sys.Setctty = true, false
 	g.join(attr.Sys)
 	defer s.threads.done()
+	var refused error // by the start itself
 	s.threads.do(func(t *thread) {
 		var pid int
-		err = cmd.withUmask(t, func() (err error) {
-			pid, _, err = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
-			return err
+		err = cmd.withUmask(t, func() error {
+			pid, _, refused = syscall.StartProcess(cmd.Path, cmd.Argv, attr)
+			if refused == syscall.EPERM && !cmd.held() { // perhaps ptrace, which only the probe needs
+				attr.Sys.Ptrace = false
+				_, _, refused = syscall.StartProcess(noProgram, cmd.Argv, attr)
+			}
+			return refused
 		})
+		if refused == syscall.ENOTDIR && !attr.Sys.Ptrace {
+			refused, err = nil, nil
+			return
+		}
 		if err != nil {
-			err = cmd.explain(err)
 			return
 		}
 		if err = awaitExec(pid); err == errEnded {
@@ -154,13 +168,21 @@ func (s *Starter) Probe(cmd *Command) error {
 		}
 		discard(pid)
 	})
-	switch {
-	case err == nil:
-		return nil
-	case cmd.Cgroup.Parent != "" && (errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.ENOENT)):
-		return fmt.Errorf("control group: this process may not start one in %s: it needs to write to cgroup.procs there and in the next directory above both it and its own group: %w", cmd.Cgroup.Parent, err)
-	case errors.Is(err, syscall.EPERM) && cmd.User == nil:
-		return fmt.Errorf("limits are set while the program is held by ptrace, which a container, a unit's SystemCallFilter or kernel.yama.ptrace_scope can forbid: %w", err)
+	if refused != nil {
+		return cmd.refusal(refused)
 	}
 	return err
+}
+
+// refusal says what is missing if a start is refused to this process.
+func (cmd *Command) refusal(err error) error {
+	switch {
+	case cmd.Cgroup.Parent != "" && (err == syscall.EACCES && cmd.User == nil || err == syscall.ENOENT && cmd.explain(err) == err):
+		return fmt.Errorf("control group: this process may not start one in %s: it needs to write to cgroup.procs there and in the next directory above both it and its own group: %w", cmd.Cgroup.Parent, err)
+	case err == syscall.EPERM && cmd.User != nil:
+		return fmt.Errorf("to start it as user %d needs CAP_SETUID and CAP_SETGID, and with limits ptrace, which a container, a unit's SystemCallFilter or kernel.yama.ptrace_scope can forbid: %w", cmd.User.UID, err)
+	case err == syscall.EPERM:
+		return fmt.Errorf("limits are set while the program is held by ptrace, which a container, a unit's SystemCallFilter or kernel.yama.ptrace_scope can forbid: %w", err)
+	}
+	return cmd.explain(err)
 }

@@ -62,6 +62,8 @@ func (cmd *Command) identify(attr *syscall.SysProcAttr) {
 func (cmd *Command) explain(err error) error {
 	switch err {
 	case syscall.ENOENT:
+	case syscall.EACCES:
+		return cmd.explainAccess(err)
 	case syscall.ENOEXEC:
 		return fmt.Errorf("neither a program for this system nor a script that begins with #!: %w", err)
 	default:
@@ -80,6 +82,19 @@ func (cmd *Command) explain(err error) error {
 		return fmt.Errorf("the interpreter %s that its first line names: %w", name, err)
 	case name != "":
 		return fmt.Errorf("%s, which loads its shared libraries: %w", name, err)
+	}
+	return err
+}
+
+// explainAccess says who may not do what: the system tells neither.
+func (cmd *Command) explainAccess(err error) error {
+	switch {
+	case cmd.User != nil && cmd.Dir != "":
+		return fmt.Errorf("user %d may not execute it, or not enter its working directory %s: %w", cmd.User.UID, cmd.Dir, err)
+	case cmd.User != nil:
+		return fmt.Errorf("user %d may not execute it, or not enter a directory above it: %w", cmd.User.UID, err)
+	case cmd.Dir != "" && unix.Access(cmd.Dir, unix.X_OK) != nil:
+		return fmt.Errorf("its working directory %s: %w", cmd.Dir, err)
 	}
 	return err
 }

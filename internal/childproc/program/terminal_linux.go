@@ -3,7 +3,6 @@ package program
 import (
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,35 +46,34 @@ func OpenTerminal(columns, rows uint16) (in *os.File, out *Outlet, theirs *os.Fi
 	return in, out, theirs, err
 }
 
-// EndInput types the end of input at a terminal, which a program sees as the end
-// of a file. In the middle of a line it takes two: the first one ends the line.
-// It reports false if the program reads every key by itself, and so would take
-// it for one.
-func EndInput(in *os.File, midLine bool) bool {
+// EndKeys returns the keys that are the end of input at a terminal, which a
+// program sees as the end of a file. In the middle of a line it takes two: the
+// first one ends the line. last is the key that was typed last, negative if there
+// was none. It reports false if the program reads every key by itself, or has no
+// key for the end, and so would take it for one.
+func EndKeys(in *os.File, last int) (keys []byte, ok bool) {
 	rc, err := in.SyscallConn()
 	if err != nil {
-		return true
+		return nil, true
 	}
 	var t *unix.Termios
 	rc.Control(func(fd uintptr) { t, err = unix.IoctlGetTermios(int(fd), unix.TCGETS) })
 	if t == nil || err != nil {
-		return true
+		return nil, true
 	}
-	if t.Lflag&unix.ICANON == 0 {
-		return false
+	end := t.Cc[unix.VEOF]
+	if t.Lflag&unix.ICANON == 0 || end == 0 {
+		return nil, false
 	}
-	keys := []byte{t.Cc[unix.VEOF]}
-	if midLine {
-		keys = append(keys, keys[0])
+	keys = []byte{end}
+	if last >= 0 && last != '\n' && last != '\r' {
+		keys = append(keys, end)
+		if t.Lflag&unix.IEXTEN != 0 && last == int(t.Cc[unix.VLNEXT]) {
+			keys = append(keys, end) // what follows that key is an ordinary one
+		}
 	}
-	in.SetWriteDeadline(time.Now().Add(endWait))
-	in.Write(keys) // an error: the program has ended, or reads nothing
-	return true
+	return keys, true
 }
-
-// endWait bounds how long the end of input waits for a program that reads
-// nothing.
-const endWait = 5 * time.Second
 
 // own has the program get its terminal as the controlling one.
 func (cmd *Command) own(attr *syscall.SysProcAttr) {

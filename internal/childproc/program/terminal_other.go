@@ -13,5 +13,5 @@ func OpenTerminal(columns, rows uint16) (in *os.File, out *Outlet, theirs *os.Fi
 	return nil, nil, nil, fmt.Errorf("a terminal for programs needs Linux: %w", errors.ErrUnsupported)
 }
 
-// EndInput is for Linux.
-func EndInput(*os.File, bool) bool { return false }
+// EndKeys is for Linux.
+func EndKeys(*os.File, int) ([]byte, bool) { return nil, false }
