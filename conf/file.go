@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -38,8 +39,27 @@ func (s *Set) ReadFile(path string) Layer {
 	} else {
 		l = s.ReadLines(path, data)
 	}
+	s.recognise(&l, path, data)
 	l.NoFinalNewline = len(data) > 0 && data[len(data)-1] != '\n'
 	return l
+}
+
+// recognise asks Foreign about a file that has what is no key.
+func (s *Set) recognise(l *Layer, path string, data []byte) {
+	unknown := func(e Entry) bool { return s.index[e.Key] == nil && s.Table(e.Key) == nil }
+	if s.Foreign == nil || len(l.Problems) == 0 && !slices.ContainsFunc(l.Entries, unknown) {
+		return
+	}
+	err := s.Foreign(path, data)
+	if err == nil {
+		return
+	}
+	p := &Problem{Key: confFile, Origin: Origin{Source: SourceFile, File: path}, Err: err}
+	if len(l.Problems) > 0 {
+		*l = Layer{Source: SourceFile, Problems: Problems{p}}
+		return
+	}
+	l.foreign = p
 }
 
 const (

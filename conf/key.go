@@ -59,6 +59,10 @@ type Set struct {
 	// small letters without dashes and underscores: the hint of an unknown key,
 	// and of a value that a key of that name cannot take.
 	Instead map[string]string
+	// Foreign tells whose file a conf file is that has something which is no key,
+	// and what helps; nil for one that is nobody else's. What it returns takes the
+	// place of the other problems of that file.
+	Foreign func(path string, data []byte) error
 
 	defs   []*def
 	index  map[string]*def

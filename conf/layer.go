@@ -20,6 +20,10 @@ type Layer struct {
 	// not depend on them.
 	read func(*Set) Layer
 
+	// foreign says that the file is another program's, which is a problem unless
+	// unknown keys are expected.
+	foreign *Problem
+
 	Problems       Problems // errors found in reading; Resolve reports them with its own
 	NoFinalNewline bool     // the last line of the file has no newline: it may be half written
 	Warnings       Problems // what the reader skipped, and why; copied to Result.Warnings

@@ -31,6 +31,9 @@ func (s *Set) Resolve(layers ...Layer) (*Result, error) {
 	for _, l := range byStrength(s.Read(layers)) {
 		r.layer(l)
 		r.warnings = append(r.warnings, l.Warnings...)
+		if l.foreign != nil {
+			r.foreign = l.foreign
+		}
 		if l.Source == SourceFile {
 			r.fileKeys += len(l.Entries) + len(l.Blocks)
 			for _, blocks := range l.Tables {
@@ -98,6 +101,7 @@ type resolver struct {
 	blocks         []Block
 	tables         map[string][]Block
 	unknown        []Entry
+	foreign        *Problem // the conf file is another program's
 	problems       Problems
 	warnings       Problems
 	fileKeys       int
@@ -258,6 +262,15 @@ const maxCompared = 1000
 func (r *resolver) unknownKeys(res *Result) {
 	how := r.set.Unknown
 	var problems, warnings Problems
+	switch {
+	case r.foreign == nil:
+	case how == RefuseUnknown:
+		r.problems = slices.DeleteFunc(r.problems, func(err error) bool { return placeOf(err).Source == SourceFile })
+		problems.add(r.foreign)
+		r.unknown = slices.DeleteFunc(r.unknown, func(e Entry) bool { return e.Origin.Source == SourceFile })
+	case how == WarnUnknown:
+		warnings.add(r.foreign)
+	}
 	for _, e := range r.unknown {
 		if how == RefuseUnknown || how == KeepInFiles && e.Origin.Source != SourceFile {
 			problems.add(r.set.unknownKey(e))

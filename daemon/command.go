@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/convert"
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
@@ -35,6 +37,9 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	if v.part == nil && len(argv) > 0 && argv[0] == "ctl" {
 		find := func(keys []string) (string, error) { return controlSocket(keys, environ) }
 		return ctl.Run(argv[1:], find, stdout, stderr)
+	}
+	if v.part == nil && len(argv) > 0 && argv[0] == "convert" {
+		return v.convert(argv[1:])
 	}
 	v.signals = takeSignals(v.role())
 	defer v.signals.end()
@@ -120,6 +125,7 @@ func fail(stderr io.Writer, err error) int {
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]
        netserver ctl VERB      asks a running server; see netserver ctl --help
+       netserver convert FILE  writes a conf file of stunnel or hitch as a TOML file
 
 Listens on any number of TLS, TCP, UDP and UNIX ports at once and gives every
 client to PROGRAM (its stdin and stdout are the client), to the backend of
@@ -181,6 +187,32 @@ func helpWord(argv []string) string {
 		}
 	}
 	return ""
+}
+
+// maxForeign bounds the conf file of another program.
+const maxForeign = 1 << 20
+
+// convert answers netserver convert FILE.
+func (v *invocation) convert(args []string) int {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		return fail(v.stderr, errors.New("write netserver convert FILE >netserver.toml, with a conf file of stunnel or hitch"))
+	}
+	f, err := os.Open(args[0])
+	if err != nil {
+		return fail(v.stderr, err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxForeign+1))
+	if err == nil && len(data) > maxForeign {
+		err = fmt.Errorf("%s: larger than 1 MiB, which no conf file of stunnel or hitch is", args[0])
+	}
+	if err == nil {
+		err = convert.Convert(v.stdout, v.stderr, args[0], data)
+	}
+	if err != nil {
+		return fail(v.stderr, err)
+	}
+	return wire.ExitDone
 }
 
 // meantOtherwise adds to problems with keys that have no effect what they are

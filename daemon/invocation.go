@@ -10,6 +10,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/convert"
 	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
@@ -79,7 +80,7 @@ func (v *invocation) newSet() (*conf.Set, *Config) {
 
 // newSetFor is newSet with the default for unknown keys.
 func (v *invocation) newSetFor(unknown conf.Unknown) (*conf.Set, *Config) {
-	set, c := &conf.Set{Unknown: unknown, Strict: true, Instead: help.OtherNames()}, new(Config)
+	set, c := &conf.Set{Unknown: unknown, Strict: true, Instead: help.OtherNames(), Foreign: convert.Foreign}, new(Config)
 	if v.role() == wire.RoleCheck {
 		set.StableFor = stableTime
 	}
@@ -181,6 +182,9 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		c.Server.Ports = ports
 	}
 	idle, ierr := v.idleKeys(c, res)
+	if c.confFile != "" && res.FileKeys == 0 && !unnamed {
+		idle = append(idle, "conf_file: "+c.confFile+" sets no key")
+	}
 	err = errors.Join(err, ierr)
 	if !ported {
 		idle = append(idle, c.unusedParts(res, variables(v.environ))...)

@@ -70,6 +70,7 @@ var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "l
 // what they do.
 var commands = [...]struct{ name, does string }{
 	{"ctl", "speak to a running server"},
+	{"convert", "convert a file of stunnel or hitch"},
 	{"help", "explain a word"},
 	{"version", "print the version"},
 }

@@ -39,6 +39,7 @@ complete -c netserver -f
 complete -c netserver -n '__netserver_in_program' -a '(__netserver_program)'
 complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType' -d type
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
+complete -c netserver -n '__netserver_first' -a convert -d 'convert a file of stunnel or hitch'
 complete -c netserver -n '__netserver_first' -a help -d 'explain a word'
 complete -c netserver -n '__netserver_first' -a version -d 'print the version'
 complete -c netserver -n '__netserver_help' -a 'all access admission backend certificate handlers http limits log mtls ports process program tls udp'
