@@ -40,15 +40,26 @@ type Account interface {
 	WriteError(err error) error // the same for a failed write
 }
 
+// spliceFrom is how many bytes have to come at once before the kernel moves those
+// that follow. A pipe costs more than to copy a line by hand.
+const spliceFrom = 16 << 10
+
 // Copy copies src to dst until src ends. On Linux the kernel moves the bytes
-// between plain TCP and UNIX sockets, by splice(2); else a buffer is held only
-// while there is something in it.
+// between plain TCP and UNIX sockets, by splice(2), once some come at a time;
+// else a buffer is held only while there is something in it.
 func Copy(src *Source, dst *Sink) (total int64, err error) {
 	defer src.disarm()
 	defer dst.disarm()
 	total, err = src.flush(dst)
 	if err == nil && src.rc != nil && dst.rc != nil {
 		var n int64
+		for err == nil && n < spliceFrom {
+			n, err = transferChunk(src, dst)
+			total += n
+		}
+		if err != nil {
+			return total, orEOF(err)
+		}
 		if n, err = splice(src, dst); err != errNoSplice {
 			return total + n, err
 		}
@@ -59,10 +70,15 @@ func Copy(src *Source, dst *Sink) (total int64, err error) {
 		n, err = transferChunk(src, dst)
 		total += n
 	}
+	return total, orEOF(err)
+}
+
+// orEOF returns the error of a copy, nil for its source's end.
+func orEOF(err error) error {
 	if err == io.EOF {
-		err = nil
+		return nil
 	}
-	return total, err
+	return err
 }
 
 // transferChunk copies what can be read at once. At the end of src it returns
