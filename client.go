@@ -144,9 +144,9 @@ func (c *Conn) advance(on lane) {
 			left, on = false, s.lane
 		}
 		err := c.try(s)
-		if err == errDetached || err == errParked {
+		if err == errDetached || err == ErrParked {
 			left = true
-			if err == errParked {
+			if err == ErrParked {
 				c.park()
 			}
 			return

@@ -69,6 +69,9 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 //go:noinline
 func (c *Conn) endsTo(w io.Writer) (*relay.Source, *relay.Sink) {
 	from := c.end()
+	if p, ok := w.(*relay.Pausing); ok {
+		w, from.Pause = p.Conn, p.Pause
+	}
 	if to, ok := w.(*Conn); ok {
 		return relay.FromClient(from), relay.ToClient(to.end())
 	}
@@ -80,6 +83,9 @@ func (c *Conn) endsTo(w io.Writer) (*relay.Source, *relay.Sink) {
 //go:noinline
 func (c *Conn) endsFrom(r io.Reader) (*relay.Source, *relay.Sink) {
 	to := c.end()
+	if p, ok := r.(*relay.Pausing); ok {
+		r, to.Pause = p.Conn, p.Pause
+	}
 	if from, ok := r.(*Conn); ok {
 		return relay.FromClient(from.end()), relay.ToClient(to)
 	}

@@ -15,8 +15,10 @@ import (
 	"netserver/proto"
 )
 
-// errParked is what Park returns.
-var errParked = errors.New("the client is parked: Serve has to return this error")
+// ErrParked is what Park, ParkFor and ParkBeside return, and Serve after them. A
+// Handler that wraps another gets it from that one's Serve: the client is still
+// there, up to the end of its context.
+var ErrParked = errors.New("the client is parked: Serve has to return this error")
 
 // Park gives the client's goroutine back: Serve ends with
 //
@@ -43,6 +45,36 @@ func (c *Conn) Park(next Handler) error { return c.ParkFor(next, true, false) }
 // ParkFor is Park for a client that waits until it has sent something, if input
 // is true, and until it can be written to, if output is true.
 func (c *Conn) ParkFor(next Handler, input, output bool) error {
+	p := c.parked(next)
+	p.next, p.asked, p.in, p.out, p.alone = next, true, input, output, false
+	return ErrParked
+}
+
+// CanParkBeside reports whether the client can wait for what comes from it or from
+// other with no goroutine: on Linux, with TCP and UNIX sockets, also below TLS.
+func (c *Conn) CanParkBeside(other net.Conn) bool {
+	_, tries := c.nc.(proto.Trier)
+	return c.l.datagram == nil && relay.IsSocket(proto.Socket(other)) && c.run.parks.open(c.run).Polls() &&
+		(c.rc != nil || tries && relay.IsSocket(proto.Socket(c.raw)))
+}
+
+// ParkBeside is Park for a client that has to do with another connection: next is
+// called also when something has come from other, or that has failed, and on a
+// goroutine of its own, on which it may wait. CanParkBeside has to have said that
+// this can be done. It has to be the same connection each time, and whoever ends
+// the client's Serve closes it.
+func (c *Conn) ParkBeside(next Handler, other net.Conn) error {
+	p := c.parked(next)
+	p.spot.Beside(relay.RawOf(proto.Socket(other)))
+	p.next, p.asked, p.in, p.out, p.alone = next, true, true, false, true
+	if u, ok := other.(proto.Unreader); ok && u.Unread() {
+		p.spot.Wake()
+	}
+	return ErrParked
+}
+
+// parked returns what there is of a client that is to be parked.
+func (c *Conn) parked(next Handler) *parking {
 	p := c.parking.Load()
 	if p == nil {
 		p = &parking{c: c}
@@ -52,8 +84,7 @@ func (c *Conn) ParkFor(next Handler, input, output bool) error {
 		}
 		c.parking.Store(p)
 	}
-	p.next, p.asked, p.in, p.out = next, true, input, output
-	return errParked
+	return p
 }
 
 // Wake has the next of Park called, of a client that is parked or will be. It
@@ -73,6 +104,7 @@ type parking struct {
 	asked   bool          // Park was called, and Serve has not returned yet
 	in, out bool          // what it waits for
 	ended   bool          // what is left is finish
+	alone   bool          // next gets a goroutine of its own
 	lookout chan struct{} // closed at the end of the goroutine that waits for it; nil without one
 	lookErr error         // of that
 	blocked atomic.Int64  // since when it takes no bytes, in Unix nanoseconds; 0 if it does
@@ -100,8 +132,8 @@ func (c *Conn) pollable() syscall.RawConn {
 func (c *Conn) served(err error) error {
 	if p := c.parking.Load(); p != nil && p.asked {
 		p.asked = false
-		if errors.Is(err, errParked) {
-			return errParked
+		if errors.Is(err, ErrParked) {
+			return ErrParked
 		}
 	}
 	return orServed(err)
@@ -181,6 +213,10 @@ func (p *parking) GoOn() {
 	}
 	if c.Unsent() > 0 {
 		c.TryWrite(nil) // an error is told by what the Handler does next
+	}
+	if p.alone {
+		go c.advance(laneWoken)
+		return
 	}
 	c.advance(laneWoken)
 }

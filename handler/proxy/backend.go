@@ -122,6 +122,8 @@ type state struct {
 	wake    chan struct{} // tells Run of something to do
 	looking chan struct{} // holds a value while a client has names looked up
 
+	joints joints // of clients that are connected
+
 	file fileState // for init and Run only
 
 	mu      sync.Mutex

@@ -153,10 +153,9 @@ const stepBind = "transparent"
 // dialer returns what connects to targets for c; c is nil for a health check,
 // which comes from this machine.
 func (b *Backend) dialer(c *netserver.Conn, limit time.Duration) net.Dialer {
-	d := net.Dialer{Timeout: limit}
-	if c == nil {
-		d.KeepAlive = -1 // a check does not take long, and this would be four system calls
-	}
+	// Keep-alive would be four system calls, and neither checks nor most clients
+	// take long: keepAlive turns it on where it is needed.
+	d := net.Dialer{Timeout: limit, KeepAlive: -1}
 	if b.Bind == nil || c == nil {
 		return d
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/handler/proxy"
 )
 
 // conversations is how many random ones each pair of protocols has.
@@ -34,6 +35,7 @@ type conversation struct {
 	up, down int // bytes
 	ending   int
 	breakAt  int // bytes that the other end has read when one breaks off
+	pauses   bool
 }
 
 func newConversation(seed uint64) conversation {
@@ -85,10 +87,14 @@ func (s *speaker) listenTo(r io.Reader, at int, pieces *rand.Rand) {
 	}
 }
 
-// say writes the first n bytes of r in pieces.
-func (s *speaker) say(r io.Reader, n int, pieces *rand.Rand) error {
+// say writes the first n bytes of r in pieces. With pauses it is silent for long
+// enough to be parked, now and then.
+func (s *speaker) say(r io.Reader, n int, pieces *rand.Rand, pauses bool) error {
 	buf := make([]byte, 64<<10)
 	for n > 0 {
+		if pauses && pieces.IntN(3) == 0 {
+			<-time.After(time.Duration(pieces.IntN(int(3 * proxy.QuietLook))))
+		}
 		m := min(n, 1+pieces.IntN(len(buf)))
 		io.ReadFull(r, buf[:m])
 		if _, err := s.c.Write(buf[:m]); err != nil {
@@ -122,7 +128,7 @@ func (c conversation) hold(t *testing.T, client, backend stream) error {
 			if !first[i] {
 				<-s.ended
 			}
-			err := s.say(c.says(byte(i)), sizes[i], rand.New(rand.NewPCG(c.seed, uint64(4+i))))
+			err := s.say(c.says(byte(i)), sizes[i], rand.New(rand.NewPCG(c.seed, uint64(4+i))), c.pauses)
 			s.broken = errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 			switch {
 			case breaks[i]:
@@ -170,6 +176,34 @@ func TestConversations(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Conversations with pauses, during which the pair waits with no goroutine, arrive
+// and end as others do.
+func TestConversationsWithPauses(t *testing.T) {
+	eachPair(t, func(t *testing.T, client, backend string) {
+		t.Parallel()
+		l := listen(t, backend)
+		f := serve(t, client, handlerTo(t, l), netserver.Config{})
+		var all sync.WaitGroup
+		for range conversations / 4 {
+			c := newConversation(rand.Uint64N(1 << 32))
+			c.pauses = true
+			if (client == "unix" || backend == "unix") && (c.ending == clientBreaks || c.ending == backendBreaks) {
+				c.ending = bothEnd // a UNIX socket knows no break
+			}
+			a := f.dial(t)
+			b := accept(t, l)
+			all.Go(func() {
+				if err := c.hold(t, a, b); err != nil {
+					t.Errorf("%+v: %v\nrecord: %v", c, err, recordNow(f))
+				}
+				below(a).Close()
+				below(b).Close()
+			})
+		}
+		all.Wait()
+	})
 }
 
 func recordNow(f *front) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/proto"
 )
 
 // Dial connects to a target as Handler.Serve does, for somebody else than a
@@ -40,6 +41,7 @@ func (b *Backend) Dial(ctx context.Context, c *netserver.Conn) (net.Conn, error)
 		return nil, err
 	}
 	ep.connected(time.Since(begin))
+	keepAlive(proto.Socket(nc))
 	return &placed{Conn: nc, b: b, ep: ep}, nil
 }
 

@@ -9,3 +9,6 @@ func Waiting(b *Backend) int {
 
 // HostName is what targets are told of a name that a client has asked for.
 func HostName(name string) string { return hostName(name) }
+
+// QuietLook is how often pairs are looked at that may wait with no goroutine.
+const QuietLook = quietLook

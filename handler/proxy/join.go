@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/internal/relay"
 	"netserver/proto"
 )
 
@@ -24,6 +25,13 @@ type joint struct {
 	up, down half
 	ended    atomic.Int32 // halves whose copy is done
 	over     atomic.Bool  // both were ended deliberately; later errors are a consequence
+
+	of    *Backend
+	to    net.Conn // the connection to ep
+	pause relay.Pause
+	parks bool // it may wait with no goroutine
+	looks int8 // of joints
+	at    int  // its place among those of the Backend
 
 	mu  sync.Mutex
 	err error // the first error
@@ -43,31 +51,50 @@ type half struct {
 // join copies between c and b, its connection to ep, closes b, and gives the
 // place at ep back.
 func join(ctx context.Context, c *netserver.Conn, b net.Conn, of *Backend, ep *endpoint) error {
-	j := &joint{c: c, ep: ep, client: proto.Socket(c.NetConn()), backend: proto.Socket(b)}
+	j := &joint{c: c, ep: ep, of: of, to: b, client: proto.Socket(c.NetConn()), backend: proto.Socket(b)}
+	j.pause.Init(j.client, j.backend)
+	j.parks = c.CanParkBeside(b)
+	pausing := &relay.Pausing{Conn: b, Pause: &j.pause}
 	j.up = half{
 		src: j.client, dst: j.backend, copied: make(chan struct{}),
-		copy:   func() (int64, error) { return io.Copy(b, c) },
+		copy:   func() (int64, error) { return c.WriteTo(pausing) },
 		finish: func() error { return closeWrite(b) },
 		blame:  j.blameUp,
 	}
 	j.down = half{
 		src: j.backend, dst: j.client, copied: make(chan struct{}),
-		// io.Copy would prefer b's WriteTo, which ends up here too.
-		copy:   func() (int64, error) { return c.ReadFrom(b) },
+		copy:   func() (int64, error) { return c.ReadFrom(pausing) },
 		finish: c.CloseWrite,
 		blame:  j.blameDown,
 	}
+	return j.Serve(ctx, c)
+}
+
+// Serve copies until both directions have ended, or both are silent: then the
+// joint waits with no goroutine, and Serve goes on when something comes.
+func (j *joint) Serve(ctx context.Context, c *netserver.Conn) error {
+	j.copyBoth(ctx)
+	if j.ended.Load() == 0 {
+		return c.ParkBeside(j, j.to)
+	}
+	j.to.Close()
+	j.of.done(j.ep, j.down.n > 0, isOp(j.down.err, "read") && errors.Is(j.down.err, syscall.ECONNRESET))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+// copyBoth runs both directions until both have ended or are paused.
+func (j *joint) copyBoth(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { j.breakOff(context.Cause(ctx)) })
 	defer stop()
+	j.pause.Begin()
+	j.of.joints.add(j)
+	defer j.of.joints.remove(j)
 	done := make(chan struct{})
 	go j.runUp(done)
 	j.run(&j.down, &j.up)
 	<-done
-	b.Close()
-	of.done(ep, j.down.n > 0, isOp(j.down.err, "read") && errors.Is(j.down.err, syscall.ECONNRESET))
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.err
 }
 
 func (j *joint) runUp(done chan<- struct{}) {
@@ -75,10 +102,16 @@ func (j *joint) runUp(done chan<- struct{}) {
 	j.run(&j.up, &j.down)
 }
 
-// run copies one direction to its end. back is the opposite one.
+// run copies one direction to its end, or until both are paused. back is the
+// opposite one.
 func (j *joint) run(h, back *half) {
 	n, err := h.copy()
-	h.n, h.err = n, err
+	h.n += n
+	if err == relay.ErrPaused {
+		return
+	}
+	j.pause.End()
+	h.err = err
 	close(h.copied)
 	if !j.over.Load() {
 		j.judge(h, back)

@@ -282,6 +282,14 @@ func (l *Limits) Renew(nc net.Conn) {
 	l.SetWrite(nc, write)
 }
 
+// RenewRead sets the handler's read deadline on nc again, and any other.
+func (l *Limits) RenewRead(nc net.Conn) {
+	l.mu.Lock()
+	read := l.userRead
+	l.mu.Unlock()
+	l.SetRead(nc, read)
+}
+
 // Parked returns when a client that waits with no read has to be looked at;
 // zero if never. A first request that has not begun has its time from now on.
 func (l *Limits) Parked(now time.Time) time.Time {

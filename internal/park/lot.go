@@ -178,6 +178,7 @@ type Spot struct {
 	slot   uint32
 	gen    uint32
 	known  bool // the poller knows its socket
+	beside *beside
 	state  atomic.Uint32
 }
 
@@ -187,6 +188,21 @@ func (s *Spot) Init(c Client, lot *Lot, crew *Crew, socket syscall.RawConn) {
 	s.c, s.lot, s.crew, s.socket = c, lot, crew, socket
 	if socket != nil {
 		lot.enter(s)
+	}
+}
+
+// A beside is a second socket that wakes a client.
+type beside struct {
+	socket syscall.RawConn
+	known  bool
+}
+
+// Beside has the input of another socket wake the client too, in addition to
+// that of Init, which must not be nil. It is the same one each time, and is to be
+// closed by about Leave.
+func (s *Spot) Beside(socket syscall.RawConn) {
+	if s.beside == nil {
+		s.beside = &beside{socket: socket}
 	}
 }
 
@@ -208,11 +224,18 @@ func (s *Spot) Park(in, out bool) error {
 	if end := s.c.Deadline(time.Now()); !end.IsZero() {
 		s.lot.setEnd(s, end)
 	}
+	id := uint64(s.slot) | uint64(s.gen)<<32
 	if s.socket != nil {
-		if err := s.lot.poll.Watch(s.socket, uint64(s.slot)|uint64(s.gen)<<32, s.known, in, out); err != nil {
+		if err := s.lot.poll.Watch(s.socket, id, s.known, in, out); err != nil {
 			return err
 		}
 		s.known = true
+	}
+	if b := s.beside; b != nil && in {
+		if err := s.lot.poll.Watch(b.socket, id, b.known, true, false); err != nil {
+			return err
+		}
+		b.known = true
 	}
 	if !s.state.CompareAndSwap(running, parked) {
 		s.again()

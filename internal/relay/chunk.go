@@ -7,7 +7,7 @@ func (s *Source) read() (buf *[]byte, n int, err error) {
 	switch {
 	case s.rc != nil:
 		if s.raw == nil {
-			s.raw = NewRawReader(s.take, s.release)
+			s.raw = newRawReader(s)
 		}
 		n, err = s.raw.Read(s.rc, s.conn)
 	case s.wait != nil:
@@ -37,3 +37,17 @@ func (s *Source) release() {
 		s.buf = nil
 	}
 }
+
+// buffers are where a RawReader takes a buffer from, and gives it back.
+type buffers interface {
+	take() []byte
+	release()
+}
+
+type bufferFuncs struct {
+	takes    func() []byte
+	releases func()
+}
+
+func (f *bufferFuncs) take() []byte { return f.takes() }
+func (f *bufferFuncs) release()     { f.releases() }

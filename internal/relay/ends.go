@@ -26,17 +26,19 @@ type Source struct {
 	armed   time.Time       // conn's read deadline, if r is no client
 	raw     *RawReader      // reads conn, if rc is set
 	buf     *[]byte         // what read has taken from copyBuffers
+	pause   *Pause          // may end the copy while nothing comes; nil for none
+	side    uint8           // which source of it s is
 }
 
 // FromClient returns the Source that reads a client.
 func FromClient(c Client) *Source {
-	return &Source{account: c.Account, rates: c.Rates, limits: c.Limits, r: c.Conn, conn: c.Conn, rc: c.Raw, wait: c.Wait}
+	return &Source{account: c.Account, rates: c.Rates, limits: c.Limits, r: c.Conn, conn: c.Conn, rc: c.Raw, wait: c.Wait, pause: c.Pause}
 }
 
 // From returns the Source that reads r, for a client whose limits hold
 // meanwhile.
 func From(r io.Reader, to Client) *Source {
-	s := &Source{r: r, limits: to.Limits, rc: rawOf(r)}
+	s := &Source{r: r, limits: to.Limits, rc: rawOf(r), pause: to.Pause, side: 1}
 	s.conn, _ = r.(net.Conn)
 	s.wait, _ = r.(Waiter)
 	return s
@@ -53,6 +55,14 @@ func (s *Source) chunk() (buf *[]byte, n int, err error) {
 			s.got(n)
 		}
 		s.came()
+		if s.isAsked() {
+			if s.answer(n, err) {
+				return nil, 0, ErrPaused
+			}
+			if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				continue // a limit that has passed is met again
+			}
+		}
 		if err == nil && n == 0 {
 			err = io.ErrNoProgress
 		}
@@ -88,8 +98,19 @@ func (s *Source) disarm() {
 }
 
 // waits and came stand around what may wait for s.
-func (s *Source) waits() { s.rates.BeginRead() }
-func (s *Source) came()  { s.rates.EndRead() }
+func (s *Source) waits() {
+	s.rates.BeginRead()
+	if s.pause != nil {
+		s.pause.waits[s.side].Add(1)
+	}
+}
+
+func (s *Source) came() {
+	s.rates.EndRead()
+	if s.pause != nil {
+		s.pause.waits[s.side].Add(1)
+	}
+}
 
 // got notes that bytes have come.
 func (s *Source) got(n int) {

@@ -22,13 +22,22 @@ func RawOf(nc net.Conn) (rc syscall.RawConn) {
 	return rc
 }
 
+// IsSocket reports whether RawOf returns something for nc.
+func IsSocket(nc net.Conn) bool {
+	switch nc.(type) {
+	case *net.TCPConn, *net.UnixConn:
+		return true
+	}
+	return false
+}
+
 // A RawReader reads from a plain socket into a buffer that it takes only once
 // the kernel has bytes: a Read would hold one while it waits. With nothing to
 // read it gives the buffer back before it waits. It is made once for a
 // connection, so that a read allocates nothing.
 type RawReader struct {
-	take    func() []byte
-	release func()
+	funcs   bufferFuncs
+	buffers buffers
 	try     func(fd uintptr) bool
 	n       int
 	err     error
@@ -37,13 +46,21 @@ type RawReader struct {
 // NewRawReader returns a RawReader that takes buffers by take and gives one
 // back that it does not need by release.
 func NewRawReader(take func() []byte, release func()) *RawReader {
-	r := &RawReader{take: take, release: release}
+	r := &RawReader{funcs: bufferFuncs{take, release}}
+	r.buffers, r.try = &r.funcs, r.tryOnce
+	return r
+}
+
+// newRawReader returns one that takes its buffers of b: two functions less to
+// allocate.
+func newRawReader(b buffers) *RawReader {
+	r := &RawReader{buffers: b}
 	r.try = r.tryOnce
 	return r
 }
 
 func (r *RawReader) tryOnce(fd uintptr) bool {
-	b := r.take()
+	b := r.buffers.take()
 	for {
 		r.n, r.err = syscall.Read(int(fd), b)
 		if r.err != syscall.EINTR {
@@ -51,7 +68,7 @@ func (r *RawReader) tryOnce(fd uintptr) bool {
 		}
 	}
 	if r.err == syscall.EAGAIN {
-		r.release()
+		r.buffers.release()
 		return false
 	}
 	return true

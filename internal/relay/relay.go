@@ -23,6 +23,7 @@ type Client struct {
 	Limits *deadline.Limits
 	Rates  *deadline.Rates // nil if there are none
 	Stall  time.Duration   // how long the other end may take no bytes; 0 is no limit
+	Pause  *Pause          // may end copies of the client while nothing comes; nil for none
 	Account
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -66,6 +67,14 @@ func (s *splicer) in(fill func(uintptr) bool) error {
 		s.src.waits()
 		err := s.src.rc.Read(fill)
 		s.src.came()
+		if s.src.isAsked() {
+			if s.src.answer(s.held, err) {
+				return ErrPaused
+			}
+			if s.held == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+				continue
+			}
+		}
 		switch {
 		case err == nil && s.err == nil:
 			return nil

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 
 	"netserver"
 	"netserver/daemon/internal/wire"
@@ -24,9 +25,20 @@ func (h *counted) Serve(ctx context.Context, c *netserver.Conn) error {
 		w.leave(wire.Leave{})
 	}
 	w.changed()
-	defer func() {
+	parked := false
+	done := func() {
 		w.serving.Add(-1)
 		w.changed()
+	}
+	defer func() {
+		if !parked {
+			done()
+		}
 	}()
-	return h.Handler.Serve(ctx, c)
+	err := h.Handler.Serve(ctx, c)
+	if errors.Is(err, netserver.ErrParked) {
+		parked = true
+		context.AfterFunc(ctx, done)
+	}
+	return err
 }
