@@ -3,9 +3,12 @@ package daemon_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,9 +18,12 @@ import (
 	"netserver/netservertest"
 )
 
-// logPipe takes the pipe that a process's log goes to: the one to supervisor
+// logPipe takes the pipe that a process's log goes to: the first to supervisor
 // that is no standard stream.
-func (h *hostage) logPipe(supervisor int) *os.File {
+func (h *hostage) logPipe(supervisor int) *os.File { return h.logPipes(supervisor)[0] }
+
+// logPipes takes those of the log and of the access log, if there is one.
+func (h *hostage) logPipes(supervisor int) (list []*os.File) {
 	h.t.Helper()
 	read := make(map[string]bool)
 	above := &hostage{h.t, supervisor, -1}
@@ -25,13 +31,15 @@ func (h *hostage) logPipe(supervisor int) *os.File {
 		read[what] = above.access(n) == unix.O_RDONLY
 	}
 	mine := h.descriptors()
-	for n, what := range mine {
-		if n > 2 && strings.HasPrefix(what, "pipe:") && read[what] && h.access(n) == unix.O_WRONLY && what != mine[1] && what != mine[2] {
-			return h.take(n)
+	for _, n := range slices.Sorted(maps.Keys(mine)) {
+		if what := mine[n]; n > 2 && strings.HasPrefix(what, "pipe:") && read[what] && h.access(n) == unix.O_WRONLY && what != mine[1] && what != mine[2] {
+			list = append(list, h.take(n))
 		}
 	}
-	h.t.Fatal("there is no pipe to the log")
-	return nil
+	if len(list) == 0 {
+		h.t.Fatal("there is no pipe to the log")
+	}
+	return list
 }
 
 // A worker has no file of the log, and nothing else that it could truncate: it
@@ -92,6 +100,67 @@ func TestAttackLog(t *testing.T) {
 			if string(out) != "<0>on standard error%1B[2J\n" {
 				t.Errorf("standard error: %q", out)
 			}
+		})
+	}
+}
+
+// The pipe to the access log is as little: lines of a bounded length, printable,
+// and no end of the supervisor, the log or other workers, who log on; where the
+// journal reads them, none is an emergency.
+func TestAttackAccessLog(t *testing.T) {
+	rooted(t)
+	for _, to := range []string{"file", "STDERR"} {
+		t.Run(to, func(t *testing.T) {
+			dir := openDir(t)
+			errFile, access := filepath.Join(dir, "stderr"), to
+			stderr, err := os.OpenFile(errFile, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stderr.Close()
+			if to == "file" {
+				access = filepath.Join(dir, "access")
+			}
+			info, _ := stderr.Stat()
+			st := info.Sys().(*syscall.Stat_t)
+			t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
+			r := startStderr(t, stderr, "HTTP", "--port", "127.0.0.1:0", "--server_type", "PreForkSimple", "--max_servers", "2", "--access_log_file", access)
+			netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
+			fileHas(t, errFile, "identity of the serving processes")
+			logged := errFile
+			if to == "file" {
+				logged = access
+			}
+			two := r.children()
+			h := seize(t, two[0])
+			pipes := h.logPipes(r.pid())
+			if len(pipes) != 2 {
+				t.Fatalf("%d pipes", len(pipes))
+			}
+			h.hold()
+			pipe := pipes[1]
+			if unix.Ftruncate(int(pipe.Fd()), 0) == nil {
+				t.Error("the pipe can be truncated")
+			}
+			const says = "<0>emergency\n<1>\x1b[2Jalert\x00\rnot alone\x7f\n\n"
+			if _, err := pipe.WriteString(says + strings.Repeat("x", 300<<10) + "\nlast words"); err != nil {
+				t.Fatal(err)
+			}
+			syscall.Kill(h.pid, syscall.SIGKILL)
+			fileHas(t, errFile, "starting a replacement")
+			h.release()
+			pipe.Close()
+			fileHas(t, logged, "last words")
+			for line := range strings.Lines(readAll(t, logged)) {
+				if len(line) > 70<<10 || strings.ContainsAny(line, "\x1b\x7f\r\x00") || to == "STDERR" && (strings.HasPrefix(line, "<0>") || strings.HasPrefix(line, "<1>")) {
+					t.Errorf("a line of %d bytes, %.100q", len(line), line)
+				}
+			}
+			syscall.Kill(two[1], syscall.SIGKILL)
+			netservertest.Eventually(t, "another two workers", func() bool {
+				now := r.children()
+				return len(now) == 2 && !slices.Contains(now, two[0]) && !slices.Contains(now, two[1])
+			})
 		})
 	}
 }

@@ -17,6 +17,7 @@ type accessLog struct {
 	file  *logs.File  // nil for a standard stream
 	queue *logs.Async // before it
 	own   bool        // the queue is not the log's
+	form  string      // of records that go where the lines go; see guardLine
 }
 
 // accessStream returns which standard stream an access_log_file means, "" for
@@ -46,7 +47,7 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 		out = os.Stdout
 	case "stderr":
 		if l.Form != FormSyslog {
-			l.access = &accessLog{queue: l.queue} // beside the log, in its file or on its stream
+			l.access = &accessLog{queue: l.queue, form: l.Form} // beside the log, in its file or on its stream
 			return nil
 		}
 		out = stderr
@@ -57,6 +58,7 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 		}
 		a.file, out = f, f
 	}
+	a.form = c.streamForm(out)
 	a.queue = newAccessQueue(out, l.Logger)
 	l.access = a
 	return nil
@@ -103,7 +105,18 @@ func (l *Log) AccessWriter() func(line []byte) {
 	if l.access == nil {
 		return nil
 	}
-	return func(line []byte) { l.access.queue.Write(line) }
+	a := l.access
+	return func(line []byte) { a.queue.Write(guardLine(line, a.form)) }
+}
+
+// guardLine returns a line that may begin with what a client sent, such that
+// systemd's journal, if it reads that form, takes nothing in it for a priority:
+// it writes those of emergencies to all terminals.
+func guardLine(line []byte, form string) []byte {
+	if len(line) == 0 || line[0] != '<' || form != FormJournal && form != FormJournalJSON {
+		return line
+	}
+	return append([]byte(logs.JournalPrefix(0)), line...)
 }
 
 // AccessPipe returns the same for a process whose lines another one takes from a

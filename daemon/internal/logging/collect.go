@@ -24,8 +24,10 @@ type Collector struct {
 	conf     Config
 	form     string // of records
 	log      *logs.Async
-	access   *logs.Async // nil is none
+	access   *accessLog  // nil is none
 	out, err *logs.Async // err is log where both go to the same place
+
+	outForm, errForm string // of records that go there
 }
 
 // streamQueue is the size of a queue before a standard stream, in bytes.
@@ -34,14 +36,12 @@ const streamQueue = 256 << 10
 // Collect returns a Collector for l, whose processes' standard streams go to
 // out and err.
 func (l *Log) Collect(out, err io.Writer) *Collector {
-	c := &Collector{conf: l.conf, form: l.Form, log: l.queue, err: l.queue}
+	c := &Collector{conf: l.conf, form: l.Form, log: l.queue, err: l.queue, outForm: l.conf.streamForm(out), errForm: l.Form}
 	if l.file != nil || l.Form == FormSyslog {
-		c.err = logs.NewAsync(err, streamQueue, nil)
+		c.err, c.errForm = logs.NewAsync(err, streamQueue, nil), l.conf.streamForm(err)
 	}
 	c.out = logs.NewAsync(out, streamQueue, nil)
-	if l.access != nil {
-		c.access = l.access.queue
-	}
+	c.access = l.access
 	return c
 }
 
@@ -134,14 +134,10 @@ func (p *Pipes) Begin(pid int) {
 		p.done.Go(func() { relayAccess(p.access, c.access, p.stop) })
 	}
 	if p.out != nil {
-		p.done.Go(func() { relayLines(p.out, c.out, "") })
+		p.done.Go(func() { relayLines(p.out, c.out, c.outForm) })
 	}
 	if p.err != nil {
-		form := ""
-		if c.err == c.log {
-			form = c.form
-		}
-		p.done.Go(func() { relayLines(p.err, c.err, form) })
+		p.done.Go(func() { relayLines(p.err, c.err, c.errForm) })
 	}
 }
 
@@ -202,7 +198,7 @@ func relayLines(f *os.File, to *logs.Async, form string) {
 
 // relayAccess takes lines of the access log. A process that writes too many
 // waits, and counts itself what it loses.
-func relayAccess(f *os.File, to *logs.Async, stop chan struct{}) {
+func relayAccess(f *os.File, to *accessLog, stop chan struct{}) {
 	defer f.Close()
 	limit := wire.Limiter{PerSecond: recordBytes}
 	var buf []byte
@@ -212,7 +208,7 @@ func relayAccess(f *os.File, to *logs.Async, stop chan struct{}) {
 		if cut {
 			buf = append(buf, cutMark...)
 		}
-		to.WriteShared(append(buf, '\n'), stop)
+		to.queue.WriteShared(guardLine(append(buf, '\n'), to.form), stop)
 	})
 }
 

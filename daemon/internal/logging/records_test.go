@@ -77,3 +77,18 @@ func TestRecordsAreRecords(t *testing.T) {
 		}
 	}
 }
+
+// TestGuardLine: what a client begins a line of the access log with is no
+// priority to the journal, and stays as it is elsewhere.
+func TestGuardLine(t *testing.T) {
+	for _, form := range []string{FormLine, FormJSON, FormJournal, FormJournalJSON, FormSyslog} {
+		for line, guarded := range map[string]string{"<0>x\n": "<6><0>x\n", "<x\n": "<6><x\n", "x<0>\n": "x<0>\n", "\n": "\n"} {
+			if !strings.HasPrefix(form, FormJournal) {
+				guarded = line
+			}
+			if got := string(guardLine([]byte(line), form)); got != guarded {
+				t.Errorf("%s: %q becomes %q", form, line, got)
+			}
+		}
+	}
+}

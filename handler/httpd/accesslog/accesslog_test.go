@@ -202,3 +202,21 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestLongValues are cut, so that what follows stays in the line, and lines of
+// many of them, too.
+func TestLongValues(t *testing.T) {
+	long := strings.Repeat("\\", 60000)
+	request := "GET / HTTP/1.1\r\nHost: x\r\nReferer: " + long + "\r\nUser-Agent: " + long[:30000] + "\r\nConnection: close\r\n\r\n"
+	h := func(w http.ResponseWriter, r *http.Request) {}
+	addr, lines := serve(t, `\"%{Referer}i\" \"%{User-Agent}i\" %s`, h)
+	ask(t, addr, request)
+	if line := <-lines; len(line) > 17<<10 || !strings.HasSuffix(line, `\x5C..." 200`+"\n") {
+		t.Errorf("%d bytes that end in %q", len(line), line[max(0, len(line)-40):])
+	}
+	addr, lines = serve(t, strings.Repeat("%{Referer}i", 500), h)
+	ask(t, addr, request)
+	if line := <-lines; len(line) > 33<<10 || !strings.HasSuffix(line, "...\n") {
+		t.Errorf("%d bytes that end in %q", len(line), line[max(0, len(line)-40):])
+	}
+}

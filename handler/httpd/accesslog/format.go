@@ -79,9 +79,21 @@ type entry struct {
 	local  string // the server's address where there is no request
 }
 
+// Bounds of a line, and of each value in it as it is written: what a client sends
+// must neither fill a disk nor push what follows out of a line.
+const (
+	maxLine  = 32 << 10
+	maxValue = 8 << 10
+	cutMark  = "..."
+)
+
 // append adds the line of an entry, without its end.
 func (f *Format) append(b []byte, e *entry) []byte {
+	begin := len(b)
 	for i := range f.items {
+		if len(b)-begin > maxLine {
+			return append(b[:begin+maxLine], cutMark...)
+		}
 		d := &f.items[i]
 		if d.letter == 0 {
 			b = append(b, d.text...)
@@ -101,7 +113,12 @@ func (f *Format) append(b []byte, e *entry) []byte {
 
 // appendEscaped adds a value so that it cannot end its field.
 func appendEscaped(b []byte, v string) []byte {
-	for _, c := range []byte(v) {
+	begin := len(b)
+	for i := range len(v) {
+		if len(b)-begin >= maxValue {
+			return append(b, cutMark...)
+		}
+		c := v[i]
 		switch {
 		case c == '\n':
 			b = append(b, `\n`...)
