@@ -270,8 +270,12 @@ func (c *Conn) Detach() { c.place.Store(isDetached) }
 
 // End ends a client after Detach: as if Serve returned err. c must not be used
 // after that. It may have to wait for what the client still sends, for two
-// seconds at most. It must be called once.
+// seconds at most. It must be called once; later calls, and those after a panic
+// of ServeDetached, do nothing.
 func (c *Conn) End(err error) {
+	if c.place.Load() == isEnded {
+		return
+	}
 	if err = orServed(err); err != nil {
 		c.fail(StageHandler, err)
 	}

@@ -78,3 +78,47 @@ func TestDetachedClientsAreCut(t *testing.T) {
 		t.Errorf("%v", rec)
 	}
 }
+
+// A careless Handler ends its clients when they are not its own any more.
+type careless struct {
+	panics bool
+	ended  chan struct{} // closed when it has called End for the last time
+}
+
+func (h *careless) Serve(context.Context, *netserver.Conn) error { return errors.New("not detached") }
+
+func (h *careless) ServeDetached(_ context.Context, c *netserver.Conn) error {
+	c.Detach()
+	if h.panics {
+		go func() {
+			defer close(h.ended)
+			io.Copy(io.Discard, c) // until the engine has closed it
+			c.End(errors.New("too late"))
+		}()
+		panic("boom")
+	}
+	c.End(nil)
+	c.End(errors.New("too late"))
+	close(h.ended)
+	return nil
+}
+
+// TestEndTooLate: an End after the end changes nothing.
+func TestEndTooLate(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		h := &careless{panics, make(chan struct{})}
+		s := &netserver.Server{Handler: h}
+		r := netservertest.Start(t, s, "tcp")
+		r.Dial(t, "tcp")
+		rec := r.Records(t, 1)[0]
+		<-h.ended
+		want := outcome.Served
+		if panics {
+			want = outcome.Panic
+		}
+		if rec.Outcome != want {
+			t.Errorf("panics %v: %v", panics, rec)
+		}
+		netservertest.Eventually(t, "the client's places", func() bool { st := s.Monitor().Stats(); return st.Clients == 0 && st.Serving == 0 })
+	}
+}

@@ -165,6 +165,10 @@ func TestTimes(t *testing.T) {
 		fmt.Fprintf(&format, "%%{%%%c}t ", c)
 		fmt.Fprintf(&want, "[%%%c] ", c)
 	}
+	for _, c := range []string{"Ey", "Od", "EY"} { // of other locales
+		fmt.Fprintf(&format, "%%{%%%s}t ", c)
+		fmt.Fprintf(&want, "[%%%s] ", c)
+	}
 	for range 3 { // the second may end between the two
 		addr, lines := serve(t, format.String(), func(http.ResponseWriter, *http.Request) {})
 		ask(t, addr, "GET / HTTP/1.0\r\n\r\n")

@@ -263,6 +263,7 @@ func TestPage(t *testing.T) {
 	h := &cgi.Page{Origin: cgi.Origin{Software: "soft"}}
 	got := body(get(t, h, "GET /x?a=b&c=d%27%5c%3cx&a=2&e= HTTP/1.0\r\nX-Q: it's \\ <b>&\r\n\r\n"))
 	for _, want := range []string{
+		`'SCRIPT_NAME' => '',`,
 		"<form method=post action=/bam><input type=text name=foo><input type=submit></form>\n<pre>%ENV = (\n",
 		`         'HTTP_X_Q' =&gt; `, // not escaped: it is no value
 	} {
