@@ -320,11 +320,20 @@ type watched Conn
 
 var _ proto.Waits = (*watched)(nil)
 
-// Waiting tells that the handshake waits for the network.
-func (w *watched) Waiting() { w.admission.ticket.Load().Waiting() }
+// Waiting tells that the handshake waits for the network. A Transport of others
+// may go on to read from here when the handshake is over, and no ticket is left.
+func (w *watched) Waiting() {
+	if t := w.admission.ticket.Load(); t != nil {
+		t.Waiting()
+	}
+}
 
 // Woken tells that the network has something, and may wait for a turn.
-func (w *watched) Woken() { w.admission.ticket.Load().Woken() }
+func (w *watched) Woken() {
+	if t := w.admission.ticket.Load(); t != nil {
+		t.Woken()
+	}
+}
 
 // NetConn returns what Accept returned.
 func (w *watched) NetConn() net.Conn {
