@@ -1,8 +1,11 @@
 package exec_test
 
 import (
+	"fmt"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +91,51 @@ func TestCgroupIsKilled(t *testing.T) {
 	reset(t, c)
 	s.record()
 	eventually(t, "the group ends", func() bool { return !alive(pid) && len(groups(dir)) == 0 })
+}
+
+// The groups of a server that was killed end at the next start, with what is in
+// them, and no others.
+func TestCgroupsOfKilledServer(t *testing.T) {
+	dir, _ := delegated(t)
+	dead := osexec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	ns, _ := os.Readlink("/proc/self/ns/pid")
+	here := strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
+	left := filepath.Join(dir, fmt.Sprintf("program-%s.%d-1", here, dead.Process.Pid))
+	kept := []string{
+		filepath.Join(dir, fmt.Sprintf("program-%s.%d-2", here, os.Getpid())),
+		filepath.Join(dir, fmt.Sprintf("program-1%s.%d-3", here, dead.Process.Pid)), // another pid namespace
+		filepath.Join(dir, "program-other"),
+	}
+	for _, g := range append([]string{left}, kept...) {
+		if err := os.Mkdir(g, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := osexec.Command("sleep", "1000")
+	if err := in.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer in.Process.Kill()
+	if err := os.WriteFile(filepath.Join(left, "cgroup.procs"), []byte(strconv.Itoa(in.Process.Pid)), 0); err != nil {
+		t.Fatal(err)
+	}
+	h := sh("true")
+	h.Cgroup.Parent = dir
+	if err := h.Check(); err != nil {
+		t.Fatal(err)
+	}
+	if err := in.Wait(); err == nil || err.Error() != "signal: killed" {
+		t.Errorf("what was in the group: %v", err)
+	}
+	eventually(t, "the group is removed", func() bool { return len(groups(dir)) == len(kept) })
+	for _, g := range kept {
+		if err := unix.Rmdir(g); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // Limits are the kernel's where their controllers are, and refused elsewhere.

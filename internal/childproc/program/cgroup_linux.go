@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,12 +35,43 @@ func (c *Cgroup) check() error {
 	return nil
 }
 
+// groupPrefix begins the name of each group. Who has made it follows.
+const groupPrefix = "program-"
+
+// groupOwner names a process of this process's own pid namespace.
+func groupOwner(pid int) string {
+	ns, _ := os.Readlink("/proc/self/ns/pid")
+	number := strings.Trim(strings.TrimPrefix(ns, "pid:"), "[]")
+	return fmt.Sprintf("%s.%d", number, pid)
+}
+
+// sweep ends and removes the groups of processes that were killed, and so could
+// not do it.
+func (c *Cgroup) sweep() {
+	names, _ := filepath.Glob(filepath.Join(c.Parent, groupPrefix+"*"))
+	for _, dir := range names {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), groupPrefix), "-")
+		_, number, _ := strings.Cut(owner, ".")
+		pid, err := strconv.Atoi(number)
+		if err != nil || pid <= 0 || owner != groupOwner(pid) || syscall.Kill(pid, 0) != syscall.ESRCH {
+			continue
+		}
+		if g := (&group{dir: dir, fd: -1}); !g.empty() {
+			g.kill()
+			g.removeIn(sweepEnd)
+		}
+	}
+}
+
+// sweepEnd bounds how long a start waits for the processes of a killed group.
+const sweepEnd = time.Second
+
 // make makes a group, empty and with its limits.
 func (c *Cgroup) make() (*group, error) {
 	if c.Parent == "" {
 		return nil, nil
 	}
-	dir, err := os.MkdirTemp(c.Parent, "program-")
+	dir, err := os.MkdirTemp(c.Parent, groupPrefix+groupOwner(os.Getpid())+"-")
 	if err != nil {
 		return nil, fmt.Errorf("control group: %w", err)
 	}
@@ -102,8 +134,10 @@ const groupEnd = 10 * time.Second
 func (g *group) empty() bool { return g == nil || syscall.Rmdir(g.dir) != syscall.EBUSY }
 
 // remove removes the group once its processes have ended.
-func (g *group) remove() {
-	for end := time.Now().Add(groupEnd); !g.empty() && time.Now().Before(end); {
+func (g *group) remove() { g.removeIn(groupEnd) }
+
+func (g *group) removeIn(d time.Duration) {
+	for end := time.Now().Add(d); !g.empty() && time.Now().Before(end); {
 		time.Sleep(groupProbe / 4)
 	}
 }

@@ -117,13 +117,17 @@ func (cmd *Command) withUmask(t *thread, f func() error) error {
 const noProgram = os.DevNull + "/none"
 
 // Probe returns why the system cannot start cmd as it says. It starts the
-// program and ends it before its first instruction.
+// program and ends it before its first instruction. What servers that were
+// killed have left of its control groups it ends.
 func (s *Starter) Probe(cmd *Command) error {
 	if !cmd.held() && cmd.Umask == nil && cmd.User == nil && cmd.Cgroup.Parent == "" {
 		return nil
 	}
 	if err := cmd.Cgroup.check(); err != nil {
 		return err
+	}
+	if cmd.Cgroup.Parent != "" {
+		cmd.Cgroup.sweep()
 	}
 	g, err := cmd.Cgroup.make()
 	if err != nil {
