@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"netserver/access"
+	"netserver/internal/park"
 	"netserver/sock"
 )
 
@@ -17,6 +18,25 @@ var (
 	ErrFirstByteTimeout = errFirstByteTimeout
 	ErrHelloTimeout     = errHelloTimeout
 )
+
+// ServeUnpolled is Serve where no poller tells of parked clients: a goroutine
+// waits for each.
+func (s *Server) ServeUnpolled(ctx context.Context, ls ...net.Listener) error {
+	if err := take(ls); err != nil {
+		return err
+	}
+	r, err := s.newRun(ctx, ls)
+	if err != nil {
+		sock.CloseAll(ls)
+		return err
+	}
+	r.parks.lot, r.parks.general = new(park.Lot), park.NewCrew(false)
+	if err := s.track(r); err != nil {
+		sock.CloseAll(ls)
+		return err
+	}
+	return r.serve(ctx)
+}
 
 // ServeTraced is Serve; trace is called before each step of each client, on the
 // goroutine that takes it.

@@ -3,6 +3,9 @@ package events
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -112,8 +115,16 @@ func (h *Handler) Do(f func()) {
 }
 
 // After calls f, as Do does, when d is over, unless the timer is stopped before.
+// If f panics that is logged, to slog.Default(), and goes no further.
 func (h *Handler) After(d time.Duration, f func()) *time.Timer {
-	return time.AfterFunc(d, func() { h.Do(f) })
+	return time.AfterFunc(d, func() {
+		defer func() {
+			if v := recover(); v != nil {
+				slog.Error("panic in a timer of the events handler", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			}
+		}()
+		h.Do(f)
+	})
 }
 
 // Clients returns the clients whose Open has been called and whose Close has
