@@ -24,7 +24,7 @@ import (
 
 // A story is what a client of some kind goes through.
 type story struct {
-	kind   string // tcp, ssl, starttls, udp, unix
+	kind   string // tcp, ssl, starttls, udp, unix, parked (a tcp one that parks)
 	header bool   // it begins with a PROXY header
 	queue  bool   // handshakes take turns
 	hooks  bool   // the program sees clients before their handshake
@@ -71,13 +71,14 @@ func (s story) want() []string {
 	add(true, "handshake", handshake)
 	add(true, "access", "own")
 	add(true, "handler", "own")
+	add(s.kind == "parked", "handler", "woken")
 	return steps
 }
 
 // A client of every kind passes through the stages in the order and on the
 // goroutines that doc.go tells.
 func TestStory(t *testing.T) {
-	for _, kind := range []string{"tcp", "ssl", "starttls", "udp", "unix"} {
+	for _, kind := range []string{"tcp", "ssl", "starttls", "udp", "unix", "parked"} {
 		for i := range 8 {
 			s := story{kind: kind, header: i&1 > 0, queue: i&2 > 0, hooks: i&4 > 0}
 			if kind == "udp" && s.header {
@@ -155,6 +156,8 @@ func (s story) port(t *testing.T) port.Spec {
 	switch s.kind {
 	case "unix":
 		p = port.Spec{Host: "*", Port: filepath.Join(t.TempDir(), "s"), Proto: "unix", IPv: "*"}
+	case "parked":
+		p.Proto = "tcp"
 	case "starttls":
 		p.Proto, p.Params = "ssl", make(conf.Values)
 		p.Params.Set("SSL_startHandshake", "0")
@@ -170,6 +173,15 @@ func (s story) serve(ctx context.Context, c *netserver.Conn) error {
 		}
 	}
 	b := make([]byte, 1)
+	if s.kind == "parked" {
+		return c.Park(netserver.HandlerFunc(func(_ context.Context, c *netserver.Conn) error {
+			if n, err := c.TryRead(b); n != 1 {
+				return fmt.Errorf("woken with %d bytes, %w", n, err)
+			}
+			_, err := c.Write(b)
+			return err
+		}))
+	}
 	if _, err := io.ReadFull(c, b); err != nil {
 		return err
 	}
