@@ -53,22 +53,7 @@ var ErrIdentity = errors.New("only root can start a program as another user")
 
 // restrict fills in the limits and the identity of the program.
 func (h *Handler) restrict(c *command) error {
-	var errs []error
-	if err := program.Limits(h.Limits).Check(); err != nil {
-		errs = append(errs, fmt.Errorf("limits: %w", err))
-	}
-	c.Limits = program.Limits(h.Limits)
-	switch {
-	case h.Umask > 0o777:
-		errs = append(errs, fmt.Errorf("umask %#o has bits other than permissions", h.Umask))
-	case h.Umask != 0:
-		mask := max(h.Umask, 0)
-		c.Umask = &mask
-	}
-	if g := h.Cgroup; g.Parent == "" && g != (Cgroup{}) || g.Memory < 0 || g.CPU < 0 || g.Processes < 0 {
-		errs = append(errs, errors.New("control group: its limits are positive, and need a parent"))
-	}
-	c.Cgroup = program.Cgroup(h.Cgroup)
+	errs := []error{c.Restrict(program.Limits(h.Limits), program.Cgroup(h.Cgroup), h.Umask)}
 	if h.Timeout < 0 {
 		errs = append(errs, fmt.Errorf("the time limit is negative: %v", h.Timeout))
 	}

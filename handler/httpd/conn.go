@@ -108,9 +108,8 @@ func (hc *conn) readFailed(err error) {
 func (hc *conn) Write(b []byte) (int, error) {
 	if hc.h2 {
 		hc.sniffGoAway(b)
-	} else if hc.phase.Load() <= phaseHead {
+	} else if phase := hc.phase.Load(); phase == phaseHead || phase == phaseIdle { // then more than one request came at once
 		hc.sniffStatus(b)
-		hc.failed.Store(true)
 	}
 	n, err := hc.c.Write(b)
 	if err != nil {

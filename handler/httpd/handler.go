@@ -59,6 +59,12 @@ type Handler struct {
 	// MaxStreams is how many requests an HTTP/2 client may have open at once.
 	// Default 100; negative means 1.
 	MaxStreams int
+	// Refused is called for each request of HTTP/1 that net/http answers by itself,
+	// as one that it cannot read or whose head is too long (400, 431, 501, 505), one
+	// that expects what it does not know (417), and OPTIONS * (200), with the size of the answer's body
+	// and head; it must not wait. May be nil. Log.Refused of package accesslog
+	// writes a line.
+	Refused func(c *netserver.Conn, status int, size, head int64)
 	// NoHTTP2 leaves HTTP/1.1 only.
 	NoHTTP2 bool
 	// Log gets what net/http has to say of the Handler's answers, such as a

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net/http"
+	"strconv"
 
 	"netserver/proto"
 )
@@ -13,11 +15,29 @@ import (
 // why it ends.
 
 // sniffStatus notes an answer that net/http wrote although there was no whole
-// request.
+// request, or one that it does not pass on, as OPTIONS * and those that expect
+// what it does not know.
 func (hc *conn) sniffStatus(b []byte) {
 	line, _, _ := bytes.Cut(b, []byte("\r\n"))
-	if status, ok := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); ok {
+	version, status, ok := bytes.Cut(line, []byte(" "))
+	if !ok || !bytes.HasPrefix(version, []byte("HTTP/1.")) || hc.failed.Load() {
+		return
+	}
+	code, _, _ := bytes.Cut(status, []byte(" "))
+	n, _ := strconv.Atoi(string(code))
+	if n < http.StatusBadRequest {
+		hc.requests.Add(1)
+		hc.phase.Store(phaseHandler)
+	} else {
 		hc.fail(fmt.Errorf("%w, answered with %s", proto.ErrBadRequest, status))
+		hc.failed.Store(true)
+	}
+	if refused := hc.s.h.Refused; refused != nil {
+		head := len(b)
+		if i := bytes.Index(b, []byte("\r\n\r\n")); i >= 0 {
+			head = i + len("\r\n\r\n")
+		}
+		refused(hc.c, n, int64(len(b)-head), int64(head))
 	}
 }
 

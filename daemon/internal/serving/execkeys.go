@@ -10,6 +10,7 @@ import (
 
 	"netserver/conf"
 	"netserver/handler/exec"
+	"netserver/handler/httpd/cgi"
 )
 
 // An ExecConfig says how programs that serve clients are started, and what they
@@ -41,10 +42,10 @@ const (
 
 // define defines the keys of e.
 func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help string, b conf.Binder)) {
-	const when, linux = conf.When(FactPrograms), conf.When(FactPrograms + " " + factLinux)
+	const when, linux = conf.When(FactStarted), conf.When(FactStarted + " " + factLinux)
 	l := &e.Limits
 	define(when, "exec_dir", "DIR", "", "a program's working directory (default: the server's)", conf.String(&e.Dir))
-	define(when, "exec_substitute", "0|1", "", "%{NAME} in a program's arguments is the client's "+strings.Join(exec.Substitutions(), ", ")+", and %% a %. Who has no such value, or one that a program could misunderstand, is refused", conf.Bool(&e.Substitute))
+	define(FactPrograms, "exec_substitute", "0|1", "", "%{NAME} in a program's arguments is the client's "+strings.Join(exec.Substitutions(), ", ")+", and %% a %. Who has no such value, or one that a program could misunderstand, is refused", conf.Bool(&e.Substitute))
 	define(when, "exec_timeout", "SECONDS", "", "how long a program may run; then it gets TERM, and KILL after exec_kill_after", conf.Seconds(&e.Timeout, time.Millisecond, longest))
 	define(linux, "exec_umask", "MODE", "", "a program's file mode mask, octal (default: the server's)", conf.Func(e.setUmask))
 	define(linux, "exec_nice", "N", "", "is added to the priority number of a program: 1 to 19 yield to others", conf.Int(&l.Nice, 1, 19))
@@ -114,6 +115,13 @@ func (e *ExecConfig) fill(h *exec.Handler) {
 	if e.PTY {
 		h.Terminal = &e.PTYSize
 	}
+}
+
+// fillScript sets what e says of a program of HTTP.
+func (e *ExecConfig) fillScript(h *cgi.Handler) {
+	h.Dir, h.Timeout = e.Dir, e.Timeout
+	h.Cgroup = cgi.Cgroup(e.Cgroup)
+	h.Limits, h.Umask, h.User, h.Group = cgi.Limits(e.Limits), e.Umask, e.User, e.Group
 }
 
 // mayBecome returns why programs cannot run as exec_user in processes that serve

@@ -78,14 +78,21 @@ func (m *maker) webHandler(s *Service) (netserver.Handler, error) {
 		}
 		return limit
 	})
-	if h, err = m.logged(s, origin, h); err != nil {
+	log, err := m.accessLog(s, origin)
+	if err != nil {
 		return nil, err
+	}
+	if log != nil {
+		h = log.Handler(h)
 	}
 	web := &httpd.Handler{
 		Handler:       m.headed(origin.Software, s.kind == proxies, h),
 		HeaderTimeout: cmp.Or(w.HeaderTimeout, defaultHeaderTimeout),
 		IdleTimeout:   cmp.Or(limit, -1),
 		MaxHeader:     cmp.Or(w.MaxHeader, defaultMaxHeader),
+	}
+	if log != nil {
+		web.Refused = log.Refused
 	}
 	if s.kind == proxies {
 		return &webProxy{web, m.targets[s]}, nil
@@ -167,6 +174,10 @@ func (m *maker) script(s *Service, origin cgi.Origin, argv []string) (*cgi.Handl
 		Stderr: s.ExecStderr, KillGrace: s.ExecKillAfter,
 		MaxHeader: cmp.Or(s.Web.MaxHeader, defaultMaxHeader), ContentType: s.Web.ContentType, TypeOnAllStatuses: s.Web.TypeAlways,
 	}
+	s.Exec.fillScript(h)
+	if err := s.Exec.mayBecome(m.env); err != nil {
+		return nil, err
+	}
 	if m.env.Jailed {
 		return h, nil // it is looked for below the root directory later
 	}
@@ -226,16 +237,16 @@ func programsOf(s *Service) (list [][]string) {
 	return list
 }
 
-// logged adds the access log, if there is one.
-func (m *maker) logged(s *Service, origin cgi.Origin, next http.Handler) (http.Handler, error) {
+// accessLog returns the access log; nil if there is none.
+func (m *maker) accessLog(s *Service, origin cgi.Origin) (*accesslog.Log, error) {
 	if m.env.Access == nil {
-		return next, nil
+		return nil, nil
 	}
 	f, err := accesslog.Parse(cmp.Or(s.Web.LogFormat, accesslog.Combined))
 	if err != nil {
 		return nil, err
 	}
-	return (&accesslog.Log{Format: f, Write: m.env.Access, Origin: origin}).Handler(next), nil
+	return &accesslog.Log{Format: f, Write: m.env.Access, Origin: origin}, nil
 }
 
 // headed adds the Server header. A server that serves one client at a time

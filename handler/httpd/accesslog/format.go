@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"netserver"
 	"netserver/handler/httpd"
 	"netserver/handler/httpd/cgi"
 )
@@ -67,7 +68,8 @@ func Parse(text string) (*Format, error) {
 
 // An entry is what a line is about.
 type entry struct {
-	r      *http.Request // nil if there was none that could be read
+	r      *http.Request   // nil if there was none that could be read
+	c      *netserver.Conn // whose it was, then
 	origin *cgi.Origin
 	begin  time.Time
 	took   time.Duration
@@ -76,7 +78,6 @@ type entry struct {
 	head   int64 // of the answer before it
 	header http.Header
 	sent   bool
-	local  string // the server's address where there is no request
 }
 
 // Bounds of a line, and of each value in it as it is written: what a client sends
@@ -179,8 +180,43 @@ func (e *entry) value(d *item) string {
 		if e.r != nil {
 			return e.ofRequest(d)
 		}
+		return ofClient(e.c, d)
 	}
 	return ""
+}
+
+// ofClient returns the value of a directive where there is no request.
+func ofClient(c *netserver.Conn, d *item) string {
+	var host string
+	switch d.letter {
+	case 'a':
+		host, _ = cgi.AddrOf(c.RemoteAddr().String())
+	case 'A':
+		host, _ = cgi.AddrOf(c.LocalAddr().String())
+	case 'h':
+		return nameOf(c, c.RemoteAddr().String())
+	case 'H':
+		return scheme(c.TLS() != nil)
+	case 'p':
+		_, host = cgi.AddrOf(c.LocalAddr().String())
+	}
+	return host
+}
+
+// nameOf is the name of a client, if it was looked up, or its address.
+func nameOf(c *netserver.Conn, addr string) string {
+	if c != nil && c.Peer().Host != "" {
+		return c.Peer().Host
+	}
+	host, _ := cgi.AddrOf(addr)
+	return host
+}
+
+func scheme(secure bool) string {
+	if secure {
+		return "https"
+	}
+	return "http"
 }
 
 // ofRequest returns the value of a directive that is about the request alone.
@@ -198,16 +234,9 @@ func (e *entry) ofRequest(d *item) string {
 	case 'e':
 		return e.origin.Var(r, d.arg)
 	case 'h':
-		if c := httpd.Conn(r.Context()); c != nil && c.Peer().Host != "" {
-			return c.Peer().Host
-		}
-		host, _ := cgi.AddrOf(r.RemoteAddr)
-		return host
+		return nameOf(httpd.Conn(r.Context()), r.RemoteAddr)
 	case 'H':
-		if r.TLS != nil {
-			return "https"
-		}
-		return "http"
+		return scheme(r.TLS != nil)
 	case 'i':
 		return requestHeader(r, d.arg)
 	case 'm':
@@ -231,18 +260,21 @@ func (e *entry) ofRequest(d *item) string {
 
 // host is what a client asked for, or where it came to.
 func (e *entry) host() string {
-	if e.r == nil {
-		return e.local
-	}
-	if e.r.Host != "" {
-		return e.r.Host
-	}
-	if c := httpd.Conn(e.r.Context()); c != nil {
-		if host := c.Port().Host; host != "" && host != "*" {
-			return host
+	c := e.c
+	if e.r != nil {
+		if e.r.Host != "" {
+			return e.r.Host
 		}
+		c = httpd.Conn(e.r.Context())
 	}
-	host, _ := cgi.LocalOf(e.r)
+	if c == nil {
+		host, _ := cgi.LocalOf(e.r)
+		return host
+	}
+	if host := c.Port().Host; host != "" && host != "*" {
+		return host
+	}
+	host, _ := cgi.AddrOf(c.LocalAddr().String())
 	return host
 }
 

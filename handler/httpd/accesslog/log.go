@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"netserver"
 	"netserver/handler/httpd/cgi"
 )
 
@@ -58,13 +59,11 @@ func (l *Log) write(rec *recorder, begin time.Time) {
 	l.Write(append(l.Format.append(make([]byte, 0, 256), &e), '\n'))
 }
 
-// Refused writes the line of a request that could not be read, and which was
-// answered with a status.
-func (l *Log) Refused(local net.Addr, status int, size, head int64) {
-	e := entry{origin: &l.Origin, begin: time.Now(), status: status, size: size, head: head, sent: status != 0}
-	if local != nil {
-		e.local, _ = cgi.AddrOf(local.String())
-	}
+// Refused writes the line of a request that net/http has refused by itself, and
+// answered with a status; it is for httpd.Handler.Refused. Of the request nothing
+// is known but its client.
+func (l *Log) Refused(c *netserver.Conn, status int, size, head int64) {
+	e := entry{c: c, origin: &l.Origin, begin: time.Now(), status: status, size: size, head: head, sent: true}
 	l.Write(append(l.Format.append(make([]byte, 0, 256), &e), '\n'))
 }
 

@@ -158,7 +158,7 @@ func (o *Origin) Vars(r *http.Request) []string {
 
 // headerVars adds the headers of a request.
 func headerVars(m map[string]string, r *http.Request) {
-	if r.Host != "" {
+	if r.Host != "" || r.ProtoMajor == 1 && r.ProtoMinor == 1 { // HTTP/1.1 has one, an empty one maybe
 		m["HTTP_HOST"] = r.Host
 	}
 	if r.ContentLength > 0 || r.ContentLength == 0 && r.Header.Get("Content-Length") != "" {

@@ -46,6 +46,21 @@ type Handler struct {
 	// TypeOnAllStatuses leaves the Content-Type to answers that have no body.
 	TypeOnAllStatuses bool
 
+	// Timeout is how long a program may run; then it is ended, and its client gets
+	// status 500 or, if headers were sent, the end of its connection. 0 is no
+	// limit.
+	Timeout time.Duration
+	// Limits are what each program may use.
+	Limits Limits
+	// Cgroup is the control group of each program.
+	Cgroup Cgroup
+	// Umask is the program's; default the server's. Negative is 0. It needs Linux.
+	Umask int
+	// User and Group are who the program runs as, by name or number; default the
+	// server's. Group may name several, separated by commas; without it they are
+	// the user's own. Only root can start a program as another user.
+	User, Group string
+
 	once    sync.Once
 	command program.Command
 	err     error
@@ -103,11 +118,14 @@ func (h *Handler) resolve() {
 	if err != nil {
 		h.err = fmt.Errorf("cgi: %w", err)
 	}
-	h.command = program.Command{Path: path, Argv: append([]string{h.Path}, h.Args...), Dir: h.Dir}
+	h.command = program.Command{Path: path, Argv: append([]string{h.Path}, h.Args...)}
 	for _, a := range h.command.Argv {
 		if strings.IndexByte(a, 0) >= 0 {
 			h.err = errors.Join(h.err, fmt.Errorf("cgi: %s: an argument contains a NUL byte", h.Path))
 		}
+	}
+	if err := h.restrict(); err != nil {
+		h.err = errors.Join(h.err, fmt.Errorf("cgi: %s: %w", h.Path, err))
 	}
 	switch h.Stderr {
 	case "", "log", "client", "drop", "inherit":

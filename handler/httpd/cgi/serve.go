@@ -144,7 +144,8 @@ func (s *session) close() {
 // serve joins the client and the program, and returns at the program's end: nil,
 // or what ended it before.
 func (s *session) serve() error {
-	ctx := s.r.Context()
+	ctx, cancel := s.h.timed(s.r.Context())
+	defer cancel()
 	failed, done := make(chan error, 1), make(chan struct{})
 	s.tasks.Go(s.input)
 	s.tasks.Go(func() {
@@ -256,6 +257,10 @@ func (s *session) note() {
 // finish answers what the program has not answered.
 func (s *session) finish(err error) {
 	exit := s.p.Exit
+	late := errors.Is(err, ErrTimeout)
+	if late {
+		logger(s.r).LogAttrs(context.Background(), slog.LevelError, "cgi", slog.String("program", s.h.Path), slog.String("error", err.Error()))
+	}
 	var headers *errHeaders
 	switch {
 	case s.out.sent.Load():
@@ -265,6 +270,8 @@ func (s *session) finish(err error) {
 	case errors.As(err, &headers):
 		logger(s.r).LogAttrs(context.Background(), slog.LevelError, "cgi", slog.String("program", s.h.Path), slog.String("error", headers.Error()))
 		ErrorPage(s.w, http.StatusInternalServerError, headers.detail)
+	case late:
+		ErrorPage(s.w, http.StatusInternalServerError, "Server Timeout on process\n")
 	case err != nil:
 		// The client is gone, or whoever ended the context answers.
 	case s.out.any && exit.Status != 0:

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -45,3 +46,25 @@ func (l Limits) Check() error {
 // held reports whether the program has to be held at its start, until its
 // limits are set.
 func (cmd *Command) held() bool { return cmd.Limits != Limits{} }
+
+// Restrict sets the limits, the control group and the umask of cmd. A umask of 0
+// is the server's, and a negative one 0. The error joins all that is out of
+// range.
+func (cmd *Command) Restrict(l Limits, g Cgroup, umask int) error {
+	var errs []error
+	if err := l.Check(); err != nil {
+		errs = append(errs, fmt.Errorf("limits: %w", err))
+	}
+	switch {
+	case umask > 0o777:
+		errs = append(errs, fmt.Errorf("umask %#o has bits other than permissions", umask))
+	case umask != 0:
+		mask := max(umask, 0)
+		cmd.Umask = &mask
+	}
+	if g.Parent == "" && g != (Cgroup{}) || g.Memory < 0 || g.CPU < 0 || g.Processes < 0 {
+		errs = append(errs, errors.New("control group: its limits are positive, and need a parent"))
+	}
+	cmd.Limits, cmd.Cgroup = l, g
+	return errors.Join(errs...)
+}
