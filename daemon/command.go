@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"netserver/conf"
@@ -13,6 +14,7 @@ import (
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/starter"
 	"netserver/daemon/internal/wire"
 	"netserver/proto"
 )
@@ -38,8 +40,13 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		find := func(keys []string) (string, error) { return controlSocket(keys, environ) }
 		return ctl.Run(argv[1:], find, stdout, stderr)
 	}
-	if v.part == nil && len(argv) > 0 && argv[0] == "convert" {
-		return v.convert(argv[1:])
+	if v.part == nil && len(argv) > 0 {
+		switch argv[0] {
+		case "convert":
+			return v.convert(argv[1:])
+		case "init":
+			return v.initialise(argv[1:])
+		}
 	}
 	v.signals = takeSignals(v.role())
 	defer v.signals.end()
@@ -125,6 +132,7 @@ func fail(stderr io.Writer, err error) int {
 
 const usage = `Usage: netserver [TYPE] [--key value | --key=value | key=value]... [-- PROGRAM [ARG]...]
        netserver ctl VERB      asks a running server; see netserver ctl --help
+       netserver init JOB      writes a first conf file, and certificates to try it
        netserver convert FILE  writes a conf file of stunnel or hitch as a TOML file
 
 Listens on any number of TLS, TCP, UDP and UNIX ports at once and gives every
@@ -211,6 +219,37 @@ func (v *invocation) convert(args []string) int {
 	}
 	if err != nil {
 		return fail(v.stderr, err)
+	}
+	return wire.ExitDone
+}
+
+// initialise answers netserver init JOB.
+func (v *invocation) initialise(args []string) int {
+	job := starter.Jobs[0].Name
+	if len(args) > 0 {
+		job = args[0]
+	}
+	r, err := starter.Result{}, starter.ErrJob
+	if len(args) < 2 {
+		r, err = starter.Write(".", job)
+	}
+	if errors.Is(err, starter.ErrJob) {
+		text := "write netserver init JOB in the directory where the files are to be made; JOB is"
+		for i, j := range starter.Jobs {
+			text += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(" %s (%s)", j.Name, j.What)
+		}
+		return fail(v.stderr, errors.New(text))
+	}
+	if err != nil {
+		return fail(v.stderr, err)
+	}
+	fmt.Fprintf(v.stdout, "wrote %s\n\nStart it, each in a terminal of its own:\n\n", strings.Join(r.Files, ", "))
+	for _, line := range append(r.Start, r.Try) {
+		fmt.Fprintf(v.stdout, "    %s\n", line)
+	}
+	fmt.Fprintf(v.stdout, "\n%s says what it means, and what to change.\n", starter.ConfName)
+	if slices.Contains(r.Files, starter.ServerName) {
+		fmt.Fprintln(v.stdout, "The certificates are for development: nobody else knows their authority, and nobody\ncan sign more. They end in a year.")
 	}
 	return wire.ExitDone
 }

@@ -72,6 +72,7 @@ var commands = [...]struct{ name, does string }{
 	{"ctl", "speak to a running server"},
 	{"convert", "convert a file of stunnel or hitch"},
 	{"help", "explain a word"},
+	{"init", "write a first conf file"},
 	{"version", "print the version"},
 }
 

@@ -46,6 +46,7 @@ var common = [...]struct{ key, help string }{
 var where = [...]struct{ command, what string }{
 	{"netserver --help WORD", "keys, groups and pages about a word: tls, limits"},
 	{"netserver --help all", "every key, types, signals and exit statuses"},
+	{"netserver init JOB", "a first conf file: front, program, mutual, web"},
 	{"netserver convert FILE", "writes a file of stunnel or hitch as one of netserver"},
 	{"netserver ctl VERB", "asks a running server; see netserver ctl --help"},
 }
