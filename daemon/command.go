@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -75,9 +76,28 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 		}
 	}
 	if err != nil {
+		nextSteps(err)
 		fail(stderr, err)
 	}
 	return code
+}
+
+// nextSteps adds to problems that have no hint the command that helps.
+func nextSteps(err error) {
+	switch e := err.(type) {
+	case *conf.Problem:
+		switch {
+		case e.Hint != "" || e.Origin.Source == conf.SourceEnv:
+		case errors.Is(e.Err, conf.ErrUnknownKey):
+			e.Hint = "netserver --help WORD finds keys by a word"
+		case e.Key == "conf_file" && errors.Is(e.Err, fs.ErrNotExist):
+			e.Hint = "netserver init writes a first one"
+		}
+	case interface{ Unwrap() []error }:
+		for _, each := range e.Unwrap() {
+			nextSteps(each)
+		}
+	}
 }
 
 // begin reads the configuration, and prints it for --check, or does what the

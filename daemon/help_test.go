@@ -158,3 +158,28 @@ func TestHelpKnowsPages(t *testing.T) {
 		}
 	}
 }
+
+// Errors say which command helps on.
+func TestErrorsSayWhatHelps(t *testing.T) {
+	for args, want := range map[string]string{
+		"--zzzzzzzz 1":                  `unknown key "zzzzzzzz" (argument 1); netserver --help WORD finds keys by a word`,
+		"--conf_file /nonexistent.toml": "no such file or directory (/nonexistent.toml); netserver init writes a first one",
+		"init zzz":                      "JOB is front (TLS before a backend that has none), program",
+		"init front web":                "JOB is front",
+		"convert":                       "write netserver convert FILE",
+		"--help zzzz":                   "netserver --help all all of them",
+	} {
+		if code, out, errs := command(strings.Fields(args)...); code != 2 || out != "" || !strings.Contains(errs, want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%s: status %d, %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// Nothing here is coloured, whatever is printed to.
+func TestHelpHasNoEscapes(t *testing.T) {
+	for _, args := range []string{"--help", "--help all", "--help tls", "--zzz", "convert /nonexistent"} {
+		if _, out, errs := command(strings.Fields(args)...); strings.Contains(out+errs, "\x1b") {
+			t.Errorf("%s prints escapes", args)
+		}
+	}
+}

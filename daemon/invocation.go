@@ -182,9 +182,6 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		c.Server.Ports = ports
 	}
 	idle, ierr := v.idleKeys(c, res)
-	if c.confFile != "" && res.FileKeys == 0 && !unnamed {
-		idle = append(idle, "conf_file: "+c.confFile+" sets no key")
-	}
 	err = errors.Join(err, ierr)
 	if !ported {
 		idle = append(idle, c.unusedParts(res, variables(v.environ))...)
@@ -198,6 +195,9 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = append(notes, p.notes...), files
 	p.warnings = append(p.warnings, p.warnACME()...)
+	if c.confFile != "" && res.FileKeys == 0 && !unnamed && err == nil && perr == nil {
+		idle = append(idle, "conf_file: "+c.confFile+" sets no key")
+	}
 	v.warn(p, res.Warnings, append(idle, p.made.Warnings...))
 	if err == nil && perr == nil {
 		err = errors.Join(p.room(), p.preflight(), p.strictFiles())

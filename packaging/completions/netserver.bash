@@ -145,7 +145,7 @@ _netserver() {
 		;;
 	*)
 		((COMP_CWORD == 1)) || return
-		for i in Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType ctl convert help version; do
+		for i in Fork Single PreForkSimple PreFork Multiplex INET HTTP MultiType ctl convert help init version; do
 			[[ ${i,,} == "${cur,,}"* ]] && COMPREPLY+=("$i")
 		done
 		;;

@@ -41,6 +41,7 @@ complete -c netserver -n '__netserver_first' -a 'Fork Single PreForkSimple PreFo
 complete -c netserver -n '__netserver_first' -a ctl -d 'speak to a running server'
 complete -c netserver -n '__netserver_first' -a convert -d 'convert a file of stunnel or hitch'
 complete -c netserver -n '__netserver_first' -a help -d 'explain a word'
+complete -c netserver -n '__netserver_first' -a init -d 'write a first conf file'
 complete -c netserver -n '__netserver_first' -a version -d 'print the version'
 complete -c netserver -n '__netserver_help' -a 'all access admission backend certificate handlers http limits log mtls ports process program tls udp'
 complete -c netserver -n '__netserver_verb' -a 'status reload drain stop conns kill limits penalties targets'
