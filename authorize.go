@@ -37,14 +37,11 @@ func (c *Conn) judge(ctx context.Context, j proto.Judge) error {
 }
 
 func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error {
-	if mayAsk(j, nc) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, judgeTime)
-		defer cancel()
-	}
+	limited := &judging{parent: ctx}
+	defer limited.end()
 	for {
 		changed := j.Changed()
-		until, reason, err := j.Judge(ctx, nc)
+		until, reason, err := j.Judge(limited, nc)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errDenied, err)
 		}
@@ -60,14 +57,41 @@ func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error 
 	}
 }
 
-// mayAsk reports whether j may wait for a responder, whom it asks about
-// certificates. Most clients show none, and what would bound that wait leaves
-// something in their context that stays for as long as they do.
-func mayAsk(j proto.Judge, nc net.Conn) bool {
-	_, ours := j.(*proto.TLSTransport)
-	s, ok := nc.(proto.Secured)
-	return !ours || !ok || len(s.ConnectionState().PeerCertificates) > 0
+// A judging is a context that ends judgeTime after somebody has wanted to know
+// of its end: few clients are asked about elsewhere.
+type judging struct {
+	parent context.Context
+	ending atomic.Pointer[ending]
 }
+
+func (j *judging) made() *ending {
+	if e := j.ending.Load(); e != nil {
+		return e
+	}
+	ctx, cancel := context.WithTimeout(j.parent, judgeTime)
+	if !j.ending.CompareAndSwap(nil, &ending{ctx, func(error) { cancel() }}) {
+		cancel()
+	}
+	return j.ending.Load()
+}
+
+func (j *judging) end() {
+	if e := j.ending.Load(); e != nil {
+		e.cancel(nil)
+	}
+}
+
+func (j *judging) now() context.Context {
+	if e := j.ending.Load(); e != nil {
+		return e
+	}
+	return j.parent
+}
+
+func (j *judging) Deadline() (time.Time, bool) { return j.made().Deadline() }
+func (j *judging) Done() <-chan struct{}       { return j.made().Done() }
+func (j *judging) Err() error                  { return j.now().Err() }
+func (j *judging) Value(key any) any           { return j.now().Value(key) }
 
 // A verdict is why a client may be here, and until when that holds.
 type verdict struct {

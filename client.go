@@ -1,7 +1,6 @@
 package netserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -304,7 +303,7 @@ func (c *Conn) finish() {
 
 func (c *Conn) release() {
 	defer c.run.clients.remove(c)
-	defer c.cancel(context.Canceled)
+	defer (*clientCtx)(c).end()
 	c.rates.Stop()
 	if p := c.parking.Load(); p != nil {
 		p.spot.Leave()

@@ -3,6 +3,7 @@ package netserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type clients struct {
 	wg     sync.WaitGroup
 	ctx    context.Context // parent of the clients' contexts
 	shards [16]shard
+	over   *ending // has ended; of all who are gone
 }
 
 type shard struct {
@@ -32,6 +34,8 @@ type shard struct {
 // its end: that means drain, and clients may finish.
 func (cs *clients) init(ctx context.Context) {
 	cs.ctx = context.WithoutCancel(ctx)
+	cs.over = newEnding(cs.ctx)
+	cs.over.cancel(context.Canceled)
 	for i := range cs.shards {
 		cs.shards[i].set = make(map[*Conn]struct{})
 	}
@@ -41,7 +45,59 @@ func (cs *clients) shard(c *Conn) *shard { return &cs.shards[c.id%uint64(len(cs.
 
 // prepare gives c its context. From then on it may be cut. Its parent never
 // ends, and so keeps no list of all clients; cut ends each.
-func (cs *clients) prepare(c *Conn) { c.ctx, c.cancel = context.WithCancelCause(cs.ctx) }
+func (cs *clients) prepare(c *Conn) { c.ctx = (*clientCtx)(c) }
+
+// A clientCtx is a Conn as the context of its client. What ends it is made when
+// somebody wants to know of its end, which for most clients nobody does.
+type clientCtx Conn
+
+// An ending is a context that can be ended.
+type ending struct {
+	context.Context
+	cancel context.CancelCauseFunc
+}
+
+func newEnding(parent context.Context) *ending {
+	e := new(ending)
+	e.Context, e.cancel = context.WithCancelCause(parent)
+	return e
+}
+
+func (c *clientCtx) parent() context.Context { return c.run.clients.ctx }
+
+func (c *clientCtx) made() *ending {
+	if e := c.ending.Load(); e != nil {
+		return e
+	}
+	e := newEnding(c.parent())
+	if !c.ending.CompareAndSwap(nil, e) {
+		e.cancel(nil)
+	}
+	return c.ending.Load()
+}
+
+// end ends the context of a client that is gone.
+func (c *clientCtx) end() {
+	if !c.ending.CompareAndSwap(nil, c.run.clients.over) {
+		c.ending.Load().cancel(context.Canceled)
+	}
+}
+
+// now returns what the context is at this moment.
+func (c *clientCtx) now() context.Context {
+	if e := c.ending.Load(); e != nil {
+		return e
+	}
+	return c.parent()
+}
+
+func (c *clientCtx) Deadline() (time.Time, bool) { return c.now().Deadline() }
+func (c *clientCtx) Done() <-chan struct{}       { return c.made().Done() }
+func (c *clientCtx) Err() error                  { return c.now().Err() }
+func (c *clientCtx) Value(key any) any           { return c.now().Value(key) }
+
+// String keeps the Conn from being printed, whose fields change.
+func (c *clientCtx) String() string { return fmt.Sprintf("netserver client %d", c.id) }
 
 func (cs *clients) add(c *Conn) {
 	cs.wg.Add(1)

@@ -43,8 +43,8 @@ type Conn struct {
 	id     uint64
 	peer   access.Peer
 	begin  time.Time
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	ctx    context.Context // clientCtx, or what Hooks.Accepted made of that
+	ending atomic.Pointer[ending]
 	notes  []slog.Attr
 
 	admission admission
@@ -354,7 +354,7 @@ func (c *Conn) cut(why error) {
 	if !c.cutBy.CompareAndSwap(nil, &why) {
 		return
 	}
-	c.cancel(why)
+	(*clientCtx)(c).made().cancel(why)
 	if t := c.admission.ticket.Load(); t != nil {
 		t.Abort() // first: Close waits for readers
 	}

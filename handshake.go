@@ -136,7 +136,7 @@ func (g *greeting) Cause() error { return (*Conn)(g).cause() }
 func (g *greeting) Deadline(begun bool, now time.Time) (end time.Time, why error) {
 	limit := g.l.cfg.Timeouts.Handshake
 	if limit > 0 {
-		end, why = g.begin.Add(limit), handshakeTimeout(limit)
+		end, why = g.begin.Add(limit), g.l.slow
 	}
 	from, phase, name := g.begin, g.l.cfg.Timeouts.FirstByte, errFirstByteTimeout
 	if begun {
@@ -175,7 +175,7 @@ func (l *listening) hasRoom() bool { return l.hello }
 func (c *Conn) handshakeErr(err error, begin time.Time) error {
 	limit := c.l.cfg.Timeouts.Handshake
 	if deadline.IsTimeout(err) && limit > 0 && time.Since(begin) >= limit {
-		return handshakeTimeout(limit)
+		return c.l.slow
 	}
 	if d := (*tlsparams.Denied)(nil); errors.As(err, &d) {
 		return fmt.Errorf("%w: %w", errDenied, d)

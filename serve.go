@@ -84,6 +84,7 @@ type listening struct {
 	sessions  *session.Table   // of a datagram port; nil if each datagram is a client
 	limits    deadline.Values  // of its clients
 	minimum   deadline.Minimum // rates of its clients
+	slow      error            // of a client whose handshake is not finished in time
 	lost      error            // who closed it was not us; for serve, when its accept loop has ended
 	tally
 }
@@ -172,6 +173,7 @@ func (l *listening) prepareLimits() {
 		return // a datagram waits for nothing
 	}
 	c := &l.cfg
+	l.slow = handshakeTimeout(c.Timeouts.Handshake)
 	l.limits = deadline.Values{Idle: c.Timeouts.Idle, Write: c.Timeouts.Write, Life: c.Timeouts.Life, FirstRequest: c.Timeouts.FirstRequest}
 	if l.stall {
 		l.limits.Write = 0 // the kernel sees to it

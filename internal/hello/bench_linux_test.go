@@ -45,7 +45,7 @@ func (w *waiting) once(tb testing.TB) {
 func TestAllocsOfTheHelloWait(t *testing.T) {
 	w := newWaiting(t)
 	w.once(t)
-	const want = 7 // its place in the room, and three for each of two changes of its socket
+	const want = 3 // its place in the room, and one for each of two changes of its socket
 	if n := testing.AllocsPerRun(500, func() { w.once(t) }); n > want {
 		t.Errorf("%v allocations, want %d", n, want)
 	}

@@ -3,6 +3,7 @@ package hello
 import (
 	"net"
 	"os"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +22,8 @@ type poller struct {
 	found  [pollBatch]found
 	n      int
 	err    error
+
+	changes sync.Pool // of *change
 }
 
 func newPoller() (*poller, error) {
@@ -98,26 +101,53 @@ func (p *poller) control(nc net.Conn, op int, id uint64, lowest int) error {
 		// mark is: each write of its client tells once.
 		events, lowest = unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLET, 0
 	}
-	var failed error
-	err := control(nc, func(fd uintptr) {
-		if lowest > 0 && !(lowest == 1 && op == unix.EPOLL_CTL_ADD) {
-			// With a low-water mark even a client that sends a byte at a time
-			// wakes us once only.
-			if err := unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVLOWAT, lowest); err != nil {
-				failed = os.NewSyscallError("setsockopt", err)
-				return
-			}
-		}
-		e := unix.EpollEvent{Events: events, Fd: int32(id), Pad: int32(id >> 32)}
-		perr := p.rc.Control(func(epfd uintptr) { failed = unix.EpollCtl(int(epfd), op, int(fd), &e) })
-		if failed == nil {
-			failed = perr
-		}
-	})
-	if err == nil {
-		err = failed
+	c, ok := p.changes.Get().(*change)
+	if !ok {
+		c = newChange(p)
 	}
-	return err
+	defer p.changes.Put(c)
+	c.op, c.lowest, c.failed = op, lowest, nil
+	c.event = unix.EpollEvent{Events: events, Fd: int32(id), Pad: int32(id >> 32)}
+	if err := control(nc, c.onSocket); err != nil {
+		return err
+	}
+	return c.failed
+}
+
+// A change is one of what the poller waits for. It is kept for the next.
+type change struct {
+	p                *poller
+	onSocket, onPoll func(fd uintptr) // set and poll, made once
+	socket           int
+	op, lowest       int
+	event            unix.EpollEvent
+	failed           error
+}
+
+func newChange(p *poller) *change {
+	c := &change{p: p}
+	c.onSocket, c.onPoll = c.set, c.poll
+	return c
+}
+
+// set changes a socket's low-water mark, and what the poller waits for.
+func (c *change) set(fd uintptr) {
+	c.socket = int(fd)
+	if c.lowest > 0 && !(c.lowest == 1 && c.op == unix.EPOLL_CTL_ADD) {
+		// With a low-water mark even a client that sends a byte at a time
+		// wakes us once only.
+		if err := unix.SetsockoptInt(c.socket, unix.SOL_SOCKET, unix.SO_RCVLOWAT, c.lowest); err != nil {
+			c.failed = os.NewSyscallError("setsockopt", err)
+			return
+		}
+	}
+	if err := c.p.rc.Control(c.onPoll); c.failed == nil {
+		c.failed = err
+	}
+}
+
+func (c *change) poll(epfd uintptr) {
+	c.failed = unix.EpollCtl(int(epfd), c.op, c.socket, &c.event)
 }
 
 func (p *poller) close() { p.file.Close() }
