@@ -95,6 +95,10 @@ func TestBind(t *testing.T) {
 			}
 		}
 	}
+	// The system has no way to one of a link that it is not told.
+	if _, err := far.ask(netip.MustParseAddr("fe80::1")); err == nil || !strings.Contains(err.Error(), "bind") {
+		t.Error("fe80::1:", err)
+	}
 	if _, err := connectFrom(t, far, netip.MustParseAddr("127.0.0.7")); err != nil {
 		t.Error("after refusals:", err)
 	}
@@ -136,6 +140,32 @@ func TestServeNobodyReads(t *testing.T) {
 	}
 	if err := <-ended; err == nil {
 		t.Error("served on")
+	}
+}
+
+// Without descriptors left there is an error, which the other process is told of,
+// and a socket once there are some.
+func TestNoDescriptorsLeft(t *testing.T) {
+	link, _ := server(t)
+	s := new(Source)
+	s.Use(link)
+	if _, err := connectFrom(t, s, netip.MustParseAddr("127.0.0.7")); err != nil {
+		t.Fatal(err) // and all that is opened once is there
+	}
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 0, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.ask(netip.MustParseAddr("127.0.0.7"))
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &was)
+	if err == nil || !strings.Contains(err.Error(), "too many open files") {
+		t.Error(f, err)
+	}
+	if _, err := connectFrom(t, s, netip.MustParseAddr("127.0.0.7")); err != nil {
+		t.Error("afterwards:", err)
 	}
 }
 

@@ -87,3 +87,48 @@ func (slow) Read(b []byte) (int, error) {
 	b[0] = 'x'
 	return 1, nil
 }
+
+// TestLongFiles are sent whole, and no more of them than was asked for.
+func TestLongFiles(t *testing.T) {
+	const size = 3<<20 + 5
+	content := strings.NewReader(strings.Repeat("x", size))
+	url := server(t, time.Minute, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/copy" {
+			w.WriteHeader(http.StatusOK)
+			w.(io.ReaderFrom).ReadFrom(strings.NewReader(strings.Repeat("x", size)))
+			return
+		}
+		http.ServeContent(w, r, "x", time.Time{}, content)
+	})
+	for path, asked := range map[string]string{"/": "", "/range": "bytes=1-2097160", "/copy": ""} {
+		req, _ := http.NewRequest("GET", url+path, nil)
+		want := size
+		if asked != "" {
+			req.Header.Set("Range", asked)
+			want = 2097160
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := io.ReadAll(res.Body); len(b) != want || err != nil {
+			t.Errorf("%s: %d bytes of %d, %v", path, len(b), want, err)
+		}
+		res.Body.Close()
+	}
+}
+
+// TestAnswerInPlace: what a handler begins to say when its time is up is the
+// answer.
+func TestAnswerInPlace(t *testing.T) {
+	res, err := http.Get(server(t, 10*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		http.Error(w, "its own", http.StatusGatewayTimeout)
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(res.Body); res.StatusCode != 504 || string(b) != "its own\n" || err != nil {
+		t.Errorf("%s %q %v", res.Status, b, err)
+	}
+}
