@@ -282,3 +282,15 @@ func TestPage(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestAddrOf: what is no address and port is none.
+func TestAddrOf(t *testing.T) {
+	for addr, want := range map[string][2]string{
+		"192.0.2.1:80": {"192.0.2.1", "80"}, "[2001:db8::1]:1": {"2001:db8::1", "1"}, "[::ffff:192.0.2.1]:1": {"192.0.2.1", "1"},
+		"": {}, "@": {}, "/run/x": {}, ":80": {}, "192.0.2.1:": {}, "192.0.2.1": {}, "2001:db8::1": {},
+	} {
+		if host, port := cgi.AddrOf(addr); host != want[0] || port != want[1] {
+			t.Errorf("%q: %q, %q", addr, host, port)
+		}
+	}
+}

@@ -4,12 +4,11 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-
-	"netserver/access"
 )
 
 // An Origin is what environments tell of the server.
@@ -102,8 +101,8 @@ func AddrOf(addr string) (host, port string) {
 	if err != nil || host == "" || port == "" {
 		return "", ""
 	}
-	if peer := access.PeerOf(textAddr(addr)); peer.IP.IsValid() {
-		host = peer.IP.String()
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
 	}
 	return host, port
 }
@@ -115,12 +114,6 @@ func LocalOf(r *http.Request) (host, port string) {
 	}
 	return "", ""
 }
-
-// A textAddr is an address as a text.
-type textAddr string
-
-func (textAddr) Network() string  { return "tcp" }
-func (a textAddr) String() string { return string(a) }
 
 // Vars returns the environment of a request, NAME=VALUE each, sorted.
 func (o *Origin) Vars(r *http.Request) []string {
