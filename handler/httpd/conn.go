@@ -143,6 +143,21 @@ func (hc *conn) Close() error {
 	return nil
 }
 
+// join notes that a request of HTTP/2 is being answered. It reports false if the
+// client has ended since net/http took the request: it starts a goroutine for
+// each, and does not wait for them at the end of the connection.
+func (hc *conn) join() bool {
+	for {
+		n := hc.open.Load()
+		if n <= 0 {
+			return false
+		}
+		if hc.open.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
 // leave notes that a request is answered, or that net/http is done.
 func (hc *conn) leave() {
 	if hc.open.Add(-1) > 0 {

@@ -5,14 +5,17 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"netserver"
+	"netserver/handler/httpd"
 	"netserver/netservertest"
 	"netserver/outcome"
 	"netserver/proto"
@@ -207,3 +210,39 @@ func TestSilentHTTP2Clients(t *testing.T) {
 		})
 	}
 }
+
+// TestRequestsAfterTheEnd: requests whose goroutines begin when their client has
+// ended do not reach the handler, and do not end the client once more.
+func TestRequestsAfterTheEnd(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // they begin late then
+	var late, panics atomic.Int32
+	h := handler(func(w http.ResponseWriter, r *http.Request) {
+		if httpd.HasEnded(r.Context()) {
+			late.Add(1)
+		}
+	})
+	h.Log = slog.New(slog.NewTextHandler(writer(func(b []byte) {
+		if bytes.Contains(b, []byte("panic")) {
+			panics.Add(1)
+		}
+	}), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	const clients = 100
+	r := netservertest.Start(t, &netserver.Server{Handler: netserver.HandlerFunc(h.Serve)}, "tcp")
+	for range clients {
+		c := dialH2(t, r, "tcp")
+		b := append([]byte(preface), frame(frameSettings, 0, 0, nil)...)
+		for i := range uint32(60) {
+			b = append(b, frame(frameHeaders, endStream|endHeaders, 2*i+1, request)...)
+		}
+		c.Write(append(b, frame(frameHeaders, endStream|endHeaders, 0, request)...)) // which ends all
+		c.Close()
+	}
+	r.Records(t, clients)
+	if late.Load()+panics.Load() > 0 {
+		t.Errorf("%d requests were late, %d panics", late.Load(), panics.Load())
+	}
+}
+
+type writer func(b []byte)
+
+func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }

@@ -174,11 +174,13 @@ func ours(nc net.Conn) *conn {
 // ServeHTTP has the Handler answer a request.
 func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	hc := connOf(r.Context())
-	hc.requests.Add(1)
 	if hc.h2 {
-		hc.open.Add(1)
+		if !hc.join() {
+			panic(http.ErrAbortHandler) // its client has ended, and has no place any more
+		}
 		defer hc.leave()
 	}
+	hc.requests.Add(1)
 	if hc.h2 {
 		r.TLS = hc.tls
 	} else {
