@@ -8,9 +8,3 @@ func IsWaiting(ctx context.Context) bool {
 	hc := connOf(ctx)
 	return hc.phase.Load() == phaseIdle && hc.reads.busy()
 }
-
-// HasEnded reports whether the client of a request is over but for that request.
-func HasEnded(ctx context.Context) bool {
-	hc := connOf(ctx)
-	return hc.over.Load() && hc.open.Load() <= 0
-}
