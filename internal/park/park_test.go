@@ -66,13 +66,14 @@ func TestCrewIsBounded(t *testing.T) {
 						break
 					}
 				}
-				runtime.Gosched()
+				time.Sleep(look / 10) // each gets on
 				busy.Add(-1)
 				done.Add(1)
 			})
 			g.spot.Park(false, false)
 			g.spot.Wake()
 		}
+		time.Sleep(count * look / 10)
 		synctest.Wait()
 		if done.Load() != count || int(most.Load()) > c.Most() {
 			t.Errorf("%d went on, %d at once; want %d, at most %d", done.Load(), most.Load(), count, c.Most())
