@@ -120,7 +120,11 @@ func (p *program) lacks(a identity.Account) []lack {
 	var list []lack
 	if !p.library {
 		for _, argv := range p.conf.services.Programs() {
-			list = append(list, u.program(argv)...)
+			for _, o := range u.program(argv) {
+				if !slices.Contains(list, o) { // several ports may run one program
+					list = append(list, o)
+				}
+			}
 		}
 	}
 	if a.UID == 0 {
@@ -178,7 +182,7 @@ func (u servingUser) find(name string) (string, error) {
 		if u.Root == "" {
 			var err error
 			if path, err = osexec.LookPath(name); err != nil {
-				return "", errors.New("it is not found")
+				return "", notFound(name)
 			}
 			return filepath.Abs(path)
 		}
@@ -191,6 +195,17 @@ func (u servingUser) find(name string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("it is not found in $PATH below %s", u.Root)
+}
+
+// notFound says where a program was looked for.
+func notFound(name string) error {
+	if strings.Contains(name, "/") {
+		return errors.New("it is not found")
+	}
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+		return fmt.Errorf("it is not found in $PATH; write ./%s for the one in this directory", name)
+	}
+	return errors.New("it is not found in $PATH")
 }
 
 // canRun returns why the user cannot execute a file or its interpreter.

@@ -195,6 +195,26 @@ func TestChrootWithoutItsFiles(t *testing.T) {
 	}
 }
 
+// What is wrong with a program of an HTTP request is said at start, once.
+func TestAppsThatCannotRun(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "env.pl"), "#!/bin/sh\n")
+	if err := os.Chmod(filepath.Join(dir, "env.pl"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for app, want := range map[string]string{
+		"/x=env.pl":    "cannot execute env.pl: it is not found in $PATH; write ./env.pl for the one in this directory",
+		"/x=no-such":   "no-such: executable file not found in $PATH",
+		"/x=sh env.pl": `app "/x=sh env.pl": its path would be /x=sh, up to the blank; for a program with arguments write "/x sh env.pl"`,
+	} {
+		r := start(t, "HTTP", "--port", "127.0.0.1:0", "--app", app)
+		if code := r.status(); code != 2 || strings.Count(r.text(), want) != 1 {
+			t.Errorf("%s: exit status %d:\n%s", app, code, r.text())
+		}
+	}
+}
+
 // Directories of certificates that root alone can list are served by nobody,
 // and followed.
 func TestPrivateDirectoryOfCertificates(t *testing.T) {

@@ -57,7 +57,7 @@ func TestKeysAreAsTheMapSays(t *testing.T) {
 			if !defined || refused {
 				t.Errorf("%s: the page says %q, the command refuses it: %q", name, status, k.Refuse)
 			}
-		case strings.HasPrefix(status, "no"): // not yet, no
+		case strings.HasPrefix(status, "no"):
 			if !refused {
 				t.Errorf("%s: the page says %q, but the command does not refuse it by name", name, status)
 			}

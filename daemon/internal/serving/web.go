@@ -125,7 +125,10 @@ func (m *maker) answers(s *Service, origin cgi.Origin) (http.Handler, error) {
 		if m.env.Jailed {
 			return h, nil // it is below the root directory
 		}
-		return h, h.Open()
+		if err := h.Open(); err != nil {
+			return nil, fmt.Errorf("%s: %w", keyRoot, cmp.Or(errors.Unwrap(err), err))
+		}
+		return h, nil
 	case proxies:
 		return m.reverse(s)
 	}
@@ -195,6 +198,10 @@ func (m *maker) table(s *Service, origin cgi.Origin) (http.Handler, error) {
 		path, target := apps.Split(text)
 		if path = apps.Path(path); path == "/" && strings.TrimSpace(target) == "" {
 			errs = append(errs, fmt.Errorf("app %q names no program", text))
+			continue
+		}
+		if short, program, ok := strings.Cut(path, "="); ok && program != "" && path != apps.Path(target) {
+			errs = append(errs, fmt.Errorf("app %q: its path would be %s, up to the blank; for a program with arguments write %q", text, path, short+" "+program+" "+target))
 			continue
 		}
 		if strings.ContainsAny(target, shellWords) {

@@ -4,10 +4,12 @@ package cgi_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -133,6 +135,27 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%d %q %.300q", res.StatusCode, res.Header.Get("Content-Type"), got)
 			}
 		})
+	}
+}
+
+// A program without a usable answer is named in the log, with how it ended.
+func TestFailuresAreLogged(t *testing.T) {
+	var buf bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&buf, nil)))
+	defer slog.SetDefault(before)
+	for text, want := range map[string]string{
+		`exit 3`:                                "Premature end of script headers\" exit=3",
+		`exit 0`:                                "Premature end of script headers\"\n",
+		`printf 'Content-Type: text/x\n'; exit 2`: "Script exited unsuccessfully\" exit=2",
+	} {
+		buf.Reset()
+		w := httptest.NewRecorder()
+		h := script(t, text)
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != 500 || !strings.Contains(buf.String(), want) || !strings.Contains(buf.String(), "program="+h.Path) {
+			t.Errorf("%s: status %d, log %q", text, w.Code, buf.String())
+		}
 	}
 }
 

@@ -268,15 +268,24 @@ func (s *session) finish(err error) {
 			panic(http.ErrAbortHandler) // the client must not take it for whole
 		}
 	case errors.As(err, &headers):
-		logger(s.r).LogAttrs(context.Background(), slog.LevelError, "cgi", slog.String("program", s.h.Path), slog.String("error", headers.Error()))
-		ErrorPage(s.w, http.StatusInternalServerError, headers.detail)
+		s.fail(headers.detail)
 	case late:
-		ErrorPage(s.w, http.StatusInternalServerError, "Server Timeout on process\n")
+		s.fail("Server Timeout on process\n")
 	case err != nil:
 		// The client is gone, or whoever ended the context answers.
 	case s.out.any && exit.Status != 0:
-		ErrorPage(s.w, http.StatusInternalServerError, "Script exited unsuccessfully")
+		s.fail("Script exited unsuccessfully")
 	default:
-		ErrorPage(s.w, http.StatusInternalServerError, premature)
+		s.fail(premature)
 	}
+}
+
+// fail answers with what is wrong with the program, and logs it.
+func (s *session) fail(what string) {
+	attrs := []slog.Attr{slog.String("program", s.h.Path), slog.String("error", strings.TrimSpace(what))}
+	if s.p.Exit.Status != 0 || s.p.Exit.Signal != "" {
+		attrs = append(attrs, s.p.Exit.Attr())
+	}
+	logger(s.r).LogAttrs(context.Background(), slog.LevelError, "cgi", attrs...)
+	ErrorPage(s.w, http.StatusInternalServerError, what)
 }
