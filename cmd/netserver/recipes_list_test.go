@@ -204,6 +204,41 @@ server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }
 		},
 	},
 	{
+		section: "A web server for files", programs: []string{"curl"},
+		setUp: func(k *kitchen) {
+			k.port("443")
+			k.certificate("www.pem", netservertest.Leaf{})
+			if err := os.MkdirAll(k.path("www/.git"), 0o755); err != nil {
+				k.Fatal(err)
+			}
+			write(k, k.path("www/index.html"), "<h1>Hello</h1>\n")
+			write(k, k.path("www/.git/config"), "secret\n")
+		},
+		after: func(k *kitchen) { k.server.awaitLog(`served .*http=h2 requests=1`) },
+	},
+	{
+		section: "Programs by path (CGI)", programs: []string{"curl", "perl"},
+		setUp: func(k *kitchen) {
+			k.port("8080")
+			write(k, k.path("hello.pl"), `#!/usr/bin/perl
+print "Content-Type: text/plain\n\n";
+print "Hello $ENV{REMOTE_ADDR}, you asked for $ENV{PATH_INFO}\n";
+`)
+			if err := os.Chmod(k.path("hello.pl"), 0o755); err != nil {
+				k.Fatal(err)
+			}
+		},
+	},
+	{
+		section: "HTTPS before an application", programs: []string{"nginx", "curl"},
+		setUp: func(k *kitchen) {
+			k.port("443")
+			k.certificate("www.pem", netservertest.Leaf{})
+			k.port("3000")
+			k.nginx("3000", `server { listen 127.0.0.1:3000; return 200 "$http_x_forwarded_for by $http_x_forwarded_proto\n"; }`)
+		},
+	},
+	{
 		section: "DNS, also over TLS", programs: []string{"dnsmasq", "dig"},
 		setUp: func(k *kitchen) {
 			k.port("53")

@@ -132,7 +132,11 @@ func (k *kitchen) serve(command string) {
 	if !ok {
 		k.Fatalf("no server: %s", command)
 	}
-	cmd := exec.Command("sh", "-c", "exec "+binary+" --host 127.0.0.1 --log_level 3 "+k.more+" "+k.here(words))
+	kind := "" // stands before all else
+	if rest, ok := strings.CutPrefix(words, "HTTP "); ok {
+		kind, words = "HTTP", rest
+	}
+	cmd := exec.Command("sh", "-c", "exec "+binary+" "+kind+" --host 127.0.0.1 --log_level 3 "+k.more+" "+k.here(words))
 	cmd.Env, cmd.Dir = serverEnvironment(), k.dir
 	k.server = startCmd(k, cmd)
 	k.toml = strings.Contains(words, ".toml")

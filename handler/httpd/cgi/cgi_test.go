@@ -145,8 +145,8 @@ func TestFailuresAreLogged(t *testing.T) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(&buf, nil)))
 	defer slog.SetDefault(before)
 	for text, want := range map[string]string{
-		`exit 3`:                                "Premature end of script headers\" exit=3",
-		`exit 0`:                                "Premature end of script headers\"\n",
+		`exit 3`: "Premature end of script headers\" exit=3",
+		`exit 0`: "Premature end of script headers\"\n",
 		`printf 'Content-Type: text/x\n'; exit 2`: "Script exited unsuccessfully\" exit=2",
 	} {
 		buf.Reset()
