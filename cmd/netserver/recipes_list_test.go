@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -212,6 +213,9 @@ server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }
 				k.Fatal(err)
 			}
 			write(k, k.path("www/index.html"), "<h1>Hello</h1>\n")
+			if err := errors.Join(os.Chmod(k.path("www"), 0o755), os.Chmod(k.path("www/index.html"), 0o644)); err != nil { // for nobody
+				k.Fatal(err)
+			}
 			write(k, k.path("www/.git/config"), "secret\n")
 		},
 		after: func(k *kitchen) { k.server.awaitLog(`served .*http=h2 requests=1`) },
