@@ -62,6 +62,9 @@ func TestSilentPairs(t *testing.T) {
 		{"max life", timeouts(netserver.Timeouts{Life: 500 * time.Millisecond}), func(t *testing.T, f *front, c, b stream) {
 			c.Read(make([]byte, 1))
 		}, netserver.ErrMaxLife},
+		{"too slow", netserver.Config{Limits: netserver.Limits{MinReadRate: 1000, MinRateWindow: 500 * time.Millisecond}}, func(t *testing.T, f *front, c, b stream) {
+			c.Read(make([]byte, 1))
+		}, netserver.ErrTooSlow},
 		{"stopped", netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Millisecond}}, func(t *testing.T, f *front, c, b stream) {
 			f.stop()
 			c.Read(make([]byte, 1))
