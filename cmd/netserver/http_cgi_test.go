@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -162,3 +163,113 @@ func TestCGIInFlight(t *testing.T) {
 		}
 	}
 }
+
+// HTTP works on every type of server that takes many clients.
+func TestHTTPOnServerTypes(t *testing.T) {
+	script := cgiScript(t, plain+`echo $NET_SERVER_TYPE`)
+	for _, typ := range []string{"Single", "Fork", "PreFork", "PreForkSimple", "Multiplex"} {
+		s := start(t, "HTTP", "--server_type", typ, "--port", "127.0.0.1:0", "--app", "/="+script)
+		for range 3 {
+			if got := bodyOf(askHTTP(t, s.addr(0), "GET / HTTP/1.0\r\n\r\n")); got != "Net::Server::"+typ+"\n" {
+				t.Errorf("%s: %q", typ, got)
+			}
+		}
+		s.stop()
+	}
+}
+
+// CGI.pm understands what programs are given: fields of forms in the query and
+// in the body, cookies, and the address that the client asked for.
+func TestCGIPerl(t *testing.T) {
+	if err := exec.Command("perl", "-MCGI", "-e", "1").Run(); err != nil {
+		skipWithoutPerl(t, err) // of Debian: libcgi-pm-perl
+	}
+	dir := filepath.Dir(cgiScript(t, ""))
+	file := filepath.Join(dir, "form.pl")
+	text := "#!/usr/bin/perl\nuse CGI; my $q = CGI->new; print $q->header(-type => 'text/plain', -cookie => $q->cookie(-name => 'n', -value => 'v'));\n" +
+		`print join('|', $q->request_method, map({ "$_=" . $q->param($_) } sort $q->param), $q->cookie('foo'), $q->path_info, $q->url(-path_info => 1)), "\n";` + "\n"
+	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "HTTP", "--port", "127.0.0.1:0", "--app", "/form="+file)
+	for request, want := range map[string]string{
+		"GET /form/x?a=1&b=%20y HTTP/1.0\r\nHost: h:8\r\nCookie: foo=bar\r\n\r\n":                                                                       "GET|a=1|b= y|bar|/x|http://h:8/form/x\n",
+		"POST /form HTTP/1.0\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 9\r\nCookie: foo=b; x=y\r\n\r\nc=d&e=%41": "POST|c=d|e=A|b||http://h/form\n",
+	} {
+		got := askHTTP(t, s.addr(0), request)
+		if bodyOf(got) != want || !strings.Contains(got, "Set-Cookie: n=v; path=/\r\n") {
+			t.Errorf("%q: %s\nwant %q", request, got, want)
+		}
+	}
+	s.stop()
+}
+
+// Type INET answers the requests of the one client that it was started for.
+func TestHTTPForInetd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	answered := make(chan string)
+	go func() { answered <- ask(t, l.Addr().String(), "GET /simple HTTP/1.0\r\n\r\n", 20*time.Second) }()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.(*net.TCPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	cmd := exec.Command(binary, "HTTP", "--server_type", "INET")
+	cmd.Env, cmd.Stdin, cmd.Stdout = serverEnvironment(), f, f
+	err = cmd.Run()
+	f.Close()
+	if got := <-answered; err != nil || !strings.HasSuffix(got, "\r\n\r\nSimple") {
+		t.Errorf("%v, %q", err, got)
+	}
+}
+
+// A program that writes for ever ends with its client, and 200 MiB pass both
+// ways.
+func TestCGIWithoutEnd(t *testing.T) {
+	pid := filepath.Join(filepath.Dir(cgiScript(t, "")), "pid")
+	if err := os.WriteFile(pid, nil, 0o666); err != nil || os.Chmod(pid, 0o666) != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "HTTP", "--port", "127.0.0.1:0", "--app", "/yes="+cgiScript(t, plain+"echo $$ >"+pid+"; exec yes"), "--app", "/="+cgiScript(t, plain+"exec cat"))
+	c, err := net.Dial("tcp", s.addr(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(c, "GET /yes HTTP/1.0\r\n\r\n")
+	if n, err := io.CopyN(io.Discard, c, 10<<20); err != nil {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	c.Close()
+	netservertest.Eventually(t, "the end of the program", func() bool {
+		b, _ := os.ReadFile(pid)
+		n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+		return err == nil && syscall.Kill(n, 0) == syscall.ESRCH
+	})
+	const size = 200 << 20
+	if c, err = net.Dial("tcp", s.addr(0)); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	go func() {
+		io.WriteString(c, "POST / HTTP/1.0\r\nContent-Length: "+strconv.Itoa(size)+"\r\n\r\n")
+		io.CopyN(c, zeros{}, size)
+	}()
+	if n, err := io.Copy(io.Discard, c); err != nil || n < size {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	s.stop()
+}
+
+// zeros are bytes without end.
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { return len(b), nil }
