@@ -358,6 +358,15 @@ func (p *program) unreadable(u servingUser) []lack {
 			check(serving.KeyTargetsFile, path, "")
 		}
 	}
+	if !p.library {
+		for _, dir := range p.conf.services.WebRoots() {
+			if path := u.absolute(dir); path != "" {
+				if err := u.Can(path, identity.WantExecute); err != nil { // a list of its names is not needed
+					list = append(list, lack{what: fmt.Sprintf("cannot serve %s %s: %v", serving.KeyRoot, path, u.explain(err)), fatal: true})
+				}
+			}
+		}
+	}
 	return append(list, p.passwords(u)...)
 }
 

@@ -55,6 +55,8 @@ func TestWhoCanServe(t *testing.T) {
 		{[]string{"--", piped}, "", false},
 		{[]string{"--", "sh", script}, "cannot read " + script + ", an argument of the program", true},
 		{[]string{"--", "env", "-i", "X=" + script, "echo", "ok"}, "cannot read " + script, true},
+		{[]string{"--server_type", "Fork", "--http", "1", "--http_root", dir}, "", false},
+		{[]string{"--server_type", "Fork", "--http", "1", "--http_root", private}, "cannot serve http_root " + private + ": it may not", false},
 		{[]string{"--deny_file", rules}, "cannot read deny_file " + rules, false},
 	} {
 		args := append([]string{"--port", "127.0.0.1:0"}, tc.args...)

@@ -263,7 +263,7 @@ func (h *Config) choose(values conf.Values) (*Service, error) {
 	for _, c := range []struct {
 		key  string
 		kind serviceKind
-	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {keyRoot, sends}, {keyRefuse, refuses}} {
+	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {KeyRoot, sends}, {keyRefuse, refuses}} {
 		vals := values[c.key]
 		if len(vals) == 0 || c.key == keyRefuse && !isTrue(vals) {
 			continue

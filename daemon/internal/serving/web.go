@@ -8,6 +8,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -126,7 +127,7 @@ func (m *maker) answers(s *Service, origin cgi.Origin) (http.Handler, error) {
 			return h, nil // it is below the root directory
 		}
 		if err := h.Open(); err != nil {
-			return nil, fmt.Errorf("%s: %w", keyRoot, cmp.Or(errors.Unwrap(err), err))
+			return nil, fmt.Errorf("%s: %w", KeyRoot, cmp.Or(errors.Unwrap(err), err))
 		}
 		return h, nil
 	case proxies:
@@ -270,4 +271,14 @@ func (m *maker) headed(software string, proxied bool, next http.Handler) http.Ha
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// WebRoots returns the directories whose files are served.
+func (s *Services) WebRoots() (list []string) {
+	for _, x := range s.Used() {
+		if dir := x.Web.Root; x.kind == sends && !slices.Contains(list, dir) {
+			list = append(list, dir)
+		}
+	}
+	return list
 }

@@ -26,7 +26,7 @@ type WebConfig struct {
 // The keys of HTTP that choose a handler, or say that it is one of HTTP.
 const (
 	keyApp  = "app"
-	keyRoot = "http_root"
+	KeyRoot = "http_root"
 	KeyHTTP = "http"
 )
 
@@ -54,7 +54,7 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 	define(FactCommand+" "+factStream, false, KeyHTTP, "0|1", "", "the clients speak HTTP: a program is run for each request (CGI), each goes to a target of proxy_to or backend by HTTP, and without a handler they get a page that shows the request's environment; type HTTP says it for all ports", conf.Bool(&w.HTTP))
 	def(conf.Key{Name: keyApp, When: FactCommand + " " + FactShared, NetServer: true, Arg: "PATH=PROGRAM", List: true, Help: "HTTP: run this program for requests whose path begins so (CGI); PATH PROGRAM too, or a PROGRAM that is its own path. The first that fits counts; without / the first one serves that as well"},
 		conf.Strings(&w.Apps))
-	def(conf.Key{Name: keyRoot, When: FactCommand + " " + FactShared, Arg: "DIR", Help: "HTTP: serve the files below this directory; no link leads out of it, and names that begin with a dot are not found"},
+	def(conf.Key{Name: KeyRoot, When: FactCommand + " " + FactShared, Arg: "DIR", Help: "HTTP: serve the files below this directory; no link leads out of it, and names that begin with a dot are not found"},
 		conf.String(&w.Root))
 	define(FactApps, true, "enable_dispatch", "0|1", "", "use the paths of app, which is always so here", conf.Bool(&w.Dispatch))
 	define(FactWeb, true, "timeout_header", "SECONDS", "15", "for the head of an HTTP request", conf.Seconds(&w.HeaderTimeout, time.Millisecond, time.Hour))
