@@ -137,7 +137,9 @@ port = "`+plain+`|unix"
 port = "`+secret+`|unixssl"
 `)
 	r := start(t, "--conf_file", file, "--log_level", "2")
-	at := func(n int) string { return strings.Replace(r.addr(n), "127.0.0.1:", fmt.Sprintf("127.0.0.%d:", n+1), 1) }
+	at := func(n int) string {
+		return strings.Replace(r.addr(n), "127.0.0.1:", fmt.Sprintf("127.0.0.%d:", n+1), 1)
+	}
 	tables := []table{
 		{"tcp", at(0), true, 600, talkToEcho}, {"tcp", at(1), false, 600, talkToEcho},
 		{"tcp", at(2), true, 300, talkHTTP}, {"tcp", at(3), false, 100, talkToCat},
