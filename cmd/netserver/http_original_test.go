@@ -28,6 +28,7 @@ type pair struct {
 	theirs, ours   string // their access logs
 
 	asked, refused int // requests
+	lost           int // of them, to which the original has given no answer
 }
 
 // startPair starts both, with further keys and their values.
@@ -138,7 +139,7 @@ func (p *pair) sameLines(t *testing.T) {
 			}
 			missing = append(missing, line)
 		}
-		return len(missing) == 0 && len(mine) == p.asked && faults == p.refused
+		return len(missing) <= p.lost && len(mine) == p.asked && faults == p.refused
 	})
 }
 
@@ -188,7 +189,8 @@ func ask(t *testing.T, addr, request string, limit time.Duration) string {
 }
 
 // same sends a request to both and reports how their answers differ. The
-// original may lose an answer, or wait for ever, and gets another chance.
+// original may lose an answer, or wait for ever, and gets another chance; a few
+// that it never answers are left out.
 func (p *pair) same(t *testing.T, request string) {
 	t.Helper()
 	p.asked++
@@ -199,6 +201,12 @@ func (p *pair) same(t *testing.T, request string) {
 		if statusOf(got) == statusOf(want) && plainBody(request, got) == plainBody(request, want) && slices.Equal(fieldsOf(got), fieldsOf(want)) {
 			return
 		}
+	}
+	const mayLose = 5
+	if want == "" && got != "" && p.lost < mayLose {
+		t.Logf("the original has not answered %.100q", request)
+		p.lost++
+		return
 	}
 	t.Errorf("%.300q: %.1500s\nwant %.1500s", request, got, want)
 }
