@@ -6,12 +6,13 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	osexec "os/exec"
 	"runtime"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"netserver/netservertest"
 )
 
 // both runs f with a program that is started for its client, and with one that
@@ -95,9 +96,7 @@ func TestWholeGroupIsEnded(t *testing.T) {
 	both(t, func(t *testing.T, spare int) {
 		h := sh(`trap '' TERM; sh -c 'sleep 1000 & echo $!; wait' & setsid sh -c 'echo $$; exec sleep 1000 <&- >&- 2>&-' & wait`)
 		h.Spare, h.Pipes, h.KillGrace = spare, true, 100*time.Millisecond
-		if _, err := osexec.LookPath("setsid"); err != nil {
-			t.Skip(err)
-		}
+		netservertest.Peer(t, "setsid")
 		s := serve(t, h)
 		c := s.dial("tls")
 		var pids [2]int

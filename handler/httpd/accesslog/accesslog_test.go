@@ -16,6 +16,7 @@ import (
 
 	"netserver/handler/httpd/accesslog"
 	"netserver/handler/httpd/cgi"
+	"netserver/netservertest"
 )
 
 // serve starts a server whose lines come from the channel.
@@ -156,9 +157,7 @@ func TestHijackAndFlush(t *testing.T) {
 
 // The times are those of the C library.
 func TestTimes(t *testing.T) {
-	if _, err := exec.LookPath("date"); err != nil {
-		t.Skip(err)
-	}
+	netservertest.Peer(t, "date")
 	const letters = "aAbBcCdDeFgGhHIjmMpRTuUVwWxXyYz%ntrklsSZ"
 	var format, want bytes.Buffer
 	for _, c := range letters {
