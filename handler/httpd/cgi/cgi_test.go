@@ -284,9 +284,11 @@ func TestMissingProgram(t *testing.T) {
 // The page is Net::Server's, with everything escaped.
 func TestPage(t *testing.T) {
 	h := &cgi.Page{Origin: cgi.Origin{Software: "soft"}}
-	got := body(get(t, h, "GET /x?a=b&c=d%27%5c%3cx&a=2&e= HTTP/1.0\r\nX-Q: it's \\ <b>&\r\n\r\n"))
+	got := body(get(t, h, "GET /x?a=b&c=d%27%5c%3cx&a=2&e= HTTP/1.0\r\nX-Q: it's \\ <b>&\r\nX-09AZaz: v\r\nX.Y: v\r\nX`Y: v\r\n\r\n"))
 	for _, want := range []string{
 		`'SCRIPT_NAME' => '',`,
+		`'HTTP_X_09AZAZ' => 'v',`,
+		`'REMOTE_ADDR' => '127.0.0.1',`,
 		"<form method=post action=/bam><input type=text name=foo><input type=submit></form>\n<pre>%ENV = (\n",
 		`         'HTTP_X_Q' =&gt; `, // not escaped: it is no value
 	} {
@@ -294,6 +296,9 @@ func TestPage(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}
+	}
+	if strings.Contains(got, "HTTP_X.Y") || strings.Contains(got, "HTTP_X_Y") || strings.Contains(got, "HTTP_X`Y") {
+		t.Error("a header has a variable whose name could be another's")
 	}
 	if !strings.Contains(got, `'it\'s \\ &lt;b&gt;&amp;',`) || !strings.HasSuffix(got, "\n       );\n$form = {\n          'a' => 'b',\n          'c' => 'd\\'\\\\&lt;x',\n          'e' => ''\n        };\n</pre>") {
 		t.Error(got)
