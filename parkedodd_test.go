@@ -99,6 +99,10 @@ func TestParkedUnpolled(t *testing.T) {
 						echoesTo(t, stays, "here")
 					}
 				}
+				ended := func(n int) func() bool {
+					return func() bool { mu.Lock(); defer mu.Unlock(); return len(recs) == n }
+				}
+				netservertest.Eventually(t, "the records of the two that are gone", ended(2))
 				stop()
 				stays.SetDeadline(time.Now().Add(20 * time.Second))
 				if b, err := io.ReadAll(stays); string(b) != "bye" || err != nil {
