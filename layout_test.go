@@ -45,7 +45,7 @@ var layout = [][]string{
 	{"daemon/internal/wire"},
 	{"daemon/internal/logging"},
 	{"daemon/internal/serving"},
-	{"daemon/internal/acme", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter"},
+	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},
 	{"cmd/netserver"},
