@@ -5,5 +5,5 @@
 // The page's files stand in page/, and are built into the program.
 //
 // Of this module it may import internal/control, whose verbs it asks. Start
-// reading at Page, the files of the page.
+// reading at page/page.go.
 package admin
