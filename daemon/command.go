@@ -64,7 +64,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer) int {
 	case args.Help:
 		return v.printHelp(set, helpWord(argv))
 	case args.Version:
-		fmt.Fprintln(stdout, "netserver", Version())
+		printVersion(stdout, "netserver", argv)
 		return wire.ExitDone
 	}
 	code, err := v.begin(ctx, set, c, &args)

@@ -124,7 +124,7 @@ func (v *invocation) asked(set *conf.Set) bool {
 			v.printProgramHelp(set)
 			return true
 		case l.Version:
-			fmt.Fprintln(v.stdout, programName(), Version())
+			printVersion(v.stdout, programName(), v.argv)
 			return true
 		}
 	}

@@ -130,12 +130,12 @@ func TestDockerBuildsOffline(t *testing.T) {
 			cmd := exec.Command("sh", "-c", strings.Replace(command, "-o /netserver", "-o "+out, 1))
 			cmd.Dir = dir
 			cmd.Env = append(os.Environ(), env...)
-			cmd.Env = append(cmd.Env, "GOPROXY="+proxy, "GOFLAGS=-modcacherw", "GOMODCACHE="+t.TempDir(), "VERSION=1.2.3")
+			cmd.Env = append(cmd.Env, "GOPROXY="+proxy, "GOFLAGS=-modcacherw", "GOMODCACHE="+t.TempDir(), "VERSION=1.2.3", "COMMIT=0123456789abcdef", "DATE=2026-11-29T06:42:56Z")
 			if b, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%s: %v\n%s", command, err, b)
 			}
 			static(t, out)
-			if b, err := exec.Command(out, "--version").Output(); string(b) != "netserver 1.2.3\n" {
+			if b, err := exec.Command(out, "--version").Output(); string(b) != "netserver 1.2.3 (commit 0123456789ab of 2026-11-29T06:42:56Z)\n" {
 				t.Errorf("--version: %q, %v", b, err)
 			}
 		})
