@@ -252,6 +252,8 @@ func (r *argReader) stray(types []string) {
 		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
 	case r.next == 0 && kind != "":
 		hint = didYouMean(kind)
+	case slices.Contains(types, text): // before keys of nearly the same name, as http is of HTTP
+		hint = fmt.Sprintf("the type of server comes first: %s", text)
 	case key != "":
 		hint = didYouMean(key)
 	case kind != "":

@@ -49,6 +49,7 @@ func TestReadArgs(t *testing.T) {
 		{"--port 1 --port=2 port=3 port 4", "port=1@1\nport=2@3\nport=3@4\nport=4@5"},
 		{"fork --user x", "user=x@2"},
 		{"--user x fork", "user=x@1\n! unknown argument \"fork\" (argument 3); the type of server comes first: Fork"},
+		{"--user x PreFork", "user=x@1\n! unknown argument \"PreFork\" (argument 3); the type of server comes first: PreFork"},
 		{"forc", `! unknown argument "forc" (argument 1); did you mean Fork?`},
 		{"--setsid", "setsid=1@1"},
 		{"--setsid 0 --user x", "setsid=0@1\nuser=x@3"},

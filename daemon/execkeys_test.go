@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +169,38 @@ func TestCheckOfExecKeys(t *testing.T) {
 			if err == nil || !strings.Contains(string(out), want) {
 				t.Errorf("%v: %v, without %q\n%s", tt.args, err, want, out)
 			}
+		}
+	}
+}
+
+// What a program's arguments name of TLS is nothing on a port without it, and
+// HTTP nothing on one for datagrams: one error says so.
+func TestCheckOfWhatAPortCannotHave(t *testing.T) {
+	for _, tt := range []struct {
+		args string
+		want string
+	}{
+		{"--port 127.0.0.1:9000 --exec_substitute 1 -- /bin/echo %{peer} %{sni}", "port 127.0.0.1:9000/tcp: its clients have no %{sni}, which TLS brings"},
+		{"--port 127.0.0.1:9000 --exec_substitute 1 -- /bin/echo %{peer} %%{sni}", ""},
+		{"--port 127.0.0.1:9000 -- /bin/echo %{sni}", ""},
+		{"--port 127.0.0.1:9000/ssl --SSL_cert_file self-signed --exec_substitute 1 -- /bin/echo %{cert_cn}", ""},
+		{"--host 127.0.0.1 HTTP --port 9000", "the type of server comes first: HTTP"},
+		{"HTTP --port 127.0.0.1:9000/udp", "port 127.0.0.1:9000/udp: datagrams cannot carry HTTP: it is for ports with connections"},
+	} {
+		args := strings.Fields(tt.args)
+		i := 0
+		if args[0] == "HTTP" {
+			i = 1
+		}
+		args = slices.Insert(args, i, "--check", "--user", "root")
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Env = append(os.Environ(), programVar+"=command")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		err := cmd.Run()
+		said := strings.TrimSpace(stderr.String())
+		if (err == nil) != (tt.want == "") || !strings.Contains(said, tt.want) || tt.want != "" && strings.Contains(said, "\n") {
+			t.Errorf("%s: %v\n%s", tt.args, err, said)
 		}
 	}
 }

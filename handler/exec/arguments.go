@@ -25,39 +25,40 @@ var ErrArgument = errors.New("the client's value cannot be an argument")
 // of a client; "" is none.
 var substitutions = [...]struct {
 	name  string
+	tls   bool // only clients over TLS have one
 	value func(c *netserver.Conn) string
 }{
-	{"peer", func(c *netserver.Conn) string { return ipOf(c.Peer()) }},
-	{"peer_port", func(c *netserver.Conn) string { return portOf(c.Peer()) }},
-	{"peer_host", func(c *netserver.Conn) string { return strings.ToLower(c.Peer().Host) }},
-	{"local", func(c *netserver.Conn) string { return ipOf(access.PeerOf(c.LocalAddr())) }},
-	{"port", func(c *netserver.Conn) string { return portOf(access.PeerOf(c.LocalAddr())) }},
-	{"sni", func(c *netserver.Conn) string {
+	{"peer", false, func(c *netserver.Conn) string { return ipOf(c.Peer()) }},
+	{"peer_port", false, func(c *netserver.Conn) string { return portOf(c.Peer()) }},
+	{"peer_host", false, func(c *netserver.Conn) string { return strings.ToLower(c.Peer().Host) }},
+	{"local", false, func(c *netserver.Conn) string { return ipOf(access.PeerOf(c.LocalAddr())) }},
+	{"port", false, func(c *netserver.Conn) string { return portOf(access.PeerOf(c.LocalAddr())) }},
+	{"sni", true, func(c *netserver.Conn) string {
 		if s := c.TLS(); s != nil {
 			return strings.ToLower(s.ServerName)
 		}
 		return ""
 	}},
-	{"alpn", func(c *netserver.Conn) string {
+	{"alpn", true, func(c *netserver.Conn) string {
 		if s := c.TLS(); s != nil {
 			return s.NegotiatedProtocol
 		}
 		return ""
 	}},
-	{"cert_cn", func(c *netserver.Conn) string {
+	{"cert_cn", true, func(c *netserver.Conn) string {
 		if cert := verified(c); cert != nil {
 			return cert.Subject.CommonName
 		}
 		return ""
 	}},
-	{"cert_fingerprint", func(c *netserver.Conn) string {
+	{"cert_fingerprint", true, func(c *netserver.Conn) string {
 		if cert := verified(c); cert != nil {
 			sum := sha256.Sum256(cert.Raw)
 			return hex.EncodeToString(sum[:])
 		}
 		return ""
 	}},
-	{"id", func(c *netserver.Conn) string { return strconv.FormatUint(c.ID(), 10) }},
+	{"id", false, func(c *netserver.Conn) string { return strconv.FormatUint(c.ID(), 10) }},
 }
 
 // Substitutions returns the names that Handler.Substitute knows.
@@ -67,6 +68,26 @@ func Substitutions() []string {
 		names[i] = s.name
 	}
 	return names
+}
+
+// NeedsTLS returns the name of a substitution in the arguments that only clients
+// over TLS have a value for, "" if there is none: others would all be refused.
+func (h *Handler) NeedsTLS() string {
+	if !h.Substitute {
+		return ""
+	}
+	for _, text := range h.Args {
+		a, err := parseArgument(text)
+		if err != nil {
+			continue // Check says what is wrong
+		}
+		for _, i := range a.subs {
+			if substitutions[i].tls {
+				return substitutions[i].name
+			}
+		}
+	}
+	return ""
 }
 
 func ipOf(p access.Peer) string {

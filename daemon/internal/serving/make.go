@@ -117,7 +117,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 			errs = append(errs, fmt.Errorf("port %s is there twice, with different handlers, which are told apart by the port", name))
 		}
 		byName[name] = one
-		errs = append(errs, m.checkDatagrams(spec, one))
+		errs = append(errs, m.checkDatagrams(spec, one), checkArguments(spec, one))
 		if one == s.server {
 			back = append(back, m.leadsBack(all.Handler, spec, one))
 			continue

@@ -2,10 +2,12 @@ package serving
 
 import (
 	"errors"
+	"fmt"
 
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/exec"
+	"netserver/port"
 )
 
 // runHandler makes a handler that runs a program for each client.
@@ -27,6 +29,24 @@ func (m *maker) runHandler(s *Service) (netserver.Handler, error) {
 		return e, nil // it is looked for below the root directory later
 	}
 	return e, e.Check()
+}
+
+// checkArguments refuses a program for a port none of whose clients could have
+// the values that its arguments name.
+func checkArguments(spec port.Spec, s *Service) error {
+	if spec.IsTLS() {
+		return nil
+	}
+	for _, leaf := range s.Leaves() {
+		if !leaf.is(runs) {
+			continue
+		}
+		e := exec.Handler{Args: leaf.Program[1:], Substitute: leaf.Exec.Substitute}
+		if name := e.NeedsTLS(); name != "" {
+			return located(fmt.Errorf("port %s: its clients have no %%{%s}, which TLS brings: write it as PORT/ssl or PATH|unixssl, or leave that out", spec.Short(), name), leaf.at)
+		}
+	}
+	return nil
 }
 
 // maySpare returns why programs of s cannot wait for clients.

@@ -51,7 +51,7 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 	define := func(when conf.When, net bool, name, arg, def_, help string, b conf.Binder) {
 		def(conf.Key{Name: name, When: when, Arg: arg, Default: def_, Help: help, NetServer: net}, b)
 	}
-	define(FactCommand+" "+factStream, false, KeyHTTP, "0|1", "", "the clients speak HTTP: a program is run for each request (CGI), each goes to a target of proxy_to or backend by HTTP, and without a handler they get a page that shows the request's environment; type HTTP says it for all ports", conf.Bool(&w.HTTP))
+	define(FactCommand, false, KeyHTTP, "0|1", "", "the clients speak HTTP: a program is run for each request (CGI), each goes to a target of proxy_to or backend by HTTP, and without a handler they get a page that shows the request's environment; type HTTP says it for all ports", conf.Bool(&w.HTTP))
 	def(conf.Key{Name: keyApp, When: FactCommand + " " + FactShared, NetServer: true, Arg: "PATH=PROGRAM", List: true, Help: "HTTP: run this program for requests whose path begins so (CGI); PATH PROGRAM too, or a PROGRAM that is its own path. The first that fits counts; without / the first one serves that as well"},
 		conf.Strings(&w.Apps))
 	def(conf.Key{Name: KeyRoot, When: FactCommand + " " + FactShared, Arg: "DIR", Help: "HTTP: serve the files below this directory; no link leads out of it, and names that begin with a dot are not found"},
