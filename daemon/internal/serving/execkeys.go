@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -31,8 +32,9 @@ const (
 	keyExecUser = "exec_user"
 	keyExecPTY  = "exec_pty"
 
-	keyExecCgroup = "exec_cgroup"
-	factLinux     = "linux"
+	keyExecCgroup    = "exec_cgroup"
+	keyExecProcesses = "exec_max_processes"
+	factLinux        = "linux"
 )
 
 const (
@@ -53,7 +55,7 @@ func (e *ExecConfig) define(define func(when conf.When, name, arg, def, help str
 	define(linux, "exec_max_memory", "BYTES", "", "address space of each process of a program", conf.Size(&l.Memory, 1<<20, mostBytes))
 	define(linux, "exec_max_file_size", "BYTES", "", "each file that a program writes", conf.Size(&l.FileSize, 1, mostBytes))
 	define(linux, "exec_max_files", "N", "", "open files of each process of a program", conf.Int(&l.Files, 3, 1<<30))
-	define(linux, "exec_max_processes", "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
+	define(linux, keyExecProcesses, "N", "", "processes of the user that a program runs as, the server's own and those of other programs included; root has no such limit", conf.Int(&l.Processes, 1, 1<<22))
 	define(linux, "exec_max_core", "BYTES", "", "a core dump of a program; none or 0: it leaves none", conf.Func(e.setCore))
 	g := &e.Cgroup
 	define(linux, keyExecCgroup, "DIR", "", "make a control group (cgroup v2) in this directory for each program; it and all that it has started end together", conf.String(&g.Parent))
@@ -127,7 +129,11 @@ func (e *ExecConfig) fillScript(h *cgi.Handler) {
 // mayBecome returns why programs cannot run as exec_user in processes that serve
 // as somebody else than this one.
 func (e *ExecConfig) mayBecome(env Env) error {
+	asRoot := e.User == "root" || e.User == "0" || e.User == "" && env.ServesAs == "" && os.Geteuid() == 0
 	switch {
+	case e.Limits.Processes > 0 && asRoot && !env.Jailed:
+		return &conf.Problem{Key: keyExecProcesses, Err: errors.New("the program runs as root, to whom the kernel does not apply this limit"),
+			Hint: "give " + keyExecUser + ", or exec_cgroup_processes"}
 	case e.User == "":
 		return nil
 	case env.ServesAs != "" && (env.ServesAs != e.User || e.Group != ""):
