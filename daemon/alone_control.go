@@ -9,6 +9,7 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
+	"netserver/internal/metric"
 )
 
 // An alone is a program without a supervisor, as the control socket sees it.
@@ -29,6 +30,13 @@ func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, 
 		return got, wire.RefusedError(got.Failed)
 	}
 	return got, nil
+}
+
+// Metrics returns what this process has counted.
+func (a *alone) Metrics() *metric.Set {
+	set := new(metric.Set)
+	set.Add(metric.StartTime, float64(a.began.UnixMilli())/1000)
+	return set
 }
 
 // Remember has nothing to do: there is only this process.

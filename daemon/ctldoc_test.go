@@ -36,7 +36,7 @@ func examples(t *testing.T) map[string]string {
 var answers = map[string]any{
 	"status": control.Status{}, "conns": control.Conns{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
-	"targets": control.Targets{}, "target": control.TargetChanged{},
+	"targets": control.Targets{}, "target": control.TargetChanged{}, "metrics": control.Metrics{},
 }
 
 // The examples have all names, and no others.
@@ -69,7 +69,7 @@ func TestControlDocIsWhatIsAnswered(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"limits", []string{"limits"}}, {"penalties", []string{"penalties"}},
+		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"limits", []string{"limits"}}, {"metrics", []string{"metrics"}}, {"penalties", []string{"penalties"}},
 		{"lift", []string{"penalties", "lift", "192.0.2.1"}}, {"reload", []string{"reload", "--dry-run"}}, {"targets", []string{"targets"}}, {"target", []string{"targets", "drain", "b", "127.0.0.1:9"}}, {"kill", []string{"kill", "1.1"}}, {"leaving", []string{"stop"}},
 	} {
 		code, out, errs := ctl(socket, append([]string{"--json"}, c.args...)...)
@@ -113,7 +113,7 @@ func paths(t *testing.T, text string) map[string]bool {
 }
 
 // byName are objects whose names are data.
-var byName = []string{".listeners.outcomes", ".listeners.refused"}
+var byName = []string{".listeners.outcomes", ".listeners.refused", ".families.samples.labels", ".families.samples.buckets"}
 
 func valuePaths(v any, at string, m map[string]bool) {
 	switch v := v.(type) {

@@ -25,6 +25,7 @@ const (
 	VerbLift      = "lift"
 	VerbTargets   = "targets"
 	VerbTarget    = "target"
+	VerbMetrics   = "metrics"
 )
 
 // Bounds of a request.
@@ -88,6 +89,7 @@ var takes = map[string][]string{
 	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
+	VerbMetrics: nil,
 }
 
 func (r *Request) check() error {

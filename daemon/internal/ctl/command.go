@@ -30,6 +30,7 @@ Asks a running server, or tells it something, over its control_socket.
   targets add BACKEND TARGET, targets drain ..., targets remove ...
                             until the next reload or start: one more, or one back;
                             no more clients for it; or none and not in the list
+  metrics                   what the server has counted since its start
   reload                    as HUP; status 1 and the errors if the new
                             configuration is not good
   reload --dry-run          what that would do; nothing is changed
@@ -147,7 +148,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties or targets (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets or metrics (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -204,8 +205,11 @@ func (c *command) find(find Finder) (err error) {
 
 // do carries the request out.
 func (c *command) do(ctx context.Context) error {
-	if c.request.Verb == control.VerbConns {
+	switch c.request.Verb {
+	case control.VerbConns:
 		return c.conns(ctx)
+	case control.VerbMetrics:
+		return c.metrics(ctx)
 	}
 	return control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
 		v := partNamed(part)
@@ -276,6 +280,23 @@ func (c *command) conns(ctx context.Context) error {
 		all.Clients = append(all.Clients, page.Clients...)
 		all.Silent = append(all.Silent, page.Silent...)
 		all.More, all.Next = page.More, page.Next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.show(&all)
+}
+
+// metrics puts the parts of the answer together.
+func (c *command) metrics(ctx context.Context) error {
+	all := control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}}
+	err := control.Do(ctx, c.socket, &c.request, func(_ string, data json.RawMessage) error {
+		var part control.Metrics
+		if err := json.Unmarshal(data, &part); err != nil {
+			return fmt.Errorf("the answer metrics cannot be read: %w", err)
+		}
+		all.Add(part)
 		return nil
 	})
 	if err != nil {

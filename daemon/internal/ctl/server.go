@@ -13,6 +13,7 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
+	"netserver/internal/metric"
 )
 
 // A Target is what the control socket controls: a supervisor with its workers,
@@ -24,6 +25,9 @@ type Target interface {
 	Overview() *control.Status
 	// Ask asks one of them. The error is a *wire.SilentError if it does not answer.
 	Ask(context.Context, wire.Member, wire.Ask) (wire.Answer, error)
+	// Metrics returns what the server has counted, as far as the members have
+	// told it by now.
+	Metrics() *metric.Set
 	// Remember keeps a change of targets for processes that start later.
 	Remember(wire.Ask)
 	// Reload reads the configuration again and waits for the outcome; dry only
@@ -98,6 +102,8 @@ func (s *Server) handle(ctx context.Context, by *access.Cred, r *control.Request
 		return to.Send("limits", s.Limits(ctx, limitOr(r.Limit, control.DefaultTop)))
 	case control.VerbPenalties:
 		return to.Send("penalties", s.Penalties(ctx))
+	case control.VerbMetrics:
+		return s.metrics(ctx, to)
 	case control.VerbTargets:
 		return to.Send("targets", s.Targets(ctx, r.Backend))
 	}

@@ -11,6 +11,7 @@ import (
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
+	"netserver/internal/metric"
 )
 
 // A fakeTarget is a server whose processes give prepared answers.
@@ -31,7 +32,8 @@ func (f *fakeTarget) Ask(_ context.Context, m wire.Member, _ wire.Ask) (wire.Ans
 	return f.answers[m.ID], f.errs[m.ID]
 }
 
-func (f *fakeTarget) Remember(wire.Ask) {}
+func (f *fakeTarget) Metrics() *metric.Set { return new(metric.Set) }
+func (f *fakeTarget) Remember(wire.Ask)    {}
 
 func (f *fakeTarget) Overview() *control.Status { return &control.Status{} }
 func (f *fakeTarget) Reload(context.Context, bool) (*control.Reload, error) {

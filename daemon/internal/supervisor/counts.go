@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"netserver/daemon/internal/wire"
+	"netserver/internal/metric"
 )
 
 // hearCounts takes what a worker has counted.
@@ -34,4 +35,18 @@ func (s *supervisor) tally() wire.Tallies {
 		}
 	}
 	return sum
+}
+
+// Metrics returns what the workers have counted, those that have ended among
+// them, and what the supervisor has.
+func (c *Controlled) Metrics() *metric.Set {
+	set := new(metric.Set)
+	c.do(func() { c.addMetrics(set) })
+	return set
+}
+
+func (s *supervisor) addMetrics(set *metric.Set) {
+	set.Add(metric.StartTime, float64(s.began.UnixMilli())/1000)
+	set.Add(metric.Reloads, float64(s.reloads.done), metric.ResultDone)
+	set.Add(metric.Reloads, float64(s.reloads.failed), metric.ResultFailed)
 }

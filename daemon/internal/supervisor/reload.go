@@ -36,6 +36,8 @@ type reloads struct {
 	checkers  checkers
 	plan      control.Plan      // of the one that is under way
 	next, now []chan<- reloaded // who waits, with room for the answer
+
+	done, failed uint64
 }
 
 // A reloaded is what became of a reload.
@@ -288,6 +290,12 @@ func (r *reloads) begin() { r.now, r.next = append(r.now, r.next...), nil }
 
 // concluded tells who waited for it how it went.
 func (r *reloads) concluded(generation int, err error) {
+	switch {
+	case err == nil && generation > 1: // the first is the start
+		r.done++
+	case err != nil && err != errEnding:
+		r.failed++
+	}
 	for _, c := range r.now {
 		c <- reloaded{generation, r.plan, err}
 	}

@@ -15,6 +15,7 @@ import (
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
+	"netserver/internal/metric"
 	"netserver/port"
 	"netserver/sock"
 )
@@ -73,6 +74,11 @@ func (s *wireState) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answ
 		}
 	}
 	return wire.Answer{}, wire.ErrGone
+}
+func (s *wireState) Metrics() *metric.Set {
+	set := new(metric.Set)
+	s.addMetrics(set)
+	return set
 }
 func (s *wireState) Reload(context.Context, bool) (*control.Reload, error) { return nil, errEnding }
 func (s *wireState) End(bool)                                              {}

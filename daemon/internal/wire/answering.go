@@ -23,6 +23,8 @@ func AnswerTo(s netserver.Monitor, handler string, backends []*proxy.Backend, q 
 		st := s.Stats()
 		h := st.Handshakes
 		return Answer{Count: st.Clients, Handshakes: control.Handshakes{Unfinished: h.Unfinished, Waiting: h.Waiting, Running: h.Running, Sources: h.Sources, Shed: h.Shed}}
+	case AskMetrics:
+		return Answer{}
 	case AskClients:
 		return clientsPage(s, handler, q)
 	case AskKill:

@@ -28,6 +28,8 @@ const (
 	AskLift    = "lift"
 	AskTargets = "targets"
 	AskTarget  = "target"
+	// AskMetrics has a worker send what it has counted before it answers.
+	AskMetrics = "metrics"
 	// AskChallenges has a worker answer these challenges, and no others.
 	AskChallenges = "challenges"
 )

@@ -50,7 +50,7 @@ func (w *worker) answer(c wire.Message) {
 	if c.Ask == nil {
 		return
 	}
-	if c.Ask.What == wire.AskStats {
+	if c.Ask.What == wire.AskStats || c.Ask.What == wire.AskMetrics {
 		w.sendCounts(w.p.Server.Monitor().Stats()) // before: who has the answer has these
 	}
 	if c.Ask.What == wire.AskChallenges {
