@@ -188,7 +188,7 @@ func TestLineTooLong(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	l := listen(t, "tcp", "127.0.0.1:0")
-	recs := serve(t, &echo.Handler{Timeout: 50 * time.Millisecond}, new(netserver.Server), l)
+	recs := serve(t, &echo.Handler{Timeout: time.Second}, new(netserver.Server), l)
 	c := dial(t, l.Addr())
 	io.WriteString(c, "one\nunfinished")
 	got, err := io.ReadAll(c)

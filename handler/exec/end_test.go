@@ -312,9 +312,10 @@ func TestExitStatus(t *testing.T) {
 // What a program leaves running may write for WaitDelay and not longer.
 func TestLeftoversDoNotHoldTheClient(t *testing.T) {
 	everyStream(t, func(t *testing.T, proto string, pipes bool) {
+		t.Parallel()
 		h := sh(`(while kill -0 $$ 2>&-; do :; done; echo late; exec sleep 1000) & echo early`)
 		h.Pipes = pipes
-		h.WaitDelay = time.Second
+		h.WaitDelay = 4 * time.Second
 		s := serve(t, h)
 		c := s.dial(proto)
 		got, err := io.ReadAll(c)

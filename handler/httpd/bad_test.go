@@ -148,8 +148,9 @@ func TestSlowHeads(t *testing.T) {
 		for _, first := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
 			for _, part := range []string{"GET", "GET / HTTP/1.1\r\nHost: x\r\nX: "} {
 				t.Run(fmt.Sprintf("%s/%d/%d", name, len(first), len(part)), func(t *testing.T) {
+					t.Parallel()
 					h := handler(func(w http.ResponseWriter, r *http.Request) {})
-					h.HeaderTimeout = 50 * time.Millisecond
+					h.HeaderTimeout = 2 * time.Second
 					r := startWith(t, &netserver.Server{}, h, name)
 					c := r.Dial(t, name)
 					br := bufio.NewReader(c)
@@ -175,19 +176,22 @@ func TestSlowHeads(t *testing.T) {
 func TestSilentClients(t *testing.T) {
 	for _, name := range netservertest.Streams() {
 		for _, first := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
-			h := handler(func(w http.ResponseWriter, r *http.Request) {})
-			h.HeaderTimeout, h.IdleTimeout = 50*time.Millisecond, 50*time.Millisecond
-			r := startWith(t, &netserver.Server{}, h, name)
-			c := r.Dial(t, name)
-			io.WriteString(c, first)
-			io.Copy(io.Discard, c)
-			want := outcome.Served
-			if first == "" {
-				want = outcome.FirstRequest
-			}
-			if rec := r.Records(t, 1)[0]; rec.Outcome != want {
-				t.Errorf("%s, after %q: %v", name, first, rec)
-			}
+			t.Run(fmt.Sprintf("%s/%d", name, len(first)), func(t *testing.T) {
+				t.Parallel()
+				h := handler(func(w http.ResponseWriter, r *http.Request) {})
+				h.HeaderTimeout, h.IdleTimeout = 2*time.Second, 50*time.Millisecond
+				r := startWith(t, &netserver.Server{}, h, name)
+				c := r.Dial(t, name)
+				io.WriteString(c, first)
+				io.Copy(io.Discard, c)
+				want := outcome.Served
+				if first == "" {
+					want = outcome.FirstRequest
+				}
+				if rec := r.Records(t, 1)[0]; rec.Outcome != want {
+					t.Errorf("after %q: %v", first, rec)
+				}
+			})
 		}
 	}
 }
@@ -195,8 +199,9 @@ func TestSilentClients(t *testing.T) {
 // TestSlowBodies end by the port's minimum rate, and the handler is told.
 func TestSlowBodies(t *testing.T) {
 	each(t, func(t *testing.T, name, version string) {
+		t.Parallel()
 		s := &netserver.Server{}
-		s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 1000, 200*time.Millisecond
+		s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 1000, 2*time.Second
 		failed := make(chan error, 1)
 		r := startWith(t, s, handler(func(w http.ResponseWriter, r *http.Request) {
 			_, err := io.ReadAll(r.Body)

@@ -54,9 +54,10 @@ func countFDs() int {
 	return len(names)
 }
 
-// settles waits up to 10 seconds for ok.
+// settles waits up to a minute for ok: a program of others may take long to
+// come up on a busy machine.
 func settles(ok func() bool) bool {
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}

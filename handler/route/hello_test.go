@@ -52,7 +52,7 @@ func split(hello, between []byte) (out []byte) {
 // its client takes neither the route for who sends no hello nor the default.
 func TestHellosThatCannotBeRead(t *testing.T) {
 	h := routes(on("sni", must(route.SNI("a.example"))), on("tls", must(route.Begins("tls"))))
-	h.Default, h.Wait = say("default"), 300*time.Millisecond
+	h.Default, h.Wait = say("default"), 2*time.Second
 	passing := routes(route.Route{Name: "pass", When: []route.Condition{must(route.SNI("a.example"))}, PassThrough: true, Handler: say("pass")}, on("rest"))
 	passing.Default = say("default")
 

@@ -62,7 +62,7 @@ func TestFirstBytes(t *testing.T) {
 		on("pg", must(route.Begins("postgres"))),
 		on("proxy", must(route.Begins("proxy"))),
 		on("text", must(route.Begins("HELO", "text=silence=1s"))),
-		on("silent", must(route.Begins("silence=100ms"))),
+		on("silent", must(route.Begins("silence=2s"))), // more than a client needs for its first byte
 	)
 	s := &netserver.Server{Handler: h}
 	r := netservertest.Start(t, s, "tcp", "ssl", "unix")
@@ -116,15 +116,18 @@ func TestFirstBytes(t *testing.T) {
 // wait is over.
 func TestExpressions(t *testing.T) {
 	h := routes(on("text", must(route.Begins(`/^EHL[O0] \d+$/`))), on("other", must(route.Begins("/^x+/"))))
-	h.Wait = 100 * time.Millisecond
+	h.Wait = 2 * time.Second
 	r := netservertest.Start(t, &netserver.Server{Handler: h}, "tcp")
 	for text, want := range map[string]string{"EHLO 12\nx": "text", "EHL0 7\n": "text", "EHLO x\n": "", "xxx": "other", "EH": ""} {
-		c := r.Dial(t, "tcp")
-		fmt.Fprint(c, text)
-		if got := greeting(c); got != want {
-			t.Errorf("%q: %q, want %q", text, got, want)
-		}
-		c.Close()
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			t.Parallel()
+			c := r.Dial(t, "tcp")
+			fmt.Fprint(c, text)
+			if got := greeting(c); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+			c.Close()
+		})
 	}
 }
 
@@ -228,7 +231,7 @@ func TestPassThrough(t *testing.T) {
 
 func TestDefaultAndRefusal(t *testing.T) {
 	h := routes(route.Route{Name: "no", When: []route.Condition{must(route.Begins("x"))}})
-	h.Default, h.Wait = say("default"), 50*time.Millisecond
+	h.Default, h.Wait = say("default"), time.Second
 	r := netservertest.Start(t, &netserver.Server{Handler: h}, "tcp", "udp")
 	for _, text := range []string{"", "y"} {
 		c := r.Dial(t, "tcp")

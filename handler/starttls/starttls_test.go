@@ -236,9 +236,9 @@ func TestPostgreSQLDirect(t *testing.T) {
 
 func TestClientsThatDoNotStart(t *testing.T) {
 	b := newBackend(t, welcome[dialog.SMTP])
-	r := start(t, &starttls.Handler{Protocol: dialog.SMTP, Next: b, Timeout: 50 * time.Millisecond})
+	r := start(t, &starttls.Handler{Protocol: dialog.SMTP, Next: b, Timeout: time.Second})
 	for i, tt := range []struct{ says, err string }{
-		{"", "did not start TLS within 50ms"},
+		{"", "did not start TLS within 1s"},
 		{"QUIT\r\n", ""},
 		{strings.Repeat("x", 3000), "too long"},
 		{strings.Repeat("NOOP\r\n", 50), "too many"},

@@ -36,7 +36,7 @@ func TestIdle(t *testing.T) {
 	if b, _ := io.ReadAll(res.Body); res.StatusCode != 500 || !strings.Contains(string(b), "<p>Server Timeout on process\n</p>") {
 		t.Errorf("%s %s", res.Status, b)
 	}
-	res, err = http.Get(server(t, 50*time.Millisecond, func(w http.ResponseWriter, r *http.Request) {
+	res, err = http.Get(server(t, time.Second, func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "part")
 		w.(http.Flusher).Flush()
 		waits(w, r)

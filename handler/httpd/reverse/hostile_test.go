@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -127,19 +128,22 @@ func TestAnswersBeforeTheLast(t *testing.T) {
 // ends first, and are the client's error.
 func TestTargetsThatHang(t *testing.T) {
 	for _, head := range []string{"", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"} {
-		h := saying(t, head, false)
-		h.AnswerTimeout = -1
-		limited := idle.Handler(h, func(*http.Request) time.Duration { return 50 * time.Millisecond })
-		r := netservertest.Start(t, &netserver.Server{Handler: &httpd.Handler{Handler: limited}}, "tcp")
-		t.Cleanup(h.Close)
-		c := r.Dial(t, "tcp")
-		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		b, _ := io.ReadAll(c)
-		if cut := strings.HasSuffix(head, "part"); !cut && !strings.HasPrefix(string(b), "HTTP/1.1 504 ") || cut && len(b) > 0 && !strings.HasSuffix(string(b), "part") {
-			t.Errorf("after %q: %q", head, b)
-		}
-		if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, proto.ErrTargetFailed) || !errors.Is(rec.Err, idle.ErrIdle) {
-			t.Errorf("after %q: %v", head, rec)
-		}
+		t.Run(fmt.Sprintf("%q", head), func(t *testing.T) {
+			t.Parallel()
+			h := saying(t, head, false)
+			h.AnswerTimeout = -1
+			limited := idle.Handler(h, func(*http.Request) time.Duration { return 2 * time.Second })
+			r := netservertest.Start(t, &netserver.Server{Handler: &httpd.Handler{Handler: limited}}, "tcp")
+			t.Cleanup(h.Close)
+			c := r.Dial(t, "tcp")
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+			b, _ := io.ReadAll(c)
+			if cut := strings.HasSuffix(head, "part"); !cut && !strings.HasPrefix(string(b), "HTTP/1.1 504 ") || cut && len(b) > 0 && !strings.HasSuffix(string(b), "part") {
+				t.Errorf("%q", b)
+			}
+			if rec := r.Records(t, 1)[0]; !errors.Is(rec.Err, proto.ErrTargetFailed) || !errors.Is(rec.Err, idle.ErrIdle) {
+				t.Error(rec)
+			}
+		})
 	}
 }

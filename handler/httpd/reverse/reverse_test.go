@@ -134,7 +134,7 @@ func TestFailingTargets(t *testing.T) {
 		{"TRACE", "", nil, "TRACE", 405, outcome.Served},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			h := &reverse.Handler{AnswerTimeout: 50 * time.Millisecond, Dial: func(ctx context.Context, _ *netserver.Conn) (net.Conn, error) {
+			h := &reverse.Handler{AnswerTimeout: 2 * time.Second, Dial: func(ctx context.Context, _ *netserver.Conn) (net.Conn, error) {
 				if tt.err != nil {
 					return nil, tt.err
 				}
