@@ -26,7 +26,7 @@ func TestLingeringClientLeavesItsPlace(t *testing.T) {
 	})}
 	s.Config.Limits.MaxServing = 1
 	r := netservertest.Start(t, s, "tcp")
-	const n = 5
+	const n = 20
 	begin := time.Now()
 	for range n {
 		c, err := net.Dial("tcp", r.Addr(t, "tcp").String())

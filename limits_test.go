@@ -534,19 +534,24 @@ func TestGoexitInLastHooks(t *testing.T) {
 // What a client sent while the Handler was busy is read, however long that was.
 func TestBusyHandlerIsNotIdleClient(t *testing.T) {
 	l := listenTCP(t)
+	begun, sent := make(chan struct{}), make(chan struct{})
+	const idle = 2 * time.Second
 	s := &netserver.Server{Handler: netserver.HandlerFunc(func(ctx context.Context, c *netserver.Conn) error {
 		if _, err := c.ReadLine(); err != nil {
 			return err
 		}
-		time.Sleep(300 * time.Millisecond) // busy
+		close(begun)
+		<-sent
+		time.Sleep(idle + idle/4) // busy
 		return echoLines(ctx, c)
 	})}
-	s.Config.Timeouts.Idle = 100 * time.Millisecond
+	s.Config.Timeouts.Idle = idle
 	start(t, s, l)
 	c := dial(t, l)
 	fmt.Fprint(c, "first\n")
-	time.Sleep(20 * time.Millisecond) // in a packet of its own
-	fmt.Fprint(c, "second\n")
+	within(t, "the first line", begun)
+	fmt.Fprint(c, "second\n") // in a packet of its own
+	close(sent)
 	if b, err := io.ReadAll(c); string(b) != "said second\n" || err != nil {
 		t.Errorf("%q, %v", b, err)
 	}

@@ -133,7 +133,7 @@ func TestParkedEnds(t *testing.T) {
 			want outcome.Class
 		}{
 			{"idle", func(c *netserver.Config) { c.Timeouts.Idle = 50 * time.Millisecond }, nil, outcome.Idle},
-			{"life", func(c *netserver.Config) { c.Timeouts.Life = 50 * time.Millisecond }, nil, outcome.MaxLife},
+			{"life", func(c *netserver.Config) { c.Timeouts.Life = 3 * time.Second }, nil, outcome.MaxLife}, // it counts from before the handshake
 			{"too slow", func(c *netserver.Config) {
 				c.Limits.MinReadRate, c.Limits.MinRateWindow = 1000, 50*time.Millisecond
 			}, nil, outcome.TooSlow},
@@ -144,6 +144,7 @@ func TestParkedEnds(t *testing.T) {
 			{"left", nil, func(_ *netserver.Server, c net.Conn) { c.Close() }, outcome.Served},
 		} {
 			t.Run(kind+"/"+tc.name, func(t *testing.T) {
+				t.Parallel()
 				p := &parker{stays: tc.want == outcome.Cut}
 				s := &netserver.Server{Handler: p}
 				if tc.set != nil {

@@ -283,9 +283,9 @@ func TestRatesOnSockets(t *testing.T) {
 			s := &netserver.Server{Handler: netserver.HandlerFunc(copyEcho)}
 			s.Config.Limits.MinReadRate, s.Config.Limits.MinWriteRate, s.Config.Limits.MinRateWindow = 1000, 1000, 400*time.Millisecond
 			r := netservertest.Start(t, s, name)
+			last := time.Now()
 			c := r.Dial(t, name)
 			block := make([]byte, 100<<10)
-			last := time.Now()
 			for begin := last; time.Since(begin) < 1500*time.Millisecond; last = time.Now() {
 				go c.Write(block)
 				_, err := io.ReadFull(c, make([]byte, len(block)))
@@ -297,6 +297,9 @@ func TestRatesOnSockets(t *testing.T) {
 				}
 			}
 			c.Close()
+			if time.Since(last) > s.Config.Limits.MinRateWindow/2 {
+				t.Skip("this machine is too busy to tell")
+			}
 			if rec := r.Records(t, 1)[0]; errors.Is(rec.Err, netserver.ErrTooSlow) {
 				t.Error(rec.Err)
 			}
@@ -329,10 +332,16 @@ func TestSteadyTakerIsFastEnough(t *testing.T) {
 				}
 				last = time.Now()
 				if _, err := io.ReadFull(c, b); err != nil {
+					if time.Since(last) > 300*time.Millisecond {
+						t.Skip("this machine is too busy to tell")
+					}
 					t.Fatalf("%v; record: %v", err, r.Records(t, 1)[0].Err)
 				}
 			}
 			raw.Close()
+			if time.Since(last) > 300*time.Millisecond {
+				t.Skip("this machine is too busy to tell")
+			}
 			if rec := r.Records(t, 1)[0]; errors.Is(rec.Err, netserver.ErrTooSlow) {
 				t.Error(rec.Err)
 			}
