@@ -194,6 +194,7 @@ func TestWakesAndBytes(t *testing.T) {
 						for _, c := range h.Clients() {
 							c.Conn().Wake()
 						}
+						runtime.Gosched() // the client wants a processor too
 					}
 				}
 			})

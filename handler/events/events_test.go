@@ -42,7 +42,7 @@ func lines(c *events.Client, in []byte) (used int, err error) {
 // expect reads what must come, in as many parts as it does.
 func expect(t testing.TB, c net.Conn, want string) {
 	t.Helper()
-	c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(20 * time.Second)) // of the next question too
 	var got []byte
 	for b := make([]byte, 64<<10); len(got) < len(want); {
 		n, err := c.Read(b)
