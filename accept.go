@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -40,6 +41,12 @@ func (r *run) acceptLoop(l *listening) {
 		if err == nil {
 			b.reset()
 			r.take(l, nc)
+			if l.plain && r.gate.MaxServing() > 0 {
+				// It takes its place at once. Without a look at whether that
+				// was the last one this loop would take clients that another
+				// process could serve.
+				runtime.Gosched()
+			}
 			continue
 		}
 		l.datagramDone()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -78,5 +79,25 @@ func TestListenerThatReturnsNothing(t *testing.T) {
 	cancel()
 	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// With one processor, too, a process that is full leaves clients that wait to
+// others that share its port.
+func TestFullAtOnce(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	stay := make(chan struct{})
+	s := &netserver.Server{Handler: netserver.HandlerFunc(func(context.Context, *netserver.Conn) error { <-stay; return nil })}
+	s.Config.Limits.MaxServing = 1
+	l := listenTCP(t)
+	for range 20 {
+		dial(t, l)
+	}
+	start(t, s, l)
+	defer close(stay)
+	netservertest.Eventually(t, "a client in the handler", func() bool { return s.Monitor().Stats().Serving > 0 })
+	// The loop looks at the scheduler's queue first now and then.
+	if n := len(s.Monitor().Clients(0, 100)); n > 3 {
+		t.Errorf("%d clients were taken for one place", n)
 	}
 }

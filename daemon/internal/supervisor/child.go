@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -87,6 +88,7 @@ func (s *supervisor) spawn(g *generation) error {
 		Plan: g.plan, Generation: g.id, Worker: s.nextWorker + 1,
 		SelfSigned: s.selfSigned,
 		MaxServing: g.scale.Clients, MaxClients: g.scale.Requests, Report: g.scale.Dynamic,
+		OneCPU: g.scale.oneCPU(runtime.NumCPU()),
 		Follow: g.follows(), Challenges: s.ordering.open,
 	}
 	tickets := s.epochs.secrets()

@@ -15,6 +15,10 @@ type Scale struct {
 	Grows              growth
 }
 
+// oneCPU reports whether one processor is enough for each process, of so many
+// that there are.
+func (s Scale) oneCPU(processors int) bool { return s.Clients == 1 && s.Max >= processors }
+
 // A growth is what TTIN and TTOU add to.
 type growth uint8
 

@@ -54,3 +54,21 @@ func TestScaleKeepsBounds(t *testing.T) {
 		}
 	}
 }
+
+func TestOneCPUForEach(t *testing.T) {
+	for _, tc := range []struct {
+		s    Scale
+		want bool
+	}{
+		{Scale{Min: 5, Max: 50, Clients: 1}, true},
+		{Scale{Min: 8, Max: 8, Clients: 1}, true},
+		{Scale{Min: 5, Max: 7, Clients: 1}, false}, // processors would idle
+		{Scale{Min: 1, Max: 1, Clients: 1}, false}, // Single
+		{Scale{Min: 8, Max: 8, Clients: 2}, false},
+		{Scale{Min: 1, Max: 1}, false},
+	} {
+		if got := tc.s.oneCPU(8); got != tc.want {
+			t.Errorf("%+v: %v", tc.s, got)
+		}
+	}
+}

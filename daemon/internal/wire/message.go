@@ -92,7 +92,8 @@ type Start struct {
 	SelfKey    uint32      // with Signer: by which the key of SelfSigned is known
 	MaxServing int         // clients in the handler; 0 is what the configuration says
 	MaxClients int         // after so many clients the worker ends; 0 is never
-	Report     bool        // send a status with every change
+	Report     bool        // send a status soon after each change
+	OneCPU     bool        // it serves one client at a time, and there may be a worker for each processor
 	Follow     bool        // the supervisor follows the files of TLS
 	Job        bool        // run a job instead of serving
 	Challenges []Challenge `json:",omitempty"` // of certificate authorities, which it answers

@@ -19,8 +19,8 @@ const (
 func (w *worker) sendCounts(st netserver.Stats) {
 	list := wire.CountsOf(st)
 	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
-		c := &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
-		wire.Send(w.link, wire.Message{Op: wire.OpCounts, Counts: c, Status: w.status()})
+		status, c := w.status(), &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
+		wire.Send(w.link, wire.Message{Op: wire.OpCounts, Counts: c, Status: &status})
 	}
 }
 

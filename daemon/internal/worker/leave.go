@@ -28,7 +28,7 @@ func (w *worker) leave(l wire.Leave) {
 			w.cut("that stayed beyond hup_grace", "the server was restarted, and hup_grace is over", nil, l.Spread)
 		})
 	}
-	w.changed()
+	w.changedNow()
 }
 
 // cut ends the clients of some ports, or all if there are none, one after the

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"time"
 
 	"netserver"
@@ -73,3 +74,13 @@ type Program struct {
 }
 
 func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }
+
+// useOneCPU has the command's worker that serves one client at a time run on
+// one processor at once: there are other workers for the others. Handing each
+// client from thread to thread takes as long as serving it. GOMAXPROCS in the
+// environment goes before.
+func (w *worker) useOneCPU() {
+	if w.init.OneCPU && !w.o.Library && os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(1)
+	}
+}

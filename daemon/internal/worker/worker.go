@@ -38,8 +38,8 @@ type worker struct {
 	signer *signer.Client // signs handshakes with keys that the supervisor keeps; nil if it does not
 
 	drain    context.CancelFunc // ends the context of Serve
-	sender   chan struct{}      // has something if the status is to be sent
-	commands chan wire.Message  // from the supervisor, for obey
+	reports  *reports
+	commands chan wire.Message // from the supervisor, for obey
 
 	confined string // what confine did, for the log
 	sealed   bool   // it may start no process
@@ -60,7 +60,7 @@ type worker struct {
 // Run is the life of a worker, or of a job. It returns the exit status.
 func Run(ctx context.Context, o *Options) int {
 	w := &worker{
-		o: o, link: o.Part.Link, sender: make(chan struct{}, 1), commands: make(chan wire.Message, 64),
+		o: o, link: o.Part.Link, reports: newReports(), commands: make(chan wire.Message, 64),
 		answers: make(map[uint64]chan wire.Message),
 	}
 	defer w.link.Close()
@@ -77,6 +77,7 @@ func Run(ctx context.Context, o *Options) int {
 		return w.fail(fmt.Errorf("from the supervisor: %w", err))
 	}
 	w.init = m.Init
+	w.useOneCPU()
 	if w.init.Job {
 		return w.runJob(ctx)
 	}
@@ -165,7 +166,7 @@ func (w *worker) run(ctx context.Context) int {
 	done := make(chan struct{})
 	var helpers sync.WaitGroup
 	helpers.Go(func() { w.obey(signals, ended, done) })
-	helpers.Go(func() { w.report(done) })
+	helpers.Go(func() { w.reports.run(w.status, w.sendStatus, done) })
 	helpers.Go(func() { w.count(done) })
 	w.p.engine().OnServing(func() {
 		w.started.Store(true)
@@ -275,35 +276,6 @@ func (w *worker) inherit() error {
 	return nil
 }
 
-// changed has the newest status sent, if the supervisor wants each.
-func (w *worker) changed() {
-	if !w.init.Report {
-		return
-	}
-	select {
-	case w.sender <- struct{}{}:
-	default: // one is to be sent, and will be the newest
-	}
-}
-
-func (w *worker) status() *wire.Status {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return &wire.Status{Clients: w.p.engine().ClientCount(), Serving: int(w.serving.Load()), Total: w.total.Load(), Leaving: w.leaving}
-}
-
-// report sends statuses until done is closed.
-func (w *worker) report(done <-chan struct{}) {
-	for {
-		select {
-		case <-w.sender:
-			wire.Send(w.link, wire.Message{Op: wire.OpStatus, Status: w.status()})
-		case <-done:
-			return
-		}
-	}
-}
-
 // obey carries out signals, and sees to it that nobody serves on alone.
 func (w *worker) obey(signals <-chan os.Signal, ended, done <-chan struct{}) {
 	for {
@@ -350,7 +322,8 @@ func (w *worker) carryOut(c wire.Message) {
 	case wire.OpTickets:
 		w.renewTickets(c.Tickets)
 	case wire.OpStatus:
-		wire.Send(w.link, wire.Message{Op: wire.OpStatus, ID: c.ID, Status: w.status()})
+		status := w.status()
+		wire.Send(w.link, wire.Message{Op: wire.OpStatus, ID: c.ID, Status: &status})
 	case wire.OpAsk:
 		go w.answer(c)
 	case wire.OpEcho:
