@@ -47,14 +47,15 @@ func TestBackendThatNeverReads(t *testing.T) {
 // The limits hold when one direction has ended too, whichever it is.
 func TestLimitsAfterHalfClose(t *testing.T) {
 	for name, cfg := range map[string]netserver.Config{
-		"idle": {Timeouts: netserver.Timeouts{Idle: 150 * time.Millisecond}},
-		"life": {Timeouts: netserver.Timeouts{Life: 150 * time.Millisecond}},
+		"idle": {Timeouts: netserver.Timeouts{Idle: 2 * time.Second}},
+		"life": {Timeouts: netserver.Timeouts{Life: 2 * time.Second}},
 	} {
 		why := netserver.ErrIdle
 		if name == "life" {
 			why = netserver.ErrMaxLife
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			eachPair(t, func(t *testing.T, client, backend string) {
 				t.Parallel()
 				f, c, b := pair(t, client, backend, cfg)
@@ -78,7 +79,7 @@ func TestLimitsAfterHalfClose(t *testing.T) {
 func TestIdleWhileStuck(t *testing.T) {
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 300 * time.Millisecond}})
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
 		go io.Copy(c, zeros{})
 		go io.Copy(b, zeros{})
 		if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {

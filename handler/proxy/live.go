@@ -104,12 +104,13 @@ func (b *Backend) Add(t Target) error {
 
 // Drain gives a target no more clients; those it has stay. name is its Address,
 // or one of its addresses as List tells them.
-func (b *Backend) Drain(name string) error { return b.withdraw(name, b.drained) }
+func (b *Backend) Drain(name string) error { return b.withdraw(name, &b.drained) }
 
 // Remove takes a target away; clients that it has stay. name is as for Drain.
-func (b *Backend) Remove(name string) error { return b.withdraw(name, b.removed) }
+func (b *Backend) Remove(name string) error { return b.withdraw(name, &b.removed) }
 
-func (b *Backend) withdraw(name string, from map[string]bool) error {
+// withdraw notes name in from, a map that init makes.
+func (b *Backend) withdraw(name string, from *map[string]bool) error {
 	if err := b.init(); err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func (b *Backend) withdraw(name string, from map[string]bool) error {
 	if !known || b.removed[name] {
 		return fmt.Errorf("%s has no target %s", b.title(), printable(name))
 	}
-	from[name] = true
+	(*from)[name] = true
 	b.arrange()
 	return nil
 }

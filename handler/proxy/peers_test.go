@@ -54,6 +54,33 @@ func TestRedisServersWithChecks(t *testing.T) {
 // address.
 func peer(t *testing.T, address, name string, args ...string) (end func()) {
 	t.Helper()
+	end, taken := tryPeer(t, address, name, args...)
+	if taken {
+		t.Fatalf("%s: %s is in use", name, address)
+	}
+	return end
+}
+
+// peerAnywhere is peer for a program that listens on a port of all addresses,
+// which may not be free where that of one is.
+func peerAnywhere(t *testing.T, name string, args func(port string) []string) (address string) {
+	t.Helper()
+	for range 20 {
+		address = deadAddress(t)
+		_, number, _ := net.SplitHostPort(address)
+		end, taken := tryPeer(t, address, name, args(number)...)
+		if !taken {
+			return address
+		}
+		end()
+	}
+	t.Fatalf("%s finds no free port", name)
+	return ""
+}
+
+// tryPeer is peer, and reports whether the program says that the port is in use.
+func tryPeer(t *testing.T, address, name string, args ...string) (end func(), taken bool) {
+	t.Helper()
 	cmd := exec.Command(netservertest.Peer(t, name), args...)
 	var out lines
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -61,6 +88,9 @@ func peer(t *testing.T, address, name string, args ...string) (end func()) {
 	end = sync.OnceFunc(func() { cmd.Process.Kill(); cmd.Wait() })
 	t.Cleanup(end)
 	up := func() bool {
+		if taken = out.count("in use") > 0; taken {
+			return true
+		}
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return false
@@ -73,7 +103,7 @@ func peer(t *testing.T, address, name string, args ...string) (end func()) {
 		defer out.mu.Unlock()
 		t.Fatalf("%s does not come up: %s", name, out.text.String())
 	}
-	return end
+	return end, taken
 }
 
 // nginx and haproxy as targets of one backend: nginx with an HTTP check, and

@@ -118,6 +118,7 @@ func TestAnsweredSessionsLoseNothing(t *testing.T) {
 			b := make([]byte, 100)
 			for j := range 500 {
 				text := fmt.Sprint(i, " ", j)
+				c.SetDeadline(time.Now().Add(patience))
 				if _, err := c.Write([]byte(text)); err != nil {
 					t.Error(err)
 				}
@@ -233,6 +234,7 @@ func TestSessionFlood(t *testing.T) {
 	f := serve(t, "udp", &proxy.Handler{Target: target, MaxSessions: most}, netserver.Config{})
 	real := dialUDP(t, f)
 	ask := func(text string) {
+		must(t, real.SetDeadline(time.Now().Add(patience)))
 		send(t, real, text)
 		wantPacket(t, real, "re: "+text)
 	}
@@ -260,7 +262,7 @@ func TestSessionFlood(t *testing.T) {
 		must(t, err)
 		_, err = c.Write([]byte("x"))
 		must(t, err)
-		must(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+		must(t, c.SetReadDeadline(time.Now().Add(patience)))
 		// One at a time, so that none is lost in a socket's buffer.
 		if n, err := c.Read(make([]byte, 10)); err != nil || n != 5 {
 			t.Fatalf("client %d: %d, %v", i, n, err)
@@ -304,6 +306,7 @@ func TestStalledSessionDelaysNoOther(t *testing.T) {
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
 			for {
+				c.SetDeadline(time.Now().Add(patience))
 				if _, err := c.Write([]byte("x")); err != nil {
 					t.Error(err)
 				}

@@ -113,6 +113,22 @@ func TestBadTargetsFiles(t *testing.T) {
 	}
 }
 
+// A Backend may be told so before it has had any client, and while Run begins.
+func TestDrainAndRemoveFirst(t *testing.T) {
+	for name, do := range map[string]func(*proxy.Backend, string) error{"drained": (*proxy.Backend).Drain, "": (*proxy.Backend).Remove} {
+		a, b := startNamed(t, "a", false), startNamed(t, "b", false)
+		be := &proxy.Backend{Targets: targetsOf(a, b)}
+		running(t, be)
+		must(t, do(be, targetOf(a.l)))
+		if s := stateOf(be, targetOf(a.l)).State; s != name {
+			t.Errorf("the state is %q, want %q", s, name)
+		}
+		if got := frontOf(t, be).names(t, 3); got != "bbb" {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
 func TestAddDrainRemove(t *testing.T) {
 	a, b := startNamed(t, "a", false), startNamed(t, "b", false)
 	be := &proxy.Backend{Name: "x", Targets: targetsOf(a)}

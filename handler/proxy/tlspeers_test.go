@@ -65,9 +65,9 @@ func TestTLSServersAsTargets(t *testing.T) {
 		})
 	})
 	t.Run("gnutls", func(t *testing.T) {
-		to := deadAddress(t)
-		_, number, _ := net.SplitHostPort(to)
-		peer(t, to, "gnutls-serv", "--echo", "--port", number, "--x509certfile", p.CertFile, "--x509keyfile", p.KeyFile, "--x509cafile", cas, "--require-client-cert", "--verify-client-cert", "--quiet")
+		to := peerAnywhere(t, "gnutls-serv", func(port string) []string {
+			return []string{"--echo", "--port", port, "--x509certfile", p.CertFile, "--x509keyfile", p.KeyFile, "--x509cafile", cas, "--require-client-cert", "--verify-client-cert", "--quiet"}
+		})
 		each(t, func(t *testing.T, p outbound.Params) {
 			f := serve(t, "tls", &proxy.Handler{Target: to, TLS: overTLS(t, p)}, netserver.Config{})
 			c := f.dial(t)
