@@ -47,7 +47,7 @@ func connected(t *testing.T, addr string, n int) []*client {
 
 // Those who are cut are cut one after the other, whatever the reason.
 func TestCutsAreSpreadOut(t *testing.T) {
-	const clients, spread = 40, time.Second
+	const clients, spread = 40, 2 * time.Second
 	for _, tc := range []struct {
 		name string
 		args []string
@@ -63,12 +63,12 @@ func TestCutsAreSpreadOut(t *testing.T) {
 		{"by the end of the supervisor", nil, func(r *running) { r.signal(syscall.SIGKILL) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := start(t, append([]string{"--port", "127.0.0.1:0", "--grace", "0.2", "--grace_spread", "1"}, tc.args...)...)
+			r := start(t, append([]string{"--port", "127.0.0.1:0", "--grace", "0.2", "--grace_spread", "2"}, tc.args...)...)
 			list := connected(t, r.addr(0), clients)
 			went := make(chan time.Duration, 1)
 			go func() { went <- ends(t, list) }()
 			tc.by(r)
-			if d := <-went; d < spread/2 {
+			if d := <-went; d < spread/5 { // this process may see the first ones late
 				t.Errorf("all were cut within %v", d)
 			}
 		})
@@ -79,15 +79,15 @@ func TestCutsAreSpreadOut(t *testing.T) {
 // those of the other stay.
 func TestChangedPortsAreCutSpreadOut(t *testing.T) {
 	file := openDir(t) + "/conf"
-	writeFile(t, file, "port 127.0.0.1:0\nport [::1]:0\ngrace 0.2\ngrace_spread 1\n")
+	writeFile(t, file, "port 127.0.0.1:0\nport [::1]:0\ngrace 0.2\ngrace_spread 2\n")
 	r := start(t, "--conf_file", file)
 	leave := connected(t, r.addr(0), 30)
 	r.wait("Bound to auto-assigned port", 2)
 	addr := "[::1]:" + boundTo.FindAllStringSubmatch(r.text(), -1)[1][1]
 	stay := connected(t, addr, 2)
-	writeFile(t, file, "port [::1]:0\ngrace 0.2\ngrace_spread 1\n")
+	writeFile(t, file, "port [::1]:0\ngrace 0.2\ngrace_spread 2\n")
 	r.signal(syscall.SIGHUP)
-	if d := ends(t, leave); d < time.Second/2 {
+	if d := ends(t, leave); d < 2*time.Second/5 {
 		t.Errorf("all were cut within %v", d)
 	}
 	for _, c := range stay {

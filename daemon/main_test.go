@@ -189,7 +189,7 @@ func startCmd(t testing.TB, cmd *exec.Cmd, program string) *running {
 		r.signal(syscall.SIGTERM)
 		select {
 		case <-r.done:
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("the server does not end")
 			r.signal(syscall.SIGKILL)
 			<-r.done
@@ -207,7 +207,7 @@ func (r *running) pid() int           { return r.cmd.Process.Pid }
 // wait waits until the log has a text n times.
 func (r *running) wait(text string, n int) {
 	r.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for strings.Count(r.text(), text) < n {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("no %q (%d times) in the log", text, n)
@@ -233,7 +233,7 @@ func (r *running) status() int {
 	r.t.Helper()
 	select {
 	case <-r.done:
-	case <-time.After(40 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Fatal("the server does not end")
 	}
 	return r.cmd.ProcessState.ExitCode()
@@ -308,7 +308,7 @@ type client struct {
 }
 
 func dial(addr string) (*client, error) {
-	nc, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	nc, err := net.DialTimeout("tcp", addr, 30*time.Second)
 	if err != nil {
 		return nil, err
 	}

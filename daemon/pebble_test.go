@@ -70,7 +70,7 @@ func startPebble(t *testing.T, life time.Duration, more map[string]any, environ 
 	p := &pebble{caFile: ca.File(t), port: freePort(t)}
 	api, control := "127.0.0.1:"+freePort(t), "127.0.0.1:"+freePort(t)
 	p.directory, p.control = "https://"+api+"/dir", "https://"+control
-	p.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}}}
+	p.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: ca.Pool()}}}
 	tlsPort, _ := strconv.Atoi(p.port)
 	c := map[string]any{
 		"listenAddress": api, "managementListenAddress": control, "certificate": own.CertFile, "privateKey": own.KeyFile,
@@ -163,7 +163,7 @@ func startDNS(t *testing.T) (addr string) {
 // serveDNS answers the questions of one client.
 func serveDNS(nc net.Conn) {
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(30 * time.Second))
 	for {
 		var size [2]byte
 		if _, err := io.ReadFull(nc, size[:]); err != nil {
@@ -198,7 +198,7 @@ func answerDNS(q []byte) []byte {
 
 // shown returns the certificate that the server shows who asks for a name.
 func (p *pebble) shown(name string, protocols ...string) (*x509.Certificate, error) {
-	d := &net.Dialer{Timeout: 10 * time.Second}
+	d := &net.Dialer{Timeout: 30 * time.Second}
 	c, err := tls.DialWithDialer(d, "tcp", "127.0.0.1:"+p.port, &tls.Config{ServerName: name, InsecureSkipVerify: true, NextProtos: protocols})
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (p *pebble) awaitIssued(t *testing.T, name string, before *x509.Certificate
 	roots := p.roots(t)
 	var c *x509.Certificate
 	var err error
-	deadline := time.Now().Add(15 * time.Second) // an order is several turns of a second
+	deadline := time.Now().Add(time.Minute) // an order is several turns of a second
 	for {
 		c, err = p.shown(name)
 		if err == nil && (before == nil || !c.Equal(before)) {

@@ -130,7 +130,7 @@ func TestLowPortAndRootsKey(t *testing.T) {
 	second := leafOf(t, addr)
 	// Without a restart too: the supervisor reads for the worker.
 	write()
-	deadline := time.Now().Add(45 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for leafOf(t, addr) == second {
 		if time.Now().After(deadline) {
 			t.Fatal("a renewed certificate is not picked up")
@@ -155,7 +155,7 @@ func lowPort(t *testing.T) int {
 func leafOf(t *testing.T, addr string) string {
 	t.Helper()
 	d := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	c, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {

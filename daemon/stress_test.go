@@ -143,7 +143,7 @@ func (c *crowd) send(addr string) {
 		_, err := io.WriteString(nc, text)
 		// A lost one is found out after this time; an answer that is late
 		// belongs to one before.
-		nc.SetReadDeadline(began.Add(5 * time.Second))
+		nc.SetReadDeadline(began.Add(15 * time.Second))
 		for n := 0; err == nil && !strings.Contains(string(b[:n]), `"`+text+`"`); {
 			n, err = nc.Read(b)
 		}

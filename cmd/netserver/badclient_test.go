@@ -140,7 +140,7 @@ func (c *stallingConn) Write(b []byte) (int, error) {
 // ever, and nowhere does it keep another one out.
 func TestStallsAtEveryStage(t *testing.T) {
 	s := start(t, "--host", "127.0.0.1", "--port", "0/ssl", "--port", "0/tcp",
-		"--timeout_handshake", "1.5", "--timeout_idle", "1.5")
+		"--timeout_handshake", "4", "--timeout_idle", "4") // the bystander speaks more often
 	hello := clientHello(t)
 	var stalled []*speaker
 	raw := func(send []byte) {
@@ -184,7 +184,7 @@ func TestStallsAtEveryStage(t *testing.T) {
 		}
 		c.ends()
 	}
-	s.awaitLogs(`failed .* stage=handshake .*err="handshake not finished in time \(1\.5s\)"`, handshakes)
+	s.awaitLogs(`failed .* stage=handshake .*err="handshake not finished in time \(4s\)"`, handshakes)
 	s.awaitLogs(`failed .* stage=handler .*err="idle for too long"`, len(stalled)-handshakes)
 	s.stop()
 }
