@@ -126,10 +126,49 @@ func (r *reader) block() (*Block, error) {
 			}
 			return r.body(typ)
 		}
+		if end := misspeltParameters(line); end != "" {
+			if err := r.skipTo(end); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err := r.text(line); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// misspeltParameters reports whether a line would begin a block of DH or EC
+// parameters but for its dashes, by what ends that block, "" if not. OpenSSL
+// takes such a block for text, so files with one are served by stunnel and
+// hitch (one of hitch's own is); nobody uses what it says.
+func misspeltParameters(line []byte) (end string) {
+	s := strings.Trim(string(line[:min(len(line), maxTypeName)]), "-")
+	if kind, ok := strings.CutPrefix(s, "BEGIN "); ok && (kind == "DH PARAMETERS" || kind == "EC PARAMETERS") {
+		return "END " + kind
+	}
+	return ""
+}
+
+// skipTo goes on behind the line that says end. Without one, or with another
+// block before it, the file is damaged.
+func (r *reader) skipTo(end string) error {
+	for {
+		line, ok := r.next()
+		switch {
+		case !ok:
+			return fmt.Errorf("is cut short: a block of parameters has no %s line", end)
+		case strings.Trim(string(line[:min(len(line), maxTypeName)]), "-") == end:
+			return nil
+		case marker.Match(line) || !isParameters(line):
+			return r.damaged("it is not in a block of parameters, whose %s line is missing", end)
+		}
+	}
+}
+
+// isParameters reports whether a line is base64.
+func isParameters(line []byte) bool {
+	return len(line) > 0 && len(line) <= 76 && len(bytes.Trim(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")) == 0
 }
 
 // label returns the kind of block in a BEGIN or END line.

@@ -11,7 +11,7 @@ import (
 // could not take over, a line each, to notes. name is what the file is called.
 func Convert(w, notes io.Writer, name string, data []byte) error {
 	kind := KindOf(data)
-	c := &converter{name: filepath.Base(name), notes: notes}
+	c := &converter{name: filepath.Base(name), notes: notes, names: namesIn, list: listDir}
 	switch kind {
 	case Stunnel:
 		c.stunnel(string(data))
@@ -25,7 +25,8 @@ func Convert(w, notes io.Writer, name string, data []byte) error {
 		return fmt.Errorf("%s: files of stunnel and hitch can be converted; %w", name, Foreign(name, data))
 	}
 	if len(c.listens) == 0 {
-		return fmt.Errorf("%s: no port is listened on in it (a service of stunnel has accept = PORT)", name)
+		has := map[string]string{Stunnel: "a service of stunnel has accept = PORT", Hitch: "hitch has frontend = \"[HOST]:PORT\""}[kind]
+		return fmt.Errorf("%s: no port is listened on in it (%s)", name, has)
 	}
 	_, err := io.WriteString(w, c.text(kind))
 	return err
@@ -35,9 +36,11 @@ func Convert(w, notes io.Writer, name string, data []byte) error {
 type converter struct {
 	name     string
 	notes    io.Writer
-	top      section   // keys of the whole server
-	backends []section // [[backend]]
-	listens  []section // [[listen]]
+	names    func(file string) ([]string, error) // the host names in a certificate
+	list     func(dir string) ([]string, error)  // the files of a directory
+	top      section                             // keys of the whole server
+	backends []section                           // [[backend]]
+	listens  []section                           // [[listen]]
 }
 
 // A section is the keys of one table.

@@ -2,6 +2,8 @@ package convert
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -144,6 +146,7 @@ func TestHitch(t *testing.T) {
 	toml, notes, err := convertText(t, `
 frontend = { host = "*" port = "443" pem-file = { cert = "/a.pem" private-key = "/a.key" } } # x
 frontend = "[::1]:8443+/own.pem"
+frontend = "[*]:8444"
 backend = "[127.0.0.1]:6086"
 pem-file = "/one.pem"
 pem-file = "/two.pem"
@@ -159,9 +162,11 @@ ocsp-dir = "/x"
 background = 1
 user = "hitch"
 backend_proxy_protocol = "v2"
+backend_proxy_tlvs = ["alpn", "authority", "ssl"]
 SSL_verify_mode = 3
 SSL_ca_file = "/ca.pem"
 SSL_alpn_protocols = ["h2", "http/1.1"]
+SSL_ocsp_staple = 1
 
 [[listen]]
 port = "443/ssl"
@@ -170,13 +175,126 @@ SSL_key_file = "/a.key"
 
 [[listen]]
 port = "[::1]:8443/ssl"
+SSL_cert_file = "/own.pem"
+
+[[listen]]
+port = "8444/ssl"
 SSL_cert_file = "/two.pem"
 `
 	if err != nil || toml != want {
 		t.Errorf("%v\nhave:\n%s\nwant:\n%s", err, toml, want)
 	}
-	if !strings.Contains(notes, "pem-file: /one.pem is not taken over") || !strings.Contains(notes, "ocsp-dir: it is not") {
+	if !strings.Contains(notes, "pem-file: /one.pem is not taken over, because its names could not be read: no such file") || strings.Count(notes, "\n") != 1 {
 		t.Error(notes)
+	}
+}
+
+// Certificates are converted with the names in them, as hitch chooses by those.
+func TestHitchCertificates(t *testing.T) {
+	dir := t.TempDir()
+	odd, plain := filepath.Join(dir, "odd"), filepath.Join(dir, "plain")
+	for _, f := range []string{"odd/b.example", "odd/a.example", "odd/sub/x", "plain/x.pem", "plain/y.crt"} {
+		file := filepath.Join(dir, f)
+		os.MkdirAll(filepath.Dir(file), 0o755)
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	names := func(file string) ([]string, error) {
+		switch base := filepath.Base(file); {
+		case base == "none":
+			return nil, errNoCert
+		case base == "wild":
+			return []string{"*.example", "example"}, nil
+		default:
+			return []string{base}, nil
+		}
+	}
+	for _, tt := range []struct{ text, want, note string }{
+		{`frontend = "[*]:1" pem-file = "/a" pem-file = "/wild" pem-file = "/b"`,
+			`SSL_cert_file = { "" = "/b", "*.example" = "/wild", "a" = "/a", "example" = "/wild" }`, ""},
+		// The last certificate with a name has it.
+		{`frontend = "[*]:1" pem-file = "/x/a" pem-file = "/y/a" pem-file = "/z"`, `SSL_cert_file = { "" = "/z", "a" = "/y/a" }`, ""},
+		{`frontend = "[*]:1" pem-file = "/x/a" pem-file = "/b" pem-file = "/y/a"`, `SSL_cert_file = { "" = "/y/a", "b" = "/b" }`, ""},
+		{`frontend = "[*]:1" pem-file = { cert = "/a" private-key = "/k" } pem-file = "/b"`,
+			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }\nSSL_key_file = { \"a\" = \"/k\" }", ""},
+		{`frontend = "[*]:1" pem-file = "/a" pem-file = { cert = "/b" private-key = "/k" ocsp-resp-file = "/r" }`,
+			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }\nSSL_key_file = \"/k\"\nSSL_ocsp_staple_file = \"/r\"", ""},
+		{`frontend = { port = "1" pem-file = "/own" } pem-file = "/a"`, `SSL_cert_file = "/own"`, ""},
+		{`frontend = { port = "1" pem-file = "/own" match-global-certs = on } pem-file = "/a"`, `SSL_cert_file = { "" = "/own", "a" = "/a" }`, ""},
+		// Who has to show a certificate under one name has to under it alone.
+		{`frontend = "[*]:1" pem-file = { cert = "/a" client-verify = required client-verify-ca = "/ca" } pem-file = "/b"`,
+			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }\nSSL_verify_mode = { \"\" = 0, \"a\" = 3 }\nSSL_ca_file = { \"\" = \"/ca\", \"a\" = \"/ca\" }", ""},
+		{`frontend = { port = "1" client-verify = required client-verify-ca = "/ca" pem-file = { cert = "/a" client-verify = none } pem-file = "/b" }`,
+			"SSL_verify_mode = { \"\" = 3, \"a\" = 0 }\nSSL_ca_file = \"/ca\"\nSSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }", ""},
+		{`frontend = "[*]:1" pem-file = { cert = "/none" client-verify = required } pem-file = "/b"`, `SSL_cert_file = "/b"`, "client-verify = required of /none is not taken over"},
+		{`frontend = { port = "1" client-verify = requierd pem-file = "/b" }`, "SSL_verify_mode = 3\nSSL_cert_file = \"/b\"", "client-verify: requierd is not taken over"},
+		{`frontend = "[*]:1" pem-dir = "` + odd + `"`, `SSL_cert_file = { "" = "` + odd + `/a.example", "b.example" = "` + odd + `/b.example" }`, "the files that are in"},
+		{`frontend = "[*]:1" pem-dir-glob = "b*" pem-dir = "` + odd + `"`, `SSL_cert_file = "` + odd + `/b.example"`, "the files that are in"},
+		{`frontend = "[*]:1" pem-dir = "` + odd + `" pem-file = "/z"`, `SSL_cert_file = { "" = "/z", "a.example" = "` + odd + `/a.example", "b.example" = "` + odd + `/b.example" }`, "the files that are in"},
+		{`frontend = "[*]:1" pem-dir = "` + plain + `"`, "", ""},
+		{`frontend = "[*]:1" pem-dir = "/not/there" pem-dir-glob = "*"`, "", "pem-dir-glob: it is not taken over: /not/there cannot be read"},
+		{`frontend = { port = "1" tls-protos = TLSv1.3 sni-nomatch-abort = off ciphers = "HIGH" pem-file = "/b" } backlog = 9 sni-nomatch-abort = on`,
+			"listen = \"9\"\nSSL_version = \"TLSv1_3\"\nSSL_unknown_sni = \"default\"\nSSL_cipher_list = \"HIGH\"\nSSL_cert_file = \"/b\"", ""},
+	} {
+		var out, notes bytes.Buffer
+		c := &converter{name: "x", notes: &notes, names: names, list: listDir}
+		if err := c.hitch(tt.text + ` backend = "[127.0.0.1]:2"`); err != nil {
+			t.Errorf("%s: %v", tt.text, err)
+			continue
+		}
+		out.WriteString(c.text(Hitch))
+		_, port, _ := strings.Cut(out.String(), "[[listen]]\nport = \"1/ssl\"\n")
+		if port = strings.TrimSpace(port); port != tt.want || (tt.note == "") != (notes.Len() == 0) || !strings.Contains(notes.String(), tt.note) {
+			t.Errorf("%s:\n%s\nwant\n%s\n%s", tt.text, port, tt.want, notes.String())
+		}
+	}
+}
+
+func TestHitchOptions(t *testing.T) {
+	toml, notes, err := convertText(t, `frontend = "[*]:1"
+pem-file = "/b"
+backend = "/run/v.sock"
+tls-protos = TLSv1.0 TLSv1.2 TLSv1.3   # a list without quotation marks
+workers = auto; quiet = on; log-level = 1
+ciphersuites = "TLS_AES_128_GCM_SHA256"
+ecdh-curve = "auto"
+backend-connect-timeout = 20
+ssl-handshake-timeout = 31
+keepalive = 3600
+syslog = on
+syslog-facility = "local1"
+backend-refresh = 5
+write-proxy-v2 = on
+proxy-authority = off
+proxy-client-cert = on
+prefer-server-ciphers = on
+ocsp-dir = ""
+write-ip = on
+`)
+	want := `proxy_to = "/run/v.sock"
+proxy_connect_timeout = "20"
+timeout_handshake = "31"
+tcp_keepalive = "3600"
+log_file = "Sys::Syslog"
+syslog_facility = "local1"
+backend_proxy_protocol = "v2"
+backend_proxy_tlvs = ["alpn", "ssl", "cert"]
+
+[[listen]]
+port = "1/ssl"
+SSL_cert_file = "/b"
+`
+	if err != nil || toml != want {
+		t.Errorf("%v\nhave:\n%s\nwant:\n%s", err, toml, want)
+	}
+	for _, n := range []string{"tls-protos: TLSv1.0 is not", "ciphersuites: it is not", "proxy-client-cert: backend", "write-ip: it is not"} {
+		if !strings.Contains(notes, n) {
+			t.Errorf("no note %q in\n%s", n, notes)
+		}
+	}
+	if strings.Count(notes, "\n") != 4 {
+		t.Errorf("other notes:\n%s", notes)
 	}
 }
 

@@ -62,6 +62,9 @@ func hitchSettings(words []string, deep int) ([]setting, []string, error) {
 		}
 		s := setting{name: words[0], value: strings.TrimPrefix(words[2], `"`)}
 		words = words[3:]
+		for s.name == "tls-protos" && len(words) > 0 && hitchVersions[words[0]] { // a list without quotation marks
+			s.value, words = s.value+" "+words[0], words[1:]
+		}
 		if s.value == "{" {
 			if deep > 2 {
 				return nil, nil, fmt.Errorf("blocks are too deep in %.40q", s.name)
@@ -80,44 +83,53 @@ func hitchSettings(words []string, deep int) ([]setting, []string, error) {
 	return all, nil, nil
 }
 
+// hitchVersions are the words of tls-protos.
+var hitchVersions = map[string]bool{"SSLv3": true, "TLSv1.0": true, "TLSv1.1": true, "TLSv1.2": true, "TLSv1.3": true}
+
 // hitch converts a file of hitch.
 func (c *converter) hitch(text string) error {
 	all, _, err := hitchSettings(hitchWords(strings.TrimPrefix(text, "\uFEFF")), 0)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
-	var certs []setting
+	files := c.pemDir(all)
+	var certs []hitchCert
+	for _, s := range all {
+		if s.name == "pem-file" {
+			certs = append(certs, hitchCertOf(s))
+		}
+	}
+	if len(certs) == 0 && len(files) > 0 { // of a directory, the first is for names that no other has
+		files = append(files[1:], files[0])
+	}
+	certs = append(files, certs...)
 	for _, s := range all {
 		switch s.name {
 		case "frontend":
-			c.frontend(s)
-		case "pem-file":
-			certs = append(certs, s)
+			c.frontend(s, certs, last(all, "backlog"))
+		case "pem-file", "pem-dir", "pem-dir-glob":
 		default:
-			c.hitchOption(s)
+			if !c.hitchTLS(&c.top, "", s) {
+				c.hitchOption(s, all)
+			}
 		}
 	}
-	for i := range c.listens {
-		l := &c.listens[i]
-		if l.values["SSL_cert_file"] == "" {
-			c.certificates(l, certs)
-		}
-		if l.values["SSL_cert_file"] == "" && c.top.values["SSL_cert_dir"] == "" {
-			c.note("frontend", "it has no pem-file; SSL_cert_file is to be added")
-		}
+	if c.top.values["proxy_to"] == "" {
+		c.note("backend", "there is none; proxy_to is to be added")
 	}
 	return nil
 }
 
-// frontend converts one.
-func (c *converter) frontend(s setting) {
-	host, port := last(s.block, "host"), last(s.block, "port")
+// frontend converts one. The certificates in it come before those of the file.
+func (c *converter) frontend(s setting, certs []hitchCert, backlog string) {
+	host, port, own := last(s.block, "host"), last(s.block, "port"), ""
 	if s.block == nil {
 		host, port = "", s.value
-		if i := strings.LastIndexByte(s.value, ':'); i >= 0 {
-			host, port = s.value[:i], s.value[i+1:]
+		at, file, _ := strings.Cut(s.value, "+")
+		if i := strings.LastIndexByte(at, ':'); i >= 0 {
+			host, port = at[:i], at[i+1:]
 		}
-		port, _, _ = strings.Cut(port, "+")
+		own = file
 	}
 	host = strings.Trim(host, "[]")
 	if host == "*" {
@@ -125,94 +137,47 @@ func (c *converter) frontend(s setting) {
 	}
 	at, ok := endpoint(host+":"+port, "")
 	if !ok {
-		c.note("frontend", "left out: %s is no port", s.value)
+		c.note("frontend", "left out: %s is no port", host+":"+port)
 		return
 	}
 	l := section{}
 	l.text("port", at+"/ssl")
-	var certs []setting
+	if backlog != "" { // in a file with [[listen]] that key cannot stand alone
+		l.text("listen", backlog)
+	}
+	var mine []hitchCert
+	if own != "" {
+		mine = append(mine, hitchCert{file: own})
+	}
+	global := false
 	for _, o := range s.block {
 		switch o.name {
 		case "host", "port":
 		case "pem-file":
-			certs = append(certs, o)
-		case "sni-nomatch-abort":
-			if isOn(o.value) {
-				l.text("SSL_unknown_sni", "refuse")
-			}
+			mine = append(mine, hitchCertOf(o))
+		case "match-global-certs":
+			global = isOn(o.value)
 		default:
-			c.note("frontend", "%s is not taken over", o.name)
+			if !c.hitchTLS(&l, "frontend: ", o) {
+				c.note("frontend", "%s is not taken over", o.name)
+			}
 		}
 	}
-	c.certificates(&l, certs)
+	switch {
+	case len(mine) == 0:
+		mine = certs
+	case global:
+		mine = append(certs[:len(certs):len(certs)], mine...)
+	}
+	switch {
+	case len(mine) > 0:
+		c.certificates(&l, mine)
+	case c.top.values["SSL_cert_dir"] == "":
+		c.note("frontend", "it has no pem-file; SSL_cert_file is to be added")
+	}
 	c.listens = append(c.listens, l)
-}
-
-// certificates writes the files of a port. Of several, hitch presents the last
-// where no name fits.
-func (c *converter) certificates(l *section, certs []setting) {
-	if len(certs) == 0 {
-		return
-	}
-	s := certs[len(certs)-1]
-	file, key := s.value, ""
-	if s.block != nil {
-		file, key = last(s.block, "cert"), last(s.block, "private-key")
-	}
-	l.text("SSL_cert_file", file)
-	if key != "" {
-		l.text("SSL_key_file", key)
-	}
-	for _, other := range certs[:len(certs)-1] {
-		c.note("pem-file", "%s is not taken over: put all certificates into one directory and name it with SSL_cert_dir", other.value+last(other.block, "cert"))
-	}
 }
 
 func isOn(value string) bool {
 	return value == "on" || value == "true" || value == "yes" || value == "1"
-}
-
-// hitchOption converts a setting of the whole program.
-func (c *converter) hitchOption(s setting) {
-	texts := map[string]string{
-		"user": "user", "group": "group", "chroot": "chroot", "ciphers": "SSL_cipher_list", "pem-dir": "SSL_cert_dir",
-		"log-filename": "log_file", "pidfile": "pid_file", "client-verify-ca": "SSL_ca_file",
-	}
-	t := &c.top
-	switch {
-	case texts[s.name] != "" && s.block == nil:
-		if s.value != "" {
-			t.text(texts[s.name], s.value)
-		}
-	case s.name == "backend":
-		target := strings.NewReplacer("[", "", "]", "").Replace(s.value)
-		if at, ok := endpoint(target, "localhost"); ok {
-			t.text("proxy_to", at)
-			return
-		}
-		c.note(s.name, "%s is no target", s.value)
-	case s.name == "daemon" && isOn(s.value):
-		t.set("background", "1")
-	case s.name == "syslog" && isOn(s.value):
-		t.text("log_file", "Sys::Syslog")
-	case s.name == "write-proxy-v1" && isOn(s.value):
-		t.text("backend_proxy_protocol", "v1")
-	case (s.name == "write-proxy-v2" || s.name == "write-proxy") && isOn(s.value):
-		t.text("backend_proxy_protocol", "v2")
-	case s.name == "alpn-protos":
-		t.set("SSL_alpn_protocols", array(strings.FieldsFunc(s.value, func(r rune) bool { return r == ',' || r == ' ' })))
-	case s.name == "client-verify":
-		if mode := map[string]string{"optional": "1", "required": "3"}[s.value]; mode != "" {
-			t.set("SSL_verify_mode", mode)
-		}
-	case s.name == "sni-nomatch-abort" && isOn(s.value):
-		t.text("SSL_unknown_sni", "refuse")
-	case s.name == "tls-protos" && strings.TrimSpace(s.value) == "TLSv1.3":
-		t.text("SSL_version", "TLSv1_3")
-	case s.name == "tls-protos" && !strings.Contains(s.value, "TLSv1.0") && !strings.Contains(s.value, "TLSv1.1") && !strings.Contains(s.value, "SSL"):
-	case s.name == "workers", s.name == "prefer-server-ciphers", s.name == "quiet", strings.EqualFold(s.value, "off"):
-		// one process uses all processors; the rest is so anyway, or off
-	default:
-		c.note(s.name, "it is not taken over")
-	}
 }
