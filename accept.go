@@ -155,6 +155,9 @@ func (r *run) take(l *listening, nc net.Conn) {
 
 // arrive notes who has come, and how much of its hello with it.
 func (r *run) arrive(l *listening, nc net.Conn) arrival {
+	if l.datagram != nil {
+		l.meter.Received.Add(1)
+	}
 	a := arrival{l: l, nc: nc, peer: access.PeerOf(nc.RemoteAddr()), hello: hello.Unseen}
 	if l.spec.IsUnix() {
 		a.peer.Unix = true
@@ -198,6 +201,14 @@ func (r *run) begin(a *arrival) {
 // the packet and after it io.EOF, and each Write sends one packet back.
 func (c *Conn) Datagram() bool { return c.l.datagram != nil }
 
+// sent counts a datagram that was written.
+func (c *Conn) sent(n int, err error) {
+	c.traffic.out.Add(uint64(n))
+	if err == nil {
+		c.l.meter.Sent.Add(1)
+	}
+}
+
 // Session reports whether c is a session of datagrams: see proto.Sessions.
 func (c *Conn) Session() bool { return c.l.sessions != nil }
 
@@ -240,6 +251,7 @@ func (c *Conn) endSession() {
 	in, out, dropped := s.Counts()
 	c.notes = append(c.notes, slog.Uint64("datagrams_in", in), slog.Uint64("datagrams_out", out))
 	if dropped > 0 {
+		c.l.meter.Dropped.Add(dropped)
 		c.notes = append(c.notes, slog.Uint64("dropped", dropped))
 	}
 	if next != nil {

@@ -67,12 +67,12 @@ func (r *run) count(a *arrival) admit.Reason {
 			return why
 		}
 	}
-	if r.limiter.Reserve(a.l.price) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
+	if r.limiter.Reserve(int64(a.l.price)) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
 		return admit.OK
 	}
 	why := r.binding(a, admit.OverMemory)
 	if why != admit.OK {
-		r.limiter.Reserve(-a.l.price)
+		r.limiter.Reserve(-int64(a.l.price))
 		r.uncount(a.l, a.source)
 	}
 	return why
@@ -128,8 +128,16 @@ func (r *run) logRefused(o outcome.Class, msg string, l *listening, peer net.Add
 
 // leave ends what count began, and charges the client's source with how it
 // ended.
-func (c *Conn) leave(o outcome.Class) {
+func (c *Conn) leave(rec *Record) {
+	o := rec.Outcome
 	c.l.outcomes[o].Add(1)
+	if t := c.admission.ticket.Load(); t != nil && (o != outcome.Served || rec.In == 0) {
+		took := uint64(t.Took())
+		if rec.Stage == StageHandshake { // of others shakeHands has told
+			c.l.meter.Spent.Add(took)
+		}
+		c.l.meter.Wasted.Add(took)
+	}
 	if c.l.datagram != nil {
 		return // nobody is charged: anyone can send in another's name
 	}
@@ -138,7 +146,7 @@ func (c *Conn) leave(o outcome.Class) {
 	}
 	l := c.run.limiter
 	c.run.charge(c.admission.source, o)
-	l.Reserve(-c.admission.price)
+	l.Reserve(-int64(c.admission.price))
 	c.run.uncount(c.l, c.admission.source)
 }
 
@@ -186,6 +194,7 @@ func (c *Conn) countAgain() error {
 // boxed tells of what was put into the penalty box, and cuts its clients if
 // that is asked for.
 func (r *run) boxed(b admit.Boxed) {
+	r.boxings.Add(1)
 	n := 0
 	if r.cfg.Admission.Penalty.Close && !r.cfg.Admission.Shadow {
 		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", errPenalised, b.Prefix))

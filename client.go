@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -220,6 +221,7 @@ func (c *Conn) handle() error {
 		}
 	}
 	c.place.Store(isPlaced)
+	c.admission.placed = uint32(min(time.Since(c.begin).Microseconds(), math.MaxUint32))
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
 	err := c.serve()
@@ -313,6 +315,7 @@ func (c *Conn) release() {
 			c.run.gate.Leave()
 		}
 		c.run.serving.Add(-1)
+		c.l.meter.Handler.Observe(time.Since(c.begin) - time.Duration(c.admission.placed)*time.Microsecond)
 	}
 	c.close()
 	if t := c.admission.ticket.Load(); t != nil {
@@ -331,7 +334,7 @@ func (c *Conn) release() {
 		}
 	}
 	r := c.record()
-	c.leave(r.Outcome)
+	c.leave(&r)
 	c.hook(func() { c.run.logRecord(c.ctx, r) })
 	if f := c.run.srv.Hooks.Closed; f != nil {
 		c.hook(func() { f(c, r) })

@@ -20,6 +20,7 @@ type clients struct {
 	n      atomic.Int64
 	wg     sync.WaitGroup
 	ctx    context.Context // parent of the clients' contexts
+	ports  int             // of the run
 	shards [16]shard
 	over   *ending // has ended; of all who are gone
 }
@@ -27,7 +28,9 @@ type clients struct {
 type shard struct {
 	mu  sync.Mutex
 	set map[*Conn]struct{}
-	_   [64]byte // its own cache line
+	// past is what clients have read and written that are gone, by port.
+	past []passed
+	_    [64]byte // its own cache line
 }
 
 // init makes the set ready. The clients' contexts carry ctx's values but not
@@ -38,7 +41,40 @@ func (cs *clients) init(ctx context.Context) {
 	cs.over.cancel(context.Canceled)
 	for i := range cs.shards {
 		cs.shards[i].set = make(map[*Conn]struct{})
+		cs.shards[i].past = make([]passed, cs.ports)
 	}
+}
+
+// A passed is how many bytes handlers have read and written.
+type passed struct{ in, out uint64 }
+
+// A census is the clients of a port at one moment, and what has passed there so
+// far.
+type census struct {
+	passed
+	stages [StageClose + 1]int
+}
+
+// census counts the clients by port. A client's bytes are either those of a
+// client that is here or of one that is gone, at each moment.
+func (cs *clients) census(ports int) []census {
+	all := make([]census, ports)
+	for i := range cs.shards {
+		s := &cs.shards[i]
+		s.mu.Lock()
+		for c := range s.set {
+			p := &all[c.l.place]
+			p.stages[c.stage.get()]++
+			p.in += c.traffic.in.Load()
+			p.out += c.traffic.out.Load()
+		}
+		for at, p := range s.past {
+			all[at].in += p.in
+			all[at].out += p.out
+		}
+		s.mu.Unlock()
+	}
+	return all
 }
 
 func (cs *clients) shard(c *Conn) *shard { return &cs.shards[c.id%uint64(len(cs.shards))] }
@@ -112,6 +148,9 @@ func (cs *clients) remove(c *Conn) {
 	s := cs.shard(c)
 	s.mu.Lock()
 	delete(s.set, c)
+	p := &s.past[c.l.place]
+	p.in += c.traffic.in.Load()
+	p.out += c.traffic.out.Load()
 	s.mu.Unlock()
 	cs.n.Add(-1)
 	cs.wg.Done()

@@ -81,7 +81,8 @@ type progress struct {
 // An admission is what a client holds of what there is only so much of.
 type admission struct {
 	source netip.Addr                   // what limits count it under
-	price  int64                        // the bytes that it has reserved
+	price  int32                        // the bytes that it has reserved
+	placed uint32                       // when it got its place in the Handler, in microseconds after begin
 	ticket atomic.Pointer[admit.Ticket] // its place in the handshake scheduler, if it has one
 }
 
@@ -268,7 +269,7 @@ func (c *Conn) readErr(err error) error {
 func (c *Conn) Write(b []byte) (n int, err error) {
 	if c.l.datagram != nil {
 		n, err = c.nc.Write(b)
-		c.traffic.out.Add(uint64(n))
+		c.sent(n, err)
 		return n, c.orCause(err)
 	}
 	c.rates.BeginWrite()

@@ -117,7 +117,12 @@ func (c *Conn) hasLeft() error {
 func (c *Conn) awaitHello() { (*greeting)(c).Heard(hello.Await((*greeting)(c), c.raw)) }
 
 // heard returns how the wait for the hello ended: nil when it is whole.
-func (c *Conn) heard() error { return c.hello.Err }
+func (c *Conn) heard() error {
+	if c.hello.Err == nil {
+		c.l.meter.Hello.Observe(time.Since(c.begin))
+	}
+	return c.hello.Err
+}
 
 // A greeting is a Conn as the hello wait knows it.
 type greeting Conn
@@ -210,6 +215,7 @@ func (c *Conn) shakeHands() error {
 	if !c.l.plain && limit > 0 {
 		c.raw.SetDeadline(c.begin.Add(limit))
 	}
+	turn := time.Now()
 	nc, err := c.ready()
 	if err != nil {
 		return c.handshakeErr(err, c.begin)
@@ -218,12 +224,29 @@ func (c *Conn) shakeHands() error {
 		c.raw.SetDeadline(time.Time{})
 	}
 	c.become(nc)
+	if !c.l.plain {
+		c.measure(time.Since(turn))
+	}
 	if c.nc != c.raw && c.admission.price > 0 {
-		c.run.limiter.Reserve(priceTLS - c.admission.price)
+		c.run.limiter.Reserve(priceTLS - int64(c.admission.price))
 		c.admission.price = priceTLS
 	}
 	c.limits.Begin()
 	return nil
+}
+
+// measure counts a handshake that has succeeded.
+func (c *Conn) measure(took time.Duration) {
+	m := &c.l.meter
+	m.Shake.Observe(took)
+	if t := c.admission.ticket.Load(); t != nil {
+		m.Turn.Observe(t.Held())
+		m.Spent.Add(uint64(t.Took()))
+	}
+	if t, ok := c.nc.(proto.Secured); ok {
+		st := t.ConnectionState()
+		c.run.mix.Observe(st.Version, uint16(st.CurveID), st.CipherSuite, st.DidResume, took)
+	}
 }
 
 // passThrough asks the Handler whether it takes the client undecrypted, and if

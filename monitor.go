@@ -2,6 +2,7 @@ package netserver
 
 import (
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
+	"netserver/internal/metric"
 	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
@@ -69,6 +71,7 @@ type tally struct {
 	refused     [admit.Reasons]atomic.Uint64
 	wouldRefuse [admit.Reasons]atomic.Uint64
 	wouldCut    atomic.Uint64
+	meter       metric.Port
 }
 
 // Stats are a Server's numbers at one moment.
@@ -162,6 +165,69 @@ func byLimit(counts *[admit.Reasons]atomic.Uint64) (m map[string]uint64) {
 		}
 	}
 	return m
+}
+
+// Metrics returns the samples of internal/metric, and the names of the ports
+// that they are of.
+func (m monitor) Metrics() (ports []string, list []metric.Sample) {
+	s := m.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.runs) == 0 {
+		for _, p := range s.last.Ports {
+			ports = append(ports, p.Port.Short())
+		}
+		return ports, s.lastSamples
+	}
+	for r := range s.runs {
+		list = r.counted(list, len(ports))
+		for _, l := range r.ls {
+			ports = append(ports, l.spec.Short())
+		}
+	}
+	return ports, append(list, metric.Sample{Family: metric.Goroutines, Value: float64(runtime.NumGoroutine())})
+}
+
+// counted appends what one Serve has counted, whose ports are those behind the
+// first before.
+func (r *run) counted(list []metric.Sample, before int) []metric.Sample {
+	add := func(family string, place int, value float64, labels ...string) {
+		list = append(list, metric.Sample{Family: family, Port: place, Labels: labels, Value: value})
+	}
+	for i, c := range r.clients.census(len(r.ls)) {
+		place := before + i + 1
+		for stage, n := range c.stages {
+			add(metric.Open, place, float64(n), Stage(stage).String())
+		}
+		add(metric.Bytes, place, float64(c.in), metric.DirectionIn)
+		add(metric.Bytes, place, float64(c.out), metric.DirectionOut)
+	}
+	for i, l := range r.ls {
+		place := before + i + 1
+		list = l.meter.Samples(list, place)
+		for limit, n := range byLimit(&l.wouldRefuse) {
+			add(metric.WouldRefuse, place, float64(n), limit)
+		}
+		if n := l.wouldCut.Load(); n > 0 {
+			add(metric.WouldCut, place, float64(n))
+		}
+		if d, ok := below(l.Listener).(*sock.DatagramListener); ok {
+			add(metric.DatagramsDropped, place, float64(d.Oversize()), metric.DropOversize)
+		}
+	}
+	list = r.mix.Samples(list)
+	if r.queue != nil {
+		q := r.queue.Stats()
+		add(metric.HandshakesOpen, 0, float64(q.Unfinished))
+		add(metric.HandshakesWaiting, 0, float64(q.Waiting))
+		add(metric.HandshakesRunning, 0, float64(q.Running))
+		add(metric.HandshakesShed, 0, float64(q.Shed))
+	}
+	st := r.limiter.Stats()
+	add(metric.Penalties, 0, float64(st.Boxed))
+	add(metric.Penalised, 0, float64(r.boxings.Load()))
+	add(metric.ConnMemory, 0, float64(st.Memory))
+	return list
 }
 
 func (m monitor) Limits() []LimitUse {

@@ -15,6 +15,7 @@ import (
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/lograte"
+	"netserver/internal/metric"
 	"netserver/internal/session"
 	"netserver/internal/slots"
 	"netserver/logs"
@@ -43,6 +44,8 @@ type run struct {
 	stopHelpers context.CancelFunc
 
 	lastID   atomic.Uint64
+	boxings  atomic.Uint64 // into the penalty box
+	mix      metric.Mix    // of finished handshakes
 	serving  atomic.Int64  // clients in the Handler
 	served   atomic.Uint64 // that have been in it
 	clients  clients
@@ -62,6 +65,7 @@ type run struct {
 type listening struct {
 	net.Listener
 	spec      port.Spec
+	place     int       // in run.ls
 	cfg       effective // with the port's own values
 	transport proto.Transport
 	handler   Handler          // who serves its clients
@@ -78,7 +82,7 @@ type listening struct {
 	passer    proto.Passer     // takes some clients undecrypted; nil for none
 	own       bool             // its connections speak TLS by themselves
 	deferral  hello.Deferral   // of clients that say nothing, while many reset
-	price     int64            // bytes that a new connection takes
+	price     int32            // bytes that a new connection takes
 	stall     bool             // the kernel ends clients that take no bytes
 	datagram  chan struct{}    // for datagram ports: a slot for each one being served
 	sessions  *session.Table   // of a datagram port; nil if each datagram is a client
@@ -103,9 +107,10 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 	}
 	r.samples = lograte.New(r.log, logs.Notice, outcome.Names())
 	r.pool = slots.NewPool(func(c *Conn) { c.advance(laneTurn) })
+	r.clients.ports = len(ls)
 	for i, l := range ls {
 		r.ls = append(r.ls, r.listening(l, configs[i]))
-		r.ls[i].rules = rules[i]
+		r.ls[i].rules, r.ls[i].place = rules[i], i
 	}
 	r.queue = r.newQueue()
 	for _, l := range r.ls {

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"netserver/access"
+	"netserver/internal/metric"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -81,11 +82,12 @@ type Server struct {
 	// Resolver looks up clients' names; net.DefaultResolver if nil.
 	Resolver access.Resolver
 
-	mu        sync.Mutex
-	runs      map[*run]struct{}
-	last      Stats  // of the run that ended last
-	closed    bool   // by Shutdown or Close
-	onServing func() // of bridge.Engine
+	mu          sync.Mutex
+	runs        map[*run]struct{}
+	last        Stats           // of the run that ended last
+	lastSamples []metric.Sample // of the same
+	closed      bool            // by Shutdown or Close
+	onServing   func()          // of bridge.Engine
 }
 
 // ListenAndServe opens the configured ports and serves their clients, as Serve
@@ -324,6 +326,7 @@ func (s *Server) untrack(r *run) {
 	delete(s.runs, r)
 	s.last = Stats{}
 	r.addTo(&s.last)
+	s.lastSamples = r.counted(nil, 0)
 	close(r.done)
 }
 

@@ -51,6 +51,7 @@ func (c *Conn) StartTLS(ctx context.Context) error {
 	}
 	c.raw.SetDeadline(time.Time{})
 	c.become(nc)
+	c.measure(time.Since(begin))
 	c.limits.Renew(nc)
 	return c.judge(c.ctx, t)
 }

@@ -35,6 +35,8 @@ func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, 
 // Metrics returns what this process has counted.
 func (a *alone) Metrics() *metric.Set {
 	set := new(metric.Set)
+	ports, list := a.p.engine().Metrics()
+	set.AddAll(list, ports)
 	set.Add(metric.StartTime, float64(a.began.UnixMilli())/1000)
 	return set
 }

@@ -1,6 +1,9 @@
 package admit
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // A state is the state of a handshake. Only the queue, under its lock, and the
 // handshake's own goroutine change it.
@@ -28,6 +31,7 @@ type Ticket struct {
 	wait atomic.Int64 // since when it waits for the network; 0 if it does not
 	took atomic.Int64 // CPU so far, in ns
 	from int64        // since when it has the CPU
+	held int64        // how long it waited for turns; while it does, that less the time it began
 	over Reason       // the limit it exceeded, in shadow mode
 
 	// Guarded by the queue's lock:
@@ -52,6 +56,7 @@ func (t *Ticket) Err() error {
 func (t *Ticket) Submit() {
 	q := t.q
 	var do effects
+	t.held -= q.clock()
 	q.mu.Lock()
 	switch {
 	case t.state != paused:
@@ -69,7 +74,15 @@ func (t *Ticket) Submit() {
 }
 
 // Begin must be the first call of the work that Start started.
-func (t *Ticket) Begin() { t.from = t.q.clock() }
+func (t *Ticket) Begin() {
+	t.from = t.q.clock()
+	t.held += t.from
+}
+
+// Held returns how long the handshake has waited for its turns, and Took how
+// long it has worked. They are for its own goroutine, after Begin.
+func (t *Ticket) Held() time.Duration { return time.Duration(t.held) }
+func (t *Ticket) Took() time.Duration { return time.Duration(t.took.Load()) }
 
 // Waiting reports that the handshake begins to wait for the network.
 func (t *Ticket) Waiting() {
@@ -85,10 +98,14 @@ func (t *Ticket) Waiting() {
 // Woken reports that data arrived. If the handshake waited too long to be
 // counted, Woken waits for a new turn.
 func (t *Ticket) Woken() {
-	if t.woken() {
-		<-t.wake
+	if !t.woken() {
+		t.from = t.q.clock()
+		return
 	}
+	began := t.q.clock()
+	<-t.wake
 	t.from = t.q.clock()
+	t.held += t.from - began
 }
 
 // woken returns true if the caller must wait for a new turn.

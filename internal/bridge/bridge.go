@@ -6,6 +6,7 @@ import (
 
 	"netserver/access"
 	"netserver/internal/admit"
+	"netserver/internal/metric"
 	"netserver/port"
 	"netserver/proto"
 	"netserver/sock"
@@ -51,6 +52,9 @@ type Engine interface {
 	// LimitKeys returns the keys of the limits that netserver.PortStats.Refused
 	// can count under.
 	LimitKeys() []string
+	// Metrics returns what has been counted beside netserver.Stats, and the ports
+	// that it is of, in the order of Stats.
+	Metrics() (ports []string, list []metric.Sample)
 	// LimiterStats returns the counters behind limits by source.
 	LimiterStats() admit.LimiterStats
 }

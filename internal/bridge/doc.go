@@ -8,6 +8,6 @@
 //	engine := bridge.Of(server.Monitor())
 //
 // The package holds types only; the root package has what they do. Of this
-// module it imports what those types name: access, internal/admit, port, proto
+// module it imports what those types name: access, internal/admit, internal/metric, port, proto
 // and sock. Start reading at Engine.
 package bridge

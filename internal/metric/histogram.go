@@ -25,10 +25,11 @@ const (
 	bucketsAll = MaxBucket - MinBucket + 1
 )
 
-// bounds are the ends of the buckets between 1/2 and 1.
-var bounds = [perOctave]float64{
-	0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
-	0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
+// bounds are the ends of the buckets between 1 and 2, as the lowest bits of a
+// float64: 2^(0/8) to 2^(7/8).
+var bounds = [perOctave]uint64{
+	0x0000000000000, 0x172b83c7d517b, 0x306fe0a31b715, 0x4bfdad5362a27,
+	0x6a09e667f3bcd, 0x8ace5422aa0db, 0xae89f995ad3ad, 0xd5818dcfba487,
 }
 
 // A Histogram counts durations. The zero value is empty. Its methods may be
@@ -56,12 +57,16 @@ func (h *Histogram) Observe(d time.Duration) {
 // bucketOf returns the bucket of a positive number of seconds; below MinBucket
 // it is the zero bucket.
 func bucketOf(v float64) int {
-	frac, exp := math.Frexp(v) // 0.5 <= frac < 1
+	bits := math.Float64bits(v)
+	exp, frac := int(bits>>52)-1023, bits&(1<<52-1)
 	i := 0
+	if frac > bounds[perOctave/2] {
+		i = perOctave/2 + 1
+	}
 	for i < perOctave && bounds[i] < frac {
 		i++
 	}
-	return min(i+(exp-1)*perOctave, MaxBucket)
+	return min(i+exp*perOctave, MaxBucket)
 }
 
 // Sparse returns what has been counted so far. What is counted meanwhile may be

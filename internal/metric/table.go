@@ -32,8 +32,30 @@ type Family struct {
 
 // The names of families.
 const (
-	Connections = "netserver_connections_total"
-	Refused     = "netserver_refused_total"
+	Connections      = "netserver_connections_total"
+	Refused          = "netserver_refused_total"
+	WouldRefuse      = "netserver_would_refuse_total"
+	WouldCut         = "netserver_would_cut_total"
+	Open             = "netserver_connections"
+	Bytes            = "netserver_transferred_bytes_total"
+	Datagrams        = "netserver_datagrams_total"
+	DatagramsDropped = "netserver_datagrams_dropped_total"
+	HandlerTime      = "netserver_handler_seconds"
+
+	Handshake         = "netserver_handshake_seconds"
+	HandshakePhase    = "netserver_handshake_phase_seconds"
+	HandshakeCPU      = "netserver_handshake_cpu_seconds_total"
+	HandshakeWasted   = "netserver_handshake_wasted_cpu_seconds_total"
+	HandshakesOpen    = "netserver_handshakes_unfinished"
+	HandshakesWaiting = "netserver_handshakes_waiting"
+	HandshakesRunning = "netserver_handshakes_running"
+	HandshakesShed    = "netserver_handshakes_shed_total"
+
+	Penalties  = "netserver_penalties"
+	Penalised  = "netserver_penalties_total"
+	ConnMemory = "netserver_connections_memory_bytes"
+	Goroutines = "netserver_goroutines"
+
 	Build       = "netserver_build_info"
 	StartTime   = "netserver_start_time_seconds"
 	Workers     = "netserver_workers"
@@ -50,6 +72,46 @@ var families = [...]Family{
 		Help: "Clients that have ended and connections that were refused, by what became of them."},
 	{Name: Refused, Type: Counter, Labels: []string{LabelPort, LabelLimit},
 		Help: "Connections and datagrams that a limit refused, and handshakes that were ended for one. They are in netserver_connections_total too."},
+	{Name: WouldRefuse, Type: Counter, Labels: []string{LabelPort, LabelLimit}, Sent: true,
+		Help: "What a limit would have refused but for limits_shadow."},
+	{Name: WouldCut, Type: Counter, Labels: []string{LabelPort}, Sent: true,
+		Help: "Clients below a minimum rate that would have been ended but for limits_shadow."},
+	{Name: Open, Type: Gauge, Labels: []string{LabelPort, LabelStage}, Sent: true,
+		Help: "Clients that are connected, by what they have come to."},
+	{Name: Bytes, Type: Counter, Unit: "bytes", Labels: []string{LabelPort, LabelDirection}, Sent: true,
+		Help: "What handlers have read from clients and written to them, without TLS's own bytes. Clients that are still connected are included."},
+	{Name: Datagrams, Type: Counter, Labels: []string{LabelPort, LabelDirection}, Sent: true,
+		Help: "Datagrams that came, refused ones too, and those that were sent."},
+	{Name: DatagramsDropped, Type: Counter, Labels: []string{LabelPort, LabelReason}, Sent: true,
+		Help: "Datagrams that came and were not served: too many waited in their session when it ended, or longer than udp_recv_len."},
+	{Name: HandlerTime, Type: Histo, Unit: "seconds", Labels: []string{LabelPort}, Sent: true,
+		Help: "How long clients were served, from their place in the handler to its end. Clients that are still served are missing."},
+
+	{Name: Handshake, Type: Histo, Unit: "seconds", Labels: []string{LabelTLS, LabelGroup, LabelSuite, LabelResumed}, Sent: true,
+		Help: "Handshakes that succeeded, by what was agreed on, and how long they took from their first turn."},
+	{Name: HandshakePhase, Type: Histo, Unit: "seconds", Labels: []string{LabelPort, LabelPhase}, Sent: true,
+		Help: "Parts of handshakes: hello, from the accept to the end of the client's hello; turn, waits for the CPU in the handshake scheduler; handshake, from the first turn to the end of one that succeeded."},
+	{Name: HandshakeCPU, Type: Counter, Unit: "seconds", Labels: []string{LabelPort}, Sent: true,
+		Help: "Time that handshakes had their turns for, without waits for the network, as the handshake scheduler measures it; none with handshake_queue none."},
+	{Name: HandshakeWasted, Type: Counter, Unit: "seconds", Labels: []string{LabelPort}, Sent: true,
+		Help: "The part of that which was for clients that failed, were refused, or never sent anything after their handshake."},
+	{Name: HandshakesOpen, Type: Gauge, Sent: true,
+		Help: "Handshakes under the scheduler that are not finished."},
+	{Name: HandshakesWaiting, Type: Gauge, Sent: true,
+		Help: "Handshakes that wait for a turn."},
+	{Name: HandshakesRunning, Type: Gauge, Sent: true,
+		Help: "Handshakes that have a turn."},
+	{Name: HandshakesShed, Type: Counter, Sent: true,
+		Help: "Handshakes that the scheduler ended for being too many, for a limit or for memory."},
+
+	{Name: Penalties, Type: Gauge, Sent: true,
+		Help: "Sources and networks in the penalty box, those of each worker counted for themselves."},
+	{Name: Penalised, Type: Counter, Sent: true,
+		Help: "How often a source or network was put into the penalty box."},
+	{Name: ConnMemory, Type: Gauge, Unit: "bytes", Sent: true,
+		Help: "What connections take, as max_memory counts it."},
+	{Name: Goroutines, Type: Gauge, Sent: true,
+		Help: "Goroutines of the processes that serve."},
 
 	{Name: Workers, Type: Gauge, Labels: []string{LabelGeneration, LabelState},
 		Help: "Processes that serve clients, by the generation that a start or reload began."},
@@ -91,6 +153,14 @@ const (
 	LabelState      = "state"
 	LabelResult     = "result"
 	LabelProcess    = "process"
+	LabelStage      = "stage"
+	LabelDirection  = "direction"
+	LabelReason     = "reason"
+	LabelPhase      = "phase"
+	LabelTLS        = "tls_version"
+	LabelGroup      = "group"
+	LabelSuite      = "suite"
+	LabelResumed    = "resumed"
 	LabelVersion    = "version"
 	LabelGo         = "go"
 )
@@ -113,6 +183,22 @@ func Values(label string) (words string, list []string) {
 		return "", []string{ResultDone, ResultFailed}
 	case LabelProcess:
 		return "", []string{ProcessSupervisor, ProcessWorker}
+	case LabelStage:
+		return "", []string{"accept", "header", "admit", "handshake", "access", "handler", "close"}
+	case LabelDirection:
+		return "", []string{DirectionIn, DirectionOut}
+	case LabelReason:
+		return "", []string{DropQueue, DropOversize}
+	case LabelPhase:
+		return "", []string{PhaseHello, PhaseTurn, PhaseShake}
+	case LabelTLS:
+		return "", versions()
+	case LabelGroup:
+		return "", groups()
+	case LabelSuite:
+		return "as IANA names it, such as TLS_AES_128_GCM_SHA256, or " + Other, suites()
+	case LabelResumed:
+		return "", []string{Yes, No}
 	case LabelVersion:
 		return "of the program", nil
 	case LabelGo:
@@ -127,6 +213,16 @@ const (
 	ResultFailed      = "failed"
 	ProcessSupervisor = "supervisor"
 	ProcessWorker     = "worker"
+
+	DirectionIn  = "in"
+	DirectionOut = "out"
+	DropQueue    = "queue"
+	DropOversize = "oversize"
+	PhaseHello   = "hello"
+	PhaseTurn    = "turn"
+	PhaseShake   = "handshake"
+	Yes          = "yes"
+	No           = "no"
 )
 
 // Check refuses what a worker may not send: families that are not in the table

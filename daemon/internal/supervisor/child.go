@@ -13,6 +13,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/identity"
+	"netserver/internal/metric"
 	"netserver/internal/systemd"
 )
 
@@ -44,6 +45,7 @@ type child struct {
 	busy      atomic.Bool      // its supervisor is at what it asked for
 	asks      asks             // of the control socket
 	counts    []wire.PortCount // by the place of the port
+	metrics   metric.Latest
 }
 
 func (w *child) condition() string {
@@ -168,6 +170,7 @@ func (s *supervisor) reap(w *child, how string) {
 	delete(g.workers, w)
 	s.total += w.status.Total
 	s.past.Add(g.plan, w.counts)
+	s.pastMetrics.AddAll(w.metrics.Ended(), s.metricPorts(g))
 	w.asks.ended()
 	if how == "" {
 		s.left.note()

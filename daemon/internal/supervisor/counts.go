@@ -46,7 +46,24 @@ func (c *Controlled) Metrics() *metric.Set {
 }
 
 func (s *supervisor) addMetrics(set *metric.Set) {
+	set.AddSet(&s.pastMetrics)
+	for _, g := range s.gens {
+		ports := s.metricPorts(g)
+		for w := range g.workers {
+			set.AddAll(w.metrics.All(), ports)
+		}
+	}
 	set.Add(metric.StartTime, float64(s.began.UnixMilli())/1000)
 	set.Add(metric.Reloads, float64(s.reloads.done), metric.ResultDone)
 	set.Add(metric.Reloads, float64(s.reloads.failed), metric.ResultFailed)
+}
+
+// metricPorts returns the names under which the ports of a generation are
+// counted: those beyond what past generations have used up come together.
+func (s *supervisor) metricPorts(g *generation) []string {
+	names := g.plan.PortNames()
+	for i, name := range names {
+		names[i] = s.past.Known(name)
+	}
+	return names
 }

@@ -178,6 +178,10 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 		s.manage(w.gen)
 	case wire.OpCounts:
 		s.hearCounts(w, m)
+	case wire.OpMetrics:
+		if !w.metrics.Take(m.Metrics, wire.MaxSeries(len(w.gen.plan.Ports))) {
+			return errors.New("metrics: too many series")
+		}
 	case wire.OpAnswer:
 		return w.asks.answered(m.ID, m.Answer)
 	case wire.OpEcho:

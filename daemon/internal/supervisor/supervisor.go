@@ -13,6 +13,7 @@ import (
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/identity"
+	"netserver/internal/metric"
 	"netserver/internal/proc"
 	"netserver/internal/systemd"
 )
@@ -52,6 +53,7 @@ type supervisor struct {
 
 	reloads         reloads
 	past            wire.Tallies // what workers that have ended had counted
+	pastMetrics     metric.Set
 	ending, cutting bool
 	err             error // why it ends
 	serving         bool  // a generation has become ready

@@ -16,6 +16,9 @@ const (
 	OpAsk    = "ask"    // to a worker
 	OpAnswer = "answer" // from it
 	OpCounts = "counts" // from it: outcomes of its ports
+	// OpMetrics is from it: what it has counted beside outcomes. Counters are
+	// those since its start.
+	OpMetrics = "metrics"
 )
 
 // What can be asked.

@@ -10,6 +10,7 @@ import (
 
 	"netserver/internal/childproc"
 	"netserver/internal/identity"
+	"netserver/internal/metric"
 )
 
 // What a supervisor and its processes say to each other, one JSON object a
@@ -74,6 +75,7 @@ type Message struct {
 	Ask      *Ask              `json:",omitempty"` // see ask.go
 	Answer   *Answer           `json:",omitempty"`
 	Counts   *Counts           `json:",omitempty"`
+	Metrics  []metric.Sample   `json:",omitempty"` // of OpMetrics
 	Echoes   bool              `json:",omitempty"` // of OpReady: the worker answers OpEcho
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 }

@@ -48,6 +48,8 @@ var rules = map[string]rule{
 	OpCounts: {[]Sender{FromWorker}, takeCounts},
 	OpAnswer: {[]Sender{FromWorker}, takeAnswer},
 
+	OpMetrics: {[]Sender{FromWorker}, takeMetrics},
+
 	OpEcho:      {[]Sender{FromWorker}, takeNothing},
 	OpDismissed: {[]Sender{FromWorker}, takeNothing},
 

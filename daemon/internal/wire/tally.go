@@ -16,14 +16,18 @@ type Tallies map[string]*PortCount
 // Add adds what a worker has counted on the ports of its plan.
 func (t Tallies) Add(pl *Plan, list []PortCount) {
 	for i, c := range list {
-		name := pl.Ports[i].Spec.Short()
-		if t[name] == nil && len(t) >= maxPast {
-			name = "other ports"
-		}
-		sum := t.At(name)
+		sum := t.At(t.Known(pl.Ports[i].Spec.Short()))
 		AddCounts(sum.Outcomes, c.Outcomes)
 		AddCounts(sum.Refused, c.Refused)
 	}
+}
+
+// Known returns the name under which a port is counted.
+func (t Tallies) Known(name string) string {
+	if t[name] == nil && len(t) >= maxPast {
+		return "other ports"
+	}
+	return name
 }
 
 // At returns the counters of a port, which it adds.

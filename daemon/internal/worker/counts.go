@@ -2,10 +2,12 @@ package worker
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"netserver"
 	"netserver/daemon/internal/wire"
+	"netserver/internal/metric"
 )
 
 const (
@@ -17,6 +19,10 @@ const (
 
 // sendCounts sends the supervisor what this worker has counted.
 func (w *worker) sendCounts(st netserver.Stats) {
+	_, samples := w.p.engine().Metrics()
+	for _, m := range wire.MetricsMessages(samples) {
+		wire.Send(w.link, m)
+	}
 	list := wire.CountsOf(st)
 	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
 		status, c := w.status(), &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
@@ -34,7 +40,9 @@ func (w *worker) count(done <-chan struct{}) {
 		select {
 		case <-t.C:
 			st := w.p.Server.Monitor().Stats()
-			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status()})
+			_, list := w.p.engine().Metrics()
+			list = slices.DeleteFunc(list, func(s metric.Sample) bool { return s.Family == metric.Goroutines }) // never the same
+			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status(), list})
 			if string(b) != sent {
 				w.sendCounts(st)
 				sent = string(b)
