@@ -6,11 +6,9 @@ require netserver v0.0.0
 
 require (
 	github.com/fsnotify/fsnotify v1.10.1 // indirect
-	github.com/landlock-lsm/go-landlock v0.11.0 // indirect
 	github.com/pelletier/go-toml/v2 v2.4.3 // indirect
 	golang.org/x/crypto v0.57.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
-	kernel.org/pub/linux/libs/security/libcap/psx v1.2.77 // indirect
 	software.sslmate.com/src/go-pkcs12 v0.7.4 // indirect
 )
 

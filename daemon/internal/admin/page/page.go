@@ -1,6 +1,3 @@
-// Package page has the files of the live page, which are built into the program:
-// index.html, what it loads, and nothing from elsewhere. The package admin serves
-// them. It imports nothing of this module. Start reading at index.html.
 package page
 
 import (
@@ -8,8 +5,15 @@ import (
 	"io/fs"
 )
 
-//go:embed *.html
+//go:embed files
 var files embed.FS
 
-// Files returns the files of the page; index.html is its entry.
-func Files() fs.FS { return files }
+// Files returns the page: index.html, which is served at the listener's root,
+// and beside it what that loads below page/.
+func Files() fs.FS {
+	sub, err := fs.Sub(files, "files")
+	if err != nil {
+		panic(err) // the name is wrong, which each test of the page shows
+	}
+	return sub
+}
