@@ -60,7 +60,7 @@ func open(t *testing.T, browser context.Context, base, at string, width, height 
 		t.Fatal(err)
 	}
 	var stop context.CancelFunc
-	p.ctx, stop = context.WithTimeout(ctx, 40*time.Second)
+	p.ctx, stop = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(func() {
 		if t.Failed() && os.Getenv("PAGE_SHOTS") != "" {
 			p.shot("failed")

@@ -169,6 +169,7 @@ func (f *fake) command(name string, params ...string) http.HandlerFunc {
 
 func (f *fake) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, "retry: 100\n\n") // milliseconds
 	w.(http.Flusher).Flush()
 	ticks := make(chan []byte, 2000)
 	f.mu.Lock()
