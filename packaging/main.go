@@ -2,16 +2,30 @@
 // follows from the list of keys: the manual page and the completions of
 // shells. Run it from the top of the source tree, as go run ./packaging, after
 // a key was added; a test compares its output with the files that are here.
+//
+// As go run ./packaging release it builds the packages and archives themselves;
+// see release/doc.go.
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
 func main() {
-	if err := write("packaging"); err != nil {
+	err := errors.New("usage: go run ./packaging [release [FLAG]...]")
+	switch {
+	case len(os.Args) == 1:
+		err = write("packaging")
+	case os.Args[1] == "release":
+		var status int
+		if status, err = release(os.Args[2:]); err == nil {
+			os.Exit(status)
+		}
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "packaging:", err)
 		os.Exit(1)
 	}

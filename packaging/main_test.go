@@ -13,6 +13,14 @@ import (
 	"netserver/netservertest"
 )
 
+// published is release 1.2.3 for this machine, which is built when the first
+// test wants it.
+var published struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
 // built is the command, which is built when the first test wants it.
 var built struct {
 	once sync.Once
@@ -24,6 +32,9 @@ func TestMain(m *testing.M) {
 	status := netservertest.Main(m)
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
+	}
+	if published.dir != "" {
+		os.RemoveAll(published.dir)
 	}
 	os.Exit(status)
 }
