@@ -3,7 +3,9 @@ package convert
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +13,7 @@ import (
 // could not take over, a line each, to notes. name is what the file is called.
 func Convert(w, notes io.Writer, name string, data []byte) error {
 	kind := KindOf(data)
-	c := &converter{name: filepath.Base(name), notes: notes, names: namesIn, list: listDir}
+	c := &converter{name: filepath.Base(name), notes: notes, names: namesIn, list: listDir, pins: pinsIn}
 	switch kind {
 	case Stunnel:
 		c.stunnel(string(data))
@@ -38,6 +40,7 @@ type converter struct {
 	notes    io.Writer
 	names    func(file string) ([]string, error) // the host names in a certificate
 	list     func(dir string) ([]string, error)  // the files of a directory
+	pins     func(file string) ([]pin, error)    // of the certificates in a file
 	top      section                             // keys of the whole server
 	backends []section                           // [[backend]]
 	listens  []section                           // [[listen]]
@@ -47,7 +50,9 @@ type converter struct {
 type section struct {
 	comment string
 	keys    []string
-	values  map[string]string // as TOML
+	values  map[string]string            // as TOML
+	named   map[string]map[string]string // values for single server names, by key
+	routes  []section                    // [[listen.route]]
 }
 
 // set gives a key a value, in TOML.
@@ -62,6 +67,39 @@ func (s *section) set(key, toml string) {
 }
 
 func (s *section) text(key, value string) { s.set(key, quote(value)) }
+
+// setFor gives a key of a port a value for one server name. The others keep the
+// value that the port or, without one, the whole server has: a table replaces it.
+func (c *converter) setFor(s *section, name, key, toml string) {
+	if s.values[key] == "" && c.top.values[key] != "" {
+		s.set(key, c.top.values[key])
+	}
+	if s.named == nil {
+		s.named = make(map[string]map[string]string)
+	}
+	if s.named[key] == nil {
+		s.named[key] = make(map[string]string)
+		if s.values[key] == "" {
+			s.keys = append(s.keys, key)
+		}
+	}
+	s.named[key][name] = toml
+}
+
+// value writes the value of a key: a table, where single names have one.
+func (s *section) value(key string) string {
+	if len(s.named[key]) == 0 {
+		return s.values[key]
+	}
+	var pairs []string
+	if v := s.values[key]; v != "" {
+		pairs = append(pairs, `"" = `+v)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.named[key])) {
+		pairs = append(pairs, quote(name)+" = "+s.named[key][name])
+	}
+	return "{ " + strings.Join(pairs, ", ") + " }"
+}
 
 // quote writes a TOML string.
 func quote(text string) string {
@@ -120,7 +158,7 @@ func (c *converter) text(kind string) string {
 			fmt.Fprintf(&b, "[[%s]]\n", head)
 		}
 		for _, k := range s.keys {
-			fmt.Fprintf(&b, "%s = %s\n", k, s.values[k])
+			fmt.Fprintf(&b, "%s = %s\n", k, s.value(k))
 		}
 	}
 	if len(c.top.keys) > 0 {
@@ -131,6 +169,9 @@ func (c *converter) text(kind string) string {
 	}
 	for _, s := range c.listens {
 		write("listen", s)
+		for _, r := range s.routes {
+			write("listen.route", r)
+		}
 	}
 	return b.String()
 }

@@ -96,9 +96,19 @@ balance = "priority"
 # [imaps]
 [[listen]]
 port = "993/ssl"
-proxy_to = "localhost:143"
 SSL_cert_file = "/all.pem"
 timeout_idle = "1800"
+
+# [slave]
+[[listen.route]]
+name = "slave"
+sni = ["*.example"]
+proxy_to = "localhost:5"
+
+# [imaps]
+[[listen.route]]
+proxy_to = "localhost:143"
+name = "imaps"
 
 # [many]
 [[listen]]
@@ -127,7 +137,7 @@ SSL_cert_file = "/all.pem"
 	if toml != want {
 		t.Errorf("have:\n%s\nwant:\n%s", toml, want)
 	}
-	for _, n := range []string{"engineCtrl: it is not", "[out]: stunnel did not verify", "[out]: protocolPassword is not", "[psk]: left out", "[slave]: left out: a service chosen by name"} {
+	for _, n := range []string{"engineCtrl: it is not", "[out]: stunnel did not verify", "[out]: protocolPassword is not", "[psk]: left out"} {
 		if !strings.Contains(notes, n) {
 			t.Errorf("no note %q in\n%s", n, notes)
 		}
@@ -137,7 +147,117 @@ SSL_cert_file = "/all.pem"
 			t.Errorf("%s is shown", secret)
 		}
 	}
-	if strings.Count(notes, "\n") != 5 {
+	if strings.Count(notes, "\n") != 4 {
+		t.Errorf("other notes:\n%s", notes)
+	}
+}
+
+// Whose certificates count, and who has to show one, is as in stunnel; where
+// that is not known, it is more.
+func TestStunnelVerifies(t *testing.T) {
+	pins := func(file string) ([]pin, error) {
+		if file == "/none" {
+			return nil, errNoCert
+		}
+		return []pin{{"aa", "bb"}, {"cc", "dd"}}, nil
+	}
+	for _, tt := range []struct{ text, want, note string }{
+		{"verifyChain = yes\nCAfile = /ca", "SSL_verify_mode = 3\nSSL_ca_file = \"/ca\"", ""},
+		{"verifyChain = yes\nrequireCert = no\nCAfile = /ca", "SSL_verify_mode = 1\nSSL_ca_file = \"/ca\"", ""},
+		{"requireCert = no\nverifyChain = yes\nCAfile = /ca", "SSL_verify_mode = 3\nSSL_ca_file = \"/ca\"", ""},
+		{"verify = 1\nCAfile = /ca", "SSL_verify_mode = 1\nSSL_ca_file = \"/ca\"", ""},
+		{"verify = 2\nCAfile = /ca", "SSL_verify_mode = 3\nSSL_ca_file = \"/ca\"", ""},
+		{"verify = 3\nCAfile = /ca", "SSL_verify_mode = 3\nSSL_fingerprint = [\"sha256$aa\", \"sha256$cc\"]\nSSL_force_fingerprint = 1\nSSL_ca_file = \"/ca\"", ""},
+		{"verifyPeer = yes\nCAfile = /ca", "SSL_verify_mode = 3\nSSL_fingerprint = [\"sha256$aa\", \"sha256$cc\"]\nSSL_force_fingerprint = 1", ""},
+		{"verifyPeer = yes\nCAfile = /none", "SSL_verify_mode = 3\nSSL_ca_file = \"/none\"", "could not be read: there is no certificate in it; their chains are verified"},
+		{"verifyPeer = yes", "SSL_verify_mode = 3", "verifyPeer is not taken over without a CAfile"},
+		{"client = yes\nverifyPeer = yes\nCAfile = /ca", "backend_pin = [\"bb\", \"dd\"]", ""},
+		{"client = yes\nverifyPeer = yes\nverifyChain = yes\nCAfile = /ca", "backend_pin = [\"bb\", \"dd\"]\nbackend_ca_file = \"/ca\"", ""},
+		{"verifyChain = yes\nCAfile = /ca\nOCSPaia = yes", "SSL_verify_mode = 3\nSSL_ocsp_check = \"hard\"\nSSL_ca_file = \"/ca\"", ""},
+		{"verifyChain = yes\nCAfile = /ca\nOCSP = http://r/\nOCSPrequire = no", "SSL_verify_mode = 3\nSSL_ocsp_check = \"soft\"\nSSL_ocsp_responder = \"http://r/\"\nSSL_ca_file = \"/ca\"", ""},
+		{"client = yes\nverifyChain = yes\nCAfile = /ca\nOCSPaia = yes", "backend_ca_file = \"/ca\"", "OCSP is not taken over"},
+	} {
+		var notes bytes.Buffer
+		c := &converter{name: "x", notes: &notes, pins: pins}
+		c.stunnel("[s]\naccept = 1\nconnect = 2\ncert = /c\n" + tt.text)
+		text := c.text(Stunnel)
+		_, got, _ := strings.Cut(text, "proxy_to = \"localhost:2\"\n")
+		got = strings.TrimSpace(strings.NewReplacer("SSL_cert_file = \"/c\"\n", "", "backend_cert_file = \"/c\"\n", "").Replace(got))
+		if got != tt.want || (tt.note == "") != (notes.Len() == 0) || !strings.Contains(notes.String(), tt.note) {
+			t.Errorf("%s:\n%s\nwant\n%s\n%s", tt.text, got, tt.want, notes.String())
+		}
+	}
+}
+
+// A service that a name chooses has its own certificate, authorities and
+// rules for that name, whatever the one that listens has.
+func TestStunnelNames(t *testing.T) {
+	toml, notes, err := convertText(t, `
+cert = /all.pem
+[main]
+accept = 443
+connect = 80
+verifyChain = yes
+CAfile = /ca.pem
+[open]
+sni = main:WWW.example
+sni = main:*.open.example
+cert = /open.pem
+key = /open.key
+connect = 81
+connect = 82
+[strict]
+sni = main:strict.example
+verifyChain = yes
+CAfile = /strict.pem
+exec = /bin/cat
+TIMEOUTidle = 5
+[odd]
+sni = main:*odd*
+connect = 1
+[lost]
+sni = nobody:a.example
+connect = 1
+`)
+	want := `[[backend]]
+name = "open"
+targets = ["localhost:81", "localhost:82"]
+balance = "round_robin"
+
+# [main]
+[[listen]]
+port = "443/ssl"
+SSL_verify_mode = { "" = 3, "*.open.example" = 0, "www.example" = 0 }
+SSL_cert_file = { "" = "/all.pem", "*.open.example" = "/open.pem", "www.example" = "/open.pem" }
+SSL_ca_file = { "" = "/ca.pem", "strict.example" = "/strict.pem" }
+SSL_key_file = { "*.open.example" = "/open.key", "www.example" = "/open.key" }
+
+# [open]
+[[listen.route]]
+name = "open"
+sni = ["www.example", "*.open.example"]
+backend = "open"
+
+# [strict]
+[[listen.route]]
+name = "strict"
+sni = ["strict.example"]
+program = ["/bin/cat"]
+
+# [main]
+[[listen.route]]
+proxy_to = "localhost:80"
+name = "main"
+`
+	if err != nil || toml != want {
+		t.Errorf("%v\nhave:\n%s\nwant:\n%s", err, toml, want)
+	}
+	for _, n := range []string{"[strict]: timeout_idle is not taken over", "[odd]: sni = main:*odd* is not", "[lost]: left out: a name chooses it, but no service that listens for TLS is called nobody"} {
+		if !strings.Contains(notes, n) {
+			t.Errorf("no note %q in\n%s", n, notes)
+		}
+	}
+	if strings.Count(notes, "\n") != 3 {
 		t.Errorf("other notes:\n%s", notes)
 	}
 }
@@ -224,9 +344,11 @@ func TestHitchCertificates(t *testing.T) {
 		{`frontend = { port = "1" pem-file = "/own" match-global-certs = on } pem-file = "/a"`, `SSL_cert_file = { "" = "/own", "a" = "/a" }`, ""},
 		// Who has to show a certificate under one name has to under it alone.
 		{`frontend = "[*]:1" pem-file = { cert = "/a" client-verify = required client-verify-ca = "/ca" } pem-file = "/b"`,
-			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }\nSSL_verify_mode = { \"\" = 0, \"a\" = 3 }\nSSL_ca_file = { \"\" = \"/ca\", \"a\" = \"/ca\" }", ""},
+			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }\nSSL_verify_mode = { \"a\" = 3 }\nSSL_ca_file = { \"a\" = \"/ca\" }", ""},
 		{`frontend = { port = "1" client-verify = required client-verify-ca = "/ca" pem-file = { cert = "/a" client-verify = none } pem-file = "/b" }`,
 			"SSL_verify_mode = { \"\" = 3, \"a\" = 0 }\nSSL_ca_file = \"/ca\"\nSSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\" }", ""},
+		{`frontend = "[*]:1" client-verify = required client-verify-ca = "/ca" pem-file = { cert = "/a" client-verify-ca = "/own" } pem-file = { cert = "/c" client-verify = none } pem-file = "/b"`,
+			"SSL_cert_file = { \"\" = \"/b\", \"a\" = \"/a\", \"c\" = \"/c\" }\nSSL_ca_file = { \"\" = \"/ca\", \"a\" = \"/own\" }\nSSL_verify_mode = { \"\" = 3, \"c\" = 0 }", ""},
 		{`frontend = "[*]:1" pem-file = { cert = "/none" client-verify = required } pem-file = "/b"`, `SSL_cert_file = "/b"`, "client-verify = required of /none is not taken over"},
 		{`frontend = { port = "1" client-verify = requierd pem-file = "/b" }`, "SSL_verify_mode = 3\nSSL_cert_file = \"/b\"", "client-verify: requierd is not taken over"},
 		{`frontend = "[*]:1" pem-dir = "` + odd + `"`, `SSL_cert_file = { "" = "` + odd + `/a.example", "b.example" = "` + odd + `/b.example" }`, "the files that are in"},

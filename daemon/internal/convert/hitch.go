@@ -105,13 +105,16 @@ func (c *converter) hitch(text string) error {
 	certs = append(files, certs...)
 	for _, s := range all {
 		switch s.name {
-		case "frontend":
-			c.frontend(s, certs, last(all, "backlog"))
-		case "pem-file", "pem-dir", "pem-dir-glob":
+		case "frontend", "pem-file", "pem-dir", "pem-dir-glob":
 		default:
 			if !c.hitchTLS(&c.top, "", s) {
 				c.hitchOption(s, all)
 			}
+		}
+	}
+	for _, s := range all {
+		if s.name == "frontend" {
+			c.frontend(s, certs, last(all, "backlog"))
 		}
 	}
 	if c.top.values["proxy_to"] == "" {

@@ -1,25 +1,9 @@
 package convert
 
 import (
-	"errors"
-	"io/fs"
 	"slices"
 	"strings"
 )
-
-var (
-	errNoFile  = errors.New("it is no plain file")
-	errNoCert  = errors.New("there is no certificate in it")
-	errNoNames = errors.New("there are no host names in it")
-)
-
-// plainError takes the path out of an error that names the file anyway.
-func plainError(err error) error {
-	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
 
 // hitchTLS converts a setting that a file and a frontend may have, and reports
 // whether it is one.

@@ -78,22 +78,29 @@ func (c *converter) stunnel(text string) {
 		services = []service{{name: "stunnel"}}
 	}
 	c.stunnelGlobals(global)
+	named := make(map[string][]service) // those that a name chooses, by the one that listens
+	for i := range services {
+		s := &services[i]
+		s.opts = slices.Concat(defaults, s.opts)
+		if master, _, ok := strings.Cut(s.last("sni"), ":"); ok && s.last("accept") == "" && s.last("psksecrets") == "" {
+			named[master] = append(named[master], *s)
+		}
+	}
 	for _, s := range services {
-		own := s.opts
-		s.opts = slices.Concat(defaults, own)
-		if s.last("accept") == "" {
-			why := "it has no accept, so that it listens on no port"
-			if s.last("sni") != "" {
-				why = "a service chosen by name: write it as a [[listen.route]] with sni (docs/CONFIGURATION.md), its certificate in SSL_cert_dir"
-			}
-			c.note("["+s.name+"]", "left out: %s", why)
-			continue
+		where := "[" + s.name + "]"
+		master, _, byName := strings.Cut(s.last("sni"), ":")
+		switch {
+		case s.last("psksecrets") != "":
+			c.note(where, "left out: its peers prove themselves by PSKsecrets, and there are no pre-shared keys here; use certificates")
+		case s.last("accept") != "":
+			c.stunnelService(s, named[s.name])
+		case !byName:
+			c.note(where, "left out: it has no accept, so that it listens on no port")
+		case !slices.ContainsFunc(services, func(m service) bool {
+			return m.name == master && m.last("accept") != "" && m.last("psksecrets") == "" && !m.yes("client")
+		}):
+			c.note(where, "left out: a name chooses it, but no service that listens for TLS is called %s", master)
 		}
-		if s.last("psksecrets") != "" {
-			c.note("["+s.name+"]", "left out: its peers prove themselves by PSKsecrets, and there are no pre-shared keys here; use certificates")
-			continue
-		}
-		c.stunnelService(s)
 	}
 }
 
@@ -154,8 +161,9 @@ func logLevel(text string) int {
 // starttlsNames are our names of protocols.
 var starttlsNames = map[string]string{"smtp": "smtp", "imap": "imap", "pop3": "pop3", "nntp": "nntp", "pgsql": "postgres", "ldap": "ldap"}
 
-// stunnelService converts one service.
-func (c *converter) stunnelService(s service) {
+// stunnelService converts one service that listens, with those that its
+// clients come to by the name that they ask for.
+func (c *converter) stunnelService(s service, named []service) {
 	l := section{comment: "[" + s.name + "]"}
 	client := s.yes("client")
 	port, ok := endpoint(s.last("accept"), "")
@@ -179,15 +187,81 @@ func (c *converter) stunnelService(s service) {
 	} else if s.last("cert") == "" {
 		c.note("["+s.name+"]", "it has no cert; SSL_cert_file is to be added")
 	}
-	c.stunnelTarget(&l, s)
-	c.stunnelVerify(&l, s, client)
+	if len(named) > 0 && !client {
+		rest := section{comment: "[" + s.name + "]"}
+		c.stunnelTarget(&rest, s)
+		c.stunnelOptions(&l, s, prefix, client)
+		for _, n := range named {
+			c.stunnelNamed(&l, n)
+		}
+		rest.text("name", s.name)
+		l.routes = append(l.routes, rest)
+	} else {
+		c.stunnelTarget(&l, s)
+		c.stunnelOptions(&l, s, prefix, client)
+	}
+	c.listens = append(c.listens, l)
+}
+
+// stunnelOptions converts what a service says beside its target.
+func (c *converter) stunnelOptions(l *section, s service, prefix string, client bool) {
+	c.stunnelVerify(l, s, client)
+	c.stunnelOCSP(l, s, client)
 	for _, o := range s.opts {
 		if o.value != s.last(o.name) && o.name != "options" {
 			continue // a later one goes before it
 		}
-		c.stunnelOption(&l, s, o, prefix, client)
+		c.stunnelOption(l, s, o, prefix, client)
 	}
-	c.listens = append(c.listens, l)
+}
+
+// stunnelNamed converts a service that a server name chooses as a route of the
+// port that listens, and its TLS parameters as those of that name.
+func (c *converter) stunnelNamed(l *section, s service) {
+	var names []string
+	for _, v := range s.all("sni") {
+		_, name, _ := strings.Cut(v, ":")
+		if name = strings.ToLower(name); hostName.MatchString(name) {
+			names = append(names, name)
+		} else {
+			c.note("["+s.name+"]", "sni = %s is not taken over: it is neither a name nor *.NAME", v)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	r := section{comment: "[" + s.name + "]"}
+	r.text("name", s.name)
+	r.set("sni", array(names))
+	c.stunnelTarget(&r, s)
+	own := section{}
+	c.stunnelOptions(&own, s, "SSL_", false)
+	for _, key := range []string{"SSL_verify_mode", "SSL_force_fingerprint"} {
+		if own.values[key] == "" && l.values[key] != "" {
+			own.set(key, "0") // what the one that listens asks for is not asked for here
+		}
+	}
+	for _, key := range own.keys {
+		switch {
+		case own.values[key] == l.values[key]:
+		case strings.HasPrefix(key, "SSL_") && namedKeys[key]:
+			for _, name := range names {
+				c.setFor(l, name, key, own.values[key])
+			}
+		case strings.HasPrefix(key, "exec_") || strings.HasPrefix(key, "proxy_connect"):
+			r.set(key, own.values[key])
+		default:
+			c.note("["+s.name+"]", "%s is not taken over: it is a matter of the whole port", key)
+		}
+	}
+	l.routes = append(l.routes, r)
+}
+
+// namedKeys are those with values for single server names.
+var namedKeys = map[string]bool{
+	"SSL_cert_file": true, "SSL_key_file": true, "SSL_ca_file": true, "SSL_ca_path": true, "SSL_crl_file": true, "SSL_check_crl": true,
+	"SSL_verify_mode": true, "SSL_fingerprint": true, "SSL_force_fingerprint": true, "SSL_ocsp_check": true, "SSL_ocsp_responder": true,
+	"SSL_allow_dns": true, "SSL_allow_ip": true, "SSL_allow_email": true, "SSL_cipher_list": true,
 }
 
 // stunnelTarget writes whom clients are connected to, or the program.

@@ -4,23 +4,100 @@ import (
 	"strings"
 )
 
+// requires reports whether a client has to show a certificate: verifyChain and
+// verifyPeer say so too, unless a later requireCert = no takes it back.
+func (s service) requires() (must bool) {
+	for _, o := range s.opts {
+		switch {
+		case o.name == "verify":
+			must = o.value >= "2"
+		case o.name == "requirecert", strings.HasPrefix(o.name, "verify") && strings.EqualFold(o.value, "yes"):
+			must = strings.EqualFold(o.value, "yes")
+		}
+	}
+	return must
+}
+
+// verifies reports what of a certificate is verified: its chain, or that it is
+// one of those in CAfile.
+func (s service) verifies() (chain, peer bool) {
+	chain, peer = s.yes("verifychain"), s.yes("verifypeer")
+	switch s.last("verify") {
+	case "1", "2":
+		chain = true
+	case "3":
+		chain, peer = true, true
+	case "4":
+		peer = true
+	}
+	return chain, peer
+}
+
 // stunnelVerify writes whose certificates are verified.
 func (c *converter) stunnelVerify(l *section, s service, client bool) {
 	where := "[" + s.name + "]"
-	chain, peer, level := s.yes("verifychain"), s.yes("verifypeer"), s.last("verify")
-	if peer || level == "3" || level == "4" {
-		c.note(where, "verifyPeer, which compares certificates with those of CAfile, is not taken over: their chains are verified; give backend_pin or SSL_fingerprint")
-	}
-	verifies := chain || peer || level >= "1" && level <= "4"
+	chain, peer := s.verifies()
 	switch {
-	case client && !verifies:
+	case client && !chain && !peer:
 		l.set("backend_verify", "0")
 		c.note(where, "stunnel did not verify the target's certificate, which backend_verify = 0 keeps: anybody between may answer in its place; remove it and give backend_ca_file")
 	case client:
-	case level == "2" || level == "3" || level == "4" || verifies && s.yes("requirecert"):
+	case s.requires() && (chain || peer):
 		l.set("SSL_verify_mode", "3")
-	case verifies:
+	case chain || peer:
 		l.set("SSL_verify_mode", "1")
+	}
+	if peer {
+		c.stunnelPeers(l, s, client)
+	}
+}
+
+// stunnelPeers writes what verifyPeer says: CAfile holds the certificates that
+// peers may show.
+func (c *converter) stunnelPeers(l *section, s service, client bool) {
+	where := "[" + s.name + "]"
+	file := s.last("cafile")
+	pins, err := c.pins(file)
+	switch {
+	case file == "":
+		c.note(where, "verifyPeer is not taken over without a CAfile: chains are verified; give backend_pin or SSL_fingerprint")
+		return
+	case err != nil:
+		c.note(where, "verifyPeer, which compares certificates with those of %s, is not taken over, because that could not be read: %v; their chains are verified; give backend_pin or SSL_fingerprint", file, err)
+		return
+	}
+	var texts []string
+	for _, p := range pins {
+		if client {
+			texts = append(texts, p.key)
+		} else {
+			texts = append(texts, "sha256$"+p.whole)
+		}
+	}
+	if client {
+		l.set("backend_pin", array(texts))
+		return
+	}
+	l.set("SSL_fingerprint", array(texts))
+	l.set("SSL_force_fingerprint", "1")
+}
+
+// stunnelOCSP writes whether responders are asked about clients.
+func (c *converter) stunnelOCSP(l *section, s service, client bool) {
+	responder := s.last("ocsp")
+	switch {
+	case responder == "" && !s.yes("ocspaia"):
+	case client:
+		c.note("["+s.name+"]", "OCSP is not taken over: responders are not asked about targets; give backend_crl_file or backend_pin")
+	case l.values["SSL_verify_mode"] != "":
+		check := "hard"
+		if strings.EqualFold(s.last("ocsprequire"), "no") {
+			check = "soft"
+		}
+		l.text("SSL_ocsp_check", check)
+		if responder != "" {
+			l.text("SSL_ocsp_responder", responder)
+		}
 	}
 }
 
@@ -31,11 +108,14 @@ var asIs = map[string]string{
 }
 
 // taken are options that other functions read, or that say what is so anyway.
-const taken = " accept connect exec execargs client verify verifychain verifypeer requirecert failover renegotiation delay reset retry timeoutclose "
+const taken = " accept connect exec execargs client verify verifychain verifypeer requirecert failover renegotiation delay reset retry timeoutclose ocsp ocspaia ocsprequire ocspnonce "
 
 // stunnelOption converts an option of a service that only has another name here.
 func (c *converter) stunnelOption(l *section, s service, o option, prefix string, client bool) {
 	if key := asIs[o.name]; key != "" {
+		if chain, _ := s.verifies(); (o.name == "cafile" || o.name == "capath") && !chain && (l.values["SSL_fingerprint"] != "" || l.values["backend_pin"] != "") {
+			return // its certificates have been written as pins, and nobody's chain was verified
+		}
 		verifies := client || l.values["SSL_verify_mode"] != ""
 		if (o.name == "cafile" || o.name == "capath") && !verifies || l.values["backend_verify"] != "" && strings.HasPrefix(key, "ca_") {
 			c.note("["+s.name+"]", "%s is not taken over: nobody's certificate is verified by it", o.shown)
@@ -57,9 +137,10 @@ func (c *converter) stunnelOption(l *section, s service, o option, prefix string
 	case "curves", "curve":
 		key = map[bool]string{true: "backend_curves", false: "SSL_ecdh_curve"}[client]
 	case "sni":
-		if client {
-			key = "backend_servername"
+		if !client {
+			return // what makes it a route
 		}
+		key = "backend_servername"
 	case "checkhost", "checkip", "checkemail":
 		allow := map[string]string{"checkhost": "SSL_allow_dns", "checkip": "SSL_allow_ip", "checkemail": "SSL_allow_email"}[o.name]
 		switch {
