@@ -1,6 +1,7 @@
 package netserver
 
 import (
+	"errors"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -304,6 +305,14 @@ func (m monitor) ClientCount() (n int) {
 }
 
 func (m monitor) Cut(id uint64, why string) bool { return m.s.cut(id, &cutError{why}) }
+
+func (m monitor) Ban(p netip.Prefix, d time.Duration) error {
+	var errs []error
+	for _, r := range m.s.running() {
+		errs = append(errs, r.limiter.Ban(p, d))
+	}
+	return errors.Join(errs...)
+}
 
 func (m monitor) LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }
 

@@ -53,12 +53,18 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		return wire.ExitFailed, logging.Error(log, err)
 	}
 	done := make(chan struct{})
-	socket, err := p.conf.openControl(ctx, log, &alone{p: p, log: log, began: time.Now(), done: done})
+	target := &alone{p: p, log: log, began: time.Now(), done: done}
+	socket, err := p.conf.openControl(ctx, log, target)
 	if err != nil {
 		return wire.ExitFailed, logging.Error(log, err)
 	}
 	defer socket.Close()
 	defer close(done) // before: those who wait for the end are told of it
+	endAdmin, err := p.serveAdmin(ctx, v, log, target)
+	if err != nil {
+		return wire.ExitFailed, logging.Error(log, err)
+	}
+	defer endAdmin()
 	ls, err := p.listen(ctx, log)
 	if err != nil {
 		return wire.ExitFailed, logging.Error(log, err)

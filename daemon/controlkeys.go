@@ -6,16 +6,26 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"netserver"
 	"netserver/access"
 	"netserver/conf"
+	"netserver/daemon/internal/admin"
+	"netserver/daemon/internal/admin/page"
 	"netserver/daemon/internal/ctl"
+	"netserver/daemon/internal/logging"
+	"netserver/daemon/internal/wire"
+	"netserver/daemon/internal/worker"
+	"netserver/internal/bridge"
 	"netserver/internal/control"
 	"netserver/internal/identity"
+	"netserver/port"
+	"netserver/tlsparams"
 )
 
 // ControlConfig is where the socket of `netserver ctl` is, and who may use it.
@@ -60,6 +70,124 @@ func controlSocket(args, environ []string) (string, error) {
 	_, err := set.Resolve(layers...)
 	return c.Socket, err
 }
+
+// AdminConfig is the admin listener: HTTP for operators and their programs, with
+// health checks, metrics and the live page. docs/ADMIN.md is its manual.
+type AdminConfig struct {
+	Address string   // HOST:PORT or a socket's absolute path, with |KEY=VALUE for its own SSL_ parameters; "" is no listener
+	Public  bool     // Address may be one that others than this machine reach
+	Write   bool     // clients may be ended there, and networks banned
+	Hosts   []string // further names by which browsers may ask for it
+	Pprof   bool     // profiles of the process that serves it, at /debug/pprof/
+}
+
+const keyAdmin = "admin"
+
+func (a *AdminConfig) define(s *conf.Set) {
+	define := func(name, arg, help string, b conf.Binder) {
+		s.Define(conf.Key{Name: name, Group: groupProcess, When: keyAdmin, Arg: arg, Help: help}, b)
+	}
+	s.Define(conf.Key{Name: keyAdmin, Group: groupProcess, Empty: conf.EmptyTakesOff, When: factListens, Arg: "ADDRESS", Help: "address for operators' HTTP: the live page, /metrics, /livez, /readyz, /status; HOST:PORT or a socket's absolute path, with SSL_ parameters of its own as |SSL_KEY=VALUE (default: none)"}, conf.String(&a.Address))
+	define("admin_public", "0|1", "let admin be an address that others reach: they see who is connected to which port, limits, targets and certificates, no keys", conf.Bool(&a.Public))
+	define("admin_write", "0|1", "let clients of admin end clients of the server, and put networks into the penalty box; on an address that others reach it needs SSL_verify_mode", conf.Bool(&a.Write))
+	s.Define(conf.Key{Name: "admin_hosts", Group: groupProcess, When: keyAdmin, Arg: "NAME", List: true, Help: "name by which browsers may ask for admin, beside its address and localhost"}, conf.Strings(&a.Hosts))
+	define("admin_pprof", "0|1", "Go profiles of the process that serves admin, at /debug/pprof/; not on an address that others reach", conf.Bool(&a.Pprof))
+}
+
+// spec reads the address; false is that there is none.
+func (a *AdminConfig) spec() (port.Spec, bool, error) {
+	if a.Address == "" {
+		return port.Spec{}, false, nil
+	}
+	s, err := admin.ParseAddress(conf.Value{Text: a.Address})
+	if err != nil {
+		return s, true, fmt.Errorf("admin: %w", err)
+	}
+	return s, true, nil
+}
+
+// makeAdmin makes the server of the admin listener, nil if there is none; env
+// says how its files are read.
+func (c *Config) makeAdmin(env tlsparams.Env) (*worker.Program, error) {
+	a := &c.Process.Admin
+	spec, ok, err := a.spec()
+	if err != nil || !ok {
+		return nil, err
+	}
+	params, err := c.Server.TLS.With(spec.Params)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	verified := (spec.Kind() == port.SSL || spec.Kind() == port.UnixSSL) && params.VerifyMode == tlsparams.VerifyRequired && len(params.Clients) == 0
+	if err := admin.CheckPublic(spec, a.Public, a.Write, a.Pprof, verified); err != nil {
+		return nil, err
+	}
+	s := admin.Server(spec, c.Server.TLS, env)
+	p := &worker.Program{Server: s, Serve: func(ctx context.Context, ls []net.Listener) error { return s.Serve(ctx, ls...) }}
+	if p.Transports, err = bridge.Of(s.Monitor()).Transports(); err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	return p, nil
+}
+
+// useAdmin has p answer requests by what it asks the server.
+func (v *invocation) useAdmin(p *worker.Program, a *AdminConfig, ask admin.Ask, log *slog.Logger) {
+	o := admin.Options{Ask: ask, Metrics: v.metrics, Page: page.Files(), Version: Version(), Hosts: a.Hosts, Write: a.Write, Pprof: a.Pprof}
+	o.Name, _ = os.Hostname()
+	if spec := p.Server.Config.Ports[0]; !spec.IsUnix() {
+		o.Host = spec.Host
+	}
+	admin.Use(p.Server, admin.New(o), log)
+}
+
+// adminPlan is what a supervisor needs of the admin listener; nil if there is
+// none.
+func (p *program) adminPlan() (*wire.Admin, error) {
+	if p.admin == nil {
+		return nil, nil
+	}
+	reqs, err := bridge.Of(p.admin.Server.Monitor()).Requests(p.admin.Transports)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	own := &wire.Plan{Ports: reqs}
+	return &wire.Admin{Port: reqs[0], Write: p.conf.Process.Admin.Write, Files: p.adminFiles.names(), Dirs: tlsDirs(own)}, nil
+}
+
+// serveAdmin serves the admin listener in a process without a supervisor, until
+// end.
+func (p *program) serveAdmin(ctx context.Context, v *invocation, log *slog.Logger, t ctl.Target) (end func(), err error) {
+	if p.admin == nil {
+		return func() {}, nil
+	}
+	s := p.admin.Server
+	ls, err := s.Listen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	logging.Bound(log, ls[0])
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var talks []net.Conn
+	answers := ctl.New(log, t)
+	for range adminTalks {
+		mine, theirs := net.Pipe()
+		talks = append(talks, mine)
+		go answers.Admin(ctx, theirs, p.conf.Process.Admin.Write)
+	}
+	v.useAdmin(p.admin, &p.conf.Process.Admin, control.NewConversation(talks...).Do, log)
+	served := make(chan error, 1)
+	go func() { served <- p.admin.Serve(ctx, ls) }()
+	return func() {
+		bridge.Of(s.Monitor()).Stop()
+		stop()
+		if err := <-served; err != nil && !errors.Is(err, netserver.ErrCut) {
+			log.Error("the admin listener has ended", "err", err)
+		}
+	}, nil
+}
+
+// adminTalks is how many requests of the admin listener are answered at once.
+const adminTalks = 4
 
 // A controlAccess is a ControlConfig with its names looked up.
 type controlAccess struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -36,6 +37,8 @@ type invocation struct {
 	base   Config
 	hooks  Hooks
 	layers []conf.Layer
+
+	metrics func(func(context.Context) ([]byte, error)) http.Handler // of the admin listener; nil is none
 }
 
 func (v *invocation) role() string {
@@ -195,6 +198,12 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 	p, perr := v.prepare(c, res, env)
 	p.notes, p.files = append(notes, p.notes...), files
 	p.warnings = append(p.warnings, p.warnACME()...)
+	p.adminFiles = new(fileList)
+	if c.Process.Admin.Address != "" && c.Type != typeINET {
+		var aerr error
+		p.admin, aerr = c.makeAdmin(tlsparams.Env{ReadFile: p.adminFiles.read, SignOnly: c.mayIsolate()})
+		perr = errors.Join(perr, aerr)
+	}
 	if c.confFile != "" && res.FileKeys == 0 && !unnamed && err == nil && perr == nil {
 		idle = append(idle, "conf_file: "+c.confFile+" sets no key")
 	}

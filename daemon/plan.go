@@ -17,6 +17,7 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
+	"netserver/daemon/internal/worker"
 	"netserver/internal/bridge"
 	"netserver/internal/certfile"
 	"netserver/internal/systemd"
@@ -54,6 +55,9 @@ func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 	pl.Notes = append(pl.Notes, notes...)
 	if err == nil {
 		pl.Foreign, err = p.transparent()
+	}
+	if err == nil {
+		pl.Admin, err = p.adminPlan()
 	}
 	return pl, err
 }
@@ -147,6 +151,8 @@ type program struct {
 	server     *netserver.Server
 	files      *fileList // that TLS parameters name; nil in a worker
 	transports []proto.Transport
+	admin      *worker.Program  // the admin listener; nil is none
+	adminFiles *fileList        // that its TLS names
 	made       *serving.Made    // the handlers of the command
 	notes      []string         // lines for the log that the configuration caused
 	manager    *systemd.Manager // nil is none, or it is the supervisor's

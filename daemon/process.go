@@ -84,6 +84,9 @@ type ProcessConfig struct {
 
 	// Control is the socket that netserver ctl speaks to.
 	Control ControlConfig
+
+	// Admin is the HTTP listener for operators.
+	Admin AdminConfig
 }
 
 const groupProcess = "process"
@@ -123,6 +126,7 @@ func (p *ProcessConfig) define(s *conf.Set) {
 	define(factSupervisor, "worker_timeout", "SECONDS", "5", "without a response after which a worker is killed and replaced (six times as long if it is busy or waits for a CPU or a disk; one in a debugger is left alone); 0 is never", insteadOf0(conf.Seconds(&p.WorkerTimeout, 0, time.Hour), &p.WorkerTimeout, -1))
 	s.Define(conf.Key{Name: "sig_passthrough", Group: groupProcess, When: factSupervisor, NetServer: true, Arg: "SIGNALS", List: true, Help: "signals passed on to the workers, such as WINCH, separated by commas or blanks"}, conf.Strings(&p.SigPassthrough))
 	p.Control.define(s)
+	p.Admin.define(s)
 }
 
 func invert(p *bool, vals []conf.Value) error {

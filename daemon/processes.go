@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,11 +11,13 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/supervisor"
 	"netserver/daemon/internal/wire"
 	"netserver/daemon/internal/worker"
 	"netserver/internal/childproc"
+	"netserver/internal/control"
 	"netserver/port"
 	"netserver/tlsparams"
 )
@@ -27,7 +30,7 @@ func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (
 
 // supervisorOptions are what a supervisor has from this program. They keep
 // nothing of the configuration that it starts with: memory matters there.
-func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, serverType string) *supervisor.Options {
+func (v *invocation) supervisorOptions(pidFile string, socket ControlConfig, serverType string) *supervisor.Options {
 	h := v.hooks
 	return &supervisor.Options{
 		Args: v.argv, Environ: v.environ, Stderr: v.stderr, Signals: v.signals.take(), Version: Version(), Library: v.server != nil,
@@ -37,8 +40,11 @@ func (v *invocation) supervisorOptions(pidFile string, ctl ControlConfig, server
 			f, err := holdPIDFile(log, pidFile)
 			return func() { removePID(log, f) }, err
 		},
+		Admin: func(ctx context.Context, log *slog.Logger, s *supervisor.Controlled, c net.Conn, write bool) error {
+			return ctl.New(log, s).Admin(ctx, c, write)
+		},
 		OpenControl: func(ctx context.Context, log *slog.Logger, s *supervisor.Controlled) (func(), error) {
-			c := &Config{Type: serverType, Process: ProcessConfig{Control: ctl}}
+			c := &Config{Type: serverType, Process: ProcessConfig{Control: socket}}
 			k, err := c.openControl(ctx, log, s)
 			return k.Close, err
 		},
@@ -88,14 +94,16 @@ func (v *invocation) settings(c *Config) *supervisor.Settings {
 // atStart are the keys that hold only from a start. Those of the log, and
 // umask, the supervisor compares itself.
 func (c *Config) atStart() []supervisor.FixedKey {
-	pr, ctl := &c.Process, c.Process.Control
+	pr, socket := &c.Process, c.Process.Control
 	var list []supervisor.FixedKey
 	for _, k := range [][2]string{
 		{"log_file", c.LogFile}, {"access_log_file", c.AccessLog}, {"log_format", c.LogFormat},
 		{"syslog_ident", c.Syslog.Ident}, {"syslog_facility", c.Syslog.Facility},
 		{"syslog_logopt", c.Syslog.LogOpt}, {"syslog_logsock", c.Syslog.LogSock},
 		{"pid_file", pr.PIDFile},
-		{keyControlSocket, ctl.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(ctl.Mode, 0o600))}, {keyControlOwner, ctl.Owner},
+		{keyAdmin, pr.Admin.Address}, {"admin_public", fmt.Sprint(pr.Admin.Public)}, {"admin_write", fmt.Sprint(pr.Admin.Write)},
+		{"admin_hosts", strings.Join(pr.Admin.Hosts, "\x00")}, {"admin_pprof", fmt.Sprint(pr.Admin.Pprof)},
+		{keyControlSocket, socket.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(socket.Mode, 0o600))}, {keyControlOwner, socket.Owner},
 		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
 		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
 	} {
@@ -149,6 +157,17 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },
+		MakeAdmin: func(env tlsparams.Env, talk *control.Conversation, log *slog.Logger) (*worker.Program, error) {
+			p, err := c.makeAdmin(env)
+			if err == nil && p == nil {
+				err = errors.New("there is no admin listener in this configuration")
+			}
+			if err != nil {
+				return nil, err
+			}
+			v.useAdmin(p, &pr.Admin, talk.Do, log)
+			return p, nil
+		},
 		Make: func(env tlsparams.Env, maxServing int, exit func(), access func(line []byte)) (*worker.Program, error) {
 			if maxServing > 0 {
 				c.Server.Limits.MaxServing = maxServing

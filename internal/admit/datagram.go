@@ -37,7 +37,7 @@ func (l *Limiter) Datagram(a netip.Addr) Reason {
 
 func (l *Limiter) datagram(s *tableShard, source, wide prefix, a netip.Addr, now int64) Reason {
 	c := &l.cfg
-	if c.Penalty.Threshold > 0 && (s.boxed(wide, now) || s.boxed(source, now)) && !c.Penalty.exempt(a) {
+	if c.Penalty.Threshold > 0 && (s.boxed(wide, now) || s.boxed(source, now)) && !c.Penalty.exempt(a) || l.banned(a, now) {
 		return Penalised
 	}
 	var w, e *entry

@@ -55,6 +55,7 @@ type Limiter struct {
 	table  table
 	conns  atomic.Int64
 	memory atomic.Int64
+	bans   atomic.Pointer[[]ban] // replaced with mu held; nil is none
 
 	mu        sync.Mutex // for these
 	rate      bucket
@@ -122,7 +123,7 @@ func (l *Limiter) Rename(from, to netip.Addr) Reason {
 func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now int64, first bool) Reason {
 	c := &l.cfg
 	w := s.get(wide)
-	if c.Penalty.Threshold > 0 && w.until > now && !c.Penalty.exempt(a) {
+	if c.Penalty.Threshold > 0 && w.until > now && !c.Penalty.exempt(a) || l.banned(a, now) {
 		return l.verdict(s, w, source, Penalised)
 	}
 	// The wide network first: one over its limit adds no entries.

@@ -123,6 +123,9 @@ func (l *Limiter) List() []Boxed {
 		}
 		s.mu.Unlock()
 	}
+	for _, b := range l.bansBut(now, func(netip.Prefix) bool { return false }) {
+		list = append(list, Boxed{Prefix: b.p, Left: time.Duration(b.until - now)})
+	}
 	slices.SortFunc(list, func(a, b Boxed) int {
 		return cmp.Or(cmp.Compare(b.Left, a.Left), a.Prefix.Addr().Compare(b.Prefix.Addr()))
 	})
@@ -151,7 +154,7 @@ func (l *Limiter) Lift(p netip.Prefix) (n int) {
 		}
 		s.mu.Unlock()
 	}
-	return n
+	return n + l.unban(p, now)
 }
 
 // liftable returns p in the table's form.

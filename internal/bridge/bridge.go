@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"net"
+	"net/netip"
 	"time"
 
 	"netserver/access"
@@ -49,6 +50,9 @@ type Engine interface {
 	// ErrCut and the reason in its record. It reports whether there was one. It
 	// does not wait for the Handler to return.
 	Cut(id uint64, why string) bool
+	// Ban puts a network into the penalty box for d, whatever its clients have
+	// done.
+	Ban(p netip.Prefix, d time.Duration) error
 	// LimitKeys returns the keys of the limits that netserver.PortStats.Refused
 	// can count under.
 	LimitKeys() []string

@@ -26,6 +26,8 @@ const (
 	VerbTargets   = "targets"
 	VerbTarget    = "target"
 	VerbMetrics   = "metrics"
+	VerbHealth    = "health"
+	VerbBan       = "ban"
 )
 
 // Bounds of a request.
@@ -41,7 +43,7 @@ const (
 type Request struct {
 	Verb    string `json:"verb"`
 	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT
-	Network string `json:"network,omitempty"` // of lift
+	Network string `json:"network,omitempty"` // of lift and ban
 	DryRun  bool   `json:"dry_run,omitempty"` // of reload: report what it would do
 	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: report the remaining clients until the server has ended
 	After   string `json:"after,omitempty"`   // of conns: list the clients after this one
@@ -49,6 +51,7 @@ type Request struct {
 	Backend string `json:"backend,omitempty"` // of targets: only those of this one; of target: whose target
 	Target  string `json:"target,omitempty"`  // of target
 	Change  string `json:"change,omitempty"`  // of target: add, drain or remove
+	Seconds int    `json:"seconds,omitempty"` // of ban: for how long; 0 is DefaultBan
 }
 
 // ParseRequest parses a request. It refuses unknown fields: an older server
@@ -90,6 +93,7 @@ var takes = map[string][]string{
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
 	VerbMetrics: nil,
+	VerbHealth:  nil, VerbBan: {"network", "seconds"},
 }
 
 func (r *Request) check() error {
@@ -100,6 +104,7 @@ func (r *Request) check() error {
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
 		"backend": r.Backend != "", "target": r.Target != "", "change": r.Change != "",
+		"seconds": r.Seconds != 0,
 	} {
 		if given && !slices.Contains(fields, name) {
 			return fmt.Errorf("%s has no %s", r.Verb, name)
@@ -116,6 +121,8 @@ func (r *Request) check() error {
 		}
 	case VerbLift:
 		_, err = ParseNetwork(r.Network)
+	case VerbBan:
+		err = r.checkBan()
 	case VerbTarget:
 		err = r.checkTarget()
 	case VerbLimits:

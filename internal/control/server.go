@@ -225,12 +225,12 @@ func (a *Answer) write(f frame) error {
 const maxErrors = 100
 
 // fail ends the answer with an error, or several joined ones.
-func (a *Answer) fail(err error) {
+func (a *Answer) fail(err error) error {
 	list := Texts(err)
 	if len(list) > maxErrors {
 		list = append(list[:maxErrors], fmt.Sprintf("and %d more", len(list)-maxErrors))
 	}
-	a.write(frame{Errors: list})
+	return a.write(frame{Errors: list})
 }
 
 // Texts returns the texts of joined errors.

@@ -1,9 +1,11 @@
 // Package admin is the HTTP front of a running server: health checks, metrics,
 // the live page and its API. It knows the server only through the verbs of the
-// control protocol, and holds nothing but what it was answered last.
+// control protocol, holds nothing but what it was answered last, and meets
+// whoever reaches its listener. docs/ADMIN.md is the manual.
 //
-// The page's files stand in page/, and are built into the program.
-//
-// Of this module it may import internal/control, whose verbs it asks. Start
-// reading at page/page.go.
+// Of this module it imports internal/control, whose verbs it asks, the engine
+// and handler/httpd, which serve its listener, and page, the files of the live
+// page. It does not link the Prometheus library: who wants /metrics hands that
+// in (daemon/prommetrics). Start reading at Front (front.go); address.go reads
+// the key admin, events.go has the stream of the live page.
 package admin

@@ -3,6 +3,7 @@ package ctl
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -208,4 +209,36 @@ func (s *Server) lift(ctx context.Context, r *control.Request, to *control.Answe
 		l.Lifted += g.a.Lifted
 	}
 	return to.Send("lift", l)
+}
+
+// ban puts a network into the penalty boxes of all workers that serve now.
+func (s *Server) ban(ctx context.Context, r *control.Request, to *control.Answer) error {
+	p, err := control.ParseNetwork(r.Network)
+	if err != nil {
+		return err
+	}
+	b := control.Banned{Network: wire.NetworkText(p), Seconds: float64(cmp.Or(r.Seconds, control.DefaultBan)), Silent: []control.Silent{}}
+	q := wire.Ask{What: wire.AskBan, Network: p.String(), N: int(b.Seconds)}
+	var failed error
+	for _, m := range s.target.Members() {
+		if !m.Ready {
+			continue
+		}
+		_, err := s.round(ctx, m, q)
+		switch refused := wire.RefusedError(""); {
+		case err == nil:
+			b.Processes++
+		case errors.As(err, &refused):
+			failed = err
+		default:
+			noteSilent(m, err, &b.Silent)
+		}
+	}
+	switch {
+	case b.Processes == 0 && failed != nil:
+		return failed
+	case b.Processes == 0:
+		return errors.New("no process has answered")
+	}
+	return to.Send("ban", b)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -74,7 +75,9 @@ func Open(ctx context.Context, a Access, log *slog.Logger, t Target) (*Server, e
 		return nil, err
 	}
 	s := New(log, t)
-	s.server = control.Server{Allow: a.Allow, Handle: s.handle, Fail: func(err error) {
+	s.server = control.Server{Allow: a.Allow, Handle: func(ctx context.Context, by *access.Cred, r *control.Request, to *control.Answer) error {
+		return s.handle(ctx, who(by), r, to)
+	}, Fail: func(err error) {
 		log.Error("the control socket cannot accept a client", "err", err)
 	}}
 	s.server.Serve(l)
@@ -91,8 +94,20 @@ func (s *Server) Close() {
 	}
 }
 
+// Admin answers the requests of an admin listener that come by c, until its
+// end. It does nothing but what control.Request.ForAdmin allows. The error is
+// that c does not keep to the protocol.
+func (s *Server) Admin(ctx context.Context, c net.Conn, write bool) error {
+	return control.Converse(ctx, c, func(ctx context.Context, r *control.Request, to *control.Answer) error {
+		if err := r.ForAdmin(write); err != nil {
+			return err
+		}
+		return s.handle(ctx, "the admin listener", r, to)
+	})
+}
+
 // handle carries out one request.
-func (s *Server) handle(ctx context.Context, by *access.Cred, r *control.Request, to *control.Answer) error {
+func (s *Server) handle(ctx context.Context, by string, r *control.Request, to *control.Answer) error {
 	switch r.Verb {
 	case control.VerbStatus:
 		return to.Send("status", s.Status(ctx))
@@ -106,11 +121,13 @@ func (s *Server) handle(ctx context.Context, by *access.Cred, r *control.Request
 		return s.metrics(ctx, to)
 	case control.VerbTargets:
 		return to.Send("targets", s.Targets(ctx, r.Backend))
+	case control.VerbHealth:
+		return to.Send("health", control.HealthOf(s.Status(ctx)))
 	}
 	if r.DryRun {
-		s.log.Debug("control: " + who(by) + " asks what a reload would do")
+		s.log.Debug("control: " + by + " asks what a reload would do")
 	} else {
-		logging.Notice(s.log, strings.Join(strings.Fields("control: "+who(by)+" says "+r.Verb+" "+r.Change+" "+r.Backend+" "+r.Target+" "+r.ID+r.Network), " "))
+		logging.Notice(s.log, strings.Join(strings.Fields("control: "+by+" says "+r.Verb+" "+r.Change+" "+r.Backend+" "+r.Target+" "+r.ID+r.Network), " "))
 	}
 	switch r.Verb {
 	case control.VerbKill:
@@ -119,6 +136,8 @@ func (s *Server) handle(ctx context.Context, by *access.Cred, r *control.Request
 		return s.changeTarget(ctx, r, to)
 	case control.VerbLift:
 		return s.lift(ctx, r, to)
+	case control.VerbBan:
+		return s.ban(ctx, r, to)
 	case control.VerbReload:
 		res, err := s.target.Reload(ctx, r.DryRun)
 		if err != nil {

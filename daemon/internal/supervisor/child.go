@@ -19,7 +19,7 @@ import (
 
 // A child is a worker as its supervisor sees it.
 type child struct {
-	kind    string // "worker" or "job"
+	kind    string // "worker", "job" or "admin process"
 	id      int
 	gen     *generation
 	proc    *childproc.Child
@@ -143,8 +143,11 @@ func (s *supervisor) startProcess(g *generation, in *wire.Start, how childproc.S
 		return nil, err
 	}
 	kind := "worker"
-	if in.Job {
+	switch {
+	case in.Job:
 		kind = "job"
+	case in.Admin != nil:
+		kind = "admin process"
 	}
 	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), pipes: out}
 	out.Begin(p.Pid())

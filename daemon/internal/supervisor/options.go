@@ -5,6 +5,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"time"
 
@@ -42,6 +43,9 @@ type Options struct {
 	KeyKinds func() map[string]KeyKind
 	// HoldPIDFile makes the pid file, if there is to be one.
 	HoldPIDFile func(*slog.Logger) (release func(), err error)
+	// Admin answers the requests of the admin process that come by a connection,
+	// until its end. The error is that it does not keep to the protocol.
+	Admin func(ctx context.Context, log *slog.Logger, s *Controlled, c net.Conn, write bool) error
 	// OpenControl opens the control socket, if there is to be one.
 	OpenControl func(context.Context, *slog.Logger, *Controlled) (end func(), err error)
 }

@@ -51,6 +51,7 @@ type supervisor struct {
 	changes   []wire.Ask  // of targets, by ctl
 	changedIn *generation // the one they were made in
 
+	admin           *adminProcess // nil: there is no admin listener
 	reloads         reloads
 	past            wire.Tallies // what workers that have ended had counted
 	pastMetrics     metric.Set
@@ -95,6 +96,7 @@ func Run(ctx context.Context, o *Options, first *Settings, pl *wire.Plan, conten
 	}
 	logging.Notice(s.log, fmt.Sprintf("%s starting! pid(%d)", first.Label, os.Getpid()))
 	if err := s.beginFirst(ctx, pl, contents); err != nil {
+		s.admin.end()
 		s.closeSockets(nil)
 		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
@@ -119,6 +121,9 @@ func (s *supervisor) beginFirst(ctx context.Context, pl *wire.Plan, contents map
 		return err
 	}
 	if err := s.activate(pl, given); err != nil {
+		return err
+	}
+	if err := s.beginAdmin(ctx, pl); err != nil {
 		return err
 	}
 	return s.begin(ctx, s.conf, pl, contents)
@@ -174,6 +179,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 		}
 	}
 	close(s.quit)
+	s.admin.end()
 	s.endOrdering()
 	s.closeSockets(nil)
 	for _, g := range s.gens {

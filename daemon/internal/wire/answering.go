@@ -12,6 +12,7 @@ import (
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/internal/bridge"
 	"netserver/internal/control"
 )
 
@@ -43,8 +44,22 @@ func AnswerTo(s netserver.Monitor, handler string, backends []*proxy.Backend, q 
 			return Answer{Failed: err.Error()}
 		}
 		return Answer{Lifted: s.Lift(p)}
+	case AskBan:
+		return ban(s, q)
 	}
 	return Answer{Failed: fmt.Sprintf("this version of the program does not know %q", q.What)}
+}
+
+// ban puts a network into the penalty box.
+func ban(s netserver.Monitor, q Ask) Answer {
+	p, err := control.ParseNetwork(q.Network)
+	if err == nil {
+		err = bridge.Of(s).Ban(p, time.Duration(q.N)*time.Second)
+	}
+	if err != nil {
+		return Answer{Failed: err.Error()}
+	}
+	return Answer{}
 }
 
 func clientsPage(s netserver.Monitor, handler string, q Ask) Answer {

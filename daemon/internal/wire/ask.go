@@ -29,6 +29,7 @@ const (
 	AskLimits  = "limits"
 	AskBoxed   = "boxed"
 	AskLift    = "lift"
+	AskBan     = "ban"
 	AskTargets = "targets"
 	AskTarget  = "target"
 	// AskMetrics has a worker send what it has counted before it answers.
@@ -41,9 +42,9 @@ const (
 type Ask struct {
 	What       string
 	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets: how many to leave out
-	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most
+	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most; of AskBan: seconds
 	Client     uint64      `json:",omitempty"` // of AskKill
-	Network    string      `json:",omitempty"` // of AskLift
+	Network    string      `json:",omitempty"` // of AskLift and AskBan
 	Backend    string      `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
 	Target     string      `json:",omitempty"` // of AskTarget
 	Change     string      `json:",omitempty"` // of AskTarget: control.TargetAdd and others

@@ -99,6 +99,8 @@ type Start struct {
 	Follow     bool        // the supervisor follows the files of TLS
 	Job        bool        // run a job instead of serving
 	Challenges []Challenge `json:",omitempty"` // of certificate authorities, which it answers
+	Admin      *Admin      `json:",omitempty"` // serve the admin listener instead; the first inherited files after that of the log are its socket and Talks ways to the control protocol
+	Talks      int         `json:",omitempty"`
 }
 
 // Leave says who may stay.

@@ -57,6 +57,14 @@ type Plan struct {
 	Unnamed        bool     // nothing names a port: it is the default one
 	FileKeys       int      // keys and blocks that the conf file gives
 	NoFinalNewline bool     // its last line has no end
+	Admin          *Admin   `json:",omitempty"` // nil: there is no admin listener
+}
+
+// An Admin is the admin listener of a plan.
+type Admin struct {
+	Port        sock.Request
+	Write       bool     // its clients may change something
+	Files, Dirs []string // of its TLS, as in Plan
 }
 
 // Layers returns the plan as a source of configuration.

@@ -15,9 +15,10 @@ const (
 	FromWorker Sender = iota // serves clients
 	FromJob
 	FromCheck // reads a configuration, with the supervisor's own rights
+	FromAdmin // serves the admin listener
 )
 
-func (s Sender) String() string { return [...]string{"worker", "job", "check"}[s] }
+func (s Sender) String() string { return [...]string{"worker", "job", "check", "admin process"}[s] }
 
 // A Peer is what a supervisor knows of the process at the other end of a
 // link, whatever that says of itself.
@@ -39,10 +40,10 @@ type rule struct {
 // rules are those of each operation. One that is not here is skipped, so that
 // an old supervisor can run a new program.
 var rules = map[string]rule{
-	OpReady:  {[]Sender{FromWorker}, takeReady},
-	OpFailed: {[]Sender{FromWorker, FromJob, FromCheck}, takeFailed},
-	OpRead:   {[]Sender{FromWorker}, takeRead},
-	OpLoad:   {[]Sender{FromWorker}, takeLoad},
+	OpReady:  {[]Sender{FromWorker, FromAdmin}, takeReady},
+	OpFailed: {[]Sender{FromWorker, FromJob, FromCheck, FromAdmin}, takeFailed},
+	OpRead:   {[]Sender{FromWorker, FromAdmin}, takeRead},
+	OpLoad:   {[]Sender{FromWorker, FromAdmin}, takeLoad},
 	OpExit:   {[]Sender{FromWorker}, takeExit},
 	OpStatus: {[]Sender{FromWorker}, takeStatus},
 	OpCounts: {[]Sender{FromWorker}, takeCounts},

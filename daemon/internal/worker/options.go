@@ -14,6 +14,7 @@ import (
 	"netserver/handler/proxy"
 	"netserver/internal/bridge"
 	"netserver/internal/childproc"
+	"netserver/internal/control"
 	"netserver/internal/foreign"
 	"netserver/proto"
 	"netserver/tlsparams"
@@ -56,6 +57,9 @@ type Settings struct {
 	FindJob    func() error // looks for that command
 	// RunJob is what a job does that has no command.
 	RunJob func(context.Context, *slog.Logger) error
+
+	// MakeAdmin makes the server of the admin listener, which asks by talk.
+	MakeAdmin func(env tlsparams.Env, talk *control.Conversation, log *slog.Logger) (*Program, error)
 
 	// Make makes the server; exit is what a client can ask of it, and access
 	// writes the access log, if there is one.

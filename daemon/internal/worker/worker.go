@@ -78,8 +78,11 @@ func Run(ctx context.Context, o *Options) int {
 	}
 	w.init = m.Init
 	w.useOneCPU()
-	if w.init.Job {
+	switch {
+	case w.init.Job:
 		return w.runJob(ctx)
+	case w.init.Admin != nil:
+		return w.runAdmin(ctx)
 	}
 	return w.run(ctx)
 }

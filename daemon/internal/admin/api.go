@@ -1,0 +1,161 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"netserver/internal/control"
+)
+
+// errBusy is why an answer is not asked for: too many are being waited for.
+var errBusy = errors.New("too many requests at once; try again")
+
+// MaxConns is how many clients one answer of /api/conns lists.
+const MaxConns = 10_000
+
+// ask returns the JSON of a verb's answer, as netserver ctl --json prints it.
+func (f *Front) ask(ctx context.Context, r control.Request) ([]byte, error) {
+	key := r.Verb
+	if r.Verb == control.VerbConns {
+		key = fmt.Sprintf("conns %d %s", r.Limit, r.After)
+	}
+	return f.cache.get(ctx, key, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
+}
+
+func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error) {
+	if r.Verb == control.VerbConns {
+		return f.allConns(ctx, r)
+	}
+	var got json.RawMessage
+	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+		got = bytes.Clone(data)
+		return nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case got == nil:
+		return nil, errors.New("the server gave no answer")
+	}
+	return append(got, '\n'), nil
+}
+
+// allConns puts the pages of the list together.
+func (f *Front) allConns(ctx context.Context, r *control.Request) ([]byte, error) {
+	all := control.Conns{Clients: []control.Client{}, Silent: []control.Silent{}}
+	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+		var page control.Conns
+		if err := json.Unmarshal(data, &page); err != nil {
+			return err
+		}
+		if len(all.Clients)+len(page.Clients) > MaxConns {
+			return errors.New("the server lists more clients than it was asked for")
+		}
+		all.Clients = append(all.Clients, page.Clients...)
+		all.Silent = append(all.Silent, page.Silent...)
+		all.More, all.Next = page.More, page.Next
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(&all)
+}
+
+// answer writes what the server has answered, or why it has not.
+func (f *Front) answer(w http.ResponseWriter, r *http.Request, q control.Request) {
+	b, err := f.ask(r.Context(), q)
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, b)
+}
+
+// writeFailure answers with an error: the server's own are the client's fault.
+func writeFailure(w http.ResponseWriter, err error) {
+	var refused *control.Failed
+	switch {
+	case errors.As(err, &refused):
+		writeErrors(w, http.StatusBadRequest, refused.Texts...)
+	default:
+		writeErrors(w, http.StatusServiceUnavailable, err.Error())
+	}
+}
+
+// verb answers /api/VERB.
+func (f *Front) verb(w http.ResponseWriter, r *http.Request, verb string) {
+	f.answer(w, r, control.Request{Verb: verb})
+}
+
+// conns answers /api/conns?limit=N&after=ID.
+func (f *Front) conns(w http.ResponseWriter, r *http.Request) {
+	q := control.Request{Verb: control.VerbConns, Limit: control.DefaultConns, After: r.URL.Query().Get("after")}
+	if text := r.URL.Query().Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > MaxConns {
+			writeErrors(w, http.StatusBadRequest, fmt.Sprintf("limit is not a number between 1 and %d", MaxConns))
+			return
+		}
+		q.Limit = n
+	}
+	if q.After != "" {
+		if _, err := control.ParseID(q.After); err != nil {
+			writeErrors(w, http.StatusBadRequest, err.Error())
+			return
+		}
+	}
+	f.answer(w, r, q)
+}
+
+// readyz answers 200, or 503 and why the server should get no clients.
+func (f *Front) readyz(w http.ResponseWriter, r *http.Request) {
+	var h control.Health
+	b, err := f.ask(r.Context(), control.Request{Verb: control.VerbHealth})
+	if err == nil {
+		err = json.Unmarshal(b, &h)
+	}
+	switch {
+	case err != nil:
+		writeText(w, http.StatusServiceUnavailable, "unknown")
+	case !h.Ready:
+		writeText(w, http.StatusServiceUnavailable, control.Clean(h.Reason))
+	default:
+		writeText(w, http.StatusOK, "ok")
+	}
+}
+
+// A fullStatus is what /status answers. docs/status.schema.json is its schema.
+type fullStatus struct {
+	*control.Status
+	Health *control.Health `json:"health"`
+}
+
+// status answers /status.
+func (f *Front) status(w http.ResponseWriter, r *http.Request) {
+	b, err := f.ask(r.Context(), control.Request{Verb: control.VerbStatus})
+	var st fullStatus
+	if err == nil {
+		st.Status = new(control.Status)
+		err = json.Unmarshal(b, st.Status)
+	}
+	if err == nil {
+		st.Health = control.HealthOf(st.Status)
+		b, err = json.MarshalIndent(&st, "", "  ")
+	}
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, append(b, '\n'))
+}
+
+// metrics returns the JSON of the verb metrics.
+func (f *Front) metrics(ctx context.Context) ([]byte, error) {
+	return f.ask(ctx, control.Request{Verb: control.VerbMetrics})
+}

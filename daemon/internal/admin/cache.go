@@ -1,0 +1,90 @@
+package admin
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// cacheTime is how long an answer is given again: many viewers cost as one.
+	cacheTime = 500 * time.Millisecond
+	// askTime bounds how long the server may take for one answer.
+	askTime = 30 * time.Second
+	// maxAnswers is how many answers are kept; the verbs need fewer.
+	maxAnswers = 16
+)
+
+// A cache keeps what the server has answered last, and asks once for all who
+// want to know the same at the same time.
+type cache struct {
+	mu      sync.Mutex
+	answers map[string]*answer
+}
+
+type answer struct {
+	done chan struct{} // closed when the rest is there
+	at   time.Time
+	data []byte
+	err  error
+}
+
+func (c *cache) init() { c.answers = make(map[string]*answer) }
+
+// get returns the answer to what key stands for. Whoever waits no longer than
+// ctx has one: asking goes on without it.
+func (c *cache) get(ctx context.Context, key string, ask func(context.Context) ([]byte, error)) ([]byte, error) {
+	c.mu.Lock()
+	a := c.answers[key]
+	if a == nil || a.old() {
+		if !c.room(key) {
+			c.mu.Unlock()
+			return nil, errBusy
+		}
+		a = &answer{done: make(chan struct{})}
+		c.answers[key] = a
+		go a.fill(ask)
+	}
+	c.mu.Unlock()
+	select {
+	case <-a.done:
+		return a.data, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// room makes room for an answer of key, in place of those that are old.
+func (c *cache) room(key string) bool {
+	for k, a := range c.answers {
+		if k == key || a.old() {
+			delete(c.answers, k)
+		}
+	}
+	return len(c.answers) < maxAnswers
+}
+
+// old reports whether it may not be given again.
+func (a *answer) old() bool {
+	select {
+	case <-a.done:
+		return time.Since(a.at) >= cacheTime
+	default:
+		return false
+	}
+}
+
+func (a *answer) fill(ask func(context.Context) ([]byte, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	a.data, a.err = ask(ctx)
+	a.at = time.Now()
+	close(a.done)
+}
+
+// forget drops what was answered before a change.
+func (c *cache) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.answers)
+}
