@@ -45,7 +45,7 @@ var layout = [][]string{
 	{"daemon/internal/wire"},
 	{"daemon/internal/logging"},
 	{"daemon/internal/serving"},
-	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter"},
+	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},
 	{"cmd/netserver"},
@@ -186,6 +186,26 @@ func TestLayoutImportsGoDownward(t *testing.T) {
 	}
 	for _, bad := range checkImports(module, files) {
 		t.Error(bad)
+	}
+}
+
+// A program that uses the library, or package daemon, links nothing that is for
+// the command's metrics alone.
+func TestLayoutHeavyDependencies(t *testing.T) {
+	module := modulePath(t)
+	for _, tt := range []struct {
+		pkg   string
+		links bool
+	}{{module, false}, {module + "/daemon", false}, {module + "/handler/httpd", false}, {module + "/cmd/netserver", true}} {
+		out, err := exec.Command("go", "list", "-deps", tt.pkg).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, heavy := range []string{"github.com/prometheus/client_golang/prometheus", "google.golang.org/protobuf/proto"} {
+			if got := slices.Contains(strings.Fields(string(out)), heavy); got != tt.links {
+				t.Errorf("%s links %s: %v, want %v", tt.pkg, heavy, got, tt.links)
+			}
+		}
 	}
 }
 

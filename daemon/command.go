@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -20,6 +21,15 @@ import (
 	"netserver/proto"
 )
 
+// A Part is what the command has from a package that daemon does not link.
+type Part func(*invocation)
+
+// WithMetrics has handler answer /metrics of the admin listener, as
+// Hooks.Metrics does in a program on Run.
+func WithMetrics(handler func(fetch func(context.Context) ([]byte, error)) http.Handler) Part {
+	return func(v *invocation) { v.hooks.Metrics = handler }
+}
+
 // Command is the command netserver: it runs the command line argv (without
 // the program's name) under the environment environ and returns the exit
 // status: 0 done, 1 failed at run time or the client of --check denied, 2 bad
@@ -29,9 +39,12 @@ import (
 // The clients are served by further processes, for which Command starts the
 // program of this one again, with the same arguments. It must call Command
 // there too, before it does anything else that matters.
-func Command(argv, environ []string, stdout, stderr io.Writer) int {
+func Command(argv, environ []string, stdout, stderr io.Writer, parts ...Part) int {
 	stderr = notToClient(stderr)
 	v := &invocation{argv: argv, environ: environ, stdout: stdout, stderr: stderr}
+	for _, p := range parts {
+		p(v)
+	}
 	err := v.takePart()
 	if err != nil {
 		return fail(stderr, err)

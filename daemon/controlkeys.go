@@ -118,7 +118,7 @@ func (c *Config) makeAdmin(env tlsparams.Env) (*worker.Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	verified := (spec.Kind() == port.SSL || spec.Kind() == port.UnixSSL) && params.VerifyMode == tlsparams.VerifyRequired && len(params.Clients) == 0
+	verified := spec.IsTLS() && params.VerifyMode == tlsparams.VerifyRequired && len(params.Clients) == 0
 	if err := admin.CheckPublic(spec, a.Public, a.Write, a.Pprof, verified); err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (c *Config) makeAdmin(env tlsparams.Env) (*worker.Program, error) {
 
 // useAdmin has p answer requests by what it asks the server.
 func (v *invocation) useAdmin(p *worker.Program, a *AdminConfig, ask admin.Ask, log *slog.Logger) {
-	o := admin.Options{Ask: ask, Metrics: v.metrics, Page: page.Files(), Version: Version(), Hosts: a.Hosts, Write: a.Write, Pprof: a.Pprof}
+	o := admin.Options{Ask: ask, Metrics: v.hooks.Metrics, Page: page.Files(), Version: Version(), Hosts: a.Hosts, Write: a.Write, Pprof: a.Pprof}
 	o.Name, _ = os.Hostname()
 	if spec := p.Server.Config.Ports[0]; !spec.IsUnix() {
 		o.Host = spec.Host

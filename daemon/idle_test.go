@@ -82,7 +82,7 @@ func sampleOf(k conf.Key) string {
 		return "4"
 	case "unix_type":
 		return "SOCK_STREAM"
-	case "proxy_to", "port":
+	case "proxy_to", "port", "admin":
 		return "127.0.0.1:1"
 	case "host", "peer":
 		return "127.0.0.1"
@@ -202,6 +202,7 @@ var starts = map[string][]string{
 	"check":   {"--port=127.0.0.1:0/ssl", "--check=1", "--peer=127.0.0.1"},
 	"syslog":  {"--port=127.0.0.1:0", "--log_file=Sys::Syslog"},
 	"names":   {"--port=127.0.0.1:0", "--reverse_lookups=1", "--allow=x"},
+	"admin":   {"--port=127.0.0.1:0", "--admin=127.0.0.1:0"},
 	"limits":  {"--port=127.0.0.1:0", "--min_read_rate=7", "--penalty_points=7", "--proxy_protocol=require", "--control_socket=/tmp/c", "--allow_file=/tmp/a"},
 	"acme":    {"--port=127.0.0.1:0/ssl", "--acme_domains=a.example", "--acme_eab_kid=x", "--acme_eab_key_file=/tmp/x"},
 	"http":    {"HTTP", "--port=127.0.0.1:0", "--access_log_file=/tmp/l"},

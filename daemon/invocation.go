@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -37,8 +36,6 @@ type invocation struct {
 	base   Config
 	hooks  Hooks
 	layers []conf.Layer
-
-	metrics func(func(context.Context) ([]byte, error)) http.Handler // of the admin listener; nil is none
 }
 
 func (v *invocation) role() string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,11 @@ type Hooks struct {
 	// logged and changes nothing else. WorkerStart and WorkerStop do not run
 	// there.
 	RunDequeue func(ctx context.Context) error
+	// Metrics makes what answers /metrics of the admin listener, in the process
+	// that serves it; fetch returns the counters of all processes as JSON. nil
+	// is none: the answer is 404. Handler of package daemon/prommetrics is one;
+	// it links Prometheus's library, which package daemon does not.
+	Metrics func(fetch func(context.Context) ([]byte, error)) http.Handler
 	// WorkerStop runs in each worker that ends normally, after its last client
 	// (child_finish_hook).
 	WorkerStop func()

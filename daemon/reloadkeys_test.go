@@ -25,6 +25,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 	now.Syslog.Ident, now.Syslog.Facility, now.Syslog.LogOpt, now.Syslog.LogSock = "a", "a", "a", "a"
 	p := &now.Process
 	p.PIDFile, p.Background, p.Setsid, p.Supervisor, p.SigPassthrough = "a", true, true, "0", []string{"WINCH"}
+	p.Admin = AdminConfig{"127.0.0.1:1", true, true, []string{"a"}, true}
 	p.Control.Socket, p.Control.Mode, p.Control.Owner = "a", 0o666, "a"
 	if err := old.Process.setUmask([]conf.Value{{Text: "022"}}); err != nil || mode != nil {
 		t.Fatal(err)

@@ -2,7 +2,7 @@
 // gives every client to a program, a backend or its own echo. See netserver
 // --help.
 //
-// It holds no logic and imports package daemon alone; start reading at
+// It holds no logic and imports package daemon, and prommetrics for /metrics; start reading at
 // daemon.Command.
 package main
 
@@ -10,8 +10,9 @@ import (
 	"os"
 
 	"netserver/daemon"
+	"netserver/daemon/prommetrics"
 )
 
 func main() {
-	os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, daemon.WithMetrics(prommetrics.Handler)))
 }

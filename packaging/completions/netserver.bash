@@ -17,7 +17,7 @@ _netserver_value() {
 	unknown_keys) _netserver_reply -W 'refuse warn' -- "$2" ;;
 	log_level) _netserver_reply -W '0 1 2 3 4' -- "$2" ;;
 	log_format) _netserver_reply -W 'line json' -- "$2" ;;
-	check|background|setsid|strict_files|leave_children_open_on_hup|acme_agree|transparent|backend_tls|backend_verify|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
+	check|background|setsid|strict_files|leave_children_open_on_hup|admin_public|admin_write|admin_pprof|acme_agree|transparent|backend_tls|backend_verify|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close|SSL_force_fingerprint|SSL_honor_cipher_order|SSL_mode_release_buffers|SSL_ocsp_staple|SSL_server|SSL_startHandshake|SSL_use_cert) _netserver_reply -W '0 1' -- "$2" ;;
 	no_new_privs|landlock|seccomp|key_isolation|supervisor) _netserver_reply -W 'auto 0 1' -- "$2" ;;
 	backend_proxy_protocol) _netserver_reply -W 'off v1 v2' -- "$2" ;;
 	backend_proxy_received) _netserver_reply -W 'merge pass replace' -- "$2" ;;
@@ -58,7 +58,7 @@ _netserver() {
 		fi
 	done
 	if [[ ${COMP_WORDS[1]} == ctl ]] && ((COMP_CWORD > 1)); then
-		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets' -- "$cur"
+		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets metrics health' -- "$cur"
 		return
 	fi
 	if [[ $prev == help || $prev == --help || $prev == -h ]]; then
@@ -76,7 +76,7 @@ _netserver() {
 	elif [[ $prev == --?* && $cur != --* ]]; then
 		key=$prev
 		case ${key#--} in
-		help|version|check|background|setsid|strict_files|acme_agree|transparent|backend_tls|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
+		help|version|check|background|setsid|strict_files|admin_public|admin_write|admin_pprof|acme_agree|transparent|backend_tls|http|enable_dispatch|allow_body_on_all_statuses|echo_control|exec_pipes|exec_substitute|exec_pty|limits_shadow|penalty_close|reuse_port|freebind|udp_broadcast|rules_close) key= ;; # they stand alone
 		esac
 	fi
 	if [[ -n $key ]]; then
@@ -95,13 +95,14 @@ _netserver() {
 		limit_nproc limit_as limit_memlock pid_file background setsid
 		strict_files supervisor hup_grace leave_children_open_on_hup
 		worker_timeout sig_passthrough control_socket control_mode
-		control_owner min_servers min_spare_servers max_spare_servers
-		max_requests clients_per_server check_for_waiting min_child_ttl
-		check_for_dead check_for_spawn check_for_dequeue max_dequeue
-		dequeue_command acme_domains acme_agree acme_storage acme_email
-		acme_directory acme_ca_file acme_eab_kid acme_eab_key_file program
-		proxy_to backend proxy_session_timeout proxy_max_sessions
-		proxy_answers proxy_answer_timeout proxy_connect_timeout transparent
+		control_owner admin admin_public admin_write admin_hosts admin_pprof
+		min_servers min_spare_servers max_spare_servers max_requests
+		clients_per_server check_for_waiting min_child_ttl check_for_dead
+		check_for_spawn check_for_dequeue max_dequeue dequeue_command
+		acme_domains acme_agree acme_storage acme_email acme_directory
+		acme_ca_file acme_eab_kid acme_eab_key_file program proxy_to backend
+		proxy_session_timeout proxy_max_sessions proxy_answers
+		proxy_answer_timeout proxy_connect_timeout transparent
 		backend_proxy_protocol backend_proxy_tlvs backend_proxy_received
 		backend_tls backend_ca_file backend_ca_path backend_crl_file
 		backend_verify backend_pin backend_servername backend_verify_name

@@ -31,6 +31,9 @@ func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error
 	if r.Verb == control.VerbConns {
 		return f.allConns(ctx, r)
 	}
+	if r.Verb == control.VerbMetrics {
+		return f.allMetrics(ctx, r)
+	}
 	var got json.RawMessage
 	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
 		got = bytes.Clone(data)
@@ -59,6 +62,23 @@ func (f *Front) allConns(ctx context.Context, r *control.Request) ([]byte, error
 		all.Clients = append(all.Clients, page.Clients...)
 		all.Silent = append(all.Silent, page.Silent...)
 		all.More, all.Next = page.More, page.Next
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(&all)
+}
+
+// allMetrics puts the parts of the answer together.
+func (f *Front) allMetrics(ctx context.Context, r *control.Request) ([]byte, error) {
+	all := control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}}
+	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+		var part control.Metrics
+		if err := json.Unmarshal(data, &part); err != nil {
+			return err
+		}
+		all.Add(part)
 		return nil
 	})
 	if err != nil {

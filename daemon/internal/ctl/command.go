@@ -21,10 +21,14 @@ const usage = `Usage: netserver ctl [OPTION]... VERB [ARGUMENT]
 Asks a running server, or tells it something, over its control_socket.
 
   status                    how it is: processes, ports, what became of clients
+  health                    status 0 if it takes clients and a worker answers,
+                            else 1: for a container's HEALTHCHECK
   conns                     who is connected, since when, doing what
   kill ID                   end one client, by its ID in conns
   limits                    each limit, its use, and the sources with most clients
   penalties                 what is in the penalty box
+  penalties add NETWORK [SECONDS]
+                            put one into it, for 600 seconds if not said
   penalties lift NETWORK    take an address or a network out of it
   targets [BACKEND]         the targets of each [[backend]], or of one
   targets add BACKEND TARGET, targets drain ..., targets remove ...
@@ -148,7 +152,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets or metrics (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, metrics or health (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -160,8 +164,13 @@ func (c *command) verb(words []string, wait bool) error {
 		return errors.New("kill needs one ID, as conns lists it: netserver ctl kill 1.17")
 	case verb == control.VerbPenalties && len(rest) == 2 && rest[0] == "lift":
 		r.Verb, r.Network, rest = control.VerbLift, rest[1], nil
+	case verb == control.VerbPenalties && (len(rest) == 2 || len(rest) == 3) && rest[0] == "add":
+		if err := c.ban(rest[1:]); err != nil {
+			return err
+		}
+		rest = nil
 	case verb == control.VerbPenalties && len(rest) > 0:
-		return errors.New("penalties takes nothing, or lift NETWORK: netserver ctl penalties lift 192.0.2.0/24")
+		return errors.New("penalties takes nothing, lift NETWORK, or add NETWORK [SECONDS]: netserver ctl penalties lift 192.0.2.0/24")
 	case verb == control.VerbTargets && len(rest) > 1:
 		if len(rest) < 3 {
 			return errors.New("targets takes nothing, a BACKEND, or a change: netserver ctl targets drain imap 10.0.0.5:143")
@@ -173,6 +182,8 @@ func (c *command) verb(words []string, wait bool) error {
 		return errors.New("write targets add BACKEND TARGET, targets drain or targets remove")
 	case verb == control.VerbLift:
 		return errors.New("write penalties lift NETWORK")
+	case verb == control.VerbBan:
+		return errors.New("write penalties add NETWORK [SECONDS]")
 	case verb == control.VerbDrain, verb == control.VerbStop:
 		r.Wait = wait
 	}
@@ -189,6 +200,20 @@ func (c *command) verb(words []string, wait bool) error {
 	if err != nil {
 		return fmt.Errorf("%w (netserver ctl --help)", err)
 	}
+	return nil
+}
+
+// ban makes the request of penalties add.
+func (c *command) ban(words []string) error {
+	c.request.Verb, c.request.Network = control.VerbBan, words[0]
+	if len(words) < 2 {
+		return nil
+	}
+	n, err := strconv.Atoi(words[1])
+	if err != nil || n < 1 {
+		return fmt.Errorf("%q is not a number of seconds", words[1])
+	}
+	c.request.Seconds = n
 	return nil
 }
 
@@ -219,9 +244,15 @@ func (c *command) do(ctx context.Context) error {
 		if err := json.Unmarshal(data, v); err != nil {
 			return fmt.Errorf("the answer %q cannot be read: %w", part, err)
 		}
+		if h, ok := v.(*control.Health); ok && !h.Ready {
+			return errors.Join(c.show(v), errNotReady)
+		}
 		return c.show(v)
 	})
 }
+
+// errNotReady is why health has status 1; the answer has been shown.
+var errNotReady = errors.New("the server should get no clients")
 
 // A shown is a part of an answer.
 type shown interface{ Text(io.Writer) }
@@ -244,6 +275,10 @@ func partNamed(part string) shown {
 		return new(control.Penalties)
 	case "lift":
 		return new(control.Lifted)
+	case "health":
+		return new(control.Health)
+	case "ban":
+		return new(control.Banned)
 	case "targets":
 		return new(control.Targets)
 	case "target":
@@ -307,6 +342,9 @@ func (c *command) metrics(ctx context.Context) error {
 
 // failed says why a request was not carried out.
 func (c *command) failed(ctx context.Context, err error) int {
+	if errors.Is(err, errNotReady) {
+		return exitFailed
+	}
 	if ctx.Err() != nil {
 		err = errors.New("interrupted; the server still carries out the request")
 	}

@@ -12,7 +12,6 @@ import (
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
-	"netserver/port"
 	"netserver/sock"
 	"netserver/tlsparams"
 )
@@ -71,7 +70,7 @@ func (s *supervisor) adminGeneration(pl *wire.Plan) (*generation, error) {
 	own := jobPlan(pl)
 	settings := *s.conf
 	settings.Outbound = nil
-	if k := pl.Admin.Port.Spec.Kind(); k == port.SSL || k == port.UnixSSL {
+	if pl.Admin.Port.Spec.IsTLS() {
 		own.Values = maps.Clone(pl.Values)
 		own.Isolate, own.Files, own.Dirs = pl.Isolate, pl.Admin.Files, pl.Admin.Dirs
 	} else {
@@ -115,7 +114,10 @@ func (a *adminProcess) again() {
 
 func (a *adminProcess) spawn() error {
 	s, g := a.s, a.gen
-	in := &wire.Start{Plan: g.plan, Admin: a.plan, Talks: adminTalks, SelfSigned: s.selfSigned, Follow: g.follows()}
+	in := &wire.Start{Plan: g.plan, Admin: a.plan, Talks: adminTalks, Follow: g.follows()}
+	if a.plan.Port.Spec.IsTLS() {
+		in.SelfSigned = s.selfSigned
+	}
 	files := []*os.File{a.socket.file}
 	var talks []net.Conn
 	abandon := func() {

@@ -13,7 +13,11 @@ import (
 // needsSelfSigned reports whether a port of the plan may show a certificate
 // that is made in memory. All workers must show the same.
 func needsSelfSigned(p *wire.Plan) bool {
-	for _, r := range p.Ports {
+	ports := p.Ports
+	if p.Admin != nil {
+		ports = append(ports[:len(ports):len(ports)], p.Admin.Port)
+	}
+	for _, r := range ports {
 		if !r.Spec.IsTLS() {
 			continue
 		}
