@@ -143,16 +143,19 @@ func TestMinRates(t *testing.T) {
 		// While the backend does not take the client's bytes, nobody waits
 		// for the client.
 		f, c, b = pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinReadRate: 100_000, MinRateWindow: window}})
+		const size = 16 << 20 // more than all buffers on the way
+		c.SetDeadline(time.Now().Add(time.Minute))
+		b.SetDeadline(time.Now().Add(time.Minute))
 		sent := make(chan error, 1)
 		go func(c stream) {
-			io.Copy(c, io.LimitReader(zeros{}, 64<<20))
+			io.Copy(c, io.LimitReader(zeros{}, size))
 			sent <- c.CloseWrite()
 		}(c)
 		time.Sleep(3 * window)
 		n, err := io.Copy(io.Discard, b)
 		must(t, <-sent)
 		must(t, b.CloseWrite())
-		if r := f.record(t); n != 64<<20 || r.Err != nil {
+		if r := f.record(t); n != size || r.Err != nil {
 			t.Errorf("stuck: %d bytes, %v; record: %v", n, err, r.Err)
 		}
 	})
