@@ -118,7 +118,7 @@ func TestCasesCatchBrokenTransports(t *testing.T) {
 			t.Parallel()
 			run, limit := "^TestBrokenTransport$", "2m"
 			if b.catch != "" {
-				run, limit = run+"/^"+b.catch+"$", "8s" // the shorter, the sooner it fails
+				run, limit = run+"/^"+b.catch+"$", "16s" // the shorter, the sooner it fails
 			}
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run", run, "-test.timeout", limit)
 			cmd.Env = append(os.Environ(), brokenEnv+"="+name)

@@ -12,7 +12,7 @@ import (
 func TestLeaksAreFound(t *testing.T) {
 	before := take()
 	var report strings.Builder
-	if !before.clean(&report, time.Second) {
+	if !before.clean(&report, stableTime) {
 		t.Fatalf("nothing was left, but: %s", report.String())
 	}
 

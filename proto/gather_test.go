@@ -250,7 +250,7 @@ func TestKeyUpdateBehindRecords(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the request is held back")
 		client.Close()
 		<-done

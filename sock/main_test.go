@@ -93,9 +93,9 @@ func countFDs() int {
 	return len(names)
 }
 
-// settles waits up to 5 seconds for ok.
+// settles waits up to half a minute for ok.
 func settles(ok func() bool) bool {
-	for end := time.Now().Add(5 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			return false
 		}

@@ -144,8 +144,9 @@ func each(t *testing.T, f func(t *testing.T, name string)) {
 // phases.
 func TestHelloWait(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
+		t.Parallel()
 		s := start(t, name, func(c *netserver.Config) {
-			c.Timeouts.FirstByte, c.Timeouts.Hello = 20*time.Millisecond, 20*time.Millisecond
+			c.Timeouts.FirstByte, c.Timeouts.Hello = 2*time.Second, 2*time.Second
 		}, nil)
 		if c, err := s.dial(t, nil); err != nil {
 			t.Error(err)

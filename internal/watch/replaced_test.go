@@ -11,7 +11,7 @@ import (
 // told waits until the watcher tells of want.
 func told(t *testing.T, ch <-chan []string, want, what string) {
 	t.Helper()
-	end := time.After(10 * time.Second)
+	end := time.After(30 * time.Second)
 	for {
 		select {
 		case got := <-ch:
