@@ -84,13 +84,22 @@ func (h *hostage) access(fd int) int {
 // take takes one of its descriptors: the same open file, not a copy.
 func (h *hostage) take(fd int) *os.File {
 	h.t.Helper()
-	n, err := unix.PidfdGetfd(h.pidfd, fd, 0)
+	f, err := h.tryTake(fd)
 	if err != nil {
 		h.t.Fatalf("descriptor %d of process %d: %v", fd, h.pid, err)
 	}
+	return f
+}
+
+// tryTake is take for a descriptor that may have been closed meanwhile.
+func (h *hostage) tryTake(fd int) (*os.File, error) {
+	n, err := unix.PidfdGetfd(h.pidfd, fd, 0)
+	if err != nil {
+		return nil, err
+	}
 	f := os.NewFile(uintptr(n), fmt.Sprintf("descriptor %d of %d", fd, h.pid))
 	h.t.Cleanup(func() { f.Close() })
-	return f
+	return f, nil
 }
 
 // sockets takes those of its sockets that are wanted, in the order of their
@@ -105,9 +114,14 @@ func (h *hostage) sockets(want func(fd int) bool) (list []*os.File) {
 	}
 	sort.Ints(nums)
 	for _, n := range nums {
-		if f := h.take(n); want(int(f.Fd())) {
+		f, err := h.tryTake(n)
+		switch {
+		case err == unix.EBADF: // that of a client who has left
+		case err != nil:
+			h.t.Fatalf("descriptor %d of process %d: %v", n, h.pid, err)
+		case want(int(f.Fd())):
 			list = append(list, f)
-		} else {
+		default:
 			f.Close()
 		}
 	}

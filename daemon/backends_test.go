@@ -79,6 +79,7 @@ targets = [%q]
 targets_file = %q
 check = "tcp"
 check_interval = 0.02
+check_timeout = 20
 check_fall = 1
 [[listen]]
 port = %q
