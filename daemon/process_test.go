@@ -461,6 +461,7 @@ func TestLandlock(t *testing.T) {
 		}
 		got = append(got, strings.TrimSpace(line))
 	}
+	r.serving() // which has been said, but need not be here yet
 	if !strings.Contains(r.text(), "Landlock is in force") {
 		if strings.Contains(r.text(), "no Landlock") {
 			t.Skip("the kernel has none")
