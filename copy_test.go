@@ -84,7 +84,7 @@ func TestCopyAfterLine(t *testing.T) {
 // A copy uses deadlines of the other connection, but leaves none behind.
 func TestCopyLeavesNoDeadline(t *testing.T) {
 	const limit = 50 * time.Millisecond
-	c, b, done := relayed(t, netserver.Config{Timeouts: netserver.Timeouts{Write: limit, Idle: 20 * limit}}, func(c *netserver.Conn, b net.Conn) error {
+	c, b, done := relayed(t, netserver.Config{Timeouts: netserver.Timeouts{Write: limit, Idle: 200 * limit}}, func(c *netserver.Conn, b net.Conn) error {
 		if _, err := c.WriteTo(b); err != nil {
 			return err
 		}
