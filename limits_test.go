@@ -535,7 +535,7 @@ func TestGoexitInLastHooks(t *testing.T) {
 func TestBusyHandlerIsNotIdleClient(t *testing.T) {
 	l := listenTCP(t)
 	begun, sent := make(chan struct{}), make(chan struct{})
-	const idle = 2 * time.Second
+	const idle = time.Second
 	s := &netserver.Server{Handler: netserver.HandlerFunc(func(ctx context.Context, c *netserver.Conn) error {
 		if _, err := c.ReadLine(); err != nil {
 			return err

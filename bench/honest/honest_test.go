@@ -60,17 +60,17 @@ func TestOneStopIsFeltByMany(t *testing.T) {
 func TestClientsDoNotWaitForEachOther(t *testing.T) {
 	_, addr := listen(t) // accepts nobody
 	begin := time.Now()
-	r, err := Run(t.Context(), Options{To: addr, Rate: 200, Count: 100, Timeout: 300 * time.Millisecond})
+	r, err := Run(t.Context(), Options{To: addr, Rate: 200, Count: 100, Timeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if r.Sent != 100 || r.Failed != 100 || r.Failures["read timed out"] != 100 {
 		t.Errorf("%d sent, %d failed: %v", r.Sent, r.Failed, r.Failures)
 	}
-	if d := time.Since(begin); d > 20*300*time.Millisecond {
+	if d := time.Since(begin); d > 20*time.Second {
 		t.Errorf("took %v", d)
 	}
-	if r.Latency.P50 < 300*time.Millisecond {
+	if r.Latency.P50 < time.Second {
 		t.Errorf("failures count as %v, not as the time limit", r.Latency.P50)
 	}
 }

@@ -146,7 +146,7 @@ func TestHelloWait(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		t.Parallel()
 		s := start(t, name, func(c *netserver.Config) {
-			c.Timeouts.FirstByte, c.Timeouts.Hello = 2*time.Second, 2*time.Second
+			c.Timeouts.FirstByte, c.Timeouts.Hello = time.Second, time.Second
 		}, nil)
 		if c, err := s.dial(t, nil); err != nil {
 			t.Error(err)

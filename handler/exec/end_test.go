@@ -311,8 +311,7 @@ func TestExitStatus(t *testing.T) {
 
 // What a program leaves running may write for WaitDelay and not longer.
 func TestLeftoversDoNotHoldTheClient(t *testing.T) {
-	everyStream(t, func(t *testing.T, proto string, pipes bool) {
-		t.Parallel()
+	everyStreamAtOnce(t, func(t *testing.T, proto string, pipes bool) {
 		h := sh(`(while kill -0 $$ 2>&-; do :; done; echo late; exec sleep 1000) & echo early`)
 		h.Pipes = pipes
 		h.WaitDelay = 4 * time.Second

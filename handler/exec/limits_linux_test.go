@@ -180,8 +180,7 @@ func TestProgramOfAnotherUserIsEnded(t *testing.T) {
 }
 
 func TestTimeout(t *testing.T) {
-	everyStream(t, func(t *testing.T, proto string, pipes bool) {
-		t.Parallel()
+	everyStreamAtOnce(t, func(t *testing.T, proto string, pipes bool) {
 		h := sh(`trap "exit 3" TERM; echo $$; while :; do sleep 0.02; done`)
 		h.Timeout, h.Pipes = 3*time.Second, pipes
 		s := serve(t, h)

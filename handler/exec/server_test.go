@@ -234,6 +234,18 @@ func everyStream(t *testing.T, f func(t *testing.T, proto string, pipes bool)) {
 	t.Run("unix by pipes", func(t *testing.T) { f(t, "unix", true) })
 }
 
+// everyStreamAtOnce is everyStream for what takes time and no processor: t.Parallel
+// runs no more at once than there are processors.
+func everyStreamAtOnce(t *testing.T, f func(t *testing.T, proto string, pipes bool)) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, proto := range []string{"tcp", "tls", "unix"} {
+		all.Go(func() { t.Run(proto, func(t *testing.T) { f(t, proto, false) }) })
+	}
+	all.Go(func() { t.Run("tcp by pipes", func(t *testing.T) { f(t, "tcp", true) }) })
+	all.Go(func() { t.Run("unix by pipes", func(t *testing.T) { f(t, "unix", true) }) })
+}
+
 // A pki is certificates for both sides.
 type pki struct {
 	server, client *tls.Config

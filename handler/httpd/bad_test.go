@@ -144,11 +144,12 @@ func TestHeadOfExactlyMaxHeader(t *testing.T) {
 
 // TestSlowHeads end within HeaderTimeout, of the first request and of later ones.
 func TestSlowHeads(t *testing.T) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, name := range netservertest.Streams() {
 		for _, first := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
 			for _, part := range []string{"GET", "GET / HTTP/1.1\r\nHost: x\r\nX: "} {
-				t.Run(fmt.Sprintf("%s/%d/%d", name, len(first), len(part)), func(t *testing.T) {
-					t.Parallel()
+				run := func(t *testing.T) {
 					h := handler(func(w http.ResponseWriter, r *http.Request) {})
 					h.HeaderTimeout = 2 * time.Second
 					r := startWith(t, &netserver.Server{}, h, name)
@@ -166,7 +167,8 @@ func TestSlowHeads(t *testing.T) {
 					if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.FirstRequest {
 						t.Errorf("%v", rec)
 					}
-				})
+				}
+				all.Go(func() { t.Run(fmt.Sprintf("%s/%d/%d", name, len(first), len(part)), run) })
 			}
 		}
 	}
@@ -174,10 +176,11 @@ func TestSlowHeads(t *testing.T) {
 
 // TestSilentClients end within HeaderTimeout, and later within IdleTimeout.
 func TestSilentClients(t *testing.T) {
+	var all sync.WaitGroup
+	defer all.Wait()
 	for _, name := range netservertest.Streams() {
 		for _, first := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
-			t.Run(fmt.Sprintf("%s/%d", name, len(first)), func(t *testing.T) {
-				t.Parallel()
+			run := func(t *testing.T) {
 				h := handler(func(w http.ResponseWriter, r *http.Request) {})
 				h.HeaderTimeout, h.IdleTimeout = 2*time.Second, 50*time.Millisecond
 				r := startWith(t, &netserver.Server{}, h, name)
@@ -191,15 +194,15 @@ func TestSilentClients(t *testing.T) {
 				if rec := r.Records(t, 1)[0]; rec.Outcome != want {
 					t.Errorf("after %q: %v", first, rec)
 				}
-			})
+			}
+			all.Go(func() { t.Run(fmt.Sprintf("%s/%d", name, len(first)), run) })
 		}
 	}
 }
 
 // TestSlowBodies end by the port's minimum rate, and the handler is told.
 func TestSlowBodies(t *testing.T) {
-	each(t, func(t *testing.T, name, version string) {
-		t.Parallel()
+	eachAtOnce(t, func(t *testing.T, name, version string) {
 		s := &netserver.Server{}
 		s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 1000, 2*time.Second
 		failed := make(chan error, 1)

@@ -195,9 +195,8 @@ func TestBadPrefaces(t *testing.T) {
 func TestSilentHTTP2Clients(t *testing.T) {
 	for name, first := range map[string]string{"nothing": "", "half a preface": preface[:10], "begun": preface + string(frame(frameSettings, 0, 0, nil))} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			h := handler(func(w http.ResponseWriter, r *http.Request) {})
-			h.HeaderTimeout, h.IdleTimeout = 2*time.Second, 2*time.Second
+			h.HeaderTimeout, h.IdleTimeout = time.Second, time.Second
 			r := startWith(t, &netserver.Server{}, h, "ssl")
 			c := dialH2(t, r, "ssl")
 			io.WriteString(c, first)

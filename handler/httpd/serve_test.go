@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"netserver"
@@ -75,6 +76,18 @@ func each(t *testing.T, f func(t *testing.T, name, version string)) {
 	for _, name := range netservertest.Streams() {
 		for _, version := range []string{"http/1.1", "h2"} {
 			t.Run(name+"/"+version, func(t *testing.T) { f(t, name, version) })
+		}
+	}
+}
+
+// eachAtOnce is each for what takes time and no processor: t.Parallel runs no more
+// at once than there are processors.
+func eachAtOnce(t *testing.T, f func(t *testing.T, name, version string)) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, name := range netservertest.Streams() {
+		for _, version := range []string{"http/1.1", "h2"} {
+			all.Go(func() { t.Run(name+"/"+version, func(t *testing.T) { f(t, name, version) }) })
 		}
 	}
 }

@@ -164,7 +164,7 @@ func TestOneOfThreeDead(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			hole := blackHole(t, "tcp")
 			a, b := startNamed(t, "a", false), startNamed(t, "b", false)
-			be := &proxy.Backend{Targets: append([]proxy.Target{{Address: targetOf(hole)}}, targetsOf(a, b)...), ConnectTimeout: 300 * time.Millisecond}
+			be := &proxy.Backend{Targets: append([]proxy.Target{{Address: targetOf(hole)}}, targetsOf(a, b)...), ConnectTimeout: time.Second}
 			f := runOrNot(t, be, test.run)
 			begin := time.Now()
 			for range 40 {

@@ -56,8 +56,7 @@ func TestLimitsAfterHalfClose(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachPair(t, func(t *testing.T, client, backend string) {
-				t.Parallel()
+			eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 				f, c, b := pair(t, client, backend, cfg)
 				must(t, c.CloseWrite())
 				wantEOF(t, b)
@@ -77,8 +76,7 @@ func TestLimitsAfterHalfClose(t *testing.T) {
 
 // Neither side reads, so that no byte moves any more.
 func TestIdleWhileStuck(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
+	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
 		go io.Copy(c, zeros{})
 		go io.Copy(b, zeros{})

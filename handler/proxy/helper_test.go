@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"sync"
 	"testing"
 	"time"
 
@@ -284,6 +285,18 @@ func wantBroken(t testing.TB, c net.Conn) {
 	var ne net.Error
 	if err == nil || errors.As(err, &ne) && ne.Timeout() {
 		t.Fatalf("reading ended with %v; want a broken connection", err)
+	}
+}
+
+// eachPairAtOnce is eachPair for what takes time and no processor: t.Parallel runs
+// no more at once than there are processors.
+func eachPairAtOnce(t *testing.T, f func(t *testing.T, client, backend string)) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, client := range []string{"tcp", "tls", "unix"} {
+		for _, backend := range []string{"tcp", "unix", "tls"} {
+			all.Go(func() { t.Run(client+" to "+backend, func(t *testing.T) { f(t, client, backend) }) })
+		}
 	}
 }
 

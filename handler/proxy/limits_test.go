@@ -60,8 +60,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestIdleLimit(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
+	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
 		send(t, c, "x")
 		want(t, b, "x")
@@ -75,8 +74,7 @@ func TestIdleLimit(t *testing.T) {
 
 // Bytes in one direction alone keep a client from being idle.
 func TestOneWayIsNotIdle(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
+	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		const idle = 2 * time.Second
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: idle}})
 		for _, way := range [][2]net.Conn{{b, c}, {c, b}} {
@@ -102,9 +100,8 @@ func TestOneWayIsNotIdle(t *testing.T) {
 }
 
 func TestMaxLife(t *testing.T) {
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 3 * time.Second}})
+	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
+		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 2 * time.Second}})
 		go io.Copy(b, b)
 		for { // busy all the time
 			if _, err := c.Write([]byte("x")); err != nil {
@@ -124,8 +121,7 @@ func TestMaxLife(t *testing.T) {
 // backend too, whichever way the bytes are copied.
 func TestMinRates(t *testing.T) {
 	const window = time.Second
-	eachPair(t, func(t *testing.T, client, backend string) {
-		t.Parallel()
+	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		f, c, b := pair(t, client, backend, netserver.Config{Limits: netserver.Limits{MinReadRate: 100_000, MinRateWindow: window}})
 		go dripTo(c, window/20)
 		io.Copy(io.Discard, b)

@@ -197,7 +197,7 @@ func TestSessionHeader(t *testing.T) {
 // last.
 func TestSessionsDrain(t *testing.T) {
 	target := listenUDP(t)
-	h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: 3 * time.Second}
+	h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: 2 * time.Second}
 	f := serve(t, "udp", h, netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Minute}})
 	c := dialUDP(t, f)
 	send(t, c, "a")

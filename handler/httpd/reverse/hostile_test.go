@@ -132,7 +132,7 @@ func TestTargetsThatHang(t *testing.T) {
 			t.Parallel()
 			h := saying(t, head, false)
 			h.AnswerTimeout = -1
-			limited := idle.Handler(h, func(*http.Request) time.Duration { return 2 * time.Second })
+			limited := idle.Handler(h, func(*http.Request) time.Duration { return time.Second })
 			r := netservertest.Start(t, &netserver.Server{Handler: &httpd.Handler{Handler: limited}}, "tcp")
 			t.Cleanup(h.Close)
 			c := r.Dial(t, "tcp")
