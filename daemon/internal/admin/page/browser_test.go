@@ -1,9 +1,17 @@
 package page_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -192,10 +200,25 @@ func (p *tab) asked(text string) {
 	p.await(fmt.Sprintf("(d => d.open && d.innerText.includes(%q))(document.getElementById('dialog'))", text))
 }
 
-// click clicks where an element is.
+// click clicks where an element is, once nothing is before it.
 func (p *tab) click(selector string) {
 	p.Helper()
-	p.run(chromedp.Click(chromedp.CSS(selector)))
+	p.await(fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		e?.scrollIntoView({ block: "center" });
+		const r = e?.getBoundingClientRect();
+		window.spot = r && [r.x + r.width / 2, r.y + r.height / 2];
+		return r && e.contains(document.elementFromPoint(...window.spot));
+	})()`, selector))
+	var x, y float64
+	fmt.Sscan(p.text(`window.spot.join(" ")`), &x, &y)
+	p.run(chromedp.MouseClickXY(x, y))
+}
+
+// focus gives the focus to an element.
+func (p *tab) focus(selector string) {
+	p.Helper()
+	p.await(fmt.Sprintf("(e => { e?.focus(); return e && document.activeElement === e; })(document.querySelector(%q))", selector))
 }
 
 // focused describes what has the focus.
@@ -207,6 +230,32 @@ func (p *tab) focused() string {
 // shot writes what is seen to a file, for looking at.
 func (p *tab) shot(name string) {
 	if b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot()); err == nil {
-		os.WriteFile(os.Getenv("PAGE_SHOTS")+"/"+name+".png", b, 0o600)
+		p.save(name, b)
+	}
+}
+
+// save writes a picture of at most 256 colours, which is all that the page has
+// but for the edges of letters.
+func (p *tab) save(name string, b []byte) {
+	m, err := png.Decode(bytes.NewReader(b))
+	if err != nil {
+		p.Fatal(err)
+	}
+	uses := map[color.Color]int{}
+	for y := range m.Bounds().Dy() {
+		for x := range m.Bounds().Dx() {
+			uses[m.At(x, y)]++
+		}
+	}
+	byUse := func(a, b color.Color) int { return uses[b] - uses[a] }
+	palette := slices.SortedFunc(maps.Keys(uses), byUse)
+	few := image.NewPaletted(m.Bounds(), palette[:min(256, len(palette))])
+	draw.Draw(few, few.Bounds(), m, image.Point{}, draw.Src)
+	var out bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few); err != nil {
+		p.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(os.Getenv("PAGE_SHOTS"), name+".png"), out.Bytes(), 0o600); err != nil {
+		p.Fatal(err)
 	}
 }

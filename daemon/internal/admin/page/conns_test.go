@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -18,8 +17,8 @@ func first(column string) string {
 // connections lists ten thousand: few are in the document, and all are reached.
 func connections(f *fake, p *tab) {
 	p.has("#conns-note", "10,000 connections.")
-	if got := f.requests("/api/conns"); got != 10 {
-		p.Errorf("%d requests for ten pages", got)
+	if got := f.requests("/api/conns"); got != 4 {
+		p.Errorf("%d requests for four pages", got)
 	}
 	p.await(rows + " > 10 && " + rows + " < 60")
 	if got := p.text(`document.querySelector(".grid").getAttribute("aria-rowcount")`); got != "10001" {
@@ -53,7 +52,7 @@ func connections(f *fake, p *tab) {
 	p.click(".head-row .c-peer button")
 	p.await(first("peer") + `.startsWith("198.51.100.0:")`)
 	// The keyboard goes to the last row, and back.
-	p.run(chromedp.Focus(chromedp.CSS(".rows .tr[tabindex='0']")))
+	p.focus(".rows .tr[tabindex='0']")
 	p.press(kb.End)
 	p.await(`document.activeElement.getAttribute("aria-rowindex") === "10001"`)
 	p.press(kb.PageUp, kb.ArrowDown)
@@ -80,7 +79,7 @@ func kill(f *fake, p *tab) {
 	p.fine = "(Forbidden)"
 	p.mu.Unlock()
 	p.await(rows + " > 10")
-	p.run(chromedp.Focus(chromedp.CSS(".rows .tr[tabindex='0']")))
+	p.focus(".rows .tr[tabindex='0']")
 	p.press(kb.ArrowDown, kb.Delete)
 	p.asked("End connection 6.2?")
 	if got := p.text(`document.activeElement.innerText`); got != "Cancel" {
@@ -113,7 +112,7 @@ func ban(f *fake, p *tab) {
 	p.has("#t-sources", "203.0.113.9")
 	p.click("#t-sources button")
 	p.asked("Ban a network")
-	p.run(chromedp.SetValue(chromedp.CSS("#ban-time"), "3600"))
+	p.text(`document.getElementById("ban-time").value = 3600`)
 	p.click("#dialog-buttons .danger")
 	p.await(`!document.getElementById("dialog").open`)
 	p.click("#ban")
@@ -137,7 +136,7 @@ func readOnly(f *fake, p *tab) {
 	}
 	p.text(`location.hash = "connections"`)
 	p.await(rows + " > 10")
-	p.run(chromedp.Focus(chromedp.CSS(".rows .tr[tabindex='0']")))
+	p.focus(".rows .tr[tabindex='0']")
 	p.press(kb.Delete, kb.Enter)
 	p.asked("Connection 5.1")
 	if got := p.text(`document.getElementById("dialog-buttons").innerText`); got != "Close" {

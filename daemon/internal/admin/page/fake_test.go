@@ -261,15 +261,40 @@ func (s *state) tick() object {
 	limits["limits"] = list
 	tick["limits"], tick["targets"], tick["certs"] = limits, s.targets, s.certs
 	tick["penalties"] = object{"boxed": s.boxed, "more": false}
-	count, buckets := 0, object{}
-	for i, n := range s.buckets {
-		count += n
-		buckets[strconv.Itoa(i)] = n
-	}
-	tick["metrics"] = object{"families": []object{{"name": "netserver_handshake_seconds", "type": "histogram", "samples": []object{
-		{"labels": object{"port": "0.0.0.0:993/ssl", "phase": "total"}, "count": count, "sum": 1.5, "schema": 3, "zero": 0, "buckets": buckets},
-	}}}}
+	tick["metrics"] = object{"families": s.families()}
 	return tick
+}
+
+// families are those of the verb metrics that the page reads.
+func (s *state) families() []object {
+	var shakes, open []object
+	for i, part := range []object{
+		{"tls_version": "1.3", "group": "X25519MLKEM768", "suite": "TLS_AES_128_GCM_SHA256", "resumed": "false"},
+		{"tls_version": "1.3", "group": "X25519", "suite": "TLS_AES_128_GCM_SHA256", "resumed": "true"},
+		{"tls_version": "1.2", "group": "P-256", "suite": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "resumed": "false"},
+	} {
+		count, sum, buckets := 0, 0.0, object{}
+		for b, n := range s.buckets {
+			// The first has five eighths and what does not divide.
+			n8 := []int{n - n/4 - n/8, n / 4, n / 8}[i]
+			count += n8
+			sum += float64(n8) * math.Exp2(float64(b)/8)
+			buckets[strconv.Itoa(b)] = n8
+		}
+		if count > 0 {
+			shakes = append(shakes, object{"labels": part, "count": count, "sum": sum, "schema": 3, "zero": 0, "buckets": buckets})
+		}
+	}
+	for _, name := range slices.Sorted(mapKeys(s.outcomes)) {
+		for stage, n := range map[string]int{"handler": 7, "handshake": 2} {
+			open = append(open, object{"labels": object{"port": name, "stage": stage}, "value": n})
+		}
+	}
+	return []object{
+		{"name": "netserver_handshake_seconds", "type": "histogram", "samples": shakes},
+		{"name": "netserver_connections", "type": "gauge", "samples": open},
+		{"name": "netserver_would_refuse_total", "type": "counter", "samples": []object{{"labels": object{"port": "0.0.0.0:993/ssl", "limit": "max_per_prefix"}, "value": 31}}},
+	}
 }
 
 func mapKeys[V any](m map[string]V) func(func(string) bool) {

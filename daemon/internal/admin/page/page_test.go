@@ -140,7 +140,7 @@ func charts(f *fake, p *tab) {
 		p.Errorf("the chart of outcomes has %d pixels of served and %d of limits", served, limited)
 	}
 	// The keyboard reads a moment, and a table says the same.
-	p.run(chromedp.Focus(chromedp.CSS("#c-outcomes .plot")))
+	p.focus("#c-outcomes .plot")
 	p.press(kb.ArrowLeft, kb.ArrowLeft, kb.ArrowLeft)
 	p.await(`document.querySelector("#c-outcomes .plot").getAttribute("aria-valuetext").startsWith("3 seconds ago: served 40,")`)
 	p.click("#c-outcomes summary")
@@ -162,6 +162,8 @@ func tables(f *fake, p *tab) {
 		"#attention":           "Certificate of pop.example.com ends in 5 days",
 		"#t-ports":             "0.0.0.0:993/ssl",
 		"#t-outcomes":          "refused at accept, for what its source or network has",
+		"#t-limits":            "in shadow: 31",
+		"#t-tls":               "X25519MLKEM768",
 		"#t-sources":           "2001:db8:4:1::/64",
 		"#t-certs":             "order: rate limited",
 		"#t-targets":           "check tcp: connection refused",
@@ -217,12 +219,12 @@ func bare(f *fake, p *tab) {
 func stale(f *fake, p *tab) {
 	f.set(func(s *state) { s.version = "2.5.0" })
 	f.dropStreams()
-	p.has("#stale", "No connection to the server. What is shown is of ")
-	p.has("#announce", "The connection to the server was lost.")
+	p.has("#stale", "No answer from the server. What is shown is of ")
+	p.has("#announce", "The server does not answer.")
 	f.awaitStreams(1)
 	f.tick(nil)
 	p.await(`document.getElementById("stale").hidden`)
-	p.has("#announce", "Connected again.")
+	p.has("#announce", "The server answers again.")
 	p.has("#updated", "The server has another version now.")
 }
 
@@ -313,7 +315,7 @@ func keyboard(f *fake, p *tab) {
 		p.Errorf("the keyboard does not leave the page: it is at %s", last)
 	}
 	// A link moves the focus to what it shows.
-	p.run(chromedp.Focus(chromedp.CSS("#nav-connections")))
+	p.focus("#nav-connections")
 	p.press(kb.Enter)
 	p.await(`document.activeElement.id === "main" && !document.getElementById("view-connections").hidden`)
 	if got := p.text(`document.querySelector("[aria-current]").id`); got != "nav-connections" {

@@ -84,8 +84,9 @@ func (s *state) pass() {
 	s.status["handshakes"] = object{"unfinished": wave(11, 8, 30) + int(flood*180), "waiting": 2, "running": 2}
 }
 
-// TestScreenshots makes the pictures of docs/ in the folder PAGE_SHOTS, if that
-// is in the environment, and more to look at.
+// TestScreenshots makes pictures to look at in the folder PAGE_SHOTS, if that is
+// in the environment; those of docs/ are among them: overview-light-1440,
+// conns-dark-900 and overview-light-400.
 func TestScreenshots(t *testing.T) {
 	if os.Getenv("PAGE_SHOTS") == "" {
 		t.Skip("PAGE_SHOTS names no folder for pictures")
@@ -108,7 +109,7 @@ func TestScreenshots(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			os.WriteFile(os.Getenv("PAGE_SHOTS")+"/full-"+name+".png", b, 0o600)
+			p.save("full-"+name, b)
 			p.run(chromedp.Evaluate[chromedp.Void]("location.hash = 'connections'"))
 			p.await("document.querySelectorAll('.rows .tr').length > 8")
 			p.shot("conns-" + name)

@@ -14,9 +14,12 @@ let view = "overview";
 let version = null; // the one this page came with
 let leaving = null; // {key, most, since} of what is being waited for
 
+let answered = 0; // when the server last told its status
 let waiting = null; // the tick that the next frame shows
 
 function takeTick(tick, now) {
+  if (!tick?.status) return showStale(answered); // the listener is there, the server behind it is not
+  answered = now;
   history.add(tick, now);
   if (!waiting) requestAnimationFrame(showTick);
   waiting = { tick, now };
@@ -79,9 +82,9 @@ function showLeaving(tick, now) {
 
 function showStale(since) {
   const on = since !== null, strip = byId("stale");
-  if (on) say(byId("stale-text"), since ? `No connection to the server. What is shown is of ${clock(since)}. Trying again…` : "No connection to the server. Trying again…");
-  if (on && strip.hidden) announce("The connection to the server was lost.");
-  if (!on && !strip.hidden) announce("Connected again.");
+  if (on) say(byId("stale-text"), since ? `No answer from the server. What is shown is of ${clock(since)}. Trying again…` : "No answer from the server. Trying again…");
+  if (on && strip.hidden) announce("The server does not answer.");
+  if (!on && !strip.hidden) announce("The server answers again.");
   show(strip, on);
   document.documentElement.classList.toggle("stale", on);
 }

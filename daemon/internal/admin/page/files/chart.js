@@ -196,12 +196,12 @@ export class Chart {
       g.fillStyle = colour("--ink-2");
       g.fillText(this.format(v), box.left - 7, at);
     }
-    const steps = this.span <= 120 ? 30 : this.span <= 300 ? 60 : 180;
+    const narrow = box.right - box.left < 340;
+    const steps = this.span <= 120 ? (narrow ? 60 : 30) : this.span <= 300 ? (narrow ? 120 : 60) : narrow ? 300 : 180;
     g.textBaseline = "alphabetic";
     for (let s = 0; s <= this.span; s += steps) {
       const at = box.right - (s / this.span) * (box.right - box.left);
       g.textAlign = s === 0 ? "right" : s === this.span ? "left" : "center";
-      if (s > 0 && s < this.span && box.right - box.left < 340 && (s / steps) % 2) continue;
       g.fillText(s === 0 ? "now" : s % 60 ? "−" + s + " s" : "−" + s / 60 + " min", at, box.bottom + 16);
     }
   }

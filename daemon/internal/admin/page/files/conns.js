@@ -5,7 +5,7 @@ import { confirmBan, confirmKill, open } from "./dialogs.js";
 import { byId, el, say } from "./dom.js";
 import { bytes, clean, count, detailLimit, duration } from "./text.js";
 
-const page = 1000; // connections asked for at a time
+const page = 2500; // connections asked for at a time
 const most = 50000; // connections kept
 const spare = 6; // rows drawn above and below those seen
 

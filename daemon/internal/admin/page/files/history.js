@@ -46,8 +46,8 @@ export class History {
     const hist = minus(snap.histogram, this.ago(window)?.histogram);
     return {
       t: snap.t,
-      accepted: per(snap.accepted, before.accepted, dt) ?? Math.max(0, ended + (snap.open - before.open) / dt),
-      handshakes: per(snap.handshakes, before.handshakes, dt),
+      accepted: Math.max(0, ended + (snap.open - before.open) / dt), // what came has ended or is there
+      handshakes: snap.handshakes === null || before.handshakes === null ? null : Math.max(0, snap.handshakes - before.handshakes) / dt,
       byGroup,
       p50: quantile(hist, 0.5),
       p99: quantile(hist, 0.99),
@@ -83,10 +83,6 @@ export class History {
   }
 }
 
-function per(now, before, dt) {
-  return now === null || before === null ? null : Math.max(0, now - before) / dt;
-}
-
 function number(v) { return typeof v === "number" && Number.isFinite(v) ? v : 0; }
 
 // snapshot takes from a tick what differences are made of. Keys of outcomes are
@@ -98,7 +94,7 @@ function snapshot(tick, now) {
     for (const [k, n] of Object.entries(l.outcomes ?? {})) add(outcomes, k + "\n" + l.port, number(n));
   }
   for (const l of tick.limits?.limits ?? []) add(refused, l.key + "\n" + l.port, number(l.refused));
-  const histogram = handshakeSeconds(m);
+  const histogram = m.histogram(["netserver_handshake_seconds"]);
   const h = s.handshakes ?? {};
   return {
     t: now,
@@ -107,8 +103,7 @@ function snapshot(tick, now) {
     open: number(s.clients),
     handler: number(s.in_handler),
     shaking: number(h.unfinished) || number(h.waiting) + number(h.running),
-    accepted: m.total(["netserver_accepted_total", "netserver_connections_accepted_total"]),
-    handshakes: histogram ? histogram.count : m.total(["netserver_handshakes_total"]),
+    handshakes: histogram ? histogram.count : null,
     histogram,
     outcomes,
     refused,
@@ -116,8 +111,3 @@ function snapshot(tick, now) {
 }
 
 function add(map, key, n) { map.set(key, (map.get(key) ?? 0) + n); }
-
-function handshakeSeconds(m) {
-  const names = ["netserver_handshake_seconds", "netserver_handshake_duration_seconds"];
-  return m.histogram(names, { phase: "total" }) ?? m.histogram(names);
-}

@@ -5,6 +5,7 @@ import { Chart } from "./chart.js";
 import { confirmBan, confirmLift } from "./dialogs.js";
 import { byId, el, say, show } from "./dom.js";
 import { groupOf, groups, meaning } from "./outcomes.js";
+import { Metrics } from "./metrics.js";
 import { Table } from "./table.js";
 import { bytes, clean, count, dash, day, duration, latency, rate } from "./text.js";
 
@@ -13,7 +14,7 @@ const charts = [
     id: "rate", title: "Connections", unit: "per second", format: rate, least: 3,
     series: [
       { id: "accepted", name: "accepted", colour: "--c-a", hint: "connections that came, whatever became of them", value: (p) => p.accepted },
-      { id: "handshakes", name: "handshakes", colour: "--c-b", dashed: true, hint: "TLS handshakes that succeeded or failed", value: (p) => p.handshakes },
+      { id: "handshakes", name: "handshakes", colour: "--c-b", dashed: true, hint: "TLS handshakes that succeeded", value: (p) => p.handshakes },
     ],
   },
   {
@@ -136,15 +137,18 @@ export class Overview {
   }
 
   fillTraffic(tick) {
+    const metrics = new Metrics(tick.metrics);
+    this.fillTLS(metrics);
     const h = this.history, end = h.snaps.at(-1), listeners = tick.status?.listeners ?? [];
     this.tables.ports.fill(listeners.map((l) => {
       const by = Object.fromEntries(groups.map((g) => [g.id, 0]));
+      const open = metrics.total(["netserver_connections"], { port: l.port });
       let all = 0;
       for (const [o, n] of Object.entries(l.outcomes ?? {})) {
         by[groupOf(o)] += n;
         all += n;
       }
-      return { l, by, all, rate: h.perSecond((s) => sumOf(s.outcomes, () => true, l.port)) };
+      return { l, by, all, open, rate: h.perSecond((s) => sumOf(s.outcomes, () => true, l.port)) };
     }));
     const totals = new Map();
     for (const [key, n] of end?.outcomes ?? []) {
@@ -160,9 +164,17 @@ export class Overview {
     this.tables.outcomes.fill(rows);
   }
 
+  // fillTLS lists what handshakes agreed on, from the labels of their histogram.
+  fillTLS(metrics) {
+    const rows = (metrics.samples("netserver_handshake_seconds") ?? []).filter((s) => s.count > 0 && s.labels?.tls_version);
+    const all = rows.reduce((n, s) => n + s.count, 0);
+    show(byId("h-tls").closest("section"), rows.length > 0);
+    this.tables.tls.fill(rows.sort((a, b) => b.count - a.count).map((s) => ({ ...s.labels, count: s.count, share: s.count / all, mean: s.sum / s.count })), 12);
+  }
+
   fillLimits(tick) {
-    const h = this.history;
-    const limits = (tick.limits?.limits ?? []).map((l) => ({ ...l, minute: h.lastMinute((s) => s.refused.get(l.key + "\n" + l.port) ?? 0) }));
+    const h = this.history, shadow = new Metrics(tick.metrics);
+    const limits = (tick.limits?.limits ?? []).map((l) => ({ ...l, minute: h.lastMinute((s) => s.refused.get(l.key + "\n" + l.port) ?? 0), shadow: l.port ? shadow.total(["netserver_would_refuse_total"], { limit: l.key, port: l.port }) : shadow.total(["netserver_would_refuse_total"], { limit: l.key }) }));
     limits.sort((a, b) => (b.minute ?? 0) - (a.minute ?? 0) || b.refused - a.refused || share(b) - share(a));
     this.tables.limits.fill(limits.filter((l) => l.value !== null || l.refused > 0 || l.use > 0), 12);
     const sources = tick.limits?.sources ?? [];
@@ -187,6 +199,7 @@ export class Overview {
     return {
       ports: new Table("Outcomes by port", [
         { name: "Port", cell: (r) => ({ text: r.l.port, note: r.l.open === false ? "closed" : null, mark: r.l.open === false ? "warn" : null }) },
+        { name: "open", num: true, hint: "connected now", cell: (r) => count(r.open) },
         { name: "per second", num: true, cell: (r) => rate(r.rate) },
         { name: "ended", num: true, cell: (r) => count(r.all) },
         ...groups.map(groupColumn),
@@ -200,11 +213,21 @@ export class Overview {
         barColumn((r) => r.share),
         { name: "meaning", low: 2, wrap: true, cell: (r) => ({ text: meaning(r.o), tone: "soft" }) },
       ], "No client has ended yet."),
+      tls: new Table("What TLS handshakes agreed on", [
+        { name: "TLS", cell: (r) => ({ text: r.tls_version }) },
+        { name: "resumed", cell: (r) => ({ text: { true: "yes", false: "no" }[r.resumed] ?? r.resumed ?? dash }) },
+        { name: "group", low: 1, cell: (r) => ({ text: r.group }) },
+        { name: "suite", low: 2, cell: (r) => ({ text: r.suite }) },
+        { name: "handshakes", num: true, cell: (r) => count(r.count) },
+        { name: "share", num: true, low: 1, cell: (r) => percent(r.share) },
+        barColumn((r) => r.share),
+        { name: "mean time", num: true, cell: (r) => latency(r.mean) },
+      ], "No handshakes."),
       limits: new Table("Limits and what they refused", [
-        { name: "Limit", cell: (r) => ({ text: r.key, note: r.port || null }) },
+        { name: "Limit", cell: (r) => ({ text: r.key, note: [r.port, r.shadow > 0 && "in shadow: " + count(r.shadow)].filter(Boolean).join(", ") || null }) },
         { name: "used", num: true, hint: "by the process that uses most of it", cell: used },
         barColumn((r) => (r.value && r.most !== null ? share(r) : null)),
-        { name: "refused in the last minute", num: true, cell: (r) => ({ text: count(r.minute), tone: r.minute ? "warn" : "none", mark: r.minute ? "warn" : null }) },
+        { name: "last minute", hint: "refused in the last minute", num: true, cell: (r) => ({ text: count(r.minute), tone: r.minute ? "warn" : "none", mark: r.minute ? "warn" : null }) },
         { name: "refused", num: true, cell: (r) => ({ text: count(r.refused), tone: r.refused ? "" : "none" }) },
       ], "No limits are known."),
       sources: new Table("Sources with the most clients", [
