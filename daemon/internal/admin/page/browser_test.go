@@ -247,9 +247,13 @@ func (p *tab) save(name string, b []byte) {
 			uses[m.At(x, y)]++
 		}
 	}
-	byUse := func(a, b color.Color) int { return uses[b] - uses[a] }
-	palette := slices.SortedFunc(maps.Keys(uses), byUse)
-	few := image.NewPaletted(m.Bounds(), palette[:min(256, len(palette))])
+	var palette color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(uses), func(a, b color.Color) int { return uses[b] - uses[a] }) {
+		if len(palette) < 256 && (len(palette) == 0 || !near(palette.Convert(c), c)) {
+			palette = append(palette, c)
+		}
+	}
+	few := image.NewPaletted(m.Bounds(), palette)
 	draw.Draw(few, few.Bounds(), m, image.Point{}, draw.Src)
 	var out bytes.Buffer
 	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few); err != nil {
@@ -258,4 +262,12 @@ func (p *tab) save(name string, b []byte) {
 	if err := os.WriteFile(filepath.Join(os.Getenv("PAGE_SHOTS"), name+".png"), out.Bytes(), 0o600); err != nil {
 		p.Fatal(err)
 	}
+}
+
+// near tells whether two colours are about the same.
+func near(a, b color.Color) bool {
+	r1, g1, b1, _ := a.RGBA()
+	r2, g2, b2, _ := b.RGBA()
+	far := func(x, y uint32) bool { return max(x, y)-min(x, y) > 0x0a00 }
+	return !far(r1, r2) && !far(g1, g2) && !far(b1, b2)
 }
