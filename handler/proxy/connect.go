@@ -21,7 +21,13 @@ func connect(ctx context.Context, d net.Dialer, ep *endpoint, begin time.Time, l
 	if ep.second != "" {
 		return eitherOf(ctx, d, ep)
 	}
-	nc, err := d.DialContext(ctx, ep.where.network, ep.where.address)
+	var nc net.Conn
+	var err error
+	if ep.direct && d.ControlContext == nil {
+		nc, err = connectDirectly(ctx, ep, begin, limit)
+	} else {
+		nc, err = d.DialContext(ctx, ep.where.network, ep.where.address)
+	}
 	if err != nil && ep.where.network == "unix" && errors.Is(err, syscall.EAGAIN) {
 		return queue(ctx, ep.where, limit, begin)
 	}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -15,9 +16,11 @@ type endpoint struct {
 	id     string // tells it from the Backend's others
 	label  string // how errors name it
 	where  address
-	second string // another address of the same host, of the other family
-	fixed  string // the remote address of its connections, if that is known before
-	hash   uint64 // of id
+	second string         // another address of the same host, of the other family
+	direct bool           // nothing of where has to be looked up, and the system can be asked at once
+	to     netip.AddrPort // where, then, if it is TCP
+	fixed  string         // the remote address of its connections, if that is known before
+	hash   uint64         // of id
 
 	active atomic.Int64  // clients that it has or that are being connected
 	total  atomic.Uint64 // clients connected

@@ -15,43 +15,93 @@ import (
 // watchEvery is how often a client is looked at that waits for a target.
 const watchEvery = time.Second
 
-// A lookout looks, while a client waits for its target, whether it is still there:
-// who has left must not hold a place and two descriptors for as long as a target
-// may take that says nothing. Most clients have their target long before the
-// first look.
+// A lookout is the context of a client that is connected to a target. It ends,
+// with errLeft, when the client leaves: who has left must not hold a place and two
+// descriptors for as long as a target may take that says nothing. A client that
+// has only ended its direction is still there, unless it waits for a target's
+// greeting.
+//
+// Looking begins when somebody wants to know of the end; most clients have their
+// target without any wait.
 type lookout struct {
-	c       *netserver.Conn
-	fin     bool // its end is enough: without a target's greeting it can do nothing
-	gone    context.CancelCauseFunc
-	timer   *time.Timer
-	stopped atomic.Bool
+	context.Context // the client's
+	c               *netserver.Conn
+	fin             bool // its end is enough: without a target's greeting it can do nothing
+
+	begun atomic.Pointer[looking] // nil until then
+	mu    sync.Mutex
+	over  bool
 }
 
-// watchClient ends the returned context, with errLeft, when c leaves. A client
-// that has only ended its direction is still there, unless it waits for a
-// target's greeting. stop ends the watch and the context.
-func (b *Backend) watchClient(ctx context.Context, c *netserver.Conn) (context.Context, *lookout) {
-	w := &lookout{c: c, fin: b.MySQL || starttls.JoinOf(ctx) != nil}
-	ctx, w.gone = context.WithCancelCause(ctx)
-	w.timer = time.AfterFunc(time.Hour, w.look)
-	w.timer.Reset(watchEvery) // when look can see the timer
-	return ctx, w
+// A looking is a lookout that has begun.
+type looking struct {
+	context.Context
+	gone  context.CancelCauseFunc
+	timer *time.Timer
 }
 
-func (w *lookout) stop() {
-	w.stopped.Store(true)
-	w.timer.Stop()
-	w.gone(nil)
+// watchClient returns the lookout for c, which has to be stopped.
+func (b *Backend) watchClient(ctx context.Context, c *netserver.Conn) *lookout {
+	return &lookout{Context: ctx, c: c, fin: b.MySQL || starttls.JoinOf(ctx) != nil}
 }
 
-func (w *lookout) look() {
-	if hasClosed(proto.Socket(w.c.NetConn()), w.fin) {
-		w.gone(errLeft)
-		return
+// begin begins to look, unless that has been done.
+func (w *lookout) begin() *looking {
+	if l := w.begun.Load(); l != nil {
+		return l
 	}
-	w.timer.Reset(watchEvery)
-	if w.stopped.Load() {
-		w.timer.Stop()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if l := w.begun.Load(); l != nil {
+		return l
+	}
+	l := new(looking)
+	l.Context, l.gone = context.WithCancelCause(w.Context)
+	if w.over {
+		l.gone(nil)
+	} else {
+		l.timer = time.AfterFunc(watchEvery, w.look)
+	}
+	w.begun.Store(l)
+	return l
+}
+
+// now returns what the context is at this moment.
+func (w *lookout) now() context.Context {
+	if l := w.begun.Load(); l != nil {
+		return l
+	}
+	return w.Context
+}
+
+func (w *lookout) Done() <-chan struct{} { return w.begin().Done() }
+func (w *lookout) Err() error            { return w.now().Err() }
+func (w *lookout) Value(key any) any     { return w.now().Value(key) }
+
+// stop ends the lookout and the context.
+func (w *lookout) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+	if l := w.begun.Load(); l != nil {
+		l.gone(nil)
+		if l.timer != nil {
+			l.timer.Stop()
+		}
+	}
+}
+
+// look looks whether the client is still there.
+func (w *lookout) look() {
+	left := hasClosed(proto.Socket(w.c.NetConn()), w.fin)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch l := w.begun.Load(); {
+	case w.over:
+	case left:
+		l.gone(errLeft)
+	default:
+		l.timer.Reset(watchEvery)
 	}
 }
 

@@ -134,12 +134,12 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 // meet connects c to a target, up to where bytes may pass between them, unless
 // c leaves meanwhile.
 func (b *Backend) meet(ctx context.Context, c *netserver.Conn) (net.Conn, *endpoint, error) {
-	ctx, watch := b.watchClient(ctx, c)
+	watch := b.watchClient(ctx, c)
 	defer watch.stop()
-	nc, ep, err := b.reach(ctx, c)
+	nc, ep, err := b.reach(watch, c)
 	if err != nil {
 		return nil, ep, err
 	}
-	nc, err = b.introduce(ctx, c, nc, ep)
+	nc, err = b.introduce(watch, c, nc, ep)
 	return nc, ep, err
 }

@@ -113,6 +113,7 @@ func (s *source) place(b *Backend, places []place, before []*endpoint) {
 
 func (s *source) endpoint(b *Backend, p place, id string) *endpoint {
 	ep := &endpoint{name: p.name, id: id, where: p.where, second: p.second, hash: hashOf(id), since: time.Now()}
+	ep.to, ep.direct = directTo(p.where)
 	ep.label = b.label + p.name
 	if s.where.isName() && p.where.address != p.name {
 		host, _, _ := net.SplitHostPort(p.where.address)
