@@ -57,6 +57,12 @@ func (c *Conn) judgeConn(ctx context.Context, j proto.Judge, nc net.Conn) error 
 	}
 }
 
+// An ending is a context that can be ended.
+type ending struct {
+	context.Context
+	cancel context.CancelCauseFunc
+}
+
 // A judging is a context that ends judgeTime after somebody has wanted to know
 // of its end: few clients are asked about elsewhere.
 type judging struct {

@@ -44,7 +44,7 @@ type Conn struct {
 	peer   access.Peer
 	begin  time.Time
 	ctx    context.Context // clientCtx, or what Hooks.Accepted made of that
-	ending atomic.Pointer[ending]
+	ending atomic.Pointer[clientEnd]
 	notes  []slog.Attr
 
 	admission admission
@@ -355,7 +355,7 @@ func (c *Conn) cut(why error) {
 	if !c.cutBy.CompareAndSwap(nil, &why) {
 		return
 	}
-	(*clientCtx)(c).made().cancel(why)
+	(*clientCtx)(c).made().end(why)
 	if t := c.admission.ticket.Load(); t != nil {
 		t.Abort() // first: Close waits for readers
 	}

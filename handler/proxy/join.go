@@ -23,8 +23,9 @@ type joint struct {
 	client   net.Conn // the socket below c
 	backend  net.Conn // the socket below the connection to ep
 	up, down half
-	ended    atomic.Int32 // halves whose copy is done
-	over     atomic.Bool  // both were ended deliberately; later errors are a consequence
+	goes     sync.WaitGroup // the goroutine of up
+	ended    atomic.Int32   // halves whose copy is done
+	over     atomic.Bool    // both were ended deliberately; later errors are a consequence
 
 	of    *Backend
 	to    net.Conn // the connection to ep
@@ -86,19 +87,27 @@ func (j *joint) Serve(ctx context.Context, c *netserver.Conn) error {
 
 // copyBoth runs both directions until both have ended or are paused.
 func (j *joint) copyBoth(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() { j.breakOff(context.Cause(ctx)) })
+	stop := afterEnd(ctx, func() { j.breakOff(context.Cause(ctx)) })
 	defer stop()
 	j.pause.Begin()
 	j.of.joints.add(j)
 	defer j.of.joints.remove(j)
-	done := make(chan struct{})
-	go j.runUp(done)
+	j.goes.Add(1)
+	go j.runUp()
 	j.run(&j.down, &j.up)
-	<-done
+	j.goes.Wait()
 }
 
-func (j *joint) runUp(done chan<- struct{}) {
-	defer close(done)
+// afterEnd is context.AfterFunc, at the price of what ctx itself has for that.
+func afterEnd(ctx context.Context, f func()) (stop func() bool) {
+	if a, ok := ctx.(interface{ AfterFunc(func()) func() bool }); ok {
+		return a.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
+}
+
+func (j *joint) runUp() {
+	defer j.goes.Done()
 	j.run(&j.up, &j.down)
 }
 
@@ -118,7 +127,7 @@ func (j *joint) run(h, back *half) {
 	}
 	if j.ended.Add(1) == 2 {
 		h.tell(j)
-		j.wake()
+		back.src.SetReadDeadline(longAgo) // ends its wait for src to leave
 		return
 	}
 	h.tell(j)
@@ -256,12 +265,6 @@ func (j *joint) release() {
 	j.over.Store(true)
 	j.c.SetDeadline(longAgo)
 	j.backend.Close()
-}
-
-// wake ends the wait for a side to leave.
-func (j *joint) wake() {
-	j.client.SetReadDeadline(longAgo)
-	j.backend.SetReadDeadline(longAgo)
 }
 
 var longAgo = time.Unix(1, 0)
