@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"time"
 )
 
 // Of garbage as a percentage of what is in use, as GOGC counts it: Go's
@@ -22,6 +23,8 @@ const (
 // with Go. 0 changes nothing. If the process's control group has less memory
 // than the machine, the collector works harder near that, at SoftLimit.
 //
+// Such a process also gives memory back when it has become quiet: see settle.
+//
 // What the environment says by GOGC and GOMEMLIMIT stays. stop undoes all of
 // it. What is in use is looked at after each collection. It is for a process
 // that belongs to the program alone.
@@ -36,6 +39,9 @@ func PaceGC(garbage int64) (stop func()) {
 		p.percent = mostGarbage
 		for i, name := range inUse {
 			p.inUse[i].Name = name
+		}
+		for i, name := range memory {
+			p.memory[i].Name = name
 		}
 		p.adapt()
 	}
@@ -61,6 +67,11 @@ type pacer struct {
 	percent int
 	before  int
 	ended   bool
+	quiet   *time.Timer // calls settle; nil before the first collection
+	waits   bool        // it is set
+	memory  [len(memory)]metrics.Sample
+	allocs  uint64 // as it was when quiet was set
+	gave    time.Time
 }
 
 // A cycle is what nobody holds: it goes with the next collection.
@@ -83,6 +94,9 @@ func (p *pacer) adapt() {
 		debug.SetGCPercent(n)
 		p.percent = n
 	}
+	if !p.waits {
+		p.watch()
+	}
 	runtime.AddCleanup(&cycle{p}, (*pacer).adapt, p)
 }
 
@@ -93,7 +107,74 @@ func garbagePercent(garbage, used int64) int {
 func (p *pacer) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.quiet != nil {
+		p.quiet.Stop()
+	}
 	if p.ended = true; p.inUse[0].Name != "" {
 		debug.SetGCPercent(p.before)
 	}
+}
+
+// memory are the metrics of what a collection would give back, after how much
+// has ever been allocated.
+var memory = [...]string{"/gc/heap/allocs:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/free:bytes", "/gc/heap/live:bytes"}
+
+const (
+	// A process is quiet that allocates no more than quietBytes in quietTime.
+	quietTime  = 500 * time.Millisecond
+	quietBytes = 1 << 20
+	// leastBack is how much there must be to give back.
+	leastBack = 4 << 20
+	// backTime is the least time between two times: what was given back is
+	// had again at 1 ms for 8 MiB.
+	backTime = time.Minute
+)
+
+// watch has settle called after a while.
+func (p *pacer) watch() {
+	metrics.Read(p.memory[:])
+	p.allocs = p.memory[0].Value.Uint64()
+	if p.waits = true; p.quiet == nil {
+		p.quiet = time.AfterFunc(quietTime, p.settle)
+	} else {
+		p.quiet.Reset(quietTime)
+	}
+}
+
+// settle gives garbage and free memory back to the system when the process has
+// become quiet after a collection. The runtime would keep as much as the next
+// collection waits for: a quarter of what 6,000 idle clients take in all.
+func (p *pacer) settle() {
+	if p.hasSettled() {
+		// That collects too, after which this is called once more and finds
+		// nothing.
+		debug.FreeOSMemory()
+	}
+}
+
+// hasSettled reports whether there is something to give back. If the process
+// is not quiet yet it has settle called again.
+func (p *pacer) hasSettled() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
+	before := p.allocs
+	p.watch()
+	if p.allocs-before > quietBytes {
+		return false
+	}
+	if d := time.Until(p.gave.Add(backTime)); d > 0 {
+		p.quiet.Reset(max(d, quietTime))
+		return false
+	}
+	p.waits = false
+	p.quiet.Stop()
+	objects, free, live := p.memory[1].Value.Uint64(), p.memory[2].Value.Uint64(), p.memory[3].Value.Uint64()
+	if objects+free < live+leastBack {
+		return false
+	}
+	p.gave = time.Now()
+	return true
 }

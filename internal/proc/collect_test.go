@@ -70,3 +70,31 @@ func TestPaceGCHonoursTheEnvironment(t *testing.T) {
 		t.Errorf("GOGC is %d with no garbage to spare", n)
 	}
 }
+
+// kept returns how much memory the heap has that is neither in use nor given
+// back.
+func kept() uint64 {
+	s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64() + s[1].Value.Uint64() - min(s[2].Value.Uint64(), s[0].Value.Uint64())
+}
+
+// A process that has become quiet gives back what only its busy time needed.
+func TestQuietGivesBack(t *testing.T) {
+	t.Setenv("GOGC", "")
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	stop := proc.PaceGC(garbage)
+	defer stop()
+	held := make([][]byte, 64<<10)
+	for i := range held {
+		held[i] = make([]byte, 1<<10)
+	}
+	runtime.GC()
+	runtime.KeepAlive(held)
+	held = nil
+	if n := kept(); n > 32<<20 {
+		t.Fatalf("%d bytes before", n)
+	}
+	runtime.GC() // what was held is free now, and stays
+	netservertest.Eventually(t, "64 MiB given back", func() bool { return kept() < 8<<20 })
+}
