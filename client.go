@@ -186,10 +186,20 @@ func (c *Conn) change(to lane) (here bool) {
 			c.run.pool.Run(c)
 		}
 	default:
-		go c.advance(to)
+		if c.l.datagram != nil && c.l.sessions == nil && to == laneOwn {
+			c.run.packets.Run(c)
+		} else {
+			go c.advance(to)
+		}
 	}
 	return false
 }
+
+// turn goes on with a client in its turn, on a pooled goroutine.
+func (c *Conn) turn() { c.advance(laneTurn) }
+
+// packet goes on with a datagram that may wait, on a goroutine that was another's.
+func (c *Conn) packet() { c.advance(laneOwn) }
 
 // try runs one step. A panic in it becomes the client's error.
 func (c *Conn) try(s *step) (err error) {

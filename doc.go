@@ -41,7 +41,7 @@
 // where nothing of it can wait: there is no PROXY header, no hook wants to see
 // the client, and handshakes take turns. A handshake runs on a pooled goroutine;
 // what follows it, and whatever else can wait, on a goroutine of the client's
-// own.
+// own; those of datagrams are used again.
 //
 // When ctx ends the server stops accepting, lets its clients finish for
 // Config.Shutdown.Grace, and cuts the rest.

@@ -25,7 +25,9 @@ import (
 // must be cut, and after Serve has returned; a server that only drains says so
 // by c.Draining. An error other than io.EOF and
 // ErrDraining goes into the client's record. A
-// panic becomes such an error and ends this client alone.
+// panic becomes such an error and ends this client alone. The goroutine of a
+// datagram may serve others after it: what Serve has locked to its thread there
+// it must unlock.
 //
 // What else a Handler can do it says by further methods: those
 // of Detacher, proto.Descriptors, proto.Sessions, proto.Runner (work of its own

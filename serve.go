@@ -50,6 +50,7 @@ type run struct {
 	served   atomic.Uint64 // that have been in it
 	clients  clients
 	pool     *slots.Pool[*Conn]
+	packets  *slots.Pool[*Conn] // of datagrams
 	samples  *lograte.Sampler
 	draining chan struct{} // closed when the server stops taking clients
 	shut     chan struct{} // closed by shutdown: drain, without a grace time
@@ -106,7 +107,8 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 		freed:    make(chan struct{}, 1),
 	}
 	r.samples = lograte.New(r.log, logs.Notice, outcome.Names())
-	r.pool = slots.NewPool(func(c *Conn) { c.advance(laneTurn) })
+	r.packets = slots.NewPool((*Conn).packet)
+	r.pool = slots.NewPool((*Conn).turn)
 	r.clients.ports = len(ls)
 	for i, l := range ls {
 		r.ls = append(r.ls, r.listening(l, configs[i]))
@@ -228,6 +230,7 @@ func (r *run) serve(ctx context.Context) error {
 func (r *run) seeOff(shut bool) error {
 	err := r.drain(shut)
 	r.pool.Stop()
+	r.packets.Stop()
 	r.room.Close()
 	r.parks.close()
 	r.samples.Flush()

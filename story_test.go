@@ -107,7 +107,7 @@ func (tr *tracer) note(id uint64, stage netserver.Stage, lane string) {
 		where = "hello"
 	case strings.Contains(stack, "park.(*Crew"):
 		where = "woken"
-	case strings.Contains(stack, "slots.(*Pool"):
+	case strings.Contains(stack, "netserver.(*Conn).turn("):
 		where = "turn"
 	}
 	tr.mu.Lock()
