@@ -181,6 +181,9 @@ func (r *run) gone(a *arrival) {
 			slog.String("peer", a.nc.RemoteAddr().String()), slog.String("stage", StageHandshake.String()),
 			slog.String("err", err.Error()), slog.String("outcome", o.String()))
 	}
+	if f := r.srv.Hooks.Logged; f != nil {
+		r.logged(a, f, StageHandshake, o, err)
+	}
 	a.nc.Close()
 }
 

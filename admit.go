@@ -108,6 +108,13 @@ func (r *run) refuse(a *arrival, why admit.Reason) {
 	a.l.outcomes[o].Add(1)
 	a.l.refused[why].Add(1)
 	r.logRefused(o, "refused", a.l, a.nc.RemoteAddr(), limitKeys[why])
+	if f := r.srv.Hooks.Logged; f != nil {
+		err := errOverLimit
+		if why == admit.Penalised {
+			err = errPenalised
+		}
+		r.logged(a, f, StageAccept, o, fmt.Errorf("%w: %s", err, limitKeys[why]))
+	}
 	a.nc.Close()
 	a.l.datagramDone()
 }

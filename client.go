@@ -110,7 +110,7 @@ func (r *run) routeOf(l *listening) (route []step) {
 	if turns && l.header != nil {
 		add(StageHandshake, before, (*Conn).queueUp) // under the address that the header told
 	}
-	if turns && l.hello || l.passer != nil {
+	if turns && l.hello || l.passer != nil || l.hello && l.traced&TraceHello != 0 {
 		add(StageHandshake, laneHello, (*Conn).heard)
 	}
 	add(StageHandshake, handshake, (*Conn).shakeHands)
@@ -136,6 +136,9 @@ func (c *Conn) advance(on lane) {
 			s = &c.l.woken
 		}
 		c.stage.set(s.stage)
+		if c.trace != nil {
+			c.trace.enter(s.stage, c.begin)
+		}
 		if s.lane != on {
 			left = true
 			if !c.change(s.lane) {
@@ -229,6 +232,9 @@ func (c *Conn) handle() error {
 		if err := c.run.gate.Enter(c.ctx); err != nil {
 			return c.orCause(err)
 		}
+	}
+	if c.trace != nil {
+		c.trace.mark(&c.trace.placed, c.begin)
 	}
 	c.place.Store(isPlaced)
 	c.admission.placed = uint32(min(time.Since(c.begin).Microseconds(), math.MaxUint32))
@@ -327,6 +333,7 @@ func (c *Conn) release() {
 		c.run.serving.Add(-1)
 		c.l.meter.Handler.Observe(time.Since(c.begin) - time.Duration(c.admission.placed)*time.Microsecond)
 	}
+	ended := time.Now()
 	c.close()
 	if t := c.admission.ticket.Load(); t != nil {
 		t.Done()
@@ -346,6 +353,10 @@ func (c *Conn) release() {
 	r := c.record()
 	c.leave(&r)
 	c.hook(func() { c.run.logRecord(c.ctx, r) })
+	r.Trace = c.traced(ended)
+	if f := c.run.srv.Hooks.Logged; f != nil {
+		c.hook(func() { f(c, &r) })
+	}
 	if f := c.run.srv.Hooks.Closed; f != nil {
 		c.hook(func() { f(c, r) })
 	}

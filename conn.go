@@ -72,7 +72,7 @@ type progress struct {
 	place    atomic.Int32 // what it has of the Handler; see notPlaced
 	isClosed atomic.Bool
 	hello    hello.State             // of its hello when it came; Err is how the wait for the rest ended
-	passed   *proto.ClientHello      // of a client that is served undecrypted
+	trace    *trace                  // what Hooks.Trace asks for, and the hello of a client that is served undecrypted; nil of most
 	parking  atomic.Pointer[parking] // of a client that has given its goroutine back once
 	err      *Error                  // what ended it
 	cutBy    atomic.Pointer[error]   // why it was ended from outside
@@ -116,6 +116,9 @@ func newConn(r *run, a *arrival) *Conn {
 	c.hello = a.hello
 	c.admission.source, c.admission.price = a.source, l.price
 	c.stage.set(StageAccept)
+	if l.traced != 0 {
+		c.trace = new(trace)
+	}
 	c.limits.Init(&l.limits, c.begin)
 	if d := l.deferral.Now(); d > 0 && !a.hello.Begun() {
 		c.begin = c.begin.Add(-d) // it said nothing for so long

@@ -120,6 +120,9 @@ func (c *Conn) awaitHello() { (*greeting)(c).Heard(hello.Await((*greeting)(c), c
 func (c *Conn) heard() error {
 	if c.hello.Err == nil {
 		c.l.meter.Hello.Observe(time.Since(c.begin))
+		if c.trace != nil {
+			c.trace.mark(&c.trace.hello, c.begin)
+		}
 	}
 	return c.hello.Err
 }
@@ -206,6 +209,9 @@ func (c *Conn) shakeHands() error {
 		c.limits.Begin()
 		return nil
 	}
+	if c.trace != nil && !c.l.plain {
+		c.traceHandshake()
+	}
 	if c.l.passer != nil {
 		if passed, err := c.passThrough(); passed || err != nil {
 			return err
@@ -270,7 +276,7 @@ func (c *Conn) passThrough() (passed bool, err error) {
 			return false, namingLimit(err)
 		}
 	}
-	c.passed = h
+	c.pass(h)
 	c.become(c.raw)
 	c.limits.Begin()
 	return true, nil
@@ -279,7 +285,12 @@ func (c *Conn) passThrough() (passed bool, err error) {
 // Hello returns what the client of a TLS port said first whom the Handler, a
 // proto.Passer, takes undecrypted; nil for every other. Those bytes are still
 // to be read. It must not be changed.
-func (c *Conn) Hello() *proto.ClientHello { return c.passed }
+func (c *Conn) Hello() *proto.ClientHello {
+	if c.trace == nil {
+		return nil
+	}
+	return c.trace.passed
+}
 
 // answersChallenge reports whether the client is a certificate authority, and
 // the port has the answer that it looks for, whoever the name's clients go to.

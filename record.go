@@ -4,10 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"math"
 	"net"
+	"runtime/debug"
 	"time"
 
+	"netserver/internal/hello"
 	"netserver/logs"
 	"netserver/outcome"
 	"netserver/port"
@@ -38,6 +42,7 @@ type Record struct {
 	Notes   []slog.Attr   // what the Handler added with Conn.Note
 	Outcome outcome.Class // the class that it ended in
 	Err     error         // an *Error, or nil
+	Trace   *Trace        // for Hooks.Logged and Hooks.Closed: what Hooks.Trace asked for; nil without it
 
 	// Only a client that is here has these.
 	Waiting bool // in StageHandler, for a place there
@@ -45,6 +50,104 @@ type Record struct {
 	// systems other than Linux, and for clients of UNIX sockets, only an idle
 	// limit counts it.
 	Idle time.Duration
+}
+
+// Tracing says what Record.Trace has. The zero Tracing is nothing.
+type Tracing uint8
+
+// What can be noted of a client, joined by |.
+const (
+	TraceTimes Tracing = 1 << iota // when it came to each stage
+	TraceHello                     // JA4, for which its ClientHello is looked at once more
+)
+
+// A Trace is what was noted on the way of a client. Times count from
+// Record.Begin and are exact to a microsecond, for the first hour of a client;
+// 0 is not reached.
+type Trace struct {
+	// Entered is when the client came to each stage. That of StageClose is
+	// there at its end only.
+	Entered [StageClose + 1]time.Duration
+	Hello   time.Duration // when its ClientHello was whole, where that is waited for
+	Turn    time.Duration // when the handshake began, after it had waited for its turn
+	Placed  time.Duration // when the Handler began, after it had waited for a place
+	// JA4 is the fingerprint of its ClientHello, as
+	// https://github.com/FoxIO-LLC/ja4 describes it; "" without one, of a
+	// client that begins TLS later (STARTTLS), and on systems other than Linux
+	// and its like, where a hello cannot be looked at.
+	JA4 string
+}
+
+// A trace is a Trace as it is kept in a client, in 64 bytes.
+type trace struct {
+	passed *proto.ClientHello // of a client that is served undecrypted
+	ja4    hello.JA4
+	// Microseconds since Conn.begin.
+	entered             [StageHandler + 1]uint32
+	hello, turn, placed uint32
+}
+
+// enter notes that the client has come to a stage.
+func (t *trace) enter(s Stage, begin time.Time) { t.mark(&t.entered[s], begin) }
+
+// mark notes the time in p, if there is none.
+func (t *trace) mark(p *uint32, begin time.Time) {
+	if *p == 0 {
+		*p = uint32(min(max(time.Since(begin).Microseconds(), 1), math.MaxUint32))
+	}
+}
+
+// pass notes the hello of a client that is served undecrypted.
+func (c *Conn) pass(h *proto.ClientHello) {
+	if c.trace == nil {
+		c.trace = new(trace)
+	}
+	c.trace.passed = h
+}
+
+// traceHandshake notes that the handshake begins.
+func (c *Conn) traceHandshake() {
+	c.trace.mark(&c.trace.turn, c.begin)
+	if c.l.traced&TraceHello == 0 || !hello.Bare(c.raw) {
+		return
+	}
+	b := c.run.hellos.get()
+	defer c.run.hellos.Put(b)
+	if n, err := hello.Copy(c.raw, b[:]); err == nil {
+		c.trace.ja4 = hello.Fingerprint(b[:n])
+	}
+}
+
+// traced returns what was noted of the client, which began to close at ended; nil
+// if nothing was asked for.
+func (c *Conn) traced(ended time.Time) *Trace {
+	if c.l.traced == 0 {
+		return nil
+	}
+	t := new(Trace)
+	if c.l.traced&TraceTimes != 0 {
+		us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
+		for s, n := range c.trace.entered {
+			t.Entered[s] = us(n)
+		}
+		t.Hello, t.Turn, t.Placed = us(c.trace.hello), us(c.trace.turn), us(c.trace.placed)
+		t.Entered[StageClose] = ended.Sub(c.begin)
+	}
+	if c.trace.ja4 != (hello.JA4{}) {
+		t.JA4 = c.trace.ja4.String()
+	}
+	return t
+}
+
+// logged calls f for a connection that does not become a client.
+func (r *run) logged(a *arrival, f func(*Conn, *Record), s Stage, o outcome.Class, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			r.log.Error("panic in a hook", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	peer := a.nc.RemoteAddr()
+	f(nil, &Record{Port: a.l.spec, Peer: peer, Begin: time.Now(), Stage: s, Outcome: o, Err: &Error{Stage: s, Port: a.l.spec, Peer: peer, Err: err}})
 }
 
 func (c *Conn) record() Record {

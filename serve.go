@@ -80,6 +80,7 @@ type listening struct {
 	plain     bool             // Ready does not wait
 	hello     bool             // its clients begin with a TLS record
 	most      int              // as much of that as is waited for, in bytes
+	traced    Tracing          // what is noted of its clients on their way
 	passer    proto.Passer     // takes some clients undecrypted; nil for none
 	own       bool             // its connections speak TLS by themselves
 	deferral  hello.Deferral   // of clients that say nothing, while many reset
@@ -155,6 +156,11 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	v.most = hello.Short
 	if p := passerOf(v.handler); p != nil && v.hello {
 		v.passer, v.most = p, hello.Longest
+	}
+	if f := r.srv.Hooks.Trace; f != nil {
+		if v.traced = f(v.spec); v.hello && v.traced&TraceHello != 0 {
+			v.most = hello.Longest
+		}
 	}
 	if t, ok := below(l).(sock.SendTimer); ok {
 		v.stall = t.SendTimeout() > 0

@@ -360,6 +360,14 @@ type Hooks struct {
 	Denied func(ctx context.Context, c *Conn, why *Error)
 	// Handled runs when the Handler is done, with its error and c still open.
 	Handled func(ctx context.Context, c *Conn, err error)
+	// Logged runs when c was closed, with the record that was logged, and unlike
+	// Closed for connections too that never became clients, as a limit refused
+	// them or they had left when they were accepted: then c is nil. It must not
+	// wait: accept loops do meanwhile. Neither c nor r may be kept.
+	Logged func(c *Conn, r *Record)
+	// Trace says what is noted on the way of the clients of a port, for
+	// Record.Trace. It is called when Serve begins.
+	Trace func(p port.Spec) Tracing
 	// Closed runs last, after c was closed, with the record that was logged.
 	Closed func(c *Conn, r Record)
 }
