@@ -355,7 +355,7 @@ func (c *Conn) release() {
 	c.hook(func() { c.run.logRecord(c.ctx, r) })
 	r.Trace = c.traced(ended)
 	if f := c.run.srv.Hooks.Logged; f != nil {
-		c.hook(func() { f(c, &r) })
+		c.logged(f, r)
 	}
 	if f := c.run.srv.Hooks.Closed; f != nil {
 		c.hook(func() { f(c, r) })

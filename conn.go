@@ -112,13 +112,11 @@ func newConn(r *run, a *arrival) *Conn {
 		nc = proto.Peekable(nc)
 	}
 	c := &Conn{run: r, l: l, id: r.lastID.Add(1), peer: a.peer, begin: time.Now()}
+	c.trace = l.newTrace()
 	c.nc, c.raw = nc, l.socket(nc)
 	c.hello = a.hello
 	c.admission.source, c.admission.price = a.source, l.price
 	c.stage.set(StageAccept)
-	if l.traced != 0 {
-		c.trace = new(trace)
-	}
 	c.limits.Init(&l.limits, c.begin)
 	if d := l.deferral.Now(); d > 0 && !a.hello.Begun() {
 		c.begin = c.begin.Add(-d) // it said nothing for so long

@@ -43,7 +43,7 @@ var layout = [][]string{
 	{"handler/*"},
 	{"netservertest"},
 	{"daemon/internal/wire"},
-	{"daemon/internal/logging"},
+	{"daemon/internal/connlog", "daemon/internal/logging"},
 	{"daemon/internal/serving"},
 	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},

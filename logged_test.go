@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"netserver"
-	"netserver/handler/echo"
 	"netserver/netservertest"
 	"netserver/outcome"
 	"netserver/port"
@@ -39,15 +38,21 @@ func next(t *testing.T, told <-chan toldEnd) toldEnd {
 	return toldEnd{}
 }
 
+// echoBytes sends back what it reads.
+func echoBytes(ctx context.Context, c *netserver.Conn) error {
+	_, err := io.Copy(c, c)
+	return err
+}
+
 // Hooks.Trace has a record tell when its client came to each stage, and its
 // ClientHello's fingerprint.
 func TestTrace(t *testing.T) {
 	for _, noQueue := range []bool{false, true} {
 		t.Run(fmt.Sprint("without the queue ", noQueue), func(t *testing.T) {
-			s := &netserver.Server{Handler: &echo.Handler{Raw: true}}
+			s := &netserver.Server{Handler: netserver.HandlerFunc(echoBytes)}
 			s.Config.Admission.NoQueue = noQueue
 			told := logsTo(s)
-			s.Hooks.Trace = func(p port.Spec) netserver.Tracing {
+			s.Hooks.Trace = func(_, p port.Spec) netserver.Tracing {
 				if p.Proto == port.SSL {
 					return netserver.TraceTimes | netserver.TraceHello
 				}
@@ -95,9 +100,9 @@ func checkTrace(t *testing.T, r *netserver.Record, noQueue bool) {
 
 // A handshake that fails has a fingerprint too.
 func TestTraceOfAFailedHandshake(t *testing.T) {
-	s := &netserver.Server{Handler: &echo.Handler{Raw: true}}
+	s := &netserver.Server{Handler: netserver.HandlerFunc(echoBytes)}
 	told := logsTo(s)
-	s.Hooks.Trace = func(port.Spec) netserver.Tracing { return netserver.TraceHello }
+	s.Hooks.Trace = func(_, _ port.Spec) netserver.Tracing { return netserver.TraceHello }
 	r := netservertest.Start(t, s, "ssl")
 	c := tls.Client(r.DialRaw(t, "ssl"), &tls.Config{ServerName: "x.example", MaxVersion: tls.VersionTLS10, MinVersion: tls.VersionTLS10})
 	c.Handshake()
@@ -138,7 +143,7 @@ func TestLoggedOfRefused(t *testing.T) {
 
 // A panic in Hooks.Logged ends nobody but its client.
 func TestLoggedPanics(t *testing.T) {
-	s := &netserver.Server{Handler: &echo.Handler{Raw: true}}
+	s := &netserver.Server{Handler: netserver.HandlerFunc(echoBytes)}
 	calls := make(chan struct{}, 10)
 	s.Hooks.Logged = func(*netserver.Conn, *netserver.Record) { calls <- struct{}{}; panic("logged") }
 	r := netservertest.Start(t, s, "tcp")

@@ -87,6 +87,14 @@ type trace struct {
 	hello, turn, placed uint32
 }
 
+// newTrace returns what notes are kept in; nil if none are asked for.
+func (l *listening) newTrace() *trace {
+	if l.traced == 0 {
+		return nil
+	}
+	return new(trace)
+}
+
 // enter notes that the client has come to a stage.
 func (t *trace) enter(s Stage, begin time.Time) { t.mark(&t.entered[s], begin) }
 
@@ -138,6 +146,10 @@ func (c *Conn) traced(ended time.Time) *Trace {
 	}
 	return t
 }
+
+// logged calls f for a client that has ended. It is not part of release, where r
+// would be allocated for every client.
+func (c *Conn) logged(f func(*Conn, *Record), r Record) { c.hook(func() { f(c, &r) }) }
 
 // logged calls f for a connection that does not become a client.
 func (r *run) logged(a *arrival, f func(*Conn, *Record), s Stage, o outcome.Class, err error) {

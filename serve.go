@@ -158,7 +158,7 @@ func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 		v.passer, v.most = p, hello.Longest
 	}
 	if f := r.srv.Hooks.Trace; f != nil {
-		if v.traced = f(v.spec); v.hello && v.traced&TraceHello != 0 {
+		if v.traced = f(askedOf(l), v.spec); v.hello && v.traced&TraceHello != 0 {
 			v.most = hello.Longest
 		}
 	}

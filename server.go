@@ -366,8 +366,9 @@ type Hooks struct {
 	// wait: accept loops do meanwhile. Neither c nor r may be kept.
 	Logged func(c *Conn, r *Record)
 	// Trace says what is noted on the way of the clients of a port, for
-	// Record.Trace. It is called when Serve begins.
-	Trace func(p port.Spec) Tracing
+	// Record.Trace. It is called when Serve begins, with the port as it was
+	// configured and as it is bound, which is that of records.
+	Trace func(asked, bound port.Spec) Tracing
 	// Closed runs last, after c was closed, with the record that was logged.
 	Closed func(c *Conn, r Record)
 }

@@ -125,6 +125,7 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 // shut its Server down.
 func (p *program) serve(ctx context.Context, ls []net.Listener) error {
 	p.made.LogTo(p.server.Log)
+	defer p.connections.Flush()
 	if p.waits {
 		ctx, done := context.WithCancel(ctx)
 		defer done()

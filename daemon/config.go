@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/connlog"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
@@ -21,7 +22,7 @@ type Config struct {
 	LogFile   string // default standard error; Sys::Syslog or syslog is no file
 	LogFormat string // line (the default) or json
 	Syslog    SyslogConfig
-	AccessLog string // of HTTP, for the command: a file, STDOUT or STDERR; default none
+	AccessLog string // a line for each HTTP request or other connection: a file, STDOUT or STDERR; default none
 
 	Program []string // what stood behind --: the program that serves each client
 	Process ProcessConfig
@@ -44,14 +45,15 @@ type Config struct {
 	// Server instead.
 	Server netserver.Config
 
-	check    checkKeys
-	handler  serving.Config
-	own      []conf.Block     // what ports, in the order of Server.Ports, have for their handlers
-	blockOf  []int            // which [[listen]] block each of these is from; -1 is none
-	services serving.Services // what serves the clients
-	confFile string
-	ports    portKeys
-	identity identity.Identity // what Process comes to
+	check        checkKeys
+	handler      serving.Config
+	own          []conf.Block     // what ports, in the order of Server.Ports, have for their handlers
+	blockOf      []int            // which [[listen]] block each of these is from; -1 is none
+	services     serving.Services // what serves the clients
+	accessLimits connlog.Limits
+	confFile     string
+	ports        portKeys
+	identity     identity.Identity // what Process comes to
 }
 
 // checkKeys are what --check is asked.
@@ -76,6 +78,7 @@ func (c *Config) Define(s *conf.Set) {
 	c.definePorts(s)
 	c.defineServer(s)
 	c.Syslog.define(s)
+	c.defineAccessLog(s)
 	c.Process.define(s)
 	c.Workers.define(s)
 	c.Jobs.define(s)
@@ -121,7 +124,7 @@ func (c *Config) defineServer(s *conf.Set) {
 		conf.UnknownKeys(&s.Unknown))
 	define(conf.Key{Name: "log_level", NetServer: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
 	define(conf.Key{Name: "log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
-	define(conf.Key{Name: "access_log_file", NetServer: true, When: factWeb, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append a line to for each HTTP request, which is opened again when it was moved; STDOUT or STDERR"}, conf.String(&c.AccessLog))
+	define(conf.Key{Name: "access_log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append a line to for each HTTP request, and on other ports for each connection at its end; it is opened again when it was moved; or STDOUT or STDERR"}, conf.String(&c.AccessLog))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))

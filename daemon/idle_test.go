@@ -76,6 +76,8 @@ func sampleOf(k conf.Key) string {
 		return "Single"
 	case "unknown_keys":
 		return "warn"
+	case "access_log_limit":
+		return "served=1"
 	case "log_format":
 		return "json"
 	case "ipv":

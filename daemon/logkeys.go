@@ -1,9 +1,16 @@
 package daemon
 
 import (
+	"errors"
+	"log/slog"
+	"sync"
+
+	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/connlog"
 	"netserver/daemon/internal/logging"
 	"netserver/logs"
+	"netserver/port"
 )
 
 // SyslogConfig is how the log goes to syslog, for the LogFile Sys::Syslog.
@@ -28,6 +35,61 @@ func (c *SyslogConfig) define(s *conf.Set) {
 		&c.LogOpt, logging.CheckSyslogOptions)
 	define("syslog_logsock", "WHERE", "", "with log_file Sys::Syslog: native or unix (the daemon of this machine), stream, udp:HOST:PORT, tcp:HOST:PORT, or a socket's path (default native)",
 		&c.LogSock, func(v string) error { _, err := logs.ParseSyslogTarget(v); return err })
+}
+
+// keyAccessLimit says how many lines the access log has of connections.
+const keyAccessLimit = "access_log_limit"
+
+func (c *Config) defineAccessLog(s *conf.Set) {
+	s.Define(conf.Key{Name: keyAccessLimit, Group: groupServer, Arg: "OUTCOME=N", List: true, When: "access_log_file",
+		Help: "how many lines of connections the access log has, by outcome: OUTCOME=NUMBER a minute, OUTCOME=1/NUMBER one of so many, OUTCOME=all, OUTCOME=none; OUTCOME is a name with _ for blanks, failed (all but served) or *. What is left out is counted in the log (default: all of served, 1000 a minute of each other, none of probe)"},
+		conf.Func(func(vals []conf.Value) error {
+			c.accessLimits = connlog.Limits{}
+			for _, v := range vals {
+				if err := c.accessLimits.Set(v.Text); err != nil {
+					return v.Errorf("%w", err)
+				}
+			}
+			return nil
+		}))
+}
+
+// logConnections has the engine give the access log the connections of ports
+// that do not log their requests.
+func (p *program) logConnections() error {
+	if !p.conf.logging().HasAccess() {
+		return nil
+	}
+	formats := make(map[string]*connlog.Format)
+	var errs []error
+	for i, spec := range p.conf.Server.Ports {
+		f, err := p.conf.services.ConnFormat(i, p.library)
+		errs = append(errs, err)
+		formats[spec.Short()] = f
+	}
+	p.connections = &connlog.Log{Write: p.logAccess, Limits: p.conf.accessLimits, Log: func() *slog.Logger { return p.server.Log }}
+	h := &p.server.Hooks
+	trace, logged := h.Trace, h.Logged
+	var bound sync.Map // formats by the ports of records
+	h.Trace = func(asked, at port.Spec) (t netserver.Tracing) {
+		if trace != nil {
+			t = trace(asked, at)
+		}
+		if f := formats[asked.Short()]; f != nil {
+			bound.Store(at.Short(), f)
+			t |= f.Needs(p.connections.Fields)
+		}
+		return t
+	}
+	h.Logged = func(c *netserver.Conn, r *netserver.Record) {
+		if logged != nil {
+			logged(c, r)
+		}
+		if f, ok := bound.Load(r.Port.Short()); ok && !connlog.Requested(r) {
+			p.connections.Line(f.(*connlog.Format), c, r)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // lookedAt is a Binder that looks at each value first.

@@ -14,6 +14,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/acme"
+	"netserver/daemon/internal/connlog"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
@@ -166,6 +167,8 @@ type program struct {
 	flush      func()            // type INET over pipes: waits for the client's output
 	waits      bool              // type INET has a port for datagrams from inetd, and ends when it is idle
 	tellEnding func()            // without a supervisor: runs Hooks.Ending, once
+
+	connections *connlog.Log // writes lines of connections to the access log; nil without
 }
 
 // prepare makes everything that needs no open port, and collects the problems.
@@ -185,6 +188,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	for port, h := range p.server.Handlers {
 		p.server.Handlers[port] = logging.Connects(h, log)
 	}
+	errs = append(errs, p.logConnections())
 	p.server.Config = c.Server
 	fillTLS(&p.server.TLS, env)
 	if len(c.Server.Ports) > 0 {

@@ -1,5 +1,10 @@
 package logs
 
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
 const hexDigits = "0123456789ABCDEF"
 
 // printable reports whether c appears in a log line unescaped.
@@ -73,4 +78,35 @@ func cutNewline(s string) string {
 		return s[:n-1]
 	}
 	return s
+}
+
+// AppendText adds s to b as a value of a line of NewLine: in printable ASCII, and
+// quoted if its end would be ambiguous.
+func AppendText(b []byte, s string) []byte { return appendText(b, s) }
+
+// AppendJSON adds s to b as a JSON string in printable ASCII: nothing in it ends
+// the string or a line, or reaches a terminal. Bytes that are not UTF-8 become
+// U+FFFD.
+func AppendJSON(b []byte, s string) []byte {
+	b = append(b, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\\':
+			b = append(b, '\\', c)
+		case printable(c):
+			b = append(b, c)
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+				b = appendU(b, hi)
+				r = lo
+			}
+			b = appendU(b, r)
+			i += n
+			continue
+		}
+		i++
+	}
+	return append(b, '"')
 }

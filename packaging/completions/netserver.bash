@@ -90,10 +90,10 @@ _netserver() {
 		port host proto unix_type ipv server_type conf_file unknown_keys
 		log_level log_file access_log_file log_format check peer peer_host
 		cert sni alpn syslog_ident syslog_facility syslog_logopt
-		syslog_logsock user group chroot umask no_new_privs landlock
-		landlock_write seccomp key_isolation sign_rate limit_nofile limit_core
-		limit_nproc limit_as limit_memlock pid_file background setsid
-		strict_files supervisor hup_grace leave_children_open_on_hup
+		syslog_logsock access_log_limit user group chroot umask no_new_privs
+		landlock landlock_write seccomp key_isolation sign_rate limit_nofile
+		limit_core limit_nproc limit_as limit_memlock pid_file background
+		setsid strict_files supervisor hup_grace leave_children_open_on_hup
 		worker_timeout sig_passthrough control_socket control_mode
 		control_owner admin admin_public admin_write admin_hosts admin_pprof
 		min_servers min_spare_servers max_spare_servers max_requests

@@ -250,7 +250,11 @@ func (m *maker) accessLog(s *Service, origin cgi.Origin) (*accesslog.Log, error)
 	if m.env.Access == nil {
 		return nil, nil
 	}
-	f, err := accesslog.Parse(cmp.Or(s.Web.LogFormat, accesslog.Combined))
+	text, err := m.s.requestFormat(s)
+	if err != nil {
+		return nil, err
+	}
+	f, err := accesslog.Parse(text)
 	if err != nil {
 		return nil, err
 	}

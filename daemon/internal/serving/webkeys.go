@@ -20,7 +20,7 @@ type WebConfig struct {
 	Revision      string        // the Server header and NET_SERVER_SOFTWARE
 	ContentType   string        // of answers that have none
 	TypeAlways    bool          // of those without a body, too
-	LogFormat     string        // of the access log
+	LogFormat     string        // of the access log: of requests, or of connections
 }
 
 // The keys of HTTP that choose a handler, or say that it is one of HTTP.
@@ -62,7 +62,7 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 	define(FactWeb, true, "server_revision", "TEXT", defaultRevision, "the Server header of HTTP answers, and NET_SERVER_SOFTWARE", conf.String(&w.Revision))
 	define(FactScripts, true, "default_content_type", "TYPE", defaultContentType, "of HTTP answers of programs that name none", conf.String(&w.ContentType))
 	define(FactScripts, true, "allow_body_on_all_statuses", "0|1", "", "leave Content-Type to HTTP answers of programs that can have no body (statuses 204 and 304); the body is never sent", conf.Bool(&w.TypeAlways))
-	define(FactWeb+" access_log_file", true, "access_log_format", "FORMAT", accesslog.Combined, "of a line of the access log: see docs/HTTP.md", conf.Func(w.setLogFormat))
+	define("access_log_file", true, "access_log_format", "FORMAT", "", "of a line of the access log: text, json, or directives: those of Net::Server::HTTP for requests (docs/HTTP.md; the default there is Apache's combined), %{NAME} for connections (docs/LOGS.md; the default is text)", conf.Func(w.setLogFormat))
 }
 
 func (w *WebConfig) setLogFormat(vals []conf.Value) error {

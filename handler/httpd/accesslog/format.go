@@ -18,7 +18,10 @@ import (
 const Combined = `%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"`
 
 // A Format is what a line is made of. It does not change.
-type Format struct{ items []item }
+type Format struct {
+	items []item
+	json  bool // objects, of which items are nothing
+}
 
 // An item is a text, or a directive.
 type item struct {
@@ -34,10 +37,18 @@ var directive = regexp.MustCompile(`%[<>]?(!?\d\d\d(?:,\d\d\d)*)?(?:\{([^}]+)\})
 // maxFormat bounds a format, in bytes.
 const maxFormat = 8 << 10
 
-// Parse reads a format, in which \\ \" \n and \t stand for what they do in C.
+// JSON is the format that is an object a line, with unique keys in ASCII: event
+// (request), time, client, peer, name, scheme, method, uri, proto, status, bytes,
+// duration_ms, vhost, referer and user_agent; what is empty is not there.
+const JSON = "json"
+
+// Parse reads a format: JSON, or text in which \\ \" \n and \t stand for what they do in C.
 func Parse(text string) (*Format, error) {
 	if len(text) > maxFormat {
 		return nil, fmt.Errorf("a format of %d bytes is too long: it may have %d", len(text), maxFormat)
+	}
+	if text == JSON {
+		return &Format{json: true}, nil
 	}
 	text = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n", `\t`, "\t").Replace(text)
 	f := new(Format)
@@ -90,6 +101,9 @@ const (
 
 // append adds the line of an entry, without its end.
 func (f *Format) append(b []byte, e *entry) []byte {
+	if f.json {
+		return appendJSON(b, e)
+	}
 	begin := len(b)
 	for i := range f.items {
 		if len(b)-begin > maxLine {
