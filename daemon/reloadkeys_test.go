@@ -17,6 +17,7 @@ func TestEveryKeyOfTheProcessesIsReloadedOrNamed(t *testing.T) {
 		"limit_nofile", "limit_core", "limit_nproc", "limit_as", "limit_memlock", // of new workers
 		"strict_files", "hup_grace", "leave_children_open_on_hup", "worker_timeout", // of the configuration in force
 		"server_type", "conf_file", "unknown_keys", "check", "peer", "peer_host", "cert", "sni", "alpn", "exec_env", // what reads them
+		"access_log_limit", // of new workers
 	}
 	var named []string
 	old, now := new(Config), new(Config)

@@ -24,6 +24,8 @@ func TestTimesKeepTheSteadyClock(t *testing.T) {
 		"internal/pidfile/pidfile.go ModTime":    "age of a file that nobody has locked",
 		"internal/acme/schedule.go Round":        "when to order a certificate is by the dates of certificates, and across starts of the server; TestClockJumps",
 		"internal/acme/order.go UTC":             "shown to people only",
+		"internal/connlog/fields.go UTC":         "shown to people only",
+		"internal/connlog/format.go Local":       "shown to people only",
 		"internal/proc/began_linux.go Unix": "start of a process that a pid file names and that has not locked it; " +
 			"compared with the time of the file",
 	}
