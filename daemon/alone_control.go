@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"netserver/daemon/internal/wire"
@@ -25,6 +26,12 @@ func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid()
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
 func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
+	if q.What == wire.AskCerts {
+		got := wire.CertsPage(a.p.transports, a.p.conf.ACME.config.Storage, q)
+		ports, _ := a.p.engine().Metrics()
+		got.NameCerts(ports, func(string) bool { return true })
+		return got, nil
+	}
 	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.made.Backends(), q)
 	if got.Failed != "" {
 		return got, wire.RefusedError(got.Failed)
@@ -37,6 +44,7 @@ func (a *alone) Metrics() *metric.Set {
 	set := new(metric.Set)
 	ports, list := a.p.engine().Metrics()
 	set.AddAll(list, ports)
+	set.AddAll(a.p.samples(), nil)
 	set.Add(metric.StartTime, float64(a.began.UnixMilli())/1000)
 	return set
 }
@@ -85,4 +93,19 @@ func (a *alone) Overview() *control.Status {
 		Generations: []control.Generation{{ID: 1, State: w.State, Workers: []control.Worker{w}}},
 		Listeners:   t.Listeners(open),
 	}
+}
+
+// samples returns what this process counts beside the engine.
+func (p *program) samples() []metric.Sample {
+	return append(wire.TargetSamples(p.made.Backends(), p.conf.targetNames()), wire.ProgramSamples(p.made.Starters())...)
+}
+
+// targetNames returns the targets that the configuration names, as metrics name
+// them.
+func (c *Config) targetNames() (list []wire.TargetName) {
+	for _, t := range c.services.Targets() {
+		backend := strings.TrimPrefix(t.Key, "the [[backend]] ")
+		list = append(list, wire.TargetName{Backend: wire.ShortName(backend), Target: wire.ShortName(t.Address)})
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package tlsparams
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,6 +40,10 @@ type CertStatus struct {
 	Expires     time.Time
 	LastError   string    // why newer contents of the files are not served; "" if they are
 	LastErrorAt time.Time // zero without LastError
+	// Leaf is the certificate itself, which must not be changed, and
+	// ChainExpires is when the first of its chain ends.
+	Leaf         *x509.Certificate
+	ChainExpires time.Time
 }
 
 func (s *slot) status() CertStatus {
@@ -47,7 +52,16 @@ func (s *slot) status() CertStatus {
 	defer s.mu.Unlock()
 	return CertStatus{Parameter: s.key, Name: s.name, CertFile: s.files.Cert, KeyFile: s.files.Key,
 		Subject: certfile.Name(c.Leaf), Fingerprint: fingerprint(c.Certificate[0]),
-		ServedSince: s.since, Expires: c.Leaf.NotAfter, LastError: s.err, LastErrorAt: s.errAt}
+		ServedSince: s.since, Expires: c.Leaf.NotAfter, LastError: s.err, LastErrorAt: s.errAt,
+		Leaf: c.Leaf, ChainExpires: chainEnd(s.span, c.Leaf)}
+}
+
+// chainEnd is for certificates from memory too, whose span is not kept.
+func chainEnd(span certfile.Span, leaf *x509.Certificate) time.Time {
+	if span.To.IsZero() {
+		return leaf.NotAfter
+	}
+	return span.To
 }
 
 // snapshot is the contents of a pair of files, read at one time.

@@ -116,6 +116,11 @@ const (
 // its handlers.
 const maxKillGrace = 10 * time.Second
 
+// Counts returns how many programs were started so far, and how many of them
+// have ended: with status 0, with another, and by a signal. It may be called at
+// any time.
+func (h *Handler) Counts() (started, succeeded, failed, killed uint64) { return h.starter.Counts() }
+
 func (h *Handler) killGrace() time.Duration { return duration(h.KillGrace, 5*time.Second) }
 func (h *Handler) waitDelay() time.Duration { return duration(h.WaitDelay, 5*time.Second) }
 

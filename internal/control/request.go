@@ -28,6 +28,7 @@ const (
 	VerbMetrics   = "metrics"
 	VerbHealth    = "health"
 	VerbBan       = "ban"
+	VerbCerts     = "certs"
 )
 
 // Bounds of a request.
@@ -92,8 +93,8 @@ var takes = map[string][]string{
 	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
-	VerbMetrics: nil,
-	VerbHealth:  nil, VerbBan: {"network", "seconds"},
+	VerbMetrics: nil, VerbCerts: nil,
+	VerbHealth: nil, VerbBan: {"network", "seconds"},
 }
 
 func (r *Request) check() error {

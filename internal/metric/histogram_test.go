@@ -147,3 +147,68 @@ func FuzzSparse(f *testing.F) {
 		}
 	})
 }
+
+// What a process has told once stays, whatever it tells later, and when it has
+// ended; gauges are as they were told last, and end with it.
+func TestLatestNeverFalls(t *testing.T) {
+	var l Latest
+	hist := func(n uint64) *Sparse { return &Sparse{Sum: float64(n), Index: []int{3}, N: []uint64{n}} }
+	tell := func(n uint64) bool {
+		return l.Take([]Sample{
+			{Family: WouldCut, Port: 1, Value: float64(n)},
+			{Family: WouldCut, Port: 2, Value: 7},
+			{Family: HandlerTime, Port: 1, Hist: hist(n)},
+			{Family: Goroutines, Value: float64(n)},
+		}, 4)
+	}
+	if !tell(5) || !tell(2) {
+		t.Fatal("refused")
+	}
+	sum := func(list []Sample) map[string]float64 {
+		var set Set
+		set.AddAll(list, []string{"a"}) // port 2 is nobody's
+		m := make(map[string]float64)
+		for _, f := range set.Families() {
+			for _, one := range f.Series {
+				m[f.Name] += one.Value
+				if one.Hist != nil {
+					m[f.Name] += float64(one.Hist.Count()) + one.Hist.Sum
+				}
+			}
+		}
+		return m
+	}
+	if got, want := sum(l.All()), map[string]float64{WouldCut: 5, HandlerTime: 10, Goroutines: 2}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got, want := sum(l.Ended()), map[string]float64{WouldCut: 5, HandlerTime: 10}; !reflect.DeepEqual(got, want) {
+		t.Errorf("at its end: %v, want %v", got, want)
+	}
+	if l.Take([]Sample{{Family: Penalised, Value: 1}}, 4) {
+		t.Error("more series than it may have")
+	}
+}
+
+// Combinations that have no name here come together, and there is an end to them.
+func TestMix(t *testing.T) {
+	var m Mix
+	m.Observe(0x304, 29, 0x1301, false, time.Millisecond)
+	m.Observe(0x304, 29, 0x1301, true, time.Millisecond)
+	for i := range uint16(1000) {
+		m.Observe(0x7000+i, 0, 0x7000, false, time.Millisecond)
+	}
+	got := make(map[string]uint64)
+	for _, s := range m.Samples(nil) {
+		got[s.Labels[0]+" "+s.Labels[1]+" "+s.Labels[2]+" "+s.Labels[3]] = s.Hist.Count()
+		if err := s.Check(0, func(string, string) bool { return false }); err != nil {
+			t.Error(err)
+		}
+	}
+	want := map[string]uint64{"TLS 1.3 X25519 TLS_AES_128_GCM_SHA256 no": 1, "TLS 1.3 X25519 TLS_AES_128_GCM_SHA256 yes": 1, "other none other no": maxMix - 2}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v", got)
+	}
+	if n := testing.AllocsPerRun(100, func() { m.Observe(0x304, 29, 0x1301, true, time.Millisecond) }); n != 0 {
+		t.Errorf("%g allocations", n)
+	}
+}

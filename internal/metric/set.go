@@ -89,6 +89,19 @@ func (s *Set) AddSet(o *Set) {
 	}
 }
 
+// Least sets a gauge, unless it is lower already.
+func (s *Set) Least(family string, value float64, labels ...string) {
+	had := len(s.series)
+	if one := s.at(family, labels); len(s.series) > had || value < one.Value {
+		one.Value = value
+	}
+}
+
+// Has reports whether there is such a series.
+func (s *Set) Has(family string, labels ...string) bool {
+	return s.series[keyOf(family, labels)] != nil
+}
+
 // Len returns how many series there are.
 func (s *Set) Len() int { return len(s.series) }
 

@@ -51,6 +51,23 @@ const (
 	HandshakesRunning = "netserver_handshakes_running"
 	HandshakesShed    = "netserver_handshakes_shed_total"
 
+	ProgramsStarted = "netserver_programs_started_total"
+	ProgramsEnded   = "netserver_programs_ended_total"
+	Programs        = "netserver_programs"
+
+	TargetUp      = "netserver_target_up"
+	TargetClients = "netserver_target_clients"
+	TargetTotal   = "netserver_target_connections_total"
+	TargetConnect = "netserver_target_connect_seconds"
+
+	CertificateEnd   = "netserver_certificate_expiry_timestamp_seconds"
+	CertificateSince = "netserver_certificate_since_timestamp_seconds"
+	CertificateError = "netserver_certificate_error_timestamp_seconds"
+
+	Signatures = "netserver_signatures_total"
+	Jobs       = "netserver_jobs"
+	JobsBegun  = "netserver_jobs_started_total"
+
 	Penalties  = "netserver_penalties"
 	Penalised  = "netserver_penalties_total"
 	ConnMemory = "netserver_connections_memory_bytes"
@@ -113,8 +130,37 @@ var families = [...]Family{
 	{Name: Goroutines, Type: Gauge, Sent: true,
 		Help: "Goroutines of the processes that serve."},
 
+	{Name: ProgramsStarted, Type: Counter, Sent: true,
+		Help: "Programs that were started for clients and requests, spare ones too."},
+	{Name: ProgramsEnded, Type: Counter, Labels: []string{LabelExit}, Sent: true,
+		Help: "Programs that have ended, by how."},
+	{Name: Programs, Type: Gauge, Sent: true,
+		Help: "Programs that run now."},
+
+	{Name: TargetUp, Type: Gauge, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
+		Help: "Addresses of the target that are up, those of each worker counted for themselves: 0 is that it is down everywhere."},
+	{Name: TargetClients, Type: Gauge, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
+		Help: "Clients that the target has now."},
+	{Name: TargetTotal, Type: Counter, Labels: []string{LabelBackend, LabelTarget, LabelResult}, Sent: true,
+		Help: "Connections of clients to the target, and those that could not be made."},
+	{Name: TargetConnect, Type: Gauge, Unit: "seconds", Labels: []string{LabelBackend, LabelTarget},
+		Help: "How long connecting to the target took of late, in the newest worker."},
+
+	{Name: CertificateEnd, Type: Gauge, Unit: "seconds", Labels: []string{LabelPort, LabelFile},
+		Help: "When the first certificate of the chain that the port serves ends, in Unix time."},
+	{Name: CertificateSince, Type: Gauge, Unit: "seconds", Labels: []string{LabelPort, LabelFile},
+		Help: "Since when the certificate is served by the newest worker, in Unix time."},
+	{Name: CertificateError, Type: Gauge, Unit: "seconds", Labels: []string{LabelPort, LabelFile},
+		Help: "When newer contents of the file were refused last, in Unix time; 0 if what it contains is served."},
+
 	{Name: Workers, Type: Gauge, Labels: []string{LabelGeneration, LabelState},
 		Help: "Processes that serve clients, by the generation that a start or reload began."},
+	{Name: Signatures, Type: Counter, Labels: []string{LabelSignature},
+		Help: "With key_isolation: handshakes that the supervisor has signed for workers, requests that it refused because they belong to no handshake, and those that had to wait."},
+	{Name: JobsBegun, Type: Counter,
+		Help: "Jobs that were started."},
+	{Name: Jobs, Type: Gauge,
+		Help: "Jobs that run now."},
 	{Name: Silent, Type: Gauge,
 		Help: "Workers that did not answer within two seconds: what they have counted since their last report is missing."},
 	{Name: Reloads, Type: Counter, Labels: []string{LabelResult},
@@ -161,6 +207,11 @@ const (
 	LabelGroup      = "group"
 	LabelSuite      = "suite"
 	LabelResumed    = "resumed"
+	LabelBackend    = "backend"
+	LabelTarget     = "target"
+	LabelFile       = "file"
+	LabelExit       = "exit"
+	LabelSignature  = "signature"
 	LabelVersion    = "version"
 	LabelGo         = "go"
 )
@@ -199,6 +250,16 @@ func Values(label string) (words string, list []string) {
 		return "as IANA names it, such as TLS_AES_128_GCM_SHA256, or " + Other, suites()
 	case LabelResumed:
 		return "", []string{Yes, No}
+	case LabelBackend:
+		return "the name of the [[backend]], or proxy_to", nil
+	case LabelTarget:
+		return "as configured, or other for those of targets_file and ctl targets add", nil
+	case LabelFile:
+		return "as configured, or memory for a certificate made by the server", nil
+	case LabelExit:
+		return "", []string{ExitSuccess, ExitFailure, ExitSignal}
+	case LabelSignature:
+		return "", []string{"signed", "refused", "slowed"}
 	case LabelVersion:
 		return "of the program", nil
 	case LabelGo:
@@ -214,6 +275,10 @@ const (
 	ProcessSupervisor = "supervisor"
 	ProcessWorker     = "worker"
 
+	ExitSuccess = "success"
+	ExitFailure = "failure"
+	ExitSignal  = "signal"
+
 	DirectionIn  = "in"
 	DirectionOut = "out"
 	DropQueue    = "queue"
@@ -227,8 +292,9 @@ const (
 
 // Check refuses what a worker may not send: families that are not in the table
 // or not its own, labels that are not in their lists, and numbers that cannot
-// be. ports is how many ports it has; limits are the keys of limits.
-func (s *Sample) Check(ports int, limits []string) error {
+// be. ports is how many ports it has; has tells what labels can be that have no
+// list of their own.
+func (s *Sample) Check(ports int, has func(label, value string) bool) error {
 	f := family(s.Family)
 	if f == nil || !f.Sent {
 		return fmt.Errorf("a family %.40q", s.Family)
@@ -247,10 +313,7 @@ func (s *Sample) Check(ports int, limits []string) error {
 	}
 	for i, name := range names {
 		_, list := Values(name)
-		if name == LabelLimit {
-			list = limits
-		}
-		if !slices.Contains(list, s.Labels[i]) {
+		if !slices.Contains(list, s.Labels[i]) && (list != nil || !has(name, s.Labels[i])) {
 			return fmt.Errorf("%s with the %s %.40q", f.Name, name, s.Labels[i])
 		}
 	}

@@ -34,6 +34,7 @@ Asks a running server, or tells it something, over its control_socket.
   targets add BACKEND TARGET, targets drain ..., targets remove ...
                             until the next reload or start: one more, or one back;
                             no more clients for it; or none and not in the list
+  certs                     the certificates that are served, and when they end
   metrics                   what the server has counted since its start
   reload                    as HUP; status 1 and the errors if the new
                             configuration is not good
@@ -152,7 +153,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, metrics or health (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics or health (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -234,7 +235,9 @@ func (c *command) do(ctx context.Context) error {
 	case control.VerbConns:
 		return c.conns(ctx)
 	case control.VerbMetrics:
-		return c.metrics(ctx)
+		return collect(ctx, c, &control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}})
+	case control.VerbCerts:
+		return collect(ctx, c, &control.Certs{Certificates: []control.Certificate{}, Silent: []control.Silent{}})
 	}
 	return control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
 		v := partNamed(part)
@@ -323,21 +326,24 @@ func (c *command) conns(ctx context.Context) error {
 	return c.show(&all)
 }
 
-// metrics puts the parts of the answer together.
-func (c *command) metrics(ctx context.Context) error {
-	all := control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}}
-	err := control.Do(ctx, c.socket, &c.request, func(_ string, data json.RawMessage) error {
-		var part control.Metrics
-		if err := json.Unmarshal(data, &part); err != nil {
-			return fmt.Errorf("the answer metrics cannot be read: %w", err)
+// collect puts the parts of an answer together and shows that.
+func collect[T any, P interface {
+	*T
+	shown
+	Add(T)
+}](ctx context.Context, c *command, all P) error {
+	err := control.Do(ctx, c.socket, &c.request, func(part string, data json.RawMessage) error {
+		var one T
+		if err := json.Unmarshal(data, &one); err != nil {
+			return fmt.Errorf("the answer %q cannot be read: %w", part, err)
 		}
-		all.Add(part)
+		all.Add(one)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return c.show(&all)
+	return c.show(all)
 }
 
 // failed says why a request was not carried out.

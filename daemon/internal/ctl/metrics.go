@@ -1,6 +1,7 @@
 package ctl
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"runtime"
@@ -42,6 +43,8 @@ func (s *Server) Metrics(ctx context.Context) *control.Metrics {
 	set := s.target.Metrics()
 	set.Add(metric.Silent, float64(len(m.Silent)))
 	s.processMetrics(set)
+	s.certMetrics(ctx, set)
+	s.connectMetrics(ctx, set)
 	for _, f := range set.Families() {
 		m.Families = append(m.Families, familyOf(f))
 	}
@@ -72,6 +75,45 @@ func (s *Server) processMetrics(set *metric.Set) {
 		}
 	}
 	set.Add(metric.Build, 1, st.Version, runtime.Version())
+}
+
+// maxCertSeries bounds the ports and files that certificates are told of.
+const maxCertSeries = 1000
+
+// certMetrics adds when certificates end; of several with one file, as with the
+// port 0, the first.
+func (s *Server) certMetrics(ctx context.Context, set *metric.Set) {
+	n := 0
+	for _, c := range s.Certs(ctx).Certificates {
+		file := cmp.Or(c.File, "memory")
+		for _, port := range c.Ports {
+			if n++; n > maxCertSeries {
+				return
+			}
+			set.Least(metric.CertificateEnd, float64(c.ChainEnd.Unix()), port, file)
+			if c.Since != nil {
+				set.Least(metric.CertificateSince, float64(c.Since.Unix()), port, file)
+			}
+			var failed float64
+			if c.LastErrorAt != nil {
+				failed = float64(c.LastErrorAt.Unix())
+			}
+			set.Least(metric.CertificateError, failed, port, file)
+		}
+	}
+}
+
+// connectMetrics adds how long connecting to targets took, of those that the
+// workers' counters are of.
+func (s *Server) connectMetrics(ctx context.Context, set *metric.Set) {
+	if len(set.Series(metric.TargetUp)) == 0 {
+		return
+	}
+	for _, t := range s.Targets(ctx, "").Targets {
+		if t.Connect != nil && set.Has(metric.TargetUp, t.Backend, t.Target) {
+			set.Least(metric.TargetConnect, *t.Connect, t.Backend, t.Target)
+		}
+	}
 }
 
 // use adds what a process has in use, where the system tells.

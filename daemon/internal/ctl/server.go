@@ -119,6 +119,8 @@ func (s *Server) handle(ctx context.Context, by string, r *control.Request, to *
 		return to.Send("penalties", s.Penalties(ctx))
 	case control.VerbMetrics:
 		return s.metrics(ctx, to)
+	case control.VerbCerts:
+		return s.certs(ctx, to)
 	case control.VerbTargets:
 		return to.Send("targets", s.Targets(ctx, r.Backend))
 	case control.VerbHealth:

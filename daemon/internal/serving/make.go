@@ -45,7 +45,17 @@ type Made struct {
 
 	backends *backends
 	programs []*exec.Handler
+	starters []Starter
 }
+
+// A Starter is a handler that starts programs, and counts them: how many it has
+// started, and how many have ended with status 0, with another, and by a signal.
+type Starter interface {
+	Counts() (started, succeeded, failed, killed uint64)
+}
+
+// Starters returns the handlers that start programs.
+func (m *Made) Starters() []Starter { return m.starters }
 
 // Follow follows the files of TLS to targets until the returned function is
 // called, and tells log of what happens to them.
@@ -85,6 +95,7 @@ type maker struct {
 	made     map[*Service]netserver.Handler
 	foreign  *foreign.Source
 	programs []*exec.Handler
+	starters []Starter
 	outbound []*outbound.Source
 	warnings []string
 	notes    []string
@@ -131,7 +142,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 		back = append(back, m.leadsBack(h, spec, one))
 		all.Handlers[name] = h
 	}
-	all.Outbound, all.Warnings, all.programs, all.Notes = m.outbound, m.warnings, m.programs, m.notes
+	all.Outbound, all.Warnings, all.programs, all.starters, all.Notes = m.outbound, m.warnings, m.programs, m.starters, m.notes
 	if err := errors.Join(errs...); err != nil {
 		return all, err
 	}

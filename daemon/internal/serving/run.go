@@ -24,7 +24,7 @@ func (m *maker) runHandler(s *Service) (netserver.Handler, error) {
 	if err := s.maySpare(); err != nil {
 		return nil, err
 	}
-	m.programs = append(m.programs, e)
+	m.programs, m.starters = append(m.programs, e), append(m.starters, e)
 	if m.env.Jailed {
 		return e, nil // it is looked for below the root directory later
 	}

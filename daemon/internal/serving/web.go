@@ -182,6 +182,7 @@ func (m *maker) script(s *Service, origin cgi.Origin, argv []string) (*cgi.Handl
 	if err := s.Exec.mayBecome(m.env); err != nil {
 		return nil, err
 	}
+	m.starters = append(m.starters, h)
 	if m.env.Jailed {
 		return h, nil // it is looked for below the root directory later
 	}

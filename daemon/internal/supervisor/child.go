@@ -174,6 +174,7 @@ func (s *supervisor) reap(w *child, how string) {
 	s.total += w.status.Total
 	s.past.Add(g.plan, w.counts)
 	s.pastMetrics.AddAll(w.metrics.Ended(), s.metricPorts(g))
+	w.keyLink.addTo(&s.pastMetrics)
 	w.asks.ended()
 	if how == "" {
 		s.left.note()

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"maps"
+	"path/filepath"
 
 	"netserver/daemon/internal/wire"
 	"netserver/internal/metric"
@@ -51,11 +52,32 @@ func (s *supervisor) addMetrics(set *metric.Set) {
 		ports := s.metricPorts(g)
 		for w := range g.workers {
 			set.AddAll(w.metrics.All(), ports)
+			w.keyLink.addTo(set)
 		}
 	}
 	set.Add(metric.StartTime, float64(s.began.UnixMilli())/1000)
 	set.Add(metric.Reloads, float64(s.reloads.done), metric.ResultDone)
 	set.Add(metric.Reloads, float64(s.reloads.failed), metric.ResultFailed)
+	if s.conf.hasJobs() || s.jobs.next > 0 {
+		set.Add(metric.JobsBegun, float64(s.jobs.next))
+		set.Add(metric.Jobs, float64(len(s.jobs.running)))
+	}
+}
+
+// addTo adds what the key agent has counted of a worker.
+func (l *keyLink) addTo(set *metric.Set) {
+	if n := l.signatures(); n != nil {
+		set.Add(metric.Signatures, float64(n.Signed), "signed")
+		set.Add(metric.Signatures, float64(n.Refused), "refused")
+		set.Add(metric.Signatures, float64(n.Slowed), "slowed")
+	}
+}
+
+// mayServe reports whether the configuration names a certificate's file, by
+// itself or its directory: workers cannot make up others.
+func (g *generation) mayServe(file string) bool {
+	file = filepath.Clean(file)
+	return g.allowed != nil && (g.allowed.Names(file) || g.allowed.Lists(filepath.Dir(file)))
 }
 
 // metricPorts returns the names under which the ports of a generation are

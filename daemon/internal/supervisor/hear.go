@@ -44,7 +44,7 @@ func (s *supervisor) lastWords(w *child, heard <-chan struct{}) {
 
 // hearWorker takes a worker's messages until its link ends.
 func (s *supervisor) hearWorker(w *child, allowed *allowed) {
-	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: w.gen.conf.ClientsMayExit}
+	from := wire.Peer{Sender: wire.FromWorker, Ports: len(w.gen.plan.Ports), Exit: w.gen.conf.ClientsMayExit, Targets: w.gen.conf.Targets}
 	files := wire.Limiter{PerSecond: maxFileRate}
 	err := s.listenTo(w, from, 2000, func(m wire.Message) error {
 		switch m.Op {
@@ -179,10 +179,11 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 	case wire.OpCounts:
 		s.hearCounts(w, m)
 	case wire.OpMetrics:
-		if !w.metrics.Take(m.Metrics, wire.MaxSeries(len(w.gen.plan.Ports))) {
+		if !w.metrics.Take(m.Metrics, wire.MaxSeries(len(w.gen.plan.Ports), len(w.gen.conf.Targets))) {
 			return errors.New("metrics: too many series")
 		}
 	case wire.OpAnswer:
+		m.Answer.NameCerts(w.gen.plan.PortNames(), w.gen.mayServe)
 		return w.asks.answered(m.ID, m.Answer)
 	case wire.OpEcho:
 		s.echoed(w, m.ID)

@@ -79,6 +79,8 @@ type Settings struct {
 
 	ACME acme.Config // which certificates are ordered
 
+	Targets []wire.TargetName // that it names
+
 	AtStart []FixedKey // keys that hold only from a start
 }
 

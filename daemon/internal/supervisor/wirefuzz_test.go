@@ -48,7 +48,7 @@ func newWireState() *wireState {
 		return w
 	}
 	s.w, s.other = add(1), add(2)
-	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift, wire.AskTargets, wire.AskTarget} {
+	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift, wire.AskTargets, wire.AskTarget, wire.AskMetrics, wire.AskCerts} {
 		q, got := wire.Ask{What: what, N: 10}, make(chan wire.Answer, 1)
 		id := s.w.asks.add(time.Now(), q, got)
 		s.answers[id], s.asked[id] = got, q
@@ -101,6 +101,7 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: wire.OpAnswer, ID: 2, Answer: &wire.Answer{Count: 1, More: true, Clients: []control.Client{{ID: "1", Peer: "\x1b[2J", Since: time.Now()}, {ID: "2"}}}},
 		{Op: wire.OpAnswer, ID: 4, Answer: &wire.Answer{Limits: []control.Limit{{Key: "max_clients"}}, Sources: []control.Source{{Network: "127.0.0.1", Clients: 3}}}},
 		{Op: wire.OpAnswer, ID: 5, Answer: &wire.Answer{Boxed: []control.Boxed{{Network: "::1", Left: 2, Offences: 1}}}},
+		{Op: wire.OpMetrics, Metrics: []metric.Sample{{Family: metric.HandlerTime, Port: 1, Hist: &metric.Sparse{Sum: 1, Index: []int{1}, N: []uint64{2}}}, {Family: metric.Goroutines, Value: 3}}},
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 	} {
 		b, _ := json.Marshal(m)
@@ -180,6 +181,8 @@ func (s *wireState) checkShown(t *testing.T) {
 	}
 	if len(s.answers[1]) > 0 { // it looks at /proc too
 		show("status", k.Status(ctx))
+		show("metrics", k.Metrics(ctx))
+		show("certs", k.Certs(ctx))
 	}
 	show("overview", s.Overview())
 	show("limits", k.Limits(ctx, 10))

@@ -11,7 +11,7 @@ import (
 
 // takeAnswer takes what a worker answers to the control socket: names are
 // cleaned, and numbers and lists bounded.
-func takeAnswer(_ *Peer, from, to *Message) error {
+func takeAnswer(s *Peer, from, to *Message) error {
 	a := from.Answer
 	if a == nil {
 		return errors.New("it is empty")
@@ -26,6 +26,7 @@ func takeAnswer(_ *Peer, from, to *Message) error {
 		checkEach("sources", a.Sources, MaxTop, checkSource),
 		checkEach("penalties", a.Boxed, MaxBoxed, checkBoxed),
 		checkEach("targets", a.Targets, MaxPage, checkTarget),
+		checkEach("certificates", a.Certs, MaxPage, func(c *Cert) error { return c.check(s.Ports) }),
 	)
 }
 
@@ -45,6 +46,7 @@ func (a *Answer) Fits(q Ask) error {
 	add(AskLift, a.Lifted > 0)
 	add(AskTargets, len(a.Targets) > 0)
 	add(AskTarget, a.Changed)
+	add(AskCerts, len(a.Certs) > 0)
 	if len(have) > 0 {
 		return fmt.Errorf("answer: got %v, asked for %s", have, q.What)
 	}

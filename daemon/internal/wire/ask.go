@@ -34,6 +34,7 @@ const (
 	AskTarget  = "target"
 	// AskMetrics has a worker send what it has counted before it answers.
 	AskMetrics = "metrics"
+	AskCerts   = "certs"
 	// AskChallenges has a worker answer these challenges, and no others.
 	AskChallenges = "challenges"
 )
@@ -41,7 +42,7 @@ const (
 // An Ask is one question to a worker.
 type Ask struct {
 	What       string
-	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets: how many to leave out
+	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets and AskCerts: how many to leave out
 	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most; of AskBan: seconds
 	Client     uint64      `json:",omitempty"` // of AskKill
 	Network    string      `json:",omitempty"` // of AskLift and AskBan
@@ -54,7 +55,7 @@ type Ask struct {
 // An Answer is a worker's.
 type Answer struct {
 	Failed     string             `json:",omitempty"`
-	Count      int                `json:",omitempty"` // of clients connected
+	Count      int                `json:",omitempty"` // of clients connected; of AskCerts, where the next page begins
 	Clients    []control.Client   `json:",omitempty"` // ID is the client's number alone
 	More       bool               `json:",omitempty"` // there are others behind the last one
 	Handshakes control.Handshakes `json:",omitzero"`
@@ -65,11 +66,12 @@ type Answer struct {
 	Lifted     int                `json:",omitempty"`
 	Targets    []control.Target   `json:",omitempty"`
 	Changed    bool               `json:",omitempty"` // of AskTarget
+	Certs      []Cert             `json:",omitempty"`
 }
 
 // The bounds that keep an answer below MaxFromWorker, whatever is in it.
 const (
-	MaxPage      = 256      // clients, targets
+	MaxPage      = 256      // clients, targets, certificates
 	maxPageBytes = 40 << 10 // of them
 	MaxLimitRows = 120
 	MaxTop       = 300

@@ -14,10 +14,12 @@ import (
 
 // said has a worker with two ports say one message, in JSON.
 func said(text string) (Message, error) {
-	return (&Peer{Sender: FromWorker, Ports: 2}).Read([]byte(text))
+	return (&Peer{Sender: FromWorker, Ports: 2, Targets: []TargetName{{"imap", "10.0.0.1:143"}}}).Read([]byte(text))
 }
 
 func answer(inside string) string { return `{"Op":"answer","ID":1,"Answer":{` + inside + `}}` }
+
+func metrics(samples string) string { return `{"Op":"metrics","Metrics":[` + samples + `]}` }
 
 // times repeats a JSON value as the elements of a list.
 func times(n int, value string) string {
@@ -103,6 +105,40 @@ func TestBoundsOfWhatAWorkerSays(t *testing.T) {
 		{answer(`"Targets":[{"since_seconds":-1}]`), "since"},
 		{answer(`"Targets":[{"connect_seconds":1e300}]`), "connect"},
 		{answer(fmt.Sprintf(`"Targets":[{"failed":%d}]`, MaxTally+1)), "too many clients"},
+
+		{answer(`"Certs":` + times(MaxPage, `{"Places":[0,1]}`)), ""},
+		{answer(`"Certs":` + times(MaxPage+1, `{}`)), "257 certificates"},
+		{answer(`"Certs":[{"Places":[2]}]`), "certificates: port 2 of 2"},
+		{answer(`"Certs":[{"Places":[-1]}]`), "certificates: port -1 of 2"},
+		{answer(`"Certs":[{"Places":[0,1,0]}]`), "3 ports"},
+		{answer(`"Certs":[{"names":` + times(maxCertNames+1, `"a"`) + `}]`), "101 names"},
+
+		{metrics(`{"Family":"netserver_goroutines","Value":5}`), ""},
+		{metrics(`{"Family":"netserver_connections","Port":2,"Labels":["handler"],"Value":5}`), ""},
+		{metrics(`{"Family":"netserver_would_refuse_total","Port":1,"Labels":["max_per_source"],"Value":5}`), ""},
+		{metrics(`{"Family":"netserver_target_up","Labels":["imap","10.0.0.1:143"],"Value":1}`), ""},
+		{metrics(`{"Family":"netserver_target_up","Labels":["imap","other"],"Value":1}`), ""},
+		{metrics(`{"Family":"netserver_handler_seconds","Port":1,"Hist":{"Sum":1,"Zero":1,"Index":[-159,176],"N":[1,2]}}`), ""},
+		{metrics(``), "0 samples"},
+		{metrics(strings.TrimSuffix(strings.Repeat(`{"Family":"netserver_goroutines"},`, maxSamples+1), ",")), "513 samples"},
+		{metrics(`{"Family":"netserver_mine_total","Value":5}`), "a family"},
+		{metrics(`{"Family":"netserver_build_info","Labels":["1","2"],"Value":5}`), "a family"},
+		{metrics(`{"Family":"netserver_reloads_total","Labels":["done"],"Value":5}`), "a family"},
+		{metrics(`{"Family":"netserver_connections","Port":3,"Labels":["handler"]}`), "of port 3 of 2"},
+		{metrics(`{"Family":"netserver_connections","Labels":["handler"]}`), "of port 0 of 2"},
+		{metrics(`{"Family":"netserver_goroutines","Port":1}`), "of a port"},
+		{metrics(`{"Family":"netserver_connections","Port":1}`), "with 0 labels"},
+		{metrics(`{"Family":"netserver_connections","Port":1,"Labels":["mine"]}`), `with the stage "mine"`},
+		{metrics(`{"Family":"netserver_would_refuse_total","Port":1,"Labels":["max_mine"]}`), `with the limit "max_mine"`},
+		{metrics(`{"Family":"netserver_target_up","Labels":["mine","10.0.0.1:143"]}`), `with the backend "mine"`},
+		{metrics(`{"Family":"netserver_target_up","Labels":["imap","10.0.0.2:143"]}`), `with the target "10.0.0.2:143"`},
+		{metrics(`{"Family":"netserver_goroutines","Value":-1}`), "is -1"},
+		{metrics(`{"Family":"netserver_goroutines","Value":1e300}`), "is 1e+300"},
+		{metrics(`{"Family":"netserver_goroutines","Hist":{}}`), "is no gauge"},
+		{metrics(`{"Family":"netserver_handler_seconds","Port":1,"Value":1}`), "is no histogram"},
+		{metrics(`{"Family":"netserver_handler_seconds","Port":1,"Hist":{"Index":[177],"N":[1]}}`), "bucket 177"},
+		{metrics(`{"Family":"netserver_handler_seconds","Port":1,"Hist":{"Index":[1,1],"N":[1,1]}}`), "bucket 1 behind 1"},
+		{metrics(`{"Family":"netserver_handler_seconds","Port":1,"Hist":{"Sum":-1}}`), "a sum"},
 
 		{`{"Op":"read","Path":"` + strings.Repeat("/a", maxPathBytes/2) + `"}`, ""},
 		{`{"Op":"read","Path":"` + strings.Repeat("/a", maxPathBytes/2) + `/"}`, "a path of 4097 bytes"},

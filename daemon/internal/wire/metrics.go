@@ -3,8 +3,10 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"netserver"
+	"netserver/handler/proxy"
 	"netserver/internal/bridge"
 	"netserver/internal/metric"
 )
@@ -17,9 +19,13 @@ const (
 	maxSampleBytes = 40 << 10
 )
 
-// MaxSeries is how many series a worker with so many ports may have: those of
-// the server, and those that each port has at the most.
-func MaxSeries(ports int) int { return 512 + 64*ports }
+// MaxSeries is how many series a worker may have with so many ports and targets:
+// those of the server, and those that each port and target has at the most.
+func MaxSeries(ports, targets int) int { return 512 + 64*ports + 8*targets }
+
+// A TargetName is a target as metrics name it: its backend, and what it is
+// configured as.
+type TargetName struct{ Backend, Target string }
 
 // takeMetrics takes what a worker has counted beside outcomes: families of the
 // table that workers send, of ports that it has.
@@ -29,12 +35,70 @@ func takeMetrics(s *Peer, from, to *Message) error {
 	}
 	to.Metrics = from.Metrics
 	limits := limitKeys()
+	has := func(label, value string) bool {
+		switch label {
+		case metric.LabelLimit:
+			return slices.Contains(limits, value)
+		case metric.LabelBackend:
+			return slices.ContainsFunc(s.Targets, func(t TargetName) bool { return t.Backend == value })
+		case metric.LabelTarget:
+			return value == metric.Other || slices.ContainsFunc(s.Targets, func(t TargetName) bool { return t.Target == value })
+		}
+		return false
+	}
 	for i := range to.Metrics {
-		if err := to.Metrics[i].Check(s.Ports, limits); err != nil {
+		if err := to.Metrics[i].Check(s.Ports, has); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// TargetSamples returns what there is to count of targets; those that are not in
+// known come together.
+func TargetSamples(backends []*proxy.Backend, known []TargetName) (list []metric.Sample) {
+	var set metric.Set
+	for _, t := range targetRows(backends, "") {
+		if !slices.Contains(known, TargetName{t.Backend, t.Target}) {
+			t.Target = metric.Other
+			if !slices.ContainsFunc(known, func(k TargetName) bool { return k.Backend == t.Backend }) {
+				t.Backend = metric.Other
+			}
+		}
+		set.Add(metric.TargetUp, float64(t.Up), t.Backend, t.Target)
+		set.Add(metric.TargetClients, float64(t.Clients), t.Backend, t.Target)
+		set.Add(metric.TargetTotal, float64(t.Connected), t.Backend, t.Target, metric.ResultDone)
+		set.Add(metric.TargetTotal, float64(t.Failed), t.Backend, t.Target, metric.ResultFailed)
+	}
+	for _, name := range []string{metric.TargetUp, metric.TargetClients, metric.TargetTotal} {
+		for _, one := range set.Series(name) {
+			list = append(list, *one)
+		}
+	}
+	return list
+}
+
+// ProgramSamples returns what handlers have counted of the programs that they
+// start; none if there are no such handlers.
+func ProgramSamples[S interface {
+	Counts() (started, succeeded, failed, killed uint64)
+}](starters []S) []metric.Sample {
+	if len(starters) == 0 {
+		return nil
+	}
+	var n [4]uint64
+	for _, s := range starters {
+		a, b, c, d := s.Counts()
+		n[0], n[1], n[2], n[3] = n[0]+a, n[1]+b, n[2]+c, n[3]+d
+	}
+	ended := func(exit string, n uint64) metric.Sample {
+		return metric.Sample{Family: metric.ProgramsEnded, Labels: []string{exit}, Value: float64(n)}
+	}
+	return []metric.Sample{
+		{Family: metric.ProgramsStarted, Value: float64(n[0])},
+		ended(metric.ExitSuccess, n[1]), ended(metric.ExitFailure, n[2]), ended(metric.ExitSignal, n[3]),
+		{Family: metric.Programs, Value: max(0, float64(n[0])-float64(n[1]+n[2]+n[3]))},
+	}
 }
 
 // limitKeys returns what the label limit can be.

@@ -26,6 +26,8 @@ type Peer struct {
 	Sender
 	Ports int  // of its plan
 	Exit  bool // its clients may end the server
+	// Targets are those that its configuration names.
+	Targets []TargetName
 }
 
 // A rule says who may send a message, and what of it is taken. Supervisors

@@ -19,8 +19,7 @@ const (
 
 // sendCounts sends the supervisor what this worker has counted.
 func (w *worker) sendCounts(st netserver.Stats) {
-	_, samples := w.p.engine().Metrics()
-	for _, m := range wire.MetricsMessages(samples) {
+	for _, m := range wire.MetricsMessages(w.samples()) {
 		wire.Send(w.link, m)
 	}
 	list := wire.CountsOf(st)
@@ -28,6 +27,12 @@ func (w *worker) sendCounts(st netserver.Stats) {
 		status, c := w.status(), &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
 		wire.Send(w.link, wire.Message{Op: wire.OpCounts, Counts: c, Status: &status})
 	}
+}
+
+// samples returns what this worker has counted beside outcomes.
+func (w *worker) samples() []metric.Sample {
+	_, list := w.p.engine().Metrics()
+	return slices.Concat(list, w.p.Samples())
 }
 
 // count sends them now and then, if they have changed, until done is closed:
@@ -40,8 +45,7 @@ func (w *worker) count(done <-chan struct{}) {
 		select {
 		case <-t.C:
 			st := w.p.Server.Monitor().Stats()
-			_, list := w.p.engine().Metrics()
-			list = slices.DeleteFunc(list, func(s metric.Sample) bool { return s.Family == metric.Goroutines }) // never the same
+			list := slices.DeleteFunc(w.samples(), func(s metric.Sample) bool { return s.Family == metric.Goroutines }) // never the same
 			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status(), list})
 			if string(b) != sent {
 				w.sendCounts(st)
@@ -63,6 +67,11 @@ func (w *worker) answer(c wire.Message) {
 	}
 	if c.Ask.What == wire.AskChallenges {
 		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: w.setChallenges(c.Ask.Challenges)})
+		return
+	}
+	if c.Ask.What == wire.AskCerts {
+		a := wire.CertsPage(w.p.Transports, w.p.ACMEDir, *c.Ask)
+		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 		return
 	}
 	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)

@@ -16,6 +16,7 @@ import (
 	"netserver/internal/childproc"
 	"netserver/internal/control"
 	"netserver/internal/foreign"
+	"netserver/internal/metric"
 	"netserver/proto"
 	"netserver/tlsparams"
 	"netserver/tlsparams/outbound"
@@ -74,7 +75,10 @@ type Program struct {
 	Serve       func(context.Context, []net.Listener) error
 	CheckTarget func([]net.Listener) error // refuses a proxy to itself
 	Backends    []*proxy.Backend           // for the control socket
-	Foreign     *foreign.Source            // of sockets that connect from clients' addresses
+	// Samples are what is counted beside the engine, for metrics.
+	Samples func() []metric.Sample
+	ACMEDir string          // where certificates are that were ordered; "" for none
+	Foreign *foreign.Source // of sockets that connect from clients' addresses
 }
 
 func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }

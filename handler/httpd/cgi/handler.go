@@ -173,3 +173,8 @@ func reason(err error) error {
 	}
 	return err
 }
+
+// Counts returns how many programs were started so far, and how many of them
+// have ended: with status 0, with another, and by a signal. It may be called at
+// any time.
+func (h *Handler) Counts() (started, succeeded, failed, killed uint64) { return h.starter.Counts() }

@@ -32,21 +32,23 @@ func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program
 		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, err)
 	}
 	p := &Program{Pid: proc.Pid, Exited: make(chan struct{}), sys: process{proc}}
-	go p.await(&s.threads)
+	s.tally.started.Add(1)
+	go p.await(s)
 	return p, nil
 }
 
-func (p *Program) await(threads *parent) {
+func (p *Program) await(s *Starter) {
 	state, err := p.sys.Wait()
 	p.mu.Lock()
 	p.reaped = true
 	p.mu.Unlock()
-	threads.done()
+	s.threads.done()
 	p.Exit.Status = -1
 	if err == nil {
 		p.Exit.Status = state.ExitCode()
 		p.Usage = Usage{User: state.UserTime(), System: state.SystemTime()}
 	}
+	s.tally.ended(p.Exit)
 	close(p.Exited)
 	p.tell()
 }

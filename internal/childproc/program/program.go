@@ -3,6 +3,7 @@ package program
 import (
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,7 +25,31 @@ type Command struct {
 
 // A Starter starts programs. The zero Starter works, for any number of them at
 // once.
-type Starter struct{ threads parent }
+type Starter struct {
+	threads parent
+	tally   tally
+}
+
+// A tally is what a Starter counts.
+type tally struct{ started, succeeded, failed, killed atomic.Uint64 }
+
+// Counts returns how many programs were started so far, and how many of them
+// have ended: with status 0, with another, and by a signal.
+func (s *Starter) Counts() (started, succeeded, failed, killed uint64) {
+	t := &s.tally
+	return t.started.Load(), t.succeeded.Load(), t.failed.Load(), t.killed.Load()
+}
+
+func (t *tally) ended(e Exit) {
+	switch {
+	case e.Signal != "":
+		t.killed.Add(1)
+	case e.Status == 0:
+		t.succeeded.Add(1)
+	default:
+		t.failed.Add(1)
+	}
+}
 
 // A Program is one running program, the leader of its own process group.
 type Program struct {

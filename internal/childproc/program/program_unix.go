@@ -42,7 +42,8 @@ func (s *Starter) StartFDs(cmd *Command, env []string, files [3]uintptr) (*Progr
 		p.group.remove()
 		return nil, fmt.Errorf("cannot start %s: %w", cmd.Path, cmd.explain(err))
 	}
-	go p.await(&s.threads)
+	s.tally.started.Add(1)
+	go p.await(s)
 	return p, nil
 }
 
@@ -110,10 +111,10 @@ func (s *Starter) Start(cmd *Command, env []string, files [3]*os.File) (*Program
 }
 
 // await reaps the program.
-func (p *Program) await(threads *parent) {
+func (p *Program) await(s *Starter) {
 	var ru syscall.Rusage
 	ws, err := p.reap(&ru)
-	threads.done()
+	s.threads.done()
 	if err == nil {
 		p.Usage = usageOf(&ru)
 	}
@@ -129,6 +130,7 @@ func (p *Program) await(threads *parent) {
 	if !empty {
 		p.group.kill() // what the program has left
 	}
+	s.tally.ended(p.Exit)
 	close(p.Exited)
 	p.tell()
 	if !empty {
