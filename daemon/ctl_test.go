@@ -373,14 +373,15 @@ func TestCtlStuckWorker(t *testing.T) {
 	stopProcess(t, stuck.PID)
 	defer syscall.Kill(stuck.PID, syscall.SIGCONT)
 	for range 3 { // it is not asked again and again
-		st := statusBy(t, socket)
-		if len(st.Silent) != 1 || st.Silent[0].PID != stuck.PID || st.Silent[0].For <= 0 || st.Generations[0].Workers[1].Answers || !st.Generations[0].Workers[0].Answers {
-			t.Fatalf("%+v", st)
-		}
-		list := connsBy(t, socket)
-		if len(list.Silent) != 1 || list.Silent[0].Worker != stuck.ID || len(list.Clients) != all.Clients-stuck.Clients {
-			t.Fatalf("%+v, of %d, %d of them of the stuck one", list, all.Clients, stuck.Clients)
-		}
+		// On a busy machine another one may be late too.
+		netservertest.Eventually(t, "it is the only silent one", func() bool {
+			st := statusBy(t, socket)
+			return len(st.Silent) == 1 && st.Silent[0].PID == stuck.PID && st.Silent[0].For > 0 && !st.Generations[0].Workers[1].Answers && st.Generations[0].Workers[0].Answers
+		})
+		netservertest.Eventually(t, fmt.Sprintf("the clients of the others, %d of %d", all.Clients-stuck.Clients, all.Clients), func() bool {
+			list := connsBy(t, socket)
+			return len(list.Silent) == 1 && list.Silent[0].Worker == stuck.ID && len(list.Clients) == all.Clients-stuck.Clients
+		})
 	}
 	if code, out, _ := ctl(socket, "status"); code != 0 || !strings.Contains(out, "does not answer") {
 		t.Errorf("exit status %d: %s", code, out)
@@ -390,9 +391,7 @@ func TestCtlStuckWorker(t *testing.T) {
 	}
 	syscall.Kill(stuck.PID, syscall.SIGCONT)
 	netservertest.Eventually(t, "it answers again", func() bool { return len(statusBy(t, socket).Silent) == 0 })
-	if len(connsBy(t, socket).Clients) != all.Clients {
-		t.Error("clients are missing")
-	}
+	netservertest.Eventually(t, "all clients", func() bool { return len(connsBy(t, socket).Clients) == all.Clients })
 }
 
 // Many who ask at once all get an answer, with a worker that does not answer
