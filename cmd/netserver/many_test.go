@@ -88,20 +88,31 @@ func (p *allPorts) connect(i int) (*holder, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.SetDeadline(time.Now().Add(2 * patience))
+	c.SetDeadline(time.Now().Add(5 * patience))
 	h := &holder{c, bufio.NewReaderSize(c, 128)}
 	_, err = h.r.ReadString('\n') // the greeting
 	return h, err
 }
 
-// hold connects n clients.
+// hold connects n clients. Those who are there talk meanwhile: the echo ends who
+// is silent for half a minute.
 func (p *allPorts) hold(t *testing.T, n int) []*holder {
 	t.Helper()
 	clients := make([]*holder, n)
-	each(t, n, func(i int) (err error) {
-		clients[i], err = p.connect(i)
-		return err
-	})
+	here, talked := make(chan *holder, n), make(chan error, 1)
+	go func() { talked <- keepTalking(here) }()
+	func() {
+		defer close(here)
+		each(t, n, func(i int) (err error) {
+			if clients[i], err = p.connect(i); err == nil {
+				here <- clients[i]
+			}
+			return err
+		})
+	}()
+	if err := <-talked; err != nil {
+		t.Error(err)
+	}
 	t.Cleanup(func() {
 		for _, c := range clients {
 			if c != nil {
@@ -110,6 +121,33 @@ func (p *allPorts) hold(t *testing.T, n int) []*holder {
 		}
 	})
 	return clients
+}
+
+// keepTalking has each client that comes talk now and then, until no more come.
+func keepTalking(come <-chan *holder) error {
+	type heard struct {
+		h  *holder
+		at time.Time
+	}
+	var list []heard
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case h, more := <-come:
+			if !more {
+				return nil
+			}
+			list = append(list, heard{h, time.Now()})
+		case <-tick.C:
+			for len(list) > 0 && time.Since(list[0].at) > 5*time.Second {
+				if err := list[0].h.talk("still here"); err != nil {
+					return err
+				}
+				list = append(list[1:], heard{list[0].h, time.Now()})
+			}
+		}
+	}
 }
 
 // each calls f for 0 to n-1, several at a time.
@@ -251,7 +289,7 @@ func TestTwoThousandClientsLeaveNothing(t *testing.T) {
 	netservertest.CheckLeaks(t)
 	dir := t.TempDir()
 	p := &allPorts{dir: dir, unixPath: filepath.Join(dir, "s"), unixgramAt: filepath.Join(dir, "d")}
-	s := &netserver.Server{Handler: &echo.Handler{}, Log: slog.New(slog.DiscardHandler)}
+	s := &netserver.Server{Handler: &echo.Handler{Timeout: 10 * time.Minute}, Log: slog.New(slog.DiscardHandler)}
 	var closed atomic.Int64
 	s.Hooks.Closed = func(_ *netserver.Conn, r netserver.Record) {
 		if !errors.Is(r.Err, netserver.ErrCut) && r.Port.Kind() != port.UDP && r.Port.Kind() != port.UnixDgram {
