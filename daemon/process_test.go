@@ -206,11 +206,12 @@ func TestPIDFileAndBackground(t *testing.T) {
 			t.Error("the pid file is left")
 		}
 	})
-	log, _ := os.ReadFile(logFile)
-	m := boundTo.FindStringSubmatch(string(log))
-	if m == nil {
-		t.Fatalf("log:\n%s", log)
-	}
+	var m []string
+	netservertest.Eventually(t, "the port in the log", func() bool { // which is written a moment later
+		log, _ := os.ReadFile(logFile)
+		m = boundTo.FindStringSubmatch(string(log))
+		return m != nil
+	})
 	// It serves from the moment the front ended.
 	mustDial(t, "127.0.0.1:"+m[1]).mustAsk(t, "hello")
 	if s, _ := syscall.Getpgid(pid); s != pid {
