@@ -45,7 +45,7 @@ func TestSmallRun(t *testing.T) {
 	if runtime.GOOS != "linux" || testing.Short() {
 		t.Skip("needs Linux, and ten seconds")
 	}
-	o := optionsOf(t, "-rows resumed,blocks-16k,rate-100,download,unix,udp,program-tcp,https,idle,held-10 -servers netserver-library,netserver-one,netserver-proxy,netserver-program -rounds 1 -duration 50ms -held 40")
+	o := optionsOf(t, "-rows resumed,blocks-16k,rate-100,download,unix,udp,program-tcp,https,idle,held-10 -servers netserver-library,netserver-one,netserver-proxy,netserver-program -rounds 1 -duration 200ms -held 40")
 	o.settle = 50 * time.Millisecond
 	r := &report{o: o}
 	if err := r.choose(); err != nil {

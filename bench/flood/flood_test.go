@@ -82,7 +82,7 @@ func TestFloodsFailWhereTheySay(t *testing.T) {
 
 func TestFloodRunsUntilItsTime(t *testing.T) {
 	addr, _ := server(t)
-	r, err := Run(t.Context(), Options{Kind: Late, To: addr, Conns: 4, Prefixes: 3, Hosts: 2, Duration: 200 * time.Millisecond})
+	r, err := Run(t.Context(), Options{Kind: Late, To: addr, Conns: 4, Prefixes: 3, Hosts: 2, Duration: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,7 +93,7 @@ func TestClosedAndStream(t *testing.T) {
 	if err != nil || r.Done != 50 || r.Failed != 0 {
 		t.Errorf("closed: %+v, %v", r, err)
 	}
-	r, err = Stream(t.Context(), Options{To: addr, Duration: 100 * time.Millisecond}, 2, 1000)
+	r, err = Stream(t.Context(), Options{To: addr, Duration: time.Second}, 2, 1000)
 	if err != nil || r.Done < 1000 || r.Failed != 0 {
 		t.Errorf("stream: %+v, %v", r, err)
 	}
