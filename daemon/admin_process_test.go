@@ -240,7 +240,6 @@ func TestAdminProcessKilledAndStopped(t *testing.T) {
 	netservertest.Eventually(t, "the next one answers", func() bool { code, _, _ := a.try("GET", "/readyz"); return code == 200 })
 	r.wait("the admin process (pid "+strconv.Itoa(first)+") ended unexpectedly", 1)
 	syscall.Kill(second, syscall.SIGSTOP)
-	var waiting []net.Conn
 	for range 5 { // scrapers that wait for it
 		c, err := net.Dial("unix", a.path)
 		if err != nil {
@@ -248,7 +247,6 @@ func TestAdminProcessKilledAndStopped(t *testing.T) {
 		}
 		defer c.Close()
 		fmt.Fprint(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		waiting = append(waiting, c)
 	}
 	mustDial(t, r.addr(0)).mustAsk(t, "served")
 	if code, out, errs := ctl(ctlSocket, "health"); code != 0 {
