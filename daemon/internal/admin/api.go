@@ -24,7 +24,7 @@ func (f *Front) ask(ctx context.Context, r control.Request) ([]byte, error) {
 	if r.Verb == control.VerbConns {
 		key = fmt.Sprintf("conns %d %s", r.Limit, r.After)
 	}
-	return f.cache.get(ctx, key, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
+	return f.cache.get(ctx, key, cacheTime, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
 }
 
 func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error) {

@@ -9,6 +9,9 @@ import (
 const (
 	// cacheTime is how long an answer is given again: many viewers cost as one.
 	cacheTime = 500 * time.Millisecond
+	// slowTime is the same in events of what takes a look at every client, and
+	// changes slowly.
+	slowTime = 4500 * time.Millisecond
 	// askTime bounds how long the server may take for one answer.
 	askTime = 30 * time.Second
 	// maxAnswers is how many answers are kept; the verbs need fewer.
@@ -18,6 +21,7 @@ const (
 // A cache keeps what the server has answered last, and asks once for all who
 // want to know the same at the same time.
 type cache struct {
+	keep    time.Duration // how old an answer may be that is there
 	mu      sync.Mutex
 	answers map[string]*answer
 }
@@ -29,14 +33,14 @@ type answer struct {
 	err  error
 }
 
-func (c *cache) init() { c.answers = make(map[string]*answer) }
+func (c *cache) init(keep time.Duration) { c.keep, c.answers = keep, make(map[string]*answer) }
 
-// get returns the answer to what key stands for. Whoever waits no longer than
-// ctx has one: asking goes on without it.
-func (c *cache) get(ctx context.Context, key string, ask func(context.Context) ([]byte, error)) ([]byte, error) {
+// get returns the answer to what key stands for, which is no older than age.
+// Whoever waits no longer than ctx has one: asking goes on without it.
+func (c *cache) get(ctx context.Context, key string, age time.Duration, ask func(context.Context) ([]byte, error)) ([]byte, error) {
 	c.mu.Lock()
 	a := c.answers[key]
-	if a == nil || a.old() {
+	if a == nil || a.old(age) {
 		if !c.room(key) {
 			c.mu.Unlock()
 			return nil, errBusy
@@ -57,18 +61,18 @@ func (c *cache) get(ctx context.Context, key string, ask func(context.Context) (
 // room makes room for an answer of key, in place of those that are old.
 func (c *cache) room(key string) bool {
 	for k, a := range c.answers {
-		if k == key || a.old() {
+		if k == key || a.old(c.keep) {
 			delete(c.answers, k)
 		}
 	}
 	return len(c.answers) < maxAnswers
 }
 
-// old reports whether it may not be given again.
-func (a *answer) old() bool {
+// old reports whether it is older than age.
+func (a *answer) old(age time.Duration) bool {
 	select {
 	case <-a.done:
-		return time.Since(a.at) >= cacheTime
+		return time.Since(a.at) >= age
 	default:
 		return false
 	}

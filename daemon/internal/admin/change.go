@@ -58,6 +58,7 @@ func (f *Front) change(verb string, params ...string) http.HandlerFunc {
 			return
 		}
 		f.cache.forget()
+		f.slow.forget()
 		writeJSON(w, http.StatusOK, b)
 	}
 }

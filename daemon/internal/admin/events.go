@@ -113,8 +113,14 @@ func (e *events) send(b []byte) {
 func (f *Front) tick(ctx context.Context) []byte {
 	tick := map[string]json.RawMessage{}
 	for _, verb := range []string{"status", "metrics", "targets", "certs", "penalties", "limits"} {
+		q := control.Request{Verb: verb}
+		ask := func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &q) }
+		from, age := &f.cache, cacheTime
+		if verb == control.VerbLimits || verb == control.VerbPenalties || verb == "certs" {
+			from, age = &f.slow, slowTime
+		}
 		tick[verb] = nil
-		if b, err := f.ask(ctx, control.Request{Verb: verb}); err == nil {
+		if b, err := from.get(ctx, verb, age, ask); err == nil {
 			tick[verb] = b
 		}
 	}

@@ -44,6 +44,7 @@ type Front struct {
 	token  string // that a change has to carry
 	mux    *http.ServeMux
 	cache  cache
+	slow   cache // of events, for what changes slowly
 	events events
 }
 
@@ -53,7 +54,8 @@ func New(o Options) *Front {
 	if o.Write {
 		f.token = rand.Text()
 	}
-	f.cache.init()
+	f.cache.init(cacheTime)
+	f.slow.init(slowTime)
 	f.events.init(f.tick)
 	f.routes()
 	return f
