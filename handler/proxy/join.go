@@ -108,6 +108,7 @@ func afterEnd(ctx context.Context, f func()) (stop func() bool) {
 
 func (j *joint) runUp() {
 	defer j.goes.Done()
+	deepen(0)
 	j.run(&j.up, &j.down)
 }
 
@@ -186,6 +187,15 @@ func (h *half) tell(j *joint) {
 	case errors.Is(err, netserver.ErrWriteStalled):
 		j.breakOff(err)
 	}
+}
+
+// deepen grows the goroutine's stack at once to what a copy or a connect needs.
+// Later each step of it would copy more, with all that is on it by then.
+//
+//go:noinline
+func deepen(i int) byte {
+	var room [4 << 10]byte
+	return room[i]
 }
 
 func (j *joint) bothEnded() bool { return j.ended.Load() == 2 }

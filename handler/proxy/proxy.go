@@ -124,6 +124,7 @@ func (h *Handler) Serve(ctx context.Context, c *netserver.Conn) error {
 	if c.Datagram() {
 		return h.datagrams(ctx, c, b)
 	}
+	deepen(0)
 	nc, ep, err := b.meet(ctx, c)
 	if err != nil {
 		return err
