@@ -241,6 +241,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		time.Sleep(61 * time.Second)
+		synctest.Wait() // for who tells
 		if got := log.String(); !strings.Contains(got, `lines left out of the access log, by outcome denied=1997 "not tls"=1800 reset=2000`) || strings.Contains(got, "probe") {
 			t.Error(got)
 		}
