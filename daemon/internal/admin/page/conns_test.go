@@ -16,7 +16,7 @@ func first(column string) string {
 
 // connections lists ten thousand: few are in the document, and all are reached.
 func connections(f *fake, p *tab) {
-	p.has("#conns-note", "10,000 connections.")
+	p.has("#conns-note", "10,000 connections")
 	if got := f.requests("/api/conns"); got != 4 {
 		p.Errorf("%d requests for four pages", got)
 	}
@@ -36,11 +36,11 @@ func connections(f *fake, p *tab) {
 	}
 	search("198.51.100.8: mail", "connections match")
 	p.await(rows + " > 0 && " + rows + " < 60")
-	search("no such client", "0 of 10,000 connections match.")
+	search("no such client", "0 of 10,000 connections match")
 	p.await(rows + " === 0")
 	p.text(`document.getElementById("search").select()`)
 	p.press(kb.Backspace)
-	p.has("#conns-note", "10,000 connections.")
+	p.has("#conns-note", "10,000 connections")
 	// Sort: by numbers the highest first, by text from A, and the other way.
 	p.click(".head-row .c-bytes_out button")
 	p.await(first("bytes_out") + ` === "8.6 MiB"`)
@@ -101,7 +101,7 @@ func kill(f *fake, p *tab) {
 	p.click("#dialog-buttons .danger")
 	p.await(`!document.getElementById("dialog").open`)
 	p.has("#announce", "Connection 6.2 was ended.")
-	p.has("#conns-note", "39 connections.")
+	p.has("#conns-note", "39 connections")
 	if got := f.commands(); len(got) != 1 || got[0] != "kill 6.2" {
 		p.Errorf("done: %q", got)
 	}

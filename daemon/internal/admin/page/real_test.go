@@ -116,11 +116,11 @@ func TestRealServer(t *testing.T) {
 	p.await(`[...document.querySelectorAll("#c-outcomes .legend b")].some((b) => b.innerText !== "0" && b.innerText !== "–") || document.querySelector("#t-outcomes td.num").innerText !== "–"`)
 
 	p.text(`location.hash = "connections"`)
-	p.has("#conns-note", "2 connections.")
+	p.has("#conns-note", "2 connections")
 	p.has(".rows", clients[1].LocalAddr().String())
 	p.focus("#search")
 	p.press(clients[1].LocalAddr().String())
-	p.has("#conns-note", "1 of 2 connections match.")
+	p.has("#conns-note", "1 of 2 connections match")
 	p.click(".rows .tr")
 	p.asked("Connection ")
 	p.click("#dialog-buttons .danger")

@@ -3,7 +3,7 @@
 import { ask, session } from "./api.js";
 import { confirmBan, confirmKill, open } from "./dialogs.js";
 import { byId, el, say } from "./dom.js";
-import { bytes, clean, count, detailLimit, duration } from "./text.js";
+import { bytes, clean, clock, count, detailLimit, duration } from "./text.js";
 
 const page = 2500; // connections asked for at a time
 const most = 50000; // connections kept
@@ -98,13 +98,14 @@ export class Connections {
       this.all = all;
       this.cut = more;
       this.at = performance.now();
+      this.read = Date.now() / 1000;
       for (const c of all) c.hay = [c.peer, c.peer_name, c.port, c.tls, c.server_name, c.stage, c.doing, c.id].map((v) => String(v ?? "").slice(0, 300)).join("\n").toLowerCase();
     }
     this.select();
     if (!this.open) return;
     // Listing many costs the server something, so many are listed less often.
-    const pause = Math.max(2000, all.length * 2, (performance.now() - begin) * 5);
-    this.next = setTimeout(() => this.load(), Math.min(pause, 60000));
+    const pause = Math.max(2000, all.length * 6, (performance.now() - begin) * 5);
+    this.next = setTimeout(() => this.load(), Math.min(pause, 120000));
   }
 
   select() {
@@ -114,7 +115,7 @@ export class Connections {
     this.shown.sort(this.up ? (a, b) => by(b, a) : by);
     const of = words.length ? `${count(this.shown.length)} of ${count(this.all.length)} connections match` : `${count(this.all.length)} connections`;
     if (this.failed) this.note("The list could not be read: " + this.failed);
-    else this.note(of + (this.cut ? `; more than ${count(most)} are not listed` : "") + ".");
+    else this.note(of + (this.read ? ", read at " + clock(this.read) : "") + (this.cut ? `; more than ${count(most)} are not listed` : "") + ".");
     this.active = Math.min(this.active, Math.max(0, this.shown.length - 1));
     this.draw();
   }

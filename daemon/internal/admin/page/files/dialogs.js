@@ -10,7 +10,6 @@ const dialog = byId("dialog");
 // promise; while that is pending nothing can be pressed, and what it throws is
 // shown. Without press, or when it succeeds, the dialog closes.
 export function open(title, body, buttons) {
-  const back = document.activeElement;
   say(byId("dialog-title"), title);
   say(byId("dialog-error"), "");
   byId("dialog-body").replaceChildren(...body);
@@ -23,7 +22,6 @@ export function open(title, body, buttons) {
     e.preventDefault();
     press(buttons.find((b) => b.kind === "danger") ?? buttons[0]);
   };
-  dialog.onclose = () => back?.isConnected && back.focus();
   if (!dialog.open) dialog.showModal();
   dialog.querySelector("[autofocus]")?.focus();
 }
