@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 	"netserver/internal/descriptors"
+	"netserver/internal/metric"
 	"netserver/internal/proc"
 	"netserver/internal/session"
 	"netserver/outcome"
@@ -247,6 +249,22 @@ func (r *run) limitUses() []LimitUse {
 		}
 	}
 	return list
+}
+
+// usedShares tells how much of the limits of the whole process is in use, of
+// those whose use is known without a look at every source.
+func (r *run) usedShares(add func(limit string, share float64)) {
+	u := usage{r: r, limits: &r.cfg.Admission}
+	keys := metric.UsedLimits()
+	for i := range settings {
+		t := &settings[i]
+		if !slices.Contains(keys, t.key) {
+			continue
+		}
+		if value, use := t.amount(&r.cfg), t.use(&u); value > 0 && use >= 0 {
+			add(t.key, use/value)
+		}
+	}
 }
 
 // limitUse returns the limit that a port has of its own, beside the Server's,

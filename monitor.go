@@ -228,6 +228,7 @@ func (r *run) counted(list []metric.Sample, before int) []metric.Sample {
 	add(metric.Penalties, 0, float64(st.Boxed))
 	add(metric.Penalised, 0, float64(r.boxings.Load()))
 	add(metric.ConnMemory, 0, float64(st.Memory))
+	r.usedShares(func(limit string, share float64) { add(metric.LimitUsed, 0, share, limit) })
 	return list
 }
 

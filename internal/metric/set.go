@@ -79,6 +79,10 @@ func (s *Set) put(one *Sample, labels []string) {
 		s.AddHistogram(one.Family, one.Hist, labels...)
 		return
 	}
+	if one.Family == LimitUsed { // each process has the limit for itself
+		s.Most(one.Family, one.Value, labels...)
+		return
+	}
 	s.Add(one.Family, one.Value, labels...)
 }
 
@@ -95,6 +99,12 @@ func (s *Set) Least(family string, value float64, labels ...string) {
 	if one := s.at(family, labels); len(s.series) > had || value < one.Value {
 		one.Value = value
 	}
+}
+
+// Most sets a gauge, unless it is higher already.
+func (s *Set) Most(family string, value float64, labels ...string) {
+	one := s.at(family, labels)
+	one.Value = max(one.Value, value)
 }
 
 // Has reports whether there is such a series.

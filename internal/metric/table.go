@@ -22,7 +22,7 @@ const (
 type Family struct {
 	Name   string
 	Type   Type
-	Unit   string // seconds, bytes, or "" for numbers
+	Unit   string // seconds, bytes, ratio, or "" for numbers
 	Labels []string
 	Help   string
 	// Sent tells that workers send it, as samples; all others are the
@@ -71,6 +71,7 @@ const (
 	Penalties  = "netserver_penalties"
 	Penalised  = "netserver_penalties_total"
 	ConnMemory = "netserver_connections_memory_bytes"
+	LimitUsed  = "netserver_limit_used_ratio"
 	Goroutines = "netserver_goroutines"
 
 	Build       = "netserver_build_info"
@@ -127,6 +128,8 @@ var families = [...]Family{
 		Help: "How often a source or network was put into the penalty box."},
 	{Name: ConnMemory, Type: Gauge, Unit: "bytes", Sent: true,
 		Help: "What connections take, as max_memory counts it."},
+	{Name: LimitUsed, Type: Gauge, Unit: "ratio", Labels: []string{LabelLimit}, Sent: true,
+		Help: "How much of a limit is in use, from 0 to 1, in the process that is closest to it: max_connections, max_servers, max_handshakes and max_memory where they are set, and descriptors, of what the system allows a process."},
 	{Name: Goroutines, Type: Gauge, Sent: true,
 		Help: "Goroutines of the processes that serve."},
 
@@ -177,6 +180,11 @@ var families = [...]Family{
 		Help: "1, with the version of the program."},
 }
 
+// UsedLimits returns the keys of limits of which workers say how much is in use.
+func UsedLimits() []string {
+	return []string{"max_connections", "max_servers", "max_handshakes", "max_memory"}
+}
+
 // Families returns the table.
 func Families() []Family { return slices.Clone(families[:]) }
 
@@ -225,7 +233,7 @@ func Values(label string) (words string, list []string) {
 	case LabelOutcome:
 		return "an outcome of docs/ADMISSION.md", outcome.Names()
 	case LabelLimit:
-		return "the key of the limit, such as max_per_source", nil
+		return "the key of the limit, such as max_per_source, or descriptors", nil
 	case LabelGeneration:
 		return "its number", nil
 	case LabelState:
@@ -274,6 +282,7 @@ const (
 	ResultFailed      = "failed"
 	ProcessSupervisor = "supervisor"
 	ProcessWorker     = "worker"
+	LimitDescriptors  = "descriptors"
 
 	ExitSuccess = "success"
 	ExitFailure = "failure"

@@ -7,6 +7,22 @@ import (
 	"strconv"
 )
 
+// DescriptorLimit returns how many descriptors a process may have, 0 if that is
+// not known or not limited.
+func DescriptorLimit(pid int) int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := bytes.Cut(b, []byte("Max open files"))
+	if f := bytes.Fields(rest); len(f) > 0 {
+		if n, err := strconv.Atoi(string(f[0])); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
 // UsageOf returns the resident memory and the descriptors of a process, as far
 // as this one may see them.
 func UsageOf(pid int) (u Usage) {

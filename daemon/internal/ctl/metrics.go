@@ -124,6 +124,9 @@ func use(set *metric.Set, kind string, pid int) {
 	}
 	if u.Descriptors != nil {
 		set.Add(metric.Descriptors, float64(*u.Descriptors), kind)
+		if most := proc.DescriptorLimit(pid); most > 0 {
+			set.Most(metric.LimitUsed, float64(*u.Descriptors)/float64(most), metric.LimitDescriptors)
+		}
 	}
 }
 

@@ -102,7 +102,9 @@ func ProgramSamples[S interface {
 }
 
 // limitKeys returns what the label limit can be.
-func limitKeys() []string { return bridge.Of(new(netserver.Server).Monitor()).LimitKeys() }
+func limitKeys() []string {
+	return append(bridge.Of(new(netserver.Server).Monitor()).LimitKeys(), metric.UsedLimits()...)
+}
 
 // MetricsMessages returns what a worker has counted in as many messages as it
 // needs.
