@@ -1,6 +1,6 @@
 // Command packaging writes what packages of netserver bring along and what
 // follows from the list of keys: the manual page and the completions of
-// shells. Run it from the top of the source tree, as go run ./packaging, after
+// shells; and alert rules for Prometheus and a dashboard for Grafana. Run it from the top of the source tree, as go run ./packaging, after
 // a key was added; a test compares its output with the files that are here.
 //
 // As go run ./packaging release it builds the packages and archives themselves;
@@ -38,12 +38,19 @@ func files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	board, err := dashboard()
+	if err != nil {
+		return nil, err
+	}
 	return map[string][]byte{
 		"netserver.8":                m,
 		"netserver@.service":         instance(),
 		"completions/netserver.bash": bash(),
 		"completions/_netserver":     zsh(),
 		"completions/netserver.fish": fish(),
+
+		"prometheus/netserver.rules.yml": rules(),
+		"grafana/netserver.json":         board,
 	}, nil
 }
 
