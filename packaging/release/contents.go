@@ -31,6 +31,8 @@ var installed = []struct{ from, to, only string }{
 	{"SECURITY.md", docs, ""},
 	{"packaging/examples/*", examples, ""},
 	{"packaging/kubernetes/*", examples + "kubernetes/", ""},
+	{"packaging/prometheus/*", examples + "prometheus/", ""},
+	{"packaging/grafana/*", examples + "grafana/", ""},
 }
 
 // configuration are files that the administrator changes.

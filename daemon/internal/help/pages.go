@@ -20,6 +20,7 @@ var pages = [...]page{
 	{"docs/DAEMON.md", "the process: users, reload and HUP, signals, systemd, sandbox, background, pid file, workers"},
 	{"docs/CONTROL.md", "netserver ctl: ask a running server, status, drain, kill"},
 	{"docs/ADMIN.md", "the live page, metrics for Prometheus, health checks, status over HTTP: admin"},
+	{"docs/OPERATIONS.md", "running it: monitoring, alerts, outcomes and what to do, sizing, restarts, drain, dashboard for Grafana"},
 	{"docs/LOGS.md", "logs: levels, lines and JSON, syslog, records of clients"},
 	{"docs/SECURITY.md", "security: what is defended, key isolation, Landlock, seccomp"},
 	{"docs/INSTALL.md", "install: packages, systemd units, Docker, completions"},
