@@ -21,6 +21,7 @@ var pages = [...]page{
 	{"docs/CONTROL.md", "netserver ctl: ask a running server, status, drain, kill"},
 	{"docs/ADMIN.md", "the live page, metrics for Prometheus, health checks, status over HTTP: admin"},
 	{"docs/OPERATIONS.md", "running it: monitoring, alerts, outcomes and what to do, sizing, restarts, drain, dashboard for Grafana"},
+	{"docs/METRICS.md", "every metric and its labels, for Prometheus and netserver ctl metrics"},
 	{"docs/LOGS.md", "logs: levels, lines and JSON, syslog, records of clients"},
 	{"docs/SECURITY.md", "security: what is defended, key isolation, Landlock, seccomp"},
 	{"docs/INSTALL.md", "install: packages, systemd units, Docker, completions"},
