@@ -109,6 +109,7 @@ func (r *runner) tries(ctx context.Context, name string, at peers.Place, load dr
 		if err != nil {
 			return nil, err
 		}
+		peers.Apart(cmd)
 		try := load
 		try.To, try.Socket = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port), at.Socket
 		p, err := peers.StartTried(ctx, cmd, at.Port, func(ctx context.Context) error { return drive.Once(ctx, try) })

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"netserver/bench/honest"
 	"netserver/bench/loopback"
 )
@@ -52,11 +54,15 @@ func TestPeersServe(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			Apart(cmd)
 			proc, err := Start(t.Context(), cmd, at.Port, true)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer proc.Stop()
+			if sid, err := unix.Getsid(cmd.Process.Pid); err != nil || sid != cmd.Process.Pid {
+				t.Errorf("its session is %d, %v: want one of its own", sid, err)
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
 			if err := honest.Once(ctx, netip.Addr{}, proc.Addr, true); err != nil {

@@ -71,7 +71,7 @@ func start(ctx context.Context, cmd *exec.Cmd, port uint16, try func(context.Con
 		ended: make(chan struct{}),
 	}
 	cmd.Stderr = &p.stderr
-	cmd.SysProcAttr = endWithUs()
+	endWithUs(cmd)
 	cmd.WaitDelay = endWait
 	if err := cmd.Start(); err != nil {
 		return nil, err

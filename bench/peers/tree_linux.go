@@ -3,6 +3,7 @@ package peers
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -13,9 +14,19 @@ import (
 )
 
 // endWithUs has the kernel end the process when this one dies.
-func endWithUs() *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+func endWithUs(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = new(syscall.SysProcAttr)
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 }
+
+// Apart has a server begin a session of its own. Linux divides processors among
+// sessions (autogroup): a server that shares one with its clients gets its turn
+// later, finds more to do then, and takes less CPU for each client. netserver's
+// workers have their own, as has what a service manager starts, so all that are
+// compared need one.
+func Apart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // tick is what /proc counts CPU time in: USER_HZ, which is 100 everywhere.
 const tick = 10 * time.Millisecond
