@@ -4,7 +4,6 @@ import (
 	"runtime"
 
 	"netserver/conf"
-	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
 	"netserver/internal/identity"
 	"netserver/port"
@@ -34,6 +33,7 @@ const (
 	factScripts    = serving.FactScripts
 	factStarted    = serving.FactStarted
 	factSyslog     = "syslog"
+	factNamedLog   = "namedlog"
 	factConfined   = "confined"
 	factTLS        = "tls"
 	factHandshake  = "handshake"
@@ -82,7 +82,8 @@ var factTexts = [...]factText{
 	{factEcho, "the echo: no program, proxy_to or backend", "has no effect: the clients are served by something else", "", false},
 	{factEchoLines, "the line echo", "has no effect without the line echo", "", false},
 	{factReads, "the line echo, or a Go program", "has no effect: no handler here reads lines", "", false},
-	{factSyslog, "log_file Sys::Syslog", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
+	{factSyslog, "log_file or access_log_file Sys::Syslog", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
+	{factNamedLog, "log_file or access_log_file Sys::Syslog, or access_log_file journal", "is not used: log_file is not Sys::Syslog", "give log_file Sys::Syslog", false},
 	{factConfined, "Landlock: not with landlock 0, nor with a program unless landlock is 1", "has no effect without landlock", "give landlock 1", false},
 	{factTLS, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", true},
 	{factHandshake, "a TLS port", "has no effect without a TLS port", "write the port as PORT/ssl or PATH|unixssl", false},
@@ -135,7 +136,8 @@ func (c *Config) facts(v *invocation) conf.Facts {
 	}
 	f[factRuns] = fact(factRuns, programs || len(c.Jobs.Command) > 0)
 	f[factEcho] = fact(factEcho, !library && c.services.Echoes())
-	state(factSyslog, logging.ToSyslog(c.LogFile))
+	state(factSyslog, c.logging().UsesSyslog())
+	state(factNamedLog, c.logging().UsesIdent())
 	state(factConfined, c.Process.Landlock == "1" || c.Process.Landlock != "0" && !library && !programs)
 	state(factLinux, runtime.GOOS == "linux")
 	state(factUseful, false)

@@ -25,15 +25,19 @@ type SyslogConfig struct {
 
 func (c *SyslogConfig) define(s *conf.Set) {
 	define := func(name, arg, def, help string, p *string, check func(string) error) {
-		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help, When: factSyslog, NetServer: true}, lookedAt{conf.String(p), check})
+		when := conf.When(factSyslog)
+		if name == "syslog_ident" || name == "syslog_facility" {
+			when = factNamedLog
+		}
+		s.Define(conf.Key{Name: name, Group: groupServer, Arg: arg, Default: def, Help: help, When: when, NetServer: true}, lookedAt{conf.String(p), check})
 	}
-	define("syslog_ident", "NAME", logs.DefaultSyslogIdent, "with log_file Sys::Syslog: name of the program",
+	define("syslog_ident", "NAME", logs.DefaultSyslogIdent, "with a log in syslog or the journal: name of the program",
 		&c.Ident, func(v string) error { return logs.CheckSyslogIdent(v, false) })
-	define("syslog_facility", "NAME", logs.DefaultSyslogFacility, "with log_file Sys::Syslog: user, mail, daemon, auth, authpriv, local0 to local7 and so on",
+	define("syslog_facility", "NAME", logs.DefaultSyslogFacility, "with a log in syslog or the journal: user, mail, daemon, auth, authpriv, local0 to local7 and so on",
 		&c.Facility, logging.CheckSyslogFacility)
-	define("syslog_logopt", "WORDS", logging.DefaultSyslogOptions, "with log_file Sys::Syslog, joined by commas: pid adds the process number; without nofatal the server does not start if syslog cannot be reached; ndelay and nowait say what is always so",
+	define("syslog_logopt", "WORDS", logging.DefaultSyslogOptions, "with a log in syslog, joined by commas: pid adds the process number; without nofatal the server does not start if syslog cannot be reached; ndelay and nowait say what is always so",
 		&c.LogOpt, logging.CheckSyslogOptions)
-	define("syslog_logsock", "WHERE", "", "with log_file Sys::Syslog: native or unix (the daemon of this machine), stream, udp:HOST:PORT, tcp:HOST:PORT, or a socket's path (default native)",
+	define("syslog_logsock", "WHERE", "", "with a log in syslog: native or unix (the daemon of this machine), stream, udp:HOST:PORT, tcp:HOST:PORT, or a socket's path (default native)",
 		&c.LogSock, func(v string) error { _, err := logs.ParseSyslogTarget(v); return err })
 }
 
@@ -57,7 +61,8 @@ func (c *Config) defineAccessLog(s *conf.Set) {
 // logConnections has the engine give the access log the connections of ports
 // that do not log their requests.
 func (p *program) logConnections() error {
-	if !p.conf.logging().HasAccess() {
+	to := p.conf.logging()
+	if !to.HasAccess() {
 		return nil
 	}
 	formats := make(map[string]*connlog.Format)
@@ -67,7 +72,7 @@ func (p *program) logConnections() error {
 		errs = append(errs, err)
 		formats[spec.Short()] = f
 	}
-	p.connections = &connlog.Log{Write: p.logAccess, Limits: p.conf.accessLimits, Log: func() *slog.Logger { return p.server.Log }}
+	p.connections = &connlog.Log{Write: p.logAccess, Fields: to.AccessFields(), Untimed: to.AccessUntimed(), Limits: p.conf.accessLimits, Log: func() *slog.Logger { return p.server.Log }}
 	h := &p.server.Hooks
 	trace, logged := h.Trace, h.Logged
 	var bound sync.Map // formats by the ports of records

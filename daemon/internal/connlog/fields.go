@@ -86,6 +86,8 @@ var fields = [...]Field{
 type entry struct {
 	c *netserver.Conn // nil if it never was a client
 	r *netserver.Record
+
+	untimed bool // a line of text has no time
 }
 
 func (e *entry) id() (uint64, bool) { return e.r.ID, e.c != nil }

@@ -139,14 +139,19 @@ func (f *Format) append(b []byte, e *entry) []byte {
 
 // appendText adds the time, and NAME=VALUE of what there is.
 func appendText(b []byte, e *entry) []byte {
-	b = e.r.Begin.Add(e.r.Time).Local().AppendFormat(b, "2006/01/02-15:04:05")
+	if !e.untimed {
+		b = e.r.Begin.Add(e.r.Time).Local().AppendFormat(b, "2006/01/02-15:04:05 ")
+	}
+	first := len(b)
 	for i := range fields {
 		x := &fields[i]
 		if x.quiet {
 			continue
 		}
 		from := len(b)
-		b = append(b, ' ')
+		if from > first {
+			b = append(b, ' ')
+		}
 		b = append(b, x.Name...)
 		b = append(b, '=')
 		begin := len(b)

@@ -17,6 +17,9 @@ type Log struct {
 	// Fields has each line begin with an object of all fields and a tab, for a
 	// journal; the line is its message.
 	Fields bool
+	// Untimed has lines of text begin without their time, which who takes them
+	// adds.
+	Untimed bool
 	// Limits are how many lines are written; the zero Limits are the defaults.
 	Limits Limits
 	// Log returns who is told of lines that were left out. May be nil.
@@ -37,7 +40,7 @@ func (l *Log) Line(f *Format, c *netserver.Conn, r *netserver.Record) {
 	if !l.counter().allow(r.Outcome) {
 		return
 	}
-	e := entry{c: c, r: r}
+	e := entry{c: c, r: r, untimed: l.Untimed}
 	p := buffers.Get().(*[]byte)
 	b := (*p)[:0]
 	if l.Fields {

@@ -2,7 +2,6 @@ package logging
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -14,10 +13,13 @@ import (
 
 // An accessLog is where the lines of the access log go. Nil is nowhere.
 type accessLog struct {
-	file  *logs.File  // nil for a standard stream
-	queue *logs.Async // before it
-	own   bool        // the queue is not the log's
-	form  string      // of records that go where the lines go; see guardLine
+	file   *logs.File    // nil if it is none
+	queue  *logs.Async   // before it
+	own    bool          // the queue is not the log's
+	form   string        // of records that go where the lines go; see guardLine
+	format logs.Format   // of a syslog; nil elsewhere
+	to     io.Closer     // what is closed at the end; nil is nothing
+	flush  time.Duration // bounds how long the end waits for it
 }
 
 // accessStream returns which standard stream an access_log_file means, "" for
@@ -40,23 +42,29 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 	if !c.HasAccess() {
 		return nil
 	}
-	a := &accessLog{own: true}
+	a := &accessLog{own: true, flush: flushTime}
 	var out io.Writer
-	switch accessStream(c.Access) {
-	case "stdout":
+	socket, journal := toJournal(c.Access)
+	switch stream := accessStream(c.Access); {
+	case stream == "stdout":
 		out = os.Stdout
-	case "stderr":
-		if l.Form != FormSyslog {
-			l.access = &accessLog{queue: l.queue, form: l.Form} // beside the log, in its file or on its stream
-			return nil
-		}
+	case stream == "stderr" && l.Form != FormSyslog:
+		l.access = &accessLog{queue: l.queue, form: l.Form} // beside the log, in its file or on its stream
+		return nil
+	case stream == "stderr":
 		out = stderr
+	case journal:
+		l.access = a
+		return c.openAccessJournal(a, socket, l.Logger)
+	case ToSyslog(c.Access):
+		l.access = a
+		return c.openAccessSyslog(a, l.Logger)
 	default:
-		f, err := logs.OpenFileWith(c.Access, c.opener())
+		f, err := c.openAccessFile()
 		if err != nil {
-			return fmt.Errorf("access_log_file: %w", err)
+			return err
 		}
-		a.file, out = f, f
+		a.file, a.to, out = f, f, f
 	}
 	a.form = c.streamForm(out)
 	a.queue = newAccessQueue(out, l.Logger)
@@ -73,14 +81,14 @@ func newAccessQueue(out io.Writer, log *slog.Logger) *logs.Async {
 
 // close writes out what is left, and closes the file.
 func (a *accessLog) close() {
-	if a == nil || !a.own {
+	if a == nil || !a.own || a.queue == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	ctx, cancel := context.WithTimeout(context.Background(), a.flush)
 	defer cancel()
 	a.queue.Close(ctx)
-	if a.file != nil {
-		a.file.Close()
+	if a.to != nil {
+		a.to.Close()
 	}
 }
 
@@ -105,8 +113,7 @@ func (l *Log) AccessWriter() func(line []byte) {
 	if l.access == nil {
 		return nil
 	}
-	a := l.access
-	return func(line []byte) { a.queue.Write(guardLine(line, a.form)) }
+	return l.access.sink(l.access.queue)
 }
 
 // guardLine returns a line that may begin with what a client sent, such that
@@ -122,7 +129,7 @@ func guardLine(line []byte, form string) []byte {
 // AccessPipe returns the same for a process whose lines another one takes from a
 // pipe, and what writes out the rest.
 func AccessPipe(pipe io.Writer, log *slog.Logger) (write func(line []byte), end func()) {
-	a := &accessLog{queue: newAccessQueue(pipe, log), own: true}
+	a := &accessLog{queue: newAccessQueue(pipe, log), own: true, flush: flushTime}
 	return func(line []byte) { a.queue.Write(line) }, a.close
 }
 

@@ -201,6 +201,7 @@ func relayLines(f *os.File, to *logs.Async, form string) {
 func relayAccess(f *os.File, to *accessLog, stop chan struct{}) {
 	defer f.Close()
 	limit := wire.Limiter{PerSecond: recordBytes}
+	sink := to.sink(sharedWriter{to.queue, stop})
 	var buf []byte
 	eachLine(&paced{r: f}, maxRecordLine, func(line []byte, cut bool) {
 		limit.WaitFor(len(line) + recordCost)
@@ -208,7 +209,8 @@ func relayAccess(f *os.File, to *accessLog, stop chan struct{}) {
 		if cut {
 			buf = append(buf, cutMark...)
 		}
-		to.queue.WriteShared(guardLine(append(buf, '\n'), to.form), stop)
+		buf = append(buf, '\n')
+		sink(buf)
 	})
 }
 

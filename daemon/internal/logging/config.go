@@ -15,7 +15,7 @@ type Config struct {
 	Level  int    // 0 to 4, as log_level
 	File   string // "" is standard error; see ToSyslog
 	JSON   bool   // objects, not lines
-	Access string // access_log_file; "" is none
+	Access string // access_log_file: a file, a standard stream, syslog or journal; "" is none
 	Syslog Syslog
 	Owner  *identity.Account // whose directories, beside root's, File may be in; nil is nobody's
 }
@@ -43,12 +43,7 @@ func ToSyslog(file string) bool {
 
 // Check says what is wrong with c.
 func (c *Config) Check() error {
-	var err error
-	if c.HasAccess() && accessStream(c.Access) == "" {
-		if err = logs.CheckFileName(c.Access); err != nil {
-			err = fmt.Errorf("access_log_file: %w", err)
-		}
-	}
+	err := c.checkAccess()
 	if !ToSyslog(c.File) {
 		return errors.Join(err, logs.CheckFileName(c.File))
 	}
