@@ -20,11 +20,11 @@ const MaxConns = 10_000
 
 // ask returns the JSON of a verb's answer, as netserver ctl --json prints it.
 func (f *Front) ask(ctx context.Context, r control.Request) ([]byte, error) {
-	key := r.Verb
+	key, from := r.Verb, &f.cache
 	if r.Verb == control.VerbConns {
-		key = fmt.Sprintf("conns %d %s", r.Limit, r.After)
+		key, from = fmt.Sprintf("conns %d %s", r.Limit, r.After), &f.lists
 	}
-	return f.cache.get(ctx, key, cacheTime, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
+	return from.get(ctx, key, cacheTime, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
 }
 
 func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error) {

@@ -16,12 +16,17 @@ const (
 	askTime = 30 * time.Second
 	// maxAnswers is how many answers are kept; the verbs need fewer.
 	maxAnswers = 16
+	// maxLists is the same for lists of clients, of which there are as many as
+	// requests have parameters. It leaves one of the ways to the server to others:
+	// a health check must not wait for lists.
+	maxLists = 3
 )
 
 // A cache keeps what the server has answered last, and asks once for all who
 // want to know the same at the same time.
 type cache struct {
 	keep    time.Duration // how old an answer may be that is there
+	most    int           // how many there may be
 	mu      sync.Mutex
 	answers map[string]*answer
 }
@@ -33,7 +38,9 @@ type answer struct {
 	err  error
 }
 
-func (c *cache) init(keep time.Duration) { c.keep, c.answers = keep, make(map[string]*answer) }
+func (c *cache) init(keep time.Duration, most int) {
+	c.keep, c.most, c.answers = keep, most, make(map[string]*answer)
+}
 
 // get returns the answer to what key stands for, which is no older than age.
 // Whoever waits no longer than ctx has one: asking goes on without it.
@@ -58,14 +65,20 @@ func (c *cache) get(ctx context.Context, key string, age time.Duration, ask func
 	}
 }
 
-// room makes room for an answer of key, in place of those that are old.
+// room makes room for an answer of key: in place of those that are old, or of any
+// that nobody waits for.
 func (c *cache) room(key string) bool {
 	for k, a := range c.answers {
 		if k == key || a.old(c.keep) {
 			delete(c.answers, k)
 		}
 	}
-	return len(c.answers) < maxAnswers
+	for k, a := range c.answers {
+		if len(c.answers) >= c.most && a.old(0) {
+			delete(c.answers, k)
+		}
+	}
+	return len(c.answers) < c.most
 }
 
 // old reports whether it is older than age.

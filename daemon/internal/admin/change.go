@@ -32,8 +32,13 @@ func (f *Front) change(verb string, params ...string) http.HandlerFunc {
 			writeErrors(w, http.StatusForbidden, why)
 			return
 		}
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil { // what cannot be read must not count as left out
+			writeErrors(w, http.StatusBadRequest, "the parameters cannot be read")
+			return
+		}
 		q := control.Request{Verb: verb}
-		for name, vals := range r.URL.Query() {
+		for name, vals := range query {
 			if !slices.Contains(params, name) || len(vals) != 1 {
 				writeErrors(w, http.StatusBadRequest, "unknown or repeated parameter")
 				return
@@ -58,6 +63,7 @@ func (f *Front) change(verb string, params ...string) http.HandlerFunc {
 			return
 		}
 		f.cache.forget()
+		f.lists.forget()
 		f.slow.forget()
 		writeJSON(w, http.StatusOK, b)
 	}

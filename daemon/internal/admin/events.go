@@ -135,6 +135,10 @@ func (f *Front) tick(ctx context.Context) []byte {
 // stream answers /events with a tick a second. A client that takes none for a
 // while is disconnected; an EventSource comes again by itself.
 func (f *Front) stream(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	if r.Method == http.MethodHead {
+		return // it would hold a place and take no tick, and so never be too slow
+	}
 	c := f.events.join()
 	if c == nil {
 		w.Header().Set("Retry-After", "5")
@@ -143,7 +147,6 @@ func (f *Front) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	defer f.events.leave(c)
 	rc := http.NewResponseController(w)
-	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // of a proxy before us
 	for {
 		select {

@@ -44,6 +44,7 @@ type Front struct {
 	token  string // that a change has to carry
 	mux    *http.ServeMux
 	cache  cache
+	lists  cache // of clients
 	slow   cache // of events, for what changes slowly
 	events events
 }
@@ -54,8 +55,9 @@ func New(o Options) *Front {
 	if o.Write {
 		f.token = rand.Text()
 	}
-	f.cache.init(cacheTime)
-	f.slow.init(slowTime)
+	f.cache.init(cacheTime, maxAnswers)
+	f.lists.init(cacheTime, maxLists)
+	f.slow.init(slowTime, maxAnswers)
 	f.events.init(f.tick)
 	f.routes()
 	return f

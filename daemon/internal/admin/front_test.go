@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,6 +25,9 @@ type fakeServer struct {
 	last  atomic.Pointer[control.Request]
 	fail  error
 	hold  chan struct{} // nil: it answers at once
+
+	holdLists chan struct{} // nil: it lists clients at once
+	lists     atomic.Int64  // how often it was asked to
 }
 
 const hostile = "\"><script>alert(1)</script>\u202e\u0000\x1b[2J\n"
@@ -31,6 +35,12 @@ const hostile = "\"><script>alert(1)</script>\u202e\u0000\x1b[2J\n"
 func (s *fakeServer) ask(ctx context.Context, r *control.Request, each func(string, json.RawMessage) error) error {
 	s.asked.Add(1)
 	s.last.Store(r)
+	if r.Verb == control.VerbConns {
+		s.lists.Add(1)
+		if s.holdLists != nil {
+			<-s.holdLists
+		}
+	}
 	if s.hold != nil {
 		select {
 		case <-s.hold:
@@ -146,11 +156,40 @@ func TestQuestionsAreBounded(t *testing.T) {
 		_, err := f.ask(ctx, control.Request{Verb: control.VerbConns, Limit: i + 1})
 		busy = busy || errors.Is(err, errBusy)
 	}
-	f.cache.mu.Lock()
-	n := len(f.cache.answers)
-	f.cache.mu.Unlock()
-	if !busy || n > maxAnswers {
+	f.lists.mu.Lock()
+	n := len(f.lists.answers)
+	f.lists.mu.Unlock()
+	if !busy || n > maxLists {
 		t.Errorf("%d questions wait for an answer; told to be busy: %v", n, busy)
+	}
+}
+
+// Lists of clients, of which a viewer may ask for ever new ones, keep neither
+// each other nor a health check from an answer.
+func TestListsDisturbNobody(t *testing.T) {
+	f, _ := newTestFront(t, Options{})
+	for i := range 3 * maxAnswers {
+		if code, text := get(t, f, "/api/conns?limit="+strconv.Itoa(i+1)); code != 200 {
+			t.Fatalf("list %d: %d %s", i, code, text)
+		}
+	}
+	if code, text := get(t, f, "/readyz"); code != 200 {
+		t.Errorf("/readyz answers %d %q", code, text)
+	}
+
+	f, s := newTestFront(t, Options{})
+	s.holdLists = make(chan struct{})
+	defer close(s.holdLists)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 3 * maxAnswers {
+		f.ask(ctx, control.Request{Verb: control.VerbConns, Limit: i + 1})
+	}
+	if code, text := get(t, f, "/readyz"); code != 200 {
+		t.Errorf("while lists are waited for: /readyz answers %d %q", code, text)
+	}
+	if n := s.lists.Load(); n > maxLists {
+		t.Errorf("%d lists are asked for at once", n)
 	}
 }
 
@@ -239,6 +278,8 @@ func TestChanges(t *testing.T) {
 		"unknown":          {"POST", "/api/kill?id=2.17&x=1", token, 400},
 		"twice":            {"POST", "/api/kill?id=2.17&id=2.18", token, 400},
 		"ban":              {"POST", "/api/penalties/add?network=192.0.2.0/24&seconds=7", token, 200},
+		"ban unreadably":   {"POST", "/api/penalties/add?network=192.0.2.0/24&seconds=%zz", token, 400},
+		"ban; half":        {"POST", "/api/penalties/add?network=192.0.2.0/24&seconds=7;x", token, 400},
 		"ban for no time":  {"POST", "/api/penalties/add?network=192.0.2.0/24&seconds=0", token, 400},
 		"lift":             {"POST", "/api/penalties/lift?network=192.0.2.0/24", token, 200},
 		"reload":           {"POST", "/api/reload", token, 405},
@@ -305,7 +346,7 @@ func TestEvents(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"time", "status", "metrics", "targets", "certs", "penalties", "limits"} {
-			if tick[name] == nil {
+			if v := tick[name]; v == nil || string(v) == "null" {
 				t.Errorf("a tick without %s", name)
 			}
 		}
@@ -322,6 +363,9 @@ func TestEvents(t *testing.T) {
 	}
 	for range maxStreams + 5 {
 		f.events.join()
+	}
+	if w := request(f, "HEAD", "/events"); w.Code != 200 || w.Body.Len() > 0 {
+		t.Errorf("HEAD: %d %s", w.Code, w.Body)
 	}
 	if w := request(f, "GET", "/events"); w.Code != 503 {
 		t.Errorf("one stream too many: %d", w.Code)
