@@ -67,9 +67,10 @@ func (r *run) acceptLoop(l *listening) {
 }
 
 // roomFor waits for room for one more client of l, and returns false when the
-// server drains. There always is for the datagrams of sessions.
+// server drains. There always is for the datagrams of sessions, and for who gets
+// only an answer.
 func (r *run) roomFor(l *listening) bool {
-	if l.sessions != nil {
+	if l.sessions != nil || l.answer != nil {
 		return !r.isDraining()
 	}
 	return r.gate.Wait(l.Listener, r.draining)
@@ -146,11 +147,14 @@ func (r *run) take(l *listening, nc net.Conn) {
 		r.refuse(&a, why)
 		return
 	}
-	if l.sessions != nil {
+	switch {
+	case l.sessions != nil:
 		r.takeDatagram(&a)
-		return
+	case l.answer != nil:
+		r.answer(&a)
+	default:
+		r.begin(&a)
 	}
-	r.begin(&a)
 }
 
 // arrive notes who has come, and how much of its hello with it.
@@ -186,6 +190,44 @@ func (r *run) gone(a *arrival) {
 	}
 	a.nc.Close()
 }
+
+// answer gives an arrival what its port says to everybody, if the access rules let
+// it in: it does not become a client. Rules that would have to look its name up
+// let nobody in here.
+func (r *run) answer(a *arrival) {
+	l := a.l
+	r.uncount(l, a.source)
+	p := l.rules.store.Policy()
+	if p.NeedsCred() && a.peer.Unix {
+		if s, ok := l.socket(a.nc).(syscall.Conn); ok {
+			a.peer.Cred, _ = access.CredOf(s)
+		}
+	}
+	v := p.Early(a.peer)
+	if v.Final && v.Allowed {
+		l.outcomes[outcome.Probe].Add(1)
+		r.answers.Give(a.nc, l.answer)
+		return
+	}
+	l.outcomes[outcome.Denied].Add(1)
+	r.charge(a.source, outcome.Denied)
+	err := v.Err()
+	if !v.Final {
+		err = errNoName
+	}
+	if r.log.Enabled(context.Background(), logs.Notice) && r.mayLog(outcome.Denied) {
+		r.log.LogAttrs(context.Background(), logs.Notice, "denied", slog.String("port", l.spec.Short()),
+			slog.String("peer", a.nc.RemoteAddr().String()), slog.String("err", err.Error()))
+	}
+	if f := r.srv.Hooks.Logged; f != nil {
+		r.logged(a, f, StageAdmit, outcome.Denied, err)
+	}
+	a.nc.Close()
+}
+
+// errNoName refuses who comes to a port with Health, where no names are looked
+// up, and has to have one.
+var errNoName = fmt.Errorf("%w: the rules need its name, which is not looked up on a port with health", errDenied)
 
 // begin makes an arrival a client, and sends it on its way.
 func (r *run) begin(a *arrival) {

@@ -67,7 +67,7 @@ func (r *run) count(a *arrival) admit.Reason {
 			return why
 		}
 	}
-	if r.limiter.Reserve(int64(a.l.price)) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
+	if a.l.answer != nil || r.limiter.Reserve(int64(a.l.price)) || !r.cfg.Admission.Shadow && r.queue != nil && r.queue.Shed(nil) {
 		return admit.OK
 	}
 	why := r.binding(a, admit.OverMemory)

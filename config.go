@@ -32,6 +32,7 @@ type Config struct {
 	Limits    Limits    // how many clients there may be, and how slow
 	Admission Admission // who is served next, and who is not
 	Proxy     Proxy     // PROXY headers
+	Health    Health    // what says to balancers that the server serves
 	Shutdown  Shutdown  // how long clients may go on when the server ends
 }
 
@@ -207,6 +208,38 @@ type Shutdown struct {
 	// there are cut, one after the other. Default a tenth of Grace, at most
 	// 5 s; none cuts all at once.
 	Spread time.Duration
+}
+
+// Health is what a TCP or UNIX port without TLS says to everybody who connects,
+// instead of serving clients: it says it at once, and hangs up, as long as the
+// server serves, for balancers that look after servers by connecting. Such a
+// port is closed before the others when the server drains. Access rules that need
+// no look-up and limits by source hold, max_connections does not; nobody becomes a
+// client there, and no hook but Logged of those who are refused tells of them. It
+// is meant for a port's own value (key health): no port would serve clients
+// otherwise, which is an error.
+type Health uint8
+
+const (
+	HealthOff  Health = iota // it serves clients
+	HealthText               // "ok" and a newline
+	HealthHTTP               // an answer of HTTP/1.0 with status 200, whatever is asked
+)
+
+// String returns the word for h, as the key health has it.
+func (h Health) String() string { return word(healthWords, int(h)) }
+
+var healthWords = []string{"0", "1", "http"}
+
+// answer returns what is sent; nil for nothing.
+func (h Health) answer() []byte {
+	switch h {
+	case HealthText:
+		return []byte("ok\n")
+	case HealthHTTP:
+		return []byte("HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\nCache-Control: no-store\r\nConnection: close\r\n\r\nok\n")
+	}
+	return nil
 }
 
 // word returns the word for a value of an enumeration.

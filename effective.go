@@ -13,6 +13,7 @@ import (
 	"netserver/access"
 	"netserver/conf"
 	"netserver/port"
+	"netserver/proto"
 	"netserver/sock"
 )
 
@@ -171,7 +172,10 @@ func (s *Server) configsOf(ls []net.Listener) ([]*portConfig, error) {
 		pc, err := s.configOf(spec, &all)
 		if err == nil {
 			_, datagrams := below(l).(*sock.DatagramListener)
-			err = pc.checkStream(!datagrams)
+			err = errors.Join(pc.checkStream(!datagrams), pc.checkHealth())
+			if proto.DoesTLS(l) && pc.Health != HealthOff {
+				err = portError(spec, fmt.Errorf("%s is for those who only connect, and this listener does TLS", keyHealth))
+			}
 		}
 		list[i] = pc
 		errs = append(errs, err)
@@ -272,6 +276,26 @@ func (pc *portConfig) checkStream(stream bool) error {
 	}
 	return portError(pc.spec, fmt.Errorf("%s %s is for tcp, ssl and unix ports, and this one takes datagrams: give it %s off in its [[listen]] block",
 		keyProxyProtocol, pc.Proxy.Mode, keyProxyProtocol))
+}
+
+// checkHealth refuses a port that cannot answer by Health.
+func (pc *portConfig) checkHealth() error {
+	if pc.Health == HealthOff {
+		return nil
+	}
+	own := "give the answer a plain port of its own, by a [[listen]] block"
+	switch k := pc.spec.Kind(); {
+	case k == port.SSL || k == port.UnixSSL:
+		return portError(pc.spec, fmt.Errorf("%s is for those who only connect, and here clients speak TLS: %s", keyHealth, own))
+	case k == port.UDP || k == port.UnixDgram:
+		return portError(pc.spec, fmt.Errorf("%s is for those who connect, and this port takes datagrams: %s", keyHealth, own))
+	case k != port.TCP && k != port.Unix:
+		return portError(pc.spec, fmt.Errorf("%s is for tcp and unix ports, and this one speaks %s: %s", keyHealth, pc.spec.Proto, own))
+	case pc.header != nil:
+		return portError(pc.spec, fmt.Errorf("%s answers before anything is read, and %s %s has clients begin with a header: give the port %s off in its [[listen]] block",
+			keyHealth, keyProxyProtocol, pc.Proxy.Mode, keyProxyProtocol))
+	}
+	return nil
 }
 
 func portError(p port.Spec, err error) error { return fmt.Errorf("port %s: %w", p.Short(), err) }

@@ -147,6 +147,14 @@ type wordBinder struct {
 // Set stores the value that the word stands for.
 func (w wordBinder) Set(vals []conf.Value) error {
 	word := w.words[0]
+	if len(vals) > 0 && w.words[0] == "0" { // of which the second is "1": TOML has words for them
+		switch last := vals[len(vals)-1]; last.Text {
+		case "false":
+			vals = []conf.Value{{Text: "0", Origin: last.Origin}}
+		case "true":
+			vals = []conf.Value{{Text: "1", Origin: last.Origin}}
+		}
+	}
 	if len(vals) > 0 {
 		if err := conf.Choice(&word, w.words...).Set(vals); err != nil {
 			return err

@@ -30,7 +30,7 @@ var layout = [][]string{
 	{"internal/signer", "internal/watch"},
 	{"tlsparams"},
 	{"internal/admit", "internal/deadline", "internal/lograte", "internal/poll", "internal/session", "internal/slots", "outcome"},
-	{"internal/hello", "internal/metric", "internal/park", "internal/relay"},
+	{"internal/answer", "internal/hello", "internal/metric", "internal/park", "internal/relay"},
 	{"sock"},
 	{"internal/descriptors", "internal/mend", "internal/proc"},
 	{"internal/childproc"},

@@ -50,6 +50,7 @@ func (s *Server) transports() ([]proto.Transport, error) {
 	ts := make([]proto.Transport, len(ps))
 	all := s.Config.effective(s.greediest())
 	var errs []error
+	answering := 0
 	for i, p := range ps {
 		f := lookup(protocols, p.Kind())
 		if f == nil {
@@ -70,7 +71,13 @@ func (s *Server) transports() ([]proto.Transport, error) {
 		if ts[i], err = f(pc.spec); err != nil {
 			errs = append(errs, err)
 		}
-		errs = append(errs, s.checkStart(p, ts[i]), s.checkPasser(p, ts[i]), pc.checkStream(err != nil || isStream(ts[i])))
+		errs = append(errs, s.checkStart(p, ts[i]), s.checkPasser(p, ts[i]), pc.checkStream(err != nil || isStream(ts[i])), pc.checkHealth())
+		if pc.Health != HealthOff {
+			answering++
+		}
+	}
+	if answering == len(ps) && errors.Join(errs...) == nil {
+		errs = append(errs, fmt.Errorf("%s: every port answers balancers, and none serves clients: give it to one port, in its [[listen]] block", keyHealth))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver/internal/admit"
+	"netserver/internal/answer"
 	"netserver/internal/deadline"
 	"netserver/internal/hello"
 	"netserver/internal/lograte"
@@ -51,6 +52,7 @@ type run struct {
 	clients  clients
 	pool     *slots.Pool[*Conn]
 	packets  *slots.Pool[*Conn] // of datagrams
+	answers  *answer.Answers    // of ports with Health
 	samples  *lograte.Sampler
 	draining chan struct{} // closed when the server stops taking clients
 	shut     chan struct{} // closed by shutdown: drain, without a grace time
@@ -77,6 +79,7 @@ type listening struct {
 	beside    *Admission       // those limits
 	header    *headerRule      // for PROXY headers, if its clients begin with them
 	recheck   recheck          // of clients' certificates
+	answer    []byte           // what Health says to who connects; nil for none
 	plain     bool             // Ready does not wait
 	hello     bool             // its clients begin with a TLS record
 	most      int              // as much of that as is waited for, in bytes
@@ -109,6 +112,7 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 	}
 	r.samples = lograte.New(r.log, logs.Notice, outcome.Names())
 	r.packets = slots.NewPool((*Conn).packet)
+	r.answers = answer.New()
 	r.pool = slots.NewPool((*Conn).turn)
 	r.clients.ports = len(ls)
 	for i, l := range ls {
@@ -123,7 +127,7 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 	r.limiter = r.newLimiter()
 	var gated []net.Listener
 	for _, l := range r.ls {
-		if l.sessions == nil {
+		if l.sessions == nil && l.answer == nil {
 			gated = append(gated, l.Listener)
 		}
 	}
@@ -134,7 +138,7 @@ func newRun(s *Server, rules []*rules, configs []*portConfig, ls []net.Listener)
 func (r *run) listening(l net.Listener, pc *portConfig) *listening {
 	v := &listening{
 		Listener: l, spec: pc.spec, handler: r.srv.handlerOf(askedOf(l)), cfg: pc.effective, header: pc.header, limiter: pc.newLimiter(), beside: pc.beside,
-		price: priceWaiting, plain: true, recheck: recheck{wake: make(chan struct{}, 1)},
+		answer: pc.Health.answer(), price: priceWaiting, plain: true, recheck: recheck{wake: make(chan struct{}, 1)},
 	}
 	if o, ok := l.(*listener); ok {
 		v.transport = o.transport
@@ -220,6 +224,7 @@ func (r *run) serve(ctx context.Context) error {
 	}
 	shut := r.isShut()
 	close(r.draining)
+	r.closeAnswering() // balancers are to notice before clients do
 	r.clients.drain()
 	r.interruptAccept()
 	<-ended
@@ -237,6 +242,7 @@ func (r *run) seeOff(shut bool) error {
 	err := r.drain(shut)
 	r.pool.Stop()
 	r.packets.Stop()
+	r.answers.Close()
 	r.room.Close()
 	r.parks.close()
 	r.samples.Flush()
@@ -274,6 +280,16 @@ func (r *run) startHelpers(ctx context.Context, wg *sync.WaitGroup) {
 func (r *run) interruptAccept() {
 	for _, l := range r.ls {
 		if r.isNow() || slots.SetAcceptDeadline(l.Listener, time.Now().Add(backlogPause)) != nil {
+			l.Close()
+		}
+	}
+}
+
+// closeAnswering closes the ports with Health. Who connects there is refused from
+// now on, and reset if it was not answered yet.
+func (r *run) closeAnswering() {
+	for _, l := range r.ls {
+		if l.answer != nil {
 			l.Close()
 		}
 	}

@@ -73,6 +73,7 @@ const (
 	keyProxyProtocol = "proxy_protocol"
 	keyProxyFrom     = "proxy_protocol_from"
 	keyRulesClose    = "rules_close"
+	keyHealth        = "health"
 )
 
 // The units of limits.
@@ -150,6 +151,8 @@ var settings = [...]setting{
 		help: "addresses and networks that are never put into the penalty box, separated by commas or blanks"},
 	{field: "Admission.Penalty.Close", key: "penalty_close", group: groupAdmission, arg: "0|1", when: "listens penalty_points",
 		help: "cut the clients of a source that is put into the penalty box"},
+	{field: "Health", key: keyHealth, group: groupAdmission, arg: "0|1|http", when: "listens", port: true, words: healthWords,
+		help: "this port serves no clients, but tells balancers that the server serves: whoever connects gets ok (http: an HTTP answer, 200) and is hung up on, without a record; it is closed first when the server drains"},
 
 	{field: "Limits.MaxDatagrams", key: "max_datagrams", group: groupLimits, arg: "N", when: "listens datagram apart", port: true, def: 1024, zero: noneIsRefused, least: 1,
 		unit: unitDatagrams, each: (*listening).datagramsNow,

@@ -24,6 +24,7 @@ _netserver_value() {
 	echo) _netserver_reply -W 'lines net-server raw' -- "$2" ;;
 	exec_stderr) _netserver_reply -W 'log client drop inherit' -- "$2" ;;
 	handshake_queue) _netserver_reply -W 'fair none' -- "$2" ;;
+	health) _netserver_reply -W '0 1 http' -- "$2" ;;
 	proxy_protocol) _netserver_reply -W 'off require accept' -- "$2" ;;
 	SSL_check_crl) _netserver_reply -W '0 1 chain' -- "$2" ;;
 	SSL_crl_policy) _netserver_reply -W 'closed expired open' -- "$2" ;;
@@ -121,15 +122,15 @@ _netserver() {
 		connection_rate connection_rate_per_source connection_rate_per_prefix
 		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
 		max_memory limits_shadow penalty_points penalty_time penalty_max_time
-		penalty_exempt penalty_close max_datagrams max_line timeout_handshake
-		defer_accept timeout_first_byte timeout_hello timeout_first_request
-		timeout_idle timeout_write min_read_rate min_write_rate
-		min_rate_window timeout_life grace grace_spread listen reuse_port
-		freebind tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
-		udp_broadcast allow deny cidr_allow cidr_deny allow_file deny_file
-		cidr_allow_file cidr_deny_file reverse_lookups double_reverse_lookups
-		unix_allow_user unix_allow_group access_shadow rules_close
-		lookup_timeout lookup_ttl lookup_fail_ttl lookup_cache
+		penalty_exempt penalty_close health max_datagrams max_line
+		timeout_handshake defer_accept timeout_first_byte timeout_hello
+		timeout_first_request timeout_idle timeout_write min_read_rate
+		min_write_rate min_rate_window timeout_life grace grace_spread listen
+		reuse_port freebind tcp_keepalive unix_mode unix_owner unix_group
+		udp_recv_len udp_broadcast allow deny cidr_allow cidr_deny allow_file
+		deny_file cidr_allow_file cidr_deny_file reverse_lookups
+		double_reverse_lookups unix_allow_user unix_allow_group access_shadow
+		rules_close lookup_timeout lookup_ttl lookup_fail_ttl lookup_cache
 		lookup_concurrency proxy_protocol proxy_protocol_from
 		timeout_proxy_header SSL_allow_cn SSL_allow_dns SSL_allow_email
 		SSL_allow_file SSL_allow_ip SSL_allow_ou SSL_allow_spki SSL_allow_uri

@@ -72,6 +72,7 @@ const (
 )
 
 const (
+	keyHealth   = "health" // the engine's
 	keyStartTLS = "starttls"
 
 	keyTransparent = "transparent"

@@ -182,6 +182,8 @@ func (m *maker) makeHandler(s *Service) (netserver.Handler, error) {
 		return m.proxyHandler(s)
 	case routes:
 		return m.routeHandler(s)
+	case answers:
+		return m.echoHandler(s), nil // nobody comes to it
 	case refuses:
 		return nil, errors.New("refuse is for routes")
 	}

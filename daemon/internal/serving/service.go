@@ -23,6 +23,7 @@ const (
 	refuses                       // nobody
 	dispatches                    // programs, by the path of an HTTP request
 	sends                         // files, by HTTP
+	answers                       // balancers, by the port's key health: nobody is served
 )
 
 // A Service is what serves the clients of a port, or those of a route.
@@ -151,6 +152,8 @@ func (s *Service) Name() string {
 		return fmt.Sprintf("%d routes", len(s.routes))
 	case refuses:
 		return "refuse"
+	case answers:
+		return keyHealth
 	}
 	return "echo"
 }
@@ -223,6 +226,14 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case s.answers(p) && (own != nil || hasRoutes):
+		at := b.Origin
+		if own != nil {
+			at = own.at
+		}
+		return nil, &conf.Problem{Origin: at, Err: fmt.Errorf("port %s has %s, and what serves clients beside it: it can only do one", p.Short(), keyHealth)}
+	case s.answers(p):
+		return &Service{kind: answers, chosen: keyHealth, own: true, at: origin(p.Params[keyHealth])}, nil
 	case hasRoutes && own != nil:
 		return nil, &conf.Problem{Origin: own.at, Err: fmt.Errorf("port %s has routes, and a handler beside them", p.Short()),
 			Hint: "write it as the last [[listen.route]], without conditions"}
@@ -245,6 +256,15 @@ func (s *Services) serviceOf(i int) (*Service, error) {
 		kept.chosen = "" // the page takes its place
 	}
 	return &kept, besideBackend(&kept, b.Values)
+}
+
+// answers reports whether a port has the engine's key health, or all have it.
+func (s *Services) answers(p port.Spec) bool {
+	vals, own := p.Params[keyHealth]
+	if !own {
+		vals = s.in.Result.Get(keyHealth)
+	}
+	return len(vals) > 0 && !slices.Contains([]string{"", "0", "false"}, vals[len(vals)-1].Text)
 }
 
 // Own returns what the port at position i has for itself.
