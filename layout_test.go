@@ -45,7 +45,7 @@ var layout = [][]string{
 	{"daemon/internal/wire"},
 	{"daemon/internal/connlog", "daemon/internal/logging"},
 	{"daemon/internal/serving"},
-	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics"},
+	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics", "daemon/top"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},
 	{"cmd/netserver"},
@@ -190,7 +190,7 @@ func TestLayoutImportsGoDownward(t *testing.T) {
 }
 
 // A program that uses the library, or package daemon, links nothing that is for
-// the command's metrics alone.
+// the command's metrics or its terminal alone.
 func TestLayoutHeavyDependencies(t *testing.T) {
 	module := modulePath(t)
 	for _, tt := range []struct {
@@ -201,7 +201,7 @@ func TestLayoutHeavyDependencies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, heavy := range []string{"github.com/prometheus/client_golang/prometheus", "google.golang.org/protobuf/proto"} {
+		for _, heavy := range []string{"github.com/prometheus/client_golang/prometheus", "google.golang.org/protobuf/proto", "charm.land/bubbletea/v2"} {
 			if got := slices.Contains(strings.Fields(string(out)), heavy); got != tt.links {
 				t.Errorf("%s links %s: %v, want %v", tt.pkg, heavy, got, tt.links)
 			}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"netserver/conf"
 	"netserver/daemon/internal/convert"
@@ -28,6 +29,14 @@ type Part func(*invocation)
 // Hooks.Metrics does in a program on Run.
 func WithMetrics(handler func(fetch func(context.Context) ([]byte, error)) http.Handler) Part {
 	return func(v *invocation) { v.hooks.Metrics = handler }
+}
+
+// WithTop has show be netserver ctl top, as top.Run is: it shows the server that
+// has the control socket anew after each interval, count times or until it is told
+// to end, in the terminal that stdout is; as lines where it is none or plain is
+// set. It returns when ctx ends, which is no error.
+func WithTop(show func(ctx context.Context, socket string, environ []string, interval time.Duration, count int, plain bool, stdout io.Writer) error) Part {
+	return func(v *invocation) { v.top = show }
 }
 
 // Command is the command netserver: it runs the command line argv (without
@@ -52,7 +61,7 @@ func Command(argv, environ []string, stdout, stderr io.Writer, parts ...Part) in
 	ctx := context.Background()
 	if v.part == nil && len(argv) > 0 && argv[0] == "ctl" {
 		find := func(keys []string) (string, error) { return controlSocket(keys, environ) }
-		return ctl.Run(argv[1:], find, stdout, stderr)
+		return ctl.Run(argv[1:], ctl.Caller{Find: find, Environ: environ, Top: v.top}, stdout, stderr)
 	}
 	if v.part == nil && len(argv) > 0 {
 		switch argv[0] {

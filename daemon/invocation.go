@@ -11,6 +11,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/convert"
+	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/help"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
@@ -30,6 +31,7 @@ type invocation struct {
 	stderr  io.Writer
 	part    *childproc.Part // nil unless a supervisor, or the front of one, started this process
 	signals *earlySignals
+	top     ctl.Viewer // of the command; nil: it has none
 
 	// Of Run; zero for the command.
 	server *netserver.Server

@@ -2,8 +2,8 @@
 // gives every client to a program, a backend or its own echo. See netserver
 // --help.
 //
-// It holds no logic and imports package daemon, and prommetrics for /metrics; start reading at
-// daemon.Command.
+// It holds no logic and imports package daemon, prommetrics for /metrics, and top
+// for netserver ctl top; start reading at daemon.Command.
 package main
 
 import (
@@ -11,8 +11,9 @@ import (
 
 	"netserver/daemon"
 	"netserver/daemon/prommetrics"
+	"netserver/daemon/top"
 )
 
 func main() {
-	os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, daemon.WithMetrics(prommetrics.Handler)))
+	os.Exit(daemon.Command(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, daemon.WithMetrics(prommetrics.Handler), daemon.WithTop(top.Run)))
 }

@@ -35,6 +35,8 @@ Asks a running server, or tells it something, over its control_socket.
                             until the next reload or start: one more, or one back;
                             no more clients for it; or none and not in the list
   certs                     the certificates that are served, and when they end
+  top                       all that again and again, in a terminal; lines where
+                            there is none
   metrics                   what the server has counted since its start
   reload                    as HUP; status 1 and the errors if the new
                             configuration is not good
@@ -52,6 +54,9 @@ Options:
   --limit N                 conns: clients at most (default 1000);
                             limits: sources (default 20)
   --after ID                conns: those behind this one
+  --interval SECONDS        top: how often (default 2)
+  --count N                 top: how many times (default: until q is typed)
+  --plain                   top: lines in a terminal too
 
 Exit status: 0 done, 1 refused, failed or not running, 2 bad usage.
 `
@@ -67,7 +72,9 @@ const (
 type command struct {
 	stdout, stderr io.Writer
 	json           bool
+	environ        []string
 	socket         string
+	top            topOptions
 	keys           []string // arguments that say where the socket is, as the server has them
 	request        control.Request
 }
@@ -76,17 +83,25 @@ type command struct {
 // among those of ctl that are keys of the server; "" is that there is none.
 type Finder func(keys []string) (path string, err error)
 
+// A Caller is what the program of this command provides.
+type Caller struct {
+	Find    Finder
+	Environ []string
+	Top     Viewer // nil: it has none
+}
+
 // Run runs netserver ctl with the arguments behind that word, and returns its
 // exit status. An interrupt ends it, and not what the server was told.
-func Run(args []string, find Finder, stdout, stderr io.Writer) int {
-	c := &command{stdout: stdout, stderr: stderr}
+func Run(args []string, from Caller, stdout, stderr io.Writer) int {
+	c := &command{stdout: stdout, stderr: stderr, environ: from.Environ}
+	c.top.show = from.Top
 	help, err := c.parse(args)
 	if help {
 		io.WriteString(stdout, usage)
 		return exitDone
 	}
 	if err == nil && c.socket == "" {
-		err = c.find(find)
+		err = c.find(from.Find)
 	}
 	if err != nil {
 		logging.PrintError(stderr, err)
@@ -137,6 +152,12 @@ func (c *command) parse(args []string) (help bool, err error) {
 				err = fmt.Errorf("--limit: %q is not a whole number", value)
 			}
 			c.request.Limit = n
+		case "--plain":
+			c.top.plain, c.top.given = true, name
+		case "--interval", "--count":
+			if terr := c.top.set(name, take()); terr != nil && err == nil {
+				err = terr
+			}
 		default:
 			if strings.HasPrefix(name, "-") {
 				return false, fmt.Errorf("unknown option %s (netserver ctl --help lists them)", args[i])
@@ -147,13 +168,19 @@ func (c *command) parse(args []string) (help bool, err error) {
 			return false, err
 		}
 	}
+	if len(words) > 0 && words[0] == verbTop {
+		return false, c.checkTop(words[1:], wait)
+	}
+	if c.top.given != "" {
+		return false, fmt.Errorf("%s goes with top", c.top.given)
+	}
 	return false, c.verb(words, wait)
 }
 
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics or health (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics, top or health (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -232,6 +259,8 @@ func (c *command) find(find Finder) (err error) {
 // do carries the request out.
 func (c *command) do(ctx context.Context) error {
 	switch c.request.Verb {
+	case verbTop:
+		return c.watch(ctx)
 	case control.VerbConns:
 		return c.conns(ctx)
 	case control.VerbMetrics:
