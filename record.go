@@ -286,6 +286,9 @@ func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, 
 		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
 }
 
+// Began returns when the client was accepted, as Record.Begin has it.
+func (c *Conn) Began() time.Time { return c.begin }
+
 // Count adds to the bytes of the record, for a Handler that has given the
 // client's socket away and learns of what passed there in another way. A
 // negative number says that nobody knows: the record then tells of no bytes in

@@ -119,6 +119,7 @@ func page(name, from, to string) error {
 		"\t\""+from+"\"\n", "\t\""+to+"\"\n",
 		`"`+from+`/`, `"`+to+`/`,
 		"-X "+from+"/", "-X "+to+"/",
+		"module "+from+"/", "module "+to+"/",
 		"require "+from+" ", "require "+to+" ",
 		"replace "+from+" ", "replace "+to+" ",
 		"-replace "+from+"=", "-replace "+to+"=",

@@ -60,6 +60,7 @@ func TestRename(t *testing.T) {
 		"packaging/Dockerfile":     "-X example.org/two/daemon.release=",
 		"docs/INSTALL.md":          "-X example.org/two/daemon.release=",
 		"examples/protocol/go.mod": "replace example.org/two => ../..",
+		"contrib/otel/go.mod":      "module example.org/two/contrib/otel\n\ngo 1.26.0\n\nrequire example.org/two v0.0.0\n",
 	} {
 		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || !strings.Contains(string(b), want) {
 			t.Errorf("%s lacks %q: %v", name, want, err)

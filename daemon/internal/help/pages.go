@@ -19,6 +19,7 @@ var pages = [...]page{
 	{"docs/ADMISSION.md", "limits by source, rates, penalties, handshakes, access rules, denied clients"},
 	{"docs/DAEMON.md", "the process: users, reload and HUP, signals, systemd, sandbox, background, pid file, workers"},
 	{"docs/CONTROL.md", "netserver ctl: ask a running server, status, drain, kill"},
+	{"docs/TELEMETRY.md", "OpenTelemetry: traces, spans and metrics by OTLP, traceparent, collector"},
 	{"docs/ADMIN.md", "the live page, metrics for Prometheus, health checks, status over HTTP: admin"},
 	{"docs/OPERATIONS.md", "running it: monitoring, alerts, outcomes and what to do, sizing, restarts, drain, dashboard for Grafana"},
 	{"docs/METRICS.md", "every metric and its labels, for Prometheus and netserver ctl metrics"},
