@@ -298,6 +298,9 @@ func TestAdminKeysAreChecked(t *testing.T) {
 		{[]string{"--admin", "relative|unix"}, "absolute path"},
 		{[]string{"--admin", "127.0.0.1:1|SSL_cert_file=/no/such.pem"}, "/no/such.pem"},
 		{[]string{"--admin", "127.0.0.1:1|SSL_no_such=1"}, "SSL_no_such"},
+		{[]string{"--port", "127.0.0.1:7", "--admin", "127.0.0.1:7"}, "is a port of the server"},
+		{[]string{"--port", "*:7", "--admin", "127.0.0.1:7"}, "is a port of the server"},
+		{[]string{"--port", dir + "/s/unix", "--admin", dir + "//s"}, "is a port of the server"},
 		{[]string{"--admin_write", "1"}, "admin_write"},
 		{[]string{"INET", "--admin", filepath.Join(dir, "a")}, "INET"},
 	} {

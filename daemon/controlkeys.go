@@ -25,6 +25,7 @@ import (
 	"netserver/internal/control"
 	"netserver/internal/identity"
 	"netserver/port"
+	"netserver/sock"
 	"netserver/tlsparams"
 )
 
@@ -140,11 +141,17 @@ func (v *invocation) useAdmin(p *worker.Program, a *AdminConfig, ask admin.Ask, 
 	admin.Use(p.Server, admin.New(o), log)
 }
 
-// adminPlan is what a supervisor needs of the admin listener; nil if there is
-// none.
-func (p *program) adminPlan() (*wire.Admin, error) {
+// adminPlan is what a supervisor needs of the admin listener beside the server's
+// ports; nil if there is none.
+func (p *program) adminPlan(ports []sock.Request) (*wire.Admin, error) {
 	if p.admin == nil {
 		return nil, nil
+	}
+	spec := p.admin.Server.Config.Ports[0]
+	for _, r := range ports {
+		if admin.Same(spec, r.Spec) {
+			return nil, fmt.Errorf("admin: %s is a port of the server, %s; clients and operators need different ones", spec.Short(), r.Spec.Short())
+		}
 	}
 	reqs, err := bridge.Of(p.admin.Server.Monitor()).Requests(p.admin.Transports)
 	if err != nil {

@@ -58,7 +58,7 @@ func newPlan(p *program, files *fileList) (*wire.Plan, error) {
 		pl.Foreign, err = p.transparent()
 	}
 	if err == nil {
-		pl.Admin, err = p.adminPlan()
+		pl.Admin, err = p.adminPlan(pl.Ports)
 	}
 	return pl, err
 }

@@ -106,6 +106,21 @@ func Public(s port.Spec) bool {
 	return err != nil || !a.IsLoopback()
 }
 
+// Same reports whether s and the port o of the server cannot both be opened.
+func Same(s, o port.Spec) bool {
+	switch {
+	case s.IsUnix() || o.IsUnix():
+		return s.IsUnix() && o.IsUnix() && filepath.Clean(s.Port) == filepath.Clean(o.Port)
+	case s.Port != o.Port || s.Port == "0" || o.Kind() == port.UDP:
+		return false
+	case s.Host == o.Host || s.Host == "*" || o.Host == "*":
+		return true
+	}
+	a, aerr := netip.ParseAddr(s.Host)
+	b, berr := netip.ParseAddr(o.Host)
+	return aerr == nil && berr == nil && a.Is4() == b.Is4() && (a == b || a.IsUnspecified() || b.IsUnspecified())
+}
+
 // CheckPublic returns why s may not be opened with these keys: nil if it may.
 // verified says that clients must show a certificate.
 func CheckPublic(s port.Spec, public, write, pprof, verified bool) error {

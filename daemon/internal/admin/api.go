@@ -15,6 +15,9 @@ import (
 // errBusy is why an answer is not asked for: too many are being waited for.
 var errBusy = errors.New("too many requests at once; try again")
 
+// errSlow is what becomes of a request whose answer takes too long.
+var errSlow = errors.New("the server does not answer")
+
 // MaxConns is how many clients one answer of /api/conns lists.
 const MaxConns = 10_000
 

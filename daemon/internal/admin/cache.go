@@ -12,8 +12,10 @@ const (
 	// slowTime is the same in events of what takes a look at every client, and
 	// changes slowly.
 	slowTime = 4500 * time.Millisecond
-	// askTime bounds how long the server may take for one answer.
-	askTime = 30 * time.Second
+	// askTime bounds how long the server may take for one answer, and waitTime how
+	// long a request waits for that: it can still be answered then.
+	askTime  = 30 * time.Second
+	waitTime = requestTime - time.Second
 	// maxAnswers is how many answers are kept; the verbs need fewer.
 	maxAnswers = 16
 	// maxLists is the same for lists of clients, of which there are as many as
@@ -43,7 +45,8 @@ func (c *cache) init(keep time.Duration, most int) {
 }
 
 // get returns the answer to what key stands for, which is no older than age.
-// Whoever waits no longer than ctx has one: asking goes on without it.
+// Whoever waits no longer than ctx, or longer than waitTime, has none: asking goes
+// on without it.
 func (c *cache) get(ctx context.Context, key string, age time.Duration, ask func(context.Context) ([]byte, error)) ([]byte, error) {
 	c.mu.Lock()
 	a := c.answers[key]
@@ -57,11 +60,15 @@ func (c *cache) get(ctx context.Context, key string, age time.Duration, ask func
 		go a.fill(ask)
 	}
 	c.mu.Unlock()
+	t := time.NewTimer(waitTime)
+	defer t.Stop()
 	select {
 	case <-a.done:
 		return a.data, a.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
+	case <-t.C:
+		return nil, errSlow
 	}
 }
 

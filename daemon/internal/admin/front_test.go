@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"netserver/conf"
 	"netserver/internal/control"
@@ -119,6 +121,26 @@ func TestHealth(t *testing.T) {
 	if code, text := get(t, f, "/readyz"); code != 503 || text != "unknown\n" {
 		t.Errorf("without an answer: %d %q", code, text)
 	}
+}
+
+// A server that says nothing, as one whose supervisor is stopped, is reported
+// while a request can still be answered.
+func TestServerThatDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newTestFront(t, Options{})
+		s.hold = make(chan struct{})
+		defer close(s.hold)
+		began := time.Now()
+		if code, text := get(t, f, "/readyz"); code != 503 || text != "unknown\n" {
+			t.Errorf("/readyz answers %d %q", code, text)
+		}
+		if code, text := get(t, f, "/api/limits"); code != 503 || !strings.Contains(text, errSlow.Error()) {
+			t.Errorf("/api/limits answers %d %q", code, text)
+		}
+		if d := time.Since(began); d >= 2*requestTime {
+			t.Errorf("that took %v", d)
+		}
+	})
 }
 
 // Many who ask the same at once cost one question.
