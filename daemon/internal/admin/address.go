@@ -118,8 +118,14 @@ func Same(s, o port.Spec) bool {
 	}
 	a, aerr := netip.ParseAddr(s.Host)
 	b, berr := netip.ParseAddr(o.Host)
-	return aerr == nil && berr == nil && a.Is4() == b.Is4() && (a == b || a.IsUnspecified() || b.IsUnspecified())
+	if aerr != nil || berr != nil || a.Is4() != b.Is4() && !all(a, s) && !all(b, o) {
+		return false
+	}
+	return a == b || a.IsUnspecified() || b.IsUnspecified()
 }
+
+// all reports whether a stands for the addresses of both families.
+func all(a netip.Addr, s port.Spec) bool { return a == netip.IPv6Unspecified() && s.IPv != "6" }
 
 // CheckPublic returns why s may not be opened with these keys: nil if it may.
 // verified says that clients must show a certificate.

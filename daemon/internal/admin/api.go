@@ -31,14 +31,19 @@ func (f *Front) ask(ctx context.Context, r control.Request) ([]byte, error) {
 }
 
 func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error) {
-	if r.Verb == control.VerbConns {
+	switch r.Verb {
+	case control.VerbConns:
 		return f.allConns(ctx, r)
-	}
-	if r.Verb == control.VerbMetrics {
-		return f.allMetrics(ctx, r)
+	case control.VerbMetrics:
+		return together(ctx, f, r, control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}})
+	case control.VerbCerts:
+		return together(ctx, f, r, control.Certs{Certificates: []control.Certificate{}, Silent: []control.Silent{}})
 	}
 	var got json.RawMessage
 	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+		if got != nil {
+			return errors.New("the server's answer has several parts")
+		}
 		got = bytes.Clone(data)
 		return nil
 	})
@@ -73,15 +78,17 @@ func (f *Front) allConns(ctx context.Context, r *control.Request) ([]byte, error
 	return json.Marshal(&all)
 }
 
-// allMetrics puts the parts of the answer together.
-func (f *Front) allMetrics(ctx context.Context, r *control.Request) ([]byte, error) {
-	all := control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}}
+// together puts the parts of an answer together, in all.
+func together[T any, P interface {
+	*T
+	Add(T)
+}](ctx context.Context, f *Front, r *control.Request, all T) ([]byte, error) {
 	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
-		var part control.Metrics
+		var part T
 		if err := json.Unmarshal(data, &part); err != nil {
 			return err
 		}
-		all.Add(part)
+		P(&all).Add(part)
 		return nil
 	})
 	if err != nil {
