@@ -111,6 +111,10 @@ targets = %q
 [[backend]]
 name = "down"
 targets = "127.0.0.1:1"
+[[backend]]
+name = "checked"
+targets = ["127.0.0.1:1", %q]
+check = "tcp"
 [[listen]]
 port = "127.0.0.1:0"
 [[listen]]
@@ -130,7 +134,10 @@ backend = "down"
 [[listen]]
 port = "127.0.0.5:0"
 max_per_source = 1
-`, cert, target.Addr())
+[[listen]]
+port = "127.0.0.6:0"
+backend = "checked"
+`, cert, target.Addr(), target.Addr())
 	conf := writeFile(t, filepath.Join(dir, "f.toml"), text)
 	var r *running
 	r, w.socket = startCtl(t, "--conf_file", conf)
@@ -207,6 +214,11 @@ max_per_source = 1
 	w.await(1, metric.TargetUp, "backend", "up")
 	io.Copy(io.Discard, mustDial(t, on(5)))
 	w.await(1, metric.TargetTotal, "backend", "down", "result", "failed")
+	w.await(2, metric.TargetChecks, "backend", "checked")
+	w.await(1, metric.TargetFaults, "backend", "checked", "target", "127.0.0.1:1")
+	if n := w.sum(metric.TargetFaults, "backend", "checked", "target", target.Addr().String()); n != 0 {
+		t.Errorf("%v checks failed of the target that is up", n)
+	}
 
 	mustDial(t, on(6)).mustAsk(t, "the only one")
 	io.Copy(io.Discard, mustDial(t, on(6)))

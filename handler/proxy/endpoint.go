@@ -25,6 +25,8 @@ type endpoint struct {
 	active atomic.Int64  // clients that it has or that are being connected
 	total  atomic.Uint64 // clients connected
 	misses atomic.Uint64 // connections to it that failed
+	checks atomic.Uint64 // that were done
+	faults atomic.Uint64 // of them: it failed
 	took   atomic.Int64  // connect time of late, in ns
 
 	// The rest is guarded by the Backend's mutex.

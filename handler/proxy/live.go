@@ -23,6 +23,8 @@ type TargetState struct {
 	Total   uint64        // connected so far
 	Failed  uint64        // connections of clients to it that failed
 	Connect time.Duration // how long connecting took of late
+	Checks  uint64        // so far, tries whether one that failed is back among them
+	Faults  uint64        // of them: those that it failed
 }
 
 // List tells how each target is. It may be called at any time.
@@ -58,6 +60,7 @@ func (ep *endpoint) report() TargetState {
 		State: "up", Since: ep.since, Reason: ep.reason,
 		Clients: int(ep.active.Load()), Total: ep.total.Load(), Failed: ep.misses.Load(),
 		Connect: time.Duration(ep.took.Load()).Round(time.Microsecond),
+		Checks:  ep.checks.Load(), Faults: ep.faults.Load(),
 	}
 	switch {
 	case ep.drain:

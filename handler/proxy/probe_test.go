@@ -164,8 +164,12 @@ func TestNoTargetIsUp(t *testing.T) {
 	f := frontOf(t, be)
 	wantEOF(t, f.dial(t))
 	wantRecord(t, f, "no target of backend x is up: "+dead+": check tcp: connection refused")
-	if n := stateOf(be, dead).Failed; n != 0 {
-		t.Errorf("%d clients were connected to it", n)
+	s := stateOf(be, dead)
+	if s.Failed != 0 {
+		t.Errorf("%d clients were connected to it", s.Failed)
+	}
+	if s.Checks == 0 || s.Faults != s.Checks {
+		t.Errorf("%d of %d checks failed", s.Faults, s.Checks)
 	}
 }
 

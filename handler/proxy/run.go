@@ -134,8 +134,12 @@ func (b *Backend) check(ctx context.Context, ep *endpoint) {
 	if ctx.Err() != nil || err != nil && isOurs(err) {
 		return
 	}
+	if !skip {
+		ep.checks.Add(1)
+	}
 	h.err = ""
 	if err != nil {
+		ep.faults.Add(1)
 		h.err = reasonOf(err)
 	}
 	wasDown := h.down

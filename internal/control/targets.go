@@ -44,6 +44,8 @@ type Target struct {
 	Connected uint64   `json:"connected"`       // clients so far
 	Failed    uint64   `json:"failed"`          // connections of clients that failed
 	Connect   *float64 `json:"connect_seconds"` // how long connecting took of late; null: not known
+	Checks    uint64   `json:"checks"`          // so far
+	Faults    uint64   `json:"checks_failed"`   // of them
 	Processes int      `json:"processes"`       // that have it
 	Up        int      `json:"up"`              // of them, those in which it is up
 }

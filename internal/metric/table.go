@@ -59,6 +59,8 @@ const (
 	TargetClients = "netserver_target_clients"
 	TargetTotal   = "netserver_target_connections_total"
 	TargetConnect = "netserver_target_connect_seconds"
+	TargetChecks  = "netserver_target_checks_total"
+	TargetFaults  = "netserver_target_check_failures_total"
 
 	CertificateEnd   = "netserver_certificate_expiry_timestamp_seconds"
 	CertificateSince = "netserver_certificate_since_timestamp_seconds"
@@ -148,6 +150,10 @@ var families = [...]Family{
 		Help: "Connections of clients to the target, and those that could not be made."},
 	{Name: TargetConnect, Type: Gauge, Unit: "seconds", Labels: []string{LabelBackend, LabelTarget},
 		Help: "How long connecting to the target took of late, in the newest worker."},
+	{Name: TargetChecks, Type: Counter, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
+		Help: "Checks of the target's addresses by all workers, and tries whether one that had failed is back."},
+	{Name: TargetFaults, Type: Counter, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
+		Help: "Those of them that the target failed."},
 
 	{Name: CertificateEnd, Type: Gauge, Unit: "seconds", Labels: []string{LabelPort, LabelFile},
 		Help: "When the first certificate of the chain that the port serves ends, in Unix time."},

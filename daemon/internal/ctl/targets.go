@@ -34,6 +34,8 @@ func (s *Server) Targets(ctx context.Context, backend string) *control.Targets {
 				sum.Clients += t.Clients
 				sum.Connected += t.Connected
 				sum.Failed += t.Failed
+				sum.Checks += t.Checks
+				sum.Faults += t.Faults
 				sum.Processes++
 				sum.Up += t.Up
 			case len(l.Targets) == control.MaxTargets:

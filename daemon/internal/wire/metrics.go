@@ -69,8 +69,10 @@ func TargetSamples(backends []*proxy.Backend, known []TargetName) (list []metric
 		set.Add(metric.TargetClients, float64(t.Clients), t.Backend, t.Target)
 		set.Add(metric.TargetTotal, float64(t.Connected), t.Backend, t.Target, metric.ResultDone)
 		set.Add(metric.TargetTotal, float64(t.Failed), t.Backend, t.Target, metric.ResultFailed)
+		set.Add(metric.TargetChecks, float64(t.Checks), t.Backend, t.Target)
+		set.Add(metric.TargetFaults, float64(t.Faults), t.Backend, t.Target)
 	}
-	for _, name := range []string{metric.TargetUp, metric.TargetClients, metric.TargetTotal} {
+	for _, name := range []string{metric.TargetUp, metric.TargetClients, metric.TargetTotal, metric.TargetChecks, metric.TargetFaults} {
 		for _, one := range set.Series(name) {
 			list = append(list, *one)
 		}

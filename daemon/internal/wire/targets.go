@@ -51,6 +51,8 @@ func targetRows(backends []*proxy.Backend, of string) (rows []control.Target) {
 					rows[i].Clients += t.Clients
 					rows[i].Connected += t.Connected
 					rows[i].Failed += t.Failed
+					rows[i].Checks += t.Checks
+					rows[i].Faults += t.Faults
 					continue
 				}
 				plain[key] = len(rows)
@@ -66,7 +68,7 @@ func targetRow(backend string, s proxy.TargetState) control.Target {
 		Backend: ShortName(backend), Target: ShortName(s.Target), Address: ShortName(s.Address),
 		State: s.State, Reason: ShortName(s.Reason), Check: ShortName(s.Checked),
 		Weight: s.Weight, Max: s.Max, Backup: s.Backup,
-		Clients: s.Clients, Connected: s.Total, Failed: s.Failed, Processes: 1,
+		Clients: s.Clients, Connected: s.Total, Failed: s.Failed, Checks: s.Checks, Faults: s.Faults, Processes: 1,
 	}
 	if !s.Since.IsZero() {
 		t.Since = InSeconds(time.Since(s.Since))
@@ -119,8 +121,8 @@ func checkTarget(t *control.Target) error {
 	if t.Up = 0; t.State == "up" {
 		t.Up = 1
 	}
-	if t.Connected > MaxTally || t.Failed > MaxTally {
-		return errors.New("too many clients")
+	if max(t.Connected, t.Failed, t.Checks, t.Faults) > MaxTally {
+		return errors.New("too many clients or checks")
 	}
 	return errors.Join(
 		atMost("clients", t.Clients, maxAtOnce), atMost("weight", t.Weight, maxAtOnce), atMost("max", t.Max, maxAtOnce),
