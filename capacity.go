@@ -183,15 +183,20 @@ func (s *Server) explainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict,
 	if err := pc.checkStream(!p.IsDatagram()); err != nil {
 		return bridge.PortVerdict{}, err
 	}
-	switch rule := pc.header; {
-	case rule == nil:
-		return bridge.PortVerdict{Allowed: true}, nil
-	case rule.trusts(peer):
-		return bridge.PortVerdict{Allowed: true, Proxied: true, Why: "in " + keyProxyFrom + ": the rules and limits go by the address in its PROXY header"}, nil
-	case rule.optional:
-		return bridge.PortVerdict{Allowed: true, Why: "not in " + keyProxyFrom + ": the rules go by this address, and a PROXY header is refused"}, nil
+	return pc.header.verdict(peer), nil
+}
+
+// verdict says what the rule decides about a client before any byte of its own.
+func (r *headerRule) verdict(peer access.Peer) bridge.PortVerdict {
+	switch {
+	case r == nil:
+		return bridge.PortVerdict{Allowed: true}
+	case r.trusts(peer):
+		return bridge.PortVerdict{Allowed: true, Proxied: true, Why: "in " + keyProxyFrom + ": the rules and limits go by the address in its PROXY header"}
+	case r.optional:
+		return bridge.PortVerdict{Allowed: true, Why: "not in " + keyProxyFrom + ": the rules go by this address, and a PROXY header is refused"}
 	}
-	return bridge.PortVerdict{Why: fmt.Sprintf("%s %s: not in %s", keyProxyProtocol, ProxyRequire, keyProxyFrom)}, nil
+	return bridge.PortVerdict{Why: fmt.Sprintf("%s %s: not in %s", keyProxyProtocol, ProxyRequire, keyProxyFrom)}
 }
 
 // A LimitUse is a limit as it is in force, and what there is of it now.

@@ -1,7 +1,9 @@
 package netserver
 
 import (
+	"context"
 	"errors"
+	"math"
 	"net/netip"
 	"runtime"
 	"slices"
@@ -282,6 +284,93 @@ func (m monitor) GraceTimes() (grace, spread time.Duration) { return m.s.Config.
 
 func (m monitor) ExplainPort(p port.Spec, peer access.Peer) (bridge.PortVerdict, error) {
 	return m.s.explainPort(p, peer)
+}
+
+func (m monitor) ExplainNow(ctx context.Context, peer access.Peer, ask func(port.Spec) bool) (list []bridge.PortNow) {
+	place := 0
+	for _, r := range m.s.running() {
+		for _, l := range r.ls {
+			if !r.isDraining() && ask(l.spec) {
+				p := r.explain(ctx, l, peer)
+				p.Place = place
+				list = append(list, p)
+			}
+			place++
+		}
+	}
+	return list
+}
+
+// explain says what a port would do now with a client that connects.
+func (r *run) explain(ctx context.Context, l *listening, peer access.Peer) bridge.PortNow {
+	p := bridge.PortNow{
+		Spec: l.spec, PortVerdict: l.header.verdict(peer), Transport: l.transport, Handler: l.handler, Shadow: r.cfg.Admission.Shadow,
+	}
+	if l.datagram == nil {
+		p.Limits = r.roomNow(l)
+	}
+	if p.Proxied {
+		return p // who it is, its header tells
+	}
+	p.Source = r.limiter.Look(peer.IP, l.datagram != nil)
+	p.Limits = append(p.Limits, limitsNow(p.Source, &r.cfg.Admission, l.datagram != nil, peer.IP.IsValid())...)
+	if l.limiter != nil {
+		for _, own := range limitsNow(l.limiter.Look(peer.IP, l.datagram != nil), l.beside, l.datagram != nil, peer.IP.IsValid()) {
+			own.Own = true
+			p.Limits = append(p.Limits, own)
+		}
+	}
+	if p.Allowed {
+		peer, p.Access = l.rules.store.Policy().Check(ctx, l.rules.lookups, peer)
+		p.Host = peer.Host
+	}
+	return p
+}
+
+// limitsNow returns the limits by source, and by rate, that there are, and how
+// much of them is in use. Only clients whose address is known meet those by source.
+func limitsNow(k admit.Look, a *Admission, datagram, known bool) (list []bridge.LimitNow) {
+	add := func(why admit.Reason, unit string, value int, use float64, refuses bool) {
+		if value > 0 {
+			list = append(list, bridge.LimitNow{Key: limitKeys[why], Unit: unit, Value: float64(value), Use: math.Round(use), Refuses: refuses})
+		}
+	}
+	if !known {
+		a = &Admission{ConnRate: Bounds{All: a.ConnRate.All}, DatagramRate: Bounds{All: a.DatagramRate.All}}
+	}
+	rate := func(why admit.Reason, value int, use float64) {
+		add(why, unitPerSecond, value, use, admit.Full(use, float64(value)))
+	}
+	if datagram {
+		rate(admit.OverSourceDatagramRate, a.DatagramRate.PerSource, k.Rate)
+		rate(admit.OverPrefixDatagramRate, a.DatagramRate.PerPrefix, k.NetworkRate)
+		rate(admit.OverDatagramRate, a.DatagramRate.All, k.Total)
+		return list
+	}
+	add(admit.OverSource, unitClients, a.MaxPerSource, float64(k.Conns), k.Conns >= a.MaxPerSource)
+	add(admit.OverPrefix, unitClients, a.MaxPerPrefix, float64(k.NetworkConns), k.NetworkConns >= a.MaxPerPrefix)
+	rate(admit.OverSourceRate, a.ConnRate.PerSource, k.Rate)
+	rate(admit.OverPrefixRate, a.ConnRate.PerPrefix, k.NetworkRate)
+	rate(admit.OverRate, a.ConnRate.All, k.Total)
+	return list
+}
+
+// roomNow returns the limits on all clients together.
+func (r *run) roomNow(l *listening) (list []bridge.LimitNow) {
+	if n := r.cfg.Limits.MaxConns; n > 0 {
+		use := r.clients.count()
+		list = append(list, bridge.LimitNow{Key: keyMaxConns, Unit: unitClients, Value: float64(n), Use: float64(use), Waits: use >= n})
+	}
+	if n := r.gate.MaxServing(); n > 0 {
+		use := r.gate.Serving()
+		list = append(list, bridge.LimitNow{Key: keyMaxServing, Unit: unitClients, Value: float64(n), Use: float64(use), Waits: use >= n})
+	}
+	if n := r.cfg.Admission.MaxMemory; n > 0 {
+		use := r.limiter.Stats().Memory
+		refuses := use+int64(l.price) > n && (r.queue == nil || r.queue.Stats().Unfinished == 0) // or it would end one of these
+		list = append(list, bridge.LimitNow{Key: limitKeys[admit.OverMemory], Unit: unitBytes, Value: float64(n), Use: float64(use), Refuses: refuses})
+	}
+	return list
 }
 
 func (m monitor) RulesOf(p port.Spec) (access.Rules, bool) {

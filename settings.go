@@ -74,6 +74,8 @@ const (
 	keyProxyFrom     = "proxy_protocol_from"
 	keyRulesClose    = "rules_close"
 	keyHealth        = "health"
+	keyMaxConns      = "max_connections"
+	keyMaxServing    = "max_servers"
 )
 
 // The units of limits.
@@ -93,10 +95,10 @@ const (
 var settings = [...]setting{
 	{field: "Ports"}, // several keys together make them: package port
 
-	{field: "Limits.MaxConns", key: "max_connections", group: groupLimits, arg: "N", when: "listens stream", zero: zeroIsRefused, calc: connsByDescriptors,
+	{field: "Limits.MaxConns", key: keyMaxConns, group: groupLimits, arg: "N", when: "listens stream", zero: zeroIsRefused, calc: connsByDescriptors,
 		unit: unitClients, use: (*usage).clients, budget: true,
 		help: "clients connected at once, in any stage; further ones wait in the backlog (default: as many as there are descriptors)"},
-	{field: "Limits.MaxServing", key: "max_servers", group: groupLimits, arg: "N", when: "many", theirs: true,
+	{field: "Limits.MaxServing", key: keyMaxServing, group: groupLimits, arg: "N", when: "many", theirs: true,
 		unit: unitClients, use: (*usage).serving,
 		help: "clients served at once; clients still in their handshake do not count"},
 

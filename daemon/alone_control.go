@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
 	"netserver/internal/metric"
@@ -25,7 +26,13 @@ func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid()
 
 func (a *alone) Ended() <-chan struct{} { return a.done }
 
-func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
+func (a *alone) Ask(ctx context.Context, _ wire.Member, q wire.Ask) (wire.Answer, error) {
+	if q.What == wire.AskExplain {
+		ports, _ := a.p.engine().Metrics()
+		got := a.p.explainNow(ctx, q)
+		got.NamePorts(ports)
+		return got, refusedBy(got)
+	}
 	if q.What == wire.AskCerts {
 		got := wire.CertsPage(a.p.transports, a.p.conf.ACME.config.Storage, q)
 		ports, _ := a.p.engine().Metrics()
@@ -33,10 +40,19 @@ func (a *alone) Ask(_ context.Context, _ wire.Member, q wire.Ask) (wire.Answer, 
 		return got, nil
 	}
 	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.made.Backends(), q)
-	if got.Failed != "" {
-		return got, wire.RefusedError(got.Failed)
+	return got, refusedBy(got)
+}
+
+func refusedBy(a wire.Answer) error {
+	if a.Failed != "" {
+		return wire.RefusedError(a.Failed)
 	}
-	return got, nil
+	return nil
+}
+
+// explainNow answers wire.AskExplain.
+func (p *program) explainNow(ctx context.Context, q wire.Ask) wire.Answer {
+	return serving.ExplainNow(ctx, p.engine(), q)
 }
 
 // Metrics returns what this process has counted.

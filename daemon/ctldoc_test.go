@@ -37,7 +37,7 @@ var answers = map[string]any{
 	"status": control.Status{}, "conns": control.Conns{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
 	"targets": control.Targets{}, "target": control.TargetChanged{}, "metrics": control.Metrics{}, "certs": control.Certs{},
-	"health": control.Health{}, "ban": control.Banned{},
+	"health": control.Health{}, "ban": control.Banned{}, "explain": control.Explained{},
 }
 
 // The examples have all names, and no others.
@@ -71,7 +71,7 @@ func TestControlDocIsWhatIsAnswered(t *testing.T) {
 		args []string
 	}{
 		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"limits", []string{"limits"}}, {"metrics", []string{"metrics"}}, {"certs", []string{"certs"}}, {"penalties", []string{"penalties"}},
-		{"health", []string{"health"}}, {"ban", []string{"penalties", "add", "192.0.2.1", "60"}},
+		{"health", []string{"health"}}, {"explain", []string{"explain", "127.0.0.1", "www.example.org"}}, {"ban", []string{"penalties", "add", "192.0.2.1", "60"}},
 		{"lift", []string{"penalties", "lift", "192.0.2.1"}}, {"reload", []string{"reload", "--dry-run"}}, {"targets", []string{"targets"}}, {"target", []string{"targets", "drain", "b", "127.0.0.1:9"}}, {"kill", []string{"kill", "1.1"}}, {"leaving", []string{"stop"}},
 	} {
 		code, out, errs := ctl(socket, append([]string{"--json"}, c.args...)...)

@@ -64,7 +64,7 @@ func keys() []conf.Key {
 }
 
 // verbs are those of netserver ctl.
-var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "limits", "penalties", "targets", "metrics", "top", "health"}
+var verbs = [...]string{"status", "reload", "drain", "stop", "conns", "kill", "limits", "penalties", "targets", "certs", "metrics", "explain", "top", "health"}
 
 // commands are the words that the command line can begin with beside types, and
 // what they do.

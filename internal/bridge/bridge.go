@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"time"
@@ -33,6 +34,10 @@ type Engine interface {
 	// to it, before any byte of the client's own and any access rule. The error
 	// is about the port's parameters.
 	ExplainPort(p port.Spec, peer access.Peer) (PortVerdict, error)
+	// ExplainNow says what the ports that are served now would do with a client
+	// that connects now, those of which ask is true. It may look up the client's
+	// name, until ctx ends. Nothing is counted.
+	ExplainNow(ctx context.Context, peer access.Peer, ask func(port.Spec) bool) []PortNow
 	// RulesOf returns the access rules of a port, and whether it has rules of its
 	// own: then those of the Server hold only where it gives none of that kind.
 	RulesOf(p port.Spec) (rules access.Rules, own bool)
@@ -108,4 +113,30 @@ type PortVerdict struct {
 	Allowed bool
 	Proxied bool   // rules and limits go by the address in its PROXY header
 	Why     string // "in proxy_protocol_from: ..."
+}
+
+// A PortNow is what a port would do now with a client that connects.
+type PortNow struct {
+	Spec  port.Spec
+	Place int // among the ports that are served
+	PortVerdict
+	Access access.Verdict // of the rules as they are in force; zero if Proxied or not Allowed
+	Host   string         // the client's name, if the rules look it up
+	Source admit.Look     // zero if Proxied
+	Limits []LimitNow     // that there are
+	Shadow bool           // limits and the penalty box refuse nobody
+	// Transport is what the port speaks; Handler, a netserver.Handler, serves its
+	// clients.
+	Transport proto.Transport
+	Handler   any
+}
+
+// A LimitNow is a limit, and how much of it is in use.
+type LimitNow struct {
+	Key        string
+	Own        bool // of the port, beside the Server's
+	Unit       string
+	Value, Use float64
+	Refuses    bool // one more would be refused
+	Waits      bool // one more would wait
 }

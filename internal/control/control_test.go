@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -84,7 +85,7 @@ func FuzzParseRequest(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if back, err := ParseRequest(again); err != nil || *back != *r {
+		if back, err := ParseRequest(again); err != nil || !reflect.DeepEqual(back, r) {
 			t.Errorf("%s became %+v, %v", again, back, err)
 		}
 		if id, err := ParseID(r.ID); r.Verb == VerbKill && (err != nil || id.Worker < 0) {

@@ -117,7 +117,7 @@ func TestConverseRefuses(t *testing.T) {
 func TestForAdmin(t *testing.T) {
 	for verb := range takes {
 		r := &Request{Verb: verb}
-		always := verb == VerbReload || verb == VerbDrain || verb == VerbStop || verb == VerbTarget
+		always := verb == VerbReload || verb == VerbDrain || verb == VerbStop || verb == VerbTarget || verb == VerbExplain
 		changes := verb == VerbKill || verb == VerbBan || verb == VerbLift
 		if got := r.ForAdmin(true) != nil; got != always {
 			t.Errorf("%s with admin_write: refused %v", verb, got)

@@ -107,7 +107,7 @@ func (r *Request) ReadOnly() bool {
 var errNotHere = errors.New("this cannot be asked here")
 
 // ForAdmin returns an error unless the admin listener may ask for r: whatever
-// changes nothing and, if write is set, the end of single clients and changes
+// changes nothing, but for explain, which looks up names that it is given, and, if write is set, the end of single clients and changes
 // of the penalty box. Nothing else, whoever asks: that listener meets strangers.
 func (r *Request) ForAdmin(write bool) error {
 	switch r.Verb {
@@ -116,7 +116,7 @@ func (r *Request) ForAdmin(write bool) error {
 			return nil
 		}
 		return errors.New("admin_write is not set: the admin listener only shows")
-	case VerbReload, VerbDrain, VerbStop, VerbTarget:
+	case VerbReload, VerbDrain, VerbStop, VerbTarget, VerbExplain:
 		return fmt.Errorf("%s: %w", strings.ToLower(r.Verb), errNotHere)
 	}
 	return nil

@@ -29,6 +29,7 @@ const (
 	VerbHealth    = "health"
 	VerbBan       = "ban"
 	VerbCerts     = "certs"
+	VerbExplain   = "explain"
 )
 
 // Bounds of a request.
@@ -53,6 +54,11 @@ type Request struct {
 	Target  string `json:"target,omitempty"`  // of target
 	Change  string `json:"change,omitempty"`  // of target: add, drain or remove
 	Seconds int    `json:"seconds,omitempty"` // of ban: for how long; 0 is DefaultBan
+
+	Peer string   `json:"peer,omitempty"` // of explain: as PeerText has it
+	SNI  string   `json:"sni,omitempty"`  // of explain: the name that the client asks for
+	ALPN []string `json:"alpn,omitempty"` // of explain: the protocols that it offers
+	Port string   `json:"port,omitempty"` // of explain: which one; "" is all
 }
 
 // ParseRequest parses a request. It refuses unknown fields: an older server
@@ -95,6 +101,7 @@ var takes = map[string][]string{
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
 	VerbMetrics: nil, VerbCerts: nil,
 	VerbHealth: nil, VerbBan: {"network", "seconds"},
+	VerbExplain: {"peer", "sni", "alpn", "port"},
 }
 
 func (r *Request) check() error {
@@ -105,7 +112,7 @@ func (r *Request) check() error {
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
 		"backend": r.Backend != "", "target": r.Target != "", "change": r.Change != "",
-		"seconds": r.Seconds != 0,
+		"seconds": r.Seconds != 0, "peer": r.Peer != "", "sni": r.SNI != "", "alpn": r.ALPN != nil, "port": r.Port != "",
 	} {
 		if given && !slices.Contains(fields, name) {
 			return fmt.Errorf("%s has no %s", r.Verb, name)
@@ -124,6 +131,8 @@ func (r *Request) check() error {
 		_, err = ParseNetwork(r.Network)
 	case VerbBan:
 		err = r.checkBan()
+	case VerbExplain:
+		err = r.checkExplain()
 	case VerbTarget:
 		err = r.checkTarget()
 	case VerbLimits:

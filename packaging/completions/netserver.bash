@@ -59,7 +59,7 @@ _netserver() {
 		fi
 	done
 	if [[ ${COMP_WORDS[1]} == ctl ]] && ((COMP_CWORD > 1)); then
-		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets metrics top health' -- "$cur"
+		((COMP_CWORD == 2)) && _netserver_reply -W 'status reload drain stop conns kill limits penalties targets certs metrics explain top health' -- "$cur"
 		return
 	fi
 	if [[ $prev == help || $prev == --help || $prev == -h ]]; then

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"netserver/access"
 	"netserver/daemon/internal/logging"
 	"netserver/internal/control"
 	"netserver/internal/proc"
@@ -38,6 +39,9 @@ Asks a running server, or tells it something, over its control_socket.
   top                       all that again and again, in a terminal; lines where
                             there is none
   metrics                   what the server has counted since its start
+  explain PEER [SNI]        what each port would do with such a client now, by its
+                            rules, limits, penalty box, certificates and routes;
+                            PEER is an address, unix or unix:USER
   reload                    as HUP; status 1 and the errors if the new
                             configuration is not good
   reload --dry-run          what that would do; nothing is changed
@@ -57,6 +61,8 @@ Options:
   --interval SECONDS        top: how often (default 2)
   --count N                 top: how many times (default: until q is typed)
   --plain                   top: lines in a terminal too
+  --port PORT               explain: of this port alone, as status lists it
+  --alpn PROTOCOL,...       explain: the client offers these
 
 Exit status: 0 done, 1 refused, failed or not running, 2 bad usage.
 `
@@ -146,6 +152,10 @@ func (c *command) parse(args []string) (help bool, err error) {
 			c.keys = append(c.keys, name+"="+take())
 		case "--after":
 			c.request.After = take()
+		case "--port":
+			c.request.Port = take()
+		case "--alpn":
+			c.request.ALPN = append(c.request.ALPN, strings.Split(take(), ",")...)
 		case "--limit":
 			n, perr := strconv.Atoi(take())
 			if perr != nil && err == nil {
@@ -180,7 +190,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics, top or health (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics, explain, top or health (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -190,6 +200,15 @@ func (c *command) verb(words []string, wait bool) error {
 		r.ID, rest = rest[0], nil
 	case verb == control.VerbKill:
 		return errors.New("kill needs one ID, as conns lists it: netserver ctl kill 1.17")
+	case verb == control.VerbExplain:
+		if len(rest) < 1 || len(rest) > 2 {
+			return errors.New("explain needs the address of a client, and takes a name that it asks for: netserver ctl explain 192.0.2.7 www.example.org")
+		}
+		peer, err := access.ParsePeer(rest[0]) // which may look up a user
+		if err != nil {
+			return err
+		}
+		r.Peer, r.SNI, rest = control.PeerText(peer), strings.Join(rest[1:], ""), nil
 	case verb == control.VerbPenalties && len(rest) == 2 && rest[0] == "lift":
 		r.Verb, r.Network, rest = control.VerbLift, rest[1], nil
 	case verb == control.VerbPenalties && (len(rest) == 2 || len(rest) == 3) && rest[0] == "add":
@@ -265,6 +284,8 @@ func (c *command) do(ctx context.Context) error {
 		return c.conns(ctx)
 	case control.VerbMetrics:
 		return collect(ctx, c, &control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}})
+	case control.VerbExplain:
+		return collect(ctx, c, &control.Explained{Ports: []control.ExplainedPort{}, Silent: []control.Silent{}})
 	case control.VerbCerts:
 		return collect(ctx, c, &control.Certs{Certificates: []control.Certificate{}, Silent: []control.Silent{}})
 	}

@@ -121,6 +121,8 @@ func (s *Server) handle(ctx context.Context, by string, r *control.Request, to *
 		return s.metrics(ctx, to)
 	case control.VerbCerts:
 		return s.certs(ctx, to)
+	case control.VerbExplain:
+		return s.explain(ctx, r, to)
 	case control.VerbTargets:
 		return to.Send("targets", s.Targets(ctx, r.Backend))
 	case control.VerbHealth:

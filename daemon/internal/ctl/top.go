@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
-
-	"netserver/internal/control"
 )
 
 // verbTop is no verb of the protocol: it asks for several.
@@ -63,7 +62,7 @@ func (c *command) checkTop(rest []string, wait bool) error {
 		return fmt.Errorf("top takes no %q", rest[0])
 	case c.json:
 		return errors.New("top has no --json: status, conns and metrics have")
-	case r != control.Request{} || !wait:
+	case !reflect.ValueOf(r).IsZero() || !wait:
 		return errors.New("top takes --interval, --count and --plain (netserver ctl --help)")
 	}
 	c.request.Verb = verbTop

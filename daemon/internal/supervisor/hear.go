@@ -184,6 +184,7 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 		}
 	case wire.OpAnswer:
 		m.Answer.NameCerts(w.gen.plan.PortNames(), w.gen.mayServe)
+		m.Answer.NamePorts(w.gen.plan.PortNames())
 		return w.asks.answered(m.ID, m.Answer)
 	case wire.OpEcho:
 		s.echoed(w, m.ID)

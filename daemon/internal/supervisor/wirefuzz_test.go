@@ -48,7 +48,7 @@ func newWireState() *wireState {
 		return w
 	}
 	s.w, s.other = add(1), add(2)
-	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift, wire.AskTargets, wire.AskTarget, wire.AskMetrics, wire.AskCerts} {
+	for _, what := range []string{wire.AskStats, wire.AskClients, wire.AskKill, wire.AskLimits, wire.AskBoxed, wire.AskLift, wire.AskTargets, wire.AskTarget, wire.AskMetrics, wire.AskCerts, wire.AskExplain} {
 		q, got := wire.Ask{What: what, N: 10}, make(chan wire.Answer, 1)
 		id := s.w.asks.add(time.Now(), q, got)
 		s.answers[id], s.asked[id] = got, q
@@ -102,6 +102,9 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: wire.OpAnswer, ID: 4, Answer: &wire.Answer{Limits: []control.Limit{{Key: "max_clients"}}, Sources: []control.Source{{Network: "127.0.0.1", Clients: 3}}}},
 		{Op: wire.OpAnswer, ID: 5, Answer: &wire.Answer{Boxed: []control.Boxed{{Network: "::1", Left: 2, Offences: 1}}}},
 		{Op: wire.OpMetrics, Metrics: []metric.Sample{{Family: metric.HandlerTime, Port: 1, Hist: &metric.Sparse{Sum: 1, Index: []int{1}, N: []uint64{2}}}, {Family: metric.Goroutines, Value: 3}}},
+		{Op: wire.OpAnswer, ID: 11, Answer: &wire.Answer{Count: 1, Explained: []wire.Explained{{Place: 1, ExplainedPort: control.ExplainedPort{Port: "x", Workers: []int{9}, Refused: []string{"\x1b[2J"},
+			Limits: []control.ExplainedLimit{{Key: "max_per_source", Use: 1, Value: 2}}, Penalty: &control.Boxed{Network: "::1"}, Route: &control.ExplainedRoute{Name: "a", Why: "\u202e"},
+			TLS: &control.ExplainedTLS{Certificate: "c"}, Targets: []control.Reachable{{Target: "t"}}}}}}},
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 	} {
 		b, _ := json.Marshal(m)
@@ -183,6 +186,8 @@ func (s *wireState) checkShown(t *testing.T) {
 		show("status", k.Status(ctx))
 		show("metrics", k.Metrics(ctx))
 		show("certs", k.Certs(ctx))
+		explained, _ := k.Explain(ctx, &control.Request{Peer: "192.0.2.1"})
+		show("explain", explained)
 	}
 	show("overview", s.Overview())
 	show("limits", k.Limits(ctx, 10))

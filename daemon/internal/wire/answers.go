@@ -27,6 +27,7 @@ func takeAnswer(s *Peer, from, to *Message) error {
 		checkEach("penalties", a.Boxed, MaxBoxed, checkBoxed),
 		checkEach("targets", a.Targets, MaxPage, checkTarget),
 		checkEach("certificates", a.Certs, MaxPage, func(c *Cert) error { return c.check(s.Ports) }),
+		checkEach("explained ports", a.Explained, MaxPage, func(e *Explained) error { return e.check(s.Ports) }),
 	)
 }
 
@@ -47,6 +48,7 @@ func (a *Answer) Fits(q Ask) error {
 	add(AskTargets, len(a.Targets) > 0)
 	add(AskTarget, a.Changed)
 	add(AskCerts, len(a.Certs) > 0)
+	add(AskExplain, len(a.Explained) > 0)
 	if len(have) > 0 {
 		return fmt.Errorf("answer: got %v, asked for %s", have, q.What)
 	}

@@ -35,6 +35,7 @@ const (
 	// AskMetrics has a worker send what it has counted before it answers.
 	AskMetrics = "metrics"
 	AskCerts   = "certs"
+	AskExplain = "explain"
 	// AskChallenges has a worker answer these challenges, and no others.
 	AskChallenges = "challenges"
 )
@@ -42,7 +43,7 @@ const (
 // An Ask is one question to a worker.
 type Ask struct {
 	What       string
-	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets and AskCerts: how many to leave out
+	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets, AskCerts and AskExplain: how many to leave out
 	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most; of AskBan: seconds
 	Client     uint64      `json:",omitempty"` // of AskKill
 	Network    string      `json:",omitempty"` // of AskLift and AskBan
@@ -50,12 +51,21 @@ type Ask struct {
 	Target     string      `json:",omitempty"` // of AskTarget
 	Change     string      `json:",omitempty"` // of AskTarget: control.TargetAdd and others
 	Challenges []Challenge `json:",omitempty"` // of AskChallenges
+	About      *About      `json:",omitempty"` // of AskExplain
+}
+
+// An About is a client that is asked about.
+type About struct {
+	Peer string   // as control.PeerText has it
+	SNI  string   `json:",omitempty"`
+	ALPN []string `json:",omitempty"`
+	Port string   `json:",omitempty"` // "" is all
 }
 
 // An Answer is a worker's.
 type Answer struct {
 	Failed     string             `json:",omitempty"`
-	Count      int                `json:",omitempty"` // of clients connected; of AskCerts, where the next page begins
+	Count      int                `json:",omitempty"` // of clients connected; of AskCerts and AskExplain, where the next page begins
 	Clients    []control.Client   `json:",omitempty"` // ID is the client's number alone
 	More       bool               `json:",omitempty"` // there are others behind the last one
 	Handshakes control.Handshakes `json:",omitzero"`
@@ -67,6 +77,7 @@ type Answer struct {
 	Targets    []control.Target   `json:",omitempty"`
 	Changed    bool               `json:",omitempty"` // of AskTarget
 	Certs      []Cert             `json:",omitempty"`
+	Explained  []Explained        `json:",omitempty"`
 }
 
 // The bounds that keep an answer below MaxFromWorker, whatever is in it.

@@ -282,6 +282,7 @@ func TestAnswersFitTheirQuestions(t *testing.T) {
 		AskLift:    {Lifted: 1},
 		AskTargets: {Targets: make([]control.Target, 1)},
 		AskTarget:  {Changed: true},
+		AskExplain: {Explained: make([]Explained, 1)},
 	}
 	for asked := range parts {
 		if err := (&Answer{Count: 3}).Fits(Ask{What: asked}); err != nil {

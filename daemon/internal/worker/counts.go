@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"time"
@@ -74,6 +75,26 @@ func (w *worker) answer(c wire.Message) {
 		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 		return
 	}
+	if c.Ask.What == wire.AskExplain {
+		go w.explain(c) // which may wait for names
+		return
+	}
 	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)
+	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
+}
+
+// explainTime bounds looking up names for a question: less than the supervisor
+// waits for its answer.
+const explainTime = 1500 * time.Millisecond
+
+// explain answers what would become of a client. A worker that takes no more
+// has nothing to say of that.
+func (w *worker) explain(c wire.Message) {
+	var a wire.Answer
+	if !w.status().Leaving {
+		ctx, cancel := context.WithTimeout(context.Background(), explainTime)
+		defer cancel()
+		a = w.p.Explain(ctx, *c.Ask)
+	}
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 }

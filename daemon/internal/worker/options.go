@@ -77,6 +77,8 @@ type Program struct {
 	Backends    []*proxy.Backend           // for the control socket
 	// Samples are what is counted beside the engine, for metrics.
 	Samples func() []metric.Sample
+	// Explain answers AskExplain. It may look up names, until ctx ends.
+	Explain func(ctx context.Context, q wire.Ask) wire.Answer
 	ACMEDir string          // where certificates are that were ordered; "" for none
 	Foreign *foreign.Source // of sockets that connect from clients' addresses
 }
