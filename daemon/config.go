@@ -22,7 +22,7 @@ type Config struct {
 	LogFile   string // default standard error; Sys::Syslog or syslog is no file
 	LogFormat string // line (the default) or json
 	Syslog    SyslogConfig
-	AccessLog string // a line for each HTTP request or other connection: a file, STDOUT, STDERR, Sys::Syslog or journal; default none
+	AccessLog string // a line for each HTTP request or other connection: a file, STDOUT, STDERR, Sys::Syslog, journal or |PROGRAM ARGS; default none
 
 	Program []string // what stood behind --: the program that serves each client
 	Process ProcessConfig
@@ -124,7 +124,7 @@ func (c *Config) defineServer(s *conf.Set) {
 		conf.UnknownKeys(&s.Unknown))
 	define(conf.Key{Name: "log_level", NetServer: true, Arg: "0-4", Default: "2", Help: "0 nothing, 1 errors and warnings, 2 notices, 3 each client, 4 debugging"}, conf.Int(&c.LogLevel, 0, 4))
 	define(conf.Key{Name: "log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append the log to, which is opened again when it was moved; or Sys::Syslog (default: standard error, in the journal's form under systemd)"}, conf.String(&c.LogFile))
-	define(conf.Key{Name: "access_log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append a line to for each HTTP request, and on other ports for each connection at its end; it is opened again when it was moved; or STDOUT, STDERR, Sys::Syslog or journal (systemd's, with fields; journal:SOCKET for another)"}, conf.String(&c.AccessLog))
+	define(conf.Key{Name: "access_log_file", NetServer: true, Empty: conf.EmptyTakesOff, Arg: "FILE", Help: "file to append a line to for each HTTP request, and on other ports for each connection at its end; it is opened again when it was moved; or STDOUT, STDERR, Sys::Syslog or journal (systemd's, with fields; journal:SOCKET for another), or |PROGRAM ARGS, which gets the lines on its standard input"}, conf.String(&c.AccessLog))
 	define(conf.Key{Name: "log_format", Arg: "line|json", Default: "line", Help: "Net::Server's lines, or a JSON object a line"}, conf.Choice(&c.LogFormat, "line", "json"))
 	define(conf.Key{Name: "check", NotInFile: true, Help: "print the configuration as JSON and exit, opening nothing"}, conf.Bool(&c.check.on))
 	define(conf.Key{Name: "peer", NotInFile: true, When: "check", Arg: "ADDRESS", Help: "with --check: tell whether a client of this address may come in, and by which rule; exit status 1 if no port lets it in"}, conf.String(&c.check.peer))

@@ -142,6 +142,7 @@ func (p *program) trustedFiles() []trustedFile {
 		}
 		command("dequeue_command", p.conf.Jobs.Command, true)
 	}
+	command("access_log_file", p.conf.logging().AccessProgram(), false)
 	commands := []string{p.res.Given().Get("SSL_passwd_command")}
 	for _, s := range p.conf.Server.Ports {
 		commands = append(commands, s.Params.Get("SSL_passwd_command"))

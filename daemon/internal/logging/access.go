@@ -20,6 +20,7 @@ type accessLog struct {
 	format logs.Format   // of a syslog; nil elsewhere
 	to     io.Closer     // what is closed at the end; nil is nothing
 	flush  time.Duration // bounds how long the end waits for it
+	losses *accessLosses // of its own queue
 }
 
 // accessStream returns which standard stream an access_log_file means, "" for
@@ -45,6 +46,7 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 	a := &accessLog{own: true, flush: flushTime}
 	var out io.Writer
 	socket, journal := toJournal(c.Access)
+	argv, program := toProgram(c.Access)
 	switch stream := accessStream(c.Access); {
 	case stream == "stdout":
 		out = os.Stdout
@@ -56,6 +58,9 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 	case journal:
 		l.access = a
 		return c.openAccessJournal(a, socket, l.Logger)
+	case program:
+		l.access = a
+		return c.openAccessProgram(a, argv, l.Logger)
 	case ToSyslog(c.Access):
 		l.access = a
 		return c.openAccessSyslog(a, l.Logger)
@@ -67,16 +72,19 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 		a.file, a.to, out = f, f, f
 	}
 	a.form = c.streamForm(out)
-	a.queue = newAccessQueue(out, l.Logger)
+	a.useQueue(out, l.Logger)
 	l.access = a
 	return nil
 }
 
-// newAccessQueue makes a queue before an access log. What it loses is told to
-// log, since a line about it is none of the access log's own.
-func newAccessQueue(out io.Writer, log *slog.Logger) *logs.Async {
-	r := &accessLosses{log: log}
-	return logs.NewAsync(out, 0, func(io.Writer, logs.Options) slog.Handler { return r })
+// useQueue has a write to out through a queue. What it loses is told to log, since
+// a line about it is none of the access log's own.
+func (a *accessLog) useQueue(out io.Writer, log *slog.Logger) {
+	r := &accessLosses{log: log, done: make(chan struct{})}
+	a.losses = r
+	r.queue = logs.NewAsync(out, 0, func(io.Writer, logs.Options) slog.Handler { return r })
+	a.queue = r.queue
+	go r.watch()
 }
 
 // close writes out what is left, and closes the file.
@@ -90,6 +98,8 @@ func (a *accessLog) close() {
 	if a.to != nil {
 		a.to.Close()
 	}
+	close(a.losses.done)
+	a.losses.tell(0)
 }
 
 // reopen opens the file again, if there is one.
@@ -129,7 +139,8 @@ func guardLine(line []byte, form string) []byte {
 // AccessPipe returns the same for a process whose lines another one takes from a
 // pipe, and what writes out the rest.
 func AccessPipe(pipe io.Writer, log *slog.Logger) (write func(line []byte), end func()) {
-	a := &accessLog{queue: newAccessQueue(pipe, log), own: true, flush: flushTime}
+	a := &accessLog{own: true, flush: flushTime}
+	a.useQueue(pipe, log)
 	return func(line []byte) { a.queue.Write(line) }, a.close
 }
 
@@ -137,12 +148,16 @@ func AccessPipe(pipe io.Writer, log *slog.Logger) (write func(line []byte), end 
 // again.
 const lossPause = 10 * time.Second
 
-// An accessLosses is what a queue before an access log reports its losses to.
+// An accessLosses tells how many lines a queue before an access log has lost: what
+// the queue reports to it, and what it loses while its writer does not come back.
 type accessLosses struct {
-	log *slog.Logger
+	log   *slog.Logger
+	queue *logs.Async
+	done  chan struct{} // closed at the end
 
 	mu   sync.Mutex
-	lost uint64
+	told uint64
+	why  string
 	next time.Time
 }
 
@@ -150,24 +165,47 @@ func (r *accessLosses) Enabled(context.Context, slog.Level) bool { return true }
 func (r *accessLosses) WithAttrs([]slog.Attr) slog.Handler       { return r }
 func (r *accessLosses) WithGroup(string) slog.Handler            { return r }
 
-// Handle takes a report.
+// Handle takes a report of the queue.
 func (r *accessLosses) Handle(_ context.Context, report slog.Record) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var why string
 	report.Attrs(func(a slog.Attr) bool {
-		switch a.Key {
-		case "lost":
-			r.lost += a.Value.Uint64()
-		case "err":
-			why = a.Value.String()
+		if a.Key == "err" {
+			r.mu.Lock()
+			r.why = a.Value.String()
+			r.mu.Unlock()
 		}
 		return true
 	})
-	if now := time.Now(); now.After(r.next) {
-		r.next = now.Add(lossPause)
-		r.log.Warn("lines of the access log were lost", "lost", r.lost, "err", why)
-		r.lost = 0
-	}
+	r.tell(lossPause)
 	return nil
+}
+
+// watch tells of what is lost by a writer that does not come back.
+func (r *accessLosses) watch() {
+	t := time.NewTicker(lossPause)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			r.tell(lossPause / 2)
+		case <-r.done:
+			return
+		}
+	}
+}
+
+// tell tells the log how many lines were lost since it was told before, unless
+// that was less than a pause ago.
+func (r *accessLosses) tell(pause time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lost, now := r.queue.Lost(), time.Now()
+	if lost <= r.told || pause > 0 && now.Before(r.next) {
+		return
+	}
+	why := r.why
+	if why == "" {
+		why = "what takes them does not take them fast enough"
+	}
+	r.log.Warn("lines of the access log were lost", "lost", lost-r.told, "err", why)
+	r.told, r.why, r.next = lost, "", now.Add(lossPause)
 }

@@ -51,6 +51,8 @@ func (c *Config) checkAccess() error {
 	var err error
 	if socket, ok := toJournal(c.Access); ok {
 		err = c.checkJournal(socket)
+	} else if argv, ok := toProgram(c.Access); ok {
+		err = c.checkProgram(argv)
 	} else if ToSyslog(c.Access) {
 		if !ToSyslog(c.File) { // or it is said there
 			_, _, _, err = c.syslog()
@@ -94,7 +96,7 @@ func (c *Config) openAccessSyslog(a *accessLog, log *slog.Logger) error {
 	w := logs.NewSyslogWriter(dial, downReport("syslog", log))
 	a.format = form.New
 	a.to, a.flush = w, syslogFlush
-	a.queue = newAccessQueue(w, log)
+	a.useQueue(w, log)
 	return nil
 }
 
@@ -121,8 +123,26 @@ func (c *Config) openAccessJournal(a *accessLog, socket string, log *slog.Logger
 		return fmt.Errorf("access_log_file %s: %w", c.Access, err)
 	}
 	a.to, a.flush = w, syslogFlush
-	a.queue = newAccessQueue(w, log)
+	a.useQueue(w, log)
 	return nil
+}
+
+// openAccessProgram has lines go to a program.
+func (c *Config) openAccessProgram(a *accessLog, argv []string, log *slog.Logger) error {
+	w, err := c.newProgramWriter(argv, log)
+	if err != nil {
+		return fmt.Errorf("access_log_file: %w", err)
+	}
+	a.to, a.flush = w, flushTime
+	a.useQueue(w, log)
+	return nil
+}
+
+// AccessProgram returns the program that takes the access log, with its
+// arguments; nil if none does.
+func (c *Config) AccessProgram() []string {
+	argv, _ := toProgram(c.Access)
+	return argv
 }
 
 // A lineSink takes lines of the access log, for a queue.
