@@ -2,7 +2,9 @@ package metric
 
 import (
 	"math"
+	"runtime"
 	"testing"
+	"time"
 )
 
 // Check takes what a worker may send, and nothing that differs from it in one
@@ -70,4 +72,33 @@ func TestPortTellsNothingOfNothing(t *testing.T) {
 	if list := new(Port).Samples(nil, 1); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
+}
+
+// What a message repeats is not kept: a worker could have the supervisor keep
+// a whole message for each new series.
+func TestLatestKeepsNoMessage(t *testing.T) {
+	var l Latest
+	freed := make(chan struct{})
+	func() {
+		list := make([]Sample, 100)
+		for i := range list {
+			list[i] = Sample{Family: HandlerTime, Port: 1, Hist: new(Sparse)}
+		}
+		runtime.AddCleanup(&list[99], func(c chan struct{}) { close(c) }, freed)
+		if !l.Take(list, 1) {
+			t.Fatal("too many")
+		}
+	}()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		runtime.GC()
+		select {
+		case <-freed:
+			if n := len(l.All()); n != 1 {
+				t.Errorf("%d series", n)
+			}
+			return
+		case <-time.After(time.Millisecond):
+		}
+	}
+	t.Error("the message is kept")
 }

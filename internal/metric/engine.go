@@ -135,8 +135,8 @@ func (s *Sample) Key() string { return keyOf(s.Family+between+string(rune(s.Port
 // goroutine.
 type Latest struct{ series map[string]*Sample }
 
-// Take takes samples that Check has found good. The error is that there are
-// more series than most.
+// Take takes samples that Check has found good, and keeps nothing of those that
+// it has already. It reports whether there are no more series than most.
 func (l *Latest) Take(list []Sample, most int) bool {
 	if l.series == nil {
 		l.series = make(map[string]*Sample)
@@ -148,7 +148,8 @@ func (l *Latest) Take(list []Sample, most int) bool {
 		case have == nil && len(l.series) >= most:
 			return false
 		case have == nil:
-			l.series[one.Key()] = one
+			kept := *one // of a list that may have many more
+			l.series[one.Key()] = &kept
 		case one.Hist != nil:
 			have.Hist.Raise(one.Hist)
 		case f != nil && f.Type == Counter:

@@ -129,6 +129,9 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	limit := requestTime
 	if strings.HasPrefix(r.URL.Path, "/debug/pprof/") {
 		limit = profileTime
+		ctx, cancel := context.WithTimeout(r.Context(), profileTime)
+		defer cancel()
+		r = r.WithContext(ctx) // whatever seconds= says
 	}
 	http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit)) // an error leaves the engine's
 	f.mux.ServeHTTP(w, r)

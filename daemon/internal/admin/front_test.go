@@ -165,6 +165,18 @@ func TestAnswersInParts(t *testing.T) {
 	}
 }
 
+// A profile is not collected for as long as its client likes.
+func TestProfilesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _ := newTestFront(t, Options{Pprof: true})
+		began := time.Now()
+		request(f, "GET", "/debug/pprof/goroutine?seconds=1000000")
+		if d := time.Since(began); d > profileTime {
+			t.Errorf("it was collected for %v", d)
+		}
+	})
+}
+
 // Many who ask the same at once cost one question.
 func TestManyViewersCostAsOne(t *testing.T) {
 	f, s := newTestFront(t, Options{})
