@@ -102,3 +102,14 @@ func TestLatestKeepsNoMessage(t *testing.T) {
 	}
 	t.Error("the message is kept")
 }
+
+// Least keeps the lowest, and also the first if that is above zero.
+func TestLeast(t *testing.T) {
+	var s Set
+	for _, v := range []float64{5, 7, 3, 4} {
+		s.Least(CertificateEnd, v, "port", "file")
+	}
+	if list := s.Series(CertificateEnd); len(list) != 1 || list[0].Value != 3 {
+		t.Errorf("%+v", list)
+	}
+}

@@ -76,3 +76,16 @@ func TestAddresses(t *testing.T) {
 		}
 	}
 }
+
+// A socket is for its owner alone unless the operator says otherwise.
+func TestSocketsAreTheOwners(t *testing.T) {
+	for text, want := range map[string]string{"/run/a": "0600", "/run/a|unix_mode=0660": "0660", "127.0.0.1:7": ""} {
+		s, err := ParseAddress(conf.Value{Text: text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Params.Get("unix_mode"); got != want {
+			t.Errorf("%s: unix_mode %q, want %q", text, got, want)
+		}
+	}
+}
