@@ -126,6 +126,9 @@ func (s stuck) Shutdown(context.Context) error { return nil }
 // A receiver that does not answer holds up no client, and costs a bounded number
 // of spans.
 func TestPipelineDropsAndCounts(t *testing.T) {
+	receiver := httptest.NewServer(&collector{spans: map[string]string{}, metrics: map[string]bool{}}) // of metrics
+	defer receiver.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.URL)
 	e := stuck{make(chan struct{})}
 	p, err := otel.NewPipeline(t.Context(), otel.PipelineConfig{Queue: 2, Spans: e})
 	if err != nil {
@@ -156,7 +159,7 @@ func TestPipelineDropsAndCounts(t *testing.T) {
 	if n := p.Dropped(); n != 8 {
 		t.Errorf("%d spans dropped when there was room again, want 8", n)
 	}
-	if err := p.Tracer.Shutdown(context.Background()); err != nil {
+	if err := p.Shutdown(context.Background()); err != nil {
 		t.Error(err)
 	}
 }
