@@ -80,7 +80,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	}
 	p.tellEnding = end.ending
 	defer context.AfterFunc(ctx, end.ending)()
-	defer v.paceGC(p.conf)()
+	defer v.paceGC(p.conf)()()
 	p.engine().OnServing(func() { p.ready(log) })
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)

@@ -307,24 +307,22 @@ func (p *ProcessConfig) passed() ([]os.Signal, error) {
 	return list, nil
 }
 
-// hasPool reports whether the type is one of several workers.
-// moreGarbage is how many bytes a process that serves all clients may use for
-// garbage so that it collects it less often, while it uses little: see
-// docs/BENCHMARKS.md.
-const moreGarbage = 32 << 20
-
-// paceGC sets the garbage collector of a process that serves. A Go program's
-// own process is not touched, and the many of a pool get no more memory each.
-func (v *invocation) paceGC(c *Config) (stop func()) {
+// paceGC returns what sets the garbage collector of a process that serves: a
+// function that may be called in a sandbox, which this one may not. A Go
+// program's own process is not touched, and the many of a pool get no more
+// memory each.
+func (v *invocation) paceGC(c *Config) func() (stop func()) {
+	garbage := int64(0)
 	switch {
 	case v.server != nil:
-		return func() {}
-	case c.hasPool() || c.Type == typeSingle || c.Type == typeINET:
-		return proc.PaceGC(0)
+		return func() func() { return func() {} }
+	case !c.hasPool() && c.Type != typeSingle && c.Type != typeINET:
+		garbage = proc.SpareGarbage()
 	}
-	return proc.PaceGC(moreGarbage)
+	return func() func() { return proc.PaceGC(garbage) }
 }
 
+// hasPool reports whether the type is one of several workers.
 func (c *Config) hasPool() bool { return c.Type == typePreFork || c.Type == typePreForkSimple }
 
 const defaultWorkerTimeout = 5 * time.Second

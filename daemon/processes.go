@@ -153,7 +153,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 		RunsProgram: v.server == nil && c.services.RunPrograms(), HandlerName: c.handlerName(v.server != nil),
 		Landlock: pr.Landlock, LandlockWrite: pr.LandlockWrite, Seccomp: pr.Seccomp,
 		AbstractSockets: slices.ContainsFunc(pl.Targets(), func(to string) bool { return strings.Contains(to, "@") }),
-		PaceGC:          func() func() { return v.paceGC(c) },
+		PaceGC:          v.paceGC(c),
 		JobCommand:      c.Jobs.Command, JobEnviron: childproc.ProgramEnviron(v.environ, c.handler.ExecEnv),
 		FindJob: c.Jobs.find,
 		RunJob:  func(ctx context.Context, log *slog.Logger) error { return v.runJob(ctx, c, log) },

@@ -51,6 +51,30 @@ func PaceGC(garbage int64) (stop func()) {
 	}
 }
 
+// What a process lets come together at least and at most, and the part of the
+// system's memory between them.
+const (
+	leastGarbage = 32 << 20
+	wideGarbage  = 128 << 20
+	garbagePart  = 32
+)
+
+// SpareGarbage returns how many bytes a process that serves all clients may let
+// come together, for PaceGC: a part of the memory that it may have. It reads
+// files that a sandbox may not let it read.
+func SpareGarbage() int64 {
+	m := SystemMemory()
+	if own := ownGroupMemory(); own > 0 {
+		m = min(m, own)
+	}
+	return spareGarbage(m)
+}
+
+// spareGarbage is SpareGarbage with so much memory; 0 is not known.
+func spareGarbage(memory int64) int64 {
+	return min(max(memory/garbagePart, leastGarbage), wideGarbage)
+}
+
 // SoftLimit returns the Go memory limit of a process that may have so many
 // bytes: sockets, programs and the supervisor need some as well.
 func SoftLimit(memory int64) int64 { return memory / 10 * 9 }
