@@ -16,16 +16,20 @@ import (
 // does no harm.
 func TestTimesKeepTheSteadyClock(t *testing.T) {
 	harmless := map[string]string{
-		"internal/wire/answering.go Round":       "shown to people only",
-		"internal/admin/events.go UnixMilli":     "shown to people only",
-		"internal/supervisor/sockets.go ModTime": "compared for equality with another of the same file",
-		"internal/childproc/spawn.go ModTime":    "the same",
-		"internal/pidfile/pidfile.go Truncate":   "of the file",
-		"internal/pidfile/pidfile.go ModTime":    "age of a file that nobody has locked",
-		"internal/acme/schedule.go Round":        "when to order a certificate is by the dates of certificates, and across starts of the server; TestClockJumps",
-		"internal/acme/order.go UTC":             "shown to people only",
-		"internal/connlog/fields.go UTC":         "shown to people only",
-		"internal/connlog/format.go Local":       "shown to people only",
+		"internal/wire/answering.go Round":        "shown to people only",
+		"internal/admin/events.go UnixMilli":      "shown to people only",
+		"internal/supervisor/sockets.go ModTime":  "compared for equality with another of the same file",
+		"internal/childproc/spawn.go ModTime":     "the same",
+		"internal/pidfile/pidfile.go Truncate":    "of the file",
+		"internal/pidfile/pidfile.go ModTime":     "age of a file that nobody has locked",
+		"internal/acme/schedule.go Round":         "when to order a certificate is by the dates of certificates, and across starts of the server; TestClockJumps",
+		"internal/acme/order.go UTC":              "shown to people only",
+		"internal/connlog/fields.go UTC":          "shown to people only",
+		"internal/connlog/format.go Local":        "shown to people only",
+		"alone_control.go UnixMilli":              "shown to people only",
+		"internal/supervisor/counts.go UnixMilli": "shown to people only",
+		"internal/ctl/metrics.go Unix":            "dates of certificates, and times that are shown to people only",
+		"version.go Parse":                        "of the commit",
 		"internal/proc/began_linux.go Unix": "start of a process that a pid file names and that has not locked it; " +
 			"compared with the time of the file",
 	}

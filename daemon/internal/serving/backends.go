@@ -24,6 +24,9 @@ type backends struct {
 func (s *Services) backendConfigs() ([]*backendConfig, error) {
 	var list []*backendConfig
 	var errs []error
+	if s.in.Result == nil {
+		return nil, nil // of a Config that was not read from keys
+	}
 	for _, block := range s.in.Result.Tables[TableBackend] {
 		b := &backendConfig{Dial: s.in.Config.Dial, at: block.Origin}
 		if err := block.Read(b.define); err != nil {
