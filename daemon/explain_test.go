@@ -71,7 +71,11 @@ port = "%s|unix"
 unix_allow_user = "root"
 `, rules, unix))
 		r, socket := startCtl(t, "--conf_file", file, "--supervisor", supervisor)
-		st := statusBy(t, socket)
+		var st control.Status
+		netservertest.Eventually(t, "all ports are served", func() bool {
+			st = statusBy(t, socket)
+			return len(st.Listeners) == 3
+		})
 		plain, secure := st.Listeners[0].Port, st.Listeners[1].Port
 
 		e := explain(t, socket, "127.0.0.1")
@@ -158,6 +162,7 @@ func limitsBy(t *testing.T, socket string) (l control.Limits) {
 func TestCtlExplainWhatCannotBe(t *testing.T) {
 	both(t, func(t *testing.T, supervisor string) {
 		_, socket := startCtl(t, "--port", "127.0.0.1:0", "--supervisor", supervisor)
+		netservertest.Eventually(t, "the port is served", func() bool { return len(statusBy(t, socket).Listeners) == 1 })
 		for _, c := range []struct {
 			args []string
 			code int
