@@ -26,27 +26,10 @@ type snapshot struct {
 	metrics control.Metrics
 	conns   control.Conns
 	targets control.Targets
-	certs   certs
+	certs   control.Certs
 	limits  control.Limits
 	refused map[string]string // verbs that it has not answered, and why
 }
-
-// certs are the certificates that are served, of the verb certs.
-type certs struct {
-	Certificates []certificate `json:"certificates"`
-}
-
-// A certificate has of the verb's answer what is shown here.
-type certificate struct {
-	Ports     []string `json:"ports"`
-	File      string   `json:"file"` // "" for one made in memory
-	Names     []string `json:"names"`
-	DaysLeft  float64  `json:"days_left"` // negative: it has ended
-	LastError string   `json:"last_error"`
-}
-
-// verbCerts is not known by all servers that this can be asked of.
-const verbCerts = "certs"
 
 // fetch asks all that is shown, at the same time: a worker that does not answer
 // costs each verb two seconds. A verb that the server refuses, as an older one
@@ -63,7 +46,7 @@ func fetch(ctx context.Context, ask asker) (*snapshot, error) {
 		{control.Request{Verb: control.VerbMetrics}, parts(s.metrics.Add)},
 		{control.Request{Verb: control.VerbConns, Limit: maxConns}, parts(s.addConns)},
 		{control.Request{Verb: control.VerbTargets}, whole(&s.targets)},
-		{control.Request{Verb: verbCerts}, parts(s.addCerts)},
+		{control.Request{Verb: control.VerbCerts}, parts(s.certs.Add)},
 		{control.Request{Verb: control.VerbLimits}, whole(&s.limits)},
 	}
 	errs, panics := make([]error, len(requests)), make([]any, len(requests))
@@ -123,10 +106,6 @@ func (s *snapshot) addConns(part control.Conns) {
 		s.conns.Clients = append(s.conns.Clients, part.Clients...)
 	}
 	s.conns.More = part.More
-}
-
-func (s *snapshot) addCerts(part certs) {
-	s.certs.Certificates = append(s.certs.Certificates, part.Certificates...)
 }
 
 // kill ends one client.

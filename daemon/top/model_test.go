@@ -49,7 +49,7 @@ func example(uptime float64, served uint64) *snapshot {
 		{Backend: "imap", Target: "10.0.0.6:143", Address: "10.0.0.6:143", State: "up", Since: 7200, Clients: 2, Connect: number(0.000312)},
 		{Backend: "imap", Target: "imap.example.com:143", Address: "10.0.0.5:143", State: "down", Reason: "check tcp: connection refused", Since: 12.5, Failed: 4},
 	}
-	s.certs.Certificates = []certificate{
+	s.certs.Certificates = []control.Certificate{
 		{Ports: []string{"127.0.0.1:443/ssl"}, File: "/etc/a.pem", Names: []string{"a.example"}, DaysLeft: 70.25},
 		{Ports: []string{"127.0.0.1:443/ssl"}, File: "/etc/b.pem", Names: []string{"b.example", "c.example"}, DaysLeft: 3.5, LastError: "no such file"},
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"netserver/internal/childproc/program"
+	"netserver/netservertest"
 )
 
 // A faulty model panics in one of its methods.
@@ -41,16 +43,22 @@ func (f faulty) View() tea.View {
 	return v
 }
 
+// faultyVar has the test binary be a program instead of running tests: one with a
+// faulty model.
+const faultyVar = "TOP_TEST_FAULTY"
+
+func TestMain(m *testing.M) {
+	in := os.Getenv(faultyVar)
+	if in == "" {
+		os.Exit(netservertest.Main(m))
+	}
+	if err := screen(context.Background(), faulty{in}, []string{"TERM=vt100"}, os.Stdin, os.Stdout); errors.Is(err, tea.ErrProgramPanic) {
+		os.Exit(3)
+	}
+}
+
 // A panic, wherever it is, leaves the terminal as it was.
 func TestPanicRestoresTheTerminal(t *testing.T) {
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	stderr := os.Stderr
-	os.Stderr = null // where the panic is described
-	defer func() { os.Stderr = stderr }()
 	for _, in := range []string{"update", "view", "command"} {
 		typed, out, theirs, err := program.OpenTerminal(80, 24)
 		if err != nil {
@@ -63,18 +71,21 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 			shown <- text.String()
 		}()
 		before := termiosOf(t, theirs)
-		err = screen(context.Background(), faulty{in}, []string{"TERM=vt100"}, theirs, theirs)
-		if !errors.Is(err, tea.ErrProgramPanic) {
-			t.Errorf("%s: %v", in, err)
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), faultyVar+"="+in)
+		cmd.Stdin, cmd.Stdout = theirs, theirs
+		cmd.Run()
+		if n := cmd.ProcessState.ExitCode(); n != 3 {
+			t.Errorf("%s: exit status %d", in, n)
 		}
 		if after := termiosOf(t, theirs); after != before {
 			t.Errorf("%s: the terminal is %+v, and was %+v", in, after, before)
 		}
 		theirs.Close()
-		typed.Close()
 		if text := <-shown; strings.LastIndex(text, "\x1b[?1049h") > strings.LastIndex(text, "\x1b[?1049l") {
 			t.Errorf("%s: the other screen is left as it is: %q", in, text)
 		}
+		typed.Close()
 		out.Close()
 	}
 }

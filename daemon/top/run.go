@@ -51,8 +51,11 @@ func begin(ctx context.Context, ask asker, interval time.Duration, count int) (m
 // screen has the terminal until the model ends. The terminal is restored on every
 // way out, panics in Update, View and commands included.
 func screen(ctx context.Context, m tea.Model, environ []string, in, out *os.File) error {
-	_, err := tea.NewProgram(m, tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithInput(in), tea.WithOutput(out),
-		tea.WithEnvironment(environ), tea.WithFPS(30)).Run()
+	p := tea.NewProgram(m, tea.WithoutSignalHandler(), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ), tea.WithFPS(30))
+	// Not by tea.WithContext, whose end does not wait for who reads keys.
+	stop := context.AfterFunc(ctx, p.Quit)
+	defer stop()
+	_, err := p.Run()
 	return err
 }
 

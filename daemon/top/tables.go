@@ -175,10 +175,11 @@ func targetsTable(s *snapshot) table {
 // certsTable lists the certificates, those first that end first.
 func certsTable(s *snapshot) table {
 	t := table{columns: []column{{name: "CERTIFICATE", least: 14}, {name: "DAYS LEFT", number: true}, {name: "FILE", least: 8}, {name: "PORTS", least: 8}, {name: "ERROR", least: 8}},
-		none: cmp.Or(s.refused[verbCerts], "no certificate")}
+		none: cmp.Or(s.refused[control.VerbCerts], "no certificate")}
 	list := slices.Clone(s.certs.Certificates)
-	slices.SortStableFunc(list, func(a, b certificate) int { return cmp.Compare(a.DaysLeft, b.DaysLeft) })
-	for _, c := range list {
+	slices.SortStableFunc(list, func(a, b control.Certificate) int { return cmp.Compare(a.DaysLeft, b.DaysLeft) })
+	for i := range list {
+		c := &list[i]
 		r := row{cells: []string{cmp.Or(strings.Join(c.Names[:min(3, len(c.Names))], " "), "-"), fmt.Sprintf("%.1f", c.DaysLeft),
 			cmp.Or(c.File, "in memory"), strings.Join(c.Ports, " "), cmp.Or(c.LastError, "-")}}
 		if c.DaysLeft < fewDays || c.LastError != "" {
