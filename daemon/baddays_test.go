@@ -246,7 +246,7 @@ func TestProgramThatHangsAtCheck(t *testing.T) {
 	addr := r.addr(0)
 	mustDial(t, addr).mustAsk(t, "hello")
 	old := r.only()
-	if err := os.WriteFile(name+".new", []byte("#!/bin/sh\nsleep 1000 & wait\n"), 0o755); err != nil {
+	if err := netservertest.WriteProgram(name+".new", []byte("#!/bin/sh\nsleep 1000 & wait\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	os.Rename(name+".new", name)

@@ -26,7 +26,7 @@ func cgiScript(t *testing.T, text string) string {
 		os.Chmod(d, 0o755)
 	}
 	file := filepath.Join(dir, "script.cgi")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+	if err := netservertest.WriteProgram(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return file
@@ -188,7 +188,7 @@ func TestCGIPerl(t *testing.T) {
 	file := filepath.Join(dir, "form.pl")
 	text := "#!/usr/bin/perl\nuse CGI; my $q = CGI->new; print $q->header(-type => 'text/plain', -cookie => $q->cookie(-name => 'n', -value => 'v'));\n" +
 		`print join('|', $q->request_method, map({ "$_=" . $q->param($_) } sort $q->param), $q->cookie('foo'), $q->path_info, $q->url(-path_info => 1)), "\n";` + "\n"
-	if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+	if err := netservertest.WriteProgram(file, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, "HTTP", "--port", "127.0.0.1:0", "--app", "/form="+file)

@@ -229,7 +229,7 @@ func scripts(t *testing.T, texts map[string]string) map[string]string {
 	dir, files := t.TempDir(), make(map[string]string)
 	for name, text := range texts {
 		files[name] = filepath.Join(dir, name+".cgi")
-		if err := os.WriteFile(files[name], []byte("#!/bin/sh\n( "+text+"\n )\ns=$?\nexec >&- 2>&-\nsleep 0.02\nexit $s\n"), 0o755); err != nil {
+		if err := netservertest.WriteProgram(files[name], []byte("#!/bin/sh\n( "+text+"\n )\ns=$?\nexec >&- 2>&-\nsleep 0.02\nexit $s\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

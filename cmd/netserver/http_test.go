@@ -57,7 +57,7 @@ var httpPaths = []string{"/env", "/env/", "/env/x%20y?a=b&c", "/envx", "/", "/zz
 func httpApps(t *testing.T, dir string) (list []string) {
 	script := func(name, text string) string {
 		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+		if err := netservertest.WriteProgram(file, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		return file

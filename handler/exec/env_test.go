@@ -16,6 +16,7 @@ import (
 
 	"netserver"
 	"netserver/handler/exec"
+	"netserver/netservertest"
 )
 
 // environment runs a program that prints its environment.
@@ -237,7 +238,7 @@ func TestCheck(t *testing.T) {
 // Paths are those of the start, wherever the server or the program is later.
 func TestRelativePaths(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "prog"), []byte("#!/bin/sh\npwd; echo $0\n"), 0o755); err != nil {
+	if err := netservertest.WriteProgram(filepath.Join(dir, "prog"), []byte("#!/bin/sh\npwd; echo $0\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
@@ -265,7 +266,7 @@ func TestProgramThatCannotStart(t *testing.T) {
 		{"garbage", "\x00\x01", "neither a program for this system nor a script that begins with #!: exec format error", false},
 		{"gone", "#!/bin/sh\n", "no such file or directory", true},
 	} {
-		if err := os.WriteFile(path, []byte(c.text), 0o755); err != nil {
+		if err := netservertest.WriteProgram(path, []byte(c.text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		s := serve(t, &exec.Handler{Path: path})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"netserver/handler/exec"
+	"netserver/netservertest"
 )
 
 // own returns what programs must not change of the server itself.
@@ -195,7 +196,7 @@ func TestTimeout(t *testing.T) {
 // A start that fails leaves nothing behind.
 func TestLimitedProgramIsGone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\necho here\n"), 0o755); err != nil {
+	if err := netservertest.WriteProgram(file, []byte("#!/bin/sh\necho here\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	s := serve(t, &exec.Handler{Path: file, Limits: exec.Limits{Files: 20}})

@@ -19,6 +19,7 @@ import (
 
 	"netserver"
 	"netserver/handler/exec"
+	"netserver/netservertest"
 )
 
 // serveSpare starts h with spare programs, and waits for them.
@@ -169,7 +170,7 @@ func TestSpareProgramsFileIsReplaced(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "program")
 	write := func(what string) {
 		text := "#!/bin/sh\nread x\necho " + what + " $x\n"
-		if err := os.WriteFile(name+".new", []byte(text), 0o755); err != nil {
+		if err := netservertest.WriteProgram(name+".new", []byte(text), 0o755); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(name+".new", name); err != nil {

@@ -31,7 +31,7 @@ func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
 func script(t *testing.T, text string) *cgi.Handler {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "script")
-	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+	if err := netservertest.WriteProgram(file, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	h := &cgi.Handler{Path: file, Stderr: "drop", Origin: cgi.Origin{Type: "Net::Server::Fork", Software: "soft"}}
