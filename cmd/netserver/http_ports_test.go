@@ -19,7 +19,7 @@ import (
 // Programs, files and targets serve requests on each kind of port, HTTP/2 too
 // where TLS is.
 func TestHTTPOnEveryPort(t *testing.T) {
-	target := start(t, "HTTP", "--port", "127.0.0.1:0", "--", cgiScript(t, plain+`echo "target $HTTP_X_FORWARDED_PROTO"`))
+	target := start(t, "HTTP", "--port", "127.0.0.1:0", "--", cgiScript(t, `cat >/dev/null; `+plain+`echo "target $HTTP_X_FORWARDED_PROTO"`))
 	defer target.stop()
 	script := cgiScript(t, plain+`printf 'program %s ' "$HTTPS"; cat`)
 	dir := filepath.Dir(script)

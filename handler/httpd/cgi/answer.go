@@ -18,6 +18,8 @@ type answer struct {
 	h *Handler
 	w http.ResponseWriter
 
+	last func() bool // whether it has to be the last answer of its connection; nil: no
+
 	sent atomic.Bool // the headers go to the client
 
 	mu      sync.Mutex
@@ -251,6 +253,9 @@ func (a *answer) send(hd *head) error {
 	}
 	if a.discard {
 		header.Del("Content-Length")
+	}
+	if a.last != nil && a.last() {
+		header.Set("Connection", "close")
 	}
 	a.sent.Store(true)
 	a.w.WriteHeader(hd.status)

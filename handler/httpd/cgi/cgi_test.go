@@ -322,3 +322,43 @@ func TestAddrOf(t *testing.T) {
 		}
 	}
 }
+
+// A program that answers without a look at its body ends its connection: what
+// comes of the body later must not be taken for a request. The answer is whole.
+func TestBodyAfterTheAnswer(t *testing.T) {
+	for _, c := range []struct {
+		script string
+		first  string // of the body
+		keeps  bool
+	}{
+		{`printf 'Content-Type: text/x\n\nbody'`, "", false},
+		{`printf 'Content-Type: text/x\n\nbody'`, "GET ", false},
+		{`exec <&-; sleep 0.05; printf 'Content-Type: text/x\nContent-Length: 4\n\nbody'`, "", false},
+		{`exit 3`, "", false},
+		{`cat >/dev/null; printf 'Content-Type: text/x\n\nbody'`, "GET /smuggled HTTP/1.1\r\nX: 1", true},
+	} {
+		s := httptest.NewServer(script(t, c.script))
+		t.Cleanup(s.Close)
+		nc, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.SetDeadline(time.Now().Add(30 * time.Second))
+		r := bufio.NewReader(nc)
+		const whole = "GET /smuggled HTTP/1.1\r\nX: 1"
+		fmt.Fprintf(nc, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(whole), c.first)
+		res, err := http.ReadResponse(r, &http.Request{Method: "POST"})
+		if err != nil {
+			t.Fatalf("%s: %v", c.script, err)
+		}
+		if got := body(res); res.StatusCode == 200 && got != "body" || res.Close == c.keeps {
+			t.Errorf("%s: %d %q, ends %v", c.script, res.StatusCode, got, res.Close)
+		}
+		fmt.Fprintf(nc, "%s", whole[len(c.first):]+"\r\nHost: y\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		res, err = http.ReadResponse(r, &http.Request{Method: "GET"})
+		if !c.keeps && err == nil {
+			t.Errorf("%s: another answer: %d", c.script, res.StatusCode)
+		}
+		nc.Close()
+	}
+}

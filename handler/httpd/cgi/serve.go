@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := &session{h: h, w: w, r: r, rc: http.NewResponseController(w), out: answer{h: h, w: w}}
+	s.out.last = s.endsConnection
 	if err := s.start(env); err != nil {
 		h.refuse(w, r, err)
 		return
@@ -95,6 +97,14 @@ type session struct {
 	logged chan struct{}   // closed when nobody has the standard error any more; nil without it
 	out    answer
 	tasks  sync.WaitGroup
+	taken  atomic.Bool // all of the body has been read
+}
+
+// endsConnection reports whether the answer has to be the last one of its
+// connection: while there may be more of the body to come, net/http cannot know
+// where the next request begins, once reading has been ended by a deadline.
+func (s *session) endsConnection() bool {
+	return s.r.ProtoMajor == 1 && s.r.Body != nil && s.r.Body != http.NoBody && !s.taken.Load()
 }
 
 // start starts the program.
@@ -169,8 +179,17 @@ func (s *session) serve() error {
 		s.p.End(s.h.killGrace(), s.logged)
 	}
 	s.stderr.StopWaiting(0)
-	s.unblock(err != nil && s.out.sent.Load())
+	cut := s.unblock(err != nil && s.out.sent.Load())
 	s.tasks.Wait()
+	if cut && err == nil {
+		// What is still coming of the body has to be taken before the connection
+		// is closed: closing it with bytes unread resets it, and the client may
+		// lose the end of its answer.
+		s.rc.SetReadDeadline(time.Now().Add(restTime))
+	}
+	if !s.out.sent.Load() && s.endsConnection() {
+		s.w.Header().Set("Connection", "close")
+	}
 	s.out.end()
 	s.close()
 	return err
@@ -199,30 +218,37 @@ func (s *session) input() {
 	if s.r.Body == nil || s.r.Body == http.NoBody {
 		return
 	}
-	io.Copy(struct{ io.Writer }{s.stdin}, s.r.Body)
+	_, err := io.Copy(struct{ io.Writer }{s.stdin}, s.r.Body)
+	s.taken.Store(err == nil)
 }
 
 // unblock ends what may wait for the client still: the rest of a body that
-// nobody takes or, of an answer that is given up, a client that reads nothing.
-func (s *session) unblock(writes bool) {
+// nobody takes or, of an answer that is given up, a client that reads nothing. It
+// reports whether it ended the reading.
+func (s *session) unblock(writes bool) bool {
 	if s.r.Body == nil || s.r.Body == http.NoBody {
 		if writes {
 			s.rc.SetWriteDeadline(time.Unix(1, 0))
 		}
-		return
+		return false
 	}
 	ended := make(chan struct{})
 	go func() { s.tasks.Wait(); close(ended) }()
 	select {
 	case <-ended:
-		return
+		return false
 	case <-time.After(10 * time.Millisecond):
 	}
 	s.rc.SetReadDeadline(time.Unix(1, 0))
 	if writes {
 		s.rc.SetWriteDeadline(time.Unix(1, 0))
 	}
+	return true
 }
+
+// restTime is how long the rest of a body is waited for when its program has
+// answered without it, as net/http waits before it closes.
+const restTime = 500 * time.Millisecond
 
 // startLog logs the program's standard error.
 func (s *session) startLog() {
