@@ -236,6 +236,8 @@ func (s *session) down() error {
 	for {
 		buf, n, err := s.from.receive()
 		switch {
+		case err == nil && s.h.Answers < 0: // it may come before the session has ended
+			datagrams.Put(buf)
 		case err == nil:
 			_, err = s.c.Write((*buf)[:n])
 			datagrams.Put(buf)
