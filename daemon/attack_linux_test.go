@@ -38,7 +38,8 @@ func seize(t testing.TB, pid int) *hostage {
 }
 
 // hold stops the code in it, so that nobody but the attacker reads what comes.
-// The process goes on at the end of the test at the latest.
+// The process goes on at the end of the test at the latest. A server ends a
+// worker that is stopped: start it with --worker_timeout 0.
 func (h *hostage) hold() {
 	h.t.Helper()
 	if err := unix.Kill(h.pid, unix.SIGSTOP); err != nil {

@@ -17,7 +17,7 @@ func TestAttackACME(t *testing.T) {
 	p := &pebble{directory: "https://127.0.0.1:" + freePort(t) + "/dir", caFile: netservertest.NewCA(t, "nobody's").File(t), port: freePort(t)}
 	dir := openDir(t)
 	storage := filepath.Join(dir, "acme")
-	r := start(t, p.keys(storage, "--acme_domains", "a.example")...)
+	r := start(t, p.keys(storage, "--acme_domains", "a.example", "--worker_timeout", "0")...)
 	r.serving()
 	r.wait("acme: no certificate for a.example", 1)
 	retired := newKeyed(t, "P-256")

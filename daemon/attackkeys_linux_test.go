@@ -103,7 +103,7 @@ func TestAttackSigner(t *testing.T) {
 	k := caPair(t)
 	for _, servers := range []int{1, 20} { // the supervisor waits with a thread each, or without
 		t.Run(fmt.Sprint(servers), func(t *testing.T) {
-			r := start(t, append([]string{"PreForkSimple", "--max_servers", strconv.Itoa(servers), "--port", "127.0.0.1:0/ssl"}, twoFiles(t, openDir(t), k)...)...)
+			r := start(t, append([]string{"PreForkSimple", "--max_servers", strconv.Itoa(servers), "--port", "127.0.0.1:0/ssl", "--worker_timeout", "0"}, twoFiles(t, openDir(t), k)...)...)
 			r.serving()
 			r.wait("may sign certificates too (CA:TRUE)", 1)
 			handshake(t, r.addr(0), tls.VersionTLS13, k)
@@ -177,7 +177,7 @@ func TestAttackFiles(t *testing.T) {
 	ca := newKeyed(t, "P-256")
 	put(t, cas, "ca.pem", ca.certPEM())
 	word := put(t, dir, "word", []byte(passphrase))
-	r := start(t, append([]string{"--port", "127.0.0.1:0/ssl", "--SSL_verify_mode", "1", "--SSL_ca_path", cas, "--SSL_passwd_file", word}, files...)...)
+	r := start(t, append([]string{"--port", "127.0.0.1:0/ssl", "--SSL_verify_mode", "1", "--SSL_ca_path", cas, "--SSL_passwd_file", word, "--worker_timeout", "0"}, files...)...)
 	r.serving()
 	h := seize(t, r.only())
 	l := h.link()

@@ -124,7 +124,7 @@ func TestAttackAccessLog(t *testing.T) {
 			info, _ := stderr.Stat()
 			st := info.Sys().(*syscall.Stat_t)
 			t.Setenv("JOURNAL_STREAM", fmt.Sprintf("%d:%d", st.Dev, st.Ino))
-			r := startStderr(t, stderr, "HTTP", "--port", "127.0.0.1:0", "--server_type", "PreForkSimple", "--max_servers", "2", "--access_log_file", access)
+			r := startStderr(t, stderr, "HTTP", "--port", "127.0.0.1:0", "--server_type", "PreForkSimple", "--max_servers", "2", "--access_log_file", access, "--worker_timeout", "0")
 			netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 			fileHas(t, errFile, "identity of the serving processes")
 			logged := errFile
@@ -178,7 +178,7 @@ func startStderr(t *testing.T, f *os.File, args ...string) *running {
 func TestAttackLogFlood(t *testing.T) {
 	rooted(t)
 	log := filepath.Join(openDir(t), "log")
-	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--log_file", log)
+	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--log_file", log, "--worker_timeout", "0")
 	netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 	f, err := os.Open(log)
 	if err != nil {

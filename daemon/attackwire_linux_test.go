@@ -211,7 +211,7 @@ func TestAttackNeverReads(t *testing.T) {
 	certFile := writeFile(t, dir+"/cert.pem", string(cert.certPEM()))
 	names := writeFile(t, dir+"/names", strings.Repeat("cn somebody or other\n", 50_000))
 	keyFile := writeFile(t, dir+"/key.pem", string(cert.pem))
-	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl, "--user", "nobody",
+	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl, "--user", "nobody", "--worker_timeout", "0",
 		"--SSL_cert_file", certFile, "--SSL_key_file", keyFile, "--port", "127.0.0.1:0/ssl",
 		"--SSL_verify_mode", "1", "--SSL_ca_file", certFile, "--SSL_allow_file", names)
 	r.serving()
@@ -236,7 +236,7 @@ func TestAttackNeverReads(t *testing.T) {
 func TestAttackFlood(t *testing.T) {
 	rooted(t)
 	ctl := openDir(t) + "/ctl"
-	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl)
+	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl, "--worker_timeout", "0")
 	r.serving()
 	netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
 	h := seize(t, r.children()[0])

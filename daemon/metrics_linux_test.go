@@ -267,7 +267,7 @@ func shadowMetrics(w *watch) {
 	var r *running
 	r, w.socket = startCtl(t, "--port", "127.0.0.1:0", "--max_per_source", "1", "--limits_shadow", "1", "--penalty_points", "1",
 		"--min_read_rate", "1000", "--min_rate_window", "0.2", "--cidr_allow", "127.0.0.1/32",
-		"--check_for_dequeue", "0.1", "--max_dequeue", "1", "--dequeue_command", "/bin/sleep", "--dequeue_command", "1000")
+		"--check_for_dequeue", "0.1", "--max_dequeue", "1", "--dequeue_command", "/bin/sleep", "--dequeue_command", "1000", "--worker_timeout", "60")
 	c := mustDial(t, r.addr(0))
 	c.mustAsk(t, "one")
 	mustDial(t, r.addr(0)).mustAsk(t, "two")
