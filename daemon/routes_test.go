@@ -92,6 +92,16 @@ proxy_to = %[2]q
 name = "silent"
 begins = "silence=50ms"
 program = ["echo", "silent"]
+
+[[listen]]
+port = "127.0.0.2:0/ssl"
+
+[[listen.route]]
+alpn = "h2"
+program = ["echo", "two"]
+
+[[listen.route]]
+program = ["echo", "one"]
 `
 
 // A conf file's routes, over real connections: what DESIGN of several jobs
@@ -115,6 +125,9 @@ func TestRoutes(t *testing.T) {
 		{0, "other.example.com", "", "HELLO", "rest"},
 		{0, "other.example.com", "", "HEL0", ""},
 		{1, "old.example.com", "", "", "old"},
+		{2, "", "h2", "", "two"}, // what a route names is offered
+		{2, "", "y", "", "one"},
+		{2, "", "", "", "one"},
 	} {
 		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: c.sni}
 		if c.alpn != "" && c.want != "old" {

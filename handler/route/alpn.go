@@ -10,48 +10,63 @@ import (
 // NextProtos returns what the Handler speaks that would serve a client with that
 // hello, so that its port offers it by ALPN. Where a route before it may be the
 // client's, by its address, its certificate or what it sends, it returns what
-// all those Handlers speak. Routes by ALPN are not looked at: what they choose
-// by has to be in SSL_alpn_protocols.
+// all those Handlers speak. What a route by ALPN chooses by is offered too if
+// nothing else is asked of the client, or nothing that its hello leaves open.
 func (h *Handler) NextProtos(hello *proto.ClientHello) []string {
 	h.once.Do(h.build)
 	var f Facts
 	f.fromHello(hello)
-	var common []string
+	var common, chosenBy []string
 	some := false
 	for i := range h.index.candidates(f.ServerName) {
 		r := &h.Routes[i]
-		verdict := r.byHello(&f)
-		if r.PassThrough || verdict == No {
+		verdict, by := r.byHello(&f)
+		switch {
+		case r.PassThrough || verdict == No:
+			continue
+		case len(by) > 0 && verdict == Yes:
+			chosenBy = append(chosenBy, by...)
+			continue
+		case len(by) > 0:
 			continue
 		}
 		common = meet(common, spokenBy(r.Handler, hello), some)
 		if verdict == Yes {
-			return common
+			return join(common, chosenBy)
 		}
 		some = true
 	}
-	return meet(common, spokenBy(h.Default, hello), some)
+	return join(meet(common, spokenBy(h.Default, hello), some), chosenBy)
 }
 
-// byHello says whether the conditions of r hold that a hello decides.
-func (r *Route) byHello(f *Facts) verdict {
-	all := Yes
+// byHello says whether the conditions of r hold that a hello decides, but for
+// that on ALPN, whose protocols it returns.
+func (r *Route) byHello(f *Facts) (all verdict, alpn []string) {
+	all = Yes
 	for _, c := range r.When {
 		switch k := c.kind(); {
 		case k == kindALPN:
-			return No
+			alpn = append(alpn, c.(*names).texts...)
 		case k == kindFrom:
 			all = More // behind a PROXY header the address is not known here
 		default:
 			switch c.holds(f) {
 			case No:
-				return No
+				return No, nil
 			case More:
 				all = More
 			}
 		}
 	}
-	return all
+	return all, alpn
+}
+
+// join returns what is in one of the lists.
+func join(a, b []string) []string {
+	if len(b) == 0 {
+		return a
+	}
+	return append(slices.Clip(a), slices.DeleteFunc(b, func(p string) bool { return slices.Contains(a, p) })...)
 }
 
 func spokenBy(next netserver.Handler, hello *proto.ClientHello) []string {

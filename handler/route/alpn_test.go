@@ -34,6 +34,7 @@ func TestNextProtos(t *testing.T) {
 	cn := []route.Condition{known(route.CertCN("ann"))}
 	begins := []route.Condition{known(route.Begins("http"))}
 	alpn := []route.Condition{known(route.ALPN("h2"))}
+	more := func(a, b []route.Condition) []route.Condition { return slices.Concat(a, b) }
 	for _, tt := range []struct {
 		name string
 		h    *route.Handler
@@ -47,6 +48,13 @@ func TestNextProtos(t *testing.T) {
 		{"perhaps by certificate", &route.Handler{Routes: []route.Route{{When: cn, Handler: mute}}, Default: web}, []string{}},
 		{"perhaps by bytes", &route.Handler{Routes: []route.Route{{When: begins, Handler: web}}, Default: old}, old},
 		{"by ALPN", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: web}, web},
+		{"by ALPN, of what speaks for nobody", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: mute}, []string{"h2"}},
+		{"by ALPN, beside another", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: old}, []string{"http/1.1", "h2"}},
+		{"by ALPN and name", &route.Handler{Routes: []route.Route{{When: more(alpn, sni("b")), Handler: mute}, {When: sni("b"), Handler: old}}}, []string{"http/1.1", "h2"}},
+		{"by ALPN and another's name", &route.Handler{Routes: []route.Route{{When: more(alpn, sni("a")), Handler: mute}}, Default: old}, old},
+		{"by ALPN and address", &route.Handler{Routes: []route.Route{{When: more(from, alpn), Handler: mute}}, Default: old}, old},
+		{"by ALPN, after another", &route.Handler{Routes: []route.Route{{When: sni("b"), Handler: old}, {When: alpn, Handler: mute}}}, old},
+		{"by ALPN, undecrypted", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute, PassThrough: true}}, Default: mute}, nil},
 		{"undecrypted", &route.Handler{Routes: []route.Route{{When: sni("b"), Handler: mute, PassThrough: true}}, Default: web}, web},
 	} {
 		if got := tt.h.NextProtos(&proto.ClientHello{ServerName: "b", ALPN: []string{"h2", "http/1.1"}}); !slices.Equal(got, tt.want) {

@@ -58,7 +58,7 @@ type routeCondition struct {
 
 var routeConditions = [...]routeCondition{
 	{"sni", "NAME", factStream, conf.EmptyIsText, route.SNI, "the name that a TLS client asks for: a name, *.NAME for one label, or /EXPRESSION/; empty for clients that ask for none"},
-	{"alpn", "PROTOCOL", factStream, 0, route.ALPN, "the protocol that was agreed on with a TLS client (SSL_alpn_protocols), or that it offers where it is not decrypted"},
+	{"alpn", "PROTOCOL", factStream, 0, route.ALPN, "the protocol that was agreed on with a TLS client, or that it offers where it is not decrypted; without SSL_alpn_protocols clients are offered what such routes name"},
 	{"from", "NETWORK", conf.Always, 0, fromTexts, "networks that the client comes from: ADDRESS or ADDRESS/BITS"},
 	{"cert_cn", "NAME", factTLS, 0, route.CertCN, "the common name of the client's certificate: a name or /EXPRESSION/"},
 	{"cert_dns", "NAME", factTLS, 0, route.CertDNS, "a DNS name of the client's certificate: a name, *.NAME or /EXPRESSION/"},
