@@ -133,7 +133,7 @@ func TestRoutes(t *testing.T) {
 		if c.alpn != "" && c.want != "old" {
 			cfg.NextProtos = []string{c.alpn}
 		}
-		nc, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", r.addr(c.port), cfg)
+		nc, err := tls.DialWithDialer(&net.Dialer{Timeout: 20 * time.Second}, "tcp", strings.Replace(r.addr(c.port), "127.0.0.1", []string{"127.0.0.1", "127.0.0.1", "127.0.0.2"}[c.port], 1), cfg)
 		if err != nil {
 			t.Errorf("%+v: %v", c, err)
 			continue

@@ -11,7 +11,8 @@ import (
 // hello, so that its port offers it by ALPN. Where a route before it may be the
 // client's, by its address, its certificate or what it sends, it returns what
 // all those Handlers speak. What a route by ALPN chooses by is offered too if
-// nothing else is asked of the client, or nothing that its hello leaves open.
+// the client names it and nothing else is asked of it that its hello leaves open:
+// one that names other protocols is not refused for that.
 func (h *Handler) NextProtos(hello *proto.ClientHello) []string {
 	h.once.Do(h.build)
 	var f Facts
@@ -46,7 +47,14 @@ func (r *Route) byHello(f *Facts) (all verdict, alpn []string) {
 	for _, c := range r.When {
 		switch k := c.kind(); {
 		case k == kindALPN:
-			alpn = append(alpn, c.(*names).texts...)
+			for _, name := range c.(*names).texts {
+				if slices.Contains(f.ALPN, name) {
+					alpn = append(alpn, name)
+				}
+			}
+			if len(alpn) == 0 {
+				return No, nil
+			}
 		case k == kindFrom:
 			all = More // behind a PROXY header the address is not known here
 		default:

@@ -50,6 +50,7 @@ func TestNextProtos(t *testing.T) {
 		{"by ALPN", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: web}, web},
 		{"by ALPN, of what speaks for nobody", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: mute}, []string{"h2"}},
 		{"by ALPN, beside another", &route.Handler{Routes: []route.Route{{When: alpn, Handler: mute}}, Default: old}, []string{"http/1.1", "h2"}},
+		{"by ALPN, which the client does not name", &route.Handler{Routes: []route.Route{{When: []route.Condition{known(route.ALPN("x"))}, Handler: mute}}, Default: mute}, nil},
 		{"by ALPN and name", &route.Handler{Routes: []route.Route{{When: more(alpn, sni("b")), Handler: mute}, {When: sni("b"), Handler: old}}}, []string{"http/1.1", "h2"}},
 		{"by ALPN and another's name", &route.Handler{Routes: []route.Route{{When: more(alpn, sni("a")), Handler: mute}}, Default: old}, old},
 		{"by ALPN and address", &route.Handler{Routes: []route.Route{{When: more(from, alpn), Handler: mute}}, Default: old}, old},
