@@ -167,11 +167,7 @@ func TestPortThatCannotBeHadAtHUP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free.Close()
+	free := freeAddr(t)
 	file := filepath.Join(openDir(t), "server.conf")
 	const good = "port 127.0.0.1:0\n"
 	writeFile(t, file, good)
@@ -180,7 +176,7 @@ func TestPortThatCannotBeHadAtHUP(t *testing.T) {
 	c := mustDial(t, addr)
 	c.mustAsk(t, "hello")
 	worker := r.only()
-	writeFile(t, file, good+"port "+free.Addr().String()+"\nport "+taken.Addr().String()+"\n")
+	writeFile(t, file, good+"port "+free+"\nport "+taken.Addr().String()+"\n")
 	var before int
 	for i := range 4 {
 		r.signal(syscall.SIGHUP)
@@ -189,10 +185,9 @@ func TestPortThatCannotBeHadAtHUP(t *testing.T) {
 			before = descriptors(t, r.pid())
 		}
 	}
-	if now := descriptors(t, r.pid()); now > before {
-		t.Errorf("%d descriptors are open, %d were", now, before)
-	}
-	if d, err := dial(free.Addr().String()); err == nil {
+	// Those of the process that has checked are closed a moment later.
+	netservertest.Eventually(t, fmt.Sprintf("%d descriptors, as there were", before), func() bool { return descriptors(t, r.pid()) <= before })
+	if d, err := dial(free); err == nil {
 		d.Close()
 		t.Error("a port of the refused configuration is open")
 	}
@@ -210,6 +205,7 @@ func TestPortThatCannotBeHadAtHUP(t *testing.T) {
 // not cut at all.
 func TestPortRemovedWithGrace(t *testing.T) {
 	file := filepath.Join(openDir(t), "server.conf")
+	const grace = 2 * time.Second
 	writeFile(t, file, "port 127.0.0.1:0/tcp\nport 127.0.0.1:0/ssl\ngrace 2\n")
 	r := start(t, "--conf_file", file)
 	gone, kept := r.addr(1), r.addr(0)
@@ -218,6 +214,7 @@ func TestPortRemovedWithGrace(t *testing.T) {
 	d := mustTLS(t, gone)
 	d.mustAsk(t, "hello")
 	writeFile(t, file, "port 127.0.0.1:0/tcp\ngrace 2\n")
+	begin := time.Now()
 	r.signal(syscall.SIGHUP)
 	r.wait("restart: removed", 1)
 	netservertest.Eventually(t, "refused", func() bool {
@@ -227,9 +224,16 @@ func TestPortRemovedWithGrace(t *testing.T) {
 		}
 		return err != nil
 	})
-	d.mustAsk(t, "in the grace time")
-	if _, err := d.r.ReadByte(); err == nil {
-		t.Error("more bytes")
+	// It is served until it is cut, which is not before that time is over.
+	netservertest.Eventually(t, "it is cut", func() bool {
+		got, err := d.ask("in the grace time")
+		if err == nil && !strings.HasSuffix(got, `You said "in the grace time"`) {
+			t.Fatalf("got %q", got)
+		}
+		return err != nil
+	})
+	if took := time.Since(begin); took < grace {
+		t.Errorf("cut after %v", took)
 	}
 	r.wait("clients of ports that were changed or removed disconnected: 1", 1)
 	r.wait(`err="cut: a restart changed or removed its port, and its grace time is over"`, 1)
@@ -320,10 +324,12 @@ func TestGenerationsAreBounded(t *testing.T) {
 		}
 		clients[tc.restarts-1].mustAsk(t, "still here")
 		clients[tc.restarts-2].mustAsk(t, "still here")
-		r.signal(syscall.SIGQUIT)
-		r.wait("Received a SIG QUIT", 1)
-		r.signal(syscall.SIGHUP) // in the drain
-		r.wait("the server is shutting down: no restart", 1)
+		if tc.grace != "1" { // a drain that short may be over
+			r.signal(syscall.SIGQUIT)
+			r.wait("Received a SIG QUIT", 1)
+			r.signal(syscall.SIGHUP) // in the drain
+			r.wait("the server is shutting down: no restart", 1)
+		}
 		if code := r.end(syscall.SIGTERM); code != 0 {
 			t.Errorf("exit status %d", code)
 		}

@@ -17,7 +17,7 @@ import (
 // explain asks what would become of a client.
 func explain(t *testing.T, socket string, args ...string) (e control.Explained) {
 	t.Helper()
-	mustCtl(t, socket, &e, append([]string{"explain"}, args...)...)
+	askAll(t, socket, &e, append([]string{"explain"}, args...)...)
 	return e
 }
 
@@ -154,7 +154,7 @@ unix_allow_user = "root"
 
 func limitsBy(t *testing.T, socket string) (l control.Limits) {
 	t.Helper()
-	mustCtl(t, socket, &l, "limits")
+	askAll(t, socket, &l, "limits")
 	return l
 }
 

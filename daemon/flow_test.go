@@ -253,12 +253,7 @@ func tryPerl(t *testing.T, script, kind string, args []string, end syscall.Signa
 	if kind == "INET" {
 		runINET(t, cmd)
 	} else {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := l.Addr().String()
-		l.Close()
+		addr := freeAddr(t)
 		cmd.Args = append(cmd.Args, append([]string{"--port=" + addr, "--log_level=0"}, args...)...)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)

@@ -130,13 +130,8 @@ func TestINETLogIsNotForTheClient(t *testing.T) {
 
 func TestINETBySocatWithProgram(t *testing.T) {
 	socat := netservertest.Peer(t, "socat")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	_, p, _ := net.SplitHostPort(addr)
-	l.Close()
+	p := freePort(t)
+	addr := net.JoinHostPort("127.0.0.1", p)
 	cmd := exec.Command(socat, "TCP-LISTEN:"+p+",bind=127.0.0.1,reuseaddr", "EXEC:"+os.Args[0]+" INET -- /bin/cat,nofork")
 	cmd.Env = append(os.Environ(), programVar+"=command")
 	if err := cmd.Start(); err != nil {
@@ -144,7 +139,11 @@ func TestINETBySocatWithProgram(t *testing.T) {
 	}
 	defer cmd.Wait()
 	var c *client
-	netservertest.Eventually(t, "socat listens", func() bool { c, err = dial(addr); return err == nil })
+	netservertest.Eventually(t, "socat listens", func() (ok bool) {
+		var err error
+		c, err = dial(addr)
+		return err == nil
+	})
 	defer c.Close()
 	bothWays(t, c)
 }

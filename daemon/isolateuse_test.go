@@ -136,12 +136,7 @@ func TestSupervisorKilledInAHandshake(t *testing.T) {
 	dir := openDir(t)
 	k := newKeyed(t, "P-256")
 	files := twoFiles(t, dir, k)
-	l, err := net.Listen("tcp", "127.0.0.1:0") // a number that is free
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := freeAddr(t)
 	args := append([]string{"--port", addr + "/ssl", "--key_isolation", "1", "--log_level", "3"}, files...)
 	r := start(t, args...)
 	r.serving()

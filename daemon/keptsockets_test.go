@@ -46,12 +46,7 @@ func TestReloadOfKeptSockets(t *testing.T) {
 // reload: it says so, and so does the dry run.
 func TestReloadFromAddressToAll(t *testing.T) {
 	dir := openDir(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
+	port := freePort(t)
 	file, socket := filepath.Join(dir, "server.conf"), filepath.Join(dir, "ctl")
 	writeFile(t, file, "port 127.0.0.1:"+port+"\n")
 	r := start(t, "--conf_file", file, "--control_socket", socket)

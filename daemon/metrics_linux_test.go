@@ -31,7 +31,12 @@ type watch struct {
 func (w *watch) sum(name string, labels ...string) (n float64) {
 	w.t.Helper()
 	var m control.Metrics
-	mustCtl(w.t, w.socket, &m, "metrics")
+	askAll(w.t, w.socket, &m, "metrics")
+	return w.sumOf(m, name, labels...)
+}
+
+// sumOf is sum of metrics that are there.
+func (w *watch) sumOf(m control.Metrics, name string, labels ...string) (n float64) {
 	for _, f := range m.Families {
 		w.seen[f.Name] = true
 		for _, s := range f.Samples {
@@ -115,6 +120,7 @@ targets = "127.0.0.1:1"
 name = "checked"
 targets = ["127.0.0.1:1", %q]
 check = "tcp"
+check_timeout = 20
 [[listen]]
 port = "127.0.0.1:0"
 [[listen]]
@@ -273,9 +279,9 @@ func shadowMetrics(w *watch) {
 	mustDial(t, r.addr(0)).mustAsk(t, "two")
 	w.await(1, metric.WouldRefuse, "limit", "max_per_source")
 	go func() {
-		for range 100 {
+		for {
 			if _, err := c.Write([]byte("x")); err != nil {
-				return
+				return // at the end of the test
 			}
 			time.Sleep(50 * time.Millisecond)
 		}
@@ -298,5 +304,9 @@ func shadowMetrics(w *watch) {
 	}
 	p.Signal(syscall.SIGSTOP)
 	defer p.Signal(syscall.SIGCONT)
-	w.await(1, metric.Silent)
+	netservertest.Eventually(t, "the silent worker is counted", func() bool {
+		var m control.Metrics
+		mustCtl(t, w.socket, &m, "metrics")
+		return w.sumOf(m, metric.Silent) >= 1
+	})
 }

@@ -14,7 +14,7 @@ import (
 // Type Multiplex serves all clients in one process, by events, and lets them
 // stay over a reload.
 func TestMultiplex(t *testing.T) {
-	r := start(t, "Multiplex", "--port", "127.0.0.1:0")
+	r := start(t, "Multiplex", "--port", "127.0.0.1:0", "--timeout_idle", "600")
 	addr := r.addr(0)
 	var list []*client
 	for i := range 20 {

@@ -79,7 +79,7 @@ func TestPreForkWorkersEndAfterMaxRequests(t *testing.T) {
 // load ends.
 func TestPreForkUnderLoad(t *testing.T) {
 	r := start(t, "PreFork", "--port", "127.0.0.1:0", "--min_servers", "1", "--max_servers", "6",
-		"--min_spare_servers", "1", "--max_spare_servers", "2", "--check_for_waiting", "0.5", "--min_child_ttl", "0.5")
+		"--min_spare_servers", "1", "--max_spare_servers", "2", "--check_for_waiting", "0.5", "--min_child_ttl", "0.5", "--timeout_idle", "600")
 	addr := r.addr(0)
 	r.serving()
 	done := make(chan struct{})
@@ -137,7 +137,7 @@ func serving(pid int) (n int) {
 // A worker that is to end and serves a client until then is still one of
 // max_servers.
 func TestPreForkLastClients(t *testing.T) {
-	r := start(t, "PreFork", "--port", "127.0.0.1:0", "--min_servers", "2", "--max_servers", "2", "--min_spare_servers", "1", "--max_spare_servers", "1")
+	r := start(t, "PreFork", "--port", "127.0.0.1:0", "--min_servers", "2", "--max_servers", "2", "--min_spare_servers", "1", "--max_spare_servers", "1", "--timeout_idle", "600")
 	addr := r.addr(0)
 	r.serving()
 	var stay []*client

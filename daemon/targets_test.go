@@ -16,7 +16,7 @@ import (
 func targetsBy(t *testing.T, socket string, args ...string) map[string]control.Target {
 	t.Helper()
 	var list control.Targets
-	mustCtl(t, socket, &list, append([]string{"targets"}, args...)...)
+	askAll(t, socket, &list, append([]string{"targets"}, args...)...)
 	m := make(map[string]control.Target)
 	for _, x := range list.Targets {
 		m[x.Backend+" "+x.Address] = x
@@ -36,6 +36,7 @@ name = "ab"
 targets = [%q, %q]
 check = "tcp"
 check_interval = 0.05
+check_timeout = 20
 [[backend]]
 name = "other"
 targets = %q

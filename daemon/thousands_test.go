@@ -40,7 +40,7 @@ func (tb *table) dial() (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc.SetDeadline(time.Now().Add(2 * time.Minute))
+	nc.SetDeadline(time.Now().Add(5 * time.Minute))
 	if tb.tls {
 		nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 	}
@@ -119,6 +119,7 @@ func TestTwoThousandClients(t *testing.T) {
 	file := writeFile(t, filepath.Join(dir, "server.toml"), `
 server_type = "Multiplex"
 max_servers = 3000
+timeout_idle = 600
 SSL_cert_file = "`+cert+`"
 [[listen]]
 port = "127.0.0.1:0/ssl"
