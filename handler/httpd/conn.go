@@ -19,7 +19,9 @@ import (
 )
 
 // A conn is a client as net/http sees it. It hides ConnectionState: net/http
-// would not look for HTTP/2 on a connection that has it.
+// would not look for HTTP/2 on a connection that has it. It has no ReadFrom
+// either: for that net/http sends the head of an answer by itself, before the
+// body, and the kernel copies no file for us that would make up for it.
 type conn struct {
 	c   *netserver.Conn
 	ctx context.Context
@@ -117,9 +119,6 @@ func (hc *conn) Write(b []byte) (int, error) {
 	}
 	return n, err
 }
-
-// ReadFrom copies r to the client, in the kernel where it can.
-func (hc *conn) ReadFrom(r io.Reader) (int64, error) { return hc.c.ReadFrom(r) }
 
 // CloseWrite tells the client that nothing more will come.
 func (hc *conn) CloseWrite() error { return hc.c.CloseWrite() }
