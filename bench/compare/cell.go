@@ -33,9 +33,10 @@ type sample struct {
 	CPU         time.Duration // of the server, for Load
 	Clients     time.Duration // CPU of the clients, for Load
 	Window      time.Duration
-	Others      float64 // processors that others on the machine used meanwhile
-	Base        int64   // memory of the fresh server, in bytes: each process's share of what processes share
-	Memory      int64   // the same while it holds connections; 0 if it was not looked at
+	Others      float64       // processors that others on the machine used meanwhile
+	Base        int64         // memory of the fresh server, in bytes: each process's share of what processes share
+	Start       time.Duration // from the start of the server until it had answered its first client, if the row is about that
+	Memory      int64         // the same while it holds connections; 0 if it was not looked at
 	Err         string
 	Unable      bool `json:"-"` // the server cannot do it at all
 }
@@ -227,6 +228,11 @@ func (r *runner) cell(ctx context.Context, w row, c contestant, round int) sampl
 
 // fill measures a server that runs.
 func (r *runner) fill(ctx context.Context, s *sample, w row, c contestant, srv *server) (err error) {
+	if w.how == byStart {
+		u, err := srv.Usage()
+		s.Start, s.CPU = srv.Took, u.CPU
+		return err
+	}
 	o := w.load
 	o.To, o.Socket = srv.Addr, srv.socket
 	o.Held = r.affordable(o.Held, c)

@@ -45,7 +45,7 @@ func TestSmallRun(t *testing.T) {
 	if runtime.GOOS != "linux" || testing.Short() {
 		t.Skip("needs Linux, and ten seconds")
 	}
-	o := optionsOf(t, "-rows resumed,blocks-16k,rate-100,download,unix,udp,program-tcp,https,idle,held-10 -servers netserver-library,netserver-one,netserver-proxy,netserver-program -rounds 1 -duration 200ms -held 40")
+	o := optionsOf(t, "-rows resumed,blocks-16k,rate-100,download,unix,udp,program-tcp,https,idle,start,held-10 -servers netserver-library,netserver-one,netserver-proxy,netserver-program -rounds 1 -duration 200ms -held 40")
 	o.settle = 50 * time.Millisecond
 	r := &report{o: o}
 	if err := r.choose(); err != nil {
@@ -72,6 +72,9 @@ func TestSmallRun(t *testing.T) {
 	}
 	if s := r.of("resumed", one); len(s) != 1 || s[0].Load.Resumed != s[0].Load.Done || s[0].CPU < time.Millisecond || s[0].Clients <= 0 {
 		t.Errorf("resumed: %+v", s)
+	}
+	if s := r.of("start", one); len(s) != 1 || s[0].Start <= 0 || s[0].CPU <= 0 {
+		t.Errorf("start: %+v", s)
 	}
 	if s := r.of("idle", one); len(s) != 1 || s[0].Held != 40 || s[0].Memory <= s[0].Base || s[0].Base < 1<<20 {
 		t.Errorf("idle: %+v", s)

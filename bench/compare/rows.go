@@ -22,6 +22,7 @@ const (
 	byCPU     = iota // the server's CPU for an operation
 	byMemory         // the server's memory for a connection that is held
 	byLatency        // what clients feel who come at a fixed rate
+	byStart          // how long it takes from a server's start until its first client is answered
 )
 
 // A row is one thing that is measured of several servers.
@@ -102,6 +103,7 @@ func rows(o options) []row {
 		{name: "https", title: "the same over TLS", unit: perRequest, classes: []string{inProcess}, place: web, load: drive.Options{Kind: drive.Requests, TLS: true, Conns: o.conns, Path: "/file"}},
 		{name: "idle", title: "idle TLS connection", how: byMemory, classes: both, once: true, fresh: true, settles: true, thousands: true, load: drive.Options{Kind: drive.Hold, TLS: true, Held: o.held}},
 	}
+	all = append(all, row{name: "start", title: "from the start until the first client is answered, TLS", how: byStart, classes: both, fresh: true, load: connect(drive.Options{})})
 	for _, n := range heldSteps {
 		all = append(all, heldRow(n, o))
 	}

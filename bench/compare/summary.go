@@ -49,13 +49,16 @@ func (s sample) each() float64 {
 	return float64(s.Memory-s.Base) / 1024 / float64(s.Held)
 }
 
-// figure is what a row is about: CPU, memory, or p99 in milliseconds.
+// figure is what a row is about: CPU, memory, or p99 or the time of a start in
+// milliseconds.
 func (w row) figure(s sample) float64 {
 	switch w.how {
 	case byMemory:
 		return s.each()
 	case byLatency:
 		return float64(s.Load.Latency.P99) / 1e6
+	case byStart:
+		return float64(s.Start) / 1e6
 	}
 	return s.perOp(w.unit)
 }
@@ -67,6 +70,8 @@ func (w row) measure() string {
 		return "KiB each"
 	case w.how == byLatency:
 		return "p99 ms"
+	case w.how == byStart:
+		return "ms"
 	case w.unit == perGB:
 		return "CPU s/GB"
 	}
@@ -82,6 +87,8 @@ func (s sample) brief(w row) string {
 		return fmt.Sprintf("%.1f KiB for each of %d", s.each(), s.Held)
 	case w.how == byLatency:
 		return fmt.Sprintf("p50 %s ms, p99 %s ms", stats.Millis(s.Load.Latency.P50), stats.Millis(s.Load.Latency.P99))
+	case w.how == byStart:
+		return fmt.Sprintf("%s ms, CPU %s ms", stats.Millis(s.Start), stats.Millis(s.CPU))
 	}
 	return fmt.Sprintf("%s %s, %.0f/s, others %.2f CPUs", stats.Digits(w.figure(s)), w.measure(), s.rate(), s.Others)
 }
@@ -99,6 +106,7 @@ type summary struct {
 	p50, p99       time.Duration
 	clients        float64 // the clients' CPU for an operation, in the unit of figure
 	cpus           float64 // processors that the server used
+	cpu            time.Duration
 	base, memory   float64 // MiB
 	held           int
 	remarks        []string
@@ -144,6 +152,7 @@ func (r *report) summary(w row, c contestant) (summary, bool) {
 	sum.p50 = stats.MedianOf(all, func(s sample) time.Duration { return s.Load.Latency.P50 })
 	sum.p99 = stats.MedianOf(all, func(s sample) time.Duration { return s.Load.Latency.P99 })
 	sum.cpus = stats.MedianOf(all, func(s sample) float64 { return s.CPU.Seconds() / max(s.Window.Seconds(), 1e-9) })
+	sum.cpu = stats.MedianOf(all, func(s sample) time.Duration { return s.CPU })
 	sum.clients = stats.MedianOf(all, func(s sample) float64 { s.CPU = s.Clients; return s.perOp(w.unit) })
 	sum.base = stats.MedianOf(all, func(s sample) float64 { return float64(s.Base) / (1 << 20) })
 	sum.memory = stats.MedianOf(all, func(s sample) float64 { return float64(s.Memory) / (1 << 20) })
@@ -210,9 +219,11 @@ func (r *report) bestPeer(w row, class string) (best contestant, ok bool) {
 	return best, ok
 }
 
-// others returns how many processors other work used, in the middle.
+// others returns how many processors other work used, in the middle of the
+// measurements that have looked.
 func (r *report) others() float64 {
-	return stats.MedianOf(r.samples, func(s sample) float64 { return s.Others })
+	looked := slices.DeleteFunc(slices.Clone(r.samples), func(s sample) bool { return s.Window == 0 })
+	return stats.MedianOf(looked, func(s sample) float64 { return s.Others })
 }
 
 // unsteady returns the median spread of the bare loops' figures about CPU: what

@@ -21,6 +21,8 @@ func (w row) columns() []string {
 		return []string{"server", "KiB each", "× loop", "fresh MiB", "MiB", "remarks"}
 	case byLatency:
 		return []string{"server", "p99 ms", "±", "× loop", "p50 ms", "CPUs", "remarks"}
+	case byStart:
+		return []string{"server", "ms", "±", "× loop", "CPU ms", "remarks"}
 	}
 	rate := "a second"
 	if w.unit == perGB {
@@ -49,6 +51,8 @@ func (s summary) cells() []string {
 		return append(c, stats.Digits(s.figure), times, stats.Digits(s.base), stats.Digits(s.memory), note)
 	case byLatency:
 		return append(c, stats.Digits(s.figure), spread, times, stats.Millis(s.p50), stats.Digits(s.cpus), note)
+	case byStart:
+		return append(c, stats.Digits(s.figure), spread, times, stats.Millis(s.cpu), note)
 	}
 	rate, p50, p99 := fmt.Sprintf("%.0f", s.rate), stats.Millis(s.p50), stats.Millis(s.p99)
 	if s.row.unit == perGB {

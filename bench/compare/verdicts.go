@@ -33,6 +33,8 @@ var aims = []aim{
 	{"idle TLS connection, in-process, KiB", "idle", one, "", 8},
 	{"idle TLS connection, proxied, KiB", "idle", oursProxy, "", 14},
 	{"p99 of a handshake at half load, proxied, over the best peer", "rate-half", oursProxy, bestOfPeers, 1},
+	{"from the start until the first client is answered, one process, ms", "start", one, "", 20},
+	{"the same with a supervisor, ms", "start", whole, "", 20},
 }
 
 // A verdict says whether an aim is reached. With nothing measured it is open.

@@ -31,6 +31,7 @@ type Usage struct {
 // A Process is a running server.
 type Process struct {
 	Addr   netip.AddrPort
+	Took   time.Duration // from its start until it had answered its first client
 	cmd    *exec.Cmd
 	stderr tail
 	ended  chan struct{} // closed when it has ended
@@ -73,6 +74,7 @@ func start(ctx context.Context, cmd *exec.Cmd, port uint16, try func(context.Con
 	cmd.Stderr = &p.stderr
 	endWithUs(cmd)
 	cmd.WaitDelay = endWait
+	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -81,6 +83,7 @@ func start(ctx context.Context, cmd *exec.Cmd, port uint16, try func(context.Con
 		p.Stop()
 		return nil, fmt.Errorf("%w%s", err, p.stderr.said())
 	}
+	p.Took = time.Since(begin)
 	return p, nil
 }
 
@@ -104,7 +107,7 @@ func (p *Process) ready(ctx context.Context, try func(context.Context, *Process)
 			return fmt.Errorf("it ended before it served: %v", p.err)
 		case <-ctx.Done():
 			return fmt.Errorf("it served no client: %w", err)
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(time.Millisecond): // Took is not exact to less than that
 		}
 	}
 }
