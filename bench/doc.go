@@ -2,7 +2,7 @@
 // against other programs, side by side in one run.
 //
 // Its benchmarks compare the engine with a bare loop (go test -bench . ./bench).
-// Five programs stand below it, for loopback addresses only:
+// Six programs stand below it, for loopback addresses only:
 //
 //   - go run ./bench/compare -h: what connections, bytes and idle clients cost
 //     netserver, loops written by hand, and stunnel, Hitch, HAProxy, nginx and
@@ -15,7 +15,9 @@
 //     netserver, a bare crypto/tls loop, stunnel, Hitch, HAProxy, nginx and
 //     Perl's Net::Server, as far as they are installed;
 //   - go run ./bench/restart -h: what clients feel while netserver restarts in
-//     place.
+//     place;
+//   - go run ./bench/soak -h: whether a netserver holds after a million clients
+//     what it held before.
 //
 // They share the folders beside them: peers starts and accounts for servers,
 // bare and serve are the loops to compare with, child and drive or honest the

@@ -136,6 +136,19 @@ func (p *Process) Share() (int64, error) {
 	return sum, nil
 }
 
+// Descriptors returns how many files the process and all below it have open.
+func (p *Process) Descriptors() (int, error) {
+	all, err := tree(p.cmd.Process.Pid)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0
+	for _, st := range all {
+		sum += descriptors(st.pid)
+	}
+	return sum, nil
+}
+
 // Stop ends the process and all below it: those it has started are known by
 // their ids and start times, so that nobody else's process is met.
 func (p *Process) Stop() {

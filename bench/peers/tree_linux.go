@@ -149,6 +149,12 @@ func share(pid int) int64 {
 	return 0
 }
 
+// descriptors returns how many files a process has open.
+func descriptors(pid int) int {
+	names, _ := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+	return len(names)
+}
+
 // memory returns VmRSS and VmHWM in bytes; nothing for a process that ended.
 func memory(pid int) (now, peak int64) {
 	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))

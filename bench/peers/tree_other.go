@@ -28,3 +28,5 @@ func CPU(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
 
 // Busy returns the CPU time that all processes of the machine have used.
 func Busy() (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+func descriptors(int) int { return 0 }
