@@ -92,6 +92,7 @@ func rows(o options) []row {
 		{name: "blocks-256k", title: "blocks of 256 KiB there and back over TLS", unit: perGB, classes: both, load: stream(256 << 10)},
 		{name: "rate-100", title: "full handshakes, 100 clients a second", how: byLatency, classes: both, load: drive.Options{Kind: drive.Connect, TLS: true, Rate: 100}},
 		{name: "rate-half", title: "full handshakes, half of what the proxy written by hand does", how: byLatency, classes: both, half: true, load: drive.Options{Kind: drive.Connect, TLS: true, Rate: 500}},
+		{name: "start", title: "from the start until the first client is answered, TLS", how: byStart, classes: both, fresh: true, load: connect(drive.Options{})},
 		{name: "full-rsa", title: "full handshake, TLS 1.3, X25519, RSA 2048", unit: perConn, classes: both, rsa: true, load: connect(drive.Options{})},
 		{name: "download", title: "download over TLS", unit: perGB, classes: both, place: source, load: drive.Options{Kind: drive.Download, TLS: true, Conns: o.conns / 2}},
 		{name: "tcp", title: "plain TCP connection", unit: perConn, classes: both, place: plain, load: drive.Options{Kind: drive.Connect, Conns: o.conns}},
@@ -103,7 +104,6 @@ func rows(o options) []row {
 		{name: "https", title: "the same over TLS", unit: perRequest, classes: []string{inProcess}, place: web, load: drive.Options{Kind: drive.Requests, TLS: true, Conns: o.conns, Path: "/file"}},
 		{name: "idle", title: "idle TLS connection", how: byMemory, classes: both, once: true, fresh: true, settles: true, thousands: true, load: drive.Options{Kind: drive.Hold, TLS: true, Held: o.held}},
 	}
-	all = append(all, row{name: "start", title: "from the start until the first client is answered, TLS", how: byStart, classes: both, fresh: true, load: connect(drive.Options{})})
 	for _, n := range heldSteps {
 		all = append(all, heldRow(n, o))
 	}
