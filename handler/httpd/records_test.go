@@ -2,6 +2,7 @@ package httpd_test
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"netserver/outcome"
 )
 
 // A recordCount counts the TLS records that are read from a connection.
@@ -67,5 +70,34 @@ func TestFileInOneRecord(t *testing.T) {
 		if n := counted.n - before; i > 0 && n != 1 {
 			t.Errorf("answer %d came in %d records, want 1", i, n)
 		}
+	}
+}
+
+// TestClientLeavesFile: who leaves in the middle of a file has left.
+func TestClientLeavesFile(t *testing.T) {
+	file := make([]byte, 32<<20) // more than sockets hold
+	for _, name := range []string{"tcp", "ssl"} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(w http.ResponseWriter, r *http.Request) {
+				http.ServeContent(w, r, "a.bin", time.Time{}, bytes.NewReader(file))
+			}, name)
+			nc, err := net.Dial("tcp", r.Addr(t, name).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := nc
+			if isTLS(name) {
+				c = tls.Client(nc, r.ClientTLS())
+			}
+			fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil {
+				t.Fatal(err)
+			}
+			nc.(*net.TCPConn).SetLinger(0) // a reset
+			nc.Close()
+			if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.Left {
+				t.Errorf("%v", rec)
+			}
+		})
 	}
 }
