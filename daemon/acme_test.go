@@ -242,8 +242,8 @@ func TestACMEUnprivileged(t *testing.T) {
 	os.Chown(home, 65534, 65534)
 	p.caFile = put(t, dir, "roots.pem", fileOf(t, p.caFile))
 	os.Chmod(p.caFile, 0o644)
-	program := put(t, dir, "program", fileOf(t, os.Args[0]))
-	os.Chmod(program, 0o755)
+	program := filepath.Join(dir, "program")
+	copyProgram(t, program)
 	cmd := exec.Command(program, p.keys(filepath.Join(home, "acme"), "--acme_domains", "a.example")...)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}, Setpgid: true}

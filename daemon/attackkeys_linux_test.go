@@ -302,7 +302,7 @@ func secretIn(t *testing.T, memory []byte, name string) []byte {
 		if bytes.Equal(s[:16], zero[:16]) || bytes.Equal(s[16:], zero[16:]) {
 			continue
 		}
-		if ticketName(s, now, 0) == name {
+		if ticketName(s, now, 0) == name || ticketName(s, now, -1) == name { // it may have become noon meanwhile
 			return bytes.Clone(s)
 		}
 	}

@@ -55,7 +55,7 @@ func TestAttackLog(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer stderr.Close()
-			r := startStderr(t, stderr, "--port", "127.0.0.1:0", "--log_file", log, "--log_format", form)
+			r := startStderr(t, stderr, "--port", "127.0.0.1:0", "--log_file", log, "--log_format", form, "--worker_timeout", "0")
 			text := func() string { b, _ := os.ReadFile(log); return string(b) }
 			netservertest.Eventually(t, "the server serves", func() bool { return strings.Contains(text(), "identity of the serving processes") })
 			before := text()

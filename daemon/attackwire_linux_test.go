@@ -239,7 +239,8 @@ func TestAttackFlood(t *testing.T) {
 	r := start(t, "PreForkSimple", "--max_servers", "2", "--port", "127.0.0.1:0", "--control_socket", ctl, "--worker_timeout", "0")
 	r.serving()
 	netservertest.Eventually(t, "two workers", func() bool { return len(r.children()) == 2 })
-	h := seize(t, r.children()[0])
+	two := r.children()
+	h := seize(t, two[0])
 	l := h.link()
 	h.hold()
 	stop := make(chan struct{})
@@ -259,6 +260,6 @@ func TestAttackFlood(t *testing.T) {
 		}
 	}()
 	defer func() { close(stop); h.release(); <-done }()
-	syscall.Kill(r.children()[1], syscall.SIGKILL)
+	syscall.Kill(two[1], syscall.SIGKILL)
 	r.wait("starting a replacement", 1)
 }

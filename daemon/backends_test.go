@@ -70,7 +70,7 @@ func TestBackendOfAConfFile(t *testing.T) {
 	for _, user := range []string{"root", "nobody"} {
 		t.Run(user, func(t *testing.T) {
 			dir := openDir(t)
-			a, b := listener(t, "127.0.0.1:0", "a"), listener(t, "127.0.0.1:0", "b")
+			a, b := listener(t, freeAddr(t), "a"), listener(t, "127.0.0.1:0", "b") // a's comes back
 			list := writeFile(t, filepath.Join(dir, "targets"), "# more\n")
 			file := writeFile(t, filepath.Join(dir, "f.toml"), fmt.Sprintf(`
 [[backend]]
@@ -122,7 +122,7 @@ backend = "ab"
 func TestRecordOfABackend(t *testing.T) {
 	dir := openDir(t)
 	a := listener(t, "127.0.0.1:0", "a")
-	dead := listener(t, "127.0.0.1:0", "")
+	dead := listener(t, freeAddr(t), "")
 	dead.Close()
 	file := writeFile(t, filepath.Join(dir, "f.toml"), fmt.Sprintf(`
 log_level = 4

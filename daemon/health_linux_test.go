@@ -37,6 +37,8 @@ func healthOf(addr string) string {
 func TestHealthPort(t *testing.T) {
 	dir := openDir(t)
 	text := `log_level = 3
+grace = 600
+timeout_idle = 600
 access_log_file = "` + filepath.Join(dir, "access") + `"
 [[listen]]
 port = "127.0.0.1:0"
@@ -114,7 +116,9 @@ health = "http"
 func TestHealthPortByHAProxy(t *testing.T) {
 	path := netservertest.Peer(t, "haproxy")
 	dir := openDir(t)
-	conf := writeFile(t, filepath.Join(dir, "f.toml"), `[[listen]]
+	conf := writeFile(t, filepath.Join(dir, "f.toml"), `grace = 600
+timeout_idle = 600
+[[listen]]
 port = "127.0.0.1:0"
 [[listen]]
 port = "127.0.0.2:0"

@@ -91,15 +91,16 @@ func TestJobsEndWithTheServer(t *testing.T) {
 	for _, tc := range []struct {
 		name, script string
 		signal       syscall.Signal
-		want         string
+		grace, want  string
 	}{
-		{"obeys", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGTERM, "asked to end"},
-		{"drain", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGQUIT, "asked to end"},
-		{"stubborn", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGTERM, "did not exit within 1s of TERM; killing it"},
-		{"stubborn drain", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGQUIT, "did not exit within 1s of TERM; killing it"},
+		{"obeys", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGTERM, "100", "asked to end"},
+		{"drain", `trap 'echo asked to end; exit 0' TERM; echo ready; sleep 1000 & wait`, syscall.SIGQUIT, "100", "asked to end"},
+		{"stubborn", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGTERM, "1", "did not exit within 1s of TERM; killing it"},
+		{"stubborn drain", `trap '' TERM; echo ready; while :; do sleep 0.1; done`, syscall.SIGQUIT, "1", "did not exit within 1s of TERM; killing it"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := start(t, jobArgs(tc.script, "--max_dequeue", "1", "--grace", "1")...)
+			t.Parallel() // the stubborn have their time
+			r := start(t, jobArgs(tc.script, "--max_dequeue", "1", "--grace", tc.grace)...)
 			r.wait("job output job=1 line=ready", 1)
 			group := jobPid(t, r.text(), 1)
 			if code := r.end(tc.signal); code != 0 {

@@ -18,7 +18,7 @@ import (
 
 // Every line of a busy life is one JSON object in which no key stands twice.
 func TestJSONLogIsStrict(t *testing.T) {
-	conf := writeFile(t, filepath.Join(openDir(t), "conf"), "grace 0.2\ntimeout_life 5\n")
+	conf := writeFile(t, filepath.Join(openDir(t), "conf"), "grace 0.2\ntimeout_life 60\n")
 	r := start(t, "--conf_file", conf, "--log_format", "json", "--log_level", "4", "--port", "127.0.0.1:0", "--port", "127.0.0.1:0/ssl", "--port", "127.0.0.1:0/udp",
 		"--cidr_allow", "127.0.0.1/32", "--", "sh", "-c", `read x; echo "got $x"; echo "bad \"$x\"" >&2; test "$x" != wait || sleep 100; exit 3`)
 	plain, ssl, udp := r.addr(0), r.addr(1), r.addr(2)

@@ -120,7 +120,7 @@ func TestSyslogFromConfinedWorkers(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			dir := logDir(t)
 			r := &running{t: t}
-			addr := "127.0.0.1:0"
+			addr := freeAddr(t)
 			where := "tcp:"
 			if network == "unixgram" {
 				addr, where = filepath.Join(dir, "log"), ""
@@ -306,7 +306,9 @@ func TestLogFileIsFollowed(t *testing.T) {
 			// A directory in its place: the open file stays in use, and the
 			// next that can be opened is taken.
 			os.Rename(path, path+".3")
-			os.Mkdir(path, 0o700)
+			for os.Mkdir(path, 0o700) != nil { // it looked in this very moment, and has made the next
+				os.Rename(path, path+".3")
+			}
 			fileHas(t, path+".3", "is a directory; the one in use stays open")
 			os.Remove(path)
 			fileHas(t, path, "log file reopened")
@@ -412,13 +414,21 @@ func TestLogFileCannotBePlanted(t *testing.T) {
 	if err != nil || info.Sys().(*syscall.Stat_t).Uid != nobody {
 		t.Errorf("the log is not the user's: %v", err)
 	}
-	os.Rename(path, path+".1")
-	os.Symlink(secret, path)
+	// There is no moment without a file, in which the server could make one.
+	plant := func(to string) {
+		t.Helper()
+		if err := errors.Join(os.Symlink(to, path+".next"), os.Rename(path+".next", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(path, path+".1"); err != nil {
+		t.Fatal(err)
+	}
+	plant(secret)
 	fileHas(t, path+".1", "is a symbolic link of user root (0), and the directory "+dir+" belongs to user nobody (65534), so that it is not followed: ")
 	r.signal(syscall.SIGUSR1)
 	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "symbolic link of user") >= 2 })
-	os.Remove(path)
-	os.Symlink(filepath.Join(base, "new"), path)
+	plant(filepath.Join(base, "new"))
 	r.signal(syscall.SIGUSR1)
 	netservertest.Eventually(t, "another refusal", func() bool { return strings.Count(readAll(t, path+".1"), "symbolic link of user") >= 3 })
 	os.Remove(path)

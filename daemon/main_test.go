@@ -256,10 +256,12 @@ func (r *running) serving() { r.t.Helper(); r.wait("identity of the serving proc
 // that end at once, as the one by which Go's os tries whether the kernel has
 // descriptors of processes, and one that is still becoming the user.
 func (r *running) children() []int {
-	return slices.DeleteFunc(childrenOf(r.t, r.pid()), func(pid int) bool {
-		env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		return !errors.Is(err, fs.ErrPermission) && !bytes.Contains(env, []byte(childproc.RoleVar+"=worker/"))
-	})
+	return slices.DeleteFunc(childrenOf(r.t, r.pid()), func(pid int) bool { return !isWorker(pid) })
+}
+
+func isWorker(pid int) bool {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	return errors.Is(err, fs.ErrPermission) || bytes.Contains(env, []byte(childproc.RoleVar+"=worker/"))
 }
 
 func childrenOf(t testing.TB, pid int) []int {

@@ -94,6 +94,36 @@ func (m *manager) stillAlive() {
 	netservertest.Eventually(m.t, "a sign of life", func() bool { return count() > n })
 }
 
+// signs returns how many signs of life there have been up to now, those that
+// are on their way included.
+func (m *manager) signs() int {
+	m.t.Helper()
+	const mark = "X_TEST=1"
+	c, err := net.DialUnix("unixgram", nil, m.c.LocalAddr().(*net.UnixAddr))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer c.Close()
+	count := func() (marks int) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		for _, text := range m.heard {
+			if text == mark {
+				marks++
+			}
+		}
+		return marks
+	}
+	n := count()
+	if _, err := c.Write([]byte(mark)); err != nil {
+		m.t.Fatal(err)
+	}
+	netservertest.Eventually(m.t, "the mark", func() bool { return count() > n })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.alive
+}
+
 // want compares what the manager was told in all.
 func (m *manager) want(list ...string) {
 	m.t.Helper()

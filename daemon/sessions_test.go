@@ -22,9 +22,9 @@ func TestDatagramSessionsOverReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer target.Close()
-	target.SetDeadline(time.Now().Add(30 * time.Second))
+	target.SetDeadline(time.Now().Add(2 * time.Minute))
 	file := filepath.Join(openDir(t), "server.toml")
-	conf := "port = '127.0.0.1:0/udp'\nproxy_to = '" + target.LocalAddr().String() + "'\nproxy_answer_timeout = 30\n"
+	conf := "port = '127.0.0.1:0/udp'\nproxy_to = '" + target.LocalAddr().String() + "'\nproxy_answer_timeout = 60\n"
 	writeFile(t, file, conf)
 	r := start(t, "--conf_file", file)
 	r.serving()
@@ -33,7 +33,7 @@ func TestDatagramSessionsOverReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(30 * time.Second))
+	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	b := make([]byte, 100)
 	up := func(text string) net.Addr {
 		t.Helper()

@@ -185,7 +185,12 @@ func TestStress(t *testing.T) {
 	}
 	c.wg.Go(func() { c.send(udp) })
 	signals := []syscall.Signal{syscall.SIGHUP, syscall.SIGHUP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGCHLD}
-	for began := time.Now(); time.Since(began) < howLong; {
+	enough := func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.served >= 20 && c.lines >= 20 && c.packets >= 20
+	}
+	for began := time.Now(); time.Since(began) < howLong || time.Since(began) < 10*howLong && !enough(); {
 		switch n := random.IntN(len(signals) + 2); {
 		case n < len(signals):
 			r.signal(signals[n])

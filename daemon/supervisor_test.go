@@ -267,7 +267,7 @@ func TestPortsComeAndGo(t *testing.T) {
 func program(t *testing.T, name, kind string, mode os.FileMode) {
 	t.Helper()
 	script := fmt.Sprintf("#!/bin/sh\n%s=%s\nexport %s\nexec %s \"$@\"\n", programVar, kind, programVar, os.Args[0])
-	if err := os.WriteFile(name+".new", []byte(script), mode); err != nil {
+	if err := netservertest.WriteProgram(name+".new", []byte(script), mode); err != nil {
 		t.Fatal(err)
 	}
 	os.Chmod(name+".new", mode)
@@ -276,9 +276,12 @@ func program(t *testing.T, name, kind string, mode os.FileMode) {
 	}
 }
 
-// copyProgram copies the test binary, so that it can be replaced.
+// copyProgram copies the test binary, so that it can be replaced. No process is
+// started meanwhile, as for netservertest.WriteProgram.
 func copyProgram(t *testing.T, name string) {
 	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	in, err := os.Open(os.Args[0])
 	if err != nil {
 		t.Fatal(err)
