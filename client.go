@@ -33,12 +33,29 @@ const (
 	StageClose                  // the client is closed and its record written
 )
 
-// A stageCell holds a client's stage: its own goroutine sets it, and anybody
-// may look.
-type stageCell struct{ v atomic.Int32 }
+// A stageCell holds a client's stage, and above its lowest bits the milliseconds
+// from accept until it came to that: as many as fit in, six days. Its own
+// goroutine sets it, and anybody may look.
+type stageCell struct{ v atomic.Uint32 }
 
-func (c *stageCell) set(s Stage) { c.v.Store(int32(s)) }
-func (c *stageCell) get() Stage  { return Stage(c.v.Load()) }
+const stageBits = 3
+
+// enter sets the stage of a client that was accepted at begin.
+func (c *stageCell) enter(s Stage, begin time.Time) {
+	if c.get() == s {
+		return
+	}
+	ms := min(max(time.Since(begin).Milliseconds(), 0), math.MaxUint32>>stageBits)
+	c.v.Store(uint32(ms)<<stageBits | uint32(s))
+}
+
+func (c *stageCell) get() Stage { return Stage(c.v.Load() & (1<<stageBits - 1)) }
+
+// look returns the stage, and how long after accept the client came to it.
+func (c *stageCell) look() (s Stage, after time.Duration) {
+	v := c.v.Load()
+	return Stage(v & (1<<stageBits - 1)), time.Duration(v>>stageBits) * time.Millisecond
+}
 
 // String returns the stage's name: "accept", "header", "admit", "handshake",
 // "access", "handler" or "close".
@@ -135,7 +152,7 @@ func (c *Conn) advance(on lane) {
 		if on == laneWoken {
 			s = &c.l.woken
 		}
-		c.stage.set(s.stage)
+		c.stage.enter(s.stage, c.begin)
 		if c.trace != nil {
 			c.trace.enter(s.stage, c.begin)
 		}
@@ -236,8 +253,8 @@ func (c *Conn) handle() error {
 	if c.trace != nil {
 		c.trace.mark(&c.trace.placed, c.begin)
 	}
-	c.place.Store(isPlaced)
 	c.admission.placed = uint32(min(time.Since(c.begin).Microseconds(), math.MaxUint32))
+	c.place.Store(isPlaced) // with which others may look at placed
 	c.run.serving.Add(1)
 	c.run.served.Add(1)
 	err := c.serve()

@@ -45,7 +45,7 @@ type Conn struct {
 	begin  time.Time
 	ctx    context.Context // clientCtx, or what Hooks.Accepted made of that
 	ending atomic.Pointer[clientEnd]
-	notes  []slog.Attr
+	notes  []slog.Attr // its goroutine's, which changes them with its shard locked
 
 	admission admission
 	verdicts  verdicts
@@ -116,7 +116,6 @@ func newConn(r *run, a *arrival) *Conn {
 	c.nc, c.raw = nc, l.socket(nc)
 	c.hello = a.hello
 	c.admission.source, c.admission.price = a.source, l.price
-	c.stage.set(StageAccept)
 	c.limits.Init(&l.limits, c.begin)
 	if d := l.deferral.Now(); d > 0 && !a.hello.Begun() {
 		c.begin = c.begin.Add(-d) // it said nothing for so long
@@ -177,10 +176,6 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 func (c *Conn) Logger() *slog.Logger {
 	return c.run.log.With("client", c.id, "port", c.l.spec.Short())
 }
-
-// Note adds attributes to the client's record. It must be called by the
-// Handler's goroutine.
-func (c *Conn) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
 
 // LocalAddr returns the server's address: with a PROXY header the one that the
 // client connected to, at the sender of the header. NetConn's is the real one.

@@ -313,18 +313,25 @@ func (r *run) explain(ctx context.Context, l *listening, peer access.Peer) bridg
 		return p // who it is, its header tells
 	}
 	p.Source = r.limiter.Look(peer.IP, l.datagram != nil)
-	p.Limits = append(p.Limits, limitsNow(p.Source, &r.cfg.Admission, l.datagram != nil, peer.IP.IsValid())...)
-	if l.limiter != nil {
-		for _, own := range limitsNow(l.limiter.Look(peer.IP, l.datagram != nil), l.beside, l.datagram != nil, peer.IP.IsValid()) {
-			own.Own = true
-			p.Limits = append(p.Limits, own)
-		}
-	}
+	p.Limits = append(p.Limits, r.sourceLimits(l, peer.IP, p.Source)...)
 	if p.Allowed {
 		peer, p.Access = l.rules.store.Policy().Check(ctx, l.rules.lookups, peer)
 		p.Host = peer.Host
 	}
 	return p
+}
+
+// sourceLimits returns the limits of the Server and of the port that count
+// clients from a, who stands as k says.
+func (r *run) sourceLimits(l *listening, a netip.Addr, k admit.Look) []bridge.LimitNow {
+	list := limitsNow(k, &r.cfg.Admission, l.datagram != nil, a.IsValid())
+	if l.limiter != nil {
+		for _, own := range limitsNow(l.limiter.Look(a, l.datagram != nil), l.beside, l.datagram != nil, a.IsValid()) {
+			own.Own = true
+			list = append(list, own)
+		}
+	}
+	return list
 }
 
 // limitsNow returns the limits by source, and by rate, that there are, and how
@@ -395,6 +402,8 @@ func (m monitor) ClientCount() (n int) {
 }
 
 func (m monitor) Cut(id uint64, why string) bool { return m.s.cut(id, &cutError{why}) }
+
+func (m monitor) ClientNow(id uint64) (n bridge.ClientNow, found bool) { return m.s.clientNow(id) }
 
 func (m monitor) Ban(p netip.Prefix, d time.Duration) error {
 	var errs []error

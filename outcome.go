@@ -1,17 +1,23 @@
 package netserver
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
+	"log/slog"
+	"net"
 	"strings"
 	"syscall"
 
 	"netserver/internal/admit"
 	"netserver/internal/hello"
 	"netserver/internal/session"
+	"netserver/logs"
 	"netserver/outcome"
+	"netserver/port"
 	"netserver/proto"
+	"netserver/sock"
 )
 
 // pointsOf is what an outcome counts in the penalty box.
@@ -159,4 +165,51 @@ var handshakeWords = [...]struct {
 	{"unsupported application protocols", outcome.NoProtocol},
 	{"didn't provide a certificate", outcome.NoCertificate},
 	{"certificate", outcome.BadCertificate},
+}
+
+func (r *run) logRecord(ctx context.Context, rec Record) {
+	level := slog.LevelInfo
+	msg := "served"
+	if rec.Err != nil {
+		level, msg = logs.Notice, "failed"
+		var p *PanicError
+		switch {
+		case errors.As(rec.Err, &p):
+			level, msg = slog.LevelError, "panicked"
+		case errors.Is(rec.Err, errDenied):
+			msg = "denied"
+		case errors.Is(rec.Err, ErrCut):
+			msg = "cut"
+		case errors.Is(rec.Err, errKilled):
+			msg = "killed"
+		case rec.Outcome == outcome.Challenge:
+			level, msg = slog.LevelInfo, "challenge answered"
+		case rec.Stage == StageHandler && isGone(rec.Err):
+			level, msg = slog.LevelInfo, "left"
+		}
+	}
+	if rec.Outcome == outcome.Probe {
+		level, msg = slog.LevelDebug, "probe"
+	}
+	if !r.log.Enabled(ctx, level) || level == logs.Notice && !r.mayLog(rec.Outcome) {
+		return
+	}
+	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
+}
+
+// logOversize tells of datagrams that were longer than udp_recv_len and
+// therefore not served.
+func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, size int) {
+	r.log.LogAttrs(context.Background(), logs.Notice, "datagram longer than udp_recv_len; not served",
+		slog.String("port", p.Short()), slog.String("peer", from.String()),
+		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
+}
+
+// isProbe reports whether the client of a plain port did nothing but connect
+// and leave, as health checks of balancers do.
+func (c *Conn) isProbe(r *Record) bool {
+	if c.l.datagram != nil || c.nc != c.raw || r.Stage != StageHandler || r.In > 0 || r.Out > 0 || r.Unseen {
+		return false
+	}
+	return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left
 }

@@ -1,7 +1,6 @@
 package netserver
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,14 +8,16 @@ import (
 	"math"
 	"net"
 	"runtime/debug"
+	"slices"
+	"sync/atomic"
 	"time"
 
+	"netserver/internal/admit"
+	"netserver/internal/bridge"
 	"netserver/internal/hello"
-	"netserver/logs"
 	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
-	"netserver/sock"
 )
 
 // A Record is what is known of a client: at its end, when it is one log line,
@@ -83,8 +84,8 @@ type trace struct {
 	passed *proto.ClientHello // of a client that is served undecrypted
 	ja4    hello.JA4
 	// Microseconds since Conn.begin.
-	entered             [StageHandler + 1]uint32
-	hello, turn, placed uint32
+	entered             [StageHandler + 1]atomic.Uint32
+	hello, turn, placed atomic.Uint32
 }
 
 // newTrace returns what notes are kept in; nil if none are asked for.
@@ -99,9 +100,9 @@ func (l *listening) newTrace() *trace {
 func (t *trace) enter(s Stage, begin time.Time) { t.mark(&t.entered[s], begin) }
 
 // mark notes the time in p, if there is none.
-func (t *trace) mark(p *uint32, begin time.Time) {
-	if *p == 0 {
-		*p = uint32(min(max(time.Since(begin).Microseconds(), 1), math.MaxUint32))
+func (t *trace) mark(p *atomic.Uint32, begin time.Time) {
+	if p.Load() == 0 {
+		p.Store(uint32(min(max(time.Since(begin).Microseconds(), 1), math.MaxUint32)))
 	}
 }
 
@@ -134,17 +135,28 @@ func (c *Conn) traced(ended time.Time) *Trace {
 	}
 	t := new(Trace)
 	if c.l.traced&TraceTimes != 0 {
-		us := func(n uint32) time.Duration { return time.Duration(n) * time.Microsecond }
-		for s, n := range c.trace.entered {
-			t.Entered[s] = us(n)
-		}
-		t.Hello, t.Turn, t.Placed = us(c.trace.hello), us(c.trace.turn), us(c.trace.placed)
+		c.trace.times(t)
 		t.Entered[StageClose] = ended.Sub(c.begin)
 	}
-	if c.trace.ja4 != (hello.JA4{}) {
-		t.JA4 = c.trace.ja4.String()
-	}
+	t.JA4 = c.trace.fingerprint()
 	return t
+}
+
+// times copies what has been noted by now.
+func (t *trace) times(to *Trace) {
+	us := func(n *atomic.Uint32) time.Duration { return time.Duration(n.Load()) * time.Microsecond }
+	for s := range t.entered {
+		to.Entered[s] = us(&t.entered[s])
+	}
+	to.Hello, to.Turn, to.Placed = us(&t.hello), us(&t.turn), us(&t.placed)
+}
+
+// fingerprint returns the JA4, "" if there is none.
+func (t *trace) fingerprint() string {
+	if t.ja4 == (hello.JA4{}) {
+		return ""
+	}
+	return t.ja4.String()
 }
 
 // logged calls f for a client that has ended. It is not part of release, where r
@@ -185,15 +197,6 @@ func (c *Conn) record() Record {
 		r.Outcome = outcome.Probe
 	}
 	return r
-}
-
-// isProbe reports whether the client of a plain port did nothing but connect
-// and leave, as health checks of balancers do.
-func (c *Conn) isProbe(r *Record) bool {
-	if c.l.datagram != nil || c.nc != c.raw || r.Stage != StageHandler || r.In > 0 || r.Out > 0 || r.Unseen {
-		return false
-	}
-	return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left
 }
 
 // Attrs returns the record as attributes, in the order in which they are
@@ -248,42 +251,176 @@ func (r Record) Attrs() []slog.Attr {
 	return a
 }
 
-func (r *run) logRecord(ctx context.Context, rec Record) {
-	level := slog.LevelInfo
-	msg := "served"
-	if rec.Err != nil {
-		level, msg = logs.Notice, "failed"
-		var p *PanicError
-		switch {
-		case errors.As(rec.Err, &p):
-			level, msg = slog.LevelError, "panicked"
-		case errors.Is(rec.Err, errDenied):
-			msg = "denied"
-		case errors.Is(rec.Err, ErrCut):
-			msg = "cut"
-		case errors.Is(rec.Err, errKilled):
-			msg = "killed"
-		case rec.Outcome == outcome.Challenge:
-			level, msg = slog.LevelInfo, "challenge answered"
-		case rec.Stage == StageHandler && isGone(rec.Err):
-			level, msg = slog.LevelInfo, "left"
+// clientNow tells more of the client of that ID than its record does.
+func (s *Server) clientNow(id uint64) (n bridge.ClientNow, found bool) {
+	var c *Conn
+	for _, r := range s.running() {
+		sh := &r.clients.shards[id%uint64(len(r.clients.shards))]
+		sh.mu.Lock()
+		for one := range sh.set {
+			if one.id == id {
+				c, n.Notes = one, slices.Clone(one.notes)
+			}
 		}
+		sh.mu.Unlock()
 	}
-	if rec.Outcome == outcome.Probe {
-		level, msg = slog.LevelDebug, "probe"
+	if c == nil {
+		return n, false
 	}
-	if !r.log.Enabled(ctx, level) || level == logs.Notice && !r.mayLog(rec.Outcome) {
-		return
-	}
-	r.log.LogAttrs(ctx, level, msg, rec.Attrs()...)
+	c.now(&n)
+	return n, true
 }
 
-// logOversize tells of datagrams that were longer than udp_recv_len and
-// therefore not served.
-func (r *run) logOversize(p port.Spec, l *sock.DatagramListener, from net.Addr, size int) {
-	r.log.LogAttrs(context.Background(), logs.Notice, "datagram longer than udp_recv_len; not served",
-		slog.String("port", p.Short()), slog.String("peer", from.String()),
-		slog.Int("size", size), slog.Uint64("so far", l.Oversize()))
+// now tells of a client that is still here. It reads nothing that the client's
+// goroutine may be writing.
+func (c *Conn) now(n *bridge.ClientNow) {
+	stage, since := c.stage.look()
+	n.Stage, n.Since, n.Peer = stage.String(), since, c.raw
+	if c.place.Load() == isEnded {
+		n.Stage = StageClose.String()
+	}
+	n.Times = c.timesNow(stage)
+	if c.l.traced&TraceHello != 0 && stage >= StageAccess { // until then its goroutine may write it
+		n.JA4 = c.trace.fingerprint()
+	}
+	n.Lane = bridge.LaneGoroutine
+	switch stage {
+	case StageHeader:
+		n.Waits = "its PROXY header"
+		c.endsAt(n, outcome.Header, c.begin, c.l.cfg.Timeouts.ProxyHeader)
+	case StageHandshake:
+		c.shaking(n)
+	case StageAccess:
+		n.Waits = "access rules"
+	case StageHandler:
+		c.handled(n)
+	}
+	if c.l.header == nil || stage > StageAdmit { // or its address is about to change
+		n.Source, _ = admit.Tiers(c.admission.source)
+		n.Limits = c.countedBy(n.Limits)
+	}
+}
+
+// timesNow returns what is known of a client's way up to a stage.
+func (c *Conn) timesNow(stage Stage) (list []bridge.TimeOf) {
+	add := func(name string, after time.Duration) {
+		if after > 0 {
+			list = append(list, bridge.TimeOf{Name: name, After: after})
+		}
+	}
+	if c.l.traced&TraceTimes == 0 {
+		if c.isPlaced() {
+			add("placed", time.Duration(c.admission.placed)*time.Microsecond)
+		}
+		return list
+	}
+	var t Trace
+	c.trace.times(&t)
+	for s := StageAccept; s <= min(stage, StageHandler); s++ {
+		add(s.String(), t.Entered[s])
+		if s == StageHandshake {
+			add("hello", t.Hello)
+			add("turn", t.Turn)
+		}
+	}
+	add("placed", t.Placed)
+	return list
+}
+
+// shaking tells of a client in its handshake.
+func (c *Conn) shaking(n *bridge.ClientNow) {
+	if c.l.plain {
+		return
+	}
+	c.endsAt(n, outcome.Handshake, c.begin, c.l.cfg.Timeouts.Handshake)
+	if t := c.admission.ticket.Load(); t != nil {
+		switch waits, has := t.Turn(); {
+		case waits:
+			n.Lane, n.Waits = bridge.LaneTurn, "a turn of the handshake scheduler"
+		case has:
+			n.Lane, n.Waits = bridge.LaneTurn, "the handshake"
+		}
+		n.Limits = append(n.Limits, bridge.LimitNow{Key: limitKeys[admit.OverHandshakes], Unit: unitHandshakes,
+			Value: float64(c.run.cfg.Admission.Handshakes.All), Use: float64(c.run.queue.Stats().Unfinished)})
+	}
+	if end, begun, here := c.run.room.Look(c.id); here {
+		n.Lane, n.Waits = bridge.LaneHello, "its ClientHello"
+		why := outcome.FirstByte
+		if begun {
+			n.Waits, why = "the rest of its ClientHello", outcome.Hello
+		}
+		if len(n.Ends) == 0 || end.Before(n.Ends[0].At) {
+			c.endsAt(n, why, end, 0)
+		}
+	}
+}
+
+// handled tells of a client that is the Handler's, or waits for that.
+func (c *Conn) handled(n *bridge.ClientNow) {
+	if !c.isPlaced() {
+		n.Waits = "a place in the handler"
+		return
+	}
+	e := c.limits.Ends()
+	c.endsAt(n, outcome.Idle, e.Idle, 0)
+	c.endsAt(n, outcome.MaxLife, e.Life, 0)
+	c.endsAt(n, outcome.FirstRequest, e.FirstRequest, 0)
+	if !e.Read.IsZero() {
+		n.Ends = append(n.Ends, bridge.EndOf{Why: "the handler's deadline for reads", At: e.Read})
+	}
+	if !e.Write.IsZero() {
+		n.Ends = append(n.Ends, bridge.EndOf{Why: "the handler's deadline for writes", At: e.Write})
+	}
+	if p := c.parking.Load(); p != nil && p.spot.Parked() {
+		n.Lane, n.Waits = bridge.LaneParked, "what the client sends"
+		if blocked := p.blocked.Load(); blocked > 0 {
+			n.Waits = "the client to take what is sent to it"
+			if limit := c.limits.WriteLimit(); limit > 0 {
+				c.endsAt(n, outcome.WriteStalled, time.Unix(0, blocked), limit)
+			}
+		}
+	}
+}
+
+// endsAt adds that a client ends as o says, at from and a limit behind it; the
+// zero time is never, and so is no limit from the time of accept on.
+func (c *Conn) endsAt(n *bridge.ClientNow, o outcome.Class, from time.Time, limit time.Duration) {
+	if from.IsZero() || from == c.begin && limit <= 0 {
+		return
+	}
+	for i := range settings {
+		if s := &settings[i]; s.ends == o && s.unit == unitSeconds {
+			n.Ends = append(n.Ends, bridge.EndOf{Key: s.key, At: from.Add(limit)})
+			return
+		}
+	}
+}
+
+// countedBy appends the limits that a client counts against.
+func (c *Conn) countedBy(list []bridge.LimitNow) []bridge.LimitNow {
+	r, l := c.run, c.l
+	if l.datagram != nil {
+		if use, ok := l.datagramsNow(); ok {
+			list = append(list, bridge.LimitNow{Key: "max_datagrams", Own: true, Unit: unitDatagrams, Value: float64(l.cfg.Limits.MaxDatagrams), Use: use})
+		}
+		return list
+	}
+	all := append(r.roomNow(l), r.sourceLimits(l, c.admission.source, r.limiter.Look(c.admission.source, false))...)
+	for _, m := range all {
+		if m.Unit != unitPerSecond && (m.Key != keyMaxServing || c.isPlaced()) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// Note adds attributes to the client's record. It must be called by the
+// Handler's goroutine.
+func (c *Conn) Note(attrs ...slog.Attr) {
+	s := c.run.clients.shard(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.notes = append(c.notes, attrs...)
 }
 
 // Began returns when the client was accepted, as Record.Begin has it.

@@ -34,7 +34,7 @@ func examples(t *testing.T) map[string]string {
 
 // answers are the types that the examples are of.
 var answers = map[string]any{
-	"status": control.Status{}, "conns": control.Conns{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
+	"status": control.Status{}, "conns": control.Conns{}, "conn": control.Connection{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
 	"targets": control.Targets{}, "target": control.TargetChanged{}, "metrics": control.Metrics{}, "certs": control.Certs{},
 	"health": control.Health{}, "ban": control.Banned{}, "explain": control.Explained{},
@@ -70,7 +70,7 @@ func TestControlDocIsWhatIsAnswered(t *testing.T) {
 		name string
 		args []string
 	}{
-		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"limits", []string{"limits"}}, {"metrics", []string{"metrics"}}, {"certs", []string{"certs"}}, {"penalties", []string{"penalties"}},
+		{"status", []string{"status"}}, {"conns", []string{"conns"}}, {"conn", []string{"conns", "1.1"}}, {"limits", []string{"limits"}}, {"metrics", []string{"metrics"}}, {"certs", []string{"certs"}}, {"penalties", []string{"penalties"}},
 		{"health", []string{"health"}}, {"explain", []string{"explain", "127.0.0.1", "www.example.org"}}, {"ban", []string{"penalties", "add", "192.0.2.1", "60"}},
 		{"lift", []string{"penalties", "lift", "192.0.2.1"}}, {"reload", []string{"reload", "--dry-run"}}, {"targets", []string{"targets"}}, {"target", []string{"targets", "drain", "b", "127.0.0.1:9"}}, {"kill", []string{"kill", "1.1"}}, {"leaving", []string{"stop"}},
 	} {
@@ -142,6 +142,9 @@ func typePaths(t reflect.Type, at string, m map[string]bool) {
 		for i := range t.NumField() {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 			if name == "" {
+				if t.Field(i).Anonymous {
+					typePaths(t.Field(i).Type, at, m)
+				}
 				continue // of time.Time
 			}
 			m[at+"."+name] = true

@@ -107,6 +107,7 @@ func (s *session) servePipes(ctx context.Context) error {
 	if err := s.join(); err != nil {
 		return err
 	}
+	s.c.Note(slog.Int("pid", s.p.Pid))
 	outDone := make(chan struct{})
 	s.tasks.Go(s.input)
 	s.tasks.Go(func() { s.output(outDone) })
@@ -182,7 +183,7 @@ func (s *session) finish(gone error) error {
 	s.tasks.Wait()
 	s.c.SetDeadline(time.Time{})
 	s.pipes.close()
-	s.c.Note(slog.Int("pid", s.p.Pid), s.p.Exit.Attr())
+	s.c.Note(s.p.Exit.Attr())
 	s.c.Note(s.p.Usage.Attrs()...)
 	if n := s.log.Dropped(); n > 0 {
 		s.c.Note(slog.Int("stderr_dropped", n))

@@ -39,7 +39,7 @@ func (s *session) serveSocket(ctx context.Context, sock stream) error {
 	if err := s.startSocket(rc); err != nil {
 		return err
 	}
-	s.c.Note(slog.Bool("socket", true))
+	s.c.Note(slog.Bool("socket", true), slog.Int("pid", s.p.Pid))
 	sock.SetDeadline(time.Time{})
 	s.tasks.Go(func() { s.watch(sock) })
 	s.startLog()

@@ -51,6 +51,15 @@ func (t *Ticket) Err() error {
 	return t.why
 }
 
+// Turn reports whether the handshake waits for a turn, and whether it has one, at
+// this moment. One that waits for its client for long has none. It may be called
+// at any time.
+func (t *Ticket) Turn() (waits, has bool) {
+	t.q.mu.Lock()
+	defer t.q.mu.Unlock()
+	return t.state == waiting || t.state == parked, t.state == running
+}
+
 // Submit requests a turn: Handshake.Start will be called, at once or later, on
 // this goroutine or another.
 func (t *Ticket) Submit() {

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -58,6 +59,9 @@ type Engine interface {
 	// Ban puts a network into the penalty box for d, whatever its clients have
 	// done.
 	Ban(p netip.Prefix, d time.Duration) error
+	// ClientNow tells more of the client of that ID than its record does, and
+	// whether there is one.
+	ClientNow(id uint64) (ClientNow, bool)
 	// LimitKeys returns the keys of the limits that netserver.PortStats.Refused
 	// can count under.
 	LimitKeys() []string
@@ -139,4 +143,45 @@ type LimitNow struct {
 	Value, Use float64
 	Refuses    bool // one more would be refused
 	Waits      bool // one more would wait
+}
+
+// A ClientNow is what is known of a client that is here, beside its record. Times
+// count from accept.
+type ClientNow struct {
+	Stage string        // as in the record, or close when it is being closed
+	Since time.Duration // when it came to that, to the millisecond
+	// Times are the parts of its way that were noted, in order: all of them on
+	// ports whose records have them, and else when its Handler began.
+	Times []TimeOf
+	Lane  string // where its work runs: one of the Lanes
+	Waits string // what it waits for, in words; "" is not known
+	// Ends are the times at which it ends if nothing happens before.
+	Ends   []EndOf
+	Limits []LimitNow   // that it counts against
+	Source netip.Prefix // that limits by source count it under; zero if it has no address
+	JA4    string       // "" if it is not noted
+	Notes  []slog.Attr  // of its Handler
+	Peer   net.Conn     // what was accepted: of a UNIX socket, the kernel knows whose it is
+}
+
+// The Lanes of a ClientNow.
+const (
+	LaneHello     = "hello wait" // a bare socket, without a goroutine
+	LaneTurn      = "turn"       // the handshake scheduler has it: it has a turn, or waits for one
+	LaneParked    = "parked"     // without a goroutine, until something happens
+	LaneGoroutine = "goroutine"  // of its own, or one of the pool
+)
+
+// A TimeOf is when a client came to a part of its way: a stage, or hello, turn
+// or placed, which are those of netserver.Trace.
+type TimeOf struct {
+	Name  string
+	After time.Duration
+}
+
+// An EndOf is when something ends a client, and the key that says so: "" is the
+// Handler itself, as Why says.
+type EndOf struct {
+	Key, Why string
+	At       time.Time
 }

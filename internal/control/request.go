@@ -44,7 +44,7 @@ const (
 // A Request is the request of a connection: one line of JSON.
 type Request struct {
 	Verb    string `json:"verb"`
-	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT
+	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT; of conns: tell all of this one, and of no other
 	Network string `json:"network,omitempty"` // of lift and ban
 	DryRun  bool   `json:"dry_run,omitempty"` // of reload: report what it would do
 	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: report the remaining clients until the server has ended
@@ -96,7 +96,7 @@ func plain(err error) error {
 
 // takes are the fields of each verb.
 var takes = map[string][]string{
-	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"after", "limit"},
+	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"id", "after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
 	VerbMetrics: nil, VerbCerts: nil,
@@ -124,9 +124,7 @@ func (r *Request) check() error {
 	case VerbKill:
 		_, err = ParseID(r.ID)
 	case VerbConns:
-		if r.After != "" {
-			_, err = ParseID(r.After)
-		}
+		err = r.checkConns()
 	case VerbLift:
 		_, err = ParseNetwork(r.Network)
 	case VerbBan:
@@ -140,6 +138,18 @@ func (r *Request) check() error {
 	}
 	if err == nil && (r.Limit < 0 || r.Limit > most) {
 		err = fmt.Errorf("limit %d is not between 1 and %d", r.Limit, most)
+	}
+	return err
+}
+
+func (r *Request) checkConns() (err error) {
+	switch {
+	case r.ID != "" && (r.After != "" || r.Limit != 0):
+		return errors.New("conns of one ID has neither limit nor after")
+	case r.ID != "":
+		_, err = ParseID(r.ID)
+	case r.After != "":
+		_, err = ParseID(r.After)
 	}
 	return err
 }

@@ -82,6 +82,21 @@ func (r *Room) Leave(id uint64) bool {
 	return true
 }
 
+// Look reports whether a client is here, whether part of its hello is, and when
+// it is cut; zero is never. A nil Room has nobody.
+func (r *Room) Look(id uint64) (end time.Time, begun, here bool) {
+	if r == nil {
+		return end, false, false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.waiters[id]
+	if w == nil {
+		return end, false, false
+	}
+	return w.end, w.begun, true
+}
+
 func (r *Room) drop(w *waiter) {
 	delete(r.waiters, w.c.ID())
 	if w.at > 0 {

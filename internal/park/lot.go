@@ -209,6 +209,10 @@ func (s *Spot) Beside(socket syscall.RawConn) {
 // Polled reports whether a socket wakes the client.
 func (s *Spot) Polled() bool { return s.socket != nil }
 
+// Parked reports whether the client waits at this moment, with no goroutine. It
+// may be called at any time.
+func (s *Spot) Parked() bool { return s.state.Load() == parked }
+
 // Crew returns who goes on with the client.
 func (s *Spot) Crew() *Crew { return s.crew }
 

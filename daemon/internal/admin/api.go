@@ -25,18 +25,18 @@ const MaxConns = 10_000
 func (f *Front) ask(ctx context.Context, r control.Request) ([]byte, error) {
 	key, from := r.Verb, &f.cache
 	if r.Verb == control.VerbConns {
-		key, from = fmt.Sprintf("conns %d %s", r.Limit, r.After), &f.lists
+		key, from = fmt.Sprintf("conns %d %s%s", r.Limit, r.After, r.ID), &f.lists
 	}
 	return from.get(ctx, key, cacheTime, func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &r) })
 }
 
 func (f *Front) answerTo(ctx context.Context, r *control.Request) ([]byte, error) {
-	switch r.Verb {
-	case control.VerbConns:
+	switch {
+	case r.Verb == control.VerbConns && r.ID == "":
 		return f.allConns(ctx, r)
-	case control.VerbMetrics:
+	case r.Verb == control.VerbMetrics:
 		return together(ctx, f, r, control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}})
-	case control.VerbCerts:
+	case r.Verb == control.VerbCerts:
 		return together(ctx, f, r, control.Certs{Certificates: []control.Certificate{}, Silent: []control.Silent{}})
 	}
 	var got json.RawMessage
@@ -123,8 +123,17 @@ func (f *Front) verb(w http.ResponseWriter, r *http.Request, verb string) {
 	f.answer(w, r, control.Request{Verb: verb})
 }
 
-// conns answers /api/conns?limit=N&after=ID.
+// conns answers /api/conns?limit=N&after=ID, and /api/conns?id=ID with all that is
+// known of one.
 func (f *Front) conns(w http.ResponseWriter, r *http.Request) {
+	if id := r.URL.Query().Get("id"); id != "" {
+		if _, err := control.ParseID(id); err != nil {
+			writeErrors(w, http.StatusBadRequest, err.Error())
+			return
+		}
+		f.answer(w, r, control.Request{Verb: control.VerbConns, ID: id})
+		return
+	}
 	q := control.Request{Verb: control.VerbConns, Limit: control.DefaultConns, After: r.URL.Query().Get("after")}
 	if text := r.URL.Query().Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)

@@ -24,7 +24,8 @@ Asks a running server, or tells it something, over its control_socket.
   status                    how it is: processes, ports, what became of clients
   health                    status 0 if it takes clients and a worker answers,
                             else 1: for a container's HEALTHCHECK
-  conns                     who is connected, since when, doing what
+  conns [ID]                who is connected, since when, doing what; with an ID
+                            all that is known of that one
   kill ID                   end one client, by its ID in conns
   limits                    each limit, its use, and the sources with most clients
   penalties                 what is in the penalty box
@@ -200,6 +201,8 @@ func (c *command) verb(words []string, wait bool) error {
 		r.ID, rest = rest[0], nil
 	case verb == control.VerbKill:
 		return errors.New("kill needs one ID, as conns lists it: netserver ctl kill 1.17")
+	case verb == control.VerbConns && len(rest) == 1:
+		r.ID, rest = rest[0], nil
 	case verb == control.VerbExplain:
 		if len(rest) < 1 || len(rest) > 2 {
 			return errors.New("explain needs the address of a client, and takes a name that it asks for: netserver ctl explain 192.0.2.7 www.example.org")
@@ -277,11 +280,12 @@ func (c *command) find(find Finder) (err error) {
 
 // do carries the request out.
 func (c *command) do(ctx context.Context) error {
+	if c.request.Verb == control.VerbConns && c.request.ID == "" {
+		return c.conns(ctx)
+	}
 	switch c.request.Verb {
 	case verbTop:
 		return c.watch(ctx)
-	case control.VerbConns:
-		return c.conns(ctx)
 	case control.VerbMetrics:
 		return collect(ctx, c, &control.Metrics{Families: []control.Family{}, Silent: []control.Silent{}})
 	case control.VerbExplain:
@@ -316,6 +320,8 @@ func partNamed(part string) shown {
 		return new(control.Status)
 	case "conns":
 		return new(control.Conns)
+	case "conn":
+		return new(control.Connection)
 	case "kill":
 		return new(control.Killed)
 	case "reload":

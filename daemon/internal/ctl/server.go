@@ -112,6 +112,9 @@ func (s *Server) handle(ctx context.Context, by string, r *control.Request, to *
 	case control.VerbStatus:
 		return to.Send("status", s.Status(ctx))
 	case control.VerbConns:
+		if r.ID != "" {
+			return s.conn(ctx, r, to)
+		}
 		return s.conns(ctx, r, to)
 	case control.VerbLimits:
 		return to.Send("limits", s.Limits(ctx, limitOr(r.Limit, control.DefaultTop)))
@@ -163,22 +166,47 @@ func who(c *access.Cred) string {
 
 // kill ends one client.
 func (s *Server) kill(ctx context.Context, r *control.Request, to *control.Answer) error {
-	id, err := control.ParseID(r.ID)
-	if err != nil {
+	id, _, a, err := s.about(ctx, r.ID, wire.AskKill)
+	switch {
+	case err != nil:
 		return err
+	case a.Found:
+		return to.Send("kill", control.Killed{ID: id.String()})
 	}
-	for _, m := range s.target.Members() {
+	return noClient(id)
+}
+
+// conn sends all of one client.
+func (s *Server) conn(ctx context.Context, r *control.Request, to *control.Answer) error {
+	id, m, a, err := s.about(ctx, r.ID, wire.AskClient)
+	switch {
+	case err != nil:
+		return err
+	case a.Conn == nil:
+		return noClient(id)
+	}
+	a.Conn.Client = m.Own(a.Conn.Client)
+	return to.Send("conn", a.Conn)
+}
+
+// about asks the worker of a client about it.
+func (s *Server) about(ctx context.Context, of, what string) (id control.ID, m wire.Member, a wire.Answer, err error) {
+	if id, err = control.ParseID(of); err != nil {
+		return id, m, a, err
+	}
+	for _, m = range s.target.Members() {
 		if m.ID != id.Worker || !m.Ready {
 			continue
 		}
-		a, err := s.round(ctx, m, wire.Ask{What: wire.AskKill, Client: id.Client})
-		if err != nil {
-			return fmt.Errorf("worker %d: %w", m.ID, err)
+		if a, err = s.round(ctx, m, wire.Ask{What: what, Client: id.Client}); err != nil {
+			err = fmt.Errorf("worker %d: %w", m.ID, err)
 		}
-		if a.Found {
-			return to.Send("kill", control.Killed{ID: id.String()})
-		}
+		return id, m, a, err
 	}
+	return id, m, a, noClient(id)
+}
+
+func noClient(id control.ID) error {
 	return fmt.Errorf("there is no client %s; it may have left (conns lists those that are here)", id)
 }
 

@@ -28,6 +28,8 @@ func AnswerTo(s netserver.Monitor, handler string, backends []*proxy.Backend, q 
 		return Answer{}
 	case AskClients:
 		return clientsPage(s, handler, q)
+	case AskClient:
+		return clientAnswer(s, handler, q.Client)
 	case AskKill:
 		return Answer{Found: s.Kill(q.Client)}
 	case AskLimits:

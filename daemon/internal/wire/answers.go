@@ -22,6 +22,7 @@ func takeAnswer(s *Peer, from, to *Message) error {
 		atMost("clients", a.Count, maxAtOnce), atMost("networks taken out", a.Lifted, maxAtOnce),
 		checkHandshakes(a.Handshakes),
 		checkEach("clients", a.Clients, MaxPage, checkClient),
+		checkConnection(a.Conn),
 		checkEach("limits", a.Limits, MaxLimitRows, checkLimit),
 		checkEach("sources", a.Sources, MaxTop, checkSource),
 		checkEach("penalties", a.Boxed, MaxBoxed, checkBoxed),
@@ -40,6 +41,7 @@ func (a *Answer) Fits(q Ask) error {
 		}
 	}
 	add(AskClients, len(a.Clients) > 0)
+	add(AskClient, a.Conn != nil)
 	add(AskLimits, len(a.Limits)+len(a.Sources) > 0)
 	add(AskBoxed, len(a.Boxed) > 0)
 	add(AskStats, a.Handshakes != control.Handshakes{})
@@ -49,6 +51,9 @@ func (a *Answer) Fits(q Ask) error {
 	add(AskTarget, a.Changed)
 	add(AskCerts, len(a.Certs) > 0)
 	add(AskExplain, len(a.Explained) > 0)
+	if c := a.Conn; c != nil && c.ID != strconv.FormatUint(q.Client, 10) {
+		return errors.New("answer: another client than was asked for")
+	}
 	if len(have) > 0 {
 		return fmt.Errorf("answer: got %v, asked for %s", have, q.What)
 	}

@@ -25,6 +25,7 @@ const (
 const (
 	AskStats   = "stats"
 	AskClients = "clients"
+	AskClient  = "client"
 	AskKill    = "kill"
 	AskLimits  = "limits"
 	AskBoxed   = "boxed"
@@ -45,7 +46,7 @@ type Ask struct {
 	What       string
 	After      uint64      `json:",omitempty"` // of AskClients; of AskTargets, AskCerts and AskExplain: how many to leave out
 	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most; of AskBan: seconds
-	Client     uint64      `json:",omitempty"` // of AskKill
+	Client     uint64      `json:",omitempty"` // of AskKill and AskClient
 	Network    string      `json:",omitempty"` // of AskLift and AskBan
 	Backend    string      `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
 	Target     string      `json:",omitempty"` // of AskTarget
@@ -64,20 +65,21 @@ type About struct {
 
 // An Answer is a worker's.
 type Answer struct {
-	Failed     string             `json:",omitempty"`
-	Count      int                `json:",omitempty"` // of clients connected; of AskCerts and AskExplain, where the next page begins
-	Clients    []control.Client   `json:",omitempty"` // ID is the client's number alone
-	More       bool               `json:",omitempty"` // there are others behind the last one
-	Handshakes control.Handshakes `json:",omitzero"`
-	Limits     []control.Limit    `json:",omitempty"`
-	Sources    []control.Source   `json:",omitempty"`
-	Boxed      []control.Boxed    `json:",omitempty"`
-	Found      bool               `json:",omitempty"` // of AskKill
-	Lifted     int                `json:",omitempty"`
-	Targets    []control.Target   `json:",omitempty"`
-	Changed    bool               `json:",omitempty"` // of AskTarget
-	Certs      []Cert             `json:",omitempty"`
-	Explained  []Explained        `json:",omitempty"`
+	Failed     string              `json:",omitempty"`
+	Count      int                 `json:",omitempty"` // of clients connected; of AskCerts and AskExplain, where the next page begins
+	Clients    []control.Client    `json:",omitempty"` // ID is the client's number alone
+	More       bool                `json:",omitempty"` // there are others behind the last one
+	Handshakes control.Handshakes  `json:",omitzero"`
+	Limits     []control.Limit     `json:",omitempty"`
+	Sources    []control.Source    `json:",omitempty"`
+	Boxed      []control.Boxed     `json:",omitempty"`
+	Found      bool                `json:",omitempty"` // of AskKill
+	Lifted     int                 `json:",omitempty"`
+	Targets    []control.Target    `json:",omitempty"`
+	Changed    bool                `json:",omitempty"` // of AskTarget
+	Certs      []Cert              `json:",omitempty"`
+	Explained  []Explained         `json:",omitempty"`
+	Conn       *control.Connection `json:",omitempty"` // of AskClient; nil: there is none
 }
 
 // The bounds that keep an answer below MaxFromWorker, whatever is in it.
