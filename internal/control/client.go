@@ -2,6 +2,7 @@ package control
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,8 +83,8 @@ func readAnswer(ctx context.Context, c net.Conn, each func(string, json.RawMessa
 		if !lines.Scan() {
 			break
 		}
-		var f frame
-		if err := json.Unmarshal(lines.Bytes(), &f); err != nil {
+		f, err := readFrame(lines.Bytes())
+		if err != nil {
 			return fmt.Errorf("the answer cannot be read: %w", plain(err))
 		}
 		switch {
@@ -100,4 +101,16 @@ func readAnswer(ctx context.Context, c net.Conn, each func(string, json.RawMessa
 		return fmt.Errorf("%w: %w", ErrCutShort, err)
 	}
 	return ErrCutShort
+}
+
+// readFrame reads a frame. One with data is taken apart without reading that,
+// which whoever needs it does: the server is believed.
+func readFrame(b []byte) (f frame, err error) {
+	if rest, ok := bytes.CutPrefix(b, []byte(partBefore)); ok {
+		part, data, ok := bytes.Cut(rest, []byte(dataBefore))
+		if data, closed := bytes.CutSuffix(data, []byte("}")); ok && closed && bytes.IndexByte(part, '"') < 0 {
+			return frame{Part: string(part), Data: data}, nil
+		}
+	}
+	return f, json.Unmarshal(b, &f)
 }

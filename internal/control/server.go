@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -205,14 +206,29 @@ func (a *Answer) Send(part string, v any) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", part, err)
 	}
-	return a.write(frame{Part: part, Data: b})
+	if part != Clean(part) || strings.ContainsAny(part, `"\<>&`) {
+		return a.write(frame{Part: part, Data: b})
+	}
+	// A frame as it would be, without reading b once more.
+	return a.line(slices.Concat([]byte(partBefore+part+dataBefore), b, []byte("}")))
 }
+
+// What stands in a frame before its part and before its data.
+const (
+	partBefore = `{"part":"`
+	dataBefore = `","data":`
+)
 
 func (a *Answer) write(f frame) error {
 	b, err := json.Marshal(f)
 	if err != nil {
 		return err
 	}
+	return a.line(b)
+}
+
+// line writes a frame.
+func (a *Answer) line(b []byte) (err error) {
 	a.c.SetWriteDeadline(time.Now().Add(writeTime))
 	if a.ctx.Err() != nil {
 		return a.ctx.Err()

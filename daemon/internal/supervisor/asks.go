@@ -68,6 +68,7 @@ func (a *asks) ended() {
 func (s *supervisor) Ask(ctx context.Context, m wire.Member, q wire.Ask) (wire.Answer, error) {
 	got := make(chan wire.Answer, 1)
 	err := wire.ErrGone
+	q.Packed = q.What == wire.AskClients
 	s.do(func() {
 		w := s.worker(m.ID)
 		if w == nil {

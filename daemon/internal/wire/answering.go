@@ -71,6 +71,14 @@ func clientsPage(s netserver.Monitor, handler string, q Ask) Answer {
 	size := 0
 	for _, r := range list {
 		c := clientRow(r, handler)
+		if q.Packed {
+			before := len(a.Page)
+			if a.Page = appendClient(a.Page, &c); len(a.Page) > maxPageBytes && before > 0 {
+				a.Page, a.More = a.Page[:before], true
+				break
+			}
+			continue
+		}
 		b, err := json.Marshal(c)
 		if err != nil {
 			continue

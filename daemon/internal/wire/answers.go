@@ -18,6 +18,9 @@ func takeAnswer(s *Peer, from, to *Message) error {
 	}
 	to.Answer = a
 	a.Failed = Clean(a.Failed, maxText)
+	if err := a.takePage(); err != nil {
+		return err
+	}
 	return errors.Join(
 		atMost("clients", a.Count, maxAtOnce), atMost("networks taken out", a.Lifted, maxAtOnce),
 		checkHandshakes(a.Handshakes),

@@ -53,6 +53,7 @@ type Ask struct {
 	Change     string      `json:",omitempty"` // of AskTarget: control.TargetAdd and others
 	Challenges []Challenge `json:",omitempty"` // of AskChallenges
 	About      *About      `json:",omitempty"` // of AskExplain
+	Packed     bool        `json:",omitempty"` // of AskClients: the answer may be a Page
 }
 
 // An About is a client that is asked about.
@@ -68,6 +69,7 @@ type Answer struct {
 	Failed     string              `json:",omitempty"`
 	Count      int                 `json:",omitempty"` // of clients connected; of AskCerts and AskExplain, where the next page begins
 	Clients    []control.Client    `json:",omitempty"` // ID is the client's number alone
+	Page       []byte              `json:",omitempty"` // the same clients, packed: see page.go
 	More       bool                `json:",omitempty"` // there are others behind the last one
 	Handshakes control.Handshakes  `json:",omitzero"`
 	Limits     []control.Limit     `json:",omitempty"`
