@@ -306,7 +306,7 @@ func (r *run) explain(ctx context.Context, l *listening, peer access.Peer) bridg
 	p := bridge.PortNow{
 		Spec: l.spec, PortVerdict: l.header.verdict(peer), Transport: l.transport, Handler: l.handler, Shadow: r.cfg.Admission.Shadow,
 	}
-	if l.datagram == nil {
+	if l.datagram == nil && l.answer == nil {
 		p.Limits = r.roomNow(l)
 	}
 	if p.Proxied {
@@ -314,6 +314,12 @@ func (r *run) explain(ctx context.Context, l *listening, peer access.Peer) bridg
 	}
 	p.Source = r.limiter.Look(peer.IP, l.datagram != nil)
 	p.Limits = append(p.Limits, r.sourceLimits(l, peer.IP, p.Source)...)
+	if p.Health = l.answer != nil; p.Health {
+		if p.Access = l.rules.store.Policy().Early(peer); !p.Access.Final {
+			p.Access.Allowed, p.Access.Rule = false, "rules that look its name up, which a port with "+keyHealth+" does not"
+		}
+		return p
+	}
 	if p.Allowed {
 		peer, p.Access = l.rules.store.Policy().Check(ctx, l.rules.lookups, peer)
 		p.Host = peer.Host

@@ -128,6 +128,7 @@ type PortNow struct {
 	Host   string         // the client's name, if the rules look it up
 	Source admit.Look     // zero if Proxied
 	Limits []LimitNow     // that there are
+	Health bool           // it serves nobody, but says that the server serves
 	Shadow bool           // limits and the penalty box refuse nobody
 	// Transport is what the port speaks; Handler, a netserver.Handler, serves its
 	// clients.

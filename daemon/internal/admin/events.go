@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -111,7 +112,7 @@ func (e *events) send(b []byte) {
 
 // tick makes one event. What the server does not answer is null.
 func (f *Front) tick(ctx context.Context) []byte {
-	tick := map[string]json.RawMessage{}
+	tick := []byte("event: tick\ndata: {")
 	for _, verb := range []string{"status", "metrics", "targets", "certs", "penalties", "limits"} {
 		q := control.Request{Verb: verb}
 		ask := func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &q) }
@@ -119,17 +120,27 @@ func (f *Front) tick(ctx context.Context) []byte {
 		if verb == control.VerbLimits || verb == control.VerbPenalties || verb == "certs" {
 			from, age = &f.slow, slowTime
 		}
-		tick[verb] = nil
-		if b, err := from.get(ctx, verb, age, ask); err == nil {
-			tick[verb] = b
+		b, err := from.get(ctx, verb, age, ask)
+		if err != nil {
+			b = []byte("null")
 		}
+		tick = fmt.Appendf(tick, "%q:%s,", verb, oneLine(b))
 	}
-	tick["time"], _ = json.Marshal(float64(time.Now().UnixMilli()) / 1000)
-	b, err := json.Marshal(tick) // which removes line ends
-	if err != nil {
-		b = []byte("null")
+	return fmt.Appendf(tick, "\"time\":%.3f}\n\n", float64(time.Now().UnixMilli())/1000)
+}
+
+// oneLine returns JSON without line ends, which would end the data of an event.
+// What the server answers has one at its end at most.
+func oneLine(b []byte) []byte {
+	b = bytes.TrimSpace(b)
+	if !bytes.ContainsAny(b, "\r\n") {
+		return b
 	}
-	return bytes.Join([][]byte{[]byte("event: tick\ndata: "), b, []byte("\n\n")}, nil)
+	var line bytes.Buffer
+	if json.Compact(&line, b) != nil {
+		return []byte("null")
+	}
+	return line.Bytes()
 }
 
 // stream answers /events with a tick a second. A client that takes none for a

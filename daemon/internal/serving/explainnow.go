@@ -104,6 +104,11 @@ func explained(now *bridge.PortNow, peer access.Peer, about wire.About) control.
 			note("a rule in shadow mode would refuse it")
 		}
 	}
+	if now.Health {
+		note("it is told that the server serves, and hung up on: this port serves no clients (health)")
+		e.Allowed = len(e.Refused) == 0
+		return e
+	}
 	e.Route = routeNow(now, peer, about)
 	e.TLS = tlsNow(now, about.SNI)
 	if r := e.Route; r != nil && r.PassThrough {

@@ -105,6 +105,7 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: wire.OpAnswer, ID: 11, Answer: &wire.Answer{Count: 1, Explained: []wire.Explained{{Place: 1, ExplainedPort: control.ExplainedPort{Port: "x", Workers: []int{9}, Refused: []string{"\x1b[2J"},
 			Limits: []control.ExplainedLimit{{Key: "max_per_source", Use: 1, Value: 2}}, Penalty: &control.Boxed{Network: "::1"}, Route: &control.ExplainedRoute{Name: "a", Why: "\u202e"},
 			TLS: &control.ExplainedTLS{Certificate: "c"}, Targets: []control.Reachable{{Target: "t"}}}}}}},
+		{Op: wire.OpAnswer, ID: 2, Answer: &wire.Answer{Page: []byte("\x01\x01x\x00\x02\x1b[\x00\x00\x00\x00\x01\x01\x01\x01\x00")}},
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 	} {
 		b, _ := json.Marshal(m)
@@ -112,13 +113,14 @@ func FuzzWorkerMessages(f *testing.F) {
 		f.Add(append(append(b, '\n'), b...), byte(wire.FromWorker))
 		f.Add(b, byte(wire.FromJob))
 		f.Add(b, byte(wire.FromCheck))
+		f.Add(b, byte(wire.FromAdmin))
 	}
 	f.Add([]byte(`{"Op":"counts","Counts":{"First":9223372036854775807,"Ports":[{},{}]}}`), byte(wire.FromWorker))
 	f.Add([]byte(`{"Op":"status","op":"exit","Status":{"Total":18446744073709551615}}`), byte(wire.FromWorker))
 	f.Fuzz(func(t *testing.T, said []byte, from byte) {
 		s := newWireState()
 		defer s.gens[0].stopTimers()
-		src := wire.Peer{Sender: wire.Sender(from % 3), Ports: 2, Exit: true}
+		src := wire.Peer{Sender: wire.Sender(from % 4), Ports: 2, Exit: true}
 		for _, b := range bytes.Split(said, []byte("\n")) {
 			m, err := src.Read(b)
 			if err == wire.ErrSkip {
