@@ -211,6 +211,20 @@ func TestLayoutHeavyDependencies(t *testing.T) {
 	}
 }
 
+// Each store of package cluster is linked only by who imports it.
+func TestLayoutStores(t *testing.T) {
+	module, client := modulePath(t), "github.com/redis/go-redis/v9"
+	for pkg, links := range map[string]bool{"": false, "/daemon": false, "/cluster": false, "/cluster/storetest": false, "/cluster/dirstore": false, "/cluster/redisstore": true} {
+		out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(strings.Fields(string(out)), client); got != links {
+			t.Errorf("%s links %s: %v, want %v", module+pkg, client, got, links)
+		}
+	}
+}
+
 func TestLayoutRulesCatchBreaches(t *testing.T) {
 	for _, tt := range []struct {
 		file, imp string
