@@ -202,14 +202,20 @@ func (c *Conn) countAgain() error {
 // that is asked for.
 func (r *run) boxed(b admit.Boxed) {
 	r.boxings.Add(1)
-	n := 0
-	if r.cfg.Admission.Penalty.Close && !r.cfg.Admission.Shadow {
-		n = r.cutSource(b.Prefix, fmt.Errorf("%w (%v)", errPenalised, b.Prefix))
-	}
+	n := r.cutBoxed(b.Prefix)
 	if r.samples.Allow() {
 		r.log.LogAttrs(context.Background(), logs.Notice, "source put into the penalty box", slog.String("network", b.Prefix.String()),
 			slog.Duration("for", b.Left.Round(time.Second)), slog.Int("times", b.Offences), slog.Int("cut", n))
 	}
+}
+
+// cutBoxed ends the clients of what was put into the penalty box, if that is
+// asked for.
+func (r *run) cutBoxed(p netip.Prefix) int {
+	if !r.cfg.Admission.Penalty.Close || r.cfg.Admission.Shadow {
+		return 0
+	}
+	return r.cutSource(p, fmt.Errorf("%w (%v)", errPenalised, p))
 }
 
 // cutSource ends every client of the network, but for exempt ones, and returns

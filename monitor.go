@@ -360,8 +360,8 @@ func limitsNow(k admit.Look, a *Admission, datagram, known bool) (list []bridge.
 		rate(admit.OverDatagramRate, a.DatagramRate.All, k.Total)
 		return list
 	}
-	add(admit.OverSource, unitClients, a.MaxPerSource, float64(k.Conns), k.Conns >= a.MaxPerSource)
-	add(admit.OverPrefix, unitClients, a.MaxPerPrefix, float64(k.NetworkConns), k.NetworkConns >= a.MaxPerPrefix)
+	add(admit.OverSource, unitClients, a.MaxPerSource, float64(k.Conns+k.Others), k.Conns >= a.MaxPerSource || k.Shared && k.Conns >= k.Room)
+	add(admit.OverPrefix, unitClients, a.MaxPerPrefix, float64(k.NetworkConns+k.NetworkOthers), k.NetworkConns >= a.MaxPerPrefix || k.Shared && k.NetworkConns >= k.NetworkRoom)
 	rate(admit.OverSourceRate, a.ConnRate.PerSource, k.Rate)
 	rate(admit.OverPrefixRate, a.ConnRate.PerPrefix, k.NetworkRate)
 	rate(admit.OverRate, a.ConnRate.All, k.Total)
@@ -417,6 +417,34 @@ func (m monitor) Ban(p netip.Prefix, d time.Duration) error {
 		errs = append(errs, r.limiter.Ban(p, d))
 	}
 	return errors.Join(errs...)
+}
+
+func (m monitor) SharedCounts(most int) (list []admit.SourceUse) {
+	for _, r := range m.s.running() {
+		list = append(list, r.limiter.Shared(most)...)
+	}
+	return list
+}
+
+func (m monitor) SetOtherCounts(o admit.Others) {
+	for _, r := range m.s.running() {
+		r.limiter.SetOthers(o)
+	}
+}
+
+func (m monitor) OwnBans(most int) (list []admit.Boxed) {
+	for _, r := range m.s.running() {
+		list = append(list, r.limiter.Own(most)...)
+	}
+	return list
+}
+
+func (m monitor) SetOtherBans(list []admit.Boxed) {
+	for _, r := range m.s.running() {
+		for _, p := range r.limiter.SetBans(list) {
+			r.cutBoxed(p)
+		}
+	}
 }
 
 func (m monitor) LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }

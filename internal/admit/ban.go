@@ -64,15 +64,18 @@ func (l *Limiter) unban(p netip.Prefix, now int64) int {
 
 // banned reports whether a is in a banned network.
 func (l *Limiter) banned(a netip.Addr, now int64) bool {
-	list := l.bans.Load()
-	if list == nil {
+	list, others := l.bans.Load(), l.elsewhere.Load()
+	if list == nil && others == nil {
 		return false
 	}
 	a = a.Unmap().WithZone("")
-	for _, b := range *list {
-		if b.until > now && b.p.Contains(a) {
-			return !l.cfg.Penalty.exempt(a)
+	if list != nil {
+		for _, b := range *list {
+			if b.until > now && b.p.Contains(a) {
+				return !l.cfg.Penalty.exempt(a)
+			}
 		}
 	}
-	return false
+	_, found := others.find(a, now)
+	return found && !l.cfg.Penalty.exempt(a)
 }

@@ -8,7 +8,7 @@ import "net/netip"
 // source, but not those who send in its name.
 func (l *Limiter) Datagram(a netip.Addr) Reason {
 	c := &l.cfg
-	bySource := c.DatagramRatePerSource > 0 || c.DatagramRatePerPrefix > 0 || c.Penalty.Threshold > 0 || l.bans.Load() != nil
+	bySource := c.DatagramRatePerSource > 0 || c.DatagramRatePerPrefix > 0 || c.Penalty.Threshold > 0 || l.bans.Load() != nil || l.elsewhere.Load() != nil
 	if c.DatagramRate <= 0 && !bySource {
 		return OK
 	}

@@ -57,6 +57,10 @@ type Limiter struct {
 	memory atomic.Int64
 	bans   atomic.Pointer[[]ban] // replaced with mu held; nil is none
 
+	// Of other processes; nil, as without a cluster, is none.
+	others    atomic.Pointer[others]
+	elsewhere atomic.Pointer[elsewhere] // replaced with mu held
+
 	mu        sync.Mutex // for these
 	rate      bucket
 	datagrams bucket
@@ -122,13 +126,13 @@ func (l *Limiter) Rename(from, to netip.Addr) Reason {
 // total yet.
 func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now int64, first bool) Reason {
 	c := &l.cfg
-	w := s.get(wide)
+	w, o := s.get(wide), l.others.Load()
 	if c.Penalty.Threshold > 0 && w.until > now && !c.Penalty.exempt(a) || l.banned(a, now) {
 		return l.verdict(s, w, source, Penalised)
 	}
 	// The wide network first: one over its limit adds no entries.
 	switch {
-	case c.MaxPerPrefix > 0 && w.conns >= c.MaxPerPrefix:
+	case c.MaxPerPrefix > 0 && w.conns >= o.room(w, c.MaxPerPrefix):
 		return l.verdict(s, w, source, OverPrefix)
 	case c.RatePerPrefix > 0 && !w.rate.ok(now, c.RatePerPrefix):
 		return l.verdict(s, w, source, OverPrefixRate)
@@ -137,7 +141,7 @@ func (l *Limiter) enter(s *tableShard, source, wide prefix, a netip.Addr, now in
 	switch {
 	case c.Penalty.Threshold > 0 && e.until > now && !c.Penalty.exempt(a):
 		return l.verdict(s, w, source, Penalised)
-	case c.MaxPerSource > 0 && e.conns >= c.MaxPerSource:
+	case c.MaxPerSource > 0 && e.conns >= o.room(e, c.MaxPerSource):
 		return l.verdict(s, w, source, OverSource)
 	case c.RatePerSource > 0 && !e.rate.ok(now, c.RatePerSource):
 		return l.verdict(s, w, source, OverSourceRate)

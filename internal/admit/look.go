@@ -12,6 +12,12 @@ type Look struct {
 	Total               float64 // of all in the last second, as far as it is limited
 	Boxed               Boxed   // why it is in the penalty box; the zero Boxed if it is not
 	Exempt              bool    // from the penalty box
+
+	// With other processes that share the limits: how many connections they
+	// have, and how many this one may have of MaxPerSource and MaxPerPrefix.
+	Shared                bool
+	Others, NetworkOthers int
+	Room, NetworkRoom     int
 }
 
 // Look tells how a new connection from a, or a datagram, would find things. It
@@ -34,6 +40,9 @@ func (l *Limiter) Look(a netip.Addr, datagram bool) (k Look) {
 	source, wide := tiers(a)
 	s := l.table.shard(wide)
 	s.mu.Lock()
+	if o := l.others.Load(); o != nil {
+		k.shared(o, s, source, wide, c)
+	}
 	for i, key := range [...]prefix{source, wide} {
 		e := s.m[key]
 		if e == nil {
@@ -52,11 +61,28 @@ func (l *Limiter) Look(a netip.Addr, datagram bool) (k Look) {
 	if l.banned(a, now) {
 		for _, b := range l.bansBut(now, func(p netip.Prefix) bool { return !p.Contains(a.Unmap().WithZone("")) }) {
 			if left := time.Duration(b.until - now); left > k.Boxed.Left {
-				k.Boxed = Boxed{Prefix: b.p, Left: left}
+				k.Boxed = Boxed{Prefix: b.p, Left: left, Manual: true}
 			}
+		}
+		if b, ok := l.elsewhere.Load().find(a.Unmap().WithZone(""), now); ok && time.Duration(b.until-now) > k.Boxed.Left {
+			k.Boxed = Boxed{Prefix: b.p, Left: time.Duration(b.until - now), Manual: b.manual, Node: b.by}
 		}
 	}
 	return k
+}
+
+// shared tells what other processes have, and leave to this one.
+func (k *Look) shared(o *others, s *tableShard, source, wide prefix, c *Limits) {
+	of := func(key prefix, limit int) (elsewhere, room int) {
+		e := s.m[key]
+		if e == nil {
+			e = &entry{key: key}
+		}
+		return int(o.conns[key]), o.room(e, limit)
+	}
+	k.Shared = true
+	k.Others, k.Room = of(source, c.MaxPerSource)
+	k.NetworkOthers, k.NetworkRoom = of(wide, c.MaxPerPrefix)
 }
 
 // Full reports whether one more does not fit beside what a rate has used.

@@ -107,6 +107,8 @@ type Boxed struct {
 	Prefix   netip.Prefix
 	Left     time.Duration // until it comes out
 	Offences int           // how often it was put into the box
+	Manual   bool          // by Ban
+	Node     string        // who has put it there, if it was another: see SetBans
 }
 
 // List returns the contents of the penalty box, longest remaining time first.
@@ -124,8 +126,9 @@ func (l *Limiter) List() []Boxed {
 		s.mu.Unlock()
 	}
 	for _, b := range l.bansBut(now, func(netip.Prefix) bool { return false }) {
-		list = append(list, Boxed{Prefix: b.p, Left: time.Duration(b.until - now)})
+		list = append(list, Boxed{Prefix: b.p, Left: time.Duration(b.until - now), Manual: true})
 	}
+	list = l.listElsewhere(list, now)
 	slices.SortFunc(list, func(a, b Boxed) int {
 		return cmp.Or(cmp.Compare(b.Left, a.Left), a.Prefix.Addr().Compare(b.Prefix.Addr()))
 	})
@@ -154,7 +157,7 @@ func (l *Limiter) Lift(p netip.Prefix) (n int) {
 		}
 		s.mu.Unlock()
 	}
-	return n + l.unban(p, now)
+	return n + l.unban(p, now) + l.liftElsewhere(p, now)
 }
 
 // liftable returns p in the table's form.

@@ -62,6 +62,21 @@ type Engine interface {
 	// ClientNow tells more of the client of that ID than its record does, and
 	// whether there is one.
 	ClientNow(id uint64) (ClientNow, bool)
+	// SharedCounts returns the sources and networks with the most connections, for
+	// the other processes that share max_per_source and max_per_prefix of the
+	// Server with this one. Call it twice a second and tell them at once: what is
+	// left of a limit for this process depends on what it has reported.
+	SharedCounts(most int) []admit.SourceUse
+	// SetOtherCounts replaces what is known of the others. With no others the
+	// limits are this process's alone.
+	SetOtherCounts(o admit.Others)
+	// OwnBans returns what this process itself has put into the penalty box, those
+	// first that stay the longest.
+	OwnBans(most int) []admit.Boxed
+	// SetOtherBans replaces what is in the penalty box because of others: by each
+	// with its Node, for Left from now. What this process has banned itself may be
+	// among them.
+	SetOtherBans(list []admit.Boxed)
 	// LimitKeys returns the keys of the limits that netserver.PortStats.Refused
 	// can count under.
 	LimitKeys() []string

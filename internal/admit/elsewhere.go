@@ -1,0 +1,274 @@
+package admit
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Others are the clients of other processes that share the limits by source
+// with this one; docs/CLUSTER-MODEL.md has the model. A Limiter keeps to it by
+// what it has reported itself, see Shared.
+type Others struct {
+	// Processes is how many others there are; with 0 this process is alone, and
+	// Uses is not looked at.
+	Processes int
+	Uses      []SourceUse // of sources and networks, what all have together
+}
+
+// others is Others as the Limiter looks it up. It does not change.
+type others struct {
+	processes int // this one included
+	conns     map[prefix]uint32
+}
+
+// memory of what was reported: an entry counts as known elsewhere with the
+// least of its last reports, so that the others have certainly heard of it.
+const reportsKept = 3
+
+// SetOthers replaces what is known of the others.
+func (l *Limiter) SetOthers(o Others) {
+	if o.Processes <= 0 {
+		l.others.Store(nil)
+		return
+	}
+	n := &others{processes: o.Processes + 1, conns: make(map[prefix]uint32, len(o.Uses))}
+	for _, u := range o.Uses {
+		if key, ok := limitKey(u.Prefix); ok && u.Conns > 0 {
+			n.conns[key] += uint32(min(u.Conns, 1<<30))
+		}
+	}
+	l.others.Store(n)
+}
+
+// limitKey returns a source or network as a key.
+func limitKey(p netip.Prefix) (prefix, bool) {
+	if !p.IsValid() {
+		return prefix{}, false
+	}
+	source, wide := tiers(p.Addr())
+	for _, key := range [...]prefix{source, wide} {
+		if key.Prefix() == p {
+			return key, true
+		}
+	}
+	return prefix{}, false
+}
+
+// room returns how many connections the entry may have in this process, of a
+// limit for all. What is left below the limit is divided among all processes:
+// half of it evenly, half by what each is known to have. So they may all use
+// their parts before they hear of each other, and one that has most of the
+// clients comes near the limit in a few exchanges.
+func (o *others) room(e *entry, limit int) int {
+	if o == nil {
+		return limit
+	}
+	own, elsewhere := e.reported(), int(o.conns[e.key])
+	left := limit - own - elsewhere
+	if left <= 0 {
+		return min(own, limit)
+	}
+	share := float64(left) / float64(o.processes)
+	if all := own + elsewhere; all > 0 {
+		share = share/2 + float64(left)*float64(own)/float64(all)/2
+	}
+	part := int(share)
+	if share > float64(part) {
+		part++ // one at least, so that nobody is shut out
+	}
+	return min(own+part, limit)
+}
+
+func (e *entry) reported() int { return int(slices.Min(e.said[:])) }
+
+// minReported is how many connections of a source or network are reported. One
+// in each process is within what rounding gives away.
+const minReported = 2
+
+// Shared returns the max sources and networks with the most connections, in no
+// order, for the other processes. Each call is a report: when the next two have
+// been made too, the Limiter takes it that the others know. Others must be told
+// at once, and SetOthers called with what they report; as often in all processes.
+func (l *Limiter) Shared(max int) (list []SourceUse) {
+	for i := range l.table.shards {
+		s := &l.table.shards[i]
+		s.mu.Lock()
+		for _, e := range s.m {
+			if e.conns < minReported {
+				e.said = [reportsKept]uint32{}
+				continue
+			}
+			copy(e.said[1:], e.said[:])
+			e.said[0] = uint32(e.conns)
+			list = append(list, SourceUse{Prefix: e.key.Prefix(), Conns: e.conns})
+		}
+		s.mu.Unlock()
+	}
+	if len(list) > max {
+		all := list
+		list = greatest(all, max)
+		l.unsay(all[max:])
+	}
+	return list
+}
+
+// unsay notes that these were not reported.
+func (l *Limiter) unsay(list []SourceUse) {
+	for _, u := range list {
+		key, _ := limitKey(u.Prefix)
+		_, wide := tiers(u.Prefix.Addr())
+		s := l.table.shard(wide)
+		s.mu.Lock()
+		if e := s.m[key]; e != nil {
+			e.said = [reportsKept]uint32{}
+		}
+		s.mu.Unlock()
+	}
+}
+
+// maxElsewhere bounds the bans of other processes.
+const maxElsewhere = 8192
+
+// elsewhere is what others have banned. It does not change.
+type elsewhere struct {
+	exact map[prefix]elsewhereBan // sources and networks
+	wide  []elsewhereBan          // of another size, at most maxBans
+}
+
+type elsewhereBan struct {
+	ban
+	by     string
+	manual bool
+}
+
+// SetBans replaces what other processes have put into their penalty boxes: it
+// is in this one's too, until Left has passed, exempt addresses aside. Of those
+// that are neither sources nor networks, 256 are taken. It returns those that
+// were not there before.
+func (l *Limiter) SetBans(list []Boxed) (added []netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now, was := l.clock(), l.elsewhere.Load()
+	n := &elsewhere{exact: make(map[prefix]elsewhereBan, len(list))}
+	for _, b := range list[:min(len(list), maxElsewhere)] {
+		p := liftable(b.Prefix)
+		if !p.IsValid() || b.Left <= 0 {
+			continue
+		}
+		one := elsewhereBan{ban{p, now + int64(b.Left)}, b.Node, b.Manual}
+		if key, ok := limitKey(p); ok {
+			n.exact[key] = one
+		} else if len(n.wide) < maxBans {
+			n.wide = append(n.wide, one)
+		} else {
+			continue
+		}
+		if !was.has(p, now) {
+			added = append(added, p)
+		}
+	}
+	if len(n.exact)+len(n.wide) == 0 {
+		n = nil
+	}
+	l.elsewhere.Store(n)
+	return added
+}
+
+// has reports whether p itself is banned.
+func (b *elsewhere) has(p netip.Prefix, now int64) bool {
+	for one := range b.all() {
+		if one.p == p && one.until > now {
+			return true
+		}
+	}
+	return false
+}
+
+// all yields the bans.
+func (b *elsewhere) all() func(yield func(elsewhereBan) bool) {
+	return func(yield func(elsewhereBan) bool) {
+		if b == nil {
+			return
+		}
+		for _, one := range b.exact {
+			if !yield(one) {
+				return
+			}
+		}
+		for _, one := range b.wide {
+			if !yield(one) {
+				return
+			}
+		}
+	}
+}
+
+// find returns the ban that a is in, the longest if there are several.
+func (b *elsewhere) find(a netip.Addr, now int64) (found elsewhereBan, ok bool) {
+	if b == nil {
+		return found, false
+	}
+	try := func(one elsewhereBan) {
+		if one.until > now && one.until > found.until {
+			found, ok = one, true
+		}
+	}
+	source, wide := tiers(a)
+	try(b.exact[source])
+	try(b.exact[wide])
+	for _, one := range b.wide {
+		if one.p.Contains(a) {
+			try(one)
+		}
+	}
+	return found, ok
+}
+
+// lift takes what is within p out, and returns how many there were.
+func (l *Limiter) liftElsewhere(p netip.Prefix, now int64) (lifted int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	was := l.elsewhere.Load()
+	if was == nil {
+		return 0
+	}
+	within := func(b elsewhereBan) bool {
+		in := b.p.Bits() >= p.Bits() && p.Contains(b.p.Addr())
+		if in && b.until > now {
+			lifted++
+		}
+		return in
+	}
+	n := &elsewhere{exact: maps.Clone(was.exact), wide: slices.DeleteFunc(slices.Clone(was.wide), within)}
+	maps.DeleteFunc(n.exact, func(_ prefix, b elsewhereBan) bool { return within(b) })
+	l.elsewhere.Store(n)
+	return lifted
+}
+
+// Own returns what this process itself has put into the penalty box, at most
+// max, the longest remaining time first.
+func (l *Limiter) Own(max int) []Boxed {
+	list := slices.DeleteFunc(l.List(), func(b Boxed) bool { return b.Node != "" })
+	return list[:min(max, len(list))]
+}
+
+// listElsewhere appends what only others have banned, or longer.
+func (l *Limiter) listElsewhere(list []Boxed, now int64) []Boxed {
+	b := l.elsewhere.Load()
+	if b == nil {
+		return list
+	}
+	left := make(map[netip.Prefix]time.Duration, len(list))
+	for _, own := range list {
+		left[own.Prefix] = max(left[own.Prefix], own.Left)
+	}
+	for one := range b.all() {
+		if rest := time.Duration(one.until - now); rest > 0 && left[one.p] == 0 {
+			list = append(list, Boxed{Prefix: one.p, Left: rest, Manual: one.manual, Node: cmp.Or(one.by, "?")})
+		}
+	}
+	return list
+}
