@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const (
+	countsTTL     = 10 * time.Second
+	countsKept    = 5 * time.Second        // of others, without news of them
+	countsAgain   = 2 * time.Second        // a part that has not changed is written again
+	othersSoonest = 200 * time.Millisecond // after the last time that others' counts were told
+	onePart       = 3000                   // counts up to which there is one part
+	manyParts     = 4
+)
+
+// A countsPart is what a peer has told of some of its sources.
+type countsPart struct {
+	list Counts
+	at   time.Time // zero: nothing
+}
+
+// A sentPart is what this node has written.
+type sentPart struct {
+	data []byte // as encoded; nil if nothing
+	at   time.Time
+}
+
+// A tally is a sum over the peers.
+type tally struct{ conns, handshakes uint64 }
+
+// takeCounts takes a part of a node's counts.
+func (n *Node) takeCounts(at slot, e *envelope) error {
+	var list Counts
+	if err := list.UnmarshalBinary(e.Counts.List); err != nil {
+		return err
+	}
+	p, err := n.fresh(at, e)
+	if err != nil {
+		return err
+	}
+	if !n.watching { // it may be old, and comes again in two seconds
+		return nil
+	}
+	for i := range p.parts {
+		if i == at.part || i >= e.Counts.Parts {
+			n.replacePart(p, i, nil)
+		}
+	}
+	n.replacePart(p, at.part, list)
+	p.parts[at.part].at = time.Now()
+	return nil
+}
+
+// replacePart puts list in the place of what the peer told before.
+func (n *Node) replacePart(p *peer, part int, list Counts) {
+	old := &p.parts[part]
+	if len(old.list) == 0 && len(list) == 0 {
+		old.at = time.Time{}
+		return
+	}
+	for _, c := range old.list {
+		t := n.tallies[c.Prefix]
+		t.conns -= uint64(c.Conns)
+		t.handshakes -= uint64(c.Handshakes)
+		if t == (tally{}) {
+			delete(n.tallies, c.Prefix)
+		} else {
+			n.tallies[c.Prefix] = t
+		}
+	}
+	for _, c := range list {
+		if c.Conns == 0 && c.Handshakes == 0 {
+			continue
+		}
+		t := n.tallies[c.Prefix]
+		n.tallies[c.Prefix] = tally{t.conns + uint64(c.Conns), t.handshakes + uint64(c.Handshakes)}
+	}
+	*old = countsPart{list: list}
+	n.dirty.others = true
+	n.wakeTeller()
+}
+
+// forgetParts forgets all that a peer told of its sources.
+func (n *Node) forgetParts(p *peer) {
+	for i := range p.parts {
+		n.replacePart(p, i, nil)
+	}
+}
+
+// ageParts forgets what a peer has not told again.
+func (n *Node) ageParts(p *peer, now time.Time) {
+	for i := range p.parts {
+		if at := p.parts[i].at; !at.IsZero() && now.Sub(at) > countsKept {
+			n.replacePart(p, i, nil)
+		}
+	}
+}
+
+// othersNews returns what all other nodes have, the largest if it is too much.
+func (n *Node) othersNews() *Others {
+	_, processes := n.live()
+	o := &Others{Processes: processes, Counts: make(Counts, 0, len(n.tallies))}
+	for p, t := range n.tallies {
+		o.Counts = append(o.Counts, Count{p, uint32(min(t.conns, MaxCount)), uint32(min(t.handshakes, MaxCount))})
+	}
+	if over := len(o.Counts) - MaxCounts; over > 0 {
+		n.dropped += uint64(over)
+		o.Counts = largest(o.Counts)
+	}
+	return o
+}
+
+// largest sorts counts and returns as many as there may be.
+func largest(list Counts) Counts {
+	slices.SortFunc(list, func(a, b Count) int {
+		return cmp.Or(cmp.Compare(b.Conns, a.Conns), cmp.Compare(b.Handshakes, a.Handshakes), a.Prefix.Addr().Compare(b.Prefix.Addr()))
+	})
+	return list[:min(len(list), MaxCounts)]
+}
+
+// partOf returns the part of so many that p belongs to. It is the same each
+// time, so that a part whose sources are quiet stays as it is.
+func partOf(p netip.Prefix, parts int) int {
+	if parts == 1 {
+		return 0
+	}
+	b := p.Addr().As16()
+	h := binary.BigEndian.Uint64(b[:8]) ^ binary.BigEndian.Uint64(b[8:])<<7 ^ uint64(p.Bits())
+	return int(h * 0x9e3779b97f4a7c15 >> 32 % uint64(parts))
+}
+
+// A countsWrite is a part to be written.
+type countsWrite struct {
+	part int
+	body countsBody
+}
+
+// countsDue returns the parts of this node's counts that have to be written.
+func (n *Node) countsDue(now time.Time) (due []countsWrite) {
+	if !n.dirty.counts {
+		return nil
+	}
+	n.dirty.counts = false
+	parts := 1
+	if len(n.report.Counts) > onePart {
+		parts = manyParts
+	}
+	if parts != n.parts { // the others forget what they had
+		n.parts = parts
+		for i := range n.sent {
+			n.sent[i].data = nil
+		}
+	}
+	var lists [manyParts]Counts
+	for _, c := range n.report.Counts {
+		i := partOf(c.Prefix, parts)
+		lists[i] = append(lists[i], c)
+	}
+	for i, list := range lists[:parts] {
+		data, err := list.MarshalBinary()
+		if err != nil {
+			continue // cleanReport has seen to it
+		}
+		s := &n.sent[i]
+		if len(list) == 0 && s.data == nil || bytes.Equal(data, s.data) && (len(list) == 0 || now.Sub(s.at) < countsAgain) {
+			continue
+		}
+		due = append(due, countsWrite{i, countsBody{Parts: parts, List: data}})
+	}
+	return due
+}
