@@ -190,7 +190,9 @@ func TestMembers(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *storetest.Memory) {
 		a, b := newNode(t, m, "a"), newNode(t, m, "b")
 		c := newNode(t, m, "c", func(cfg *cluster.Config) { cfg.Clock = func() time.Time { return time.Now().Add(-3 * time.Minute) } })
-		b.share(func(r *cluster.Report) { *r = cluster.Report{Version: "1.2", Ports: []string{"443/ssl"}, Clients: 7, Ready: true} })
+		b.share(func(r *cluster.Report) {
+			*r = cluster.Report{Version: "1.2", Ports: []string{"443/ssl"}, Clients: 7, Ready: true}
+		})
 		settle(2 * time.Second)
 		if got := a.names(); !slices.Equal(got, []string{"a", "b", "c"}) {
 			t.Errorf("a knows %v", got)
