@@ -69,8 +69,18 @@ func prefixOf(kind int, key uint64) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(b), k.bits)
 }
 
+// A countKey is a prefix in a form that is cheap to compare and to hash.
+type countKey struct {
+	key  uint64
+	kind uint8
+}
+
+func (k countKey) compare(o countKey) int {
+	return cmp.Or(cmp.Compare(k.kind, o.kind), cmp.Compare(k.key, o.key))
+}
+
 type keyedCount struct {
-	key               uint64
+	countKey
 	conns, handshakes uint32
 }
 
@@ -82,12 +92,16 @@ func (c Counts) AppendBinary(b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%d counts are more than %d", len(c), MaxCounts)
 	}
 	var sections [len(countKinds)][]keyedCount
+	b = slices.Grow(b, 1+len(countKinds)*2+8*len(c))
 	for _, n := range c {
 		kind, key, ok := kindOf(n.Prefix)
 		if !ok {
 			return nil, fmt.Errorf("%v is neither a source nor a network", n.Prefix)
 		}
-		sections[kind] = append(sections[kind], keyedCount{key, min(n.Conns, MaxCount), min(n.Handshakes, MaxCount)})
+		if sections[kind] == nil {
+			sections[kind] = make([]keyedCount, 0, len(c))
+		}
+		sections[kind] = append(sections[kind], keyedCount{countKey{key, uint8(kind)}, min(n.Conns, MaxCount), min(n.Handshakes, MaxCount)})
 	}
 	b = append(b, countsVersion)
 	for _, list := range sections {
@@ -128,8 +142,21 @@ func (c Counts) MarshalBinary() ([]byte, error) { return c.AppendBinary(nil) }
 // UnmarshalBinary reads what AppendBinary wrote. It takes nothing else: no
 // number out of range, no order but its own, nothing behind it.
 func (c *Counts) UnmarshalBinary(b []byte) error {
+	list, err := decodeCounts(b)
+	if err != nil {
+		return err
+	}
+	*c = make(Counts, len(list))
+	for i, n := range list {
+		(*c)[i] = Count{prefixOf(int(n.kind), n.key), n.conns, n.handshakes}
+	}
+	return nil
+}
+
+// decodeCounts returns what b holds, by kind and key.
+func decodeCounts(b []byte) ([]keyedCount, error) {
 	if len(b) > maxCountsSize || len(b) == 0 || b[0] != countsVersion {
-		return errCounts
+		return nil, errCounts
 	}
 	b = b[1:]
 	next := func(most uint64) (uint64, bool) {
@@ -140,11 +167,11 @@ func (c *Counts) UnmarshalBinary(b []byte) error {
 		b = b[size:]
 		return n, true
 	}
-	var list Counts
+	var list []keyedCount
 	for kind, k := range countKinds {
 		n, ok := next(uint64(MaxCounts - len(list)))
 		if !ok || n > uint64(len(b)) {
-			return errCounts
+			return nil, errCounts
 		}
 		list = slices.Grow(list, int(n))
 		most := ^uint64(0) >> (64 - uint(k.bits)) // of a key
@@ -158,17 +185,16 @@ func (c *Counts) UnmarshalBinary(b []byte) error {
 				ok3 = ok3 && shakes > 0
 			}
 			if !ok1 || !ok2 || !ok3 || i > 0 && step == 0 {
-				return errCounts
+				return nil, errCounts
 			}
 			key += step
-			list = append(list, Count{prefixOf(kind, key), uint32(conns >> 1), uint32(shakes)})
+			list = append(list, keyedCount{countKey{key, uint8(kind)}, uint32(conns >> 1), uint32(shakes)})
 		}
 	}
 	if len(b) != 0 {
-		return errCounts
+		return nil, errCounts
 	}
-	*c = list
-	return nil
+	return list, nil
 }
 
 // MarshalText returns the binary form in base64.

@@ -10,6 +10,7 @@ import (
 
 const (
 	tickEvery    = 250 * time.Millisecond
+	tellEvery    = 100 * time.Millisecond
 	retryWrite   = 500 * time.Millisecond // after a write that failed
 	watchAgain   = 500 * time.Millisecond // doubled up to watchLongest
 	watchLongest = 5 * time.Second

@@ -141,12 +141,15 @@ func cleanReport(r Report) (Report, uint64) {
 	r.Clients = min(max(r.Clients, 0), maxNumber)
 	r.Processes = min(max(r.Processes, 0), maxProcesses)
 	was := len(r.Counts)
-	r.Counts = slices.DeleteFunc(slices.Clone(r.Counts), func(c Count) bool {
+	bad := func(c Count) bool {
 		_, _, ok := kindOf(c.Prefix)
 		return !ok || c.Conns == 0 && c.Handshakes == 0
-	})
+	}
+	if slices.ContainsFunc(r.Counts, bad) {
+		r.Counts = slices.DeleteFunc(slices.Clone(r.Counts), bad)
+	}
 	if len(r.Counts) > MaxCounts {
-		r.Counts = largest(r.Counts)
+		r.Counts = largest(slices.Clone(r.Counts))
 	}
 	return r, uint64(was - len(r.Counts))
 }

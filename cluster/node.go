@@ -99,7 +99,7 @@ type Node struct {
 	peers    map[string]*peer
 	tickets  ticketBox
 	box      banBox
-	tallies  map[netip.Prefix]tally
+	tallies  map[countKey]tally
 	sent     [maxParts]sentPart
 	parts    int // of sent
 	othersAt time.Time
@@ -137,7 +137,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, log: cfg.Log, host: host[:min(len(host), maxHostLen)], pid: os.Getpid(),
 		wake: make(chan struct{}, 1), tell: make(chan struct{}, 1),
-		clock: newClock(cfg.Clock), peers: make(map[string]*peer), tallies: make(map[netip.Prefix]tally), errors: make(map[string]uint64),
+		clock: newClock(cfg.Clock), peers: make(map[string]*peer), tallies: make(map[countKey]tally), errors: make(map[string]uint64),
 		writes: true,
 	}
 	n.boot = newBoot(n.clock.now(), rand.Uint64())

@@ -20,8 +20,8 @@ const (
 
 // A countsPart is what a peer has told of some of its sources.
 type countsPart struct {
-	list Counts
-	at   time.Time // zero: nothing
+	list []keyedCount // in order
+	at   time.Time    // zero: nothing
 }
 
 // A sentPart is what this node has written.
@@ -35,8 +35,8 @@ type tally struct{ conns, handshakes uint64 }
 
 // takeCounts takes a part of a node's counts.
 func (n *Node) takeCounts(at slot, e *envelope) error {
-	var list Counts
-	if err := list.UnmarshalBinary(e.Counts.List); err != nil {
+	list, err := decodeCounts(e.Counts.List)
+	if err != nil {
 		return err
 	}
 	p, err := n.fresh(at, e)
@@ -47,7 +47,7 @@ func (n *Node) takeCounts(at slot, e *envelope) error {
 		return nil
 	}
 	for i := range p.parts {
-		if i == at.part || i >= e.Counts.Parts {
+		if i >= e.Counts.Parts {
 			n.replacePart(p, i, nil)
 		}
 	}
@@ -56,33 +56,45 @@ func (n *Node) takeCounts(at slot, e *envelope) error {
 	return nil
 }
 
-// replacePart puts list in the place of what the peer told before.
-func (n *Node) replacePart(p *peer, part int, list Counts) {
+// replacePart puts list in the place of what the peer told before. Both are in
+// order, so that what has not changed costs little.
+func (n *Node) replacePart(p *peer, part int, list []keyedCount) {
 	old := &p.parts[part]
-	if len(old.list) == 0 && len(list) == 0 {
-		old.at = time.Time{}
+	was := old.list
+	*old = countsPart{list: list}
+	if len(was) == 0 && len(list) == 0 {
 		return
 	}
-	for _, c := range old.list {
-		t := n.tallies[c.Prefix]
-		t.conns -= uint64(c.Conns)
-		t.handshakes -= uint64(c.Handshakes)
-		if t == (tally{}) {
-			delete(n.tallies, c.Prefix)
-		} else {
-			n.tallies[c.Prefix] = t
+	rest := list
+	for len(was) > 0 || len(rest) > 0 {
+		switch {
+		case len(rest) == 0 || len(was) > 0 && was[0].compare(rest[0].countKey) < 0:
+			n.tallyUp(was[0].countKey, was[0], keyedCount{})
+			was = was[1:]
+		case len(was) == 0 || was[0].countKey != rest[0].countKey:
+			n.tallyUp(rest[0].countKey, keyedCount{}, rest[0])
+			rest = rest[1:]
+		default:
+			if was[0] != rest[0] {
+				n.tallyUp(was[0].countKey, was[0], rest[0])
+			}
+			was, rest = was[1:], rest[1:]
 		}
 	}
-	for _, c := range list {
-		if c.Conns == 0 && c.Handshakes == 0 {
-			continue
-		}
-		t := n.tallies[c.Prefix]
-		n.tallies[c.Prefix] = tally{t.conns + uint64(c.Conns), t.handshakes + uint64(c.Handshakes)}
-	}
-	*old = countsPart{list: list}
 	n.dirty.others = true
 	n.wakeTeller()
+}
+
+// tallyUp puts now in the place of was in the sum.
+func (n *Node) tallyUp(key countKey, was, now keyedCount) {
+	t := n.tallies[key]
+	t.conns += uint64(now.conns) - uint64(was.conns)
+	t.handshakes += uint64(now.handshakes) - uint64(was.handshakes)
+	if t == (tally{}) {
+		delete(n.tallies, key)
+	} else {
+		n.tallies[key] = t
+	}
 }
 
 // forgetParts forgets all that a peer told of its sources.
@@ -104,15 +116,36 @@ func (n *Node) ageParts(p *peer, now time.Time) {
 // othersNews returns what all other nodes have, the largest if it is too much.
 func (n *Node) othersNews() *Others {
 	_, processes := n.live()
-	o := &Others{Processes: processes, Counts: make(Counts, 0, len(n.tallies))}
-	for p, t := range n.tallies {
-		o.Counts = append(o.Counts, Count{p, uint32(min(t.conns, MaxCount)), uint32(min(t.handshakes, MaxCount))})
-	}
-	if over := len(o.Counts) - MaxCounts; over > 0 {
-		n.dropped += uint64(over)
-		o.Counts = largest(o.Counts)
+	o := &Others{Processes: processes, Counts: make(Counts, 0, min(len(n.tallies), MaxCounts))}
+	least := n.least()
+	for key, t := range n.tallies {
+		if t.conns < least || len(o.Counts) >= MaxCounts {
+			n.dropped++
+			continue
+		}
+		o.Counts = append(o.Counts, Count{prefixOf(int(key.kind), key.key), uint32(min(t.conns, MaxCount)), uint32(min(t.handshakes, MaxCount))})
 	}
 	return o
+}
+
+// least returns how many connections a prefix must have to be told of: 0 unless
+// there are too many. Then as many are told of as have more than a number, which
+// is exact up to a thousand.
+func (n *Node) least() uint64 {
+	if len(n.tallies) <= MaxCounts {
+		return 0
+	}
+	var having [1024]int
+	for _, t := range n.tallies {
+		having[min(t.conns, uint64(len(having)-1))]++
+	}
+	all := 0
+	for c := len(having) - 1; c > 0; c-- {
+		if all += having[c]; all > MaxCounts {
+			return min(uint64(c)+1, uint64(len(having)-1))
+		}
+	}
+	return 1
 }
 
 // largest sorts counts and returns as many as there may be.
@@ -126,9 +159,6 @@ func largest(list Counts) Counts {
 // partOf returns the part of so many that p belongs to. It is the same each
 // time, so that a part whose sources are quiet stays as it is.
 func partOf(p netip.Prefix, parts int) int {
-	if parts == 1 {
-		return 0
-	}
 	b := p.Addr().As16()
 	h := binary.BigEndian.Uint64(b[:8]) ^ binary.BigEndian.Uint64(b[8:])<<7 ^ uint64(p.Bits())
 	return int(h * 0x9e3779b97f4a7c15 >> 32 % uint64(parts))
@@ -156,10 +186,20 @@ func (n *Node) countsDue(now time.Time) (due []countsWrite) {
 			n.sent[i].data = nil
 		}
 	}
-	var lists [manyParts]Counts
-	for _, c := range n.report.Counts {
-		i := partOf(c.Prefix, parts)
-		lists[i] = append(lists[i], c)
+	lists := [manyParts]Counts{n.report.Counts}
+	for i := range lists {
+		if parts > 1 {
+			lists[i] = make(Counts, 0, len(n.report.Counts)/2)
+		}
+	}
+	if parts > 1 {
+		for i := range lists {
+			lists[i] = make(Counts, 0, len(n.report.Counts)/2)
+		}
+		for _, c := range n.report.Counts {
+			i := partOf(c.Prefix, parts)
+			lists[i] = append(lists[i], c)
+		}
 	}
 	for i, list := range lists[:parts] {
 		data, err := list.MarshalBinary()

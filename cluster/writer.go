@@ -115,7 +115,7 @@ func (n *Node) writeCounts(ctx context.Context) error {
 
 // tellLoop tells the server what has changed.
 func (n *Node) tellLoop(ctx context.Context) {
-	tick := time.NewTicker(tickEvery)
+	tick := time.NewTicker(tellEvery)
 	defer tick.Stop()
 	for {
 		select {

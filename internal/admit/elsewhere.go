@@ -24,8 +24,9 @@ type others struct {
 	conns     map[prefix]uint32
 }
 
-// memory of what was reported: an entry counts as known elsewhere with the
-// least of its last reports, so that the others have certainly heard of it.
+// reportsKept is how many of its last reports an entry remembers. It counts as
+// known elsewhere with the least of them, of which the others have certainly
+// heard.
 const reportsKept = 3
 
 // SetOthers replaces what is known of the others.
@@ -85,19 +86,34 @@ func (o *others) room(e *entry, limit int) int {
 func (e *entry) reported() int { return int(slices.Min(e.said[:])) }
 
 // minReported is how many connections of a source or network are reported. One
-// in each process is within what rounding gives away.
+// in each process is within what rounding gives away, unless one is all that
+// each may have.
 const minReported = 2
+
+// least returns the least number that is reported, of a limit.
+func (o *others) least(limit int) int {
+	if o != nil && limit < minReported*o.processes {
+		return 1
+	}
+	return minReported
+}
 
 // Shared returns the max sources and networks with the most connections, in no
 // order, for the other processes. Each call is a report: when the next two have
 // been made too, the Limiter takes it that the others know. Others must be told
 // at once, and SetOthers called with what they report; as often in all processes.
 func (l *Limiter) Shared(max int) (list []SourceUse) {
+	o := l.others.Load()
+	ofSource, ofNetwork := o.least(l.cfg.MaxPerSource), o.least(l.cfg.MaxPerPrefix)
 	for i := range l.table.shards {
 		s := &l.table.shards[i]
 		s.mu.Lock()
 		for _, e := range s.m {
-			if e.conns < minReported {
+			least := ofNetwork
+			if e.key.isSource() {
+				least = ofSource
+			}
+			if e.conns < least {
 				e.said = [reportsKept]uint32{}
 				continue
 			}
