@@ -48,6 +48,7 @@ type testNode struct {
 	others  cluster.Others
 	status  cluster.Status
 	report  cluster.Report
+	shared  time.Time // when it was given
 }
 
 func (n *testNode) Write(b []byte) (int, error) {
@@ -110,10 +111,15 @@ func (n *testNode) kill() {
 // report gives the Report again, as a server does.
 func (n *testNode) share(change func(r *cluster.Report)) {
 	n.mu.Lock()
+	for i := range n.report.Bans {
+		n.report.Bans[i].Left -= time.Since(n.shared)
+	}
+	n.shared = time.Now()
 	if change != nil {
 		change(&n.report)
 	}
 	r := n.report
+	r.Bans = slices.Clone(r.Bans)
 	n.mu.Unlock()
 	n.Report(r)
 }

@@ -180,9 +180,9 @@ func (n *Node) ageTickets(now time.Time) (missing []ticketID) {
 		b.bump, b.nextBump = false, now.Add(bumpEvery)
 		n.newGeneration(e, false)
 	}
-	for _, epoch := range [...]uint64{e, e + 1} {
+	for epoch := e; epoch <= e+epochsAhead; epoch++ {
 		id, s := b.last(epoch)
-		if s == nil && n.synced {
+		if s == nil && n.synced && epoch <= e+1 {
 			id = ticketID{epoch, b.floor[epoch]}
 			s = n.makeSecret(id)
 		}
@@ -205,7 +205,7 @@ func (n *Node) makeSecret(id ticketID) *ticketSecret {
 // those before are forgotten, here at once.
 func (n *Node) newGeneration(e uint64, drop bool) {
 	b := &n.tickets
-	for _, epoch := range [...]uint64{e, e + 1} {
+	for epoch := e; epoch <= e+epochsAhead; epoch++ {
 		id, s := b.last(epoch)
 		if s == nil || id.gen >= maxGeneration {
 			continue
