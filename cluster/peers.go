@@ -48,13 +48,11 @@ func (p *peer) clockAhead() time.Duration {
 	return most
 }
 
-// age returns how long ago a value was written.
+// age returns how long ago a value was written, at least. The clocks of nodes
+// that are not heard may differ by maxSkew.
 func (n *Node) age(p *peer, e *envelope) time.Duration {
 	since := n.clock.now().Sub(time.UnixMilli(e.Time))
-	switch {
-	case n.watching: // it has just come
-		return 0
-	case p.measured > 0:
+	if p.measured > 0 {
 		return max(0, since+p.clockAhead())
 	}
 	return max(0, since-maxSkew)

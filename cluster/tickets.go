@@ -73,6 +73,10 @@ func (n *Node) epochAt(t time.Time) uint64 {
 	return uint64(max(t.UnixMilli(), 0) / n.cfg.Epoch.Milliseconds())
 }
 
+// epoch returns the epoch that tickets are sealed in at a time: the one of the
+// clock, or the next if a node whose clock is ahead has had all before dropped.
+func (n *Node) epoch(now time.Time) uint64 { return max(n.epochAt(now), n.tickets.since) }
+
 // over reports whether no ticket of an epoch can be valid any more.
 func (n *Node) over(epoch uint64, now time.Time) bool {
 	end := time.UnixMilli(int64(epoch+1) * n.cfg.Epoch.Milliseconds())
@@ -112,7 +116,7 @@ func (n *Node) takeTicket(at slot, e *envelope) error {
 		if mine != nil && !bytes.Equal(mine.secret, body.Secret) {
 			n.keepOwn(mine.secret, now)
 			if mine.drop && !body.Drop { // what was to be forgotten by all still is not
-				n.newGeneration(n.epochAt(now), true)
+				n.newGeneration(n.epoch(now), true)
 			}
 		}
 	case !bytes.Equal(b.known[id].secret, body.Secret):
@@ -123,6 +127,9 @@ func (n *Node) takeTicket(at slot, e *envelope) error {
 		return fmt.Errorf("a second secret for ticket epoch %d, generation %d: the store has lost writes or is an old copy", id.epoch, id.gen)
 	}
 	s := b.known[id]
+	if s == nil { // it was just dropped
+		return nil
+	}
 	s.stored = true
 	if s.drop {
 		n.drop(id, s.since)
@@ -170,7 +177,7 @@ func (b *ticketBox) trim(epoch uint64) {
 // ageTickets forgets what is over, and makes what is missing. It returns the
 // secrets to be put into the store.
 func (n *Node) ageTickets(now time.Time) (missing []ticketID) {
-	b, e := &n.tickets, n.epochAt(now)
+	b, e := &n.tickets, n.epoch(now)
 	maps.DeleteFunc(b.known, func(k ticketID, _ *ticketSecret) bool { return n.over(k.epoch, now) })
 	maps.DeleteFunc(b.floor, func(k, _ uint64) bool { return n.over(k, now) })
 	if !b.ownUntil.After(now) {
@@ -207,10 +214,14 @@ func (n *Node) newGeneration(e uint64, drop bool) {
 	b := &n.tickets
 	for epoch := e; epoch <= e+epochsAhead; epoch++ {
 		id, s := b.last(epoch)
-		if s == nil || id.gen >= maxGeneration {
+		if s == nil && drop && epoch == e && len(b.known)+len(b.own) > 0 { // it has just begun
+			id = ticketID{e, b.floor[e]}
+		} else if s == nil {
 			continue
 		}
-		id.gen++
+		if id.gen++; id.gen > maxGeneration {
+			continue
+		}
 		s = n.makeSecret(id)
 		if s.drop = drop; drop {
 			s.since = e
@@ -294,7 +305,7 @@ func (n *Node) putTicket(ctx context.Context, id ticketID) error {
 		if s.drop {
 			n.tickets.nextBump = n.clock.now().Add(bumpEvery)
 		}
-		n.tellTickets(n.epochAt(n.clock.now()), n.clock.now())
+		n.tellTickets(n.epoch(n.clock.now()), n.clock.now())
 		return nil
 	}
 	if !errors.Is(err, ErrChanged) {
@@ -310,7 +321,7 @@ func (n *Node) putTicket(ctx context.Context, id ticketID) error {
 	n.receive(Event{Key: key, Value: v})
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.tellTickets(n.epochAt(n.clock.now()), n.clock.now())
+	n.tellTickets(n.epoch(n.clock.now()), n.clock.now())
 	return nil
 }
 
@@ -321,7 +332,7 @@ func (n *Node) Distrust() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.clock.now()
-	n.newGeneration(n.epochAt(now), true)
-	n.tellTickets(n.epochAt(now), now)
+	n.newGeneration(n.epoch(now), true)
+	n.tellTickets(n.epoch(now), now)
 	n.wakeWriter()
 }
