@@ -23,7 +23,7 @@ type peer struct {
 	member memberBody
 	known  bool // member is set
 	live   bool
-	seen   time.Time // when its member value came last
+	seen   time.Time // when its member value came last, or anything first
 
 	ahead    [samples]time.Duration // how far its clock was ahead when a value came
 	measured int                    // how many there are
@@ -66,7 +66,7 @@ func (n *Node) fresh(at slot, e *envelope) (*peer, error) {
 		if len(n.peers) >= MaxNodes-1 && !n.forgetOnePeer() {
 			return nil, fmt.Errorf("more than %d nodes", MaxNodes)
 		}
-		p = &peer{name: e.Node, boot: e.Boot, seqs: make(map[string]uint64), bans: make(map[banKey]sharedBan), lifted: make(map[banID]time.Time)}
+		p = &peer{name: e.Node, boot: e.Boot, seen: time.Now(), seqs: make(map[string]uint64), bans: make(map[banKey]sharedBan), lifted: make(map[banID]time.Time)}
 		n.peers[e.Node] = p
 	}
 	switch {
@@ -176,7 +176,8 @@ func (n *Node) agePeers(now time.Time) {
 			}
 		}
 		n.ageParts(p, now)
-		if !p.live && len(p.bans)+len(p.lifted) == 0 && now.Sub(p.seen) > peerKept && p.seen.Before(now) {
+		if !p.live && len(p.bans)+len(p.lifted) == 0 && now.Sub(p.seen) > peerKept {
+			n.forgetParts(p)
 			delete(n.peers, name)
 		}
 	}
