@@ -3,6 +3,7 @@ package admit
 import (
 	"cmp"
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -114,11 +115,11 @@ func (l *Limiter) Shared(max int) (list []SourceUse) {
 				least = ofSource
 			}
 			if e.conns < least {
-				e.said = [reportsKept]uint32{}
+				e.said = [reportsKept]uint16{}
 				continue
 			}
 			copy(e.said[1:], e.said[:])
-			e.said[0] = uint32(e.conns)
+			e.said[0] = uint16(min(e.conns, math.MaxUint16)) // less is on the safe side
 			list = append(list, SourceUse{Prefix: e.key.Prefix(), Conns: e.conns})
 		}
 		s.mu.Unlock()
@@ -139,7 +140,7 @@ func (l *Limiter) unsay(list []SourceUse) {
 		s := l.table.shard(wide)
 		s.mu.Lock()
 		if e := s.m[key]; e != nil {
-			e.said = [reportsKept]uint32{}
+			e.said = [reportsKept]uint16{}
 		}
 		s.mu.Unlock()
 	}

@@ -39,10 +39,10 @@ type entry struct {
 	until    int64 // in the box until then
 	offences int   // times it was put into the box, for growing times
 
-	said [reportsKept]uint32 // conns as last reported, see Shared
-
 	next, prev *entry
 	listed     bool
+
+	said [reportsKept]uint16 // conns as last reported, see Shared
 }
 
 func (t *table) init(sources int) {
