@@ -235,6 +235,36 @@ func (r *run) cutSource(p netip.Prefix, why error) (n int) {
 	return n
 }
 
+// What processes of a cluster tell each other, by package bridge.
+
+func (m monitor) SharedCounts(most int) (list []admit.SourceUse) {
+	for _, r := range m.s.running() {
+		list = append(list, r.limiter.Shared(most)...)
+	}
+	return list
+}
+
+func (m monitor) SetOtherCounts(o admit.Others) {
+	for _, r := range m.s.running() {
+		r.limiter.SetOthers(o)
+	}
+}
+
+func (m monitor) OwnBans(most int) (list []admit.Boxed) {
+	for _, r := range m.s.running() {
+		list = append(list, r.limiter.Own(most)...)
+	}
+	return list
+}
+
+func (m monitor) SetOtherBans(list []admit.Boxed) {
+	for _, r := range m.s.running() {
+		for _, p := range r.limiter.SetBans(list) {
+			r.cutBoxed(p)
+		}
+	}
+}
+
 // checkAddress decides what the address alone decides, before any byte.
 func (c *Conn) checkAddress() error {
 	p := c.l.rules.store.Policy()

@@ -419,34 +419,6 @@ func (m monitor) Ban(p netip.Prefix, d time.Duration) error {
 	return errors.Join(errs...)
 }
 
-func (m monitor) SharedCounts(most int) (list []admit.SourceUse) {
-	for _, r := range m.s.running() {
-		list = append(list, r.limiter.Shared(most)...)
-	}
-	return list
-}
-
-func (m monitor) SetOtherCounts(o admit.Others) {
-	for _, r := range m.s.running() {
-		r.limiter.SetOthers(o)
-	}
-}
-
-func (m monitor) OwnBans(most int) (list []admit.Boxed) {
-	for _, r := range m.s.running() {
-		list = append(list, r.limiter.Own(most)...)
-	}
-	return list
-}
-
-func (m monitor) SetOtherBans(list []admit.Boxed) {
-	for _, r := range m.s.running() {
-		for _, p := range r.limiter.SetBans(list) {
-			r.cutBoxed(p)
-		}
-	}
-}
-
 func (m monitor) LimitKeys() []string { return slices.Clone(limitKeys[admit.OK+1:]) }
 
 func (m monitor) LimiterStats() (sum admit.LimiterStats) {
