@@ -178,10 +178,18 @@ func (r *run) arrive(l *listening, nc net.Conn) arrival {
 func (r *run) gone(a *arrival) {
 	l, err := a.l, a.hello.Err
 	o := outcomeOf(StageHandshake, err)
+	if isSilent(err) && l.quiets(a.peer) {
+		o = outcome.Probe
+		l.meter.Quiet.Add(1)
+	}
 	l.outcomes[o].Add(1)
 	r.charge(a.source, o)
-	if r.log.Enabled(context.Background(), logs.Notice) && r.mayLog(o) {
-		r.log.LogAttrs(context.Background(), logs.Notice, "failed", slog.String("port", l.spec.Short()),
+	level, msg := logs.Notice, "failed"
+	if o == outcome.Probe {
+		level, msg = slog.LevelDebug, "probe"
+	}
+	if r.log.Enabled(context.Background(), level) && (o == outcome.Probe || r.mayLog(o)) {
+		r.log.LogAttrs(context.Background(), level, msg, slog.String("port", l.spec.Short()),
 			slog.String("peer", a.nc.RemoteAddr().String()), slog.String("stage", StageHandshake.String()),
 			slog.String("err", err.Error()), slog.String("outcome", o.String()))
 	}

@@ -138,6 +138,9 @@ func (r *run) logRefused(o outcome.Class, msg string, l *listening, peer net.Add
 func (c *Conn) leave(rec *Record) {
 	o := rec.Outcome
 	c.l.outcomes[o].Add(1)
+	if rec.Quiet {
+		c.l.meter.Quiet.Add(1)
+	}
 	if t := c.admission.ticket.Load(); t != nil && (o != outcome.Served || rec.In == 0) {
 		took := uint64(t.Took())
 		if rec.Stage == StageHandshake { // of others shakeHands has told

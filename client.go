@@ -127,7 +127,7 @@ func (r *run) routeOf(l *listening) (route []step) {
 	if turns && l.header != nil {
 		add(StageHandshake, before, (*Conn).queueUp) // under the address that the header told
 	}
-	if turns && l.hello || l.passer != nil || l.hello && l.traced&TraceHello != 0 {
+	if turns && l.hello || l.passer != nil || l.hello && (l.traced&TraceHello != 0 || len(l.cfg.QuietFrom) > 0) {
 		add(StageHandshake, laneHello, (*Conn).heard)
 	}
 	add(StageHandshake, handshake, (*Conn).shakeHands)

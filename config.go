@@ -34,6 +34,14 @@ type Config struct {
 	Proxy     Proxy     // PROXY headers
 	Health    Health    // what says to balancers that the server serves
 	Shutdown  Shutdown  // how long clients may go on when the server ends
+	// QuietFrom are networks whose health checks no log has. A client from there
+	// that leaves and has sent nothing is a probe: of a TLS port before its
+	// handshake or after it, of any port after a PROXY header by which the sender
+	// speaks for itself, even if it got a greeting (of up to 512 bytes) or reset
+	// the connection. It is counted as outcome.Probe, its Record is Quiet, and
+	// its line is at debug level. All else of these networks is logged as
+	// ever. With a PROXY header that names a client, that client's address counts.
+	QuietFrom []netip.Prefix
 }
 
 // Timeouts are how long a client may take for each stage of its life. They run

@@ -109,7 +109,7 @@ func (c *Config) contradictions() (errs []error) {
 	for _, list := range []struct {
 		key  string
 		nets []netip.Prefix
-	}{{"penalty_exempt", a.Penalty.Exempt}, {keyProxyFrom, c.Proxy.From}} {
+	}{{"penalty_exempt", a.Penalty.Exempt}, {keyProxyFrom, c.Proxy.From}, {keyQuietFrom, c.QuietFrom}} {
 		for _, p := range list.nets {
 			if err := checkPrefix(p); err != nil {
 				errs = append(errs, fmt.Errorf("%s %w", list.key, err))

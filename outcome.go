@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"netserver/access"
 	"netserver/internal/admit"
 	"netserver/internal/hello"
 	"netserver/internal/session"
@@ -104,6 +105,47 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return handshakeOutcome(start)
 	}
 	return outcome.HandlerError
+}
+
+// checkGets is how much a health check may have been sent, in bytes: more is
+// something that a client has come for.
+const checkGets = 512
+
+// quiets reports whether what the client of an address does as a health check is
+// for no log.
+func (l *listening) quiets(p access.Peer) bool {
+	if len(l.cfg.QuietFrom) == 0 || l.datagram != nil {
+		return false
+	}
+	ip := p.IP.WithZone("")
+	for _, n := range l.cfg.QuietFrom {
+		if n.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// isCheck reports whether a client of QuietFrom has sent nothing but what a
+// health check does, and has left.
+func (c *Conn) isCheck(r *Record) bool {
+	if !c.l.quiets(c.peer) || r.In > 0 || r.Out > checkGets || r.Unseen {
+		return false
+	}
+	switch {
+	case r.Stage == StageHeader:
+		return r.Outcome == outcome.Header && (errors.Is(r.Err, io.EOF) || errors.Is(r.Err, proto.ErrNoProxyByte))
+	case r.Stage == StageHandshake:
+		return isSilent(r.Err)
+	case r.Stage == StageHandler:
+		return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left || r.Outcome == outcome.Probe
+	}
+	return false
+}
+
+// isSilent reports whether a client of a TLS port left without a byte.
+func isSilent(err error) bool {
+	return errors.Is(err, hello.ErrSilent) || errors.Is(err, hello.ErrSilentReset)
 }
 
 var timeouts = [...]struct {

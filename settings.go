@@ -74,6 +74,7 @@ const (
 	keyProxyFrom     = "proxy_protocol_from"
 	keyRulesClose    = "rules_close"
 	keyHealth        = "health"
+	keyQuietFrom     = "quiet_from"
 	keyMaxConns      = "max_connections"
 	keyMaxServing    = "max_servers"
 )
@@ -155,6 +156,8 @@ var settings = [...]setting{
 		help: "cut the clients of a source that is put into the penalty box"},
 	{field: "Health", key: keyHealth, group: groupAdmission, arg: "0|1|http", when: "listens", port: true, words: healthWords,
 		help: "this port serves no clients, but tells balancers that the server serves: whoever connects gets ok (http: an HTTP answer, 200) and is hung up on, without a record; it is closed first when the server drains"},
+	{field: "QuietFrom", key: keyQuietFrom, group: groupAdmission, arg: "NETWORKS", when: "listens tcp|proxy_protocol", port: true, list: true, bind: func(c *Config) conf.Binder { return prefixes{&c.QuietFrom} },
+		help: "addresses and networks, separated by commas or blanks, whose health checks are counted and never logged below log_level 4: who connects, sends nothing (but TLS's handshake or a PROXY header of its own) and leaves, with or without a reset"},
 
 	{field: "Limits.MaxDatagrams", key: "max_datagrams", group: groupLimits, arg: "N", when: "listens datagram apart", port: true, def: 1024, zero: noneIsRefused, least: 1,
 		unit: unitDatagrams, each: (*listening).datagramsNow,

@@ -134,6 +134,7 @@ program = ["/bin/cat"]
 [[listen]]
 port = "127.0.0.3:0"
 backend = "up"
+quiet_from = "127.0.0.0/8"
 [[listen]]
 port = "127.0.0.4:0"
 backend = "down"
@@ -215,6 +216,8 @@ backend = "checked"
 		}
 		c.Close()
 	}
+	mustDial(t, on(4)).Close() // a health check
+	w.await(1, metric.Quiet)
 	w.await(1, metric.ProgramsEnded, "exit", "success")
 	w.await(1, metric.TargetTotal, "backend", "up", "target", target.Addr().String(), "result", "done")
 	w.await(1, metric.TargetUp, "backend", "up")

@@ -13,6 +13,20 @@ import (
 // PROXY header.
 var ErrNoProxyHeader = errors.New("the client began with something else")
 
+// ErrNoProxyByte is in the error of ReadProxyHeader and PeekProxyHeader, beside
+// what ended the connection, where nothing had come before; but if that is
+// io.EOF.
+var ErrNoProxyByte = errors.New("the client left without a word")
+
+// A silent is the error of a connection that ended before anything had come.
+type silent struct{ error }
+
+// Is reports that it is ErrNoProxyByte.
+func (silent) Is(target error) bool { return target == ErrNoProxyByte }
+
+// Unwrap returns what ended the connection.
+func (s silent) Unwrap() error { return s.error }
+
 // ReadProxyHeader reads a PROXY header from nc, and no byte more. It waits up
 // to nc's read deadline. It returns an error that wraps ErrNoProxyHeader as
 // soon as the bytes cannot be a header; some of them are gone then. An nc that
@@ -51,6 +65,8 @@ func readSignature(nc net.Conn, b []byte) (n int, err error) {
 			return n, nil
 		case err == io.EOF && n > 0:
 			return n, io.ErrUnexpectedEOF
+		case err != nil && n == 0 && err != io.EOF && !isTimeout(err):
+			return n, silent{err}
 		case err != nil:
 			return n, err
 		}
@@ -163,6 +179,8 @@ func PeekProxyHeader(nc net.Conn) (ProxyMatch, error) {
 			return match, nil
 		case err == io.EOF:
 			return ProxyNone, nil
+		case err != nil && n == 0 && !isTimeout(err):
+			return match, silent{err}
 		case err != nil:
 			return match, err
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"netserver/internal/deadline"
@@ -25,6 +26,10 @@ func (s State) Begun() bool { return s.Have > 0 }
 
 // ErrSilent ends a client that left without a byte: a probe, mostly.
 var ErrSilent = fmt.Errorf("the client left without a word: %w", io.ErrUnexpectedEOF)
+
+// ErrSilentReset ends a client that reset its connection and had sent nothing: some
+// balancers end their checks so.
+var ErrSilentReset = fmt.Errorf("the client left without a word: %w", syscall.ECONNRESET)
 
 // A Client is whose hello is waited for. Its methods may be called by any
 // goroutine, and must not wait.

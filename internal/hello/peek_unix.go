@@ -81,6 +81,8 @@ func look(fd int, b []byte) State {
 	switch {
 	case err == syscall.EAGAIN || err == syscall.EINTR:
 		return Unseen
+	case err == syscall.ECONNRESET: // what had come before would have been read
+		return State{Err: ErrSilentReset}
 	case err != nil:
 		return State{Err: err}
 	case n == 0:

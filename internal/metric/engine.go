@@ -21,6 +21,8 @@ type Port struct {
 	Spent, Wasted atomic.Uint64
 
 	Received, Sent, Dropped atomic.Uint64 // datagrams
+
+	Quiet atomic.Uint64 // health checks that no log has
 }
 
 // Samples appends what the port has counted; place is its place in the list of
@@ -44,6 +46,7 @@ func (p *Port) Samples(list []Sample, place int) []Sample {
 	add(HandshakeWasted, p.Wasted.Load(), 1e9)
 	add(Datagrams, p.Received.Load(), 1, DirectionIn)
 	add(Datagrams, p.Sent.Load(), 1, DirectionOut)
+	add(Quiet, p.Quiet.Load(), 1)
 	add(DatagramsDropped, p.Dropped.Load(), 1, DropQueue)
 	return list
 }

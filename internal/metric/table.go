@@ -36,6 +36,7 @@ const (
 	Refused          = "netserver_refused_total"
 	WouldRefuse      = "netserver_would_refuse_total"
 	WouldCut         = "netserver_would_cut_total"
+	Quiet            = "netserver_quiet_probes_total"
 	Open             = "netserver_connections"
 	Bytes            = "netserver_transferred_bytes_total"
 	Datagrams        = "netserver_datagrams_total"
@@ -96,6 +97,8 @@ var families = [...]Family{
 		Help: "What a limit would have refused but for limits_shadow."},
 	{Name: WouldCut, Type: Counter, Labels: []string{LabelPort}, Sent: true,
 		Help: "Clients below a minimum rate that would have been ended but for limits_shadow."},
+	{Name: Quiet, Type: Counter, Labels: []string{LabelPort}, Sent: true,
+		Help: "Health checks from the networks of quiet_from, which no log has. They are in netserver_connections_total too, as probe."},
 	{Name: Open, Type: Gauge, Labels: []string{LabelPort, LabelStage}, Sent: true,
 		Help: "Clients that are connected, by what they have come to."},
 	{Name: Bytes, Type: Counter, Unit: "bytes", Labels: []string{LabelPort, LabelDirection}, Sent: true,

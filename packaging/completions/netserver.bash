@@ -122,7 +122,7 @@ _netserver() {
 		connection_rate connection_rate_per_source connection_rate_per_prefix
 		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
 		max_memory limits_shadow penalty_points penalty_time penalty_max_time
-		penalty_exempt penalty_close health max_datagrams max_line
+		penalty_exempt penalty_close health quiet_from max_datagrams max_line
 		timeout_handshake defer_accept timeout_first_byte timeout_hello
 		timeout_first_request timeout_idle timeout_write min_read_rate
 		min_write_rate min_rate_window timeout_life grace grace_spread listen

@@ -209,6 +209,7 @@ complete -c netserver -n '__netserver_keys' -l penalty_max_time -x -d 'in the pe
 complete -c netserver -n '__netserver_keys' -l penalty_exempt -x -d 'addresses and networks that are never put into the penalty ...'
 complete -c netserver -n '__netserver_keys' -l penalty_close -d 'cut the clients of a source that is put into the penalty box'
 complete -c netserver -n '__netserver_keys' -l health -x -a '0 1 http' -d 'this port serves no clients, but tells balancers that the ...'
+complete -c netserver -n '__netserver_keys' -l quiet_from -x -d 'addresses and networks, separated by commas or blanks, ...'
 complete -c netserver -n '__netserver_keys' -l max_datagrams -x -d 'datagrams served at once on a port'
 complete -c netserver -n '__netserver_keys' -l max_line -x -d 'bytes of the longest line that is read, with its end'
 complete -c netserver -n '__netserver_keys' -l timeout_handshake -x -d 'from accept to the end of the handshake, whatever arrives ...'

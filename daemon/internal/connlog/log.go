@@ -34,10 +34,11 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1024); return &b 
 // maxPooled keeps a rare long line from holding its memory for ever.
 const maxPooled = 8 << 10
 
-// Line writes the line of a connection that has ended, if the limits let it. c is
+// Line writes the line of a connection that has ended, if the limits let it; of
+// one that is Quiet never. c is
 // nil for one that never became a client.
 func (l *Log) Line(f *Format, c *netserver.Conn, r *netserver.Record) {
-	if !l.counter().allow(r.Outcome) {
+	if r.Quiet || !l.counter().allow(r.Outcome) {
 		return
 	}
 	e := entry{c: c, r: r, untimed: l.Untimed}
