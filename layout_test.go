@@ -28,7 +28,7 @@ var layout = [][]string{
 	{"port"},
 	{"access"},
 	{"internal/certfile"},
-	{"internal/signer", "internal/watch"},
+	{"internal/events", "internal/signer", "internal/watch"},
 	{"cluster"},
 	{"tlsparams"},
 	{"internal/admit", "internal/deadline", "internal/lograte", "internal/poll", "internal/session", "internal/slots", "outcome"},
