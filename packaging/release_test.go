@@ -15,7 +15,9 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -232,7 +234,15 @@ func TestReleaseArchive(t *testing.T) {
 	if !slices.Equal(have, want) || len(bill.Dependencies) != len(want)+1 || len(bill.Dependencies[0].DependsOn) != len(want) {
 		t.Errorf("components %q, want %q; dependencies %v", have, want, bill.Dependencies)
 	}
-	for _, name := range []string{"LICENSE", "README.md", "docs/INSTALL.md", "man/netserver.8", "completions/_netserver", "systemd/netserver.service", "examples/sni.toml"} {
+	pictures := regexp.MustCompile(`!\[[^]]*\]\(([^)]+)\)`)
+	for name, text := range files { // pages find their pictures
+		for _, m := range pictures.FindAllSubmatch(text, -1) {
+			if to := path.Join(path.Dir(name), string(m[1])); strings.HasSuffix(name, ".md") && len(files[to]) == 0 {
+				t.Errorf("%s: no %s", name, to)
+			}
+		}
+	}
+	for _, name := range []string{"LICENSE", "README.md", "docs/INSTALL.md", "docs/page/overview.png", "docs/status.schema.json", "docs/measurements/compare.svg", "man/netserver.8", "completions/_netserver", "systemd/netserver.service", "examples/sni.toml"} {
 		if len(files[name]) == 0 {
 			t.Errorf("no %s", name)
 		}
@@ -260,6 +270,7 @@ func TestReleaseRPM(t *testing.T) {
 	for _, want := range []string{
 		"/usr/bin/netserver", "/usr/lib/systemd/system/netserver.service", "/usr/share/man/man8/netserver.8.gz",
 		"/usr/share/zsh/site-functions/_netserver", "/usr/share/licenses/netserver/LICENSE", "/usr/lib/sysusers.d/netserver.conf",
+		"/usr/share/doc/netserver/docs/page/overview.png", "/usr/share/doc/netserver/docs/status.schema.json",
 	} {
 		if !slices.Contains(files, want) {
 			t.Errorf("no %s in %q", want, files)

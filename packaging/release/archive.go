@@ -45,7 +45,8 @@ func (p *product) entries() ([]entry, error) {
 	}
 	files := map[string]string{ // patterns in the source tree, and the folder for what they name
 		"LICENSE": ".", "README.md": ".", "CHANGELOG.md": ".", "SECURITY.md": ".",
-		"docs/*.md": "docs", "packaging/examples/*": "examples", "packaging/netserver.8": "man", "packaging/completions/*": "completions",
+		"docs/*.md": "docs", "docs/*.json": "docs", "docs/page/*.png": "docs/page", "docs/measurements/*": "docs/measurements",
+		"packaging/examples/*": "examples", "packaging/netserver.8": "man", "packaging/completions/*": "completions",
 	}
 	if p.goos == "linux" {
 		files["packaging/*.service"], files["packaging/*.socket"] = "systemd", "systemd"
