@@ -30,7 +30,7 @@ import (
 type checked struct {
 	ServerType string              `json:"server_type"`
 	Listeners  []checkedListener   `json:"listeners"`
-	Services   []checkedService    `json:"services,omitempty"` // in the order of the listeners
+	Services   []checkedService    `json:"services,omitempty"` // in the order of the listeners; then the admin listener
 	Backends   []checkedBlock      `json:"backends,omitempty"`
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
@@ -48,10 +48,11 @@ type checkedListener struct {
 }
 
 // A checkedService is what serves the clients of a port, for servers whose
-// ports differ in that.
+// ports differ in that or that have an admin listener.
 type checkedService struct {
 	Port    string              `json:"port"`
 	Handler string              `json:"handler"`           // in a few words
+	URL     string              `json:"url,omitempty"`     // of the admin listener; for a UNIX socket a command that asks it
 	Options map[string]any      `json:"options,omitempty"` // that it has for itself
 	Routes  []checkedBlock      `json:"routes,omitempty"`
 	Route   *serving.RouteTaken `json:"route,omitempty"` // of the client that was asked about
@@ -123,10 +124,14 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 	for _, spec := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv})
 	}
-	if !p.library && p.conf.services.Differ() {
+	if !p.library && (p.admin != nil || p.conf.services.Differ()) {
 		for i := range p.conf.Server.Ports {
 			out.Services = append(out.Services, p.checkedService(i))
 		}
+	}
+	if p.admin != nil {
+		spec := p.admin.Server.Config.Ports[0]
+		out.Services = append(out.Services, checkedService{Port: spec.Short(), Handler: "admin", URL: logging.AdminURL(spec)})
 	}
 	for _, b := range res.Tables[serving.TableBackend] {
 		out.Backends = append(out.Backends, checkedBlock{Origin: b.Origin.String(), Options: res.BlockOptions(serving.TableBackend, b)})

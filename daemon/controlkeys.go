@@ -172,7 +172,7 @@ func (p *program) serveAdmin(ctx context.Context, v *invocation, log *slog.Logge
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	logging.Bound(log, ls[0])
+	logging.Admin(log, ls[0])
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var talks []net.Conn
 	answers := ctl.New(log, t)

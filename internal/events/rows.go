@@ -117,6 +117,7 @@ var sides = []Event{
 	{Message: "program of the access log ended; it is started again", Fields: []string{"exit"}, Means: "lines in its pipe are lost", Do: "its own messages, below"},
 	{Message: "program of the access log says", Means: "what it wrote"},
 	{Message: "a process wrote something other than a record to the log", Means: "a library or a program printed into the log's pipe, or somebody has broken into that process", Do: "the text says which"},
+	{Message: "admin listener: …", Means: "the address for a browser, or the command for a UNIX socket, of the live page ([ADMIN.md](ADMIN.md))"},
 	{Message: "the admin process serves, pid …", Means: "it can be asked"},
 	{Message: "cannot start the admin process", Means: "it is tried again", Do: "limits on processes and memory"},
 	{Message: "the admin process (pid …) ended unexpectedly: …; starting a replacement", Means: "clients are not affected", Do: "report it"},

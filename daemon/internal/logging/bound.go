@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"net/url"
 	"strings"
 
+	"netserver/port"
 	"netserver/sock"
 	"netserver/tlsparams"
 )
@@ -30,6 +33,41 @@ func Bound(log *slog.Logger, l net.Listener) {
 	case asked != s.Port:
 		Notice(log, fmt.Sprintf("  Bound to service port %s(%s)", asked, s.Port))
 	}
+}
+
+// Admin logs that the admin listener was opened, and how it is asked.
+func Admin(log *slog.Logger, l net.Listener) {
+	Bound(log, l)
+	if b, ok := l.(sock.Named); ok {
+		Notice(log, "admin listener: "+AdminURL(b.Spec()))
+	}
+}
+
+// pathBytes are those that a shell takes as they are.
+const pathBytes = "/._-+@0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+// AdminURL returns what a browser asks an admin listener by; for a UNIX socket, which
+// none can ask, a command.
+func AdminURL(s port.Spec) string {
+	scheme := "http"
+	if s.IsTLS() {
+		scheme = "https"
+	}
+	switch {
+	case s.IsUnix():
+		path := s.Port
+		if strings.Trim(path, pathBytes) != "" {
+			path = "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+		}
+		return fmt.Sprintf("curl --unix-socket %s %s://localhost/", path, scheme)
+	case s.IsWildcard():
+		s.Host = "localhost"
+	default:
+		if ip, err := netip.ParseAddr(s.Host); err == nil && ip.IsUnspecified() {
+			s.Host = "localhost"
+		}
+	}
+	return (&url.URL{Scheme: scheme, Host: net.JoinHostPort(s.Host, s.Port), Path: "/"}).String()
 }
 
 // TLSNotes adds what is odd about TLS ports, and certificates that were made in

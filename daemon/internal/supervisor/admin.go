@@ -39,7 +39,7 @@ func (s *supervisor) beginAdmin(ctx context.Context, pl *wire.Plan) error {
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	logging.Bound(s.log, ls[0])
+	logging.Admin(s.log, ls[0])
 	so, err := newSocket("admin", pl.Admin.Port, ls[0])
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
