@@ -13,7 +13,7 @@ import (
 	"netserver/tlsparams"
 )
 
-var update = flag.Bool("update", false, "write the tables of TLS.md anew")
+var update = flag.Bool("update", false, "write the tables of pages anew")
 
 const (
 	tlsPage  = "TLS.md"

@@ -1,23 +1,22 @@
-package events
+package docs_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"netserver/internal/events"
 )
 
-var update = flag.Bool("update", false, "write the table of docs/LOGS.md anew")
-
 // Every message that is logged is in the table, and nothing else is.
-func TestEventsAreThoseOfTheCode(t *testing.T) {
-	calls, texts := scan(t, filepath.Join("..", ".."))
+func TestEventsDocIsOfTheCode(t *testing.T) {
+	calls, texts := scan(t, "..")
 	seen := make(map[string]bool)
-	for _, g := range Groups() {
+	for _, g := range events.Groups() {
 		for _, e := range g.Events {
 			c := calls[e.Message]
 			switch {
@@ -48,7 +47,7 @@ func TestEventsAreThoseOfTheCode(t *testing.T) {
 }
 
 // level returns an event's level; "" if it is not known.
-func level(e *Event, c *call) string {
+func level(e *events.Event, c *call) string {
 	if e.Level == "" && c != nil && len(c.levels) == 1 {
 		return c.levels[0]
 	}
@@ -90,9 +89,9 @@ const (
 
 // docs/LOGS.md has the table.
 func TestEventsDoc(t *testing.T) {
-	calls, _ := scan(t, filepath.Join("..", ".."))
+	calls, _ := scan(t, "..")
 	var b bytes.Buffer
-	for _, g := range Groups() {
+	for _, g := range events.Groups() {
 		fmt.Fprintf(&b, "\n### %s\n\n| message | level | fields | what it means, and what to do |\n|---|---|---|---|\n", g.Name)
 		for _, e := range g.Events {
 			c := calls[e.Message]
@@ -112,7 +111,7 @@ func TestEventsDoc(t *testing.T) {
 		}
 	}
 	b.WriteString("\n")
-	file := filepath.Join("..", "..", "docs", "LOGS.md")
+	file := "LOGS.md"
 	page, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +129,6 @@ func TestEventsDoc(t *testing.T) {
 		got = b.Bytes()
 	}
 	if !bytes.Equal(got, b.Bytes()) {
-		t.Error("the events in docs/LOGS.md are not those of the table: go test ./internal/events -run Doc -update")
+		t.Error("the events in docs/LOGS.md are not those of the table: go test ./docs -run EventsDoc -update")
 	}
 }

@@ -1,4 +1,4 @@
-package events
+package docs_test
 
 import (
 	"go/ast"
