@@ -63,6 +63,7 @@ var files = []Event{
 	{Message: "warnings of the start about certificates", From: "tlsparams/run.go", Level: "warning", Fields: []string{"port"}, Means: "the same", Do: "renew it"},
 	{Message: "warnings about certificates of ACME", From: "tlsparams/authority.go", Level: "warning", Means: "the same", Do: "the lines `acme:` say why it was not renewed"},
 	{Message: "cannot watch files for changes; polling them instead", Means: "the system has no watches left; a change is seen later", Do: "fs.inotify.max_user_watches"},
+	{Message: "cluster: the system does not tell of changes in the directory; looking once a second", Means: "what other machines share by it is seen a little later", Do: "fs.inotify.max_user_watches; a network's file system never tells"},
 	{Message: "no new OCSP response", Means: "the authority gave none; the one of before is served until `served_until`", Do: "is its responder reachable?"},
 	{Message: "the OCSP response of SSL_ocsp_staple_file has expired and is no longer served; replace the file", Means: "as it says", Do: "what writes the file has stopped"},
 	{Message: "no OCSP answer about a client certificate: …", Means: "the responder was not reached; the text says whether clients are let in", Do: "is it reachable?"},
