@@ -138,7 +138,7 @@ func (c *Conn) isCheck(r *Record) bool {
 	case r.Stage == StageHandshake:
 		return isSilent(r.Err)
 	case r.Stage == StageHandler:
-		return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left || r.Outcome == outcome.Probe
+		return r.Outcome == outcome.Served && c.lines.marks.has(markEOF) || r.Outcome == outcome.Left
 	}
 	return false
 }

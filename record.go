@@ -166,14 +166,13 @@ func (c *Conn) logged(f func(*Conn, *Record), r Record) { c.hook(func() { f(c, &
 
 // logged calls f for a connection that does not become a client.
 func (r *run) logged(a *arrival, f func(*Conn, *Record), s Stage, o outcome.Class, err error) {
-	quiet := o == outcome.Probe && a.l.quiets(a.peer)
 	defer func() {
 		if v := recover(); v != nil {
 			r.log.Error("panic in a hook", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 		}
 	}()
 	peer := a.nc.RemoteAddr()
-	f(nil, &Record{Port: a.l.spec, Peer: peer, Begin: time.Now(), Stage: s, Outcome: o, Quiet: quiet, Err: &Error{Stage: s, Port: a.l.spec, Peer: peer, Err: err}})
+	f(nil, &Record{Port: a.l.spec, Peer: peer, Begin: time.Now(), Stage: s, Outcome: o, Quiet: o == outcome.Probe && a.l.quiets(a.peer), Err: &Error{Stage: s, Port: a.l.spec, Peer: peer, Err: err}})
 }
 
 func (c *Conn) record() Record {
@@ -195,11 +194,8 @@ func (c *Conn) record() Record {
 		r.Err = c.err
 	}
 	r.Outcome = outcomeOf(c.stage.get(), r.Err)
-	if c.isProbe(&r) {
+	if r.Quiet = c.isCheck(&r); r.Quiet || c.isProbe(&r) {
 		r.Outcome = outcome.Probe
-	}
-	if c.isCheck(&r) {
-		r.Outcome, r.Quiet = outcome.Probe, true
 	}
 	return r
 }
