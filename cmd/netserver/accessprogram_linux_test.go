@@ -21,7 +21,9 @@ func accessScript(t *testing.T, text string) (name, out string) {
 	}
 	name, out = filepath.Join(dir, "program"), filepath.Join(dir, "out")
 	write(t, out, "")
-	write(t, name, fmt.Sprintf("#!/bin/sh\nOUT=%s\n%s\n", out, text))
+	if err := netservertest.WriteProgram(name, fmt.Appendf(nil, "#!/bin/sh\nOUT=%s\n%s\n", out, text), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for file, mode := range map[string]os.FileMode{dir: 0o755, name: 0o755, out: 0o666} {
 		if err := os.Chmod(file, mode); err != nil {
 			t.Fatal(err)

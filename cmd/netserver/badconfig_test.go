@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"netserver/netservertest"
 )
 
 // loopback are the arguments for a server that only this machine reaches.
@@ -152,7 +154,7 @@ func TestPortInUse(t *testing.T) {
 	_, number, _ := net.SplitHostPort(taken.Addr().String())
 	dir := t.TempDir()
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
-	free := freePort(t)
+	free := netservertest.FreePort(t)
 	refuses(t, 1, `TCP port `+number+` on 127\.0\.0\.1 \[address already in use\]: .*`+number,
 		loopback("--port", before+"|unix", "--port", free, "--port", number, "--port", after+"|unixdgram")...)
 	for _, path := range []string{before, after} {

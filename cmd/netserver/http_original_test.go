@@ -43,12 +43,7 @@ func startPair(t *testing.T, serverType, format string, apps []string, more ...s
 	}
 	dir := t.TempDir()
 	p := &pair{ours: filepath.Join(dir, "ours.log"), theirs: filepath.Join(dir, "theirs.log")}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.original = l.Addr().String()
-	l.Close()
+	p.original = "127.0.0.1:" + netservertest.FreePort(t)
 	quoted := make([]string, len(apps))
 	for i, a := range apps {
 		quoted[i] = "'" + a + "'"
@@ -194,9 +189,9 @@ func ask(t *testing.T, addr, request string, limit time.Duration) string {
 func (p *pair) same(t *testing.T, request string) {
 	t.Helper()
 	p.asked++
-	got := ask(t, p.addr, request, 20*time.Second)
+	got := ask(t, p.addr, request, patience)
 	var want string
-	for range 4 {
+	for range 8 {
 		want = ask(t, p.original, request, 3*time.Second)
 		if statusOf(got) == statusOf(want) && plainBody(request, got) == plainBody(request, want) && slices.Equal(fieldsOf(got), fieldsOf(want)) {
 			return
@@ -217,7 +212,7 @@ func (p *pair) refuses(t *testing.T, status, request string) {
 	t.Helper()
 	p.asked++
 	p.refused++
-	if got := ask(t, p.addr, request, 20*time.Second); statusOf(got) != status {
+	if got := ask(t, p.addr, request, patience); statusOf(got) != status {
 		t.Errorf("%.300q: %.300s\nwant status %s", request, got, status)
 	}
 }

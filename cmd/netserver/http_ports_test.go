@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // Programs, files and targets serve requests on each kind of port, HTTP/2 too
@@ -66,7 +65,7 @@ func TestHTTPOnEveryPort(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		resp, err := (&http.Client{Transport: tr, Timeout: 30 * time.Second}).Do(req)
+		resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(req)
 		if err != nil {
 			return "", err
 		}

@@ -26,7 +26,7 @@ func askHTTP(t *testing.T, addr, request string) string {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, request)
 	b, err := io.ReadAll(c)
 	if err != nil {
@@ -88,12 +88,7 @@ func TestHTTPBesideTheOriginal(t *testing.T) {
 	dir := t.TempDir()
 	apps := httpApps(t, dir)
 	ours, theirs := filepath.Join(dir, "ours.log"), filepath.Join(dir, "theirs.log")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	original := l.Addr().String()
-	l.Close()
+	original := "127.0.0.1:" + netservertest.FreePort(t)
 	quoted := make([]string, len(apps))
 	for i, a := range apps {
 		quoted[i] = "'" + a + "'"
@@ -129,7 +124,7 @@ func TestHTTPBesideTheOriginal(t *testing.T) {
 	const head = " HTTP/1.0\r\nHost: h:1\r\nCookie: foo=1; bar=2\r\ncookies: bar=9\r\nX-A: 1\r\nX-a: 2\r\nReferer: a\"b\\\\c\tq\r\nUser-Agent: caf\xe9\r\nConnection: close\r\n\r\n"
 	for _, path := range httpPaths {
 		got, want := askHTTP(t, addr, "GET "+path+head), ""
-		for range 5 { // the original loses what a program writes that ends at once
+		for range 20 { // the original loses what a program writes that ends at once
 			if want = askHTTP(t, original, "GET "+path+head); bodyOf(got) == bodyOf(want) {
 				break
 			}

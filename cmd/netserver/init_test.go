@@ -30,7 +30,7 @@ func TestInitAndTry(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			ports := strings.NewReplacer("8443", freePort(t), "7000", freePort(t), "8080", freePort(t))
+			ports := strings.NewReplacer("8443", netservertest.FreePort(t), "7000", netservertest.FreePort(t), "8080", netservertest.FreePort(t))
 			file := filepath.Join(dir, "netserver.toml")
 			conf, err := os.ReadFile(file)
 			if err != nil {

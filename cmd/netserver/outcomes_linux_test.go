@@ -34,6 +34,7 @@ type misbehaving struct {
 	*server
 	bed     *tlsBed
 	control string
+	hello   []byte // of a client of TLS
 }
 
 const (
@@ -45,8 +46,8 @@ const (
 var misbehavers = []misbehaver{
 	{"not tls", overTLS, func(_ *misbehaving, c net.Conn) { fmt.Fprint(c, "GET / HTTP/1.0\r\n\r\n") }},
 	{"first byte timeout", overTLS + "timeout_first_byte = 0.3\n", func(*misbehaving, net.Conn) {}},
-	{"hello timeout", overTLS + "timeout_hello = 0.3\n", func(o *misbehaving, c net.Conn) { c.Write(clientHello(o.t.(*testing.T))[:9]) }},
-	{"handshake timeout", overTLS + "timeout_handshake = 0.5\n", func(o *misbehaving, c net.Conn) { c.Write(clientHello(o.t.(*testing.T))) }},
+	{"hello timeout", overTLS + "timeout_hello = 0.3\n", func(o *misbehaving, c net.Conn) { c.Write(o.hello[:9]) }},
+	{"handshake timeout", overTLS + "timeout_handshake = 0.5\n", func(o *misbehaving, c net.Conn) { c.Write(o.hello) }},
 	{"no certificate", overTLS + "SSL_verify_mode = 3\nSSL_ca_file = \"CA\"\n", func(o *misbehaving, c net.Conn) { o.shake(c, func(*tls.Config) {}) }},
 	{"denied", overTLS + "SSL_verify_mode = 3\nSSL_ca_file = \"CA\"\n", func(o *misbehaving, c net.Conn) {
 		o.shake(c, func(cfg *tls.Config) {
@@ -63,7 +64,7 @@ var misbehavers = []misbehaver{
 		o.shake(c, func(cfg *tls.Config) { cfg.RootCAs, cfg.InsecureSkipVerify = o.bed.ca.Pool(), false })
 	}},
 	{"reset", overTLS, func(o *misbehaving, c net.Conn) {
-		c.Write(clientHello(o.t.(*testing.T)))
+		c.Write(o.hello)
 		c.(*net.TCPConn).SetLinger(0)
 		io.ReadFull(c, make([]byte, 1)) // its handshake is under way
 		c.Close()
@@ -125,7 +126,7 @@ func ownLoopback(i int) string { return fmt.Sprintf("127.0.0.%d", i+2) }
 func startMisbehaving(t *testing.T) (o *misbehaving, admin, access string) {
 	t.Helper()
 	dir, bed := openDir(t), newTLSBed(t)
-	o = &misbehaving{bed: bed, control: filepath.Join(t.TempDir(), "ctl")}
+	o = &misbehaving{bed: bed, control: filepath.Join(t.TempDir(), "ctl"), hello: clientHello(t)}
 	admin, access = filepath.Join(dir, "admin"), filepath.Join(dir, "access.log")
 	text := fmt.Sprintf("echo = \"raw\"\nlog_level = 4\nadmin = %q\ncontrol_socket = %q\naccess_log_file = %q\naccess_log_limit = \"probe=all\"\n", admin, o.control, access)
 	for i, m := range misbehavers { // port 0 of each is told apart by its address

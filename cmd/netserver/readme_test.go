@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -94,13 +93,8 @@ func newTour(t *testing.T) *tour {
 		}
 	}
 	there, back := []string{"go run ./cmd/netserver", binary, "/tmp/", dir + "/"}, []string{dir + "/", "/tmp/"}
-	seen := make(map[string]bool)
 	for _, port := range []string{"20203", "20204", "20205", "8443"} {
-		free := freePort(t)
-		for seen[free] {
-			free = freePort(t)
-		}
-		seen[free] = true
+		free := netservertest.FreePort(t)
 		there, back = append(there, port, free), append(back, free, port)
 	}
 	if _, err := exec.LookPath("redis-server"); err == nil {
@@ -306,17 +300,4 @@ func TestReadmeLinks(t *testing.T) {
 			t.Error(err)
 		}
 	}
-}
-
-// freePort returns a port that nothing listens on, for programs that cannot
-// choose one themselves.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }

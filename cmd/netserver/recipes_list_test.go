@@ -224,11 +224,10 @@ server { listen 127.0.0.1:8080; return 200 "this is HTTP\n"; }
 		section: "Programs by path (CGI)", programs: []string{"curl", "perl"},
 		setUp: func(k *kitchen) {
 			k.port("8080")
-			write(k, k.path("hello.pl"), `#!/usr/bin/perl
+			if err := netservertest.WriteProgram(k.path("hello.pl"), []byte(`#!/usr/bin/perl
 print "Content-Type: text/plain\n\n";
 print "Hello $ENV{REMOTE_ADDR}, you asked for $ENV{PATH_INFO}\n";
-`)
-			if err := os.Chmod(k.path("hello.pl"), 0o755); err != nil {
+`), 0o755); err != nil {
 				k.Fatal(err)
 			}
 		},

@@ -44,13 +44,7 @@ type kitchen struct {
 // port returns the port that stands here for one in print.
 func (k *kitchen) port(printed string) string {
 	if k.ports[printed] == "" {
-		free := freePort(k)
-		for _, taken := range k.ports {
-			if taken == free {
-				return k.port(printed)
-			}
-		}
-		k.ports[printed] = free
+		k.ports[printed] = netservertest.FreePort(k)
 	}
 	return k.ports[printed]
 }

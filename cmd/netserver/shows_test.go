@@ -154,7 +154,7 @@ func redis(t *testing.T) string {
 	netservertest.Peer(t, "redis-cli")
 	netservertest.Peer(t, "redis-benchmark")
 	for range 5 {
-		port := freePort(t)
+		port := netservertest.FreePort(t)
 		p := run(t, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
 			"--dir", t.TempDir(), "--daemonize", "no")
 		for p.running() {

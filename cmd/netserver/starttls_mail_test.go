@@ -20,7 +20,7 @@ func (k *kitchen) mail() (ports map[string]string, log func() string) {
 	if os.Getuid() != 0 {
 		k.Skip("dovecot is started as root here")
 	}
-	ports = map[string]string{"imap": freePort(k), "pop3": freePort(k), "sieve": freePort(k)}
+	ports = map[string]string{"imap": netservertest.FreePort(k), "pop3": netservertest.FreePort(k), "sieve": netservertest.FreePort(k)}
 	services := ""
 	for name, port := range ports {
 		login := name
@@ -136,7 +136,7 @@ func (k *kitchen) postfixTLS() (port string, log func() string) {
 	if os.Getuid() != 0 {
 		k.Skip("postfix is started as root")
 	}
-	port = freePort(k)
+	port = netservertest.FreePort(k)
 	for _, dir := range []string{"postfix", "spool", "data"} {
 		mkdir(k, k.path(dir))
 		os.Chmod(k.path(dir), 0o755)

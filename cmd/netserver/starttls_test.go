@@ -29,7 +29,7 @@ func newKitchen(t *testing.T) *kitchen {
 // front starts netserver on a port of its own, before target.
 func (k *kitchen) front(target string, args ...string) (port string) {
 	k.Helper()
-	port = freePort(k)
+	port = netservertest.FreePort(k)
 	at := "127.0.0.1:" + port
 	if slices.ContainsFunc(args, func(a string) bool { return strings.HasPrefix(a, "--starttls=") }) {
 		at += "/ssl"
@@ -112,7 +112,7 @@ func (k *kitchen) mariadbTLS() (port string) {
 	data := k.opens("mysql")
 	install := exec.Command(netservertest.Peer(k, "mariadb-install-db"), "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db", "--user="+mysqlUser())
 	k.prepare(install)
-	port = freePort(k)
+	port = netservertest.FreePort(k)
 	pem := k.keyFor(mysqlUser())
 	k.launch(k.path("mysql/mysql.sock"), "mariadbd", "--no-defaults", "--datadir="+data, "--port="+port, "--bind-address=127.0.0.1", "--socket="+k.path("mysql/mysql.sock"),
 		"--user="+mysqlUser(), "--ssl-cert="+pem, "--ssl-key="+pem, "--innodb-buffer-pool-size=8M")
@@ -184,7 +184,7 @@ func (k *kitchen) postgresTLS() (port string) {
 	initdb := exec.Command(bin+"/initdb", "-D", data+"/data", "-U", "postgres", "-A", "trust", "--no-sync")
 	k.as("postgres", initdb)
 	k.prepare(initdb)
-	port = freePort(k)
+	port = netservertest.FreePort(k)
 	pem := k.keyFor("postgres")
 	cmd := exec.Command(bin+"/postgres", "-D", data+"/data", "-p", port, "-h", "127.0.0.1", "-k", data, "-F",
 		"-c", "ssl=on", "-c", "ssl_cert_file="+pem, "-c", "ssl_key_file="+pem)
@@ -239,7 +239,7 @@ func TestStartTLSPostgreSQL(t *testing.T) {
 // slapd starts an empty directory. It has TLS.
 func (k *kitchen) slapdTLS() (port string) {
 	k.Helper()
-	port = freePort(k)
+	port = netservertest.FreePort(k)
 	mkdir(k, k.path("ldap"))
 	conf := k.file("slapd.conf", strings.NewReplacer("DIR", k.dir).Replace(`
 include /etc/ldap/schema/core.schema
