@@ -170,7 +170,11 @@ func TestCGIInFlight(t *testing.T) {
 func TestHTTPOnServerTypes(t *testing.T) {
 	script := cgiScript(t, plain+`echo $NET_SERVER_TYPE`)
 	for _, typ := range []string{"Single", "Fork", "PreFork", "PreForkSimple", "Multiplex"} {
-		s := start(t, "HTTP", "--server_type", typ, "--port", "127.0.0.1:0", "--app", "/="+script)
+		args := []string{"HTTP", "--server_type", typ, "--port", "127.0.0.1:0", "--app", "/=" + script}
+		if typ == "PreForkSimple" { // it starts all that it may have
+			args = append(args, "--max_servers", "4")
+		}
+		s := start(t, args...)
 		for range 3 {
 			if got := bodyOf(askHTTP(t, s.addr(0), "GET / HTTP/1.0\r\n\r\n")); got != "Net::Server::"+typ+"\n" {
 				t.Errorf("%s: %q", typ, got)

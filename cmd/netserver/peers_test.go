@@ -92,8 +92,15 @@ func TestPeerCurlTLS(t *testing.T) {
 func TestPeerCurlTelnet(t *testing.T) {
 	s := echoServer(t, "tcp")
 	p := run(t, "curl", "-sS", "-N", "telnet://"+s.addr(0))
-	p.echoes()
-	p.all()
+	// When nothing has come for a tenth of a second it waits for its input, and
+	// for nothing else; so all of that is there at once.
+	p.say("hello from curl\r\nsecond line\nquit\n")
+	out := p.all()
+	for _, want := range []string{`Welcome to "netserver" (`, `: You said "hello from curl"`, `: You said "second line"`, `: You said "quit"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in:\n%s", want, out)
+		}
+	}
 }
 
 func TestPeerNetcatTCP(t *testing.T) {

@@ -34,7 +34,7 @@ import (
 func browse(t *testing.T) context.Context {
 	path := netservertest.Peer(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(2*time.Minute),
 		chromedp.Flag("no-proxy-server", true), chromedp.Flag("lang", "en-US"), chromedp.Flag("font-render-hinting", "none"))
 	alloc, cancel := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancel)
@@ -200,19 +200,36 @@ func (p *tab) asked(text string) {
 	p.await(fmt.Sprintf("(d => d.open && d.innerText.includes(%q))(document.getElementById('dialog'))", text))
 }
 
-// click clicks where an element is, once nothing is before it.
+// aim takes down where an element is, once nothing is before it. What hits
+// another one, since the page has moved meanwhile, is kept from it.
+const aim = `(() => {
+	const e = document.querySelector(%q);
+	e?.scrollIntoView({ block: "center" });
+	const r = e?.getBoundingClientRect();
+	if (!r || !e.contains(document.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2))) return false;
+	for (const type of window.aim ? [] : ["mousedown", "mouseup", "click"]) window.addEventListener(type, (ev) => {
+		if (!window.aim.armed) return;
+		const hit = window.aim.e.contains(ev.target);
+		if (hit) return window.aim.hit ||= type === "click";
+		ev.preventDefault();
+		ev.stopImmediatePropagation();
+	}, true);
+	window.aim = { e, armed: true, hit: false, spot: (r.x + r.width / 2) + " " + (r.y + r.height / 2) };
+	return true;
+})()`
+
+// click clicks on an element with the mouse.
 func (p *tab) click(selector string) {
 	p.Helper()
-	p.await(fmt.Sprintf(`(() => {
-		const e = document.querySelector(%q);
-		e?.scrollIntoView({ block: "center" });
-		const r = e?.getBoundingClientRect();
-		window.spot = r && [r.x + r.width / 2, r.y + r.height / 2];
-		return r && e.contains(document.elementFromPoint(...window.spot));
-	})()`, selector))
-	var x, y float64
-	fmt.Sscan(p.text(`window.spot.join(" ")`), &x, &y)
-	p.run(chromedp.MouseClickXY(x, y))
+	for {
+		p.await(fmt.Sprintf(aim, selector))
+		var x, y float64
+		fmt.Sscan(p.text("window.aim.spot"), &x, &y)
+		p.run(chromedp.MouseClickXY(x, y))
+		if p.text("(window.aim.armed = false, window.aim.hit)") == "true" {
+			return
+		}
+	}
 }
 
 // focus gives the focus to an element.

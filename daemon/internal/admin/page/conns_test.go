@@ -9,6 +9,9 @@ import (
 
 const rows = `document.querySelectorAll(".rows .tr").length`
 
+// seen is whether there are rows where the list is.
+const seen = `[...document.querySelectorAll(".rows .tr")].some((r) => Math.abs(r.getBoundingClientRect().top - document.getElementById("conns").getBoundingClientRect().top) < 60)`
+
 // first is the text of the first row in a column.
 func first(column string) string {
 	return fmt.Sprintf(`document.querySelector(".rows .tr[aria-rowindex='2'] .c-%s").innerText`, column)
@@ -26,7 +29,7 @@ func connections(f *fake, p *tab) {
 	}
 	// Scrolling draws what is seen, at once.
 	p.wheel("#conns", 60000)
-	p.await(`document.getElementById("conns").scrollTop > 20000 && [...document.querySelectorAll(".rows .tr")].some((r) => Math.abs(r.getBoundingClientRect().top - document.getElementById("conns").getBoundingClientRect().top) < 60)`)
+	p.await(`document.getElementById("conns").scrollTop > 20000 && ` + seen)
 	p.await(rows + " < 60")
 	// Search: all words, in any field.
 	search := func(text, want string) {
@@ -65,6 +68,9 @@ func connections(f *fake, p *tab) {
 	p.press(kb.Enter)
 	p.await(`document.getElementById("dialog").open`)
 	p.asked("198.51.100.0:")
+	// So it does when the list is drawn anew meanwhile, which it is each second.
+	p.text(`document.getElementById("conns").scrollTop += 20000`)
+	p.await(seen)
 	p.press(kb.Escape)
 	p.await(`!document.getElementById("dialog").open && document.activeElement.getAttribute("aria-rowindex") === "2"`)
 	// In the other view nothing is read.

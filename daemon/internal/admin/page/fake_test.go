@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -62,6 +63,11 @@ func newFake(t *testing.T, s state) *fake {
 	mux.HandleFunc("POST /api/kill", f.command("kill", "id"))
 	mux.HandleFunc("POST /api/penalties/add", f.command("ban", "network", "seconds"))
 	mux.HandleFunc("POST /api/penalties/lift", f.command("lift", "network"))
+	live := patientLive(t)
+	mux.HandleFunc("GET /page/live.js", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Write(live)
+	})
 	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, page.Files(), r.PathValue("name"))
 	})
@@ -89,6 +95,20 @@ func newFake(t *testing.T, s state) *fake {
 		f.Server.Close()
 	})
 	return f
+}
+
+// patientLive is live.js with a page that waits longer for the next tick: here
+// ticks come when the test sends them.
+func patientLive(t *testing.T) []byte {
+	b, err := fs.ReadFile(page.Files(), "live.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const short, long = "const silence = 4000;", "const silence = 4000000;"
+	if bytes.Count(b, []byte(short)) != 1 {
+		t.Fatalf("live.js has no %q", short)
+	}
+	return bytes.Replace(b, []byte(short), []byte(long), 1)
 }
 
 func (f *fake) set(change func(*state)) {

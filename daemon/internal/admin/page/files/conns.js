@@ -153,7 +153,8 @@ export class Connections {
   rowHeight() { return parseFloat(getComputedStyle(this.grid).getPropertyValue("--row")) || 34; }
 
   // draw puts the rows that are seen into the document, and keeps those that
-  // were there, so that the focus stays on one.
+  // were there, so that the focus stays on one, or comes back to it from the
+  // dialog.
   draw() {
     if (byId("view-connections").hidden) return;
     const h = this.rowHeight(), top = Math.max(0, this.scroll.scrollTop - this.head.offsetHeight);
@@ -162,16 +163,16 @@ export class Connections {
     this.grid.setAttribute("aria-rowcount", String(this.shown.length + 1));
     this.canvas.style.setProperty("height", Math.max(h, this.shown.length * h) + "px");
     const age = (performance.now() - (this.at ?? performance.now())) / 1000;
-    const keep = new Set(), focused = this.canvas.contains(document.activeElement);
+    const keep = new Set(), focused = this.canvas.contains(document.activeElement), held = focused || byId("dialog").open;
     for (let i = from; i < to; i++) keep.add(this.shown[i].id);
-    if (focused && this.shown[this.active]) keep.add(this.shown[this.active].id);
+    if (held && this.shown[this.active]) keep.add(this.shown[this.active].id);
     for (const [id, row] of this.rows) {
       if (keep.has(id)) continue;
       row.remove();
       this.rows.delete(id);
     }
     for (let i = from; i < to; i++) this.place(i, h, age);
-    if (focused && (this.active < from || this.active >= to) && this.shown[this.active]) this.place(this.active, h, age);
+    if (held && (this.active < from || this.active >= to) && this.shown[this.active]) this.place(this.active, h, age);
     if (focused && !this.canvas.contains(document.activeElement)) this.focus(this.active);
   }
 
