@@ -39,14 +39,12 @@ func startBehind(t *testing.T) *netservertest.Running {
 	})
 }
 
-// freePorts returns addresses where nobody listens, for now.
+// freePorts returns addresses where nobody listens.
 func freePorts(t *testing.T, n int) []string {
 	t.Helper()
 	addrs := make([]string, n)
 	for i := range addrs {
-		l := listenTCP(t)
-		defer l.Close()
-		addrs[i] = l.Addr().String()
+		addrs[i] = "127.0.0.1:" + netservertest.FreePort(t)
 	}
 	return addrs
 }

@@ -205,7 +205,7 @@ func nextDeb(t *testing.T) string {
 // with a conf file of the administrator's; upgraded, and a client stays; purged,
 // and only what belongs to the administrator is left.
 func TestDebFromInstallToPurge(t *testing.T) {
-	m, addr := newMachine(t), freePort(t)
+	m, addr := newMachine(t), "127.0.0.1:"+netservertest.FreePort(t)
 	m.copyIn(t, one(t, "*.deb"), "/run/first.deb")
 	m.copyIn(t, nextDeb(t), "/run/next.deb")
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -169,7 +168,7 @@ func TestImage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := freePort(t)
+	addr := "127.0.0.1:" + netservertest.FreePort(t)
 	conf := "# as mounted\nport " + addr + "/tcp\ngrace 5\n"
 	if err := errors.Join(
 		os.Chmod(root, 0o755), os.Chmod(filepath.Dir(root), 0o755),
@@ -211,16 +210,6 @@ func TestImage(t *testing.T) {
 		}
 	})
 	t.Run("root with a numeric user", func(t *testing.T) { launch(t, start(t, 0, "--user", "65532", "--group", "65532"), addr) })
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Only the lines that name an image may make docker fetch something, and every

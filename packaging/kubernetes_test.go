@@ -53,14 +53,14 @@ func TestKubernetesPod(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, m, addr := string(b), newMachine(t), freePort(t)
+	manifest, m, addr := string(b), newMachine(t), "127.0.0.1:"+netservertest.FreePort(t)
 	p := netservertest.CA(t).Issue(t, netservertest.Leaf{})
 	m.copyIn(t, command(t), "/netserver")
 	m.copyIn(t, p.CertFile, "/run/tls.crt")
 	m.copyIn(t, p.KeyFile, "/run/tls.key")
 	m.run(t, "sh", "-c", "chmod 755 /netserver && mkdir -p /etc/netserver/tls && mv /run/tls.* /etc/netserver/tls && chgrp 65532 /etc/netserver/tls/* && chmod 440 /etc/netserver/tls/*")
 	conf := manifestConf(t, manifest)
-	backend := freePort(t) // nobody's
+	backend := "127.0.0.1:" + netservertest.FreePort(t) // nobody's
 	file := t.TempDir() + "/server.conf"
 	changed := strings.NewReplacer("port = 8443/ssl", "port = "+addr+"/ssl", "backend:8080", backend).Replace(conf)
 	if err := os.WriteFile(file, []byte(changed), 0o644); err != nil {

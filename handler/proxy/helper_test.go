@@ -288,6 +288,42 @@ func wantBroken(t testing.TB, c net.Conn) {
 	}
 }
 
+// A trial is a test whose failures are noted.
+type trial struct {
+	testing.TB
+	failed string
+}
+
+func (tr *trial) Errorf(format string, args ...any) { tr.failed += fmt.Sprintf(format, args...) + "\n" }
+
+func (tr *trial) Error(args ...any) { tr.failed += fmt.Sprintln(args...) }
+
+func (tr *trial) Fatalf(format string, args ...any) { tr.Errorf(format, args...); runtime.Goexit() }
+
+func (tr *trial) Fatal(args ...any) { tr.Error(args...); runtime.Goexit() }
+
+// inTime runs f with a limit of time for a client, which that client must not
+// reach before it has done what f wants of it. When it has failed and the limit
+// was over, the machine may be too busy: then f gets more time.
+func inTime(t *testing.T, f func(t testing.TB, limit time.Duration)) {
+	t.Helper()
+	for limit := 2 * time.Second; ; limit *= 4 {
+		tr, begin, done := &trial{TB: t}, time.Now(), make(chan struct{})
+		go func() {
+			defer close(done)
+			f(tr, limit)
+		}()
+		<-done
+		if tr.failed == "" {
+			return
+		}
+		if time.Since(begin) < limit || limit > time.Minute {
+			t.Fatal(tr.failed)
+		}
+		t.Logf("with %v: %s", limit, tr.failed)
+	}
+}
+
 // eachPairAtOnce is eachPair for what takes time and no processor: t.Parallel runs
 // no more at once than there are processors.
 func eachPairAtOnce(t *testing.T, f func(t *testing.T, client, backend string)) {

@@ -61,14 +61,16 @@ func TestSlowReader(t *testing.T) {
 
 func TestIdleLimit(t *testing.T) {
 	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
-		send(t, c, "x")
-		want(t, b, "x")
-		wantEOF(t, c)
-		wantEOF(t, b)
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {
-			t.Errorf("record: %v", r.Err)
-		}
+		inTime(t, func(t testing.TB, limit time.Duration) {
+			f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: limit}})
+			send(t, c, "x")
+			want(t, b, "x")
+			wantEOF(t, c)
+			wantEOF(t, b)
+			if r := f.record(t); !errors.Is(r.Err, netserver.ErrIdle) {
+				t.Errorf("record: %v", r.Err)
+			}
+		})
 	})
 }
 
@@ -101,19 +103,21 @@ func TestOneWayIsNotIdle(t *testing.T) {
 
 func TestMaxLife(t *testing.T) {
 	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
-		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: 2 * time.Second}})
-		go io.Copy(b, b)
-		for { // busy all the time
-			if _, err := c.Write([]byte("x")); err != nil {
-				break
+		inTime(t, func(t testing.TB, limit time.Duration) {
+			f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Life: limit}})
+			go io.Copy(b, b)
+			for { // busy all the time
+				if _, err := c.Write([]byte("x")); err != nil {
+					break
+				}
+				if _, err := c.Read(make([]byte, 1)); err != nil {
+					break
+				}
 			}
-			if _, err := c.Read(make([]byte, 1)); err != nil {
-				break
+			if r := f.record(t); !errors.Is(r.Err, netserver.ErrMaxLife) {
+				t.Errorf("record: %v", r.Err)
 			}
-		}
-		if r := f.record(t); !errors.Is(r.Err, netserver.ErrMaxLife) {
-			t.Errorf("record: %v", r.Err)
-		}
+		})
 	})
 }
 

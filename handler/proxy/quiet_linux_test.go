@@ -19,21 +19,23 @@ func copying() int {
 	return bytes.Count(b.Bytes(), []byte("proxy.(*joint).run("))
 }
 
-func wantParked(t *testing.T) {
+func wantParked(t testing.TB) {
 	t.Helper()
 	netservertest.Eventually(t, "the pair waits with no goroutine", func() bool { return copying() == 0 })
 }
 
 // A silent pair has no goroutine, and goes on from there whatever happens.
 func TestSilentPairs(t *testing.T) {
-	const inTime = 2 * time.Second // all pairs of a case are silent by then, on a busy machine too
+	always := func(cfg netserver.Config) func(time.Duration) netserver.Config {
+		return func(time.Duration) netserver.Config { return cfg }
+	}
 	for _, test := range []struct {
 		name string
-		cfg  netserver.Config
-		does func(t *testing.T, f *front, c, b stream)
+		cfg  func(limit time.Duration) netserver.Config
+		does func(t testing.TB, f *front, c, b stream)
 		err  error // of the record; nil for none
 	}{
-		{"words", netserver.Config{}, func(t *testing.T, f *front, c, b stream) {
+		{"words", always(netserver.Config{}), func(t testing.TB, f *front, c, b stream) {
 			for range 2 {
 				send(t, c, "up")
 				want(t, b, "up")
@@ -49,7 +51,7 @@ func TestSilentPairs(t *testing.T) {
 			want(t, c, "rest")
 			wantEOF(t, c)
 		}, nil},
-		{"the target ends", netserver.Config{}, func(t *testing.T, f *front, c, b stream) {
+		{"the target ends", always(netserver.Config{}), func(t testing.TB, f *front, c, b stream) {
 			b.CloseWrite()
 			wantEOF(t, c)
 			send(t, c, "rest")
@@ -57,16 +59,18 @@ func TestSilentPairs(t *testing.T) {
 			c.CloseWrite()
 			wantEOF(t, b)
 		}, nil},
-		{"idle", timeouts(netserver.Timeouts{Idle: inTime}), func(t *testing.T, f *front, c, b stream) {
+		{"idle", func(limit time.Duration) netserver.Config { return timeouts(netserver.Timeouts{Idle: limit}) }, func(t testing.TB, f *front, c, b stream) {
 			wantEOF(t, c)
 		}, netserver.ErrIdle},
-		{"max life", timeouts(netserver.Timeouts{Life: inTime}), func(t *testing.T, f *front, c, b stream) {
+		{"max life", func(limit time.Duration) netserver.Config { return timeouts(netserver.Timeouts{Life: limit}) }, func(t testing.TB, f *front, c, b stream) {
 			c.Read(make([]byte, 1))
 		}, netserver.ErrMaxLife},
-		{"too slow", netserver.Config{Limits: netserver.Limits{MinReadRate: 1000, MinRateWindow: inTime}}, func(t *testing.T, f *front, c, b stream) {
+		{"too slow", func(limit time.Duration) netserver.Config {
+			return netserver.Config{Limits: netserver.Limits{MinReadRate: 1000, MinRateWindow: limit}}
+		}, func(t testing.TB, f *front, c, b stream) {
 			c.Read(make([]byte, 1))
 		}, netserver.ErrTooSlow},
-		{"stopped", netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Millisecond}}, func(t *testing.T, f *front, c, b stream) {
+		{"stopped", always(netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Millisecond}}), func(t testing.TB, f *front, c, b stream) {
 			f.stop()
 			c.Read(make([]byte, 1))
 		}, netserver.ErrCut},
@@ -77,14 +81,16 @@ func TestSilentPairs(t *testing.T) {
 				each = eachPairAtOnce
 			}
 			each(t, func(t *testing.T, client, backend string) {
-				f, c, b := pair(t, client, backend, test.cfg)
-				send(t, c, "hello")
-				want(t, b, "hello")
-				wantParked(t)
-				test.does(t, f, c, b)
-				if r := f.record(t); !errors.Is(r.Err, test.err) || r.In < 5 {
-					t.Errorf("record: in %d, out %d, %v; want %v", r.In, r.Out, r.Err, test.err)
-				}
+				inTime(t, func(t testing.TB, limit time.Duration) {
+					f, c, b := pair(t, client, backend, test.cfg(limit))
+					send(t, c, "hello")
+					want(t, b, "hello")
+					wantParked(t)
+					test.does(t, f, c, b)
+					if r := f.record(t); !errors.Is(r.Err, test.err) || r.In < 5 {
+						t.Errorf("record: in %d, out %d, %v; want %v", r.In, r.Out, r.Err, test.err)
+					}
+				})
 			})
 		})
 	}
