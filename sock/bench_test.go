@@ -115,7 +115,12 @@ func TestAllocsOfAccept(t *testing.T) {
 			c.Close()
 		})
 	}
-	if n, want := count(open(t, "tcp", spec("127.0.0.1", "0", "4"), Options{})), count(bare); n > want {
+	l := open(t, "tcp", spec("127.0.0.1", "0", "4"), Options{})
+	n, want := count(l), count(bare)
+	for i := 0; i < 10 && n > want; i++ { // on a busy machine either may have waited
+		n, want = min(n, count(l)), min(want, count(bare))
+	}
+	if n > want {
 		t.Errorf("%v allocations, with package net %v", n, want)
 	}
 }

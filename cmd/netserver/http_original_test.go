@@ -73,6 +73,9 @@ func startPair(t *testing.T, serverType, format string, apps []string, more ...s
 	if os.Geteuid() == 0 {
 		args = append(args, "--user", "root")
 	}
+	if serverType == "PreForkSimple" { // it starts all that it may have
+		args = append(args, "--max_servers", "4")
+	}
 	for i := 0; i < len(more); i += 2 {
 		args = append(args, "--"+more[i], more[i+1])
 	}
