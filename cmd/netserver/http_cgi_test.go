@@ -264,7 +264,7 @@ func TestCGIWithoutEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	go func() {
 		io.WriteString(c, "POST / HTTP/1.0\r\nContent-Length: "+strconv.Itoa(size)+"\r\n\r\n")
 		io.CopyN(c, zeros{}, size)

@@ -34,10 +34,16 @@ func TestProgramSendsAGibibyte(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	c := s.dial("tls")
-	c.SetDeadline(time.Now().Add(2 * time.Minute))
 	fmt.Fprintln(c)
-	if n, err := io.Copy(io.Discard, c); n != size || err != nil {
-		t.Errorf("got %d bytes, %v", n, err)
+	got, err := int64(0), error(nil)
+	for err == nil { // a busy machine may need minutes for all of it
+		var n int64
+		c.SetDeadline(time.Now().Add(time.Minute))
+		n, err = io.CopyN(io.Discard, c, 1<<20)
+		got += n
+	}
+	if got != size || err != io.EOF {
+		t.Errorf("got %d bytes, %v", got, err)
 	}
 	runtime.ReadMemStats(&after)
 	if grown := int64(after.HeapSys) - int64(before.HeapSys); grown > 32<<20 {
