@@ -39,26 +39,36 @@ func (o options) shortened() options {
 	return o
 }
 
-// judgeShort fails for a regression that a second run shows too: one run of a
-// busy machine is no proof.
+// judgeShort fails for a regression that two further runs show too: one run of a
+// busy machine is no proof, and where other work takes nearly all of it even two
+// may be far off.
 func (r *report) judgeShort(ctx context.Context, stdout, progress io.Writer) error {
 	bad := r.overBounds(stdout)
 	if len(bad) == 0 {
 		return r.write()
 	}
-	fmt.Fprintln(stdout, "once more, as the machine may have done that")
-	again := &report{o: r.o}
-	if err := again.choose(); err != nil {
-		return err
-	}
-	if err := again.measure(ctx, progress); err != nil {
-		return err
+	for n := 0; n < 2 && len(bad) > 0; n++ {
+		fmt.Fprintln(stdout, "once more, as the machine may have done that")
+		again := &report{o: r.o}
+		if err := again.choose(); err != nil {
+			return err
+		}
+		if err := again.measure(ctx, progress); err != nil {
+			return err
+		}
+		now := again.overBounds(stdout)
+		for b, x := range bad {
+			y, still := now[b]
+			if x.times = min(x.times, y.times); still {
+				bad[b] = x
+			} else {
+				delete(bad, b)
+			}
+		}
 	}
 	var errs []error
-	for _, b := range again.overBounds(stdout) {
-		if x, ok := bad[b.bound]; ok {
-			errs = append(errs, fmt.Errorf("%s: %s costs %.2f and %.2f times what %s does, more than %.2f", b.row, b.server, x.times, b.times, b.of, b.most))
-		}
+	for _, b := range bad {
+		errs = append(errs, fmt.Errorf("%s: %s costs %.2f times what %s does in the best of three runs, more than %.2f", b.row, b.server, b.times, b.of, b.most))
 	}
 	return errors.Join(append(errs, r.write())...)
 }
