@@ -128,12 +128,7 @@ func (p *program) dial(t *testing.T, address string) net.Conn {
 func free(t *testing.T, n int) (addresses []string) {
 	t.Helper()
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // after all were found, so that they differ
-		addresses = append(addresses, l.Addr().String())
+		addresses = append(addresses, "127.0.0.1:"+netservertest.FreePort(t))
 	}
 	return addresses
 }

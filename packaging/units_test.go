@@ -171,7 +171,7 @@ func launch(t *testing.T, cmd *exec.Cmd, addr string) *output {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(30 * time.Second):
+		case <-time.After(2 * time.Minute):
 			t.Error("it does not end")
 			cmd.Process.Kill()
 		}
@@ -179,7 +179,7 @@ func launch(t *testing.T, cmd *exec.Cmd, addr string) *output {
 			t.Logf("log:\n%s", log)
 		}
 	})
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(2 * time.Minute)
 	for {
 		err := speak(addr)
 		if err == nil {
