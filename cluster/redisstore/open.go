@@ -41,7 +41,7 @@ type store struct {
 func Open(_ context.Context, name string, o cluster.StoreOptions) (cluster.Store, error) {
 	o, err := o.WithDefaults()
 	if err != nil {
-		return nil, fmt.Errorf("Redis store: %w", err)
+		return nil, fmt.Errorf("store in Redis: %w", err)
 	}
 	u, err := parse(name, o)
 	if err != nil {
