@@ -63,7 +63,6 @@ var files = []Event{
 	{Message: "warnings of the start about certificates", From: "tlsparams/run.go", Level: "warning", Fields: []string{"port"}, Means: "the same", Do: "renew it"},
 	{Message: "warnings about certificates of ACME", From: "tlsparams/authority.go", Level: "warning", Means: "the same", Do: "the lines `acme:` say why it was not renewed"},
 	{Message: "cannot watch files for changes; polling them instead", Means: "the system has no watches left; a change is seen later", Do: "fs.inotify.max_user_watches"},
-	{Message: "cluster: the system does not tell of changes in the directory; looking once a second", Means: "what other machines share by it is seen a little later", Do: "fs.inotify.max_user_watches; a network's file system never tells"},
 	{Message: "no new OCSP response", Means: "the authority gave none; the one of before is served until `served_until`", Do: "is its responder reachable?"},
 	{Message: "the OCSP response of SSL_ocsp_staple_file has expired and is no longer served; replace the file", Means: "as it says", Do: "what writes the file has stopped"},
 	{Message: "no OCSP answer about a client certificate: …", Means: "the responder was not reached; the text says whether clients are let in", Do: "is it reachable?"},
@@ -128,4 +127,18 @@ var sides = []Event{
 	{Message: "control_socket: …", Means: "it cannot be used any more", Do: "the error says why"},
 	{Message: "control: … asks what a reload would do", Means: "an operator, by `ctl reload --dry-run`"},
 	{Message: "`control: ... says ...`", From: "daemon/internal/ctl/server.go", Level: "notice", Means: "an operator reloads, kills, bans, drains or stops: who, and what"},
+}
+
+var cluster = []Event{
+	{Message: "cluster: the store answers", Means: "this node shares what it knows from here on"},
+	{Message: "cluster: the store does not answer, this node goes on with what it knows: …", Means: "nothing is shared meanwhile; clients are served", Do: "the store: is it running, and reachable?"},
+	{Message: "cluster: the store answers again, after …", Means: "after the line above"},
+	{Message: "cluster: refused what the store has under …: …", Means: "somebody without the nodes' key wrote there, or it is damaged", Do: "who may write to the store? Have all nodes the same key?"},
+	{Message: "cluster: node … is here", Means: "another machine takes part"},
+	{Message: "cluster: node … …", Means: "it has left, or is not heard of any more", Do: "if it was not stopped: look at that machine"},
+	{Message: "cluster: the clock of node … is … … this node's: set both by NTP", Means: "its clock is wrong, or this one's", Do: "as it says"},
+	{Message: "cluster: the clock of node … agrees with this node's again", Means: "after the line above"},
+	{Message: "cluster: the clock of this machine was set back by …: ticket epochs go on without it until it has caught up, or until a restart", Means: "as it says", Do: "what set it? Clocks are slewed, not set"},
+	{Message: "cluster: the store does not answer and this epoch of session tickets has no shared secret: tickets of this node are good here alone until it is back", Means: "clients that come back to another node have a full handshake", Do: "the store: is it running, and reachable?"},
+	{Message: "cluster: the system does not tell of changes in the directory; looking once a second", Means: "what other machines share by it is seen a little later", Do: "fs.inotify.max_user_watches; a network's file system never tells"},
 }

@@ -31,7 +31,7 @@ var as = []string{"as of `served`"}
 func Groups() []Group {
 	return []Group{
 		{"Clients", clients}, {"Start and end", lifecycle}, {"Reload", reload}, {"Processes", processes}, {"Certificates and rules", files},
-		{"Backends", backends}, {"Programs and HTTP", programs}, {"Logs, admin and control", sides},
+		{"Backends", backends}, {"Programs and HTTP", programs}, {"Several machines", cluster}, {"Logs, admin and control", sides},
 	}
 }
 
