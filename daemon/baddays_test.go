@@ -296,7 +296,7 @@ func TestGenerationsAreBounded(t *testing.T) {
 		{"1", 9, "clients of the oldest have the grace time"},
 		{"1000", 18, "clients of the oldest are cut"},
 	} {
-		r := start(t, "--port", "127.0.0.1:0", "--grace", tc.grace)
+		r := start(t, "--port", "127.0.0.1:0", "--grace", tc.grace, "--timeout_idle", "600")
 		addr := r.addr(0)
 		var clients []*client
 		newest := servedBy(t, addr)
