@@ -131,7 +131,7 @@ func TestCGIInFlight(t *testing.T) {
 	script := cgiScript(t, plain+"echo begun; while ! test -e "+gate+"; do sleep 0.02; done; head -c 100000 /dev/zero | tr '\\0' x; echo; echo end")
 	for _, how := range []syscall.Signal{syscall.SIGHUP, syscall.SIGQUIT} {
 		os.Remove(gate)
-		s := start(t, "HTTP", "--port", "127.0.0.1:0", "--app", "/="+script)
+		s := start(t, "HTTP", "--port", "127.0.0.1:0", "--grace", "120", "--app", "/="+script)
 		c, err := net.Dial("tcp", s.addr(0))
 		if err != nil {
 			t.Fatal(err)
