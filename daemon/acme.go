@@ -216,7 +216,7 @@ func (p *program) runACME(log *slog.Logger, ts []proto.Transport) (end func()) {
 	if p.conf.ACME.config.Zero() {
 		return func() {}
 	}
-	r := acme.Start(p.conf.ACME.config, log, func(_ context.Context, all []wire.Challenge) error {
+	r := acme.Start(p.conf.ACME.config, &p.orders, log, func(_ context.Context, all []wire.Challenge) error {
 		return wire.SetChallenges(proto.Sources(ts), all)
 	}, nil)
 	return func() { r.Cancel(); <-r.Done() }

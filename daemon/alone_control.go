@@ -61,6 +61,7 @@ func (a *alone) Metrics() *metric.Set {
 	ports, list := a.p.engine().Metrics()
 	set.AddAll(list, ports)
 	set.AddAll(a.p.samples(), nil)
+	a.p.orders.AddTo(set)
 	set.Add(metric.StartTime, float64(a.began.UnixMilli())/1000)
 	return set
 }

@@ -74,6 +74,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	w := &watch{t: t, seen: make(map[string]bool), moved: make(map[string]bool)}
 	t.Run("served", func(t *testing.T) { w.t = t; servedMetrics(w) })
 	t.Run("shadow", func(t *testing.T) { w.t = t; shadowMetrics(w) })
+	t.Run("acme", func(t *testing.T) { w.t = t; acmeMetrics(w) })
 	for _, f := range metric.Families() {
 		switch {
 		case !w.seen[f.Name]:
@@ -221,6 +222,7 @@ backend = "checked"
 	w.await(1, metric.ProgramsEnded, "exit", "success")
 	w.await(1, metric.TargetTotal, "backend", "up", "target", target.Addr().String(), "result", "done")
 	w.await(1, metric.TargetUp, "backend", "up")
+	w.await(1, metric.TargetConnect, "backend", "up", "target", target.Addr().String())
 	io.Copy(io.Discard, mustDial(t, on(5)))
 	w.await(1, metric.TargetTotal, "backend", "down", "result", "failed")
 	w.await(2, metric.TargetChecks, "backend", "checked")
@@ -312,4 +314,28 @@ func shadowMetrics(w *watch) {
 		mustCtl(t, w.socket, &m, "metrics")
 		return w.sumOf(m, metric.Silent) >= 1
 	})
+}
+
+// acmeMetrics is of an authority that does not answer: with one process, and with
+// a supervisor, where a reload loses no count.
+func acmeMetrics(w *watch) {
+	t := w.t
+	for _, supervisor := range []string{"0", "1"} {
+		_, w.socket = startCtl(t, "--supervisor", supervisor, "--user", "root", "--port", "127.0.0.1:0/ssl", "--acme_domains", "a.example", "--acme_agree", "1",
+			"--acme_directory", "https://127.0.0.1:1/", "--acme_storage", filepath.Join(openDir(t), "acme"))
+		failed := func() float64 { return w.sum(metric.ACMEOrders, "result", "failed") }
+		w.await(1, metric.ACMEOrders, "result", "failed")
+		w.await(1, metric.ACMEError, "name", "a.example")
+		if next, last := w.sum(metric.ACMENext, "name", "a.example"), w.sum(metric.ACMEError, "name", "a.example"); next <= last {
+			t.Errorf("the next order is at %v, after a failure at %v", next, last)
+		}
+		if supervisor == "0" {
+			continue
+		}
+		had := failed()
+		mustCtl(t, w.socket, new(control.Reload), "reload")
+		if n := failed(); n < had {
+			t.Errorf("%v orders failed after a reload, %v before", n, had)
+		}
+	}
 }

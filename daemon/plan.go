@@ -162,6 +162,7 @@ type program struct {
 	stop       context.CancelFunc
 	ending     atomic.Bool       // stop or Close was called by signal or control
 	library    bool              // the program has a handler of its own
+	orders     acme.Tally        // of certificates, by a process that serves alone
 	exit       func()            // ends the server as TERM does
 	access     func(line []byte) // writes the access log; nil is nowhere
 	flush      func()            // type INET over pipes: waits for the client's output

@@ -32,10 +32,15 @@ func anew(by, series string) string {
 
 // p99 is the time under which 99 of 100 are, from the buckets of text formats or
 // native ones, whichever are scraped.
-func p99(phase string) string {
-	of := `netserver_handshake_phase_seconds%s{phase="` + phase + `"}[5m]`
-	return "(histogram_quantile(0.99, sum by (job, instance, port, le) (rate(" + fmt.Sprintf(of, "_bucket") + ")))" +
-		" or histogram_quantile(0.99, sum by (job, instance, port) (rate(" + fmt.Sprintf(of, "") + "))))"
+func p99(name, by, matchers string) string {
+	of := name + "%s" + matchers + "[5m]"
+	return "(histogram_quantile(0.99, sum by (job, instance, " + by + ", le) (rate(" + fmt.Sprintf(of, "_bucket") + ")))" +
+		" or histogram_quantile(0.99, sum by (job, instance, " + by + ") (rate(" + fmt.Sprintf(of, "") + "))))"
+}
+
+// p99Phase is that of a part of handshakes.
+func p99Phase(phase string) string {
+	return p99("netserver_handshake_phase_seconds", "port", `{phase="`+phase+`"}`)
 }
 
 // alerts is the table, in the order of the file.
@@ -64,6 +69,8 @@ func alerts() []alert {
 			"the certificate {{ $labels.file }} of {{ $labels.port }} on " + where + " ends in {{ $value | humanizeDuration }}"},
 		{"NetserverCertificateUnreadable", warning, "5m", "netserver_certificate_error_timestamp_seconds > 0",
 			"what {{ $labels.file }} on " + where + " contains now is not served"},
+		{"NetserverRenewalFails", warning, "1h", "netserver_acme_error_timestamp_seconds > 0",
+			"no certificate for {{ $labels.name }} can be ordered by " + where},
 		{"NetserverCertificateRejected", warning, "10m",
 			`sum by (job, instance, port) (rate(netserver_connections_total{outcome="alert"}[15m])) > 0.2 * ` + ended + " > 0.01",
 			"{{ $value | humanize }} clients a second refuse the handshake of {{ $labels.port }} on " + where},
@@ -72,6 +79,9 @@ func alerts() []alert {
 			"the target {{ $labels.target }} of {{ $labels.backend }} is down for " + where},
 		{"NetserverBackendDown", critical, "1m", "sum by (job, instance, backend) (netserver_target_up) == 0",
 			"all targets of {{ $labels.backend }} are down for " + where},
+
+		{"NetserverTargetSlow", warning, "10m", p99("netserver_target_connect_seconds", "backend, target", "") + " > 1",
+			"one client of a hundred waits {{ $value | humanizeDuration }} or more for a connection to {{ $labels.target }} of {{ $labels.backend }} on " + where},
 
 		{"NetserverRefusals", warning, "10m",
 			"sum by (job, instance, port, limit) (rate(netserver_refused_total[5m])) > on (job, instance, port) group_left " +
@@ -86,9 +96,9 @@ func alerts() []alert {
 		{"NetserverSignatureRefused", critical, "0m", anew("job, instance", `netserver_signatures_total{signature="refused"}`),
 			"a worker of " + where + " has asked for a signature that belongs to no handshake"},
 
-		{"NetserverHandshakeSlow", warning, "10m", p99("handshake") + " > 1",
+		{"NetserverHandshakeSlow", warning, "10m", p99Phase("handshake") + " > 1",
 			"one handshake of a hundred takes {{ $value | humanizeDuration }} or more on {{ $labels.port }} of " + where},
-		{"NetserverHandshakeWaits", warning, "10m", p99("turn") + " > 0.25",
+		{"NetserverHandshakeWaits", warning, "10m", p99Phase("turn") + " > 0.25",
 			"one handshake of a hundred waits {{ $value | humanizeDuration }} for the CPU on {{ $labels.port }} of " + where},
 		{"NetserverHandshakesWasted", warning, "10m", each + "(rate(netserver_handshake_wasted_cpu_seconds_total[5m])) > 0.5",
 			"{{ $value | humanize }} CPUs of " + where + " go to handshakes that come to nothing"},

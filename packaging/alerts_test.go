@@ -206,6 +206,9 @@ var stories = map[string]struct{ fire, quiet story }{
 	"NetserverCertificateUnreadable": {
 		story{`netserver_certificate_error_timestamp_seconds{I,port="p",file="f"} 0x110 6600x10`},
 		story{`netserver_certificate_error_timestamp_seconds{I,port="p",file="f"} 0x100 6000x2 0x18`}},
+	"NetserverRenewalFails": {
+		story{`netserver_acme_error_timestamp_seconds{I,name="n"} 0x50 3000x70`},
+		story{`netserver_acme_error_timestamp_seconds{I,name="n"} 0x20 1200x58 0x10 5400x30`}},
 	"NetserverCertificateRejected": {
 		story{`netserver_connections_total{I,port="p",outcome="served"} 0+60x120`, `netserver_connections_total{I,port="p",outcome="alert"} 0+30x120`},
 		story{`netserver_connections_total{I,port="p",outcome="served"} 0+600x120`, `netserver_connections_total{I,port="p",outcome="alert"} 0+30x120`}},
@@ -216,6 +219,12 @@ var stories = map[string]struct{ fire, quiet story }{
 	"NetserverBackendDown": {
 		story{`netserver_target_up{I,backend="b",target="one"} 0x120`, `netserver_target_up{I,backend="b",target="two"} 1x100 0x20`},
 		story{`netserver_target_up{I,backend="b",target="one"} 0x120`, `netserver_target_up{I,backend="b",target="two"} 1x120`}},
+
+	"NetserverTargetSlow": {
+		story{`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="1"} 0x120`,
+			`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="2"} 0+60x120`, `netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="+Inf"} 0+60x120`},
+		story{`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="0.5"} 0+60x120`,
+			`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="1"} 0+60x120`, `netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="+Inf"} 0+60x120`}},
 
 	"NetserverRefusals": {
 		story{`netserver_connections_total{I,port="p",outcome="served"} 0+600x120`, `netserver_connections_total{I,port="p",outcome="over limit"} 0+60x120`,

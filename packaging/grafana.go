@@ -101,8 +101,13 @@ func rows() []row {
 			{title: "Targets that are up", kind: "table", unit: "short", width: 8, lines: []line{{"max by (instance, backend, target) (netserver_target_up{@})", ""}}},
 			{title: "Clients of targets", kind: "timeseries", unit: "short", width: 8, lines: []line{{"sum by (backend, target) (netserver_target_clients{@})", "{{backend}} {{target}}"}}},
 			{title: "Connections to targets", kind: "timeseries", unit: "cps", width: 8, lines: []line{{perSecond("target, result", "netserver_target_connections_total", ""), "{{target}} {{result}}"}}},
-			{title: "Time to connect to targets", kind: "timeseries", unit: "s", width: 8, lines: []line{{"max by (backend, target) (netserver_target_connect_seconds{@})", "{{backend}} {{target}}"}}},
+			{title: "Time to connect to targets", kind: "timeseries", unit: "s", width: 8, lines: []line{
+				{quantile("0.5", "backend, target", "netserver_target_connect_seconds", ""), "{{backend}} {{target}}, half"},
+				{quantile("0.99", "backend, target", "netserver_target_connect_seconds", ""), "{{backend}} {{target}}, 99 %"}}},
 			{title: "Certificates end in", kind: "table", unit: "s", width: 8, lines: []line{{"min by (instance, port, file) (netserver_certificate_expiry_timestamp_seconds{@}) - time()", ""}}},
+			{title: "Orders of certificates (ACME)", kind: "timeseries", unit: "short", width: 8, lines: []line{{"sum by (result) (increase(netserver_acme_orders_total{@}[$__rate_interval]))", "{{result}}"}}},
+			{title: "Next order of a certificate in", kind: "table", unit: "s", width: 8, lines: []line{{"min by (instance, name) (netserver_acme_next_order_timestamp_seconds{@}) - time()", ""}}},
+			{title: "Certificates that could not be ordered", kind: "table", unit: "s", about: "Since the last try.", width: 8, lines: []line{{"time() - (max by (instance, name) (netserver_acme_error_timestamp_seconds{@}) > 0)", ""}}},
 			{title: "Certificates that are not taken over", kind: "table", unit: "short", width: 8, lines: []line{{"max by (instance, port, file) (netserver_certificate_error_timestamp_seconds{@}) > 0", ""}}},
 		}},
 		{"Workers and memory", []panel{

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/internal/metric"
 	"netserver/proto"
 )
 
@@ -28,6 +29,7 @@ type endpoint struct {
 	checks atomic.Uint64 // that were done
 	faults atomic.Uint64 // of them: it failed
 	took   atomic.Int64  // connect time of late, in ns
+	times  *connectTimes // of its target
 
 	// The rest is guarded by the Backend's mutex.
 	from   *source // the target it belongs to
@@ -84,12 +86,28 @@ func (ep *endpoint) share(now time.Time, slowStart time.Duration) int64 {
 // connected notes that a connection took d. It is called for each client.
 func (ep *endpoint) connected(d time.Duration) {
 	ep.total.Add(1)
+	ep.times.observe(d)
 	old := ep.took.Load()
 	if old == 0 {
 		ep.took.Store(int64(d))
 		return
 	}
 	ep.took.Store(old + (int64(d)-old)/8) // a lost update of a mean is no loss
+}
+
+// connectTimes are how long connections to a target took. The histogram is made
+// with the first of them: it has 3 KiB, and a Backend thousands of targets.
+type connectTimes struct {
+	atomic.Pointer[metric.Histogram]
+}
+
+func (t *connectTimes) observe(d time.Duration) {
+	h := t.Load()
+	if h == nil {
+		t.CompareAndSwap(nil, new(metric.Histogram))
+		h = t.Load()
+	}
+	h.Observe(d)
 }
 
 // A failure is what went wrong in connecting to an endpoint.

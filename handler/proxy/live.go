@@ -52,6 +52,34 @@ func (b *Backend) List() []TargetState {
 	return list
 }
 
+// A ConnectTimes is a histogram of how long connecting clients to a target took,
+// in the buckets of Prometheus's native histograms with schema 3. Its slices are
+// the caller's.
+type ConnectTimes struct {
+	Target string   // as it is configured, whatever addresses it has
+	Sum    float64  // of all, in seconds
+	Zero   uint64   // those that took 2^-20 seconds at most
+	Index  []int    // the buckets that have any, in rising order: i ends at 2^(i/8) seconds
+	N      []uint64 // how many are in each of them
+}
+
+// ConnectTimes returns those of all targets that clients were connected to. They
+// count for as long as the target is one of b's. It may be called at any time.
+func (b *Backend) ConnectTimes() (list []ConnectTimes) {
+	if b.init() != nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.sources {
+		if h := s.times.Load(); h != nil {
+			got := h.Sparse()
+			list = append(list, ConnectTimes{Target: s.Address, Sum: got.Sum, Zero: got.Zero, Index: got.Index, N: got.N})
+		}
+	}
+	return list
+}
+
 // report tells how ep is. Call it with the Backend's mutex held.
 func (ep *endpoint) report() TargetState {
 	t := TargetState{

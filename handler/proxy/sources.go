@@ -19,6 +19,7 @@ type source struct {
 	index     int  // in the list
 	endpoints []*endpoint
 	names     lookups // if it is a name
+	times     *connectTimes
 }
 
 // setTargets makes targets those of b. What is known of the ones that stay is
@@ -46,9 +47,9 @@ func (b *Backend) setTargets(targets []Target) (at string, err error) {
 			return printable(t.Address), err
 		}
 		seen[t.Address] = true
-		s := &source{Target: t, where: where, index: len(list), named: where.network == "srv" || where.isName() && !b.own}
+		s := &source{Target: t, where: where, index: len(list), times: new(connectTimes), named: where.network == "srv" || where.isName() && !b.own}
 		if was := old[t.Address]; was != nil {
-			s.names = was.names
+			s.names, s.times = was.names, was.times
 		}
 		list = append(list, s)
 	}
@@ -112,7 +113,7 @@ func (s *source) place(b *Backend, places []place, before []*endpoint) {
 }
 
 func (s *source) endpoint(b *Backend, p place, id string) *endpoint {
-	ep := &endpoint{name: p.name, id: id, where: p.where, second: p.second, hash: hashOf(id), since: time.Now()}
+	ep := &endpoint{name: p.name, id: id, where: p.where, second: p.second, hash: hashOf(id), times: s.times, since: time.Now()}
 	ep.to, ep.direct = directTo(p.where)
 	ep.label = b.label + p.name
 	if s.where.isName() && p.where.address != p.name {

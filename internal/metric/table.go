@@ -67,6 +67,10 @@ const (
 	CertificateSince = "netserver_certificate_since_timestamp_seconds"
 	CertificateError = "netserver_certificate_error_timestamp_seconds"
 
+	ACMEOrders = "netserver_acme_orders_total"
+	ACMENext   = "netserver_acme_next_order_timestamp_seconds"
+	ACMEError  = "netserver_acme_error_timestamp_seconds"
+
 	Signatures = "netserver_signatures_total"
 	Jobs       = "netserver_jobs"
 	JobsBegun  = "netserver_jobs_started_total"
@@ -151,8 +155,8 @@ var families = [...]Family{
 		Help: "Clients that the target has now."},
 	{Name: TargetTotal, Type: Counter, Labels: []string{LabelBackend, LabelTarget, LabelResult}, Sent: true,
 		Help: "Connections of clients to the target, and those that could not be made."},
-	{Name: TargetConnect, Type: Gauge, Unit: "seconds", Labels: []string{LabelBackend, LabelTarget},
-		Help: "How long connecting to the target took of late, in the newest worker."},
+	{Name: TargetConnect, Type: Histo, Unit: "seconds", Labels: []string{LabelBackend, LabelTarget}, Sent: true,
+		Help: "How long it took to connect clients to the target, from the choice of the first target that was tried for them to the last step before their bytes go through."},
 	{Name: TargetChecks, Type: Counter, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
 		Help: "Checks of the target's addresses by all workers, and tries whether one that had failed is back."},
 	{Name: TargetFaults, Type: Counter, Labels: []string{LabelBackend, LabelTarget}, Sent: true,
@@ -164,6 +168,13 @@ var families = [...]Family{
 		Help: "Since when the certificate is served by the newest worker, in Unix time."},
 	{Name: CertificateError, Type: Gauge, Unit: "seconds", Labels: []string{LabelPort, LabelFile},
 		Help: "When newer contents of the file were refused last, in Unix time; 0 if what it contains is served."},
+
+	{Name: ACMEOrders, Type: Counter, Labels: []string{LabelResult},
+		Help: "Orders of certificates at acme_directory, by whether one was obtained."},
+	{Name: ACMENext, Type: Gauge, Unit: "seconds", Labels: []string{LabelName},
+		Help: "When the next certificate for the name is ordered, a renewal or after a failure, in Unix time."},
+	{Name: ACMEError, Type: Gauge, Unit: "seconds", Labels: []string{LabelName},
+		Help: "When the last order for the name failed, in Unix time; 0 if it did not. If acme_storage cannot be used, that counts as a failure of all."},
 
 	{Name: Workers, Type: Gauge, Labels: []string{LabelGeneration, LabelState},
 		Help: "Processes that serve clients, by the generation that a start or reload began."},
@@ -227,6 +238,7 @@ const (
 	LabelBackend    = "backend"
 	LabelTarget     = "target"
 	LabelFile       = "file"
+	LabelName       = "name"
 	LabelExit       = "exit"
 	LabelSignature  = "signature"
 	LabelVersion    = "version"
@@ -273,6 +285,8 @@ func Values(label string) (words string, list []string) {
 		return "as configured, or other for those of targets_file and ctl targets add", nil
 	case LabelFile:
 		return "as configured, or memory for a certificate made by the server", nil
+	case LabelName:
+		return "one of acme_domains", nil
 	case LabelExit:
 		return "", []string{ExitSuccess, ExitFailure, ExitSignal}
 	case LabelSignature:

@@ -24,6 +24,7 @@ type Manager struct {
 	log    *slog.Logger
 	deploy func(context.Context, []wire.Challenge) error
 	wake   chan struct{} // has something if failures may be tried again
+	tally  *Tally
 	now    func() time.Time
 	obtain func(ctx context.Context, directory, name string) ([]byte, error) // order, but for tests
 
@@ -38,7 +39,7 @@ type Manager struct {
 // challenges of these names, and no others, before it returns; nil takes them
 // back.
 func New(c Config, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error) *Manager {
-	m := &Manager{c: c, log: log, deploy: deploy, wake: make(chan struct{}, 1), now: time.Now,
+	m := &Manager{c: c, log: log, deploy: deploy, wake: make(chan struct{}, 1), tally: new(Tally), now: time.Now,
 		past: make(map[string]*past), unsaved: make(map[string][]byte), joined: make(map[string]*authority)}
 	m.obtain = m.order
 	return m
@@ -55,7 +56,11 @@ func (m *Manager) Hurry() {
 
 // Run orders and renews certificates until ctx ends.
 func (m *Manager) Run(ctx context.Context) {
+	m.tally.begin()
 	if err := m.open(); err != nil {
+		for _, n := range m.c.Names {
+			m.tally.stands(n, standing{failed: m.now()})
+		}
 		m.log.Error(fmt.Sprintf("acme_storage %s %v; no certificate is ordered or renewed until the next reload", m.c.Storage, err))
 		return
 	}
@@ -108,11 +113,19 @@ func (m *Manager) open() (err error) {
 	return nil
 }
 
-// next returns whose order is to be made next, and when.
+// next returns whose order is to be made next, and when, and has metrics tell of
+// all.
 func (m *Manager) next() (name string, at time.Time) {
 	now := m.now()
 	for _, n := range m.c.Names {
-		if t := m.past[n].due(now, m.store.held(n)); name == "" || t.Before(at) {
+		p := m.past[n]
+		t := p.due(now, m.store.held(n))
+		s := standing{next: t}
+		if p.Failures > 0 {
+			s.failed = p.Last
+		}
+		m.tally.stands(n, s)
+		if name == "" || t.Before(at) {
 			name, at = n, t
 		}
 	}
@@ -144,6 +157,7 @@ func (m *Manager) attempt(ctx context.Context, name string) {
 		return // the server ends, or the configuration is another
 	}
 	now := m.now()
+	m.tally.ordered(err)
 	if err == nil {
 		p.succeeded(now, leaf)
 		m.keepState()

@@ -44,7 +44,6 @@ func (s *Server) Metrics(ctx context.Context) *control.Metrics {
 	set.Add(metric.Silent, float64(len(m.Silent)))
 	s.processMetrics(set)
 	s.certMetrics(ctx, set)
-	s.connectMetrics(ctx, set)
 	for _, f := range set.Families() {
 		m.Families = append(m.Families, familyOf(f))
 	}
@@ -99,19 +98,6 @@ func (s *Server) certMetrics(ctx context.Context, set *metric.Set) {
 				failed = float64(c.LastErrorAt.Unix())
 			}
 			set.Least(metric.CertificateError, failed, port, file)
-		}
-	}
-}
-
-// connectMetrics adds how long connecting to targets took, of those that the
-// workers' counters are of.
-func (s *Server) connectMetrics(ctx context.Context, set *metric.Set) {
-	if len(set.Series(metric.TargetUp)) == 0 {
-		return
-	}
-	for _, t := range s.Targets(ctx, "").Targets {
-		if t.Connect != nil && set.Has(metric.TargetUp, t.Backend, t.Target) {
-			set.Least(metric.TargetConnect, *t.Connect, t.Backend, t.Target)
 		}
 	}
 }

@@ -13,9 +13,10 @@ import (
 // An ordering is what the supervisor does to get certificates. The account's
 // key is nowhere else.
 type ordering struct {
-	conf acme.Config
-	run  *acme.Running    // nil: nothing is ordered
-	open []wire.Challenge // which every worker answers
+	conf  acme.Config
+	run   *acme.Running    // nil: nothing is ordered
+	open  []wire.Challenge // which every worker answers
+	tally acme.Tally       // of all orders since the start
 }
 
 // orderCertificates has those ordered that the configuration in force names. One
@@ -33,7 +34,7 @@ func (s *supervisor) orderCertificates() {
 	}
 	a.conf, a.run = c, nil
 	if !c.Zero() && !s.ending {
-		a.run = acme.Start(c, s.log, s.showChallenges, before)
+		a.run = acme.Start(c, &a.tally, s.log, s.showChallenges, before)
 	}
 }
 

@@ -58,6 +58,7 @@ func (s *supervisor) addMetrics(set *metric.Set) {
 	set.Add(metric.StartTime, float64(s.began.UnixMilli())/1000)
 	set.Add(metric.Reloads, float64(s.reloads.done), metric.ResultDone)
 	set.Add(metric.Reloads, float64(s.reloads.failed), metric.ResultFailed)
+	s.ordering.tally.AddTo(set)
 	if s.conf.hasJobs() || s.jobs.next > 0 {
 		set.Add(metric.JobsBegun, float64(s.jobs.next))
 		set.Add(metric.Jobs, float64(len(s.jobs.running)))

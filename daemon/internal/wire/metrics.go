@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -59,12 +60,7 @@ func takeMetrics(s *Peer, from, to *Message) error {
 func TargetSamples(backends []*proxy.Backend, known []TargetName) (list []metric.Sample) {
 	var set metric.Set
 	for _, t := range targetRows(backends, "") {
-		if !slices.Contains(known, TargetName{t.Backend, t.Target}) {
-			t.Target = metric.Other
-			if !slices.ContainsFunc(known, func(k TargetName) bool { return k.Backend == t.Backend }) {
-				t.Backend = metric.Other
-			}
-		}
+		t.Backend, t.Target = knownAs(known, t.Backend, t.Target)
 		set.Add(metric.TargetUp, float64(t.Up), t.Backend, t.Target)
 		set.Add(metric.TargetClients, float64(t.Clients), t.Backend, t.Target)
 		set.Add(metric.TargetTotal, float64(t.Connected), t.Backend, t.Target, metric.ResultDone)
@@ -72,12 +68,29 @@ func TargetSamples(backends []*proxy.Backend, known []TargetName) (list []metric
 		set.Add(metric.TargetChecks, float64(t.Checks), t.Backend, t.Target)
 		set.Add(metric.TargetFaults, float64(t.Faults), t.Backend, t.Target)
 	}
-	for _, name := range []string{metric.TargetUp, metric.TargetClients, metric.TargetTotal, metric.TargetChecks, metric.TargetFaults} {
+	for _, b := range backends {
+		for _, t := range b.ConnectTimes() {
+			backend, target := knownAs(known, ShortName(cmp.Or(b.Name, plainTargets)), ShortName(t.Target))
+			set.AddHistogram(metric.TargetConnect, &metric.Sparse{Sum: t.Sum, Zero: t.Zero, Index: t.Index, N: t.N}, backend, target)
+		}
+	}
+	for _, name := range []string{metric.TargetUp, metric.TargetClients, metric.TargetTotal, metric.TargetConnect, metric.TargetChecks, metric.TargetFaults} {
 		for _, one := range set.Series(name) {
 			list = append(list, *one)
 		}
 	}
 	return list
+}
+
+// knownAs returns what a target is called in metrics.
+func knownAs(known []TargetName, backend, target string) (string, string) {
+	if slices.Contains(known, TargetName{backend, target}) {
+		return backend, target
+	}
+	if !slices.ContainsFunc(known, func(k TargetName) bool { return k.Backend == backend }) {
+		backend = metric.Other
+	}
+	return backend, metric.Other
 }
 
 // ProgramSamples returns what handlers have counted of the programs that they
