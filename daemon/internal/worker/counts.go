@@ -18,11 +18,16 @@ const (
 	countTime = 5 * time.Second
 )
 
-// sendCounts sends the supervisor what this worker has counted.
-func (w *worker) sendCounts(st netserver.Stats) {
+// sendSamples sends the supervisor what this worker has counted beside outcomes.
+// For that it looks at every client.
+func (w *worker) sendSamples() {
 	for _, m := range wire.MetricsMessages(w.samples()) {
 		wire.Send(w.link, m)
 	}
+}
+
+// sendCounts sends the supervisor the outcomes that this worker has counted.
+func (w *worker) sendCounts(st netserver.Stats) {
 	list := wire.CountsOf(st)
 	for first := 0; first < len(list) || first == 0; first += countsAtOnce {
 		status, c := w.status(), &wire.Counts{First: first, Ports: list[first:min(first+countsAtOnce, len(list))]}
@@ -49,6 +54,7 @@ func (w *worker) count(done <-chan struct{}) {
 			list := slices.DeleteFunc(w.samples(), func(s metric.Sample) bool { return s.Family == metric.Goroutines }) // never the same
 			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status(), list})
 			if string(b) != sent {
+				w.sendSamples()
 				w.sendCounts(st)
 				sent = string(b)
 			}
@@ -63,8 +69,12 @@ func (w *worker) answer(c wire.Message) {
 	if c.Ask == nil {
 		return
 	}
-	if c.Ask.What == wire.AskStats || c.Ask.What == wire.AskMetrics {
-		w.sendCounts(w.p.Server.Monitor().Stats()) // before: who has the answer has these
+	switch c.Ask.What { // before: who has the answer has these
+	case wire.AskMetrics:
+		w.sendSamples()
+		w.sendCounts(w.p.Server.Monitor().Stats())
+	case wire.AskStats:
+		w.sendCounts(w.p.Server.Monitor().Stats())
 	}
 	if c.Ask.What == wire.AskChallenges {
 		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: w.setChallenges(c.Ask.Challenges)})

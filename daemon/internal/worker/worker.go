@@ -179,6 +179,7 @@ func (w *worker) run(ctx context.Context) int {
 	close(done)
 	helpers.Wait()
 	go w.afterServing()
+	w.sendSamples()
 	w.sendCounts(w.p.Server.Monitor().Stats())
 	if h := w.o.WorkerStop; h != nil {
 		h()
