@@ -117,7 +117,7 @@ func TestTopShowsHostileNames(t *testing.T) {
 	if _, err := bufio.NewReader(c).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	const shown = `%1B]0;owned%07%1B[2J%E2%80%AEgnp\u05d0%7F\ufffd31m`
+	const shown = `%1B]0;owned%07%1B[2J%E2%80%AEgnp\u05d0%7F%9B31m`
 	term := inTerminal(t, 200, 24, []string{"TERM=vt100"}, binary, "ctl", "--socket", socket, "top", "--interval", "0.1")
 	term.shows(shown)
 	term.keys("\x03") // ctrl-c
