@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"netserver/netservertest"
 )
 
 // A hostage is a process of a server under test that an attacker has taken
@@ -37,7 +40,8 @@ func seize(t testing.TB, pid int) *hostage {
 	return &hostage{t, pid, fd}
 }
 
-// hold stops the code in it, so that nobody but the attacker reads what comes.
+// hold stops the code in it, so that nobody but the attacker reads what comes,
+// and returns when it has stopped: a signal is only on its way when kill returns.
 // The process goes on at the end of the test at the latest. A server ends a
 // worker that is stopped: start it with --worker_timeout 0.
 func (h *hostage) hold() {
@@ -46,6 +50,19 @@ func (h *hostage) hold() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(h.release)
+	netservertest.Eventually(h.t, "each of its threads has stopped", h.stopped)
+}
+
+// stopped reports whether none of its threads runs.
+func (h *hostage) stopped() bool {
+	list, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", h.pid))
+	for _, name := range list {
+		b, _ := os.ReadFile(name)
+		if _, state, _ := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" ")); len(b) > 0 && !bytes.HasPrefix(state, []byte("T")) {
+			return false
+		}
+	}
+	return err == nil && len(list) > 0
 }
 
 func (h *hostage) release() { unix.PidfdSendSignal(h.pidfd, unix.SIGCONT, nil, 0) }
@@ -167,6 +184,16 @@ func (h *hostage) signer() *os.File {
 type hostLink struct {
 	t testing.TB
 	*os.File
+}
+
+// drain drops what has come, of which the hostage may have read a part before it
+// was held.
+func (l *hostLink) drain() {
+	for b := make([]byte, 1<<16); ; {
+		if n, _, err := unix.Recvfrom(int(l.Fd()), b, unix.MSG_DONTWAIT); err != unix.EINTR && (err != nil || n == 0) {
+			return
+		}
+	}
 }
 
 // frame makes a message of the link of its content.

@@ -37,6 +37,7 @@ func TestAttackACME(t *testing.T) {
 	h := seize(t, r.only())
 	l := h.link()
 	h.hold()
+	l.drain()
 	n := 0
 	ask := func(m object) ([]byte, string) { n++; return answerTo(t, l, n<<32, m) }
 	if data, failed := ask(object{"Op": "load", "Path": cert, "Fresh": true}); failed != "" || len(data) == 0 {

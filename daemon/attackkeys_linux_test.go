@@ -182,6 +182,7 @@ func TestAttackFiles(t *testing.T) {
 	h := seize(t, r.only())
 	l := h.link()
 	h.hold()
+	l.drain()
 	n := 0
 	ask := func(m object) ([]byte, string) { n++; return answerTo(t, l, n<<32, m) }
 	if data, failed := ask(object{"Op": "read", "Path": filepath.Join(cas, "ca.pem"), "Fresh": true}); !bytes.Equal(data, ca.certPEM()) {

@@ -29,6 +29,8 @@ func TestTimesKeepTheSteadyClock(t *testing.T) {
 		"alone_control.go UnixMilli":              "shown to people only",
 		"internal/supervisor/counts.go UnixMilli": "shown to people only",
 		"internal/ctl/metrics.go Unix":            "dates of certificates, and times that are shown to people only",
+		"internal/wire/page.go UnixNano":          "when a client came, shown to people only",
+		"internal/wire/page.go Unix":              "the same",
 		"version.go Parse":                        "of the commit",
 		"internal/proc/began_linux.go Unix": "start of a process that a pid file names and that has not locked it; " +
 			"compared with the time of the file",

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"netserver/handler/exec"
 )
@@ -86,6 +87,7 @@ func TestTerminalHangsUp(t *testing.T) {
 		h := typed(`trap 'echo >"$0"; exit 5' HUP; echo $$; while :; do sleep 0.02; done`)
 		file := t.TempDir() + "/hung up"
 		h.Args = append(h.Args, file)
+		h.KillGrace = 9 * time.Second // half of it is for what HUP begins
 		s := serve(t, h)
 		c := s.dial(proto)
 		pid := readPid(t, c)
