@@ -29,6 +29,7 @@ func TestTimesKeepTheSteadyClock(t *testing.T) {
 		"alone_control.go UnixMilli":              "shown to people only",
 		"internal/supervisor/counts.go UnixMilli": "shown to people only",
 		"internal/ctl/metrics.go Unix":            "dates of certificates, and times that are shown to people only",
+		"internal/acme/tally.go Unix":             "dates that are shown, of certificates and of the last failure",
 		"internal/wire/page.go UnixNano":          "when a client came, shown to people only",
 		"internal/wire/page.go Unix":              "the same",
 		"version.go Parse":                        "of the commit",
