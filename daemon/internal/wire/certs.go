@@ -57,7 +57,9 @@ func (a *Answer) NameCerts(ports []string, known func(file string) bool) {
 		c := &a.Certs[i]
 		c.Ports = []string{}
 		for _, p := range c.Places {
-			c.Ports = append(c.Ports, ports[p])
+			if p < len(ports) { // a process that serves alone has none before it serves
+				c.Ports = append(c.Ports, ports[p])
+			}
 		}
 		if c.Names == nil {
 			c.Names = []string{}
