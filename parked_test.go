@@ -76,7 +76,7 @@ func dialPark(t testing.TB, r *netservertest.Running, kind string) net.Conn {
 // echoesTo sends a word and reads it back.
 func echoesTo(t testing.TB, c net.Conn, word string) {
 	t.Helper()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, word); err != nil {
 		t.Fatal(err)
 	}
@@ -203,6 +203,7 @@ func TestParkedStorm(t *testing.T) {
 		}
 		all.Wait()
 		for _, c := range list {
+			c.SetDeadline(time.Now().Add(time.Minute)) // that of the first word may be over
 			if _, err := io.ReadFull(c, make([]byte, 1000)); err != nil {
 				t.Fatal(err)
 			}

@@ -17,3 +17,16 @@ func TestCertificatesBeforeThereArePorts(t *testing.T) {
 		t.Errorf("the certificate is of the ports %q", got)
 	}
 }
+
+// Nor has what it explains.
+func TestExplanationBeforeThereArePorts(t *testing.T) {
+	a := Answer{Explained: []Explained{{Place: 1}}}
+	a.NamePorts(nil)
+	if a.Explained[0].Refused == nil {
+		t.Errorf("%+v", a.Explained[0])
+	}
+	a.NamePorts([]string{"one", "two"})
+	if got := a.Explained[0].Port; got != "two" {
+		t.Errorf("port %q", got)
+	}
+}

@@ -91,7 +91,9 @@ func (e *Explained) clean() error {
 func (a *Answer) NamePorts(ports []string) {
 	for i := range a.Explained {
 		e := &a.Explained[i]
-		e.Port = ports[e.Place]
+		if e.Place < len(ports) { // a process that serves alone has none before it serves
+			e.Port = ports[e.Place]
+		}
 		none(&e.Refused)
 		none(&e.Notes)
 		none(&e.Limits)
