@@ -18,18 +18,21 @@ func TestHeldBytesArrive(t *testing.T) {
 			srv, tc, _ := pairTLS(t, tlsparams.Params{})
 			var want []byte
 			block := pattern(16 << 10)
-			for i := 0; srv.Holds() == 0; i++ {
+			// The kernel may find room a moment later, when what is held goes out
+			// and more is taken; in the end nothing is taken while something is
+			// held.
+			for i := 0; ; i++ {
 				if i > 10000 {
-					t.Fatal("the client's socket takes everything")
+					t.Fatal("the client's socket takes everything, or bytes are taken while others are held")
 				}
 				n, err := srv.TryWrite(block)
 				if err != nil {
 					t.Fatal(err)
 				}
 				want = append(want, block[:n]...)
-			}
-			if n, err := srv.TryWrite(block); n > 0 || err != nil {
-				t.Fatalf("while something is held, %d bytes are taken: %v", n, err)
+				if n == 0 && srv.Holds() > 0 {
+					break
+				}
 			}
 			held := srv.Holds()
 			got := make(chan []byte, 1)
