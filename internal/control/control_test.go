@@ -371,3 +371,31 @@ func TestLeftOverSocket(t *testing.T) {
 		t.Error("a regular file was taken over")
 	}
 }
+
+// Who comes last is not closed for those before, though their goroutines come
+// later.
+func TestSilentInTheOrderOfAccept(t *testing.T) {
+	s := new(Server)
+	var ends []net.Conn
+	pipe := func(n uint64) silent {
+		near, far := net.Pipe()
+		t.Cleanup(func() { near.Close(); far.Close() })
+		ends = append(ends, far)
+		return silent{near, n}
+	}
+	last := pipe(1000)
+	s.listen(last)
+	for n := range uint64(2 * maxSilent) {
+		s.listen(pipe(n))
+	}
+	ends[0].SetReadDeadline(time.Now())
+	if _, err := ends[0].Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the last client: %v", err)
+	}
+	if _, err := ends[1].Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the first client: %v", err)
+	}
+	if s.heard(last); len(s.silent) != maxSilent-1 {
+		t.Errorf("%d are silent", len(s.silent))
+	}
+}

@@ -56,8 +56,16 @@ type Server struct {
 	cancel      context.CancelFunc
 	l           net.Listener
 
+	accepted uint64 // the accept loop's
+
 	mu     sync.Mutex
-	silent []net.Conn // without a request so far, oldest first
+	silent []silent // oldest first
+}
+
+// A silent is a client that has not sent its request yet.
+type silent struct {
+	net.Conn
+	n uint64 // its place in the order of accept
 }
 
 // Serve accepts clients of l, in the background, until Close.
@@ -108,24 +116,31 @@ func (s *Server) start(ctx context.Context, c net.Conn) {
 		c.Close()
 		return
 	}
+	s.accepted++
+	one := silent{c, s.accepted}
 	s.wg.Go(func() {
 		defer func() { <-s.open }()
-		s.serve(ctx, c)
+		s.serve(ctx, one)
 	})
 }
 
 // listen records that c has not sent its request yet. Clients that never do
-// must not keep others out.
-func (s *Server) listen(c net.Conn) {
+// must not keep others out: the one that was accepted first is closed, whosever
+// goroutine came here last.
+func (s *Server) listen(c silent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.silent = append(s.silent, c); len(s.silent) > maxSilent {
+	i := len(s.silent)
+	for i > 0 && s.silent[i-1].n > c.n {
+		i--
+	}
+	if s.silent = slices.Insert(s.silent, i, c); len(s.silent) > maxSilent {
 		s.silent[0].Close()
 		s.silent = slices.Delete(s.silent, 0, 1)
 	}
 }
 
-func (s *Server) heard(c net.Conn) {
+func (s *Server) heard(c silent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.silent, c); i >= 0 {
@@ -134,7 +149,8 @@ func (s *Server) heard(c net.Conn) {
 }
 
 // serve carries out one client's request.
-func (s *Server) serve(ctx context.Context, c net.Conn) {
+func (s *Server) serve(ctx context.Context, one silent) {
+	c := one.Conn
 	defer c.Close()
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
@@ -147,9 +163,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 		a.fail(err)
 		return
 	}
-	s.listen(c)
+	s.listen(one)
 	r, err := readRequest(c)
-	s.heard(c)
+	s.heard(one)
 	if err == nil {
 		err = s.handle(ctx, cred, r, a)
 	}
