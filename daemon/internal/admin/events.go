@@ -117,16 +117,32 @@ func (f *Front) tick(ctx context.Context) []byte {
 		q := control.Request{Verb: verb}
 		ask := func(ctx context.Context) ([]byte, error) { return f.answerTo(ctx, &q) }
 		from, age := &f.cache, cacheTime
-		if verb == control.VerbLimits || verb == control.VerbPenalties || verb == "certs" {
+		if f.isSlow(verb) {
 			from, age = &f.slow, slowTime
 		}
 		b, err := from.get(ctx, verb, age, ask)
+		if verb == control.VerbTargets {
+			// No text has these: its quotation marks would be escaped.
+			f.noTargets.Store(err == nil && bytes.Contains(b, []byte(`"targets":[]`)) && bytes.Contains(b, []byte(`"silent":[]`)))
+		}
 		if err != nil {
 			b = []byte("null")
 		}
 		tick = fmt.Appendf(tick, "%q:%s,", verb, oneLine(b))
 	}
 	return fmt.Appendf(tick, "\"time\":%.3f}\n\n", float64(time.Now().UnixMilli())/1000)
+}
+
+// isSlow reports whether an event may have an older answer of a verb: it takes a
+// look at every client, and changes slowly, or there is nothing to tell.
+func (f *Front) isSlow(verb string) bool {
+	switch verb {
+	case control.VerbLimits, control.VerbPenalties, control.VerbCerts:
+		return true
+	case control.VerbTargets:
+		return f.noTargets.Load()
+	}
+	return false
 }
 
 // oneLine returns JSON without line ends, which would end the data of an event.

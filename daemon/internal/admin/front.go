@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"netserver/internal/control"
@@ -40,13 +41,15 @@ type Options struct {
 // A Front answers the requests of the admin listener. It is safe for concurrent
 // use, and answers many at the price of one.
 type Front struct {
-	o      Options
-	token  string // that a change has to carry
-	mux    *http.ServeMux
-	cache  cache
-	lists  cache // of clients
-	slow   cache // of events, for what changes slowly
-	events events
+	o     Options
+	token string // that a change has to carry
+	mux   *http.ServeMux
+	cache cache
+	lists cache // of clients
+	slow  cache // of events, for what changes slowly
+	// noTargets tells that the server had no targets when it was asked last.
+	noTargets atomic.Bool
+	events    events
 }
 
 // New makes a Front. Close ends its streams.

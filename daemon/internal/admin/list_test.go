@@ -1,11 +1,15 @@
 package admin
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
 
 	"netserver/internal/control"
 )
@@ -51,5 +55,39 @@ func TestListsArePutTogether(t *testing.T) {
 		if b, err := f.allConns(t.Context(), &control.Request{Verb: control.VerbConns}); err == nil {
 			t.Errorf("%.40s: %.100s", broken, b)
 		}
+	}
+}
+
+// A server without targets is asked for them as seldom as for limits, one whose
+// workers do not all answer is not: it may have some.
+func TestTicksWithoutTargets(t *testing.T) {
+	for _, c := range []struct {
+		answer string
+		asked  int
+	}{
+		{`{"targets":[],"more":false,"silent":[]}`, 1},
+		{`{"targets":[{"backend":"\"targets\":[]"}],"more":false,"silent":[]}`, 4},
+		{`{"targets":[],"more":false,"silent":[{"worker":1}]}`, 4},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			asked := 0
+			f := New(Options{Page: fstest.MapFS{}, Ask: func(_ context.Context, r *control.Request, each func(string, json.RawMessage) error) error {
+				if r.Verb == control.VerbTargets {
+					asked++
+					return each("targets", json.RawMessage(c.answer))
+				}
+				return each(r.Verb, json.RawMessage(`{}`))
+			}})
+			for range 4 {
+				if b := f.tick(t.Context()); !bytes.Contains(b, []byte(c.answer)) {
+					t.Errorf("the tick is %s", b)
+				}
+				time.Sleep(tickEvery)
+			}
+			// The first is asked for as soon as others, the next with what is slow.
+			if asked > c.asked+1 || asked < c.asked {
+				t.Errorf("%s: asked for %d times in 4 ticks", c.answer, asked)
+			}
+		})
 	}
 }

@@ -45,6 +45,7 @@ type state struct {
 	certs    object
 	boxed    []object
 	clients  []object
+	detail   object                    // what is known of each of them alone
 	outcomes map[string]map[string]int // by port
 	refused  map[string]int
 	buckets  map[int]int // of handshake times
@@ -63,11 +64,12 @@ func newFake(t *testing.T, s state) *fake {
 	mux.HandleFunc("POST /api/kill", f.command("kill", "id"))
 	mux.HandleFunc("POST /api/penalties/add", f.command("ban", "network", "seconds"))
 	mux.HandleFunc("POST /api/penalties/lift", f.command("lift", "network"))
-	live := patientLive(t)
-	mux.HandleFunc("GET /page/live.js", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
-		w.Write(live)
-	})
+	for name, b := range timely(t) {
+		mux.HandleFunc("GET /page/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+			w.Write(b)
+		})
+	}
 	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, page.Files(), r.PathValue("name"))
 	})
@@ -97,18 +99,24 @@ func newFake(t *testing.T, s state) *fake {
 	return f
 }
 
-// patientLive is live.js with a page that waits longer for the next tick: here
-// ticks come when the test sends them.
-func patientLive(t *testing.T) []byte {
-	b, err := fs.ReadFile(page.Files(), "live.js")
-	if err != nil {
-		t.Fatal(err)
+// timely are files of the page with other times: live.js waits longer for the
+// next tick, since ticks come when the test sends them, and detail.js asks sooner.
+func timely(t *testing.T) map[string][]byte {
+	all := make(map[string][]byte)
+	for _, c := range []struct{ name, from, to string }{
+		{"live.js", "const silence = 4000;", "const silence = 4000000;"},
+		{"detail.js", "const again = 2000;", "const again = 100;"},
+	} {
+		b, err := fs.ReadFile(page.Files(), c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Count(b, []byte(c.from)) != 1 {
+			t.Fatalf("%s has no %q", c.name, c.from)
+		}
+		all[c.name] = bytes.Replace(b, []byte(c.from), []byte(c.to), 1)
 	}
-	const short, long = "const silence = 4000;", "const silence = 4000000;"
-	if bytes.Count(b, []byte(short)) != 1 {
-		t.Fatalf("live.js has no %q", short)
-	}
-	return bytes.Replace(b, []byte(short), []byte(long), 1)
+	return all
 }
 
 func (f *fake) set(change func(*state)) {
@@ -149,6 +157,10 @@ func (f *fake) conns(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	all, from := f.state.clients, 0
 	f.mu.Unlock()
+	if id := r.FormValue("id"); id != "" {
+		f.conn(w, all, id)
+		return
+	}
 	if after := r.FormValue("after"); after != "" {
 		from = slices.IndexFunc(all, func(c object) bool { return c["id"] == after }) + 1
 	}
@@ -158,6 +170,23 @@ func (f *fake) conns(w http.ResponseWriter, r *http.Request) {
 		next = part[len(part)-1]["id"].(string)
 	}
 	writeJSON(w, object{"clients": part, "more": from+len(part) < len(all), "next": next, "silent": []any{}})
+}
+
+// conn tells of one client what the list does, and what the state has besides.
+func (f *fake) conn(w http.ResponseWriter, all []object, id string) {
+	i := slices.IndexFunc(all, func(c object) bool { return c["id"] == id })
+	if i < 0 {
+		w.WriteHeader(http.StatusBadRequest)
+		writeJSON(w, object{"errors": []string{"no client " + id}})
+		return
+	}
+	c := mapsClone(all[i])
+	f.mu.Lock()
+	for k, v := range f.state.detail {
+		c[k] = v
+	}
+	f.mu.Unlock()
+	writeJSON(w, c)
 }
 
 // command carries out what changes something, and writes it down.

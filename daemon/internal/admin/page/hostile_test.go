@@ -36,6 +36,13 @@ func hostile() state {
 			"since": all(i), "connected_seconds": 1.5, "bytes_in": 1, "bytes_out": 2, "idle_seconds": nil,
 		})
 	}
+	s.detail = object{
+		"stage_seconds": 4, "waits_for": nasty[0], "lane": nasty[4], "route": nasty[8], "identity": nasty[5], "verdict": object{nasty[0]: nasty[4]}, "child_pid": nasty[7],
+		"deadlines": []any{nasty[0], nil, object{"key": nasty[0], "why": nasty[4], "left_seconds": nasty[1]}, object{"key": nasty[9]}},
+		"times":     nasty[4], "limits": []any{object{"key": nasty[4], "unit": nasty[5], "value": nasty[0], "use": -1}, []string{nasty[0]}},
+		"notes":     []any{object{"name": nasty[11], "value": nasty[0]}, object{"name": nasty[10], "value": nasty[8]}},
+		"tls_facts": object{"version": nasty[0], "cipher": nasty[4], "group": []string{nasty[5]}, "alpn": nasty[10], "resumed": nasty[0]},
+	}
 	s.limits = object{"limits": limits, "sources": sources}
 	s.targets, s.certs = object{"targets": targets}, object{"certificates": certs}
 	s.status["silent"] = []object{{"worker": nasty[0], "pid": nasty[4], "seconds": nasty[5]}}
@@ -84,6 +91,7 @@ func hostileTexts(f *fake, p *tab) {
 	for i := range 3 {
 		p.text(fmt.Sprintf(`document.querySelectorAll(".rows .tr")[%d].click()`, i*4))
 		p.await(`document.getElementById("dialog").open`)
+		p.has("#dialog .details", "would end it <img src=x") // the server's answer is there
 		harmless("details")
 		p.text(`document.querySelector("#dialog-buttons .danger").click()`)
 		p.asked("End connection")

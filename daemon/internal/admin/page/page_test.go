@@ -90,6 +90,7 @@ func TestPage(t *testing.T) {
 		{"hostile", hostile, "", 1280, hostileTexts},
 		{"connections", func() state { s := quiet(); s.clients = many(10000); return s }, "#connections", 1280, connections},
 		{"kill", func() state { s := quiet(); s.write, s.clients = true, many(40); return s }, "#connections", 1280, kill},
+		{"detail", detailed, "#connections", 1280, detail},
 		{"ban", busy, "", 1280, ban},
 		{"read only", func() state { s := busy(); s.write = false; return s }, "", 1280, readOnly},
 		{"keyboard", busy, "", 1280, keyboard},

@@ -10,7 +10,9 @@ export async function ask(path, options = {}) {
     body = await r.json();
   } catch { /* said below */ }
   if (!r.ok || Array.isArray(body?.errors)) {
-    throw new Error(body?.errors?.length ? body.errors.join("; ") : "the server answered " + r.status);
+    const err = new Error(body?.errors?.length ? body.errors.join("; ") : "the server answered " + r.status);
+    err.refused = r.status === 400; // what was asked for is not there
+    throw err;
   }
   return body ?? {};
 }

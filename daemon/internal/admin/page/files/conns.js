@@ -2,8 +2,9 @@
 // sorted here, and only the rows that are seen are in the document.
 import { ask, session } from "./api.js";
 import { confirmBan, confirmKill, open } from "./dialogs.js";
+import { Detail } from "./detail.js";
 import { byId, el, say } from "./dom.js";
-import { bytes, clean, clock, count, detailLimit, duration } from "./text.js";
+import { bytes, clean, clock, count, duration } from "./text.js";
 
 const page = 2500; // connections asked for at a time
 const most = 50000; // connections kept
@@ -241,29 +242,16 @@ export class Connections {
 
   details(c) {
     if (!c) return;
-    const facts = [...order.filter((k) => k in c), ...Object.keys(c).filter((k) => !order.includes(k) && k !== "hay")].map((k) => {
-      const value = el("bdi");
-      value.textContent = fact(k, c[k]);
-      return el("div", {}, el("dt", {}, clean(k.replace(/_seconds$/, "").replaceAll("_", " "))), el("dd", {}, value));
-    });
+    const detail = new Detail(c);
     const buttons = [{ name: "Close", first: true }];
     if (session.write) {
       const host = hostOf(c.peer);
       if (host) buttons.push({ name: "Ban address…", press: () => { setTimeout(() => confirmBan(host)); } });
       buttons.push({ name: "End connection…", kind: "danger", press: () => { setTimeout(() => this.kill(c)); } });
     }
-    open("Connection " + clean(c.id), [el("dl", { class: "details" }, ...facts)], buttons);
+    open("Connection " + clean(c.id), detail.body, buttons);
+    detail.follow();
   }
-}
-
-const order = ["peer", "peer_name", "port", "tls", "server_name", "stage", "doing", "since", "connected_seconds", "idle_seconds", "bytes_in", "bytes_out", "id", "worker", "pid"];
-
-// fact writes one value of a connection whole.
-function fact(key, v) {
-  if (v === null || v === undefined || v === "") return "–";
-  if (typeof v === "number" && key.endsWith("_seconds")) return duration(v);
-  if (typeof v === "number" && key.startsWith("bytes_")) return count(v) + " bytes";
-  return clean(typeof v === "object" ? JSON.stringify(v) : v, detailLimit);
 }
 
 function set(e, t) { if (e.textContent !== t) e.textContent = t; }
