@@ -22,7 +22,8 @@ export class Detail {
   // follow asks for the connection until its dialog is closed, or it has ended.
   async follow() {
     this.stopped = new AbortController();
-    byId("dialog").addEventListener("close", () => this.stopped.abort(), { once: true });
+    // The event may be that of what the dialog showed before, and come late.
+    byId("dialog").addEventListener("close", () => { if (!this.seen()) this.stopped.abort(); }, { signal: this.stopped.signal });
     while (this.seen()) {
       try {
         if (!document.hidden) this.show(await ask("conns?" + new URLSearchParams({ id: this.id }), { signal: this.stopped.signal }));
@@ -30,10 +31,11 @@ export class Detail {
       } catch (err) {
         if (this.stopped.signal.aborted) return;
         this.say(err.message);
-        if (err.refused) return; // it is gone: what is shown is the last that was known
+        if (err.refused) break; // it is gone: what is shown is the last that was known
       }
       await new Promise((done) => { setTimeout(done, again); });
     }
+    this.stopped.abort(); // and listens no more
   }
 
   seen() { return !this.stopped.signal.aborted && byId("dialog").open && this.facts.isConnected; }
