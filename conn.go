@@ -35,11 +35,14 @@ type Conn struct {
 	// Up to 632 bytes fit into the allocator's 640. With more, every client
 	// takes 704, silent ones too.
 
-	stream
+	// What is counted over all clients each second stands in one line of the
+	// CPU's cache.
+	l       *listening
+	traffic traffic
 	progress
+	stream
 
 	run    *run
-	l      *listening
 	id     uint64
 	peer   access.Peer
 	begin  time.Time
@@ -51,7 +54,6 @@ type Conn struct {
 	verdicts  verdicts
 	limits    deadline.Limits
 	rates     *deadline.Rates // nil if there are none
-	traffic   traffic
 	lines     lines
 }
 
