@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/internal/deadline"
 	"netserver/internal/relay"
+	"netserver/proto"
 )
 
 // This file is the story of a client. An accept loop takes its connection,
@@ -407,4 +409,21 @@ func (c *Conn) hook(f func()) {
 		}
 	}()
 	f()
+}
+
+// host returns the client's name, "" if it has none or it is not known yet.
+func (c *Conn) host() string {
+	if h := c.verdicts.host.Load(); h != nil {
+		return *h
+	}
+	return ""
+}
+
+// idle returns how long no byte has passed, or -1.
+func (c *Conn) idle() time.Duration {
+	if limit, last := c.limits.IdleLimit(); limit > 0 {
+		return max(time.Since(last), 0)
+	}
+	nc := proto.Socket(c.raw)
+	return deadline.Idle(nc)
 }

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"netserver/internal/deadline"
 	"netserver/proto"
 )
 
@@ -23,6 +22,7 @@ type clients struct {
 	ports  int             // of the run
 	shards [16]shard
 	over   *clientEnd // has ended; of all who are gone
+	seen   lastCensus
 }
 
 type shard struct {
@@ -56,9 +56,39 @@ type census struct {
 	stages [StageClose + 1]int
 }
 
-// census counts the clients by port. A client's bytes are either those of a
-// client that is here or of one that is gone, at each moment.
+// A lastCensus is one that is told again while it is new enough.
+type lastCensus struct {
+	mu   sync.Mutex
+	at   time.Time
+	list []census
+}
+
+const (
+	// fewClients are counted whenever somebody asks, and more of them not again
+	// before censusShare for each has passed, so that counting takes a small part
+	// of a CPU however often it is asked for; but after maxCensusAge at the latest.
+	fewClients   = 1000
+	censusShare  = 200 * time.Microsecond
+	maxCensusAge = 5 * time.Second
+)
+
+// census returns the clients by port, of many of them as they were some seconds
+// ago. The caller must not change it.
 func (cs *clients) census(ports int) []census {
+	n := cs.count()
+	last := &cs.seen
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	if n < fewClients || last.list == nil || time.Since(last.at) >= min(time.Duration(n)*censusShare, maxCensusAge) {
+		last.list = cs.countAll(ports)
+		last.at = time.Now()
+	}
+	return last.list
+}
+
+// countAll counts the clients by port. A client's bytes are either those of a
+// client that is here or of one that is gone, at each moment.
+func (cs *clients) countAll(ports int) []census {
 	all := make([]census, ports)
 	for i := range cs.shards {
 		s := &cs.shards[i]
@@ -415,21 +445,4 @@ func (c *Conn) view() Record {
 		}
 	}
 	return r
-}
-
-// host returns the client's name, "" if it has none or it is not known yet.
-func (c *Conn) host() string {
-	if h := c.verdicts.host.Load(); h != nil {
-		return *h
-	}
-	return ""
-}
-
-// idle returns how long no byte has passed, or -1.
-func (c *Conn) idle() time.Duration {
-	if limit, last := c.limits.IdleLimit(); limit > 0 {
-		return max(time.Since(last), 0)
-	}
-	nc := proto.Socket(c.raw)
-	return deadline.Idle(nc)
 }

@@ -121,16 +121,31 @@ func together[T any, P interface {
 	*T
 	Add(T)
 }](ctx context.Context, f *Front, r *control.Request, all T) ([]byte, error) {
-	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+	var first json.RawMessage // which is all of it, mostly, and stays as it is
+	n := 0
+	add := func(data json.RawMessage) error {
 		var part T
-		if err := json.Unmarshal(data, &part); err != nil {
-			return err
-		}
+		err := json.Unmarshal(data, &part)
 		P(&all).Add(part)
-		return nil
+		return err
+	}
+	err := f.o.Ask(ctx, r, func(_ string, data json.RawMessage) error {
+		switch n++; n {
+		case 1:
+			first = bytes.Clone(data)
+			return nil
+		case 2:
+			if err := add(first); err != nil {
+				return err
+			}
+		}
+		return add(data)
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case n == 1:
+		return first, nil
 	}
 	return json.Marshal(&all)
 }

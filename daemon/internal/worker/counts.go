@@ -44,12 +44,11 @@ func (w *worker) samples() []metric.Sample {
 // count sends them now and then, if they have changed, until done is closed:
 // what a worker has counted that is killed should not be lost.
 func (w *worker) count(done <-chan struct{}) {
-	t := time.NewTicker(countTime)
-	defer t.Stop()
+	defer w.counting.Stop()
 	var sent string
 	for {
 		select {
-		case <-t.C:
+		case <-w.counting.C:
 			st := w.p.Server.Monitor().Stats()
 			list := slices.DeleteFunc(w.samples(), func(s metric.Sample) bool { return s.Family == metric.Goroutines }) // never the same
 			b, _ := json.Marshal([]any{wire.CountsOf(st), w.status(), list})
@@ -71,6 +70,7 @@ func (w *worker) answer(c wire.Message) {
 	}
 	switch c.Ask.What { // before: who has the answer has these
 	case wire.AskMetrics:
+		w.counting.Reset(countTime)
 		w.sendSamples()
 		w.sendCounts(w.p.Server.Monitor().Stats())
 	case wire.AskStats:

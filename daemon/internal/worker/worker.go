@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"netserver"
 	"netserver/daemon/internal/logging"
@@ -39,6 +40,7 @@ type worker struct {
 
 	drain    context.CancelFunc // ends the context of Serve
 	reports  *reports
+	counting *time.Ticker      // when count sends what it has
 	commands chan wire.Message // from the supervisor, for obey
 
 	confined string // what confine did, for the log
@@ -60,7 +62,8 @@ type worker struct {
 // Run is the life of a worker, or of a job. It returns the exit status.
 func Run(ctx context.Context, o *Options) int {
 	w := &worker{
-		o: o, link: o.Part.Link, reports: newReports(), commands: make(chan wire.Message, 64),
+		counting: time.NewTicker(countTime),
+		o:        o, link: o.Part.Link, reports: newReports(), commands: make(chan wire.Message, 64),
 		answers: make(map[uint64]chan wire.Message),
 	}
 	defer w.link.Close()
