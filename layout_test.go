@@ -213,14 +213,17 @@ func TestLayoutHeavyDependencies(t *testing.T) {
 
 // Each store of package cluster is linked only by who imports it.
 func TestLayoutStores(t *testing.T) {
-	module, client := modulePath(t), "github.com/redis/go-redis/v9"
-	for pkg, links := range map[string]bool{"": false, "/daemon": false, "/cluster": false, "/cluster/storetest": false, "/cluster/dirstore": false, "/cluster/redisstore": true} {
+	module := modulePath(t)
+	clients := map[string]string{"/cluster/redisstore": "github.com/redis/go-redis/v9", "/cluster/natsstore": "github.com/nats-io/nats.go"}
+	for _, pkg := range []string{"", "/daemon", "/cluster", "/cluster/storetest", "/cluster/dirstore", "/cluster/redisstore", "/cluster/natsstore"} {
 		out, err := exec.Command("go", "list", "-deps", module+pkg).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := slices.Contains(strings.Fields(string(out)), client); got != links {
-			t.Errorf("%s links %s: %v, want %v", module+pkg, client, got, links)
+		for owner, client := range clients {
+			if got := slices.Contains(strings.Fields(string(out)), client); got != (pkg == owner) {
+				t.Errorf("%s links %s: %v, want %v", module+pkg, client, got, pkg == owner)
+			}
 		}
 	}
 }
