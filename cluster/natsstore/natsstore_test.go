@@ -141,6 +141,13 @@ func (s *server) open(t testing.TB, user string, o cluster.StoreOptions) *store 
 	return n
 }
 
+// lasting returns a context with a time that the library does not shorten.
+func lasting(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	s := start(t, "")
@@ -197,7 +204,7 @@ func TestServerIsKilled(t *testing.T) {
 // is good in it.
 func TestBucketIsRemoved(t *testing.T) {
 	t.Parallel()
-	ctx, s := context.Background(), start(t, "")
+	ctx, s := lasting(t), start(t, "")
 	st := s.open(t, "", cluster.StoreOptions{})
 	rev, err := st.Set(ctx, "x", nil, 0)
 	if err != nil {
@@ -222,7 +229,7 @@ func TestBucketIsRemoved(t *testing.T) {
 // A Watch that is not told of a change ends: here its consumer is removed.
 func TestConsumerIsRemoved(t *testing.T) {
 	t.Parallel()
-	ctx, s := context.Background(), start(t, "")
+	ctx, s := lasting(t), start(t, "")
 	st, other := s.open(t, "", cluster.StoreOptions{}), s.open(t, "", cluster.StoreOptions{})
 	st.stall = 50 * time.Millisecond
 	done := follow(t, st)
@@ -387,8 +394,8 @@ func TestTokenAndTLS(t *testing.T) {
 // What another client puts there is an ErrValue and can be written over.
 func TestValuesOfOthers(t *testing.T) {
 	t.Parallel()
-	ctx, s := context.Background(), start(t, "")
-	other, err := nats.Connect(s.front.Addr().String())
+	ctx, s := lasting(t), start(t, "")
+	other, err := nats.Connect(s.front.Addr().String(), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -447,7 +454,7 @@ func TestValuesOfOthers(t *testing.T) {
 // A Watch removes what has been over for long, and nothing else.
 func TestOldIsRemoved(t *testing.T) {
 	t.Parallel()
-	ctx, s := context.Background(), start(t, "")
+	ctx, s := lasting(t), start(t, "")
 	st := s.open(t, "", cluster.StoreOptions{})
 	st.gcAge = time.Millisecond
 	for key, ttl := range map[string]time.Duration{"ended": time.Millisecond, "deleted": 0, "stays": 0, "lives": time.Hour} {

@@ -143,7 +143,7 @@ func (s *store) connect(ctx context.Context) (*link, error) {
 	defer d.done() // before cancel
 	opts := []nats.Option{
 		nats.SetCustomDialer(d), nats.SkipHostLookup(), nats.NoReconnect(), nats.IgnoreDiscoveredServers(), nats.NoCallbacksAfterClientClose(),
-		nats.Timeout(s.o.Timeout), nats.FlusherTimeout(s.o.Timeout), nats.PingInterval(pollEvery), nats.MaxPingsOutstanding(2),
+		nats.Timeout(s.o.Timeout), nats.FlusherTimeout(s.o.Timeout), nats.PingInterval(max(pollEvery, s.o.Timeout)), nats.MaxPingsOutstanding(2),
 		nats.ClosedHandler(func(*nats.Conn) { l.lose(errLost) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			s.o.Log.Debug("cluster: NATS tells of an error", "error", limited(err))
@@ -189,24 +189,51 @@ func (s *store) whenClosed(f func()) (stop func()) {
 	return func() { close(done) }
 }
 
+// bucketTry bounds one attempt to find or make a bucket. A server of which
+// several clients want it at the same time may refuse one for what another does,
+// and may never answer.
+const bucketTry = time.Second
+
 // bucket finds or makes the bucket.
 func (s *store) bucket(ctx context.Context, l *link) (err error) {
 	if l.js, err = jetstream.New(l.nc); err != nil {
 		return err
 	}
+	for {
+		try, cancel := context.WithTimeout(ctx, min(bucketTry, s.o.Timeout/4))
+		err = s.bucketOnce(try, l)
+		again := try.Err() != nil || errors.Is(err, jetstream.ErrBucketExists) || overlaps(err)
+		cancel()
+		if !again {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (s *store) bucketOnce(ctx context.Context, l *link) (err error) {
 	name := s.o.Namespace
 	l.kv, err = l.js.KeyValue(ctx, name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) {
 		l.kv, err = l.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: name, Description: "netserver cluster", MaxValueSize: int32(headSize + cluster.MaxValue + maxHeaders)})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			l.kv, err = l.js.KeyValue(ctx, name)
-		}
 	}
 	if err != nil {
 		return err
 	}
 	l.stream, err = l.js.Stream(ctx, "KV_"+name)
 	return err
+}
+
+// overlaps reports whether the server says that another stream has the names of
+// the bucket: that is the bucket.
+func overlaps(err error) bool {
+	const code = 10065
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
 }
 
 // String hides the password.
