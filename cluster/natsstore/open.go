@@ -189,9 +189,9 @@ func (s *store) whenClosed(f func()) (stop func()) {
 	return func() { close(done) }
 }
 
-// bucketTry bounds one attempt to find or make a bucket. A server of which
-// several clients want it at the same time may refuse one for what another does,
-// and may never answer.
+// bucketTry bounds the first attempt to find or make a bucket; each one more has
+// twice the time. A server of which several clients want it at the same time may
+// refuse one for what another does, and may never answer.
 const bucketTry = time.Second
 
 // bucket finds or makes the bucket.
@@ -199,8 +199,8 @@ func (s *store) bucket(ctx context.Context, l *link) (err error) {
 	if l.js, err = jetstream.New(l.nc); err != nil {
 		return err
 	}
-	for {
-		try, cancel := context.WithTimeout(ctx, min(bucketTry, s.o.Timeout/4))
+	for patience := min(bucketTry, s.o.Timeout/4); ; patience *= 2 {
+		try, cancel := context.WithTimeout(ctx, patience)
 		err = s.bucketOnce(try, l)
 		again := try.Err() != nil || errors.Is(err, jetstream.ErrBucketExists) || overlaps(err)
 		cancel()
@@ -224,8 +224,13 @@ func (s *store) bucketOnce(ctx context.Context, l *link) (err error) {
 	if err != nil {
 		return err
 	}
-	l.stream, err = l.js.Stream(ctx, "KV_"+name)
-	return err
+	if l.stream, err = l.js.Stream(ctx, "KV_"+name); err != nil {
+		return err
+	}
+	if age := l.stream.CachedInfo().Config.MaxAge; age > 0 {
+		return fmt.Errorf("the bucket %s ends all that is in it after %v; make it without an age limit", name, age)
+	}
+	return nil
 }
 
 // overlaps reports whether the server says that another stream has the names of

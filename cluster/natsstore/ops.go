@@ -58,24 +58,21 @@ func parseEntry(key string, seq uint64, created time.Time, gone bool, data []byt
 	return e
 }
 
-// until returns when the value ends; zero is never.
-func (s *store) until(ctx context.Context, l *link, key string, e *entry) time.Time {
-	if e.ttl == 0 {
-		return time.Time{}
-	}
-	return s.ends.At(key, e.Rev, e.ttl, s.clock.now(ctx, s, l).Sub(e.created))
-}
-
-// there reports whether the message says that its key is there.
-func (s *store) there(ctx context.Context, l *link, key string, e *entry) bool {
+// there reports whether the message says that its key is there, and until when;
+// zero is for ever.
+func (s *store) there(ctx context.Context, l *link, key string, e *entry) (bool, time.Time, error) {
 	if e.seq == 0 || e.gone {
-		return false
+		return false, time.Time{}, nil
 	}
-	if e.bad != nil {
-		return true
+	if e.bad != nil || e.ttl == 0 {
+		return true, time.Time{}, nil
 	}
-	until := s.until(ctx, l, key, e)
-	return until.IsZero() || time.Now().Before(until)
+	now, err := s.clock.now(ctx, s, l)
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	until := s.ends.At(key, e.Rev, e.ttl, now.Sub(e.created))
+	return time.Now().Before(until), until, nil
 }
 
 // begin returns the context of a call.
@@ -130,10 +127,14 @@ func (s *store) Get(ctx context.Context, key string) (cluster.Value, error) {
 	var found cluster.Value
 	err := s.call(ctx, func(ctx context.Context, l *link) error {
 		e, err := s.last(ctx, l, key)
+		if err != nil {
+			return err
+		}
+		there, _, err := s.there(ctx, l, key, e)
 		switch {
 		case err != nil:
 			return err
-		case !s.there(ctx, l, key, e):
+		case !there:
 			return fmt.Errorf("%s: %w", key, cluster.ErrNotFound)
 		case e.bad != nil:
 			return e.bad
@@ -208,8 +209,12 @@ func (s *store) replace(ctx context.Context, l *link, key string, data []byte, h
 		if err != nil {
 			return err
 		}
+		there, _, err := s.there(ctx, l, key, e)
+		if err != nil {
+			return err
+		}
 		var is uint64
-		if s.there(ctx, l, key, e) {
+		if there {
 			if e.bad != nil {
 				return changed
 			}

@@ -60,6 +60,7 @@ func (s *store) Watch(ctx context.Context, prefix string, tell func(cluster.Even
 		return s.told(ctx, nil, err)
 	}
 	defer l.close()
+	defer s.whenClosed(l.close)()
 	w := &watch{s: s, l: l, prefix: prefix, tell: tell, known: make(map[string]seen), gc: time.Now().Add(min(gcEvery, s.gcAge))}
 	err = w.follow(ctx, begin)
 	if errors.Is(err, cluster.ErrClosed) {
@@ -75,7 +76,9 @@ func (w *watch) follow(ctx, begin context.Context) error {
 		return err
 	}
 	w.seq, w.made, w.heard = info.State.LastSeq, info.Created, time.Now()
-	w.s.clock.now(begin, w.s, w.l)
+	if _, err := w.s.clock.now(begin, w.s, w.l); err != nil {
+		return err
+	}
 	watching, cancel := context.WithCancel(w.l.ctx)
 	defer cancel()
 	stop := context.AfterFunc(begin, cancel)
@@ -160,11 +163,14 @@ func (w *watch) update(ctx context.Context, u jetstream.KeyValueEntry) error {
 	call, cancel := context.WithTimeout(ctx, w.s.o.Timeout)
 	defer cancel()
 	e := parseEntry(key, u.Revision(), u.Created(), u.Operation() != jetstream.KeyValuePut, u.Value())
-	before, now := w.known[key], seen{seq: e.seq, there: w.s.there(call, w.l, key, e)}
-	if now.there && e.bad == nil {
-		now.until = w.s.until(call, w.l, key, e)
+	there, until, err := w.s.there(call, w.l, key, e)
+	if err != nil {
+		return err
 	}
-	if !now.there {
+	before, now := w.known[key], seen{seq: e.seq, there: there}
+	if there {
+		now.until = until
+	} else {
 		now.over = time.Now()
 	}
 	if now.there && !before.there {
@@ -219,8 +225,8 @@ func (w *watch) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !info.Created.Equal(w.made) {
-		return errors.New("the bucket has been made again")
+	if !info.Created.Equal(w.made) || info.State.LastSeq < w.seq {
+		return errors.New("the bucket has been made again or restored")
 	}
 	silent := time.Since(w.heard)
 	if !w.synced && silent > w.s.o.Timeout || w.synced && info.State.LastSeq > w.seq && silent > w.s.stall {
