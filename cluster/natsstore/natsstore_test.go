@@ -124,6 +124,25 @@ func (s *server) stop() {
 	s.cmd.Wait()
 }
 
+// pause stops the server as SIGSTOP does, and returns when all its threads are.
+func (s *server) pause() {
+	s.t.Helper()
+	pid := s.cmd.Process.Pid
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	for {
+		var ws syscall.WaitStatus
+		switch _, err := syscall.Wait4(pid, &ws, syscall.WUNTRACED, nil); {
+		case err == syscall.EINTR:
+		case err != nil || !ws.Stopped():
+			s.t.Fatalf("the server is not stopped: %v, %v", ws, err)
+		default:
+			return
+		}
+	}
+}
+
 func (s *server) open(t testing.TB, user string, o cluster.StoreOptions) *store {
 	t.Helper()
 	if o.Timeout == 0 {
@@ -256,9 +275,7 @@ func TestServerIsStopped(t *testing.T) {
 		_, err := st.Set(ctx, "x", nil, 0)
 		return err == nil
 	})
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	s.pause()
 	var wg sync.WaitGroup
 	for name, call := range map[string]func() error{
 		"Get":    func() error { _, err := st.Get(ctx, "x"); return err },

@@ -105,7 +105,11 @@ func (s *store) call(ctx context.Context, f func(context.Context, *link) error) 
 
 // last returns the last message of a key.
 func (s *store) last(ctx context.Context, l *link, key string) (*entry, error) {
-	m, err := l.stream.GetLastMsgForSubject(ctx, s.subject(key))
+	var m *jetstream.RawStreamMsg
+	err := answered(ctx, func() (err error) {
+		m, err = l.stream.GetLastMsgForSubject(ctx, s.subject(key))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return &entry{}, nil
 	}
@@ -113,6 +117,22 @@ func (s *store) last(ctx context.Context, l *link, key string) (*entry, error) {
 		return nil, err
 	}
 	return parseEntry(key, m.Sequence, m.Time, deletes(m.Header), m.Data), nil
+}
+
+// answered calls f again for half a second while nobody listens for the bucket,
+// so that nothing has happened: it is just being made, or gets another leader.
+func answered(ctx context.Context, f func() error) error {
+	for range 10 {
+		if err := f(); !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return f()
 }
 
 func deletes(h nats.Header) bool {
@@ -241,7 +261,10 @@ func (s *store) publish(ctx context.Context, l *link, key string, data []byte, h
 	if seq != nil {
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(*seq, 10))
 	}
-	_, err := l.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	err := answered(ctx, func() error {
+		_, err := l.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+		return err
+	})
 	var api *jetstream.APIError
 	if errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant) {
 		return fmt.Errorf("%s: %w", key, cluster.ErrChanged)

@@ -75,6 +75,25 @@ func (s *server) stop() {
 	os.Remove(s.socket)
 }
 
+// pause stops the server as SIGSTOP does, and returns when all its threads are.
+func (s *server) pause() {
+	s.t.Helper()
+	pid := s.cmd.Process.Pid
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		s.t.Fatal(err)
+	}
+	for {
+		var ws syscall.WaitStatus
+		switch _, err := syscall.Wait4(pid, &ws, syscall.WUNTRACED, nil); {
+		case err == syscall.EINTR:
+		case err != nil || !ws.Stopped():
+			s.t.Fatalf("the server is not stopped: %v, %v", ws, err)
+		default:
+			return
+		}
+	}
+}
+
 func (s *server) open(t testing.TB, o cluster.StoreOptions) *store {
 	t.Helper()
 	if o.Timeout == 0 {
@@ -134,9 +153,7 @@ func TestServerIsStopped(t *testing.T) {
 		_, err := st.Set(ctx, "x", nil, 0)
 		return err == nil
 	})
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	s.pause()
 	for name, call := range map[string]func() error{
 		"Get":    func() error { _, err := st.Get(ctx, "x"); return err },
 		"Put":    func() error { _, err := st.Put(ctx, "x", nil, 0, 0); return err },
