@@ -98,7 +98,7 @@ func (x *extractor) file(f *ast.File) {
 }
 
 // notLogs are what has methods of the same names.
-var notLogs = regexp.MustCompile(`^(http|math|tls|t|errors)$`)
+var notLogs = regexp.MustCompile(`^(http|math|tls|t|errors|stream)$`)
 
 func (x *extractor) call(c *ast.CallExpr) {
 	var name, on string

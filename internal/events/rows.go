@@ -141,4 +141,7 @@ var cluster = []Event{
 	{Message: "cluster: the clock of this machine was set back by …: ticket epochs go on without it until it has caught up, or until a restart", Means: "as it says", Do: "what set it? Clocks are slewed, not set"},
 	{Message: "cluster: the store does not answer and this epoch of session tickets has no shared secret: tickets of this node are good here alone until it is back", Means: "clients that come back to another node have a full handshake", Do: "the store: is it running, and reachable?"},
 	{Message: "cluster: the system does not tell of changes in the directory; looking once a second", Means: "what other machines share by it is seen a little later", Do: "fs.inotify.max_user_watches; a network's file system never tells"},
+	{Message: "cluster: NATS tells of an error", Means: "a right that the user of this store lacks, or a connection's end; what failed by it says so too", Do: "the rights that cluster/natsstore/doc.go lists"},
+	{Message: "cluster: the server does not tell the time; taking that of this machine", Means: "NATS takes nothing more, so that values end by this machine's clock", Do: "is the bucket full?"},
+	{Message: "cluster: what is over cannot be removed from the bucket", Means: "old names stay in NATS; nothing else", Do: "has the user the right to purge the bucket?"},
 }
