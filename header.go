@@ -56,10 +56,8 @@ func checkPrefix(p netip.Prefix) error {
 		return errors.New("the zero Prefix is no network")
 	case p.Addr().Is4In6():
 		return fmt.Errorf("\"%v\": write the IPv4 network without the prefix ::ffff:0:0/96", p)
-	case p != p.Masked():
-		return fmt.Errorf("\"%v\" has bits set behind the first %d: write %v or %v", p, p.Bits(), p.Addr(), p.Masked())
 	}
-	return nil
+	return access.CheckExact(p)
 }
 
 // senders binds the senders of PROXY headers.

@@ -214,11 +214,11 @@ func (b prefixes) Set(vals []conf.Value) error {
 	*b.p = nil
 	for _, v := range vals {
 		for _, s := range conf.Words(v.Text) {
-			p, err := access.ParseNetwork(s)
+			p, err := access.ParseExactNetwork(s)
 			if err != nil {
 				return v.Errorf("%v", err)
 			}
-			*b.p = append(*b.p, p.Masked())
+			*b.p = append(*b.p, p)
 		}
 	}
 	return nil

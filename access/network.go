@@ -29,3 +29,22 @@ func ParseNetwork(text string) (p netip.Prefix, err error) {
 	}
 	return p, nil
 }
+
+// ParseExactNetwork is ParseNetwork that refuses bits behind the network's
+// length: who writes 10.0.0.1/8 may mean 10.0.0.1.
+func ParseExactNetwork(text string) (netip.Prefix, error) {
+	p, err := ParseNetwork(text)
+	if err == nil {
+		err = CheckExact(p)
+	}
+	return p, err
+}
+
+// CheckExact refuses a valid network with bits behind its length. The error begins
+// with the network, quoted.
+func CheckExact(p netip.Prefix) error {
+	if p == p.Masked() {
+		return nil
+	}
+	return fmt.Errorf("\"%v\" has bits set behind the first %d: write %v or %v", p, p.Bits(), p.Addr(), p.Masked())
+}

@@ -181,7 +181,7 @@ func saysFirst(t *testing.T, addr, text string) (got string, err error) {
 func TestRouteProblems(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"star", "[[listen]]\nport = 1\n[[listen.route]]\nsni = 'a*.b'\necho = 'raw'\n", "sni: \"a*.b\": a star stands for the whole first label only, as in *.example.com; write an expression between slashes for more (f.toml:4)"},
-		{"network", "[[listen]]\nport = 1\n[[listen.route]]\nfrom = '10.1.0.0/8'\necho = 'raw'\n", "from: 10.1.0.0/8 has bits behind its length: write 10.0.0.0/8 (f.toml:4)"},
+		{"network", "[[listen]]\nport = 1\n[[listen.route]]\nfrom = '10.1.0.0/8'\necho = 'raw'\n", `from: "10.1.0.0/8" has bits set behind the first 8: write 10.1.0.0 or 10.0.0.0/8 (f.toml:4)`},
 		{"silence", "[[listen]]\nport = 1\n[[listen.route]]\nbegins = ['ssh', 'silence=2']\necho = 'raw'\n", "begins: \"silence=2\": write the time as in silence=2s, at most 1m0s (f.toml:4)"},
 		{"nobody", "[[listen]]\nport = 1\n[[listen.route]]\nsni = 'a'\n", "the [[listen.route]] says of nobody who serves (f.toml:3); give it proxy_to, backend, program, app, echo, http or refuse"},
 		{"pass through a certificate", "[[listen]]\nport = '127.0.0.1:1/ssl'\n[[listen.route]]\nname = 'r'\ncert_cn = 'a'\npassthrough = true\nproxy_to = '127.0.0.1:9'\n", "port 127.0.0.1:1/ssl: route r passes clients on undecrypted, and cert_cn is known after the handshake only: remove one of both (f.toml:1)"},

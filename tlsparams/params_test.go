@@ -94,7 +94,7 @@ func TestRefusedValues(t *testing.T) {
 		{"SSL_check_crl=1", "SSL_verify_mode is 0"},
 		{"SSL_allow_dns=a.*.b", "a star can only stand"},
 		{"SSL_allow_email=me", "user@example.com"},
-		{"SSL_allow_ip=10.0.0.1/8", "did you mean 10.0.0.0/8"},
+		{"SSL_allow_ip=10.0.0.1/8", "has bits set behind the first 8: write 10.0.0.1 or 10.0.0.0/8"},
 		{"SSL_allow_uri=spiffe://*/x", "trust domain"},
 		{"SSL_allow_spki=zz", "no pin of a public key"},
 		{"SSL_ticket_life=8d", "is not a time"},

@@ -133,7 +133,7 @@ func TestBanRequest(t *testing.T) {
 		`{"verb":"ban","network":"192.0.2.0/24"}`: true, `{"verb":"ban","network":"192.0.2.1","seconds":5}`: true, `{"verb":"ban","network":"10.0.0.0/8"}`: true,
 		`{"verb":"ban","network":"10.0.0.0/7"}`: false, `{"verb":"ban","network":"0.0.0.0/0"}`: false, `{"verb":"ban","network":"2001::/15"}`: false, `{"verb":"ban","network":"2001:db8::/32"}`: true,
 		`{"verb":"ban","network":"x"}`: false, `{"verb":"ban"}`: false, `{"verb":"ban","network":"192.0.2.1","seconds":-1}`: false, `{"verb":"ban","network":"192.0.2.1","seconds":2592001}`: false,
-		`{"verb":"ban","network":"::ffff:0.0.0.0/96"}`: false, `{"verb":"lift","network":"192.0.2.1","seconds":1}`: false,
+		`{"verb":"ban","network":"::ffff:0.0.0.0/96"}`: false, `{"verb":"ban","network":"10.0.0.1/8"}`: false, `{"verb":"lift","network":"10.0.0.1/8"}`: false, `{"verb":"lift","network":"192.0.2.1","seconds":1}`: false,
 	} {
 		if _, err := ParseRequest([]byte(text)); (err == nil) != ok {
 			t.Errorf("%s: %v", text, err)

@@ -175,14 +175,8 @@ func ParseID(s string) (ID, error) {
 // String returns WORKER.CLIENT.
 func (i ID) String() string { return fmt.Sprintf("%d.%d", i.Worker, i.Client) }
 
-// ParseNetwork parses an address or a network.
-func ParseNetwork(s string) (netip.Prefix, error) {
-	p, err := access.ParseNetwork(s)
-	if err != nil {
-		return p, err
-	}
-	return p.Masked(), nil
-}
+// ParseNetwork parses an address or a network, which has no bits behind its length.
+func ParseNetwork(s string) (netip.Prefix, error) { return access.ParseExactNetwork(s) }
 
 // cut shortens a bad value for a message.
 func cut(s string) string {

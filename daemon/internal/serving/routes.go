@@ -80,12 +80,9 @@ func routeLists() []string {
 func fromTexts(texts ...string) (route.Condition, error) {
 	var nets []netip.Prefix
 	for _, t := range texts {
-		p, err := access.ParseNetwork(t)
+		p, err := access.ParseExactNetwork(t)
 		if err != nil {
 			return nil, fmt.Errorf("from: %w", err)
-		}
-		if p != p.Masked() {
-			return nil, fmt.Errorf("from: %s has bits behind its length: write %s", t, p.Masked())
 		}
 		nets = append(nets, p)
 	}

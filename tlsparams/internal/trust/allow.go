@@ -107,15 +107,12 @@ func anyOf(list []string, want string) bool {
 }
 
 func ipMatcher(text string) (func(*x509.Certificate) bool, error) {
-	prefix, err := access.ParseNetwork(text)
+	prefix, err := access.ParseExactNetwork(text)
 	switch {
 	case errors.Is(err, access.ErrNoNetwork):
 		return nil, fmt.Errorf("has %.100q, which is neither an address nor a network", text)
 	case err != nil:
 		return nil, fmt.Errorf("has %w", err)
-	}
-	if prefix != prefix.Masked() {
-		return nil, fmt.Errorf("has %.100q with bits set beyond the network's length; did you mean %s?", text, prefix.Masked())
 	}
 	return func(c *x509.Certificate) bool {
 		for _, ip := range c.IPAddresses {
