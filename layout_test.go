@@ -47,7 +47,7 @@ var layout = [][]string{
 	{"daemon/internal/wire"},
 	{"daemon/internal/connlog", "daemon/internal/logging"},
 	{"daemon/internal/serving"},
-	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics", "daemon/top"},
+	{"daemon/internal/acme", "daemon/internal/admin", "daemon/internal/clustering", "daemon/internal/convert", "daemon/internal/ctl", "daemon/internal/help", "daemon/internal/starter", "daemon/prommetrics", "daemon/top"},
 	{"daemon/internal/supervisor", "daemon/internal/worker"},
 	{"daemon"},
 	{"cmd/netserver"},

@@ -23,7 +23,10 @@ type Key struct {
 	Inherits bool   // of a key of a Table: without a value of its own, the value around the table holds
 	Required bool   // of a key of a Table: each such table has it
 	Secret   bool   // its value is never printed
-	Refuse   string // why the key is not available (yet); "" if it is
+	// Show returns a value as Options prints it, for one that may hold a secret
+	// by mistake; nil is as it is.
+	Show   func(text string) string
+	Refuse string // why the key is not available (yet); "" if it is
 
 	// When says under which conditions the key has an effect; Result.Ineffective
 	// finds keys that were given and have none. "" means not declared, and is

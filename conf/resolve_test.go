@@ -298,6 +298,11 @@ func TestSecretsAreMasked(t *testing.T) {
 	if got := r.Options()["pass"]; got != masked || r.Get("pass")[0].Text != "sesame" {
 		t.Errorf("%v", got)
 	}
+	s = new(Set)
+	s.Define(Key{Name: "url", Show: func(text string) string { return strings.ToUpper(text) }}, String(new(string)))
+	if r, err = s.Resolve(layer(SourceFile, "url", "x")); err != nil || r.Options()["url"] != "X" || r.Get("url")[0].Text != "x" {
+		t.Errorf("%v %v", r.Options(), err)
+	}
 }
 
 func TestDefinePanics(t *testing.T) {

@@ -100,8 +100,11 @@ func (k Key) plain(vals []Value) any {
 	list := make([]string, len(vals))
 	for i, v := range vals {
 		list[i] = v.Text
-		if k.Secret && v.Text != "" {
+		switch {
+		case k.Secret && v.Text != "":
 			list[i] = masked
+		case k.Show != nil:
+			list[i] = k.Show(v.Text)
 		}
 	}
 	switch {

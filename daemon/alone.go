@@ -54,6 +54,9 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	}
 	done := make(chan struct{})
 	target := &alone{p: p, log: log, began: time.Now(), done: done}
+	if target.cluster, err = p.newSharing(); err != nil {
+		return wire.ExitFailed, logging.Error(log, err)
+	}
 	socket, err := p.conf.openControl(ctx, log, target)
 	if err != nil {
 		return wire.ExitFailed, logging.Error(log, err)
@@ -73,6 +76,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 		closeAll(ls)
 		return wire.ExitUsage, logging.Error(log, err)
 	}
+	defer target.cluster.begin(log, v, ls)()
 	end, err := v.hooks.begin(ctx, ls)
 	if err != nil {
 		closeAll(ls)

@@ -20,6 +20,8 @@ type alone struct {
 	log   *slog.Logger
 	began time.Time
 	done  <-chan struct{} // closed when it has served
+
+	cluster *sharing // nil: nothing is shared
 }
 
 func (a *alone) Members() []wire.Member { return []wire.Member{{PID: os.Getpid(), Ready: true}} }
@@ -62,6 +64,9 @@ func (a *alone) Metrics() *metric.Set {
 	set.AddAll(list, ports)
 	set.AddAll(a.p.samples(), nil)
 	a.p.orders.AddTo(set)
+	if st, _ := a.cluster.known(); st != nil {
+		wire.AddClusterMetrics(set, st, time.Now())
+	}
 	set.Add(metric.StartTime, float64(a.began.UnixMilli())/1000)
 	return set
 }
@@ -109,6 +114,7 @@ func (a *alone) Overview() *control.Status {
 		PID: os.Getpid(), Version: Version(), Type: a.p.conf.Type, State: w.State, Uptime: w.Uptime,
 		Generations: []control.Generation{{ID: 1, State: w.State, Workers: []control.Worker{w}}},
 		Listeners:   t.Listeners(open),
+		Cluster:     a.cluster.overview(),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/connlog"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
@@ -45,6 +46,7 @@ type Config struct {
 	// Server instead.
 	Server netserver.Config
 
+	cluster      clustering.Config
 	check        checkKeys
 	handler      serving.Config
 	own          []conf.Block     // what ports, in the order of Server.Ports, have for their handlers
@@ -83,6 +85,7 @@ func (c *Config) Define(s *conf.Set) {
 	c.Workers.define(s)
 	c.Jobs.define(s)
 	c.ACME.define(s)
+	c.cluster.Define(s, factListens)
 	c.handler.Define(s)
 	c.Server.Define(s)
 	defineUnbuilt(s)

@@ -37,7 +37,7 @@ var answers = map[string]any{
 	"status": control.Status{}, "conns": control.Conns{}, "conn": control.Connection{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
 	"targets": control.Targets{}, "target": control.TargetChanged{}, "metrics": control.Metrics{}, "certs": control.Certs{},
-	"health": control.Health{}, "ban": control.Banned{}, "explain": control.Explained{},
+	"health": control.Health{}, "ban": control.Banned{}, "explain": control.Explained{}, "cluster": control.Cluster{},
 }
 
 // The examples have all names, and no others.
@@ -115,7 +115,7 @@ func paths(t *testing.T, text string) map[string]bool {
 }
 
 // byName are objects whose names are data.
-var byName = []string{".listeners.outcomes", ".listeners.refused", ".families.samples.labels", ".families.samples.buckets"}
+var byName = []string{".listeners.outcomes", ".listeners.refused", ".families.samples.labels", ".families.samples.buckets", ".errors", ".cluster.errors"}
 
 func valuePaths(v any, at string, m map[string]bool) {
 	switch v := v.(type) {

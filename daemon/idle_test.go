@@ -84,6 +84,10 @@ func sampleOf(k conf.Key) string {
 		return "4"
 	case "unix_type":
 		return "SOCK_STREAM"
+	case "cluster":
+		return "dir:/"
+	case "cluster_start":
+		return "refuse"
 	case "proxy_to", "port", "admin":
 		return "127.0.0.1:1"
 	case "host", "peer":
@@ -210,6 +214,7 @@ var starts = map[string][]string{
 	"acme":             {"--port=127.0.0.1:0/ssl", "--acme_domains=a.example", "--acme_eab_kid=x", "--acme_eab_key_file=/tmp/x"},
 	"http":             {"HTTP", "--port=127.0.0.1:0", "--access_log_file=/tmp/l"},
 	"apps":             {"--port=127.0.0.1:0", "--app=/=true"},
+	"cluster":          {"--port=127.0.0.1:0", "--cluster=dir:/"},
 	"no jail":          {"--port=127.0.0.1:0", "--landlock=0"},
 }
 

@@ -160,7 +160,7 @@ func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) 
 		notes = nil // they tell of the default port, which the program's own take the place of
 	}
 	errs = append(errs, err, c.resolveServices(res), c.useACME())
-	errs = append(errs, c.checkSeccomp())
+	errs = append(errs, c.checkSeccomp(), v.checkCluster(c))
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	errs = append(errs, c.logging().Check())
 	_, more := c.scale()
@@ -189,13 +189,13 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		idle = append(idle, c.unusedParts(res, variables(v.environ))...)
 	}
 	files := new(fileList)
-	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate()}
+	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate(), TicketSecret: c.ticketSecret()}
 	if aerr := c.prepareACME(&env); aerr != nil {
 		err = errors.Join(err, aerr)
 		c.withoutACME()
 	}
 	p, perr := v.prepare(c, res, env)
-	p.notes, p.files = append(notes, p.notes...), files
+	p.notes, p.files, p.ticketSecret = append(notes, p.notes...), files, env.TicketSecret
 	p.warnings = append(p.warnings, p.warnACME()...)
 	p.adminFiles = new(fileList)
 	if c.Process.Admin.Address != "" && c.Type != typeINET {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"netserver"
+	"netserver/cluster"
 	"netserver/conf"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
@@ -59,6 +60,10 @@ type Hooks struct {
 	// is none: the answer is 404. Handler of package daemon/prommetrics is one;
 	// it links Prometheus's library, which package daemon does not.
 	Metrics func(fetch func(context.Context) ([]byte, error)) http.Handler
+	// Stores open the stores that the key cluster can name beside a directory, by
+	// the scheme of their URLs; package daemon links none of them. See
+	// cluster/redisstore and cluster/natsstore.
+	Stores map[string]cluster.Opener
 	// WorkerStop runs in each worker that ends normally, after its last client
 	// (child_finish_hook).
 	WorkerStop func()

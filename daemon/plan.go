@@ -147,27 +147,28 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 
 // A program is a Server that is ready to be run.
 type program struct {
-	conf       *Config
-	res        *conf.Result
-	server     *netserver.Server
-	files      *fileList // that TLS parameters name; nil in a worker
-	transports []proto.Transport
-	admin      *worker.Program  // the admin listener; nil is none
-	adminFiles *fileList        // that its TLS names
-	made       *serving.Made    // the handlers of the command
-	notes      []string         // lines for the log that the configuration caused
-	manager    *systemd.Manager // nil is none, or it is the supervisor's
-	opened     *logging.Log     // where the log goes; nil but in a process that serves alone
-	warnings   []string         // the same as notes, of what somebody should look at
-	stop       context.CancelFunc
-	ending     atomic.Bool       // stop or Close was called by signal or control
-	library    bool              // the program has a handler of its own
-	orders     acme.Tally        // of certificates, by a process that serves alone
-	exit       func()            // ends the server as TERM does
-	access     func(line []byte) // writes the access log; nil is nowhere
-	flush      func()            // type INET over pipes: waits for the client's output
-	waits      bool              // type INET has a port for datagrams from inetd, and ends when it is idle
-	tellEnding func()            // without a supervisor: runs Hooks.Ending, once
+	conf         *Config
+	res          *conf.Result
+	server       *netserver.Server
+	files        *fileList // that TLS parameters name; nil in a worker
+	transports   []proto.Transport
+	admin        *worker.Program  // the admin listener; nil is none
+	adminFiles   *fileList        // that its TLS names
+	made         *serving.Made    // the handlers of the command
+	notes        []string         // lines for the log that the configuration caused
+	manager      *systemd.Manager // nil is none, or it is the supervisor's
+	opened       *logging.Log     // where the log goes; nil but in a process that serves alone
+	warnings     []string         // the same as notes, of what somebody should look at
+	stop         context.CancelFunc
+	ending       atomic.Bool       // stop or Close was called by signal or control
+	library      bool              // the program has a handler of its own
+	orders       acme.Tally        // of certificates, by a process that serves alone
+	exit         func()            // ends the server as TERM does
+	access       func(line []byte) // writes the access log; nil is nowhere
+	flush        func()            // type INET over pipes: waits for the client's output
+	ticketSecret []byte            // of the first ticket keys of a process that serves alone in a cluster; nil: they are made elsewhere
+	waits        bool              // type INET has a port for datagrams from inetd, and ends when it is idle
+	tellEnding   func()            // without a supervisor: runs Hooks.Ending, once
 
 	connections *connlog.Log // writes lines of connections to the access log; nil without
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/supervisor"
@@ -25,6 +26,9 @@ import (
 // supervise runs the program with a supervisor until its end.
 func (v *invocation) supervise(ctx context.Context, p *program, pl *wire.Plan) (int, error) {
 	o := v.supervisorOptions(p.conf.Process.PIDFile, p.conf.Process.Control, p.conf.Type)
+	if share, longest := p.conf.cluster, p.conf.Server.Admission.Penalty.MaxTime; share.Enabled() {
+		o.Cluster = func() (*wire.Cluster, error) { return share.Load(longest) }
+	}
 	return supervisor.Run(ctx, o, v.settings(p.conf), pl, p.files.contents)
 }
 
@@ -105,6 +109,8 @@ func (c *Config) atStart() []supervisor.FixedKey {
 		{"admin_hosts", strings.Join(pr.Admin.Hosts, "\x00")}, {"admin_pprof", fmt.Sprint(pr.Admin.Pprof)},
 		{keyControlSocket, socket.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(socket.Mode, 0o600))}, {keyControlOwner, socket.Owner},
 		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
+		{clustering.KeyURL, c.cluster.URL}, {clustering.KeyFile, c.cluster.KeyFile}, {clustering.KeyPassword, c.cluster.PasswordFile},
+		{clustering.KeyStart, c.cluster.Start}, {clustering.KeyName, c.cluster.Name}, {clustering.KeySpace, c.cluster.Namespace},
 		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
 	} {
 		list = append(list, supervisor.FixedKey{Key: k[0], Value: k[1]})
@@ -132,7 +138,7 @@ func keyKinds() map[string]supervisor.KeyKind {
 func (v *invocation) work(ctx context.Context) int {
 	return worker.Run(ctx, &worker.Options{
 		Part: v.part, Environ: v.environ, Signals: v.signals.take, Library: v.server != nil,
-		WorkerStart: v.hooks.WorkerStart, WorkerStop: v.hooks.WorkerStop, Settings: v.workerSettings,
+		WorkerStart: v.hooks.WorkerStart, WorkerStop: v.hooks.WorkerStop, Settings: v.workerSettings, Stores: v.stores(),
 	})
 }
 

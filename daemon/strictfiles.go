@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"netserver/conf"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/serving"
 	"netserver/internal/identity"
 	"netserver/internal/place"
@@ -130,6 +131,8 @@ func (p *program) trustedFiles() []trustedFile {
 	}
 	add(keyACMECAFile, p.conf.ACME.CAFile, false, false)
 	add("the secret", p.conf.ACME.EABKeyFile, false, true)
+	add(clustering.KeyFile, p.conf.cluster.KeyFile, false, true)
+	add(clustering.KeyPassword, p.conf.cluster.PasswordFile, false, true)
 	for _, f := range p.ruleFiles() {
 		add(f.key, f.path, true, false)
 	}

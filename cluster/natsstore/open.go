@@ -56,6 +56,11 @@ func Open(_ context.Context, name string, o cluster.StoreOptions) (cluster.Store
 	return s, nil
 }
 
+// Schemes returns Open for each scheme that its URLs can have.
+func Schemes() map[string]cluster.Opener {
+	return map[string]cluster.Opener{"nats": Open, "tls": Open}
+}
+
 // errURL shows nothing of a URL: its password may stand anywhere.
 var errURL = errors.New("the URL of a NATS store is nats://[USER@]HOST[:PORT][,HOST[:PORT]...], or the same with tls")
 

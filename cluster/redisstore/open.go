@@ -50,6 +50,18 @@ func Open(_ context.Context, name string, o cluster.StoreOptions) (cluster.Store
 	return &store{o: o, c: redis.NewUniversalClient(u), base: "{" + o.Namespace + "}:", closed: make(chan struct{})}, nil
 }
 
+// Schemes returns Open for each scheme that its URLs can have.
+func Schemes() map[string]cluster.Opener {
+	all := make(map[string]cluster.Opener)
+	for _, secure := range []string{"redis", "rediss"} {
+		for _, kind := range []string{"", "+sentinel", "+cluster"} {
+			all[secure+kind] = Open
+		}
+	}
+	all["redis+unix"] = Open
+	return all
+}
+
 // errURL shows nothing of a URL: its password may stand anywhere.
 var errURL = errors.New("the URL of a Redis store is redis://[USER@]HOST[:PORT][/DATABASE], redis+sentinel://[USER@]HOST[:PORT],.../MASTER[/DATABASE], redis+cluster://[USER@]HOST[:PORT],... or redis+unix://[USER@]/PATH, with rediss for TLS")
 

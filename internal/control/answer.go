@@ -25,6 +25,8 @@ type Status struct {
 	Generations []Generation `json:"generations"`
 	Listeners   []Listener   `json:"listeners"`
 	Silent      []Silent     `json:"silent"`
+
+	Cluster *Cluster `json:"cluster,omitempty"` // with the key cluster
 }
 
 // Handshakes are the numbers of the handshake queues.

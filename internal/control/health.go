@@ -13,6 +13,7 @@ const (
 	ReasonStarting = "starting" // nothing serves yet
 	ReasonDraining = "draining" // the server takes no more clients
 	ReasonSilent   = "silent"   // no worker answers
+	ReasonCluster  = "cluster"  // its store has not answered since the start, with cluster_start refuse
 )
 
 // Health says whether the server can be given clients.
@@ -41,6 +42,8 @@ func HealthOf(s *Status) *Health {
 		h.Reason = ReasonDraining
 	case h.Answered == 0:
 		h.Reason = ReasonSilent
+	case s.Cluster != nil && s.Cluster.Required && !s.Cluster.Synced:
+		h.Reason = ReasonCluster
 	}
 	h.Ready = h.Reason == ""
 	return h

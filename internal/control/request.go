@@ -30,6 +30,7 @@ const (
 	VerbBan       = "ban"
 	VerbCerts     = "certs"
 	VerbExplain   = "explain"
+	VerbCluster   = "cluster"
 )
 
 // Bounds of a request.
@@ -99,7 +100,7 @@ var takes = map[string][]string{
 	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"id", "after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
-	VerbMetrics: nil, VerbCerts: nil,
+	VerbMetrics: nil, VerbCerts: nil, VerbCluster: nil,
 	VerbHealth: nil, VerbBan: {"network", "seconds"},
 	VerbExplain: {"peer", "sni", "alpn", "port"},
 }

@@ -144,4 +144,6 @@ var cluster = []Event{
 	{Message: "cluster: NATS tells of an error", Means: "a right that the user of this store lacks, or a connection's end; what failed by it says so too", Do: "the rights that cluster/natsstore/doc.go lists"},
 	{Message: "cluster: the server does not tell the time; taking that of this machine", Means: "NATS takes nothing more, so that values end by this machine's clock", Do: "is the bucket full?"},
 	{Message: "cluster: what is over cannot be removed from the bucket", Means: "old names stay in NATS; nothing else", Do: "has the user the right to purge the bucket?"},
+	{Message: "the cluster is not joined; trying again", Means: "without a supervisor: the node cannot run, because of its name, its key or the store's URL", Do: "as the text says"},
+	{Message: "cluster: the keys of before are used", Means: "a cluster process is started again, and a file of `cluster_key_file` or `cluster_password_file` cannot be read", Do: "as the text says"},
 }

@@ -81,6 +81,13 @@ const (
 	LimitUsed  = "netserver_limit_used_ratio"
 	Goroutines = "netserver_goroutines"
 
+	ClusterUp       = "netserver_cluster_store_up"
+	ClusterNodes    = "netserver_cluster_nodes"
+	ClusterExchange = "netserver_cluster_exchange_seconds"
+	ClusterErrors   = "netserver_cluster_errors_total"
+	ClusterSources  = "netserver_cluster_sources"
+	ClusterSent     = "netserver_cluster_sent_bytes_total"
+
 	Build       = "netserver_build_info"
 	StartTime   = "netserver_start_time_seconds"
 	Workers     = "netserver_workers"
@@ -194,6 +201,18 @@ var families = [...]Family{
 		Help: "Resident memory, of all processes of a kind."},
 	{Name: Descriptors, Type: Gauge, Labels: []string{LabelProcess},
 		Help: "Open file descriptors, of all processes of a kind."},
+	{Name: ClusterUp, Type: Gauge,
+		Help: "1 if the store of the cluster answers, else 0."},
+	{Name: ClusterNodes, Type: Gauge,
+		Help: "Servers of the cluster that live, this one included."},
+	{Name: ClusterExchange, Type: Gauge, Unit: "seconds",
+		Help: "How long ago this server last wrote to the store of the cluster."},
+	{Name: ClusterErrors, Type: Counter, Labels: []string{LabelKind},
+		Help: "Errors of the store of the cluster since the process that shares was started."},
+	{Name: ClusterSources, Type: Gauge,
+		Help: "Sources and networks whose clients other servers of the cluster have told of."},
+	{Name: ClusterSent, Type: Counter, Unit: "bytes",
+		Help: "What this server has written to the store of the cluster, since the process that shares was started."},
 	{Name: StartTime, Type: Gauge, Unit: "seconds",
 		Help: "When the server was started, in Unix time."},
 	{Name: Build, Type: Gauge, Labels: []string{LabelVersion, LabelGo},
@@ -241,6 +260,7 @@ const (
 	LabelName       = "name"
 	LabelExit       = "exit"
 	LabelSignature  = "signature"
+	LabelKind       = "kind"
 	LabelVersion    = "version"
 	LabelGo         = "go"
 )
@@ -259,6 +279,8 @@ func Values(label string) (words string, list []string) {
 		return "its number", nil
 	case LabelState:
 		return "", []string{"starting", "serving", "ending"}
+	case LabelKind:
+		return "", []string{"changed", "closed", "denied", "full", "invalid", "read_only", "refused", "timeout", "unreachable", "value"}
 	case LabelResult:
 		return "", []string{ResultDone, ResultFailed}
 	case LabelProcess:

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"netserver/internal/control"
 )
@@ -33,14 +34,16 @@ type schema struct {
 // words are the values that some members have.
 var words = map[string][]string{
 	"state":  {"starting", "serving", "reloading", "ending"},
-	"reason": {"", control.ReasonStarting, control.ReasonDraining, control.ReasonSilent},
+	"reason": {"", control.ReasonStarting, control.ReasonDraining, control.ReasonSilent, control.ReasonCluster},
+
+	"Node.state": {control.NodeReady, control.NodeStarting, control.NodeDraining},
 }
 
 func schemaOf(t reflect.Type, name string) *schema {
 	switch t.Kind() {
 	case reflect.Pointer:
 		s := schemaOf(t.Elem(), name)
-		if t.Elem().Kind() != reflect.Struct {
+		if s.Properties == nil {
 			s.Type = []any{s.Type, "null"}
 		}
 		return s
@@ -51,11 +54,17 @@ func schemaOf(t reflect.Type, name string) *schema {
 	case reflect.Int, reflect.Int64, reflect.Uint64:
 		return &schema{Type: "integer", Minimum: new(0)}
 	case reflect.Float64:
+		if name == "clock_ahead_seconds" {
+			return &schema{Type: "number"}
+		}
 		return &schema{Type: "number", Minimum: new(0)}
 	case reflect.Slice:
 		return &schema{Type: "array", Items: schemaOf(t.Elem(), name)}
 	case reflect.Map:
 		return &schema{Type: "object", Additional: schemaOf(t.Elem(), name)}
+	}
+	if t == reflect.TypeFor[time.Time]() {
+		return &schema{Type: "string"}
 	}
 	s := &schema{Type: "object", Properties: make(map[string]*schema), Additional: false}
 	for i := range t.NumField() {
@@ -69,7 +78,11 @@ func schemaOf(t reflect.Type, name string) *schema {
 			continue
 		}
 		key, options, _ := strings.Cut(f.Tag.Get("json"), ",")
-		s.Properties[key] = schemaOf(f.Type, key)
+		name := key
+		if in := t.Name() + "." + key; words[in] != nil {
+			name = in
+		}
+		s.Properties[key] = schemaOf(f.Type, name)
 		if options == "" {
 			s.Required = append(s.Required, key)
 		}

@@ -37,6 +37,7 @@ Asks a running server, or tells it something, over its control_socket.
                             until the next reload or start: one more, or one back;
                             no more clients for it; or none and not in the list
   certs                     the certificates that are served, and when they end
+  cluster                   the servers that share with this one, and their store
   top                       all that again and again, in a terminal; lines where
                             there is none
   metrics                   what the server has counted since its start
@@ -191,7 +192,7 @@ func (c *command) parse(args []string) (help bool, err error) {
 // verb makes the request of the words that are no options.
 func (c *command) verb(words []string, wait bool) error {
 	if len(words) == 0 {
-		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics, explain, top or health (netserver ctl --help)")
+		return errors.New("ctl needs a verb: status, reload, drain, stop, conns, kill, limits, penalties, targets, certs, metrics, explain, cluster, top or health (netserver ctl --help)")
 	}
 	r := &c.request
 	verb, rest := words[0], words[1:]
@@ -334,6 +335,8 @@ func partNamed(part string) shown {
 		return new(control.Penalties)
 	case "lift":
 		return new(control.Lifted)
+	case "cluster":
+		return new(control.Cluster)
 	case "health":
 		return new(control.Health)
 	case "ban":

@@ -205,6 +205,7 @@ func (s *Server) lift(ctx context.Context, r *control.Request, to *control.Answe
 		return err
 	}
 	l := control.Lifted{Network: wire.NetworkText(p), Silent: []control.Silent{}}
+	s.target.Lifted(p)
 	for _, g := range s.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String()}, &l.Silent) {
 		l.Lifted += g.a.Lifted
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,9 @@ type Target interface {
 	Metrics() *metric.Set
 	// Remember keeps a change of targets for processes that start later.
 	Remember(wire.Ask)
+	// Lifted tells other nodes of the cluster, if there is one, that an operator
+	// has taken a network out of the penalty box.
+	Lifted(netip.Prefix)
 	// Reload reads the configuration again and waits for the outcome; dry only
 	// tells what would be done.
 	Reload(ctx context.Context, dry bool) (*control.Reload, error)
@@ -128,6 +132,12 @@ func (s *Server) handle(ctx context.Context, by string, r *control.Request, to *
 		return s.explain(ctx, r, to)
 	case control.VerbTargets:
 		return to.Send("targets", s.Targets(ctx, r.Backend))
+	case control.VerbCluster:
+		c := s.target.Overview().Cluster
+		if c == nil {
+			return errors.New("this server is in no cluster: the key cluster is not set")
+		}
+		return to.Send("cluster", c)
 	case control.VerbHealth:
 		return to.Send("health", control.HealthOf(s.Status(ctx)))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"testing"
 	"time"
@@ -34,6 +35,7 @@ func (f *fakeTarget) Ask(_ context.Context, m wire.Member, _ wire.Ask) (wire.Ans
 
 func (f *fakeTarget) Metrics() *metric.Set { return new(metric.Set) }
 func (f *fakeTarget) Remember(wire.Ask)    {}
+func (f *fakeTarget) Lifted(netip.Prefix)  {}
 
 func (f *fakeTarget) Overview() *control.Status { return &control.Status{} }
 func (f *fakeTarget) Reload(context.Context, bool) (*control.Reload, error) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"time"
 
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
@@ -19,6 +20,9 @@ const adminTalks = 4
 
 // adminMessages is how many messages of the admin process are taken in a second.
 const adminMessages = 100
+
+// adminEnd is how long the admin process may take to end.
+const adminEnd = time.Second
 
 // An adminProcess is the helper that serves the admin listener.
 type adminProcess struct {
@@ -44,7 +48,7 @@ func (s *supervisor) beginAdmin(ctx context.Context, pl *wire.Plan) error {
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	a := &adminProcess{helper: helper{s: s}, plan: pl.Admin, socket: so}
+	a := &adminProcess{helper: helper{s: s, ending: adminEnd}, plan: pl.Admin, socket: so}
 	a.task = a
 	a.plan.Port.Spec = so.req.Spec
 	a.ctx, a.stop = context.WithCancel(context.Background())

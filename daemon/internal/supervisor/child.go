@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"netserver/cluster"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
@@ -20,7 +21,7 @@ import (
 
 // A child is a worker as its supervisor sees it.
 type child struct {
-	kind    string // "worker", "job" or "admin process"
+	kind    string // as wire.Sender names it
 	id      int
 	gen     *generation
 	proc    *childproc.Child
@@ -47,6 +48,8 @@ type child struct {
 	asks      asks             // of the control socket
 	counts    []wire.PortCount // by the place of the port
 	metrics   metric.Latest
+
+	shared, sharing cluster.Report // what it has for other nodes, and a report that is not whole yet
 }
 
 func (w *child) condition() string {
@@ -94,6 +97,7 @@ func (s *supervisor) spawn(g *generation) error {
 		OneCPU: g.scale.oneCPU(runtime.NumCPU()),
 		Follow: g.follows(), Challenges: s.ordering.open,
 	}
+	in.Shares, in.News = s.cluster != nil, s.cluster.known()
 	tickets := s.epochs.secrets()
 	in.Secret, in.Past = tickets.Current, tickets.Past
 	keys, err := g.keyAgent.link(in)
@@ -148,7 +152,9 @@ func (s *supervisor) startProcess(g *generation, in *wire.Start, how childproc.S
 	case in.Job:
 		kind = "job"
 	case in.Admin != nil:
-		kind = "admin process"
+		kind = wire.FromAdmin.String()
+	case in.Cluster != nil:
+		kind = wire.FromCluster.String()
 	}
 	w := &child{kind: kind, gen: g, proc: p, began: time.Now(), outbox: make(chan wire.Message, outboxSize), pipes: out}
 	out.Begin(p.Pid())

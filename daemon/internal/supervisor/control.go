@@ -49,6 +49,7 @@ func (c *Controlled) Overview() *control.Status {
 			open = c.newest().plan.PortNames()
 		}
 		st.Listeners = c.tally().Listeners(open)
+		st.Cluster = c.cluster.overview()
 	})
 	return st
 }

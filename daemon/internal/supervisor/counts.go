@@ -55,6 +55,7 @@ func (s *supervisor) addMetrics(set *metric.Set) {
 			w.keyLink.addTo(set)
 		}
 	}
+	s.cluster.addMetrics(set)
 	set.Add(metric.StartTime, float64(s.began.UnixMilli())/1000)
 	set.Add(metric.Reloads, float64(s.reloads.done), metric.ResultDone)
 	set.Add(metric.Reloads, float64(s.reloads.failed), metric.ResultFailed)

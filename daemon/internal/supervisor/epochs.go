@@ -16,6 +16,7 @@ type epoch struct {
 	id     uint64
 	secret []byte
 	began  time.Time
+	shared bool // with other nodes, which decide when the next begins
 }
 
 // epochs are the newest epoch and those before it whose tickets may still be
@@ -23,7 +24,8 @@ type epoch struct {
 type epochs struct {
 	list    []epoch // newest first; one at least once a generation has begun
 	last    uint64
-	turning bool // the next is to begin in a while
+	turning bool     // the next is to begin in a while
+	bad     [][]byte // the last that were distrusted, newest last
 }
 
 const (
@@ -33,6 +35,9 @@ const (
 	// maxEpochs and epochLife bound what is kept of those before.
 	maxEpochs = 24
 	epochLife = 7 * 24 * time.Hour
+	// maxBad is how many secrets are remembered that are not to be used again,
+	// whoever tells of them.
+	maxBad = 256
 )
 
 // next begins an epoch.
@@ -55,6 +60,12 @@ func (e *epochs) next(now time.Time) {
 // reports whether there were any. If that was the newest, another begins.
 func (e *epochs) distrust(id uint64, now time.Time) bool {
 	n := len(e.list)
+	for _, o := range e.list {
+		if o.id <= id {
+			e.bad = append(e.bad, o.secret)
+		}
+	}
+	e.bad = e.bad[max(0, len(e.bad)-maxBad):]
 	e.list = slices.DeleteFunc(e.list, func(o epoch) bool { return o.id <= id })
 	gone := len(e.list) < n
 	if len(e.list) == 0 {
@@ -63,12 +74,46 @@ func (e *epochs) distrust(id uint64, now time.Time) bool {
 	return gone
 }
 
+// adopt puts the secrets that all nodes have in the place of those that they had
+// before; this server's own may still open. It refuses to if the first is one
+// that is not to be used again; others of that kind are left out.
+func (e *epochs) adopt(current []byte, past [][]byte, now time.Time) bool {
+	isBad := func(secret []byte) bool {
+		return slices.ContainsFunc(e.bad, func(b []byte) bool { return bytes.Equal(b, secret) })
+	}
+	if isBad(current) {
+		return false
+	}
+	e.last++
+	var list []epoch
+	for _, secret := range append([][]byte{current}, past...) {
+		have := slices.IndexFunc(e.list, func(o epoch) bool { return bytes.Equal(o.secret, secret) })
+		switch {
+		case isBad(secret) || len(list) >= maxEpochs:
+		case have >= 0:
+			list = append(list, e.list[have])
+		default:
+			list = append(list, epoch{id: e.last, secret: bytes.Clone(secret), began: now, shared: true})
+		}
+	}
+	for _, o := range e.list {
+		if !o.shared && len(list) < maxEpochs {
+			list = append(list, o)
+		}
+	}
+	e.list = list
+	return true
+}
+
+// shared reports whether other nodes make tickets with the newest secret.
+func (e *epochs) shared() bool { return len(e.list) > 0 && e.list[0].shared }
+
 // newest returns the number of the newest epoch, 0 before the first.
 func (e *epochs) newest() uint64 {
 	if len(e.list) == 0 {
 		return 0
 	}
-	return e.list[0].id
+	return e.last
 }
 
 func (e *epochs) secrets() *wire.Secrets {
@@ -109,8 +154,10 @@ func (s *supervisor) outlive(w *child, how string) {
 	case s.ending || w.epoch == 0:
 	case !w.inOrder(how):
 		if s.epochs.distrust(w.epoch, time.Now()) {
+			s.cluster.distrust()
 			s.handOut()
 		}
+	case s.epochs.shared():
 	case w.epoch == s.epochs.newest() && !s.epochs.turning:
 		s.epochs.turning = true
 		s.after(time.Until(s.epochs.list[0].began.Add(epochTurn)), func() {

@@ -112,7 +112,9 @@ func (s *supervisor) beginWith(ctx context.Context, c *Settings, pl *wire.Plan, 
 		workers: make(map[*child]struct{}), looked: time.Now(), client: time.Now(),
 	}
 	g.grow(s.more)
-	s.epochs.next(time.Now())
+	if !s.epochs.shared() {
+		s.epochs.next(time.Now())
+	}
 	s.gens = append(s.gens, g)
 	g.deadline = s.after(startTime, func() { s.startFailed(g, fmt.Errorf("not ready after %v", startTime)) })
 	for range g.scale.Min {

@@ -114,7 +114,7 @@ func (s *supervisor) listenTo(c *child, from wire.Peer, perSecond int, act func(
 	limit := wire.Limiter{PerSecond: perSecond}
 	for {
 		c.busy.Store(false)
-		m, err := wire.ReceiveFrom(c.proc.Link, wire.MaxFromWorker, from)
+		m, err := wire.ReceiveFrom(c.proc.Link, from.Longest(), from)
 		c.busy.Store(true)
 		limit.Wait()
 		if err == wire.ErrSkip {
@@ -186,6 +186,8 @@ func (s *supervisor) hear(w *child, m wire.Message) error {
 		m.Answer.NameCerts(w.gen.plan.PortNames(), w.gen.mayServe)
 		m.Answer.NamePorts(w.gen.plan.PortNames())
 		return w.asks.answered(m.ID, m.Answer)
+	case wire.OpShare:
+		s.hearShared(w, m.Shared)
 	case wire.OpEcho:
 		s.echoed(w, m.ID)
 	case wire.OpDismissed:
@@ -209,6 +211,10 @@ func (s *supervisor) hearReady(w *child, m wire.Message) {
 		}
 	}
 	s.tellChanges(w)
+	if n := s.cluster.known(); n != nil { // what has come since its start
+		n.Others = s.beside(n.Others)(w)
+		w.tell(wire.Message{Op: wire.OpNews, News: n})
+	}
 	s.isReady(w.gen)
 	if w.gen.follows() {
 		// What was changed since the check may be good.

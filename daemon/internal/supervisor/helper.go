@@ -23,6 +23,7 @@ type helper struct {
 	proc     *child        // nil: it is not running
 	gone     chan struct{} // closed when proc has ended
 	failures int           // one after the other
+	ending   time.Duration // how long it may take to end
 }
 
 // A helperTask is what a helper process is there for.
@@ -53,11 +54,6 @@ func (l helperLinks) close() {
 		l.end()
 	}
 }
-
-const (
-	// helperEnd is how long a helper process may take to end.
-	helperEnd = time.Second
-)
 
 // start starts the process, or says why it cannot and tries again later.
 func (h *helper) start() {
@@ -198,7 +194,7 @@ func (h *helper) end() {
 	}
 	if w := h.proc; w != nil {
 		w.tell(wire.Message{Op: wire.OpStop})
-		t := time.NewTimer(helperEnd)
+		t := time.NewTimer(h.ending)
 		defer t.Stop()
 		select {
 		case <-h.gone:

@@ -46,6 +46,9 @@ type Options struct {
 	// Admin answers the requests of the admin process that come by a connection,
 	// until its end. The error is that it does not keep to the protocol.
 	Admin func(ctx context.Context, log *slog.Logger, s *Controlled, c net.Conn, write bool) error
+	// Cluster reads what the process that shares with other nodes starts from;
+	// nil is that there is none.
+	Cluster func() (*wire.Cluster, error)
 	// OpenControl opens the control socket, if there is to be one.
 	OpenControl func(context.Context, *slog.Logger, *Controlled) (end func(), err error)
 }

@@ -51,7 +51,8 @@ type supervisor struct {
 	changes   []wire.Ask  // of targets, by ctl
 	changedIn *generation // the one they were made in
 
-	admin           *adminProcess // nil: there is no admin listener
+	admin           *adminProcess   // nil: there is no admin listener
+	cluster         *clusterProcess // nil: nothing is shared
 	reloads         reloads
 	past            wire.Tallies // what workers that have ended had counted
 	pastMetrics     metric.Set
@@ -96,7 +97,7 @@ func Run(ctx context.Context, o *Options, first *Settings, pl *wire.Plan, conten
 	}
 	logging.Notice(s.log, fmt.Sprintf("%s starting! pid(%d)", first.Label, os.Getpid()))
 	if err := s.beginFirst(ctx, pl, contents); err != nil {
-		s.admin.end()
+		s.endHelpers()
 		s.closeSockets(nil)
 		return wire.ExitFailed, o.TellFront(logging.Error(s.log, err))
 	}
@@ -126,7 +127,16 @@ func (s *supervisor) beginFirst(ctx context.Context, pl *wire.Plan, contents map
 	if err := s.beginAdmin(ctx, pl); err != nil {
 		return err
 	}
+	if err := s.beginCluster(pl); err != nil {
+		return err
+	}
 	return s.begin(ctx, s.conf, pl, contents)
+}
+
+// endHelpers ends the processes that serve no clients.
+func (s *supervisor) endHelpers() {
+	s.cluster.end()
+	s.admin.end()
 }
 
 // openLog opens the log. What the workers log comes to it through pipes.
@@ -179,7 +189,7 @@ func (s *supervisor) loop(ctx context.Context, signals <-chan os.Signal) {
 		}
 	}
 	close(s.quit)
-	s.admin.end()
+	s.endHelpers()
 	s.endOrdering()
 	s.closeSockets(nil)
 	for _, g := range s.gens {

@@ -8,10 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
+	"netserver/cluster"
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/control"
@@ -35,6 +37,7 @@ func newWireState() *wireState {
 		o: new(Options), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func(), 1000), quit: make(chan struct{}),
 		past: make(wire.Tallies), serving: true,
 	}}
+	s.cluster = &clusterProcess{helper: helper{s: s.supervisor}, others: new(cluster.Others), start: new(wire.Cluster)}
 	g := &generation{id: 1, conf: c, plan: &wire.Plan{Ports: make([]sock.Request, 2)}, workers: make(map[*child]struct{}), ready: true, client: time.Now()}
 	for i := range g.plan.Ports {
 		g.plan.Ports[i].Spec = port.Spec{Host: "127.0.0.1", Port: fmt.Sprint(i + 1), Proto: "tcp", IPv: "4"}
@@ -107,6 +110,8 @@ func FuzzWorkerMessages(f *testing.F) {
 			TLS: &control.ExplainedTLS{Certificate: "c"}, Targets: []control.Reachable{{Target: "t"}}}}}}},
 		{Op: wire.OpAnswer, ID: 2, Answer: &wire.Answer{Page: []byte("\x01\x01x\x00\x02\x1b[\x00\x00\x00\x00\x01\x01\x01\x01\x00")}},
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
+		{Op: wire.OpShare, Shared: &wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Conns: 3}}, Bans: []cluster.Ban{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Left: time.Minute}}}},
+		{Op: wire.OpNews, News: goodNews()},
 	} {
 		b, _ := json.Marshal(m)
 		f.Add(b, byte(wire.FromWorker))
@@ -114,13 +119,14 @@ func FuzzWorkerMessages(f *testing.F) {
 		f.Add(b, byte(wire.FromJob))
 		f.Add(b, byte(wire.FromCheck))
 		f.Add(b, byte(wire.FromAdmin))
+		f.Add(b, byte(wire.FromCluster))
 	}
 	f.Add([]byte(`{"Op":"counts","Counts":{"First":9223372036854775807,"Ports":[{},{}]}}`), byte(wire.FromWorker))
 	f.Add([]byte(`{"Op":"status","op":"exit","Status":{"Total":18446744073709551615}}`), byte(wire.FromWorker))
 	f.Fuzz(func(t *testing.T, said []byte, from byte) {
 		s := newWireState()
 		defer s.gens[0].stopTimers()
-		src := wire.Peer{Sender: wire.Sender(from % 4), Ports: 2, Exit: true}
+		src := wire.Peer{Sender: wire.Sender(from % 5), Ports: 2, Exit: true}
 		for _, b := range bytes.Split(said, []byte("\n")) {
 			m, err := src.Read(b)
 			if err == wire.ErrSkip {
@@ -131,6 +137,9 @@ func FuzzWorkerMessages(f *testing.F) {
 				break // it is killed
 			}
 			checkMessage(t, src, m)
+			if src.Sender == wire.FromCluster && s.cluster.hear(s.w, m) != nil {
+				break
+			}
 			if src.Sender != wire.FromWorker {
 				continue
 			}
@@ -192,6 +201,7 @@ func (s *wireState) checkShown(t *testing.T) {
 		show("explain", explained)
 	}
 	show("overview", s.Overview())
+	show("cluster", s.cluster.overview())
 	show("limits", k.Limits(ctx, 10))
 	show("penalties", k.Penalties(ctx))
 	show("targets", k.Targets(ctx, ""))

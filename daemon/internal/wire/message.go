@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"netserver/cluster"
 	"netserver/internal/childproc"
 	"netserver/internal/identity"
 	"netserver/internal/metric"
@@ -76,6 +77,10 @@ type Message struct {
 	Answer   *Answer           `json:",omitempty"`
 	Counts   *Counts           `json:",omitempty"`
 	Metrics  []metric.Sample   `json:",omitempty"` // of OpMetrics
+	Shared   *Shared           `json:",omitempty"` // of OpShare; see cluster.go
+	Report   *cluster.Report   `json:",omitempty"`
+	News     *cluster.News     `json:",omitempty"`
+	Network  string            `json:",omitempty"` // of OpLifted
 	Echoes   bool              `json:",omitempty"` // of OpReady: the worker answers OpEcho
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 }
@@ -85,22 +90,25 @@ type Start struct {
 	Plan       *Plan
 	Generation int
 	Worker     int
-	LogForm    string      // of the records that go to the first inherited file
-	Secret     []byte      // for ticket keys
-	Past       [][]byte    // those before, whose tickets may open
-	SelfSigned []byte      // PEM: a certificate and its key, or without that if Signer is set
-	Foreign    bool        // the last inherited file, before that of Signer, leads to who makes sockets with foreign addresses
-	Signer     bool        // the last inherited file leads to the private keys, which can sign handshakes
-	SelfKey    uint32      // with Signer: by which the key of SelfSigned is known
-	MaxServing int         // clients in the handler; 0 is what the configuration says
-	MaxClients int         // after so many clients the worker ends; 0 is never
-	Report     bool        // send a status soon after each change
-	OneCPU     bool        // it serves one client at a time, and there may be a worker for each processor
-	Follow     bool        // the supervisor follows the files of TLS
-	Job        bool        // run a job instead of serving
-	Challenges []Challenge `json:",omitempty"` // of certificate authorities, which it answers
-	Admin      *Admin      `json:",omitempty"` // serve the admin listener instead; the first inherited files after that of the log are its socket and Talks ways to the control protocol
-	Talks      int         `json:",omitempty"`
+	LogForm    string        // of the records that go to the first inherited file
+	Secret     []byte        // for ticket keys
+	Past       [][]byte      // those before, whose tickets may open
+	SelfSigned []byte        // PEM: a certificate and its key, or without that if Signer is set
+	Foreign    bool          // the last inherited file, before that of Signer, leads to who makes sockets with foreign addresses
+	Signer     bool          // the last inherited file leads to the private keys, which can sign handshakes
+	SelfKey    uint32        // with Signer: by which the key of SelfSigned is known
+	MaxServing int           // clients in the handler; 0 is what the configuration says
+	MaxClients int           // after so many clients the worker ends; 0 is never
+	Report     bool          // send a status soon after each change
+	OneCPU     bool          // it serves one client at a time, and there may be a worker for each processor
+	Follow     bool          // the supervisor follows the files of TLS
+	Job        bool          // run a job instead of serving
+	Challenges []Challenge   `json:",omitempty"` // of certificate authorities, which it answers
+	Admin      *Admin        `json:",omitempty"` // serve the admin listener instead; the first inherited files after that of the log are its socket and Talks ways to the control protocol
+	Talks      int           `json:",omitempty"`
+	Cluster    *Cluster      `json:",omitempty"` // share with other nodes instead
+	Shares     bool          `json:",omitempty"` // tell what there is for other nodes
+	News       *cluster.News `json:",omitempty"` // of other nodes, as last heard
 }
 
 // Leave says who may stay.

@@ -14,11 +14,14 @@ type Sender uint8
 const (
 	FromWorker Sender = iota // serves clients
 	FromJob
-	FromCheck // reads a configuration, with the supervisor's own rights
-	FromAdmin // serves the admin listener
+	FromCheck   // reads a configuration, with the supervisor's own rights
+	FromAdmin   // serves the admin listener
+	FromCluster // shares with other nodes
 )
 
-func (s Sender) String() string { return [...]string{"worker", "job", "check", "admin process"}[s] }
+func (s Sender) String() string {
+	return [...]string{"worker", "job", "check", "admin process", "cluster process"}[s]
+}
 
 // A Peer is what a supervisor knows of the process at the other end of a
 // link, whatever that says of itself.
@@ -42,8 +45,8 @@ type rule struct {
 // rules are those of each operation. One that is not here is skipped, so that
 // an old supervisor can run a new program.
 var rules = map[string]rule{
-	OpReady:  {[]Sender{FromWorker, FromAdmin}, takeReady},
-	OpFailed: {[]Sender{FromWorker, FromJob, FromCheck, FromAdmin}, takeFailed},
+	OpReady:  {[]Sender{FromWorker, FromAdmin, FromCluster}, takeReady},
+	OpFailed: {[]Sender{FromWorker, FromJob, FromCheck, FromAdmin, FromCluster}, takeFailed},
 	OpRead:   {[]Sender{FromWorker, FromAdmin}, takeRead},
 	OpLoad:   {[]Sender{FromWorker, FromAdmin}, takeLoad},
 	OpExit:   {[]Sender{FromWorker}, takeExit},
@@ -56,12 +59,23 @@ var rules = map[string]rule{
 	OpEcho:      {[]Sender{FromWorker}, takeNothing},
 	OpDismissed: {[]Sender{FromWorker}, takeNothing},
 
+	OpShare: {[]Sender{FromWorker}, takeShared},
+	OpNews:  {[]Sender{FromCluster}, takeNews},
+
 	OpPlan: {[]Sender{FromCheck}, takePlan},
 }
 
 // May reports whether such a process may send a message of an operation that
 // this version knows.
 func (s Sender) May(op string) bool { return slices.Contains(rules[op].from, s) }
+
+// Longest returns how long a message of such a process may be.
+func (s Sender) Longest() int {
+	if s == FromCluster {
+		return MaxFromCluster
+	}
+	return MaxFromWorker
+}
 
 // ErrSkip is the error of a message that this version does not know.
 var ErrSkip = errors.New("unknown message")

@@ -32,7 +32,7 @@ func (w *worker) runAdmin(ctx context.Context) int {
 	go w.listen(ended)
 	talk, err := w.prepareAdmin()
 	if err == nil {
-		err = w.confineAdmin()
+		err = w.confineHelper(sandbox.Sandbox{Read: systemFiles[:]})
 	}
 	if err != nil {
 		return w.fail(err)
@@ -97,10 +97,11 @@ func connsOf(files []*os.File) (conns []net.Conn, err error) {
 	return conns, nil
 }
 
-// confineAdmin restricts the process as a worker that runs nothing.
-func (w *worker) confineAdmin() error {
+// confineHelper restricts a process that serves no client as a worker that runs
+// nothing, to the files of box.
+func (w *worker) confineHelper(box sandbox.Sandbox) error {
 	if w.conf.Landlock != "0" {
-		level, err := sandbox.Restrict(sandbox.Sandbox{Read: systemFiles[:]})
+		level, err := sandbox.Restrict(box)
 		switch {
 		case err == nil:
 			w.confined = "Landlock (" + level + ")"

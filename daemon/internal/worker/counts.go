@@ -91,6 +91,9 @@ func (w *worker) answer(c wire.Message) {
 	}
 	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
+	if w.clients != nil && c.Ask.What == wire.AskBan {
+		w.clients.Hurry()
+	}
 }
 
 // explainTime bounds looking up names for a question: less than the supervisor

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/handler/proxy"
@@ -32,6 +33,9 @@ type Options struct {
 	// The program's hooks; nil is none.
 	WorkerStart func(context.Context) error
 	WorkerStop  func()
+
+	// Stores open the store of a cluster.
+	Stores clustering.Stores
 
 	// Settings reads the configuration of a plan.
 	Settings func(*wire.Plan) (*Settings, error)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
@@ -40,8 +41,9 @@ type worker struct {
 
 	drain    context.CancelFunc // ends the context of Serve
 	reports  *reports
-	counting *time.Ticker      // when count sends what it has
-	commands chan wire.Message // from the supervisor, for obey
+	counting *time.Ticker        // when count sends what it has
+	commands chan wire.Message   // from the supervisor, for obey
+	clients  *clustering.Clients // that other nodes hear of; nil without a cluster
 
 	confined string // what confine did, for the log
 	sealed   bool   // it may start no process
@@ -86,6 +88,8 @@ func Run(ctx context.Context, o *Options) int {
 		return w.runJob(ctx)
 	case w.init.Admin != nil:
 		return w.runAdmin(ctx)
+	case w.init.Cluster != nil:
+		return w.runCluster(ctx)
 	}
 	return w.run(ctx)
 }
@@ -174,8 +178,14 @@ func (w *worker) run(ctx context.Context) int {
 	helpers.Go(func() { w.obey(signals, ended, done) })
 	helpers.Go(func() { w.reports.run(w.status, w.sendStatus, done) })
 	helpers.Go(func() { w.count(done) })
+	if w.clients != nil {
+		helpers.Go(func() { w.clients.Tell(w.share, done) })
+	}
 	w.p.engine().OnServing(func() {
 		w.started.Store(true)
+		if w.clients != nil && w.init.News != nil {
+			w.clients.Take(w.init.News)
+		}
 		wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
 	})
 	err = w.p.Serve(serveCtx, w.ls)
@@ -244,6 +254,9 @@ func (w *worker) prepare() error {
 	}
 	s := w.p.Server
 	s.Log = w.log
+	if w.init.Shares {
+		w.clients = clustering.NewClients(s.Monitor())
+	}
 	if s.Handler != nil {
 		s.Handler = &counted{w: w, Handler: s.Handler}
 	}
@@ -328,6 +341,10 @@ func (w *worker) carryOut(c wire.Message) {
 		go w.reloadFiles(c.Paths)
 	case wire.OpTickets:
 		w.renewTickets(c.Tickets)
+	case wire.OpNews:
+		if w.clients != nil && c.News != nil {
+			w.clients.Take(c.News)
+		}
 	case wire.OpStatus:
 		status := w.status()
 		wire.Send(w.link, wire.Message{Op: wire.OpStatus, ID: c.ID, Status: &status})

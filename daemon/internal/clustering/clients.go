@@ -1,0 +1,137 @@
+package clustering
+
+import (
+	"time"
+
+	"netserver"
+	"netserver/cluster"
+	"netserver/daemon/internal/wire"
+	"netserver/internal/admit"
+	"netserver/internal/bridge"
+)
+
+// Clients are those of a process that serves, as other nodes hear of them.
+// Take, Hurry and one Tell may run at the same time.
+type Clients struct {
+	monitor netserver.Monitor
+	engine  bridge.Engine
+	wake    chan struct{} // Tell
+}
+
+// NewClients returns those of a Server, given its Monitor.
+func NewClients(m netserver.Monitor) *Clients {
+	return &Clients{monitor: m, engine: bridge.Of(m), wake: make(chan struct{}, 1)}
+}
+
+// Take takes what other nodes tell: bans, and how many clients they have.
+func (c *Clients) Take(n *cluster.News) {
+	if n.Bans != nil {
+		list := make([]admit.Boxed, len(*n.Bans))
+		for i, b := range *n.Bans {
+			list[i] = admit.Boxed{Prefix: b.Prefix, Left: b.Left, Manual: b.Manual, Node: b.Node}
+		}
+		c.engine.SetOtherBans(list)
+	}
+	for _, p := range n.Lifted {
+		c.monitor.Lift(p)
+	}
+	if o := n.Others; o != nil {
+		uses := make([]admit.SourceUse, len(o.Counts))
+		for i, u := range o.Counts {
+			uses[i] = admit.SourceUse{Prefix: u.Prefix, Conns: int(u.Conns)}
+		}
+		c.engine.SetOtherCounts(admit.Others{Processes: o.Processes, Uses: uses})
+	}
+}
+
+// counts returns the sources and networks with most clients. Each call is a
+// report to the others.
+func (c *Clients) counts() cluster.Counts {
+	uses := c.engine.SharedCounts(cluster.MaxCounts)
+	list := make(cluster.Counts, len(uses))
+	for i, u := range uses {
+		list[i] = cluster.Count{Prefix: u.Prefix, Conns: uint32(min(u.Conns, cluster.MaxCount))}
+	}
+	return list
+}
+
+// bans returns what is in the penalty box by this process's own doing.
+func (c *Clients) bans() (list []cluster.Ban) {
+	for _, b := range c.engine.OwnBans(cluster.MaxBans) {
+		list = append(list, cluster.Ban{Prefix: b.Prefix, Left: min(b.Left, cluster.MaxManualBan), Manual: b.Manual})
+	}
+	return list
+}
+
+// Parts cuts what is shared into messages.
+func Parts(counts cluster.Counts, bans []cluster.Ban) (list []wire.Shared) {
+	for first := true; first || len(counts)+len(bans) > 0; first = false {
+		n, m := min(len(counts), wire.MaxSharedCounts), min(len(bans), wire.MaxSharedBans)
+		list = append(list, wire.Shared{First: first, Counts: counts[:n], Bans: bans[:m]})
+		counts, bans = counts[n:], bans[m:]
+	}
+	list[len(list)-1].Last = true
+	return list
+}
+
+const (
+	// countsEvery is how often other nodes are told how many clients there are,
+	// and bansEvery how often the penalty box is looked at, which is told when it
+	// has changed.
+	countsEvery = 500 * time.Millisecond
+	bansEvery   = 250 * time.Millisecond
+	// sameBan is how much later a ban has to end to be another.
+	sameBan = 2 * time.Second
+)
+
+// Tell calls tell with what other nodes are to know, until done is closed: twice
+// a second, and when the penalty box has changed.
+func (c *Clients) Tell(tell func(cluster.Counts, []cluster.Ban), done <-chan struct{}) {
+	t := time.NewTicker(bansEvery)
+	defer t.Stop()
+	var told time.Time
+	var counts cluster.Counts
+	var have []cluster.Ban
+	for {
+		select {
+		case <-t.C:
+		case <-c.wake:
+		case <-done:
+			return
+		}
+		bans, now := c.bans(), time.Now()
+		due := now.Sub(told) >= countsEvery-bansEvery/2
+		if due {
+			counts, told = c.counts(), now
+		}
+		if due || newBans(have, bans) {
+			tell(counts, bans)
+			have = bans
+		}
+	}
+}
+
+// newBans reports whether there is a ban that was not there, or ends later.
+func newBans(before, now []cluster.Ban) bool {
+	if len(now) > len(before) {
+		return true
+	}
+	ends := make(map[cluster.Ban]time.Duration, len(before))
+	for _, b := range before {
+		ends[cluster.Ban{Prefix: b.Prefix, Manual: b.Manual}] = b.Left
+	}
+	for _, b := range now {
+		if left, ok := ends[cluster.Ban{Prefix: b.Prefix, Manual: b.Manual}]; !ok || b.Left > left+sameBan {
+			return true
+		}
+	}
+	return false
+}
+
+// Hurry has what has changed told at once.
+func (c *Clients) Hurry() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,353 @@
+package supervisor
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"netserver/cluster"
+	"netserver/daemon/internal/wire"
+	"netserver/internal/childproc"
+	"netserver/internal/control"
+	"netserver/internal/metric"
+	"netserver/tlsparams"
+)
+
+// A clusterProcess is the helper that shares with other nodes, and what they
+// have told by it. That stays in force when it dies.
+type clusterProcess struct {
+	helper
+	start *wire.Cluster // what the last one was started from
+
+	tickets *cluster.Tickets // nil: none are shared yet
+	bans    []cluster.Ban
+	bansAt  time.Time
+	others  *cluster.Others // none if they are not known, or no more; not nil
+	status  cluster.Status
+
+	sent  time.Time // the last report
+	armed bool      // the next one will be sent soon
+
+	several bool // there was more than one worker
+}
+
+const (
+	// clusterMessages is how many messages of the cluster process are taken in a
+	// second: one that shares has few to say.
+	clusterMessages = 20
+	// reportEvery is how often it is told what this server shares, and
+	// reportSoonest the least time between two.
+	reportEvery   = 500 * time.Millisecond
+	reportSoonest = 100 * time.Millisecond
+	// newsRoom is how many messages of a worker's outbox are left for others
+	// than news.
+	newsRoom = outboxSize / 2
+)
+
+// beginCluster starts the process that shares, if there is to be one.
+func (s *supervisor) beginCluster(pl *wire.Plan) error {
+	if s.o.Cluster == nil {
+		return nil
+	}
+	start, err := s.o.Cluster()
+	if err != nil || start == nil {
+		return err
+	}
+	settings := *s.conf
+	settings.Outbound, settings.TLS = nil, tlsparams.Params{}
+	own := jobPlan(pl)
+	may, err := newAllowed(&settings, own, nil)
+	if err != nil {
+		return err
+	}
+	binary, err := childproc.Self()
+	if err != nil {
+		return err
+	}
+	c := &clusterProcess{helper: helper{s: s, ending: clusterEnd}, start: start, others: new(cluster.Others)}
+	c.task = c
+	c.gen = &generation{plan: own, conf: &settings, binary: binary, allowed: may, workers: make(map[*child]struct{})}
+	c.status.Name = start.Name
+	s.cluster = c
+	c.helper.start()
+	c.tick()
+	return nil
+}
+
+// clusterEnd is how long the process may take to leave the cluster.
+const clusterEnd = 3 * time.Second
+
+// end ends the process with the server, after the loop.
+func (c *clusterProcess) end() {
+	if c != nil {
+		c.helper.end()
+	}
+}
+
+// tick reports now and then, also when no worker says anything.
+func (c *clusterProcess) tick() {
+	if time.Since(c.sent) >= reportEvery {
+		c.report()
+	}
+	if several := c.s.count() > 1; several || c.several { // workers share with each other too
+		c.several = several
+		c.s.tellNews(&cluster.News{Others: c.others})
+	}
+	c.s.after(reportEvery, c.tick)
+}
+
+func (c *clusterProcess) peer() (wire.Peer, int) {
+	return wire.Peer{Sender: wire.FromCluster}, clusterMessages
+}
+
+// prepare reads the key file again: keys are exchanged by that and a restart of
+// the process. If it cannot be read, those before are used.
+func (c *clusterProcess) prepare(in *wire.Start) (helperLinks, error) {
+	if now, err := c.s.o.Cluster(); err != nil {
+		c.s.log.Warn("cluster: the keys of before are used", "err", err)
+	} else if now != nil {
+		c.start = now
+	}
+	in.Cluster = c.start
+	return helperLinks{}, nil
+}
+
+// othersLast is how long the clients of other nodes count that are heard of no
+// more.
+const othersLast = 5 * time.Second
+
+// ended forgets the clients of other nodes, unless the next process tells of
+// them soon.
+func (c *clusterProcess) ended(*child) {
+	c.status.Up = false
+	was := c.others
+	c.s.after(othersLast, func() {
+		if c.others == was {
+			c.others = new(cluster.Others)
+			c.s.tellNews(&cluster.News{Others: c.others})
+		}
+	})
+}
+
+// hear takes what other nodes tell, and passes it on to the workers.
+func (c *clusterProcess) hear(w *child, m wire.Message) error {
+	if m.Op != wire.OpNews {
+		return nil
+	}
+	n := m.News
+	if n.Status != nil {
+		synced := c.status.Synced
+		c.status = *n.Status
+		c.status.Synced = synced || c.status.Synced // one that was started again begins anew
+	}
+	if n.Tickets != nil {
+		c.hearTickets(w, n.Tickets)
+	}
+	if n.Bans != nil {
+		c.bans, c.bansAt = *n.Bans, time.Now()
+	}
+	if n.Others != nil {
+		c.others = n.Others
+	}
+	if part, any := wire.ForWorkers(n); any {
+		c.s.tellNews(&part)
+	}
+	return nil
+}
+
+// hearTickets has the workers make tickets of the secrets that all nodes have.
+func (c *clusterProcess) hearTickets(w *child, t *cluster.Tickets) {
+	s := c.s
+	if !s.epochs.adopt(t.Current, t.Past, time.Now()) {
+		w.tell(wire.Message{Op: wire.OpDistrust}) // it did not hear, or another has told it of those
+		return
+	}
+	c.tickets = t
+	s.handOut()
+}
+
+// tellNews tells the workers what other nodes share. One that does not listen
+// hears of the next.
+func (s *supervisor) tellNews(n *cluster.News) {
+	beside := s.beside(n.Others)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			if w.gone || !w.ready || len(w.outbox) >= newsRoom {
+				continue
+			}
+			own := *n
+			own.Others = beside(w)
+			w.tell(wire.Message{Op: wire.OpNews, News: &own})
+		}
+	}
+}
+
+// beside returns what counts beside a worker's own clients: those of other nodes
+// and those of this server's other workers, each of which counts for itself.
+func (s *supervisor) beside(others *cluster.Others) func(*child) *cluster.Others {
+	workers := s.count()
+	if others == nil || workers <= 1 {
+		return func(*child) *cluster.Others { return others }
+	}
+	total := make(map[netip.Prefix]cluster.Count, len(others.Counts))
+	add := func(list cluster.Counts) {
+		for _, n := range list {
+			sum := total[n.Prefix]
+			total[n.Prefix] = cluster.Count{Prefix: n.Prefix, Conns: min(sum.Conns+n.Conns, cluster.MaxCount)}
+		}
+	}
+	add(others.Counts)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			add(w.shared.Counts)
+		}
+	}
+	return func(w *child) *cluster.Others {
+		rest := maps.Clone(total)
+		for _, n := range w.shared.Counts {
+			have := rest[n.Prefix]
+			if have.Conns -= min(have.Conns, n.Conns); have.Conns == 0 {
+				delete(rest, n.Prefix)
+				continue
+			}
+			rest[n.Prefix] = have
+		}
+		return &cluster.Others{Processes: others.Processes + workers - 1, Counts: biggest(nil, rest)}
+	}
+}
+
+// known returns what other nodes have banned, for a worker that starts.
+func (c *clusterProcess) known() *cluster.News {
+	if c == nil {
+		return nil
+	}
+	age := time.Since(c.bansAt)
+	bans := []cluster.Ban{}
+	for _, b := range c.bans {
+		if b.Left -= age; b.Left > 0 {
+			bans = append(bans, b)
+		}
+	}
+	return &cluster.News{Bans: &bans, Others: c.others}
+}
+
+// hearShared takes what a worker has for other nodes, a part at a time.
+func (s *supervisor) hearShared(w *child, part *wire.Shared) {
+	if s.cluster == nil {
+		return
+	}
+	if part.First {
+		w.sharing = cluster.Report{}
+	}
+	r := &w.sharing
+	r.Counts = append(r.Counts, part.Counts[:min(len(part.Counts), cluster.MaxCounts-len(r.Counts))]...)
+	r.Bans = append(r.Bans, part.Bans[:min(len(part.Bans), cluster.MaxBans-len(r.Bans))]...)
+	if part.Last {
+		w.shared, w.sharing = w.sharing, cluster.Report{}
+		s.cluster.reportSoon()
+	}
+}
+
+// reportSoon has what is shared told in a moment, once for all that changes
+// until then.
+func (c *clusterProcess) reportSoon() {
+	if c.armed {
+		return
+	}
+	c.armed = true
+	c.s.after(max(0, reportSoonest-time.Since(c.sent)), func() {
+		c.armed = false
+		c.report()
+	})
+}
+
+// report tells the process what this server shares.
+func (c *clusterProcess) report() {
+	c.sent = time.Now()
+	w := c.proc
+	if w == nil || !w.ready || len(w.outbox) >= newsRoom {
+		return
+	}
+	w.tell(wire.Message{Op: wire.OpReport, Report: c.s.shares()})
+}
+
+// shares puts together what all workers have for other nodes.
+func (s *supervisor) shares() *cluster.Report {
+	r := &cluster.Report{Version: s.o.Version, Ready: s.serving && !s.ending, Draining: s.ending}
+	bans := make(map[netip.Prefix]cluster.Ban)
+	sources := make(map[netip.Prefix]cluster.Count)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			r.Clients += w.status.Clients
+			r.Processes++
+			for _, b := range w.shared.Bans {
+				if have := bans[b.Prefix]; b.Left > have.Left {
+					bans[b.Prefix] = b
+				}
+			}
+			if len(g.workers) == 1 && len(s.gens) == 1 {
+				r.Counts = w.shared.Counts
+				continue
+			}
+			for _, n := range w.shared.Counts {
+				sum := sources[n.Prefix]
+				sources[n.Prefix] = cluster.Count{Prefix: n.Prefix, Conns: sum.Conns + n.Conns, Handshakes: sum.Handshakes + n.Handshakes}
+			}
+		}
+	}
+	for _, b := range bans {
+		r.Bans = append(r.Bans, b)
+	}
+	r.Counts = biggest(r.Counts, sources)
+	if len(s.gens) > 0 {
+		names := s.newest().plan.PortNames()
+		r.Ports = names[:min(len(names), cluster.MaxPorts)]
+	}
+	return r
+}
+
+// biggest adds sources to list, those with most clients if there are too many.
+func biggest(list cluster.Counts, sources map[netip.Prefix]cluster.Count) cluster.Counts {
+	for _, n := range sources {
+		list = append(list, n)
+	}
+	if len(list) > cluster.MaxCounts {
+		slices.SortFunc(list, func(a, b cluster.Count) int { return int(b.Conns) - int(a.Conns) })
+		list = list[:cluster.MaxCounts]
+	}
+	return list
+}
+
+// distrust has all nodes move on to other ticket secrets: a worker may have
+// given those away.
+func (c *clusterProcess) distrust() {
+	if c != nil && c.proc != nil {
+		c.proc.tell(wire.Message{Op: wire.OpDistrust})
+	}
+}
+
+// Lifted has other nodes take a network out of their penalty boxes too.
+func (s *supervisor) Lifted(p netip.Prefix) {
+	s.do(func() {
+		if c := s.cluster; c != nil && c.proc != nil {
+			c.proc.tell(wire.Message{Op: wire.OpLifted, Network: p.String()})
+		}
+	})
+}
+
+// overview returns what is known of the cluster; nil without one.
+func (c *clusterProcess) overview() *control.Cluster {
+	if c == nil {
+		return nil
+	}
+	o := wire.ClusterOverview(&c.status, c.proc != nil && c.proc.ready)
+	o.Required = c.start.Required
+	return o
+}
+
+func (c *clusterProcess) addMetrics(set *metric.Set) {
+	if c != nil {
+		wire.AddClusterMetrics(set, &c.status, time.Now())
+	}
+}

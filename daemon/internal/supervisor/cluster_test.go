@@ -1,0 +1,103 @@
+package supervisor
+
+import (
+	"bytes"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"netserver/cluster"
+	"netserver/daemon/internal/wire"
+)
+
+// goodNews has something of everything.
+func goodNews() *cluster.News {
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	return &cluster.News{
+		Tickets: &cluster.Tickets{Epoch: 1, Current: bytes.Repeat([]byte{1}, 32), Past: [][]byte{bytes.Repeat([]byte{2}, 32)}},
+		Bans:    &[]cluster.Ban{{Prefix: network, Left: time.Minute, Node: "b"}},
+		Lifted:  []netip.Prefix{network},
+		Others:  &cluster.Others{Processes: 2, Counts: cluster.Counts{{Prefix: network, Conns: 5}}},
+		Status:  &cluster.Status{Name: "a", Up: true, Synced: true, Errors: map[string]uint64{cluster.KindTimeout: 1}, Nodes: []cluster.NodeStatus{{Name: "a"}, {Name: "b", Ports: []string{"x"}}}},
+	}
+}
+
+// Secrets that all nodes have take the place of those before, not of this
+// server's own; one that a worker may have given away is never used again.
+func TestSharedEpochs(t *testing.T) {
+	var e epochs
+	now := time.Unix(1_700_000_000, 0)
+	e.next(now)
+	own := e.secrets().Current
+	one, two, next := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32), bytes.Repeat([]byte{3}, 32)
+	if !e.adopt(one, [][]byte{next}, now) || !e.shared() {
+		t.Fatal("not taken")
+	}
+	opens := func(what string, want ...[]byte) {
+		t.Helper()
+		if s := e.secrets(); !slices.EqualFunc(append([][]byte{s.Current}, s.Past...), want, bytes.Equal) {
+			t.Errorf("%s: %v", what, s)
+		}
+	}
+	opens("the first", one, next, own)
+	told := e.newest() // by a worker that ends later
+	if !e.adopt(next, [][]byte{one, two}, now) {
+		t.Fatal("not taken")
+	}
+	opens("the next", next, one, two, own)
+	if !e.distrust(told, now) {
+		t.Fatal("distrust of nothing")
+	}
+	opens("what that worker did not know", two)
+	if e.adopt(next, [][]byte{one}, now) || e.adopt(one, nil, now) {
+		t.Error("a secret that was given away is used again")
+	}
+	fresh := bytes.Repeat([]byte{4}, 32)
+	if !e.adopt(fresh, [][]byte{next, one, two}, now) {
+		t.Fatal("not taken")
+	}
+	opens("after it", fresh, two)
+	for i := range 2 * maxEpochs {
+		e.adopt(bytes.Repeat([]byte{byte(10 + i)}, 32), make([][]byte, 2*maxEpochs), now)
+	}
+	if len(e.list) > maxEpochs {
+		t.Errorf("%d are kept", len(e.list))
+	}
+}
+
+// Each worker hears of the clients of other nodes and of its siblings, never of
+// its own; parts of a report are put together.
+func TestWhatCountsBesideAWorker(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	source := netip.MustParsePrefix("192.0.2.1/32")
+	share := func(w *child, parts ...wire.Shared) {
+		for i := range parts {
+			s.hearShared(w, &parts[i])
+		}
+	}
+	count := func(n uint32) cluster.Counts { return cluster.Counts{{Prefix: source, Conns: n}} }
+	ban := []cluster.Ban{{Prefix: source, Left: time.Minute}}
+	share(s.w, wire.Shared{First: true, Counts: count(3)}, wire.Shared{Bans: ban, Last: true})
+	share(s.other, wire.Shared{First: true, Last: true, Counts: count(4), Bans: []cluster.Ban{{Prefix: source, Left: time.Second}}})
+	share(s.other, wire.Shared{First: true, Counts: count(100)}) // the rest is on its way
+	if r := s.shares(); r.Processes != 2 || !slices.Equal(r.Counts, count(7)) || !slices.Equal(r.Bans, ban) {
+		t.Errorf("%+v", r)
+	}
+	s.cluster.hear(s.w, wire.Message{Op: wire.OpNews, News: &cluster.News{Others: &cluster.Others{Processes: 5, Counts: count(10)}}})
+	for _, w := range []struct {
+		*child
+		want uint32
+	}{{s.w, 14}, {s.other, 13}} {
+		var o *cluster.Others
+		for len(w.outbox) > 0 {
+			if m := <-w.outbox; m.Op == wire.OpNews {
+				o = m.News.Others
+			}
+		}
+		if o == nil || o.Processes != 6 || !slices.Equal(o.Counts, count(w.want)) {
+			t.Errorf("worker %d hears %+v, want %d", w.id, o, w.want)
+		}
+	}
+}
