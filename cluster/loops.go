@@ -13,7 +13,7 @@ const (
 	tellEvery    = 100 * time.Millisecond
 	retryWrite   = 500 * time.Millisecond // after a write that failed
 	watchAgain   = 500 * time.Millisecond // doubled up to watchLongest
-	watchLongest = 5 * time.Second
+	watchLongest = 2 * time.Second
 	statusEvery  = 5 * time.Second
 	refusedEvery = time.Minute // that refused values are told of
 	eventsBurst  = 4 * MaxNodes * (3 + maxParts)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"syscall"
 
 	"netserver/cluster"
 )
@@ -22,6 +23,25 @@ const (
 type boundedConn struct {
 	net.Conn
 	answers answers
+}
+
+// A boundedSocket is one without TLS. The library looks whether the server has
+// closed it before it is used again: a server that was started again is no error
+// then.
+type boundedSocket struct {
+	boundedConn
+	socket syscall.Conn
+}
+
+// SyscallConn implements syscall.Conn.
+func (c *boundedSocket) SyscallConn() (syscall.RawConn, error) { return c.socket.SyscallConn() }
+
+// bounded returns nc with bounds.
+func bounded(nc net.Conn) net.Conn {
+	if socket, ok := nc.(syscall.Conn); ok {
+		return &boundedSocket{boundedConn{Conn: nc}, socket}
+	}
+	return &boundedConn{Conn: nc}
 }
 
 // Read implements net.Conn.

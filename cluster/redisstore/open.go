@@ -165,7 +165,7 @@ func dialer(network string, secure bool, o cluster.StoreOptions) func(context.Co
 			}
 			nc = tc
 		}
-		return &boundedConn{Conn: nc}, nil
+		return bounded(nc), nil
 	}
 }
 

@@ -145,6 +145,20 @@ func TestServerIsKilled(t *testing.T) {
 	})
 }
 
+// Connections that a server has left behind are seen before they are used: once
+// it is there again, no call fails.
+func TestServerIsStartedAgain(t *testing.T) {
+	ctx, s := context.Background(), start(t)
+	st := s.open(t, cluster.StoreOptions{})
+	for range 3 {
+		if _, err := st.Set(ctx, "x", nil, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.stop()
+		s.run()
+	}
+}
+
 // A server that is stopped keeps no call waiting beyond its time.
 func TestServerIsStopped(t *testing.T) {
 	ctx, s := context.Background(), start(t)
