@@ -125,13 +125,13 @@ func (r *result) comers(ctx context.Context, s *server, enough <-chan struct{}) 
 
 // restarts restarts the server under load.
 func (r *result) restarts(ctx context.Context, s *server) error {
-	st, err := startStay(ctx, s.tcp, s.ssl, r.o.stay)
+	st, err := honest.StartStay(ctx, s.tcp, s.ssl, r.o.stay)
 	if err != nil {
 		return err
 	}
 	us, err := startStream(s.udp, r.o.datagrams)
 	if err != nil {
-		st.end()
+		st.End()
 		return err
 	}
 	enough := make(chan struct{})
@@ -140,9 +140,9 @@ func (r *result) restarts(ctx context.Context, s *server) error {
 	close(enough)
 	r.newcomers = <-comers
 	r.datagrams, r.unheard = us.end()
-	r.stayed = len(st.conns)
-	r.lost = st.end()
-	r.lines = st.lines.Load()
+	r.stayed = st.Clients()
+	r.lost = st.End()
+	r.lines = st.Lines()
 	return err
 }
 
@@ -192,7 +192,7 @@ func (r *result) killing(ctx context.Context, s *server) error {
 	if r.o.kills == 0 {
 		return nil
 	}
-	st, err := startStay(ctx, s.tcp, s.ssl, 20)
+	st, err := honest.StartStay(ctx, s.tcp, s.ssl, 20)
 	if err != nil {
 		return err
 	}
@@ -205,8 +205,8 @@ func (r *result) killing(ctx context.Context, s *server) error {
 	}
 	close(enough)
 	r.killed = <-comers
-	r.killedStayed = len(st.conns)
-	r.killedLost = st.end()
+	r.killedStayed = st.Clients()
+	r.killedLost = st.End()
 	return err
 }
 
