@@ -149,6 +149,16 @@ func (p *Process) Descriptors() (int, error) {
 	return sum, nil
 }
 
+// PID returns the number of the process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Kill ends the process itself as nothing else does, and waits until it has
+// ended. What it has started is its own affair; Stop must be called all the same.
+func (p *Process) Kill() {
+	p.cmd.Process.Kill()
+	<-p.ended
+}
+
 // Stop ends the process and all below it: those it has started are known by
 // their ids and start times, so that nobody else's process is met.
 func (p *Process) Stop() {

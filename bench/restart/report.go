@@ -15,14 +15,8 @@ import (
 
 	"netserver/bench/honest"
 	"netserver/bench/machine"
+	"netserver/bench/stats"
 )
-
-// An aim is what is to be reached, and what was.
-type aim struct {
-	what, found string
-	reached     bool
-	must        bool // or else something was lost, and the run has failed
-}
 
 // The times that restarts are to stay below; whether they do depends on the
 // machine, so they fail no run.
@@ -33,40 +27,33 @@ const (
 	memoryAim = 12 << 10 // KiB
 )
 
-func (r *result) aims() []aim {
+func (r *result) aims() stats.Aims {
 	refused := r.newcomers.Failures["connect refused"]
 	switches := honest.QuantilesOf(slices.Concat(r.hups, r.replacements))
 	kills := honest.QuantilesOf(slices.Clone(r.kills))
-	list := []aim{
-		{"refused: 0", fmt.Sprintf("%d of %d", refused, r.newcomers.Sent), refused == 0, true},
-		{"failed: 0", fmt.Sprintf("%d of %d%s", r.newcomers.Failed, r.newcomers.Sent, reasons(r.newcomers.Failures)), r.newcomers.Failed == 0, true},
-		{"cut before the grace time: 0", fmt.Sprintf("%d of %d who stayed, and got %d lines back", len(r.lost), r.stayed, r.lines), len(r.lost) == 0, true},
-		{"datagrams lost: 0", fmt.Sprintf("%d of %d", r.unheard, r.datagrams), r.unheard == 0, true},
-		{"the supervisor is the same process", fmt.Sprint(r.sameProcess), r.sameProcess, true},
-		{"its descriptors are back", fmt.Sprintf("%d, then %d", r.before.descriptors, r.after.descriptors), r.after.descriptors == r.before.descriptors, true},
-		{"its memory is back, within a MiB", fmt.Sprintf("resident %s, then %s MiB", mib(r.before.rss), mib(r.after.rss)), r.after.rss <= r.before.rss+1<<10, false},
-		{"its memory is below 12 MiB", fmt.Sprintf("%s MiB at the end; %s at most", mib(r.after.rss), mib(r.after.peak)), max(r.before.rss, r.after.rss) < memoryAim, false},
-		{"ready in under 150 ms", ms(r.ready) + " ms", r.ready < readyAim, false},
-		{"switched in under 300 ms", fmt.Sprintf("p50 %s, max %s ms", ms(switches.P50), ms(switches.Max)), switches.Max < switchAim, false},
-	}
+	var list stats.Aims
+	list.Add("refused: 0", fmt.Sprintf("%d of %d", refused, r.newcomers.Sent), refused == 0, true)
+	list.Add("failed: 0", fmt.Sprintf("%d of %d%s", r.newcomers.Failed, r.newcomers.Sent, reasons(r.newcomers.Failures)), r.newcomers.Failed == 0, true)
+	list.Add("cut before the grace time: 0", fmt.Sprintf("%d of %d who stayed, and got %d lines back", len(r.lost), r.stayed, r.lines), len(r.lost) == 0, true)
+	list.Add("datagrams lost: 0", fmt.Sprintf("%d of %d", r.unheard, r.datagrams), r.unheard == 0, true)
+	list.Add("the supervisor is the same process", fmt.Sprint(r.sameProcess), r.sameProcess, true)
+	list.Add("its descriptors are back", fmt.Sprintf("%d, then %d", r.before.descriptors, r.after.descriptors), r.after.descriptors == r.before.descriptors, true)
+	list.Add("its memory is back, within a MiB", fmt.Sprintf("resident %s, then %s MiB", mib(r.before.rss), mib(r.after.rss)), r.after.rss <= r.before.rss+1<<10, false)
+	list.Add("its memory is below 12 MiB", fmt.Sprintf("%s MiB at the end; %s at most", mib(r.after.rss), mib(r.after.peak)), max(r.before.rss, r.after.rss) < memoryAim, false)
+	list.Add("ready in under 150 ms", ms(r.ready)+" ms", r.ready < readyAim, false)
+	list.Add("switched in under 300 ms", fmt.Sprintf("p50 %s, max %s ms", ms(switches.P50), ms(switches.Max)), switches.Max < switchAim, false)
 	if r.o.kills > 0 {
-		list = append(list,
-			aim{"another serves within 200 ms of a kill", fmt.Sprintf("p50 %s, max %s ms", ms(kills.P50), ms(kills.Max)), kills.Max < killAim, false},
-			aim{"a kill ends only the process's own clients", fmt.Sprintf("%d of %d in other processes; %d of %d newcomers%s",
-				len(r.killedLost), r.killedStayed, r.killed.Failed, r.killed.Sent, reasons(r.killed.Failures)),
-				len(r.killedLost) == 0 && r.killed.Failures["connect refused"] == 0, true})
+		list.Add("another serves within 200 ms of a kill", fmt.Sprintf("p50 %s, max %s ms", ms(kills.P50), ms(kills.Max)), kills.Max < killAim, false)
+		list.Add("a kill ends only the process's own clients", fmt.Sprintf("%d of %d in other processes; %d of %d newcomers%s",
+			len(r.killedLost), r.killedStayed, r.killed.Failed, r.killed.Sent, reasons(r.killed.Failures)),
+			len(r.killedLost) == 0 && r.killed.Failures["connect refused"] == 0, true)
 	}
 	return list
 }
 
 // verdict is an error if anything was lost.
 func (r *result) verdict() error {
-	var errs []error
-	for _, a := range r.aims() {
-		if a.must && !a.reached {
-			errs = append(errs, fmt.Errorf("%s: %s", a.what, a.found))
-		}
-	}
+	errs := []error{r.aims().Verdict()}
 	for _, err := range slices.Concat(r.lost, r.killedLost) {
 		errs = append(errs, fmt.Errorf("one who stayed: %w", err))
 		if len(errs) > 10 {
@@ -90,18 +77,9 @@ func reasons(m map[string]int) string {
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
 func mib(kib int) string        { return fmt.Sprintf("%.1f", float64(kib)/1024) }
 
-func word(reached bool) string {
-	if reached {
-		return "reached"
-	}
-	return "not reached"
-}
-
 // print prints the result for a terminal.
 func (r *result) print(w io.Writer) {
-	for _, a := range r.aims() {
-		fmt.Fprintf(w, "%-11s  %s: %s\n", word(a.reached), a.what, a.found)
-	}
+	r.aims().Print(w)
 	for _, line := range r.rows() {
 		fmt.Fprintf(w, "%-34s %s\n", line[0], strings.Join(line[1:], "  "))
 	}
@@ -144,10 +122,7 @@ Written by `+"`go run ./bench/restart`"+`, on %s with %d processors, %s. The ser
 %d restarts by HUP and %d with the program's file replaced, %v apart, while %.0f new TLS clients a second come from one address (each shakes hands in full, sends a line, reads it back and leaves, whatever became of those before it), %d clients stay from beginning to end, half of them over TLS, and talk once a second, and %.0f datagrams a second want an answer. Then %d serving processes are killed by KILL. The load runs on the same processors as the server.
 
 `, machine.Processor()+", "+machine.Kernel(), runtime.NumCPU(), runtime.Version(), who, r.o.hups, r.o.replacements, r.o.gap, r.o.rate, r.o.stay, r.o.datagrams, r.o.kills)
-	fmt.Fprintln(w, "| aim | found | |\n|---|---|---|")
-	for _, a := range r.aims() {
-		fmt.Fprintf(w, "| %s | %s | %s |\n", a.what, a.found, word(a.reached))
-	}
+	r.aims().Markdown(w)
 	rows := r.rows()
 	fmt.Fprintf(w, "\n## Times\n\nA restart counts from the signal until the new processes serve: the new configuration was checked by a process of its own, and a new process started, in between.\n\n| %s |\n|---|---|---|---|---|\n", strings.Join(rows[0], " | "))
 	for _, row := range rows[1:] {
