@@ -189,7 +189,7 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		idle = append(idle, c.unusedParts(res, variables(v.environ))...)
 	}
 	files := new(fileList)
-	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate(), TicketSecret: c.ticketSecret()}
+	env := tlsparams.Env{ReadFile: files.read, SignOnly: c.mayIsolate(), TicketSecret: c.ticketSecret(), Clustered: c.cluster.Enabled()}
 	if aerr := c.prepareACME(&env); aerr != nil {
 		err = errors.Join(err, aerr)
 		c.withoutACME()

@@ -259,6 +259,9 @@ func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
 	if have.TicketSecret == nil {
 		have.TicketSecret = env.TicketSecret
 	}
+	if env.Clustered {
+		have.Clustered = true
+	}
 	if have.SelfSigned == nil {
 		have.SelfSigned = env.SelfSigned
 	}

@@ -46,6 +46,7 @@ func (t TLS) Protocol(p port.Spec) (Transport, error) {
 	if env.Where == "" {
 		env.Where = "port " + p.Short()
 	}
+	env.TicketPlace = port.Spec{Host: "*", Port: p.Port, Proto: p.Proto, IPv: "*"}.Short()
 	if env.ForPort != nil {
 		where := env.Where
 		env.ForPort(p, &env)

@@ -20,6 +20,8 @@ type Env struct {
 	ClientCAs    *x509.CertPool                      // SSL_ca: authorities from code, where no SSL_ca_file or SSL_ca_path is given
 	TLSConfig    *tls.Config                         // the program's own configuration, see netserver.Server.TLSConfig; parameters go before it
 	TicketSecret []byte                              // shared by the processes of one server: ticket keys are made from it; nil: each process its own
+	TicketPlace  string                              // the port, for tickets of Clustered: the same on all machines
+	Clustered    bool                                // TicketSecret is other machines' too: where SSL_session_id_context says nothing, tickets are tied to TicketPlace, not to Where
 	ReadFile     func(file string) ([]byte, error)   // instead of reading from disk, for processes that may not
 	ReadDir      func(dir string) ([]Entry, error)   // the same for directories
 	Pair         PairFunc                            // instead of reading certificates with their keys, for processes that are to have no keys

@@ -56,6 +56,33 @@ func TestTicketsAreTied(t *testing.T) {
 	}
 }
 
+// Machines of a cluster have addresses of their own, and the same ports.
+func TestTicketsOfAllMachines(t *testing.T) {
+	here := Env{Loopback: true, Clustered: true, TicketSecret: []byte("secret"), Where: "port 192.0.2.1:443/ssl", TicketPlace: "443/ssl"}
+	for name, c := range map[string]struct {
+		change  func(*Env)
+		args    []string
+		resumes bool
+	}{
+		"another address": {func(e *Env) { e.Where = "port 192.0.2.2:443/ssl" }, nil, true},
+		"another port":    {func(e *Env) { e.TicketPlace = "444/ssl" }, nil, false},
+		"alone":           {func(e *Env) { e.Clustered = false }, nil, false},
+		"another context": {func(e *Env) {}, []string{"SSL_session_id_context=443/ssl"}, false},
+		"another cluster": {func(e *Env) { e.TicketSecret = []byte("other") }, nil, false},
+	} {
+		there := here
+		c.change(&there)
+		cfg := anyClient()
+		cfg.ClientSessionCache = oneTicket{&[1]*tls.ClientSessionState{}}
+		if _, _, err := shake(t, open(t, here), cfg); err != nil {
+			t.Fatal(name, err)
+		}
+		if srv, _, err := shake(t, open(t, there, c.args...), cfg); err != nil || srv.DidResume != c.resumes {
+			t.Errorf("%s: resumed %v, %v", name, srv.DidResume, err)
+		}
+	}
+}
+
 type oneTicket struct{ at *[1]*tls.ClientSessionState }
 
 func (o oneTicket) Get(string) (*tls.ClientSessionState, bool) { return o.at[0], o.at[0] != nil }

@@ -13,12 +13,17 @@ import (
 	"netserver/tlsparams/internal/trust"
 )
 
-// binding is what a ticket is tied to: the port (or what joins several), the
+// binding is what a ticket is tied to: the port (or what joins several; in a
+// cluster without its address, which each machine has of its own), the
 // name that the client asked for, and who may come in under it.
 func (s *Source) binding(st *site, serverName string) []byte {
 	h := sha256.New()
 	context := "context " + s.p.SessionIDContext
-	if s.p.SessionIDContext == "" {
+	switch {
+	case s.p.SessionIDContext != "":
+	case s.env.Clustered:
+		context = "port of all machines " + s.env.TicketPlace
+	default:
 		context = "port " + s.env.Where
 	}
 	for _, part := range []string{context, sni.Normal(serverName)} {

@@ -37,7 +37,8 @@ type store struct {
 //	redis+cluster://[USER[:PASSWORD]@]HOST[:PORT][,HOST[:PORT]...]
 //
 // and rediss for redis, which is TLS. User and password are those of the servers
-// and, if there are any, of the Sentinels.
+// and, if there are any, of the Sentinels. It takes go-redis' logger away, which
+// the whole program has one of.
 func Open(_ context.Context, name string, o cluster.StoreOptions) (cluster.Store, error) {
 	o, err := o.WithDefaults()
 	if err != nil {
@@ -47,8 +48,16 @@ func Open(_ context.Context, name string, o cluster.StoreOptions) (cluster.Store
 	if err != nil {
 		return nil, err
 	}
+	// It writes to standard error by itself, several lines for each try while a
+	// server is away. What fails is returned by the methods.
+	redis.SetLogger(silent{})
 	return &store{o: o, c: redis.NewUniversalClient(u), base: "{" + o.Namespace + "}:", closed: make(chan struct{})}, nil
 }
+
+// silent is a logger of the library's.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Schemes returns Open for each scheme that its URLs can have.
 func Schemes() map[string]cluster.Opener {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 
 // sharedRedis starts a redis-server on a UNIX socket, and returns what servers
 // need that share by it.
-func sharedRedis(t *testing.T) (args []string) {
+func sharedRedis(t *testing.T) (args []string, redis *process) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cluster")
 	if err != nil {
@@ -34,7 +35,7 @@ func sharedRedis(t *testing.T) (args []string) {
 	if err := os.Chmod(dir, 0o755); err != nil { // who shares is nobody if root runs the test
 		t.Fatal(err)
 	}
-	launch(t, "redis-server", exec.Command(netservertest.Peer(t, "redis-server"), "--port", "0", "--unixsocket", socket, "--unixsocketperm", "777",
+	redis = launch(t, "redis-server", exec.Command(netservertest.Peer(t, "redis-server"), "--port", "0", "--unixsocket", socket, "--unixsocketperm", "777",
 		"--save", "", "--dir", dir, "--requirepass", "geheim"))
 	netservertest.Eventually(t, "redis-server listens", func() bool {
 		c, err := net.Dial("unix", socket)
@@ -44,17 +45,21 @@ func sharedRedis(t *testing.T) (args []string) {
 		return err == nil
 	})
 	return []string{"--cluster", "redis+unix://" + socket, "--cluster_key_file", filepath.Join(dir, "key"), "--cluster_password_file", filepath.Join(dir, "password"),
-		"--port", "127.0.0.1:0", "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", "self-signed", "--SSL_session_id_context", "shared"}
+		"--SSL_cert_file", "self-signed"}, redis
 }
 
 // Two servers share tickets and bans by a real redis-server.
 func TestClusterByRedis(t *testing.T) {
-	args := sharedRedis(t)
+	args, redis := sharedRedis(t)
 	var servers [2]*server
 	var sockets [2]string
+	hosts := [2]string{"127.0.0.1", "127.0.0.2"} // as machines have their own
+	plain, secure := netservertest.FreePort(t), netservertest.FreePort(t)
+	addr := func(i, nth int) string { return net.JoinHostPort(hosts[i], []string{plain, secure}[nth]) }
 	for i, name := range []string{"a", "b"} {
 		sockets[i] = filepath.Join(t.TempDir(), "ctl")
-		servers[i] = start(t, append(args, "--cluster_name", name, "--control_socket", sockets[i])...)
+		host := hosts[i]
+		servers[i] = start(t, append(args, "--cluster_name", name, "--control_socket", sockets[i], "--port", host+":"+plain, "--port", host+":"+secure+"/ssl")...)
 	}
 	for _, s := range sockets {
 		netservertest.Eventually(t, "they know each other", func() bool {
@@ -64,17 +69,29 @@ func TestClusterByRedis(t *testing.T) {
 	}
 	cache := tls.NewLRUClientSessionCache(1)
 	netservertest.Eventually(t, "a session of a goes on at b", func() bool {
-		resumes(t, servers[0].addr(1), cache)
-		return resumes(t, servers[1].addr(1), cache)
+		resumes(t, addr(0, 1), cache)
+		return resumes(t, addr(1, 1), cache)
 	})
 	if out, err := exec.Command(binary, "ctl", "--socket", sockets[0], "penalties", "add", "127.0.0.9", "300").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	netservertest.Eventually(t, "a ban of a is one of b", func() bool { return !greets(t, "127.0.0.9", servers[1].addr(0)) })
-	if !greets(t, "127.0.0.8", servers[1].addr(0)) {
+	netservertest.Eventually(t, "a ban of a is one of b", func() bool { return !greets(t, "127.0.0.9", addr(1, 0)) })
+	if !greets(t, "127.0.0.8", addr(1, 0)) {
 		t.Error("another source is banned too")
 	}
+	redis.kill()
+	for i, s := range servers {
+		s.awaitLog("cluster: the store does not answer")
+		netservertest.Eventually(t, "it was tried again", func() bool {
+			return triedAgain.MatchString(run(t, binary, "ctl", "--socket", sockets[i], "cluster").all())
+		})
+		if strings.Contains(s.log.String(), "redis: ") {
+			t.Error("the library writes to the log by itself")
+		}
+	}
 }
+
+var triedAgain = regexp.MustCompile(`unreachable ([2-9]|\d\d)`)
 
 // resumes comes once and reports whether that resumed a session.
 func resumes(t *testing.T, addr string, cache tls.ClientSessionCache) bool {
