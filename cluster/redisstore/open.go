@@ -197,7 +197,13 @@ func (s *store) told(err error) error {
 		return cluster.ErrClosed
 	}
 	var answer redis.Error
-	if !errors.As(err, &answer) {
+	errors.As(err, &answer)
+	if answer == nil || strings.HasPrefix(answer.Error(), "CLUSTERDOWN ") {
+		if c, ok := s.c.(*redis.ClusterClient); ok {
+			c.ReloadState(context.Background()) // another may have the keys now; the library looks every ten seconds only
+		}
+	}
+	if answer == nil {
 		return err
 	}
 	text := answer.Error()

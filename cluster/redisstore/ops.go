@@ -20,7 +20,8 @@ const (
 
 // change writes or deletes. KEYS: the value, the set of names. ARGV: the name, the
 // channel, the head that has to be there ("" is none, "*" is any), the value ("" is
-// none), its life in milliseconds.
+// none), its life in milliseconds. What was carried out is not refused when it
+// comes again: the client of a cluster repeats it if the answer was lost.
 const change = `
 if ARGV[3] ~= '*' then
 	local kind = redis.call('TYPE', KEYS[1]).ok
@@ -30,7 +31,10 @@ if ARGV[3] ~= '*' then
 	elseif kind ~= 'none' then
 		return 0
 	end
-	if head ~= ARGV[3] then return 0 end
+	if head ~= ARGV[3] then
+		if ARGV[4] ~= '' and head == string.sub(ARGV[4], 1, 12) then return 1 end
+		return 0
+	end
 end
 if ARGV[4] == '' then
 	redis.call('DEL', KEYS[1])

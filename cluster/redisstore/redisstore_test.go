@@ -34,6 +34,7 @@ const password = "geheim-4711"
 type server struct {
 	t      *testing.T
 	socket string
+	conf   string // a file of its own, if any
 	args   []string
 	cmd    *exec.Cmd
 }
@@ -53,6 +54,9 @@ func start(t *testing.T, args ...string) *server {
 func (s *server) run() {
 	s.t.Helper()
 	args := append([]string{"--port", "0", "--unixsocket", s.socket, "--save", "", "--dir", filepath.Dir(s.socket)}, s.args...)
+	if s.conf != "" {
+		args = append([]string{s.conf}, args...)
+	}
 	s.cmd = exec.Command(netservertest.Peer(s.t, "redis-server"), args...)
 	var out bytes.Buffer
 	s.cmd.Stdout = &out
@@ -108,6 +112,7 @@ func (s *server) open(t testing.TB, o cluster.StoreOptions) *store {
 }
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	storetest.Run(t, func(t *testing.T, namespace string) cluster.Store {
 		return s.open(t, cluster.StoreOptions{Namespace: namespace})
