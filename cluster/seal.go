@@ -53,9 +53,19 @@ var ErrSealed = errors.New("not sealed by a key of this cluster for this name")
 type Keys struct{ list []sealKey }
 
 type sealKey struct {
-	id   [keyIDSize]byte
-	aead cipher.AEAD
+	id     [keyIDSize]byte
+	secret [derivedSize]byte // both are made of
+	aead   cipher.AEAD
 }
+
+const derivedSize = keyIDSize + chacha20poly1305.KeySize
+
+// Purposes of Keys. From the keys of one purpose neither those of another nor
+// the file's follow.
+const (
+	PurposeStore        = "store"        // what a Node shares
+	PurposeCertificates = "certificates" // keys and certificates of ACME
+)
 
 // ReadKeys reads a key file: see ParseKeys. The file must be a regular one that
 // only its owner and group can read, in a place where nobody else can put
@@ -92,7 +102,13 @@ func ReadKeys(path string) (*Keys, error) {
 // or base64; empty lines and those that begin with '#' are skipped. A line that
 // is too short or too long, a key that is no random one and a key twice are
 // errors. The error continues the file's name and shows no content.
-func ParseKeys(data []byte) (*Keys, error) {
+//
+// The keys are those of PurposeStore.
+func ParseKeys(data []byte) (*Keys, error) { return ParseKeysFor(PurposeStore, data) }
+
+// ParseKeysFor is ParseKeys for another purpose: what was sealed for one is not
+// opened for another.
+func ParseKeysFor(purpose string, data []byte) (*Keys, error) {
 	if len(data) > maxFile {
 		return nil, fmt.Errorf("is larger than %d bytes: it is no key file", maxFile)
 	}
@@ -113,7 +129,7 @@ func ParseKeys(data []byte) (*Keys, error) {
 		case len(k.list) == maxKeyIDs:
 			return nil, fmt.Errorf("holds more than %d keys: remove those that are no longer used", maxKeyIDs)
 		}
-		sk, err := deriveKey(secret)
+		sk, err := deriveKey(purpose, secret)
 		clear(secret)
 		if err != nil {
 			return nil, err
@@ -141,15 +157,46 @@ func decodeKey(line []byte) []byte {
 	return nil
 }
 
-func deriveKey(secret []byte) (k sealKey, err error) {
-	out, err := hkdf.Key(sha256.New, secret, nil, "netserver cluster store", keyIDSize+chacha20poly1305.KeySize)
+func deriveKey(purpose string, secret []byte) (sealKey, error) {
+	out, err := hkdf.Key(sha256.New, secret, nil, "netserver cluster "+purpose, derivedSize)
 	if err != nil {
-		return k, err
+		return sealKey{}, err
 	}
 	defer clear(out)
-	copy(k.id[:], out)
-	k.aead, err = chacha20poly1305.NewX(out[keyIDSize:])
+	return newSealKey(out)
+}
+
+func newSealKey(derived []byte) (k sealKey, err error) {
+	copy(k.secret[:], derived)
+	copy(k.id[:], derived)
+	k.aead, err = chacha20poly1305.NewX(derived[keyIDSize:])
 	return k, err
+}
+
+// Derived returns what KeysOf makes the same Keys of, for a process that is not
+// to have the file: it is good for their purpose alone, and as secret.
+func (k *Keys) Derived() []byte {
+	var b []byte
+	for i := range k.list {
+		b = append(b, k.list[i].secret[:]...)
+	}
+	return b
+}
+
+// KeysOf returns the Keys whose Derived is b.
+func KeysOf(b []byte) (*Keys, error) {
+	if len(b) == 0 || len(b)%derivedSize != 0 || len(b) > maxKeyIDs*derivedSize {
+		return nil, fmt.Errorf("%d bytes are no keys", len(b))
+	}
+	k := &Keys{}
+	for ; len(b) > 0; b = b[derivedSize:] {
+		sk, err := newSealKey(b[:derivedSize])
+		if err != nil {
+			return nil, err
+		}
+		k.list = append(k.list, sk)
+	}
+	return k, nil
 }
 
 // IDs names the keys, the sealing one first: 16 hexadecimal digits each, from

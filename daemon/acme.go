@@ -212,12 +212,12 @@ func (p *program) warnACME() (warnings []string) {
 
 // runACME orders certificates in a process that serves alone, until the
 // returned function is called.
-func (p *program) runACME(log *slog.Logger, ts []proto.Transport) (end func()) {
+func (p *program) runACME(log *slog.Logger, ts []proto.Transport, share *sharing) (end func()) {
 	if p.conf.ACME.config.Zero() {
 		return func() {}
 	}
 	r := acme.Start(p.conf.ACME.config, &p.orders, log, func(_ context.Context, all []wire.Challenge) error {
 		return wire.SetChallenges(proto.Sources(ts), all)
-	}, nil)
+	}, share.certificates(), nil)
 	return func() { r.Cancel(); <-r.Done() }
 }

@@ -89,7 +89,7 @@ func (p *program) run(ctx context.Context, stderr io.Writer, v *invocation) (int
 	go p.obey(log, signals, done)
 	go p.watchdog(log, done)
 	go opened.Follow(done, func() { opened.Reopen() })
-	defer p.runACME(log, bridge.TransportsOf(ls))()
+	defer p.runACME(log, bridge.TransportsOf(ls), target.cluster)()
 	err = p.serve(ctx, ls)
 	if p.flush != nil {
 		p.flush()

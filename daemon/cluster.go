@@ -12,6 +12,7 @@ import (
 
 	"netserver/cluster"
 	"netserver/cluster/dirstore"
+	"netserver/daemon/internal/acme"
 	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/bridge"
@@ -146,6 +147,18 @@ func (s *sharing) report(counts cluster.Counts, bans []cluster.Ban) {
 	r.Ports, _ = s.p.engine().Metrics()
 	r.Ports = r.Ports[:min(len(r.Ports), cluster.MaxPorts)]
 	s.node.Report(r)
+}
+
+// certificates returns how certificates are shared; nil without a cluster.
+func (s *sharing) certificates() *acme.Cluster {
+	if s == nil {
+		return nil
+	}
+	keys := s.start.Certificates
+	return &acme.Cluster{
+		Store: func() acme.Store { return s.node.Store() }, Keys: func() *cluster.Keys { return keys },
+		Namespace: s.start.Namespace, Node: s.start.Name,
+	}
 }
 
 // known returns how the node stands; nil without a cluster.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"netserver/daemon/internal/logging"
@@ -28,28 +29,38 @@ type Manager struct {
 	now    func() time.Time
 	obtain func(ctx context.Context, directory, name string) ([]byte, error) // order, but for tests
 
+	sharing *sharing      // with other nodes; nil is nobody
+	look    chan struct{} // has something if another order may be due
+
 	store   *Storage
-	past    map[string]*past
-	unsaved map[string][]byte // certificates that were given and could not be written
 	joined  map[string]*authority
-	unsure  bool // that the state is on the disk
+	unsaved map[string][]byte // certificates that were given and could not be written
+
+	mu     sync.Mutex // for what follows, and changes of certificates
+	past   map[string]*past
+	unsure bool // that the state is on the disk
 }
 
 // New returns a Manager. deploy has every process that serves answer the
 // challenges of these names, and no others, before it returns; nil takes them
-// back.
-func New(c Config, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error) *Manager {
-	m := &Manager{c: c, log: log, deploy: deploy, wake: make(chan struct{}, 1), tally: new(Tally), now: time.Now,
+// back. Certificates are shared with the nodes of with, nil for nobody.
+func New(c Config, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error, with *Cluster) *Manager {
+	m := &Manager{c: c, log: log, deploy: deploy, wake: make(chan struct{}, 1), look: make(chan struct{}, 1), tally: new(Tally), now: time.Now,
 		past: make(map[string]*past), unsaved: make(map[string][]byte), joined: make(map[string]*authority)}
 	m.obtain = m.order
+	if with != nil {
+		m.sharing = newSharing(m, with)
+	}
 	return m
 }
 
 // Hurry has what failed tried again soon, as what was wrong may have been
 // mended. It may be called at any time.
-func (m *Manager) Hurry() {
+func (m *Manager) Hurry() { signal(m.wake) }
+
+func signal(c chan struct{}) {
 	select {
-	case m.wake <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -65,6 +76,7 @@ func (m *Manager) Run(ctx context.Context) {
 		return
 	}
 	defer m.store.Close()
+	defer m.sharing.begin(ctx)()
 	for {
 		name, at := m.next()
 		if !m.sleep(ctx, at.Sub(m.now())) {
@@ -104,22 +116,32 @@ func (m *Manager) open() (err error) {
 			m.past[name] = new(past)
 		}
 		m.past[name].hurry()
-		if leaf := m.store.held(name); leaf == nil {
+		leaf := m.store.held(name)
+		if leaf == nil {
 			logging.Notice(m.log, fmt.Sprintf("acme: there is no certificate for %s yet: until %s gives one, clients get one that nobody has signed", name, m.c.Directory))
 		} else {
-			m.log.Debug("acme certificate", "name", name, "expires", leaf.NotAfter, "renewal", m.past[name].due(m.now(), leaf))
+			m.past[name].Leaf = digestOf(leaf)
+			m.log.Debug("acme certificate", "name", name, "expires", leaf.NotAfter, "renewal", m.due(name, m.now(), leaf))
 		}
 	}
 	return nil
 }
 
+// due returns when the next order for a name is to be made, whose certificate
+// leaf is, nil for none. The lock is held.
+func (m *Manager) due(name string, now time.Time, leaf *x509.Certificate) time.Time {
+	return m.sharing.later(name, leaf, m.past[name].due(now, leaf))
+}
+
 // next returns whose order is to be made next, and when, and has metrics tell of
 // all.
 func (m *Manager) next() (name string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	now := m.now()
 	for _, n := range m.c.Names {
 		p := m.past[n]
-		t := p.due(now, m.store.held(n))
+		t := m.due(n, now, m.store.held(n))
 		s := standing{next: t}
 		if p.Failures > 0 {
 			s.failed = p.Last
@@ -140,28 +162,45 @@ func (m *Manager) sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
+	case <-m.look:
 	case <-m.wake:
+		m.mu.Lock()
 		for _, p := range m.past {
 			p.hurry()
 		}
+		m.mu.Unlock()
 	case <-t.C:
 	}
 	return ctx.Err() == nil
 }
 
-// attempt makes an order for a name, and notes how it went.
+// attempt makes an order for a name, unless another node does, and notes how it
+// went.
 func (m *Manager) attempt(ctx context.Context, name string) {
-	p := m.past[name]
-	leaf, err := m.renew(ctx, name)
-	if ctx.Err() != nil {
-		return // the server ends, or the configuration is another
+	turn, mine := m.sharing.turn(ctx, name)
+	if !mine {
+		return
 	}
-	now := m.now()
+	defer turn.end()
+	leaf, err := m.renew(turn.within(ctx), name)
+	switch {
+	case ctx.Err() != nil: // the server ends, or the configuration is another
+	case turn.lost():
+		m.log.Warn(fmt.Sprintf("acme: the order for %s is given up: another node may make one, as the store of the cluster has not answered for long", name))
+	default:
+		m.ended(ctx, name, leaf, err)
+	}
+}
+
+// ended notes how an order has ended.
+func (m *Manager) ended(ctx context.Context, name string, leaf *x509.Certificate, err error) {
+	m.mu.Lock()
+	now, p := m.now(), m.past[name]
 	m.tally.ordered(err)
 	if err == nil {
 		p.succeeded(now, leaf)
 		m.keepState()
-		logging.Notice(m.log, fmt.Sprintf("acme: certificate for %s obtained, valid until %s; to be renewed on %s", name, date(leaf.NotAfter), date(p.due(now, leaf))))
+		logging.Notice(m.log, fmt.Sprintf("acme: certificate for %s obtained, valid until %s; to be renewed on %s", name, date(leaf.NotAfter), date(m.due(name, now, leaf))))
 	} else {
 		text := wire.Clean(reason(err), maxReason)
 		p.failed(now, err, text)
@@ -169,6 +208,9 @@ func (m *Manager) attempt(ctx context.Context, name string) {
 		m.log.Error(fmt.Sprintf("acme: no certificate for %s: %s; %s; next try on %s", name, text, m.serving(name, now), date(p.Next)))
 		m.joined = make(map[string]*authority) // an account may be gone
 	}
+	shared := *p
+	m.mu.Unlock()
+	m.sharing.ordered(ctx, name, shared)
 }
 
 // maxReason is how much of what an authority says is logged.
@@ -206,7 +248,11 @@ func (m *Manager) renew(ctx context.Context, name string) (*x509.Certificate, er
 		delete(m.unsaved, name)
 		return nil, err
 	}
-	if err := m.store.write(certificate(name), text); err != nil {
+	m.sharing.offer(ctx, name, text)
+	m.mu.Lock()
+	err = m.store.write(certificate(name), text)
+	m.mu.Unlock()
+	if err != nil {
 		m.unsaved[name] = text
 		return nil, fmt.Errorf("it was given, but acme_storage %s cannot be written to: %w; it is kept in memory", m.c.Storage, place.WithoutPath(err))
 	}
@@ -219,7 +265,10 @@ func (m *Manager) renew(ctx context.Context, name string) (*x509.Certificate, er
 func (m *Manager) orderFor(ctx context.Context, name string) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, orderTime, fmt.Errorf("the order has taken %v", orderTime))
 	defer cancel()
-	if m.past[name].Failures > 0 && m.c.Staging != "" {
+	m.mu.Lock()
+	failures := m.past[name].Failures
+	m.mu.Unlock()
+	if failures > 0 && m.c.Staging != "" {
 		if _, err := m.obtain(ctx, m.c.Staging, name); err != nil {
 			return nil, fmt.Errorf("tried at the staging directory first: %w", because(ctx, err))
 		}

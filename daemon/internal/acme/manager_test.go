@@ -105,7 +105,7 @@ func newRig(t *testing.T, storage string, names ...string) *rig {
 	}
 	r := &rig{t: t}
 	c := Config{Names: names, Directory: "production", Storage: storage}
-	r.Manager = New(c, slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})), nil)
+	r.Manager = New(c, slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})), nil, nil)
 	r.obtain = func(_ context.Context, directory, name string) ([]byte, error) {
 		r.mu.Lock()
 		r.orders = append(r.orders, order{directory, name, time.Now()})
@@ -123,7 +123,6 @@ func (r *rig) start() {
 	r.end = func() { cancel(); <-done }
 }
 
-const day = 24 * time.Hour
 
 // storageIn returns a directory for a storage.
 func storageIn(t *testing.T) string { return filepath.Join(t.TempDir(), "acme") }

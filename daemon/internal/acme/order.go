@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -17,7 +18,6 @@ import (
 
 	"golang.org/x/crypto/acme"
 
-	"netserver/daemon/internal/wire"
 	"netserver/internal/certfile"
 )
 
@@ -31,12 +31,12 @@ const (
 // An authority is a directory, with our account there.
 type authority struct {
 	client *acme.Client
-	deploy func(context.Context, []wire.Challenge) error
+	show   func(ctx context.Context, name string, digest []byte) (hide func(), err error)
 }
 
 // join makes the account at a directory, or finds the one of before.
 func (m *Manager) join(ctx context.Context, directory string) (*authority, error) {
-	key, err := m.store.accountKey(directory)
+	key, err := m.sharing.accountKey(ctx, m.store, directory)
 	if err != nil {
 		return nil, fmt.Errorf("the account's key: %w", err)
 	}
@@ -61,7 +61,7 @@ func (m *Manager) join(ctx context.Context, directory string) (*authority, error
 		return nil, fmt.Errorf("the account at %s: %w", directory, err)
 	}
 	m.log.Info("acme account", "directory", directory, "account", string(c.KID))
-	return &authority{client: c, deploy: m.deploy}, nil
+	return &authority{client: c, show: m.show}, nil
 }
 
 // CheckFiles returns why a file that c names cannot be used.
@@ -161,18 +161,16 @@ func (a *authority) authorize(ctx context.Context, name, uri string) error {
 	if i < 0 || !strings.EqualFold(z.Identifier.Value, name) {
 		return fmt.Errorf("the authority offers no %s challenge for the name", challengeType)
 	}
-	answer, err := a.client.TLSALPN01ChallengeCert(z.Challenges[i].Token, name)
+	text, err := a.client.HTTP01ChallengeResponse(z.Challenges[i].Token) // that is the key authorization
 	if err != nil {
 		return err
 	}
-	shown, err := wire.NewChallenge(name, &answer)
+	digest := sha256.Sum256([]byte(text))
+	hide, err := a.show(ctx, name, digest[:])
 	if err != nil {
-		return err
-	}
-	if err := a.deploy(ctx, []wire.Challenge{shown}); err != nil {
 		return fmt.Errorf("the answer to the challenge does not reach the processes that serve: %w", err)
 	}
-	defer a.deploy(context.WithoutCancel(ctx), nil)
+	defer hide()
 	if _, err := a.client.Accept(ctx, z.Challenges[i]); err != nil {
 		return fmt.Errorf("the challenge: %w", err)
 	}

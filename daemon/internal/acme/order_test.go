@@ -29,7 +29,7 @@ func orderAt(t *testing.T, limit time.Duration, h http.Handler) error {
 		t.Fatal(err)
 	}
 	deploy := func(context.Context, []wire.Challenge) error { return nil }
-	m := New(Config{Names: []string{"a.example"}, Directory: srv.URL + "/dir", CAFile: roots, Storage: storageIn(t)}, slog.New(slog.DiscardHandler), deploy)
+	m := New(Config{Names: []string{"a.example"}, Directory: srv.URL + "/dir", CAFile: roots, Storage: storageIn(t)}, slog.New(slog.DiscardHandler), deploy, nil)
 	var err error
 	if m.store, err = OpenStorage(m.c.Storage); err != nil {
 		t.Fatal(err)

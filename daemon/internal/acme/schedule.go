@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -21,6 +22,7 @@ type past struct {
 	Next     time.Time `json:"next"`               // no order before
 	Told     bool      `json:"told,omitempty"`     // the authority said when
 	Error    string    `json:"error,omitempty"`
+	Leaf     string    `json:"leaf,omitempty"` // digest of the certificate that was last obtained or taken
 }
 
 // pauses are how long after so many failures in a row the next order waits.
@@ -51,7 +53,7 @@ func (p *past) failed(now time.Time, err error, text string) {
 // next is not ordered at once.
 func (p *past) succeeded(now time.Time, leaf *x509.Certificate) {
 	now = now.Round(0)
-	*p = past{Last: now, Next: now.Add(min(lookEvery, leaf.NotAfter.Sub(now)/2))}
+	*p = past{Last: now, Next: now.Add(min(lookEvery, leaf.NotAfter.Sub(now)/2)), Leaf: digestOf(leaf)}
 }
 
 // hurry lets the next order come sooner after a start or a reload.
@@ -83,6 +85,11 @@ func renewal(leaf *x509.Certificate) time.Time {
 	sum := sha256.Sum256(leaf.Raw)
 	early := time.Duration(binary.BigEndian.Uint64(sum[:]) % uint64(max(1, life/20)))
 	return leaf.NotBefore.Add(life*2/3 - early)
+}
+
+func digestOf(leaf *x509.Certificate) string {
+	sum := sha256.Sum256(leaf.Raw)
+	return hex.EncodeToString(sum[:])
 }
 
 // told returns how long the authority wants us to wait after an error.

@@ -15,10 +15,11 @@ type Running struct {
 }
 
 // Start runs a Manager on a goroutine of its own, once before is closed, which
-// may be nil: two must not write to one storage. It tells tally how orders go.
-func Start(c Config, tally *Tally, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error, before <-chan struct{}) *Running {
+// may be nil: two must not write to one storage. It tells tally how orders go,
+// and shares certificates with the nodes of a cluster, nil for none.
+func Start(c Config, tally *Tally, log *slog.Logger, deploy func(context.Context, []wire.Challenge) error, with *Cluster, before <-chan struct{}) *Running {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Running{m: New(c, log, deploy), cancel: cancel, done: make(chan struct{})}
+	r := &Running{m: New(c, log, deploy, with), cancel: cancel, done: make(chan struct{})}
 	r.m.tally = tally
 	go r.run(ctx, before)
 	return r

@@ -1,14 +1,13 @@
 package acme
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -185,8 +184,7 @@ func (s *Storage) remove(name string) error {
 // accountKey returns the key of the account at a directory, which is made where
 // there is none.
 func (s *Storage) accountKey(directory string) (crypto.Signer, error) {
-	sum := sha256.Sum256([]byte(directory))
-	name := "account-" + hex.EncodeToString(sum[:8]) + ".key"
+	name := account(directory)
 	data, err := s.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, text, err := newKey()
@@ -198,16 +196,40 @@ func (s *Storage) accountKey(directory string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(data)
+	key, err := parseAccount(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s %w; move it away to make a new account", filepath.Join(s.dir, name), err)
+	}
+	return key, nil
+}
+
+func parseAccount(text []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(text)
 	if block == nil {
-		return nil, fmt.Errorf("%s holds no key; move it away to make a new account", filepath.Join(s.dir, name))
+		return nil, errors.New("holds no key")
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	signer, ok := key.(*ecdsa.PrivateKey)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("%s holds no ECDSA key; move it away to make a new account", filepath.Join(s.dir, name))
+		return nil, errors.New("holds no ECDSA key")
 	}
 	return signer, nil
+}
+
+// account is the file of the account's key at a directory.
+func account(directory string) string { return "account-" + shortDigest(directory) + ".key" }
+
+// replaceAccount puts the key of another account in the place of one that is
+// there, which is kept aside.
+func (s *Storage) replaceAccount(directory string, text []byte) error {
+	name := account(directory)
+	if have, err := s.read(name); err == nil && bytes.Equal(have, text) {
+		return nil
+	}
+	if err := s.root.Rename(name, filepath.Join(dirRetired, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.write(name, text)
 }
 
 // newKey makes a key, and its PEM.

@@ -82,7 +82,7 @@ func (c *Config) Check(stores Stores, who *identity.Account, chroot string) erro
 	fail(KeyURL, err, hint)
 	if c.KeyFile == "" {
 		fail(KeyFile, errors.New("it is missing: what goes into the store is sealed by it"), "make one with: (umask 077; head -c 32 /dev/urandom | base64 >FILE), and give all nodes a copy")
-	} else if _, err := c.keys(); err != nil {
+	} else if _, _, err := c.keys(); err != nil {
 		fail(KeyFile, err, "")
 	}
 	if _, err := c.password(); err != nil {
@@ -179,16 +179,17 @@ func (c *Config) name() string {
 // maxSecret is how long a key or password file may be.
 const maxSecret = 64 << 10
 
-// keys returns the content of the key file, which is good.
-func (c *Config) keys() ([]byte, error) {
-	if _, err := cluster.ReadKeys(c.KeyFile); err != nil {
-		return nil, err
+// keys returns the keys of the file, for what nodes share and for certificates.
+func (c *Config) keys() (store, certificates *cluster.Keys, err error) {
+	if store, err = cluster.ReadKeys(c.KeyFile); err != nil {
+		return nil, nil, err
 	}
 	data, err := readSecret(c.KeyFile)
 	if err == nil {
-		_, err = cluster.ParseKeys(data)
+		defer clear(data)
+		certificates, err = cluster.ParseKeysFor(cluster.PurposeCertificates, data)
 	}
-	return data, err
+	return store, certificates, err
 }
 
 // password returns the store's password, "" for none.
@@ -237,7 +238,7 @@ func (c *Config) Load(longest time.Duration) (*wire.Cluster, error) {
 	if !c.Enabled() {
 		return nil, nil
 	}
-	keys, err := c.keys()
+	keys, certificates, err := c.keys()
 	if err != nil {
 		return nil, &conf.Problem{Key: KeyFile, Err: err}
 	}
@@ -245,7 +246,8 @@ func (c *Config) Load(longest time.Duration) (*wire.Cluster, error) {
 	if err != nil {
 		return nil, &conf.Problem{Key: KeyPassword, Err: err}
 	}
-	w := &wire.Cluster{URL: c.URL, Name: c.name(), Namespace: c.namespace(), Keys: keys, Password: password, MaxPenalty: longest, Required: c.Start == StartRefuse}
+	w := &wire.Cluster{URL: c.URL, Name: c.name(), Namespace: c.namespace(), Keys: keys.Derived(), Password: password,
+		MaxPenalty: longest, Required: c.Start == StartRefuse, Certificates: certificates}
 	if dir, ok := strings.CutPrefix(c.URL, SchemeDir+":"); ok {
 		w.Write = []string{dir}
 		return w, nil

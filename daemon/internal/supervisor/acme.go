@@ -34,7 +34,7 @@ func (s *supervisor) orderCertificates() {
 	}
 	a.conf, a.run = c, nil
 	if !c.Zero() && !s.ending {
-		a.run = acme.Start(c, &a.tally, s.log, s.showChallenges, before)
+		a.run = acme.Start(c, &a.tally, s.log, s.showChallenges, s.cluster.certificates(), before)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"netserver/cluster"
@@ -30,12 +31,16 @@ type clusterProcess struct {
 	armed bool      // the next one will be sent soon
 
 	several bool // there was more than one worker
+
+	keeps    map[uint64]*keptCall // which the process has not answered; see keep.go
+	lastKeep uint64
+	certKeys atomic.Pointer[cluster.Keys]
 }
 
 const (
 	// clusterMessages is how many messages of the cluster process are taken in a
 	// second: one that shares has few to say.
-	clusterMessages = 20
+	clusterMessages = 40
 	// reportEvery is how often it is told what this server shares, and
 	// reportSoonest the least time between two.
 	reportEvery   = 500 * time.Millisecond
@@ -69,6 +74,7 @@ func (s *supervisor) beginCluster(pl *wire.Plan) error {
 	c.task = c
 	c.gen = &generation{plan: own, conf: &settings, binary: binary, allowed: may, workers: make(map[*child]struct{})}
 	c.status.Name = start.Name
+	c.certKeys.Store(start.Certificates)
 	s.cluster = c
 	c.helper.start()
 	c.tick()
@@ -108,6 +114,7 @@ func (c *clusterProcess) prepare(in *wire.Start) (helperLinks, error) {
 		c.s.log.Warn("cluster: the keys of before are used", "err", err)
 	} else if now != nil {
 		c.start = now
+		c.certKeys.Store(now.Certificates)
 	}
 	in.Cluster = c.start
 	return helperLinks{}, nil
@@ -121,6 +128,7 @@ const othersLast = 5 * time.Second
 // them soon.
 func (c *clusterProcess) ended(*child) {
 	c.status.Up = false
+	c.endKeeps()
 	was := c.others
 	c.s.after(othersLast, func() {
 		if c.others == was {
@@ -132,7 +140,11 @@ func (c *clusterProcess) ended(*child) {
 
 // hear takes what other nodes tell, and passes it on to the workers.
 func (c *clusterProcess) hear(w *child, m wire.Message) error {
-	if m.Op != wire.OpNews {
+	switch m.Op {
+	case wire.OpKept:
+		return c.hearKept(m.ID, m.Kept)
+	case wire.OpNews:
+	default:
 		return nil
 	}
 	n := m.News

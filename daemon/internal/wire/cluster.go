@@ -24,12 +24,16 @@ const (
 // A Cluster is what the cluster process starts from. It holds secrets.
 type Cluster struct {
 	URL, Name, Namespace string
-	Keys                 []byte // the content of the key file
+	Keys                 []byte // cluster.Keys.Derived, of cluster.PurposeStore
 	Password             string
 	Required             bool          // the server is not ready before the store has answered
 	Read                 []string      // files that the URL names
 	Write                []string      // directories
 	MaxPenalty           time.Duration // of others' penalties; 0 is the default
+
+	// Certificates seal what the supervisor itself has in the store, and are
+	// told to no process.
+	Certificates *cluster.Keys `json:"-"`
 }
 
 // A Shared is a part of what a worker tells for other nodes: all parts from one

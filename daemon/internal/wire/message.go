@@ -81,6 +81,8 @@ type Message struct {
 	Report   *cluster.Report   `json:",omitempty"`
 	News     *cluster.News     `json:",omitempty"`
 	Network  string            `json:",omitempty"` // of OpLifted
+	Keep     *Keep             `json:",omitempty"` // see keep.go
+	Kept     *Kept             `json:",omitempty"`
 	Echoes   bool              `json:",omitempty"` // of OpReady: the worker answers OpEcho
 	Failed   string            `json:",omitempty"` // "missing", "denied" or a text
 }

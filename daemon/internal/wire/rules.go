@@ -61,6 +61,7 @@ var rules = map[string]rule{
 
 	OpShare: {[]Sender{FromWorker}, takeShared},
 	OpNews:  {[]Sender{FromCluster}, takeNews},
+	OpKept:  {[]Sender{FromCluster}, takeKept},
 
 	OpPlan: {[]Sender{FromCheck}, takePlan},
 }

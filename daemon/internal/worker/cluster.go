@@ -44,7 +44,10 @@ func (w *worker) runCluster(ctx context.Context) int {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s := new(clustering.Sharing)
-	go w.obeyForCluster(ctx, stop, signals, ended, s)
+	keeper := clustering.NewKeeper(s, func(id uint64, k wire.Kept) {
+		wire.Send(w.link, wire.Message{Op: wire.OpKept, ID: id, Kept: &k})
+	})
+	go w.obeyForCluster(ctx, stop, signals, ended, s, keeper)
 	wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined})
 	if err := s.Run(ctx, c, w.o.Stores, w.log, func(n cluster.News) {
 		wire.Send(w.link, wire.Message{Op: wire.OpNews, News: &n})
@@ -59,7 +62,7 @@ func (w *worker) runCluster(ctx context.Context) int {
 
 // obeyForCluster passes on what the supervisor says, and ends the process when
 // that says so or is gone.
-func (w *worker) obeyForCluster(ctx context.Context, stop func(), signals <-chan os.Signal, ended <-chan struct{}, s *clustering.Sharing) {
+func (w *worker) obeyForCluster(ctx context.Context, stop func(), signals <-chan os.Signal, ended <-chan struct{}, s *clustering.Sharing, keeper *clustering.Keeper) {
 	defer stop()
 	for {
 		select {
@@ -78,6 +81,10 @@ func (w *worker) obeyForCluster(ctx context.Context, stop func(), signals <-chan
 			case wire.OpLifted:
 				if p, err := netip.ParsePrefix(c.Network); err == nil {
 					s.Lifted(p)
+				}
+			case wire.OpKeep:
+				if c.Keep != nil {
+					keeper.Do(ctx, c.ID, c.Keep)
 				}
 			case wire.OpStop:
 				return
