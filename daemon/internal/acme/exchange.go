@@ -37,12 +37,16 @@ func (s *sharing) latest(ctx context.Context, name string) (needless bool, err e
 	}
 	v, _, err = s.get(ctx, s.key(kindState, labelOf(name)))
 	if err == nil && v.Past != nil {
-		return s.adopt(name, v), nil
+		s.adopt(name, v)
 	}
 	if lost(err) {
 		return false, err
 	}
-	return false, nil
+	m := s.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now() // changes may have been told of in between
+	return m.past[name].due(now, m.store.held(name)).After(now), nil
 }
 
 // lost reports whether err is that of a store that cannot be used.
@@ -94,14 +98,17 @@ func newer(leaf, have *x509.Certificate, now time.Time) bool {
 }
 
 // adopt takes over what has failed at another node, if that was after what is
-// known here, and reports whether an order has to wait for that.
-func (s *sharing) adopt(name string, v *shared) bool {
+// known here.
+func (s *sharing) adopt(name string, v *shared) {
 	m := s.m
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now, p := m.now(), m.past[name]
 	if !v.Past.Last.After(p.Last) || v.Past.Last.After(now.Add(maxClockOff)) || v.Past.Failures < 1 {
-		return false
+		return
+	}
+	if have := m.store.held(name); have != nil && v.Past.Last.Before(have.NotBefore) {
+		return // an old one: there was a certificate since
 	}
 	leaf := p.Leaf
 	*p = *v.Past
@@ -112,7 +119,6 @@ func (s *sharing) adopt(name string, v *shared) bool {
 	m.keepState()
 	m.log.Debug("acme failure of another node", "name", name, "node", v.Node, "next", p.Next, "err", p.Error)
 	signal(m.look)
-	return p.Next.After(now)
 }
 
 // ordered tells other nodes how an order has ended.

@@ -123,7 +123,6 @@ func (r *rig) start() {
 	r.end = func() { cancel(); <-done }
 }
 
-
 // storageIn returns a directory for a storage.
 func storageIn(t *testing.T) string { return filepath.Join(t.TempDir(), "acme") }
 

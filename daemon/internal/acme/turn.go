@@ -40,6 +40,7 @@ var (
 // order that nobody else knows of.
 type turn struct {
 	s    *sharing
+	name string
 	key  string
 	rev  uint64
 	last time.Time // when it was renewed
@@ -123,7 +124,7 @@ func (s *sharing) lease(ctx context.Context, name string) (*turn, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &turn{s: s, key: key, rev: rev, last: began}
+	t := &turn{s: s, name: name, key: key, rev: rev, last: began}
 	t.ctx, t.cancel = context.WithCancelCause(ctx)
 	t.wg.Go(t.renew)
 	return t, nil
@@ -172,14 +173,20 @@ func (t *turn) within(ctx context.Context) context.Context {
 // lost reports whether the lease is another's.
 func (t *turn) lost() bool { return t != nil && context.Cause(t.ctx) == errLost }
 
-// end gives the lease back.
+// end gives the lease back, unless others are to wait for its end: what was
+// obtained could not be shared yet.
 func (t *turn) end() {
 	if t == nil {
 		return
 	}
 	t.cancel(nil)
 	t.wg.Wait()
-	t.s.remove(t.ctx, t.key, t.rev)
+	t.s.mu.Lock()
+	wait := t.s.offers[t.name]
+	t.s.mu.Unlock()
+	if !wait {
+		t.s.remove(t.ctx, t.key, t.rev)
+	}
 }
 
 // alone reports whether an order is to be made although the store cannot be
@@ -188,6 +195,9 @@ func (s *sharing) alone(name string, why error) bool {
 	now, leaf := s.m.now(), s.m.store.held(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.synced && errors.Is(why, errNotSynced) {
+		return false // it has been by now: try again
+	}
 	if s.lost.IsZero() {
 		s.lost = now
 	}
