@@ -101,6 +101,43 @@ func TestKeyRotation(t *testing.T) {
 	}
 }
 
+// Keys for one purpose open nothing of another, and what a process is given of
+// them is good for that alone.
+func TestPurposes(t *testing.T) {
+	file := []byte(hex.EncodeToString(secret(1)) + "\n" + hex.EncodeToString(secret(2)))
+	certificates, err := ParseKeysFor(PurposeCertificates, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := keysOf(t, 1, 2)
+	sealed := certificates.Seal("ns", "x", []byte("v"))
+	if _, err := store.Open("ns", "x", sealed); !errors.Is(err, ErrSealed) {
+		t.Errorf("the keys of the store open it: %v", err)
+	}
+	if _, err := certificates.Open("ns", "x", store.Seal("ns", "x", nil)); !errors.Is(err, ErrSealed) {
+		t.Errorf("the keys of certificates open what is in the store: %v", err)
+	}
+	for _, k := range []*Keys{store, certificates} {
+		again, err := KeysOf(k.Derived())
+		if err != nil || !slices.Equal(again.IDs(), k.IDs()) {
+			t.Fatalf("%v, %v", again, err)
+		}
+		if v, err := again.Open("ns", "x", k.Seal("ns", "x", []byte("v"))); err != nil || string(v) != "v" {
+			t.Errorf("%q, %v", v, err)
+		}
+		for _, s := range [][]byte{secret(1), secret(2)} {
+			if bytes.Contains(k.Derived(), s) {
+				t.Error("it has a key of the file")
+			}
+		}
+	}
+	for _, bad := range [][]byte{nil, make([]byte, derivedSize-1), make([]byte, derivedSize+1), make([]byte, (maxKeyIDs+1)*derivedSize)} {
+		if _, err := KeysOf(bad); err == nil {
+			t.Errorf("%d bytes are keys", len(bad))
+		}
+	}
+}
+
 func TestParseKeys(t *testing.T) {
 	b64, hexa := base64.StdEncoding.EncodeToString(secret(1)), hex.EncodeToString(secret(2))
 	for _, tt := range []struct {

@@ -267,11 +267,12 @@ func TestAttackFromCluster(t *testing.T) {
 	r := start(t, append(args, "--port", "127.0.0.1:0", "--worker_timeout", "0", "--log_level", "3")...)
 	for i, m := range []object{
 		{"Op": "exit"}, {"Op": "share", "Shared": object{}}, {"Op": "news", "News": object{"bans": []object{{"prefix": "0.0.0.0/0", "left": 1}}}},
+		{"Op": "kept", "ID": 1 << 40, "Kept": object{}},
 	} {
 		seize(t, r.clusterPID(i+1)).link().try(m)
 		r.wait("violates the supervisor's protocol; killing it", i+1)
 	}
-	r.clusterPID(4)
+	r.clusterPID(5)
 	mustDial(t, r.addr(0)).mustAsk(t, "served")
 }
 

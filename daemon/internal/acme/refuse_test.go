@@ -218,7 +218,10 @@ func TestLeasesOfALyingStore(t *testing.T) {
 		lease := newWriter(t, m, dirs[0]).key(kindLease, "a.example")
 		m.Write(lease, []byte("for ever"))
 		a := newNode(t, m, "a", dirs[1], nil, "a.example")
-		a.obtain = func(ctx context.Context, _, name string) ([]byte, error) { <-ctx.Done(); return nil, context.Cause(ctx) }
+		a.obtain = func(ctx context.Context, _, name string) ([]byte, error) {
+			<-ctx.Done()
+			return nil, context.Cause(ctx)
+		}
 		a.start()
 		after(leaseTTL)
 		if v, err := m.Client().Get(t.Context(), lease); err != nil || string(v.Data) != "for ever" {

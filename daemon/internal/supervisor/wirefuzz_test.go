@@ -37,7 +37,8 @@ func newWireState() *wireState {
 		o: new(Options), conf: c, log: slog.New(slog.DiscardHandler), calls: make(chan func(), 1000), quit: make(chan struct{}),
 		past: make(wire.Tallies), serving: true,
 	}}
-	s.cluster = &clusterProcess{helper: helper{s: s.supervisor}, others: new(cluster.Others), start: new(wire.Cluster)}
+	s.cluster = &clusterProcess{helper: helper{s: s.supervisor}, others: new(cluster.Others), start: new(wire.Cluster), lastKeep: 2}
+	s.cluster.keeps = map[uint64]*keptCall{1: {got: make(chan wire.Kept, 1)}, 2: {got: make(chan wire.Kept, 1), watch: true}}
 	g := &generation{id: 1, conf: c, plan: &wire.Plan{Ports: make([]sock.Request, 2)}, workers: make(map[*child]struct{}), ready: true, client: time.Now()}
 	for i := range g.plan.Ports {
 		g.plan.Ports[i].Spec = port.Spec{Host: "127.0.0.1", Port: fmt.Sprint(i + 1), Proto: "tcp", IPv: "4"}
@@ -112,6 +113,9 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 		{Op: wire.OpShare, Shared: &wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Conns: 3}}, Bans: []cluster.Ban{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Left: time.Minute}}}},
 		{Op: wire.OpNews, News: goodNews()},
+		{Op: wire.OpKept, ID: 1, Kept: &wire.Kept{Data: []byte("x"), Rev: 1}},
+		{Op: wire.OpKept, ID: 2, Kept: &wire.Kept{Events: []wire.KeptEvent{{Key: "acme/x/cert/a", Data: []byte("x"), Rev: 1}, {Synced: true}}}},
+		{Op: wire.OpKept, ID: 2, Kept: &wire.Kept{Failed: wire.KeptMissing}},
 	} {
 		b, _ := json.Marshal(m)
 		f.Add(b, byte(wire.FromWorker))
@@ -163,7 +167,7 @@ func checkMessage(t *testing.T, src wire.Peer, m wire.Message) {
 	if !src.May(m.Op) {
 		t.Errorf("%q from a %s", m.Op, src)
 	}
-	if src.Sender != wire.FromCheck && (m.Plan != nil || m.Contents != nil) || m.Init != nil || m.Identity != nil || m.Leave != nil || m.Ask != nil || m.Pair != nil || m.Paths != nil {
+	if src.Sender != wire.FromCheck && (m.Plan != nil || m.Contents != nil) || m.Init != nil || m.Identity != nil || m.Leave != nil || m.Ask != nil || m.Keep != nil || m.Pair != nil || m.Paths != nil {
 		t.Errorf("%q has what only a supervisor says", m.Op)
 	}
 	for _, l := range append(m.Lines, m.Sandbox) {
