@@ -8,8 +8,12 @@
 // waits for it: ports serve what the directory holds, and a name without a
 // certificate has a placeholder there.
 //
-// Of this module it imports internal/certfile, internal/place, internal/metric,
-// tlsparams, daemon/internal/logging and daemon/internal/wire.
+// Nodes of a cluster share what they get (sharing.go): one orders under a lease
+// (turn.go), all answer, and take what comes of it (exchange.go). The store is
+// not trusted: shared.go seals what goes there.
+//
+// Of this module it imports cluster, internal/certfile, internal/place,
+// internal/metric, tlsparams, daemon/internal/logging and daemon/internal/wire.
 // Start reading at Manager.Run (manager.go); storage.go is the directory,
 // config.go what may be asked for, httpclient.go bounds what the authority says.
 package acme

@@ -49,9 +49,6 @@ func (k *Keeper) Do(ctx context.Context, id uint64, q *wire.Keep) {
 	})
 }
 
-// Wait waits until all are done.
-func (k *Keeper) Wait() { k.wg.Wait() }
-
 func (k *Keeper) call(ctx context.Context, q *wire.Keep) (a wire.Kept) {
 	var err error
 	switch store := k.s.Store(); q.Verb {
