@@ -39,6 +39,7 @@ func delayed(t *testing.T, storage string, names ...string) {
 // The cluster process can have neither key.
 func TestClusterSharesCertificates(t *testing.T) {
 	both(t, func(t *testing.T, supervisor string) {
+		t.Parallel()
 		p := startPebble(t, quarter, nil)
 		shared, store := sharedDir(t, supervisor)
 		key := make([]byte, 32) // that no program has in it
