@@ -15,6 +15,7 @@ import (
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 	"netserver/internal/hello"
+	"netserver/internal/metric"
 	"netserver/outcome"
 	"netserver/port"
 	"netserver/proto"
@@ -217,7 +218,7 @@ func (r Record) Attrs() []slog.Attr {
 	}
 	a = append(a, slog.String("stage", r.Stage.String()))
 	if t := r.TLS; t != nil && t.HandshakeComplete {
-		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", tls.CipherSuiteName(t.CipherSuite)))
+		a = append(a, slog.String("tls", tls.VersionName(t.Version)), slog.String("cipher", metric.SuiteName(t.CipherSuite)))
 		if t.ServerName != "" {
 			a = append(a, slog.String("sni", t.ServerName))
 		}

@@ -7,5 +7,6 @@
 //	l.Line(f, c, record)
 //
 // What can be in a line stands in one table (fields.go), which docs/LOGS.md is
-// written from. It imports the engine, outcome and logs. Start reading at Log.
+// written from. It imports the engine, outcome, logs and
+// the names of internal/metric. Start reading at Log.
 package connlog

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/internal/metric"
 )
 
 // A Field is something that a line can tell of a connection. It has one name in
@@ -151,7 +152,7 @@ func (e *entry) version() string {
 
 func (e *entry) cipher() string {
 	if t := e.state(); t != nil {
-		return tls.CipherSuiteName(t.CipherSuite)
+		return metric.SuiteName(t.CipherSuite)
 	}
 	return ""
 }

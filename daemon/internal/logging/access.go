@@ -72,7 +72,7 @@ func (c *Config) openAccess(l *Log, stderr io.Writer) error {
 		a.file, a.to, out = f, f, f
 	}
 	a.form = c.streamForm(out)
-	a.useQueue(out, l.Logger)
+	a.useQueue(&gathering{w: out}, l.Logger)
 	l.access = a
 	return nil
 }
@@ -140,8 +140,31 @@ func guardLine(line []byte, form string) []byte {
 // pipe, and what writes out the rest.
 func AccessPipe(pipe io.Writer, log *slog.Logger) (write func(line []byte), end func()) {
 	a := &accessLog{own: true, flush: flushTime}
-	a.useQueue(pipe, log)
+	a.useQueue(&gathering{w: pipe}, log)
 	return func(line []byte) { a.queue.Write(line) }, a.close
+}
+
+// A gathering writer lets lines that come soon after others gather in the queue
+// before it: a write, and who is woken by it, cost more than the line.
+type gathering struct {
+	w    io.Writer
+	next time.Time
+}
+
+const (
+	// gatherTime is how long after others they wait.
+	gatherTime = 50 * time.Millisecond
+	// gatherBytes are written without waiting: there is enough.
+	gatherBytes = 2 << 10
+)
+
+func (g *gathering) Write(lines []byte) (int, error) {
+	if len(lines) < gatherBytes {
+		time.Sleep(time.Until(g.next))
+	}
+	n, err := g.w.Write(lines)
+	g.next = time.Now().Add(gatherTime)
+	return n, err
 }
 
 // lossPause is how long losses are gathered before the log is told of them

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"netserver/access"
 	"netserver/internal/control"
 )
 
@@ -151,10 +152,10 @@ func checkBoxed(b *control.Boxed) error {
 }
 
 func checkNetwork(s *string) error {
-	p, err := control.ParseNetwork(*s)
+	p, err := access.ParseNetwork(*s)
 	if err != nil {
 		return errors.New("an invalid network")
 	}
-	*s = NetworkText(p)
+	*s = NetworkText(p.Masked())
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"netserver/access"
 	"netserver/internal/bridge"
 	"netserver/internal/control"
+	"netserver/internal/metric"
 )
 
 // The bounds of what is told of one client.
@@ -90,7 +91,7 @@ func factsOf(t *tls.ConnectionState) *control.TLSFacts {
 	if t == nil || t.Version == 0 {
 		return nil
 	}
-	f := &control.TLSFacts{Version: tls.VersionName(t.Version), Cipher: tls.CipherSuiteName(t.CipherSuite), ALPN: t.NegotiatedProtocol, Resumed: t.DidResume}
+	f := &control.TLSFacts{Version: tls.VersionName(t.Version), Cipher: metric.SuiteName(t.CipherSuite), ALPN: t.NegotiatedProtocol, Resumed: t.DidResume}
 	if t.CurveID != 0 {
 		f.Group = t.CurveID.String()
 	}
