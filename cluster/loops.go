@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 )
@@ -208,9 +209,9 @@ func (n *Node) setUp(why error) {
 	up, now := n.watching && n.writes, time.Now()
 	switch {
 	case up && !n.up && n.down:
-		n.log.Info(fmt.Sprintf("cluster: the store answers again, after %v", now.Sub(n.changed).Round(100*time.Millisecond)))
+		n.notice(fmt.Sprintf("cluster: the store answers again, after %v", now.Sub(n.changed).Round(100*time.Millisecond)))
 	case up && !n.up:
-		n.log.Info("cluster: the store answers")
+		n.notice("cluster: the store answers")
 	case !up && (n.up || why != nil && !n.down):
 		n.log.Warn(fmt.Sprintf("cluster: the store does not answer, this node goes on with what it knows: %v", why))
 	default:
@@ -220,4 +221,11 @@ func (n *Node) setUp(why error) {
 	n.changed, n.since = now, n.clock.now()
 	n.dirty.status = true
 	n.wakeTeller()
+}
+
+// notice logs what an operator wants to know who was warned before: at the
+// level between info and warning, as logs.Notice, on which this package does
+// not build.
+func (n *Node) notice(msg string, args ...any) {
+	n.log.Log(context.Background(), slog.Level(2), msg, args...)
 }

@@ -113,7 +113,7 @@ func (n *Node) takeMember(at slot, e *envelope) error {
 	// was heard.
 	if p.known || n.watching || behind < memberTTL && behind > -memberTTL {
 		if !p.live {
-			n.log.Info(fmt.Sprintf("cluster: node %s is here", p.name), "version", e.Member.Version, "host", e.Member.Host)
+			n.notice(fmt.Sprintf("cluster: node %s is here", p.name), "version", e.Member.Version, "host", e.Member.Host)
 		}
 		p.live, p.seen = true, time.Now()
 	}
@@ -139,7 +139,7 @@ func (n *Node) measure(p *peer, ahead time.Duration) {
 		n.log.Warn(fmt.Sprintf("cluster: the clock of node %s is %v %s this node's: set both by NTP", p.name, off.Abs().Round(100*time.Millisecond), aheadOrBehind(off)))
 	case p.told && off.Abs() < clockFine:
 		p.told = false
-		n.log.Info(fmt.Sprintf("cluster: the clock of node %s agrees with this node's again", p.name))
+		n.notice(fmt.Sprintf("cluster: the clock of node %s agrees with this node's again", p.name))
 	}
 	if p.measured >= 2*samples { // keeps it from growing
 		p.measured = samples
@@ -162,7 +162,7 @@ func (n *Node) gone(name string, why string) {
 	p.live = false
 	n.forgetParts(p)
 	n.dirty.status, n.dirty.others = true, true
-	n.log.Info(fmt.Sprintf("cluster: node %s %s", name, why))
+	n.notice(fmt.Sprintf("cluster: node %s %s", name, why))
 }
 
 // agePeers forgets what is too old.

@@ -38,10 +38,11 @@ var wrappers = map[string]struct {
 	"p.failed":       {"exec", 0, "warning"},
 	"r.logRefused":   {"netserver", 1, "notice"},
 	"s.logFinal":     {"tlsparams", 0, "error"},
+	"n.notice":       {"cluster", 0, "notice"},
 }
 
 // handsOn are the functions of wrappers, which log what they are given.
-var handsOn = map[string]bool{"Notice": true, "Error": true, "log": true, "failed": true, "logRefused": true, "logFinal": true}
+var handsOn = map[string]bool{"Notice": true, "Error": true, "log": true, "failed": true, "logRefused": true, "logFinal": true, "notice": true}
 
 // An extractor collects the events of a file.
 type extractor struct {
