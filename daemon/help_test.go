@@ -109,6 +109,7 @@ func TestHelpFindsByWord(t *testing.T) {
 		"access":      {"access\n", "--cidr_allow NETWORK"},
 		"Upstream":    {"--proxy_to HOST:PORT", "docs/BACKENDS.md"},
 		"reload":      {"docs/DAEMON.md"},
+		"cluster":     {"--cluster URL", "--cluster_key_file FILE"}, // a key and a group
 		"letsencrypt": {"--acme_domains NAMES", "docs/ACME.md"},
 	} {
 		for _, args := range [][]string{{"--help", word}, {"help", word}, {"--help=" + word}, {"-h", word}} {

@@ -102,10 +102,12 @@ func search(w io.Writer, set *conf.Set, word string) bool {
 	return true
 }
 
-// whole writes the key or the group that is called so, and reports whether
-// there is one.
+// whole writes the key or the group that is called so, both if both are, and
+// reports whether there is one.
 func (q question) whole(b *bytes.Buffer, set *conf.Set) bool {
-	set.HelpFor(b, func(k conf.Key) bool { return fold(k.Name) == q.word }, nil)
+	if slices.ContainsFunc(set.Keys(), func(k conf.Key) bool { return fold(k.Name) == q.word }) {
+		set.HelpFor(b, func(k conf.Key) bool { return fold(k.Name) == q.word || fold(k.Group) == q.word }, nil)
+	}
 	if b.Len() > 0 && len(q.words) == 1 {
 		return true
 	}
