@@ -185,12 +185,12 @@ func TestStoreIsRestored(t *testing.T) {
 		m := &storetest.Memory{}
 		a, b := newNode(t, m, "a", dirs[0], nil, "a.example"), newNode(t, m, "b", dirs[1], nil, "a.example")
 		for _, n := range []*node{a, b} {
-			n.answer = func(_, name string) ([]byte, error) { return issue(t, name, time.Now(), 18*time.Hour), nil }
+			n.answer = func(_, name string) ([]byte, error) { return issue(t, name, time.Now(), 3*time.Hour), nil }
 			n.start()
 		}
 		after(time.Minute)
 		old, first := m.Backup(), a.has("a.example")
-		after(13 * time.Hour)
+		after(130 * time.Minute)
 		second := a.has("a.example")
 		m.Restore(old)
 		after(10 * time.Minute)
@@ -200,7 +200,7 @@ func TestStoreIsRestored(t *testing.T) {
 		if n := len(a.made()) + len(b.made()); n != 2 {
 			t.Errorf("%d orders", n)
 		}
-		after(13 * time.Hour)
+		after(125 * time.Minute)
 		if n := len(a.made()) + len(b.made()); n != 3 || a.has("a.example") != b.has("a.example") {
 			t.Errorf("%d orders", n)
 		}
