@@ -241,6 +241,13 @@ func (k *Keys) Open(namespace, key string, sealed []byte) ([]byte, error) {
 	return nil, ErrSealed
 }
 
+// Current reports whether sealed names the key that seals: what another has
+// sealed is to be sealed again before that is removed from the file. It does not
+// tell whether it can be opened.
+func (k *Keys) Current(sealed []byte) bool {
+	return len(sealed) >= SealOverhead && bytes.Equal(sealed[1:1+keyIDSize], k.list[0].id[:])
+}
+
 // sealedFor returns the associated data: version, key id, and what the value is
 // good for. A namespace has no slash.
 func sealedFor(head []byte, namespace, key string) []byte {

@@ -93,6 +93,9 @@ func TestKeyRotation(t *testing.T) {
 			}
 		}
 	}
+	if v := steps[1].Seal("ns", "x", nil); !steps[1].Current(v) || steps[2].Current(v) || steps[2].Current(v[:5]) {
+		t.Error("what is to be sealed again is not known")
+	}
 	if _, err := steps[3].Open("ns", "x", steps[0].Seal("ns", "x", nil)); err == nil {
 		t.Error("a removed key still opens")
 	}

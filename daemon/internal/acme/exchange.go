@@ -161,6 +161,14 @@ func (s *sharing) offerSome(ctx context.Context) {
 		force bool
 	}
 	var list []offered
+	if s.reseal {
+		for _, directory := range []string{s.m.c.Directory, s.m.c.Staging} {
+			if err := s.resealAccount(ctx, directory); lost(err) && !errors.Is(err, cluster.ErrChanged) {
+				return // the next time
+			}
+		}
+		s.reseal = false
+	}
 	s.mu.Lock()
 	for name, force := range s.offers {
 		if list = append(list, offered{name, force}); len(list) == offersAtOnce {
@@ -184,8 +192,8 @@ func (s *sharing) offerSome(ctx context.Context) {
 	}
 }
 
-// publish puts a certificate into the store, unless a newer one is there. What
-// is not ours is replaced only if force is set.
+// publish puts a certificate into the store, unless that or a newer one is
+// there. One that is not older is replaced only if force is set.
 func (s *sharing) publish(ctx context.Context, name string, text []byte, force bool) error {
 	mine, err := tls.X509KeyPair(text, text)
 	if err != nil {
@@ -203,11 +211,12 @@ func (s *sharing) publish(ctx context.Context, name string, text []byte, force b
 			return gerr
 		case gerr == nil:
 			c, cerr := tls.X509KeyPair([]byte(v.Cert), []byte(v.Cert))
+			if cerr == nil && c.Leaf.Equal(mine.Leaf) && v.aging {
+				break // sealed again
+			}
 			if cerr == nil && (c.Leaf.Equal(mine.Leaf) || newer(c.Leaf, mine.Leaf, now) || !force && !newer(mine.Leaf, c.Leaf, now)) {
 				return nil
 			}
-		case errors.Is(gerr, errRefused) && !force:
-			return nil
 		}
 		if rev == 0 && errors.Is(gerr, errRefused) { // no value at all
 			return s.set(ctx, key, shared{Cert: string(text)}, ttl)
@@ -219,13 +228,27 @@ func (s *sharing) publish(ctx context.Context, name string, text []byte, force b
 	return err
 }
 
+// resealAccount seals the account's key again if that has to be done.
+func (s *sharing) resealAccount(ctx context.Context, directory string) error {
+	key := s.accountAt(directory)
+	v, rev, err := s.get(ctx, key)
+	if err == nil && v.aging {
+		_, err = s.put(ctx, key, shared{Key: v.Key}, rev, 0)
+	}
+	return err
+}
+
+func (s *sharing) accountAt(directory string) string {
+	return s.key(kindAccount, shortDigest(directory))
+}
+
 // accountKey returns the key of the account at a directory: the one that all
 // nodes have, or else this node's own.
 func (s *sharing) accountKey(ctx context.Context, store *Storage, directory string) (crypto.Signer, error) {
 	if s == nil {
 		return store.accountKey(directory)
 	}
-	key := s.prefix + kindAccount + "/" + shortDigest(directory)
+	key := s.accountAt(directory)
 	for range 2 {
 		v, _, err := s.get(ctx, key)
 		switch {

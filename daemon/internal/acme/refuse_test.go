@@ -5,6 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -248,6 +250,59 @@ func TestLeasesOfALyingStore(t *testing.T) {
 		}
 		a.end()
 		b.end()
+	})
+}
+
+// What is in the store is sealed again when another key has become the first, so
+// that a node that has only that can come later.
+func TestKeysAreExchanged(t *testing.T) {
+	dirs := storages(t, 3)
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		file := func(secrets ...string) *cluster.Keys {
+			var b []byte
+			for _, s := range secrets {
+				b = fmt.Appendf(b, "%x\n", sha256.Sum256([]byte(s)))
+			}
+			keys, err := cluster.ParseKeysFor(cluster.PurposeCertificates, b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return keys
+		}
+		step := func(name, dir string, keys *cluster.Keys) *node {
+			n := newNode(t, m, name, dir, nil, "a.example")
+			n.sharing.c.Keys = func() *cluster.Keys { return keys }
+			obtain := n.obtain
+			n.obtain = func(ctx context.Context, directory, name string) ([]byte, error) {
+				if _, err := n.sharing.accountKey(ctx, n.store, directory); err != nil {
+					t.Error(err)
+				}
+				return obtain(ctx, directory, name)
+			}
+			n.start()
+			after(time.Minute)
+			return n
+		}
+		for i, keys := range []*cluster.Keys{file("k"), file("k", "l"), file("l", "k")} {
+			step(fmt.Sprint("node", i%2), dirs[i%2], keys).end()
+		}
+		file0 := account("production")
+		first, err := os.ReadFile(filepath.Join(dirs[0], file0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := step("later", dirs[2], file("l"))
+		if len(n.made()) != 0 || n.lines("taken from node") != 1 || n.lines("refused") != 0 {
+			t.Errorf("%d orders: %s", len(n.made()), n.text())
+		}
+		if _, err := n.sharing.accountKey(t.Context(), n.store, "production"); err != nil {
+			t.Error(err)
+		}
+		n.end()
+		if have, err := os.ReadFile(filepath.Join(dirs[2], file0)); err != nil || string(have) != string(first) {
+			t.Errorf("another account: %v", err)
+		}
 	})
 }
 

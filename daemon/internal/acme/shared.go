@@ -63,6 +63,8 @@ type shared struct {
 	ID     string   `json:"id,omitempty"`
 	Digest []byte   `json:"digest,omitempty"`
 	Shown  []string `json:"shown,omitempty"` // challenges that a node answers, by ID
+
+	aging bool // sealed by a key that will be removed
 }
 
 var (
@@ -114,7 +116,7 @@ func (s *sharing) unseal(key string, data []byte) (*shared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errRefused, err)
 	}
-	v := new(shared)
+	v := &shared{aging: !s.c.Keys().Current(data)}
 	if json.Unmarshal(plain, v) != nil || v.V < sharedVersion || cluster.CheckName(v.Node) != nil || v.Time < 0 {
 		return nil, errRefused
 	}

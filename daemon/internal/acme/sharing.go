@@ -25,6 +25,7 @@ type sharing struct {
 	holder string            // tells this Manager's leases from others'
 	names  map[string]string // by label
 
+	reseal    bool          // the account's key is looked at once; tick's
 	acked     chan struct{} // has something if a node answers another challenge
 	deploying sync.Mutex
 
@@ -87,7 +88,7 @@ func (s *sharing) begin(ctx context.Context) (end func()) {
 	if s == nil {
 		return func() {}
 	}
-	s.lost = s.m.now()
+	s.lost, s.reseal = s.m.now(), true
 	for _, name := range s.m.c.Names {
 		if s.m.store.held(name) != nil {
 			s.offers[name] = false
