@@ -54,8 +54,8 @@ func (s *Server) transports() ([]proto.Transport, error) {
 	for i, p := range ps {
 		f := lookup(protocols, p.Kind())
 		if f == nil {
-			errs = append(errs, fmt.Errorf("port %s: no protocol is called %q; there are %s",
-				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", ")))
+			errs = append(errs, fmt.Errorf("port %s: no protocol is called %q; there are %s%s",
+				p.Short(), p.Proto, strings.Join(slices.Sorted(maps.Keys(protocols)), ", "), meantBy(p.Proto)))
 			continue
 		}
 		pc, err := s.configOf(p, &all)
@@ -306,4 +306,16 @@ func below(l net.Listener) net.Listener {
 		return o.Listener
 	}
 	return l
+}
+
+// meantBy says what to write instead of a protocol that is spoken above those of
+// ports.
+func meantBy(name string) string {
+	switch strings.ToLower(name) {
+	case "https":
+		return "; write ssl, and have a handler for HTTP"
+	case "http":
+		return "; write tcp, and have a handler for HTTP"
+	}
+	return ""
 }

@@ -250,6 +250,8 @@ func (r *argReader) stray(types []string) {
 		hint = "a port is one word, such as 443/ssl; repeat --port for each further one"
 	case d != nil: // the value has several words in one argument
 		hint = fmt.Sprintf("write --%s=%s", d.Name, d.arg())
+	case len(text) > 1 && r.set.Instead[fold(text)] != "":
+		hint = r.set.Instead[fold(text)]
 	case r.next == 0 && kind != "":
 		hint = didYouMean(kind)
 	case slices.Contains(types, text): // before keys of nearly the same name, as http is of HTTP

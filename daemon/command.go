@@ -245,7 +245,7 @@ const maxForeign = 1 << 20
 // convert answers netserver convert FILE.
 func (v *invocation) convert(args []string) int {
 	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
-		return fail(v.stderr, errors.New("write netserver convert FILE >netserver.toml, with a conf file of stunnel or hitch"))
+		return v.usage(args, "write netserver convert FILE >netserver.toml, with a conf file of stunnel or hitch")
 	}
 	f, err := os.Open(args[0])
 	if err != nil {
@@ -265,6 +265,15 @@ func (v *invocation) convert(args []string) int {
 	return wire.ExitDone
 }
 
+// usage says how a command is written: an error, unless that was asked for.
+func (v *invocation) usage(args []string, text string) int {
+	if len(args) == 1 && (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+		fmt.Fprintln(v.stdout, text)
+		return wire.ExitDone
+	}
+	return fail(v.stderr, errors.New(text))
+}
+
 // initialise answers netserver init JOB.
 func (v *invocation) initialise(args []string) int {
 	job := starter.Jobs[0].Name
@@ -280,7 +289,7 @@ func (v *invocation) initialise(args []string) int {
 		for i, j := range starter.Jobs {
 			text += strings.Repeat(",", min(i, 1)) + fmt.Sprintf(" %s (%s)", j.Name, j.What)
 		}
-		return fail(v.stderr, errors.New(text))
+		return v.usage(args, text)
 	}
 	if err != nil {
 		return fail(v.stderr, err)
@@ -296,13 +305,13 @@ func (v *invocation) initialise(args []string) int {
 	return wire.ExitDone
 }
 
-// meantOtherwise adds to problems with keys that have no effect what they are
-// taken for.
+// meantOtherwise puts what they are taken for before what problems with keys that
+// have no effect suggest.
 func meantOtherwise(problems conf.Problems) {
 	names := help.OtherNames()
 	for _, e := range problems {
 		if p, ok := e.(*conf.Problem); ok && names[p.Key] != "" {
-			p.Hint += "; " + names[p.Key]
+			p.Hint = names[p.Key] + "; or else " + p.Hint
 		}
 	}
 }

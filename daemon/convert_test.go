@@ -72,7 +72,10 @@ func TestForeignConfFiles(t *testing.T) {
 		{"ha.cfg", "global\n    daemon\n    user haproxy\nfrontend a\n    bind :80\n    mode tcp\n", nil, 2, "this is a conf file of HAProxy: docs/BACKENDS.md"},
 		{"sh.conf", "PORT=80\nUSER=x\n", nil, 2, "this file sets shell variables"},
 		{"sh.conf", "PORT=80\n", []string{"--port=7", "--unknown_keys=warn"}, 0, "warning: conf_file: this file sets shell variables"},
-		{"p.conf", "#!/usr/bin/perl\nuse strict;\nprint 1;\n", nil, 2, "this is a Perl program"},
+		{"n.conf", "events {\n}\nhttp {\n  server { listen 80; }\n}\n", nil, 2, "this is a conf file of nginx"},
+		{"j.conf", "{\"port\": 80}\n", nil, 2, "this is JSON"},
+		{"t.conf", "[[listen]]\nport = 80\n", nil, 2, "its name ends in .toml"},
+		{"p.conf", "#!/usr/bin/perl\nuse strict;\nprint 1;\n", nil, 2, "this is Perl: "},
 		{"e.conf", "# port 7\n", []string{"--port=7"}, 0, "warning: conf_file: e.conf sets no key"},
 		{"ours.conf", "port 7\nprt 8\n", nil, 2, `unknown key "prt" (ours.conf:2); did you mean port?`},
 	} {
@@ -89,8 +92,13 @@ func TestForeignConfFiles(t *testing.T) {
 }
 
 func TestConvertUsage(t *testing.T) {
-	for _, args := range [][]string{{"convert"}, {"convert", "a", "b"}, {"convert", "--help"}, {"convert", "/nonexistent"}, {"convert", "/"}} {
+	for _, args := range [][]string{{"convert"}, {"convert", "a", "b"}, {"convert", "-x"}, {"init", "x"}, {"convert", "/nonexistent"}, {"convert", "/"}} {
 		if code, out, errs := command(args...); code != 2 || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%q: status %d %s%s", args, code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"convert", "--help"}, {"convert", "-h"}, {"init", "--help"}, {"init", "help"}} {
+		if code, out, errs := command(args...); code != 0 || strings.Count(out, "\n") != 1 || errs != "" {
 			t.Errorf("%q: status %d %s%s", args, code, out, errs)
 		}
 	}

@@ -26,7 +26,7 @@ func TestNamesOfOtherPrograms(t *testing.T) {
 		"--config x": "--conf_file", "-c x": "--conf_file", "-f x": "--conf_file", "-d": "--background", "--daemon": "--background",
 		"--debug": "--log_level", "--log x": "--log_file", "--uid 1": "--user", "--gid 1": "--group", "--threads 4": "--max_servers",
 		"--send-proxy": "--backend_proxy_protocol", "--accept-proxy": "--proxy_protocol", "--timeout 3": "--timeout_idle", "--acl x": "--cidr_allow",
-		"--exec x": "-- PROGRAM", "--backend 127.0.0.1:9 --port 1": "proxy_to = 127.0.0.1:9",
+		"--exec x": "-- PROGRAM", "--backend 127.0.0.1:9 --port 1": "--proxy_to 127.0.0.1:9", "stop": "netserver ctl", "serve": "--conf_file FILE", "--foreground": "background is 1", "--check x.conf": "--check --conf_file FILE", "--test": "--check", "--host 127.0.0.1:9": "write --port 127.0.0.1:9", "--port 1/https": "write ssl",
 	} {
 		var out, errs bytes.Buffer
 		code := daemon.Command(strings.Fields(args), nil, &out, &errs)

@@ -106,6 +106,9 @@ func checkHost(s Spec, o conf.Origin) error {
 	case strings.ContainsAny(s.Host, ":%"):
 		a, err := netip.ParseAddr(s.Host)
 		if err != nil {
+			if _, err := netip.ParseAddrPort(s.Host); err == nil {
+				return failf(o, "Unresolveable [%s]:%s: that is an address with a port; write --port %s", s.Host, s.Port, s.Host)
+			}
 			return failf(o, "Unresolveable [%s]:%s: %q is neither a name nor an IPv6 address", s.Host, s.Port, s.Host)
 		}
 		if a.Zone() != "" && !a.IsLinkLocalUnicast() {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
 )
 
@@ -12,19 +13,29 @@ const (
 	Stunnel = "stunnel"
 	Hitch   = "hitch"
 	HAProxy = "HAProxy"
+	Nginx   = "nginx"
 	Shell   = "shell"
 	Perl    = "Perl"
+	JSON    = "JSON"
 )
 
 var (
-	perlLine      = regexp.MustCompile(`(?m)^(?:#!.*\bperl\b|\s*(?:use|package)\s+[\w:]+[^\n]*;|\s*(?:my|our)\s*[($@%])`)
+	perlLine      = regexp.MustCompile(`(?m)^(?:#!.*\bperl\b|\s*(?:use|package)\s+[\w:]+[^\n]*;|\s*(?:my|our)\s*[($@%]|\s*['"]?\w+['"]?\s*=>\s)`)
 	haproxyHead   = regexp.MustCompile(`(?m)^(?:global|defaults|(?:frontend|backend|listen)\s+[\w.:-]+)\s*(?:#.*)?\r?$`)
 	haproxyLine   = regexp.MustCompile(`(?m)^\s+(?:bind|server|mode|use_backend|default_backend|balance)\s`)
 	hitchLine     = regexp.MustCompile(`(?m)^\s*(?:frontend\s*=\s*[{"]|pem-file\s*=|pem-dir\s*=)`)
 	stunnelPorts  = regexp.MustCompile(`(?mi)^\s*(?:accept|connect)\s*=`)
 	stunnelOption = regexp.MustCompile(`(?mi)^\s*(?:\[[^\[\]]+\]\s*$|(?:cert|key|client|CAfile|CApath|verify\w*|sslVersion\w*|protocol|setuid|foreground)\s*=)`)
+	nginxBlock    = regexp.MustCompile(`(?m)^\s*(?:events|http|stream|mail|server|upstream\s+\S+)\s*\{`)
+	nginxLine     = regexp.MustCompile(`(?m)^[^#\n]*\b(?:listen|server|server_name|ssl_certificate|worker_processes|worker_connections|proxy_pass|include)\s+[^;{}\n]+;`)
+	shellHead     = regexp.MustCompile(`^#!.*\b(?:ba|da|k|z)?sh\b`)
+	jsonHead      = regexp.MustCompile(`^\s*[{\[]\s*["{}]`)
+	tableLine     = regexp.MustCompile(`(?m)^\s*\[\[?[\w .-]+\]\]?\s*(?:#.*)?\r?$`)
 	shellLine     = regexp.MustCompile(`^(?:export\s+)?[A-Z][A-Z0-9_]*=`)
 )
+
+// tomlExt is what the names of files in TOML end in.
+const tomlExt = ".toml"
 
 // KindOf tells whose conf file data is: one of the kinds above, or "" where it
 // looks like none of them.
@@ -39,8 +50,12 @@ func KindOf(data []byte) string {
 		return HAProxy
 	case stunnelPorts.Match(data) && stunnelOption.Match(data):
 		return Stunnel
-	case isShell(data):
+	case nginxBlock.Match(data) && nginxLine.Match(data):
+		return Nginx
+	case isShell(data) || shellHead.Match(data):
 		return Shell
+	case jsonHead.Match(data):
+		return JSON
 	}
 	return ""
 }
@@ -71,8 +86,15 @@ func Foreign(path string, data []byte) error {
 		return errors.New("this is a conf file of HAProxy: docs/BACKENDS.md and docs/RECIPES.md have such configurations (netserver --help backend)")
 	case Shell:
 		return errors.New("this file sets shell variables: keys are written as in port 443/ssl, or as variables of the environment, NETSERVER_PORT=443/ssl, which systemd reads with EnvironmentFile=; see docs/CONFIGURATION.md")
+	case Nginx:
+		return errors.New("this is a conf file of nginx: docs/HTTP.md and docs/RECIPES.md have what it does with HTTP, streams and files (netserver --help proxy_to)")
 	case Perl:
-		return errors.New("this is a Perl program: a conf file has a line KEY VALUE for each key; docs/NET-SERVER.md says what becomes of a server in Perl")
+		return errors.New("this is Perl: a conf file has a line KEY VALUE for each key; docs/NET-SERVER.md says what becomes of a server in Perl")
+	case JSON:
+		return errors.New("this is JSON: a conf file has a line KEY VALUE for each key, or is TOML; see docs/CONFIGURATION.md")
+	}
+	if filepath.Ext(path) != tomlExt && tableLine.Match(data) {
+		return fmt.Errorf("a file in sections is TOML here, and its name ends in %s; otherwise it has a line KEY VALUE for each key; see docs/CONFIGURATION.md", tomlExt)
 	}
 	return nil
 }

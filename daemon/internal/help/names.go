@@ -29,6 +29,12 @@ func OtherNames() map[string]string {
 		{"sendproxy sendproxyv2 writeproxy proxyprotocolout", "the PROXY header for targets: --backend_proxy_protocol v2, or v1"},
 		{"acceptproxy proxyprotocolin", "PROXY headers of clients: --proxy_protocol require, or accept, with proxy_protocol_from"},
 		{"timeout idletimeout", "times are --timeout_idle, --timeout_handshake, --timeout_first_byte and others, which --help timeout lists"},
+		{"stop reload restart status drain kill", "a running server is asked by netserver ctl: netserver ctl status, reload or stop; see netserver ctl --help"},
+		{"start serve up", "no word starts a server, its keys do: netserver --port 7000 -- PROGRAM, or netserver --conf_file FILE"},
+		{"foreground nodaemon nofork nodetach", "it stays in the foreground unless background is 1"},
+		{"quiet silent q", "how much is logged: --log_level 1 is errors and warnings, 0 nothing"},
+		{"test configtest testconfig validate dryrun", "what a configuration comes to: --check, beside its keys or --conf_file FILE"},
+		{"check", "of a file: --check --conf_file FILE"},
 		{"acl allowfrom whitelist allowlist", "who may connect: --cidr_allow 192.0.2.0/24; or allow, cidr_deny, deny"},
 	} {
 		for _, name := range strings.Fields(t.names) {

@@ -51,7 +51,7 @@ func (b *backends) missing(name string) error {
 	if near := conf.Nearest(name, b.names()); near != "" {
 		p.Hint = "did you mean " + near + "?"
 	} else if t, err := proxy.ParseTarget(name); err == nil && (strings.Contains(t.Address, ":") || strings.HasPrefix(t.Address, "/")) {
-		p.Hint = "an address is written as " + KeyProxyTo + " = " + name
+		p.Hint = "an address is given by " + KeyProxyTo + ": --" + KeyProxyTo + " " + name + ", or " + KeyProxyTo + " in a conf file"
 	}
 	return p
 }
