@@ -118,7 +118,9 @@ func (n *Node) receive(ev Event) {
 		case membersAt:
 			err = n.takeMember(at, e)
 		case ticketsAt:
-			err = n.takeTicket(at, e)
+			if err = n.takeTicket(at, e); err == nil {
+				n.noteSeal(at, ev.Value)
+			}
 		case bansAt:
 			err = n.takeBans(at, e)
 		case countsAt:
@@ -137,7 +139,11 @@ func (n *Node) deleted(at slot) {
 	defer n.mu.Unlock()
 	switch at.kind {
 	case membersAt:
-		n.gone(at.node, "has left")
+		why := "has left"
+		if p := n.peers[at.node]; p != nil && time.Since(p.seen) > 3*memberEvery { // its value has ended
+			why = "is not heard of any more"
+		}
+		n.gone(at.node, why)
 		n.wakeTeller()
 	case ticketsAt: // the secret stays, and is put back if it is needed
 		if s := n.tickets.known[ticketID{at.epoch, at.gen}]; s != nil {

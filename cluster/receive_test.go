@@ -123,17 +123,41 @@ func TestWhatIsRefused(t *testing.T) {
 	if n.errors["refused"] != refused+4 || len(n.peers["other"].bans) != 0 {
 		t.Errorf("%d were refused", n.errors["refused"]-refused)
 	}
-	// A key of a later version is none of ours; a field of one is skipped.
-	n.receive(Event{Key: "future/x", Value: Value{Data: []byte("?")}})
 	hear(t, n, from, bansSlot, envelope{Bans: new(bansBody)})
 	n.receive(Event{Key: bansAt + "other", Value: Value{Data: old}}) // older than that
 	if n.errors["refused"] != refused+4 || len(n.peers["other"].bans) != 0 {
 		t.Error("an old value was taken")
 	}
-	plain := []byte(`{"v":2,"node":"other","boot":` + fmt.Sprint(from.boot) + `,"seq":99,"time":1,"member":{"version":"2","future":[1]},"x":{}}`)
-	n.receive(Event{Key: member.key(), Value: Value{Data: n.cfg.Keys.Seal(n.cfg.Namespace, member.key(), plain)}})
-	if n.peers["other"].member.Version != "2" {
-		t.Error("a later version is not understood")
+}
+
+// Of a later version what is known is taken, and the rest skipped: no key of one
+// is an error, and no field. What is older than that of the process before is not
+// taken, whichever version it is of.
+func TestNodeOfAnotherVersion(t *testing.T) {
+	n, later := quietNode(t, "me"), quietNode(t, "other")
+	ban := appendBan(nil, sharedBan{banKey: banKey{netip.MustParsePrefix("192.0.2.1/32"), true}, banID: banID{"other", later.boot, 1}}, time.Hour, later.boot)
+	encoded, _ := json.Marshal(ban)
+	for key, body := range map[string]string{
+		"nodes/other": `"member":{"version":"2","future":[1]}`,
+		"bans/other":  `"bans":{"bans":` + string(encoded) + `,"why":"x"}`,
+		"future/x":    `"future":{}`,
+	} {
+		plain := fmt.Appendf(nil, `{"v":2,"node":"other","boot":%d,"seq":%d,"time":%d,%s,"x":{}}`, later.boot, 99, time.Now().UnixMilli(), body)
+		n.receive(Event{Key: key, Value: Value{Data: n.cfg.Keys.Seal(n.cfg.Namespace, key, plain)}})
+	}
+	n.receive(Event{Key: "future/x", Value: Value{Data: []byte("?")}})
+	p := n.peers["other"]
+	if n.errors["refused"] != 0 || p == nil || p.member.Version != "2" || len(p.bans) != 1 {
+		t.Errorf("refused %d, %+v", n.errors["refused"], p)
+	}
+	hear(t, n, later, slot{kind: bansAt, node: "other"}, envelope{Bans: new(bansBody)}) // with a lower number
+	if len(p.bans) != 1 {
+		t.Error("an old value was taken")
+	}
+	plain := fmt.Appendf(nil, `{"v":0,"node":"other","boot":%d,"seq":%d,"member":{}}`, later.boot, 100)
+	n.receive(Event{Key: "nodes/other", Value: Value{Data: n.cfg.Keys.Seal(n.cfg.Namespace, "nodes/other", plain)}})
+	if n.errors["refused"] != 1 || p.member.Version != "2" {
+		t.Error("a value of no version was taken")
 	}
 }
 

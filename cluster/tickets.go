@@ -37,6 +37,7 @@ type ticketSecret struct {
 	stored bool // it is there now, as far as is known
 	drop   bool // see ticketBody
 	since  uint64
+	old    uint64 // revision of what is stored, if it is not sealed by the key that seals; else 0
 }
 
 // LogValue hides the secret, as do String and GoString.
@@ -67,6 +68,8 @@ type ticketBox struct {
 	nextBump time.Time
 	told     *Tickets
 	alone    bool // it was said that the secret is this node's alone
+
+	nextReseal time.Time // by the steady clock
 }
 
 func (n *Node) epochAt(t time.Time) uint64 {
@@ -287,15 +290,13 @@ func (n *Node) putTicket(ctx context.Context, id ticketID) error {
 		n.mu.Unlock()
 		return nil
 	}
-	body := &ticketBody{Secret: s.secret, Drop: s.drop, Since: s.since, Length: int64(n.cfg.Epoch / time.Second)}
-	ttl := time.UnixMilli(int64(id.epoch+1) * n.cfg.Epoch.Milliseconds()).Add(n.cfg.TicketLife).Sub(n.clock.now())
 	n.mu.Unlock()
 	key := id.slot().key()
-	value, err := n.seal(id.slot(), envelope{Ticket: body})
+	value, ttl, err := n.sealTicket(id, s)
 	if err != nil {
 		return err
 	}
-	_, err = n.put(ctx, key, value, 0, min(max(ttl, time.Second), MaxTTL))
+	_, err = n.put(ctx, key, value, 0, ttl)
 	if err == nil {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -323,6 +324,17 @@ func (n *Node) putTicket(ctx context.Context, id ticketID) error {
 	defer n.mu.Unlock()
 	n.tellTickets(n.epoch(n.clock.now()), n.clock.now())
 	return nil
+}
+
+// sealTicket makes the value of a secret, and says how long it stays.
+func (n *Node) sealTicket(id ticketID, s *ticketSecret) (value []byte, ttl time.Duration, err error) {
+	n.mu.Lock()
+	body := &ticketBody{Secret: s.secret, Drop: s.drop, Since: s.since, Length: int64(n.cfg.Epoch / time.Second)}
+	end := time.UnixMilli(int64(id.epoch+1) * n.cfg.Epoch.Milliseconds()).Add(n.cfg.TicketLife)
+	ttl = min(max(end.Sub(n.clock.now()), time.Second), MaxTTL)
+	n.mu.Unlock()
+	value, err = n.seal(id.slot(), envelope{Ticket: body})
+	return value, ttl, err
 }
 
 // Distrust makes new ticket secrets and has every node forget those before:

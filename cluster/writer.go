@@ -64,7 +64,7 @@ func (n *Node) writeAll(ctx context.Context, missing []ticketID) error {
 			return err
 		}
 	}
-	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx))
+	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx), n.resealTickets(ctx))
 }
 
 func (n *Node) writeBans(ctx context.Context) error {

@@ -158,5 +158,7 @@ var cluster = []Event{
 	{Message: "cluster: the server does not tell the time; taking that of this machine", Means: "NATS takes nothing more, so that values end by this machine's clock", Do: "is the bucket full?"},
 	{Message: "cluster: what is over cannot be removed from the bucket", Means: "old names stay in NATS; nothing else", Do: "has the user the right to purge the bucket?"},
 	{Message: "the cluster is not joined; trying again", Means: "without a supervisor: the node cannot run, because of its name, its key or the store's URL", Do: "as the text says"},
-	{Message: "cluster: the keys of before are used", Means: "a cluster process is started again, and a file of `cluster_key_file` or `cluster_password_file` cannot be read", Do: "as the text says"},
+	{Message: "the cluster process (pid …) says nothing; killing it", Means: "it tells how the store is every five seconds if it runs at all; another is started", Do: "was it stopped by a signal? Is the machine far too busy?"},
+	{Message: "cluster: the keys have changed; another process shares from now on", Means: "a reload has found other content in `cluster_key_file` or `cluster_password_file`"},
+	{Message: "cluster: the keys of before are used", Means: "a cluster process is started again or the server reloads, and a file of `cluster_key_file` or `cluster_password_file` cannot be read", Do: "as the text says"},
 }

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"bytes"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -8,6 +10,7 @@ import (
 	"time"
 
 	"netserver/cluster"
+	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
 	"netserver/internal/control"
@@ -35,6 +38,9 @@ type clusterProcess struct {
 	keeps    map[uint64]*keptCall // which the process has not answered; see keep.go
 	lastKeep uint64
 	certKeys atomic.Pointer[cluster.Keys]
+
+	heard time.Time // when it said something last
+	hangs bool      // it was killed, since it said nothing
 }
 
 const (
@@ -93,6 +99,7 @@ func (c *clusterProcess) end() {
 
 // tick reports now and then, also when no worker says anything.
 func (c *clusterProcess) tick() {
+	c.look(time.Now())
 	if time.Since(c.sent) >= reportEvery {
 		c.report()
 	}
@@ -127,13 +134,12 @@ const othersLast = 5 * time.Second
 // ended forgets the clients of other nodes, unless the next process tells of
 // them soon.
 func (c *clusterProcess) ended(*child) {
-	c.status.Up = false
+	c.status.Up, c.hangs = false, false
 	c.endKeeps()
 	was := c.others
 	c.s.after(othersLast, func() {
 		if c.others == was {
-			c.others = new(cluster.Others)
-			c.s.tellNews(&cluster.News{Others: c.others})
+			c.forgetOthers()
 		}
 	})
 }
@@ -147,6 +153,7 @@ func (c *clusterProcess) hear(w *child, m wire.Message) error {
 	default:
 		return nil
 	}
+	c.heard = time.Now()
 	n := m.News
 	if n.Status != nil {
 		synced := c.status.Synced
@@ -362,4 +369,62 @@ func (c *clusterProcess) addMetrics(set *metric.Set) {
 	if c != nil {
 		wire.AddClusterMetrics(set, &c.status, time.Now())
 	}
+}
+
+const (
+	// The process tells something every five seconds at least, whatever the
+	// store does. After clusterSilent it does not run; what it last told of other
+	// nodes' clients counts no more. After clusterHangs it is killed, and another
+	// is started.
+	clusterSilent = 10 * time.Second
+	clusterHangs  = 30 * time.Second
+)
+
+// look ends what a process that says nothing has told, and then the process.
+func (c *clusterProcess) look(now time.Time) {
+	if w := c.proc; w != nil && w.ready && c.silent(w, now) {
+		c.s.log.Error(fmt.Sprintf("the cluster process (pid %d) says nothing; killing it", w.proc.Pid()), "seconds", int(clusterHangs.Seconds()))
+		w.proc.Kill()
+	}
+}
+
+// silent does what is due when the process has said nothing for a while, and
+// reports, once, that it is to be killed.
+func (c *clusterProcess) silent(w *child, now time.Time) (kill bool) {
+	if c.heard.Before(w.began) {
+		c.heard = w.began
+	}
+	d := now.Sub(c.heard)
+	if d >= clusterSilent && c.status.Up {
+		c.status.Up = false
+		c.forgetOthers()
+	}
+	kill = d >= clusterHangs && !c.hangs
+	c.hangs = c.hangs || kill
+	return kill
+}
+
+// forgetOthers has the workers count no clients of other nodes.
+func (c *clusterProcess) forgetOthers() {
+	c.others = new(cluster.Others)
+	c.s.tellNews(&cluster.News{Others: c.others})
+}
+
+// renewKeys reads the key file and the password again, after a reload: if they
+// have changed, the process that shares is replaced by one that has the new ones.
+func (c *clusterProcess) renewKeys() {
+	if c == nil || c.s.o.Cluster == nil {
+		return
+	}
+	now, err := c.s.o.Cluster()
+	if err != nil || now == nil {
+		c.s.log.Warn("cluster: the keys of before are used", "err", err)
+		return
+	}
+	if bytes.Equal(now.Keys, c.start.Keys) && now.Password == c.start.Password {
+		return
+	}
+	c.start = now
+	logging.Notice(c.s.log, "cluster: the keys have changed; another process shares from now on")
+	c.replace()
 }

@@ -101,3 +101,28 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 		}
 	}
 }
+
+// A cluster process that says nothing has its numbers forgotten, and is then
+// killed, once.
+func TestSilentClusterProcess(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	c, began := s.cluster, time.Now()
+	w := &child{began: began}
+	c.status.Up = true
+	c.others = &cluster.Others{Processes: 3}
+	for _, step := range []struct {
+		after time.Duration
+		up    bool
+		kill  bool
+	}{{clusterSilent - 1, true, false}, {clusterSilent, false, false}, {clusterHangs - 1, false, false}, {clusterHangs, false, true}, {2 * clusterHangs, false, false}} {
+		kill := c.silent(w, began.Add(step.after))
+		if kill != step.kill || c.status.Up != step.up || (c.others.Processes > 0) != step.up {
+			t.Errorf("after %v: kill %v, up %v, others %+v", step.after, kill, c.status.Up, c.others)
+		}
+	}
+	c.hear(w, wire.Message{Op: wire.OpNews, News: goodNews()})
+	if since := time.Since(c.heard); !c.status.Up || c.silent(w, c.heard) || since > time.Minute {
+		t.Errorf("it was heard %v ago, up %v", since, c.status.Up)
+	}
+}

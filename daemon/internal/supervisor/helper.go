@@ -23,6 +23,7 @@ type helper struct {
 	proc     *child        // nil: it is not running
 	gone     chan struct{} // closed when proc has ended
 	failures int           // one after the other
+	replaced *child        // was told to end, so that another takes its place
 	ending   time.Duration // how long it may take to end
 }
 
@@ -178,13 +179,21 @@ func (h *helper) reap(w *child, how string) {
 	if len(w.reason) > 0 {
 		how = strings.Join(w.reason, "; ")
 	}
-	if time.Since(w.began) >= steady {
+	if time.Since(w.began) >= steady || w == h.replaced {
 		h.failures = 0
 	}
-	if !w.broke {
+	if !w.broke && w != h.replaced {
 		s.log.Error(fmt.Sprintf("the %s (pid %d) ended unexpectedly: %s; starting a replacement", w.kind, w.proc.Pid(), how))
 	}
 	h.again()
+}
+
+// replace has another process take the place of this one.
+func (h *helper) replace() {
+	if h.proc != nil {
+		h.replaced = h.proc
+		h.proc.tell(wire.Message{Op: wire.OpStop})
+	}
 }
 
 // end ends the process with the server, after the loop.

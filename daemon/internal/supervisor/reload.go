@@ -201,6 +201,9 @@ func (s *supervisor) takeOver(g *generation) {
 	s.beginPulse()
 	s.ready(g)
 	s.manage(g)
+	if g.id > 1 {
+		s.cluster.renewKeys()
+	}
 	s.reloads.concluded(g.id, nil)
 	s.reloadAgain()
 }
