@@ -6,7 +6,7 @@
 // program brings itself. cluster/storetest has the cases that each of them
 // passes, and one in memory whose faults can be set. Each is a package of its
 // own, so that a program links the clients that it uses and no others. A Node
-// shares over it; the command does not have one yet.
+// shares over it; the command's key cluster makes one (docs/CLUSTER.md).
 //
 // A store is not trusted: values are sealed before they go there, and what
 // comes back is bounded and judged. It can deny sharing and nothing else.

@@ -18,6 +18,7 @@ var pages = [...]page{
 	{"docs/DATAGRAMS.md", "UDP and UNIX datagrams, DNS, sessions"},
 	{"docs/ADMISSION.md", "limits by source, rates, penalties, handshakes, access rules, denied clients"},
 	{"docs/DAEMON.md", "the process: users, reload and HUP, signals, systemd, sandbox, background, pid file, workers"},
+	{"docs/CLUSTER.md", "cluster: several machines that share tickets, bans and limits by a directory, Redis, Valkey or NATS"},
 	{"docs/CONTROL.md", "netserver ctl: ask a running server, status, drain, kill"},
 	{"docs/TELEMETRY.md", "OpenTelemetry: traces, spans and metrics by OTLP, traceparent, collector"},
 	{"docs/ADMIN.md", "the live page, metrics for Prometheus, health checks, status over HTTP: admin"},
