@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"netserver/cluster"
+	"netserver/cluster/storetest"
 	"netserver/daemon"
 	"netserver/internal/control"
 	"netserver/netservertest"
@@ -215,6 +216,10 @@ func TestClusterKeysAreChecked(t *testing.T) {
 	}
 	os.Chmod(open, 0o644)
 	os.Chmod(short, 0o600)
+	pair := netservertest.CA(t).Issue(t, netservertest.Leaf{})
+	stores := daemon.WithStores(map[string]cluster.Opener{"tls": func(context.Context, string, cluster.StoreOptions) (cluster.Store, error) {
+		return new(storetest.Memory).Client(), nil
+	}})
 	for _, tt := range []struct {
 		args []string
 		want []string
@@ -226,10 +231,17 @@ func TestClusterKeysAreChecked(t *testing.T) {
 		{[]string{"--cluster", "dir:/no/such", "--cluster_key_file", key}, []string{"no such file"}},
 		{[]string{"--cluster", "dir:" + store, "--cluster_key_file", open}, []string{"cluster_key_file"}},
 		{[]string{"--cluster_name", "a"}, []string{"cluster_name"}},
+		{[]string{"--cluster_ca_file", key}, []string{"cluster_ca_file"}},
+		{[]string{"--cluster", "dir:" + store, "--cluster_key_file", key, "--cluster_ca_file", pair.CertFile, "--cluster_cert_file", pair.CertFile},
+			[]string{"cluster_ca_file: has no effect", "cluster_cert_file: has no effect"}},
+		{[]string{"--cluster", "tls://127.0.0.1", "--cluster_key_file", key, "--cluster_ca_file", key, "--cluster_cert_file", pair.CertFile},
+			[]string{"cluster_ca_file: " + key + " holds no certificate", "cluster_cert_file: "}},
+		{[]string{"--cluster", "tls://127.0.0.1", "--cluster_key_file", key, "--cluster_ca_file", "/no/such", "--cluster_cert_file", "/no/such"},
+			[]string{"cluster_ca_file: /no/such", "cluster_cert_file: "}},
 		{[]string{"INET", "--cluster", "dir:" + store, "--cluster_key_file", key}, []string{"INET"}},
 	} {
 		var out, errs bytes.Buffer
-		code := daemon.Command(append(tt.args, "--check", "--port", "127.0.0.1:0"), nil, &out, &errs)
+		code := daemon.Command(append(tt.args, "--check", "--port", "127.0.0.1:0"), nil, &out, &errs, stores)
 		text := errs.String()
 		if code != 2 || strings.Count(text, "\n") != len(tt.want) {
 			t.Errorf("%q: exit status %d, %q, want %d lines", tt.args, code, text, len(tt.want))

@@ -110,6 +110,7 @@ func (c *Config) atStart() []supervisor.FixedKey {
 		{keyControlSocket, socket.Socket}, {keyControlMode, fmt.Sprint(cmp.Or(socket.Mode, 0o600))}, {keyControlOwner, socket.Owner},
 		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
 		{clustering.KeyURL, c.cluster.URL}, {clustering.KeyFile, c.cluster.KeyFile}, {clustering.KeyPassword, c.cluster.PasswordFile},
+		{clustering.KeyCA, c.cluster.CAFile}, {clustering.KeyCert, c.cluster.CertFile},
 		{clustering.KeyStart, c.cluster.Start}, {clustering.KeyName, c.cluster.Name}, {clustering.KeySpace, c.cluster.Namespace},
 		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
 	} {

@@ -133,6 +133,8 @@ func (p *program) trustedFiles() []trustedFile {
 	add("the secret", p.conf.ACME.EABKeyFile, false, true)
 	add(clustering.KeyFile, p.conf.cluster.KeyFile, false, true)
 	add(clustering.KeyPassword, p.conf.cluster.PasswordFile, false, true)
+	add(clustering.KeyCA, p.conf.cluster.CAFile, false, false)
+	add(clustering.KeyCert, p.conf.cluster.CertFile, false, true)
 	for _, f := range p.ruleFiles() {
 		add(f.key, f.path, true, false)
 	}

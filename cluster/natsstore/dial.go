@@ -91,7 +91,7 @@ func (d *dialer) greet(ctx context.Context, nc net.Conn, addr string) (net.Conn,
 		}
 		tc := tls.Client(nc, cfg)
 		if err := tc.HandshakeContext(ctx); err != nil {
-			return nil, nil, err
+			return nil, nil, fmt.Errorf("TLS to %s: %w", addr, err)
 		}
 		nc = tc
 	}

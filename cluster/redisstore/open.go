@@ -170,7 +170,7 @@ func dialer(network string, secure bool, o cluster.StoreOptions) func(context.Co
 			tc := tls.Client(nc, cfg)
 			if err := tc.HandshakeContext(ctx); err != nil {
 				nc.Close()
-				return nil, err
+				return nil, fmt.Errorf("TLS to %s: %w", addr, err)
 			}
 			nc = tc
 		}

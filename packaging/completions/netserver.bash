@@ -32,7 +32,7 @@ _netserver_value() {
 	SSL_ocsp_check) _netserver_reply -W 'off soft hard' -- "$2" ;;
 	SSL_unexpected_eof) _netserver_reply -W 'end reset' -- "$2" ;;
 	SSL_unknown_sni) _netserver_reply -W 'default refuse' -- "$2" ;;
-	conf_file|log_file|access_log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|cluster_key_file|cluster_password_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
+	conf_file|log_file|access_log_file|cert|pid_file|control_socket|acme_ca_file|acme_eab_key_file|cluster_key_file|cluster_password_file|cluster_ca_file|cluster_cert_file|backend_ca_file|backend_crl_file|backend_cert_file|backend_key_file|backend_passwd_file|allow_file|deny_file|cidr_allow_file|cidr_deny_file|SSL_allow_file|SSL_ca_file|SSL_cert_file|SSL_client_ca_file|SSL_crl_file|SSL_key_file|SSL_ocsp_staple_file|SSL_passwd_file|SSL_ticket_key_file) compopt -o filenames; _netserver_reply -f -- "$2" ;;
 	chroot|landlock_write|acme_storage|backend_ca_path|http_root|exec_dir|exec_cgroup|SSL_ca_path|SSL_cert_dir|SSL_crl_path) compopt -o filenames; _netserver_reply -d -- "$2" ;;
 	SSL_passwd_command) _netserver_reply -c -- "$2" ;;
 	user|exec_user|unix_owner|unix_allow_user) _netserver_reply -u -- "$2" ;;
@@ -103,9 +103,10 @@ _netserver() {
 		check_for_spawn check_for_dequeue max_dequeue dequeue_command
 		acme_domains acme_agree acme_storage acme_email acme_directory
 		acme_ca_file acme_eab_kid acme_eab_key_file cluster cluster_key_file
-		cluster_password_file cluster_start cluster_name cluster_namespace
-		program proxy_to backend proxy_session_timeout proxy_max_sessions
-		proxy_answers proxy_answer_timeout proxy_connect_timeout transparent
+		cluster_password_file cluster_ca_file cluster_cert_file cluster_start
+		cluster_name cluster_namespace program proxy_to backend
+		proxy_session_timeout proxy_max_sessions proxy_answers
+		proxy_answer_timeout proxy_connect_timeout transparent
 		backend_proxy_protocol backend_proxy_tlvs backend_proxy_received
 		backend_tls backend_ca_file backend_ca_path backend_crl_file
 		backend_verify backend_pin backend_servername backend_verify_name

@@ -125,6 +125,8 @@ complete -c netserver -n '__netserver_keys' -l acme_eab_key_file -r -F -d 'file 
 complete -c netserver -n '__netserver_keys' -l cluster -x -d 'store by which servers on several machines share ticket ...'
 complete -c netserver -n '__netserver_keys' -l cluster_key_file -r -F -d 'keys that seal what goes into the store, which is required: ...'
 complete -c netserver -n '__netserver_keys' -l cluster_password_file -r -F -d 'password of the store\'s user, the first line of a file that ...'
+complete -c netserver -n '__netserver_keys' -l cluster_ca_file -r -F -d 'authorities that the store\'s certificate is verified by, in ...'
+complete -c netserver -n '__netserver_keys' -l cluster_cert_file -r -F -d 'certificate that is shown to a store that wants one, for ...'
 complete -c netserver -n '__netserver_keys' -l cluster_start -x -a 'alone refuse' -d 'when the store does not answer at the start: alone serves ...'
 complete -c netserver -n '__netserver_keys' -l cluster_name -x -d 'name of this node, which no other of the cluster has'
 complete -c netserver -n '__netserver_keys' -l cluster_namespace -x -d 'what the keys in the store begin with: two clusters in one ...'

@@ -26,6 +26,8 @@ type Config struct {
 	URL          string // of the store; "" is no cluster
 	KeyFile      string // seals what goes there
 	PasswordFile string // of the store's user; "" is none
+	CAFile       string // verifies the store's certificate; "" is the system's authorities
+	CertFile     string // shown to the store, with its key; "" is none
 	Start        string // StartAlone (the default) or StartRefuse
 	Name         string // of this node; "" is the host's
 	Namespace    string // "" is cluster.DefaultNamespace
@@ -37,6 +39,8 @@ const (
 	KeyURL      = "cluster"
 	KeyFile     = "cluster_key_file"
 	KeyPassword = "cluster_password_file"
+	KeyCA       = "cluster_ca_file"
+	KeyCert     = "cluster_cert_file"
 	KeyStart    = "cluster_start"
 	KeyName     = "cluster_name"
 	KeySpace    = "cluster_namespace"
@@ -58,6 +62,8 @@ func (c *Config) Define(s *conf.Set, when conf.When) {
 	define(KeyURL, "URL", "", "store by which servers on several machines share ticket secrets, bans and who is in the penalty box: dir:/PATH, redis://HOST (also rediss, +sentinel, +cluster and redis+unix:///PATH), nats://HOST or tls://HOST, without a password in it (default: none)", conf.String(&c.URL))
 	define(KeyFile, "FILE", "", "keys that seal what goes into the store, which is required: lines of 32 random bytes in hex or base64, the same on all nodes; the first seals, all open", conf.String(&c.KeyFile))
 	define(KeyPassword, "FILE", "", "password of the store's user, the first line of a file that others cannot read", conf.String(&c.PasswordFile))
+	define(KeyCA, "FILE", "", "authorities that the store's certificate is verified by, in PEM, for URLs with TLS (default: the system's)", conf.String(&c.CAFile))
+	define(KeyCert, "FILE", "", "certificate that is shown to a store that wants one, for URLs with TLS, and its key: one file in PEM that others cannot read", conf.String(&c.CertFile))
 	define(KeyStart, "alone|refuse", StartAlone, "when the store does not answer at the start: alone serves without it, refuse is not ready (/readyz, ctl health) until it has answered", conf.Choice(&c.Start, StartAlone, StartRefuse))
 	define(KeyName, "NAME", "", "name of this node, which no other of the cluster has (default: the name of the host)", conf.String(&c.Name))
 	define(KeySpace, "NAME", cluster.DefaultNamespace, "what the keys in the store begin with: two clusters in one store have different ones", conf.String(&c.Namespace))
@@ -88,6 +94,7 @@ func (c *Config) Check(stores Stores, who *identity.Account, chroot string) erro
 	if _, err := c.password(); err != nil {
 		fail(KeyPassword, err, "")
 	}
+	c.checkTLS(fail)
 	fail(KeyName, cluster.CheckName(c.name()), "give cluster_name")
 	fail(KeySpace, cluster.CheckNamespace(c.namespace()), "")
 	return errors.Join(errs...)
@@ -246,7 +253,15 @@ func (c *Config) Load(longest time.Duration) (*wire.Cluster, error) {
 	if err != nil {
 		return nil, &conf.Problem{Key: KeyPassword, Err: err}
 	}
-	w := &wire.Cluster{URL: c.URL, Name: c.name(), Namespace: c.namespace(), Keys: keys.Derived(), Password: password,
+	authorities, err := c.authorities()
+	if err != nil {
+		return nil, &conf.Problem{Key: KeyCA, Err: err}
+	}
+	pair, err := c.certificate()
+	if err != nil {
+		return nil, &conf.Problem{Key: KeyCert, Err: err}
+	}
+	w := &wire.Cluster{URL: c.URL, Name: c.name(), Namespace: c.namespace(), Keys: keys.Derived(), Password: password, CA: authorities, Cert: pair,
 		MaxPenalty: longest, Required: c.Start == StartRefuse, Certificates: certificates}
 	if dir, ok := strings.CutPrefix(c.URL, SchemeDir+":"); ok {
 		w.Write = []string{dir}

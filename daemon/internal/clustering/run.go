@@ -83,7 +83,11 @@ func (s *Sharing) Run(ctx context.Context, c *wire.Cluster, stores Stores, log *
 	if err != nil {
 		return err
 	}
-	store, err := open(ctx, c.URL, cluster.StoreOptions{Namespace: c.Namespace, Password: c.Password, Log: log})
+	cfg, err := tlsConfig(c)
+	if err != nil {
+		return err
+	}
+	store, err := open(ctx, c.URL, cluster.StoreOptions{Namespace: c.Namespace, Password: c.Password, TLS: cfg, Log: log})
 	if err != nil {
 		return fmt.Errorf("%s: %w", KeyURL, err)
 	}

@@ -26,6 +26,7 @@ type Cluster struct {
 	URL, Name, Namespace string
 	Keys                 []byte // cluster.Keys.Derived, of cluster.PurposeStore
 	Password             string
+	CA, Cert             []byte        `json:",omitempty"` // contents of files for TLS to the store: authorities; a certificate and its key
 	Required             bool          // the server is not ready before the store has answered
 	Read                 []string      // files that the URL names
 	Write                []string      // directories

@@ -123,7 +123,7 @@ func (w *worker) confineCalls(own bool) (string, error) {
 
 // supervisorsFiles are those that only the supervisor opens: workers have pipes
 // for what they log.
-var supervisorsFiles = []string{"admin", "log_file", "access_log_file", "pid_file", "control_socket", "acme_storage", "acme_ca_file", "acme_eab_key_file", "cluster", "cluster_key_file", "cluster_password_file"}
+var supervisorsFiles = []string{"admin", "log_file", "access_log_file", "pid_file", "control_socket", "acme_storage", "acme_ca_file", "acme_eab_key_file", "cluster", "cluster_key_file", "cluster_password_file", "cluster_ca_file", "cluster_cert_file"}
 
 // plannedPaths returns the files that the values of a plan name, and UNIX sockets, and
 // the directories that they lie in: a file may be replaced by another.
