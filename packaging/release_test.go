@@ -276,6 +276,11 @@ func TestReleaseRPM(t *testing.T) {
 			t.Errorf("no %s in %q", want, files)
 		}
 	}
+	for _, file := range files { // what nobody owns stays when the package is removed
+		if dir := path.Dir(file); strings.Contains(dir, "/netserver") && !slices.Contains(files, dir) {
+			t.Errorf("%s is in no package", dir)
+		}
+	}
 	if have, want := query("-qpc"), "/etc/logrotate.d/netserver\n/etc/netserver/server.conf\n"; have != want {
 		t.Errorf("configuration files %q, want %q", have, want)
 	}

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goreleaser/nfpm/v2/files"
@@ -77,7 +79,26 @@ func (p *product) contents() (files.Contents, error) {
 			return nil, err
 		}
 	}
+	s.folders()
 	return s.contents, nil
+}
+
+// folders has packages for rpm own the folders that nobody else has files in:
+// those that no package owns stay when it is removed. dpkg removes them itself.
+func (s *stage) folders() {
+	seen := make(map[string]bool)
+	for _, c := range slices.Clone(s.contents) {
+		if c.Packager == deb {
+			continue
+		}
+		for dir := path.Dir(c.Destination); strings.Contains(dir, "/netserver") && !seen[dir]; dir = path.Dir(dir) {
+			seen[dir] = true
+			s.contents = append(s.contents, &files.Content{
+				Destination: dir, Type: files.TypeDir, Packager: rpm,
+				FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: 0o755, MTime: s.Date},
+			})
+		}
+	}
 }
 
 // add puts a file into the packages, or into those of one format.
