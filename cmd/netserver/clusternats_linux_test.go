@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"netserver/netservertest"
@@ -56,7 +57,8 @@ func sharedNATS(t *testing.T) (args []string) {
 }
 
 // Two servers share bans by a real nats-server with TLS that knows them by their
-// certificates; one that does not trust its authority says so and serves alone.
+// certificates; one that does not trust its authority says so and serves alone,
+// until a reload has it trust it.
 func TestClusterByNATS(t *testing.T) {
 	args := sharedNATS(t)
 	var sockets [2]string
@@ -78,9 +80,19 @@ func TestClusterByNATS(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	netservertest.Eventually(t, "a ban of a is one of b", func() bool { return !greets(t, "127.0.0.9", net.JoinHostPort(hosts[1], port)) })
-	stranger := node(2, "--cluster_ca_file", netservertest.NewCA(t, "other").File(t))
+	ca := netservertest.NewCA(t, "other").File(t)
+	stranger := node(2, "--cluster_ca_file", ca)
 	stranger.awaitLog("certificate signed by unknown authority")
 	if !greets(t, "127.0.0.9", net.JoinHostPort(hosts[2], port)) {
 		t.Error("a server that is alone knows of the ban")
 	}
+	right, err := os.ReadFile(netservertest.CA(t).File(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ca, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stranger.signal(syscall.SIGHUP)
+	netservertest.Eventually(t, "it shares", func() bool { return !greets(t, "127.0.0.9", net.JoinHostPort(hosts[2], port)) })
 }

@@ -160,5 +160,5 @@ var cluster = []Event{
 	{Message: "the cluster is not joined; trying again", Means: "without a supervisor: the node cannot run, because of its name, its key or the store's URL", Do: "as the text says"},
 	{Message: "the cluster process (pid …) says nothing; killing it", Means: "it tells how the store is every five seconds if it runs at all; another is started", Do: "was it stopped by a signal? Is the machine far too busy?"},
 	{Message: "cluster: the keys have changed; another process shares from now on", Means: "a reload has found other content in `cluster_key_file` or `cluster_password_file`"},
-	{Message: "cluster: the keys of before are used", Means: "a cluster process is started again or the server reloads, and a file of `cluster_key_file` or `cluster_password_file` cannot be read", Do: "as the text says"},
+	{Message: "cluster: the keys of before are used", Means: "a cluster process is started again or the server reloads, and a file of `cluster_key_file`, `cluster_password_file`, `cluster_ca_file` or `cluster_cert_file` cannot be read", Do: "as the text says"},
 }

@@ -410,8 +410,8 @@ func (c *clusterProcess) forgetOthers() {
 	c.s.tellNews(&cluster.News{Others: c.others})
 }
 
-// renewKeys reads the key file and the password again, after a reload: if they
-// have changed, the process that shares is replaced by one that has the new ones.
+// renewKeys reads the key file, the password and the files for TLS to the store
+// again, after a reload: if they have changed, the process that shares is replaced by one that has the new ones.
 func (c *clusterProcess) renewKeys() {
 	if c == nil || c.s.o.Cluster == nil {
 		return
@@ -421,7 +421,7 @@ func (c *clusterProcess) renewKeys() {
 		c.s.log.Warn("cluster: the keys of before are used", "err", err)
 		return
 	}
-	if bytes.Equal(now.Keys, c.start.Keys) && now.Password == c.start.Password {
+	if bytes.Equal(now.Keys, c.start.Keys) && now.Password == c.start.Password && bytes.Equal(now.CA, c.start.CA) && bytes.Equal(now.Cert, c.start.Cert) {
 		return
 	}
 	c.start = now
