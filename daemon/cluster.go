@@ -76,6 +76,7 @@ func (p *program) newSharing() (*sharing, error) {
 	}
 	s := &sharing{p: p, start: start, clients: clustering.NewClients(p.server.Monitor())}
 	s.status.Name = start.Name
+	p.staples.Use(func() clustering.StapleStore { return s.node.Store() }, func() *cluster.Keys { return start.Certificates }, start.Namespace)
 	return s, nil
 }
 

@@ -1,17 +1,32 @@
 package daemon_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/ocsp"
+
+	"netserver/internal/control"
 	"netserver/netservertest"
 )
 
@@ -94,4 +109,80 @@ func TestClusterSharesCertificates(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A node that cannot reach the responder of its certificate serves the OCSP
+// response that another has fetched.
+func TestClusterSharesStaples(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(quarter)}
+	caDER := signed(t, ca, ca, key)
+	responder := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		q, err := ocsp.ParseRequest(body)
+		if err != nil || down.Load() {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		der, _ := ocsp.CreateResponse(ca, ca, ocsp.Response{Status: ocsp.Good, SerialNumber: q.SerialNumber, ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(24 * time.Hour)}, key)
+		w.Write(der)
+	}))
+	defer responder.Close()
+	leaf := signed(t, &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: []string{"localhost"}, OCSPServer: []string{responder.URL}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter}, ca, key)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []byte
+	for _, b := range []*pem.Block{{Type: "CERTIFICATE", Bytes: leaf}, {Type: "CERTIFICATE", Bytes: caDER}, {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		text = append(text, pem.EncodeToMemory(b)...)
+	}
+	args, store := sharedDir(t, "1")
+	file := put(t, openDir(t), "x.pem", text)
+	node := func(name string) (*running, string) {
+		r, socket := startCtl(t, append(args, "--cluster_name", name, "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", file, "--SSL_ocsp_staple", "1", "--log_level", "3")...)
+		clusterOf(t, socket, name+" is a node", func(c *control.Cluster) bool { return c.StoreUp })
+		return r, socket
+	}
+	stapled := func(r *running) []byte {
+		c, err := tls.Dial("tcp", r.addr(0), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			return nil
+		}
+		defer c.Close()
+		return c.ConnectionState().OCSPResponse
+	}
+	a, _ := node("a")
+	netservertest.Eventually(t, "a has a response", func() bool { return stapled(a) != nil })
+	netservertest.Eventually(t, "it is in the store", func() bool {
+		list, err := filepath.Glob(store + "/*/*ocsp*")
+		return err == nil && len(list) > 0
+	})
+	down.Store(true)
+	b, bctl := node("b")
+	netservertest.Eventually(t, "b has it too", func() bool {
+		if der := stapled(b); der != nil {
+			return bytes.Equal(der, stapled(a))
+		}
+		ctl(bctl, "reload") // another worker asks: the first may have been there before the cluster process
+		return false
+	})
+}
+
+// signed makes a certificate, of a key that is the authority's too.
+func signed(t *testing.T, c, by *x509.Certificate, key *ecdsa.PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, c, by, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if parsed, err := x509.ParseCertificate(der); err == nil {
+		*c = *parsed
+	}
+	return der
 }

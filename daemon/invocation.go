@@ -10,6 +10,7 @@ import (
 
 	"netserver"
 	"netserver/conf"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/convert"
 	"netserver/daemon/internal/ctl"
 	"netserver/daemon/internal/help"
@@ -194,7 +195,12 @@ func (v *invocation) start(ctx context.Context, set *conf.Set, c *Config, args *
 		err = errors.Join(err, aerr)
 		c.withoutACME()
 	}
+	staples := new(clustering.Staples) // which a process that serves alone uses
+	if c.cluster.Enabled() {
+		env.Staples = staples
+	}
 	p, perr := v.prepare(c, res, env)
+	p.staples = staples
 	p.notes, p.files, p.ticketSecret = append(notes, p.notes...), files, env.TicketSecret
 	p.warnings = append(p.warnings, p.warnACME()...)
 	p.adminFiles = new(fileList)

@@ -14,6 +14,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/daemon/internal/acme"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/connlog"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/serving"
@@ -152,13 +153,14 @@ type program struct {
 	server       *netserver.Server
 	files        *fileList // that TLS parameters name; nil in a worker
 	transports   []proto.Transport
-	admin        *worker.Program  // the admin listener; nil is none
-	adminFiles   *fileList        // that its TLS names
-	made         *serving.Made    // the handlers of the command
-	notes        []string         // lines for the log that the configuration caused
-	manager      *systemd.Manager // nil is none, or it is the supervisor's
-	opened       *logging.Log     // where the log goes; nil but in a process that serves alone
-	warnings     []string         // the same as notes, of what somebody should look at
+	staples      *clustering.Staples // nil in a worker
+	admin        *worker.Program     // the admin listener; nil is none
+	adminFiles   *fileList           // that its TLS names
+	made         *serving.Made       // the handlers of the command
+	notes        []string            // lines for the log that the configuration caused
+	manager      *systemd.Manager    // nil is none, or it is the supervisor's
+	opened       *logging.Log        // where the log goes; nil but in a process that serves alone
+	warnings     []string            // the same as notes, of what somebody should look at
 	stop         context.CancelFunc
 	ending       atomic.Bool       // stop or Close was called by signal or control
 	library      bool              // the program has a handler of its own
@@ -255,6 +257,9 @@ func fillTLS(have *tlsparams.Env, env tlsparams.Env) {
 	}
 	if have.Log == nil {
 		have.Log = env.Log
+	}
+	if have.Staples == nil {
+		have.Staples = env.Staples
 	}
 	if have.TicketSecret == nil {
 		have.TicketSecret = env.TicketSecret

@@ -1,6 +1,7 @@
 package tlsparams
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
@@ -27,6 +28,7 @@ type Env struct {
 	Pair         PairFunc                            // instead of reading certificates with their keys, for processes that are to have no keys
 	SignOnly     bool                                // keys sign and can do nothing else, as those of Pair: suites with RSA key exchange are left out
 	HTTP         *http.Client                        // for OCSP; nil: a client that waits 5 seconds at most
+	Staples      StapleShare                         // OCSP responses that other servers with the same certificates have fetched for SSL_ocsp_staple; nil: none
 	Poll         time.Duration                       // how often Run looks at each file, beside following them; 0: 30 s, negative: never
 	Unfollowed   bool                                // Run does not follow the files: who may read them calls Reload
 	Log          *slog.Logger                        // for what happens while Run follows the files; nil: nothing is logged
@@ -34,6 +36,17 @@ type Env struct {
 	ForPort      func(p port.Spec, env *Env)         // changes what one port has of all this: env is a copy for it, in which Where and Loopback stay; nil changes nothing
 	NextProtos   func(*tls.ClientHelloInfo) []string // what a client that names protocols may choose from, where neither SSL_alpn_protocols nor TLSConfig says it; nil: nothing
 	Hooks        Hooks                               // functions; nil ones are skipped
+}
+
+// A StapleShare is where servers that have the same certificates leave the OCSP
+// responses that they have fetched for them. Its methods may be called at the
+// same time.
+type StapleShare interface {
+	// Get returns the response that is there for the certificate with this
+	// SHA-256 digest; nil for none. It is judged as one that was fetched.
+	Get(ctx context.Context, leaf [32]byte) []byte
+	// Put takes one that was fetched. It does not keep response.
+	Put(leaf [32]byte, response []byte)
 }
 
 // Hooks are the parameters that are functions. They are called concurrently.

@@ -2,6 +2,7 @@ package tlsparams
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/asn1"
@@ -150,7 +151,7 @@ func (s *Source) stapleOne(ctx context.Context, sl *slot, plan map[*slot]*due) {
 	if now.Before(d.at) || len(c.Leaf.OCSPServer) == 0 {
 		return
 	}
-	der, resp, err := s.fetchStaple(ctx, c)
+	der, resp, err := s.newStaple(ctx, c, d.ends)
 	if err != nil {
 		if !d.failed {
 			s.env.log().Warn("no new OCSP response", "port", s.env.port(), "certificate", certfile.Name(c.Leaf), "error", err, "served_until", d.ends)
@@ -162,6 +163,39 @@ func (s *Source) stapleOne(ctx context.Context, sl *slot, plan map[*slot]*due) {
 		d.failed, d.ends = false, resp.Ends
 		d.at = now.Add(jitter(min(stapleLong, max(stapleRetry, resp.Ends.Sub(now)/2))))
 	}
+}
+
+// newStaple returns a response that another server has fetched, if it is a good
+// one and ends later than what is there, or else fetches one.
+func (s *Source) newStaple(ctx context.Context, c *tls.Certificate, have time.Time) ([]byte, *revoke.Response, error) {
+	share := s.env.Staples
+	if share == nil {
+		return s.fetchStaple(ctx, c)
+	}
+	leaf := sha256.Sum256(c.Leaf.Raw)
+	if issuer := issuerOf(c); issuer != nil {
+		der, now := share.Get(ctx, leaf), s.env.now()
+		resp, err := revoke.CheckResponse(der, c.Leaf, issuer, now)
+		if err == nil && resp.Status == ocsp.Good && resp.Ends.After(have) && now.Before(resp.This.Add(resp.Ends.Sub(resp.This)/2)) && fits(c, der) == nil {
+			return der, resp, nil
+		}
+	}
+	der, resp, err := s.fetchStaple(ctx, c)
+	if err == nil {
+		share.Put(leaf, der)
+	}
+	return der, resp, err
+}
+
+// fits returns an error if a certificate with a response is too large to be
+// sent.
+func fits(c *tls.Certificate, der []byte) error {
+	stapled := *c
+	stapled.OCSPStaple = der
+	if reason := tooLarge(&stapled); reason != "" {
+		return errors.New("the certificate " + reason)
+	}
+	return nil
 }
 
 func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *revoke.Response, error) {
@@ -178,10 +212,8 @@ func (s *Source) fetchStaple(ctx context.Context, c *tls.Certificate) ([]byte, *
 	if resp.Status != ocsp.Good {
 		return nil, nil, fmt.Errorf("the responder does not report the certificate as good (status %d)", resp.Status)
 	}
-	stapled := *c
-	stapled.OCSPStaple = der
-	if reason := tooLarge(&stapled); reason != "" {
-		return nil, nil, errors.New("the certificate " + reason)
+	if err := fits(c, der); err != nil {
+		return nil, nil, err
 	}
 	return der, resp, nil
 }

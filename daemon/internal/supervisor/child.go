@@ -49,6 +49,7 @@ type child struct {
 	counts    []wire.PortCount // by the place of the port
 	metrics   metric.Latest
 
+	staples         atomic.Int32   // messages about OCSP responses that are being carried out
 	shared, sharing cluster.Report // what it has for other nodes, and a report that is not whole yet
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netserver/cluster"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
@@ -38,6 +39,7 @@ type clusterProcess struct {
 	keeps    map[uint64]*keptCall // which the process has not answered; see keep.go
 	lastKeep uint64
 	certKeys atomic.Pointer[cluster.Keys]
+	staples  clustering.Staples
 
 	heard time.Time // when it said something last
 	hangs bool      // it was killed, since it said nothing
@@ -81,6 +83,7 @@ func (s *supervisor) beginCluster(pl *wire.Plan) error {
 	c.gen = &generation{plan: own, conf: &settings, binary: binary, allowed: may, workers: make(map[*child]struct{})}
 	c.status.Name = start.Name
 	c.certKeys.Store(start.Certificates)
+	c.useStaples()
 	s.cluster = c
 	c.helper.start()
 	c.tick()

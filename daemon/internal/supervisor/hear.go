@@ -55,6 +55,8 @@ func (s *supervisor) hearWorker(w *child, allowed *allowed) {
 		case wire.OpLoad:
 			pair := w.gen.keyAgent.load(tlsparams.Files{Cert: m.Path, Key: m.Key}, digestOf(m.Have), m.Fresh)
 			return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Pair: pair})
+		case wire.OpStaple:
+			return s.hearStaple(w, m)
 		default:
 			s.post(func() { s.obeyed(w, func() error { return s.hear(w, m) }) })
 		}

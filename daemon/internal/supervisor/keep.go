@@ -7,6 +7,7 @@ import (
 
 	"netserver/cluster"
 	"netserver/daemon/internal/acme"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/wire"
 )
 
@@ -175,4 +176,37 @@ func (c *clusterProcess) endKeeps() {
 	for id := range c.keeps {
 		c.endKeep(id, errNotSharing)
 	}
+}
+
+// staplesAtOnce is how many of a worker's messages about OCSP responses are
+// carried out at the same time; more are refused.
+const staplesAtOnce = 8
+
+// useStaples has workers share OCSP responses with other nodes.
+func (c *clusterProcess) useStaples() {
+	c.staples.Use(func() clustering.StapleStore { return keptStore{c} }, c.certKeys.Load, c.start.Namespace)
+}
+
+// hearStaple takes an OCSP response that a worker has fetched, or answers it
+// with one of another node. What that is worth the worker judges.
+func (s *supervisor) hearStaple(w *child, m wire.Message) error {
+	if s.cluster == nil || w.staples.Add(1) > staplesAtOnce {
+		if s.cluster != nil {
+			w.staples.Add(-1)
+		}
+		if len(m.Data) > 0 {
+			return nil
+		}
+		return wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Failed: "none"})
+	}
+	go func() {
+		defer w.staples.Add(-1)
+		share, leaf := &s.cluster.staples, [32]byte(m.Have)
+		if len(m.Data) > 0 {
+			share.Put(leaf, m.Data)
+			return
+		}
+		wire.Send(w.proc.Link, wire.Message{Op: wire.OpData, ID: m.ID, Data: share.Get(context.Background(), leaf)})
+	}()
+	return nil
 }

@@ -10,6 +10,15 @@ import (
 	"netserver/daemon/internal/wire"
 )
 
+func certKeys(t *testing.T) *cluster.Keys {
+	t.Helper()
+	keys, err := cluster.ParseKeysFor(cluster.PurposeCertificates, []byte("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
+}
+
 // A keptRig is a supervisor with a cluster process that a test plays.
 func keptRig(t *testing.T) (*clusterProcess, func() wire.Message) {
 	s := newWireState()

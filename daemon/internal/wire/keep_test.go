@@ -19,6 +19,13 @@ func TestBoundsOfWhatIsKept(t *testing.T) {
 		from       Sender
 		text, want string
 	}{
+		{FromWorker, `{"Op":"staple","ID":1,"Have":` + data(32) + `}`, ""},
+		{FromWorker, `{"Op":"staple","ID":1,"Have":` + data(32) + `,"Data":` + data(MaxStaple) + `}`, ""},
+		{FromWorker, `{"Op":"staple","ID":1,"Have":` + data(32) + `,"Data":` + data(MaxStaple+1) + `}`, "a response of"},
+		{FromWorker, `{"Op":"staple","ID":1,"Have":` + data(31) + `}`, "a digest of"},
+		{FromWorker, `{"Op":"staple"}`, "a digest of"},
+		{FromJob, `{"Op":"staple","Have":` + data(32) + `}`, "may not"},
+		{FromCluster, `{"Op":"staple","Have":` + data(32) + `}`, "may not"},
 		{FromWorker, kept(``), "may not"},
 		{FromAdmin, kept(``), "may not"},
 		{FromCluster, `{"Op":"kept"}`, "it is empty"},
@@ -44,7 +51,7 @@ func TestBoundsOfWhatIsKept(t *testing.T) {
 			t.Errorf("%s says %.100s: %v, want %q", c.from, c.text, err, c.want)
 		}
 		if err == nil {
-			for _, e := range m.Kept.Events {
+			for _, e := range append(m.Kept.events(), KeptEvent{}) {
 				if e.Synced && e.Key != "" {
 					t.Errorf("%.100s: more than synced", c.text)
 				}
@@ -55,6 +62,13 @@ func TestBoundsOfWhatIsKept(t *testing.T) {
 	if n := len(most) + MaxKeptEvents*cluster.MaxKey + (MaxKeptBytes+cluster.MaxValue)*4/3; n > MaxFromCluster {
 		t.Errorf("%d bytes are more than a message of the cluster process may have", n)
 	}
+}
+
+func (k *Kept) events() []KeptEvent {
+	if k == nil {
+		return nil
+	}
+	return k.Events
 }
 
 // Errors of a store come through by their kind, and say nothing else.

@@ -59,9 +59,10 @@ var rules = map[string]rule{
 	OpEcho:      {[]Sender{FromWorker}, takeNothing},
 	OpDismissed: {[]Sender{FromWorker}, takeNothing},
 
-	OpShare: {[]Sender{FromWorker}, takeShared},
-	OpNews:  {[]Sender{FromCluster}, takeNews},
-	OpKept:  {[]Sender{FromCluster}, takeKept},
+	OpShare:  {[]Sender{FromWorker}, takeShared},
+	OpStaple: {[]Sender{FromWorker}, takeStaple},
+	OpNews:   {[]Sender{FromCluster}, takeNews},
+	OpKept:   {[]Sender{FromCluster}, takeKept},
 
 	OpPlan: {[]Sender{FromCheck}, takePlan},
 }

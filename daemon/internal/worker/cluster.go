@@ -19,6 +19,23 @@ func (w *worker) share(counts cluster.Counts, bans []cluster.Ban) {
 	}
 }
 
+// staples shares OCSP responses with other nodes, by the supervisor.
+type staples struct{ w *worker }
+
+func (s staples) Get(_ context.Context, leaf [32]byte) []byte {
+	m, err := s.w.ask(wire.Message{Op: wire.OpStaple, Have: leaf[:]})
+	if err != nil || m.Failed != "" {
+		return nil
+	}
+	return m.Data
+}
+
+func (s staples) Put(leaf [32]byte, der []byte) {
+	if len(der) > 0 && len(der) <= wire.MaxStaple {
+		wire.Send(s.w.link, wire.Message{Op: wire.OpStaple, Have: leaf[:], Data: der})
+	}
+}
+
 // runCluster is what a process does that shares with other nodes: it has become
 // who the workers are, reaches the store and nothing else, and tells the
 // supervisor what it hears.

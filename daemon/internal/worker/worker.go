@@ -231,6 +231,9 @@ func (w *worker) openLog() func() {
 // prepare makes the Server and its listeners.
 func (w *worker) prepare() error {
 	env := tlsparams.Env{ReadFile: w.readFile, ReadDir: w.readDir, TicketSecret: w.init.Secret, Clustered: w.init.Shares, Unfollowed: w.init.Follow, Log: w.log}
+	if w.init.Shares {
+		env.Staples = staples{w}
+	}
 	err := w.isolate(&env)
 	if err != nil {
 		return err
