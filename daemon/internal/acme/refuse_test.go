@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -270,9 +271,16 @@ func TestKeysAreExchanged(t *testing.T) {
 			}
 			return keys
 		}
+		var reloaded atomic.Bool
+		next := file("l", "k")
 		step := func(name, dir string, keys *cluster.Keys) *node {
 			n := newNode(t, m, name, dir, nil, "a.example")
-			n.sharing.c.Keys = func() *cluster.Keys { return keys }
+			n.sharing.c.Keys = func() *cluster.Keys {
+				if reloaded.Load() && name == "a" {
+					return next
+				}
+				return keys
+			}
 			obtain := n.obtain
 			n.obtain = func(ctx context.Context, directory, name string) ([]byte, error) {
 				if _, err := n.sharing.accountKey(ctx, n.store, directory); err != nil {
@@ -284,11 +292,13 @@ func TestKeysAreExchanged(t *testing.T) {
 			after(time.Minute)
 			return n
 		}
-		for i, keys := range []*cluster.Keys{file("k"), file("k", "l"), file("l", "k")} {
-			step(fmt.Sprint("node", i%2), dirs[i%2], keys).end()
-		}
+		step("b", dirs[1], file("k")).end()
+		a := step("a", dirs[0], file("k", "l"))
+		reloaded.Store(true)
+		after(2 * tickEvery)
+		a.end()
 		file0 := account("production")
-		first, err := os.ReadFile(filepath.Join(dirs[0], file0))
+		first, err := os.ReadFile(filepath.Join(dirs[1], file0))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,8 @@ type sharing struct {
 	holder string            // tells this Manager's leases from others'
 	names  map[string]string // by label
 
-	reseal    bool          // the account's key is looked at once; tick's
+	sealedBy  string        // the key by which all in the store was sealed; tick's
+	reseal    bool          // the account's key is to be looked at
 	acked     chan struct{} // has something if a node answers another challenge
 	deploying sync.Mutex
 
@@ -88,12 +89,8 @@ func (s *sharing) begin(ctx context.Context) (end func()) {
 	if s == nil {
 		return func() {}
 	}
-	s.lost, s.reseal = s.m.now(), true
-	for _, name := range s.m.c.Names {
-		if s.m.store.held(name) != nil {
-			s.offers[name] = false
-		}
-	}
+	s.lost = s.m.now()
+	s.offerAll()
 	var wg sync.WaitGroup
 	wg.Go(func() { s.watch(ctx) })
 	wg.Go(func() { s.tick(ctx) })
@@ -131,6 +128,7 @@ func (s *sharing) tick(ctx context.Context) {
 		if s.forget() {
 			s.deploy(ctx)
 		}
+		s.offerAll()
 		s.mu.Lock()
 		synced, due := s.synced, s.m.now().Sub(s.beaten) >= nodeEvery
 		s.mu.Unlock()
@@ -140,6 +138,24 @@ func (s *sharing) tick(ctx context.Context) {
 		if synced {
 			s.offerSome(ctx)
 		}
+	}
+}
+
+// offerAll has all that this node has offered to the store, at the start and
+// when another key seals: what was sealed by the one before is sealed again.
+func (s *sharing) offerAll() {
+	first := s.c.Keys().IDs()[0]
+	if first == s.sealedBy {
+		return
+	}
+	s.sealedBy, s.reseal = first, true
+	for _, name := range s.m.c.Names {
+		if s.m.store.held(name) == nil {
+			continue
+		}
+		s.mu.Lock()
+		s.offers[name] = s.offers[name] // one that is to be there whatever is, stays so
+		s.mu.Unlock()
 	}
 }
 
