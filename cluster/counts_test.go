@@ -121,6 +121,20 @@ func TestCounts(t *testing.T) {
 		if n := b.Status().Sent - sent; n > 30_000 {
 			t.Errorf("%d bytes for one that changed", n)
 		}
+		// The same are not given again, and go on to count; they are written again.
+		sent = b.Status().Sent
+		for range 20 {
+			b.share(func(r *cluster.Report) { r.Counts, r.CountsSame = nil, true })
+			c.share(nil)
+			settle(500 * time.Millisecond)
+		}
+		if got := a.other(source(1234)); got.Conns != 77 {
+			t.Errorf("the same: %+v", got)
+		}
+		if n := b.Status().Sent - sent; n < 100_000 {
+			t.Errorf("%d bytes for what is the same in ten seconds", n)
+		}
+		b.share(func(r *cluster.Report) { r.CountsSame = false })
 		// Few again.
 		b.share(func(r *cluster.Report) { r.Counts = cluster.Counts{{source(1), 5, 0}} })
 		settle(500 * time.Millisecond)

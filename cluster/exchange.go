@@ -26,6 +26,8 @@ type Report struct {
 
 	// Counts are the sources and networks with the most clients.
 	Counts Counts `json:"counts,omitempty"`
+	// CountsSame tells that they are those of the Report before, and not given.
+	CountsSame bool `json:"counts_same,omitempty"`
 
 	// Bans are all that is in the penalty box by this node's own doing, never
 	// what News brought. One that is missing is over, or was lifted by Lift.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
@@ -86,7 +87,10 @@ type Node struct {
 	boot   uint64
 	seq    uint64
 	report Report
-	dirty  struct{ tickets, bans, others, counts, status bool }
+
+	reported bool // once at least
+	encode   bool // the counts in it are others than those encoded last
+	dirty    struct{ tickets, bans, others, counts, status bool }
 
 	watching bool      // all in the store was seen, and changes come
 	writes   bool      // the last write was good
@@ -101,7 +105,8 @@ type Node struct {
 	box      banBox
 	tallies  map[countKey]tally
 	sent     [maxParts]sentPart
-	parts    int // of sent
+	encoded  [][]byte // this node's counts, in parts
+	seed     maphash.Seed
 	othersAt time.Time
 	statusAt time.Time
 
@@ -138,7 +143,7 @@ func New(cfg Config) (*Node, error) {
 		cfg: cfg, log: cfg.Log, host: host[:min(len(host), maxHostLen)], pid: os.Getpid(),
 		wake: make(chan struct{}, 1), tell: make(chan struct{}, 1),
 		clock: newClock(cfg.Clock), peers: make(map[string]*peer), tallies: make(map[countKey]tally), errors: make(map[string]uint64),
-		writes: true,
+		writes: true, seed: maphash.MakeSeed(),
 	}
 	n.boot = newBoot(n.clock.now(), rand.Uint64())
 	n.tickets.known = make(map[ticketID]*ticketSecret)
@@ -170,11 +175,20 @@ func (n *Node) Run(ctx context.Context) error {
 func (n *Node) Report(r Report) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	same := r.CountsSame && n.reported
+	if r.CountsSame {
+		r.Counts = nil
+	}
 	r, dropped := cleanReport(r)
 	n.dropped += dropped
 	n.reportBans(r.Bans)
 	r.Bans = nil
+	if r.CountsSame {
+		r.Counts = n.report.Counts
+	}
 	n.report, n.dirty.counts = r, true
+	n.encode = n.encode || !same
+	n.reported = true
 	n.wakeWriter()
 }
 

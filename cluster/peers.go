@@ -115,10 +115,11 @@ func (n *Node) takeMember(at slot, e *envelope) error {
 		if !p.live {
 			n.notice(fmt.Sprintf("cluster: node %s is here", p.name), "version", e.Member.Version, "host", e.Member.Host)
 		}
+		n.dirty.others = n.dirty.others || !p.live || p.member.Processes != e.Member.Processes
 		p.live, p.seen = true, time.Now()
 	}
 	p.member, p.known = *e.Member, true
-	n.dirty.status, n.dirty.others = true, true
+	n.dirty.status = true
 	if n.watching {
 		n.measure(p, -behind)
 	}

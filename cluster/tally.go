@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"hash/maphash"
 	"net/netip"
 	"slices"
 	"time"
@@ -21,6 +22,7 @@ const (
 // A countsPart is what a peer has told of some of its sources.
 type countsPart struct {
 	list []keyedCount // in order
+	sum  uint64       // of its encoding
 	at   time.Time    // zero: nothing
 }
 
@@ -35,9 +37,14 @@ type tally struct{ conns, handshakes uint64 }
 
 // takeCounts takes a part of a node's counts.
 func (n *Node) takeCounts(at slot, e *envelope) error {
-	list, err := decodeCounts(e.Counts.List)
-	if err != nil {
-		return err
+	sum, known := maphash.Bytes(n.seed, e.Counts.List), n.peers[e.Node]
+	same := known != nil && known.boot == e.Boot && known.parts[at.part].holds(sum)
+	var list []keyedCount
+	if !same { // most often it is, as parts are written again
+		var err error
+		if list, err = decodeCounts(e.Counts.List); err != nil {
+			return err
+		}
 	}
 	p, err := n.fresh(at, e)
 	if err != nil {
@@ -51,10 +58,16 @@ func (n *Node) takeCounts(at slot, e *envelope) error {
 			n.replacePart(p, i, nil)
 		}
 	}
-	n.replacePart(p, at.part, list)
+	if !same {
+		n.replacePart(p, at.part, list)
+		p.parts[at.part].sum = sum
+	}
 	p.parts[at.part].at = time.Now()
 	return nil
 }
+
+// holds reports whether the part is what an encoding with that sum says.
+func (c *countsPart) holds(sum uint64) bool { return !c.at.IsZero() && c.sum == sum }
 
 // replacePart puts list in the place of what the peer told before. Both are in
 // order, so that what has not changed costs little.
@@ -65,24 +78,27 @@ func (n *Node) replacePart(p *peer, part int, list []keyedCount) {
 	if len(was) == 0 && len(list) == 0 {
 		return
 	}
-	rest := list
+	rest, changed := list, false
 	for len(was) > 0 || len(rest) > 0 {
 		switch {
 		case len(rest) == 0 || len(was) > 0 && was[0].compare(rest[0].countKey) < 0:
 			n.tallyUp(was[0].countKey, was[0], keyedCount{})
-			was = was[1:]
+			was, changed = was[1:], true
 		case len(was) == 0 || was[0].countKey != rest[0].countKey:
 			n.tallyUp(rest[0].countKey, keyedCount{}, rest[0])
-			rest = rest[1:]
+			rest, changed = rest[1:], true
 		default:
 			if was[0] != rest[0] {
 				n.tallyUp(was[0].countKey, was[0], rest[0])
+				changed = true
 			}
 			was, rest = was[1:], rest[1:]
 		}
 	}
-	n.dirty.others = true
-	n.wakeTeller()
+	if changed {
+		n.dirty.others = true
+		n.wakeTeller()
+	}
 }
 
 // tallyUp puts now in the place of was in the sum.
@@ -176,22 +192,36 @@ func (n *Node) countsDue(now time.Time) (due []countsWrite) {
 		return nil
 	}
 	n.dirty.counts = false
+	if n.encode {
+		n.encode = false
+		n.encodeCounts()
+	}
+	for i := range n.encoded {
+		data, s := n.encoded[i], &n.sent[i]
+		empty := len(data) == emptyCounts
+		if empty && s.data == nil || bytes.Equal(data, s.data) && (empty || now.Sub(s.at) < countsAgain) {
+			continue
+		}
+		due = append(due, countsWrite{i, countsBody{Parts: len(n.encoded), List: data}})
+	}
+	return due
+}
+
+// emptyCounts is the size of an encoding of nothing.
+const emptyCounts = 1 + len(countKinds)
+
+// encodeCounts encodes this node's counts, in one part or several.
+func (n *Node) encodeCounts() {
 	parts := 1
 	if len(n.report.Counts) > onePart {
 		parts = manyParts
 	}
-	if parts != n.parts { // the others forget what they had
-		n.parts = parts
+	if parts != len(n.encoded) { // the others forget what they had
 		for i := range n.sent {
 			n.sent[i].data = nil
 		}
 	}
 	lists := [manyParts]Counts{n.report.Counts}
-	for i := range lists {
-		if parts > 1 {
-			lists[i] = make(Counts, 0, len(n.report.Counts)/2)
-		}
-	}
 	if parts > 1 {
 		for i := range lists {
 			lists[i] = make(Counts, 0, len(n.report.Counts)/2)
@@ -201,16 +231,8 @@ func (n *Node) countsDue(now time.Time) (due []countsWrite) {
 			lists[i] = append(lists[i], c)
 		}
 	}
+	n.encoded = make([][]byte, parts)
 	for i, list := range lists[:parts] {
-		data, err := list.MarshalBinary()
-		if err != nil {
-			continue // cleanReport has seen to it
-		}
-		s := &n.sent[i]
-		if len(list) == 0 && s.data == nil || bytes.Equal(data, s.data) && (len(list) == 0 || now.Sub(s.at) < countsAgain) {
-			continue
-		}
-		due = append(due, countsWrite{i, countsBody{Parts: parts, List: data}})
+		n.encoded[i], _ = list.MarshalBinary() // cleanReport has seen to what could be wrong
 	}
-	return due
 }

@@ -142,9 +142,9 @@ func (s *sharing) take(n *cluster.News) {
 }
 
 // report tells what this process shares.
-func (s *sharing) report(counts cluster.Counts, bans []cluster.Ban) {
+func (s *sharing) report(counts cluster.Counts, same bool, bans []cluster.Ban) {
 	ending := s.p.ending.Load()
-	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: counts, Bans: bans}
+	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: counts, CountsSame: same, Bans: bans}
 	r.Ports, _ = s.p.engine().Metrics()
 	r.Ports = r.Ports[:min(len(r.Ports), cluster.MaxPorts)]
 	s.node.Report(r)

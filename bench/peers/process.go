@@ -152,10 +152,12 @@ func (p *Process) Descriptors() (int, error) {
 // PID returns the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Kill ends the process itself as nothing else does, and waits until it has
-// ended. What it has started is its own affair; Stop must be called all the same.
+// Kill ends the process and all below it without asking, and waits until it has
+// ended. Stop must be called all the same.
 func (p *Process) Kill() {
+	below, _ := tree(p.cmd.Process.Pid)
 	p.cmd.Process.Kill()
+	kill(same(below))
 	<-p.ended
 }
 

@@ -106,6 +106,9 @@ func (o *others) least(limit int) int {
 func (l *Limiter) Shared(max int) (list []SourceUse) {
 	o := l.others.Load()
 	ofSource, ofNetwork := o.least(l.cfg.MaxPerSource), o.least(l.cfg.MaxPerPrefix)
+	if n := int(l.shared.Load()); n > 0 {
+		list = make([]SourceUse, 0, n+n/8)
+	}
 	for i := range l.table.shards {
 		s := &l.table.shards[i]
 		s.mu.Lock()
@@ -124,6 +127,7 @@ func (l *Limiter) Shared(max int) (list []SourceUse) {
 		}
 		s.mu.Unlock()
 	}
+	l.shared.Store(int64(len(list)))
 	if len(list) > max {
 		all := list
 		list = greatest(all, max)

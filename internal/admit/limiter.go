@@ -58,6 +58,8 @@ type Limiter struct {
 	bans   atomic.Pointer[[]ban] // replaced with mu held; nil is none
 
 	// Of other processes; nil, as without a cluster, is none.
+	shared    atomic.Int64 // how many Shared returned last
+	lastOut   atomic.Int64 // when the last entry comes out of the penalty box
 	others    atomic.Pointer[others]
 	elsewhere atomic.Pointer[elsewhere] // replaced with mu held
 

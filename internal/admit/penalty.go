@@ -61,10 +61,22 @@ func (l *Limiter) Punish(a netip.Addr, points float64) (Boxed, bool) {
 	}
 	// Creating the network's entry may evict the source's.
 	b := e.boxed(now)
+	l.noteBoxed(e.until)
 	if w := s.get(wide); c.punish(w, 1, prefixSources, now) {
 		b = w.boxed(now)
+		l.noteBoxed(w.until)
 	}
 	return b, true
+}
+
+// noteBoxed notes that an entry is in the box until then.
+func (l *Limiter) noteBoxed(until int64) {
+	for {
+		last := l.lastOut.Load()
+		if last >= until || l.lastOut.CompareAndSwap(last, until) {
+			return
+		}
+	}
 }
 
 func (e *entry) boxed(now int64) Boxed {
@@ -116,6 +128,9 @@ func (l *Limiter) List() []Boxed {
 	now := l.clock()
 	var list []Boxed
 	for i := range l.table.shards {
+		if l.lastOut.Load() <= now { // most often nobody is there
+			break
+		}
 		s := &l.table.shards[i]
 		s.mu.Lock()
 		for _, e := range s.m {

@@ -1,6 +1,7 @@
 package clustering
 
 import (
+	"hash/maphash"
 	"time"
 
 	"netserver"
@@ -15,12 +16,13 @@ import (
 type Clients struct {
 	monitor netserver.Monitor
 	engine  bridge.Engine
+	seed    maphash.Seed
 	wake    chan struct{} // Tell
 }
 
 // NewClients returns those of a Server, given its Monitor.
 func NewClients(m netserver.Monitor) *Clients {
-	return &Clients{monitor: m, engine: bridge.Of(m), wake: make(chan struct{}, 1)}
+	return &Clients{monitor: m, engine: bridge.Of(m), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1)}
 }
 
 // Take takes what other nodes tell: bans, and how many clients they have.
@@ -44,15 +46,28 @@ func (c *Clients) Take(n *cluster.News) {
 	}
 }
 
-// counts returns the sources and networks with most clients. Each call is a
-// report to the others.
-func (c *Clients) counts() cluster.Counts {
+// counts returns the sources and networks with most clients unless the sum, by
+// which equal ones are known, is the last one. Each call is a report to the
+// others.
+func (c *Clients) counts(last uint64) (list cluster.Counts, sum uint64) {
 	uses := c.engine.SharedCounts(cluster.MaxCounts)
-	list := make(cluster.Counts, len(uses))
+	if sum = sumOf(c.seed, uses); sum == last {
+		return nil, sum
+	}
+	list = make(cluster.Counts, len(uses))
 	for i, u := range uses {
 		list[i] = cluster.Count{Prefix: u.Prefix, Conns: uint32(min(u.Conns, cluster.MaxCount))}
 	}
-	return list
+	return list, sum
+}
+
+// sumOf returns a sum of what is in the list, in any order. It is not 0.
+func sumOf[T comparable](seed maphash.Seed, list []T) uint64 {
+	sum := uint64(len(list)) + 1
+	for _, n := range list {
+		sum += maphash.Comparable(seed, n)
+	}
+	return max(sum, 1)
 }
 
 // bans returns what is in the penalty box by this process's own doing.
@@ -63,11 +78,12 @@ func (c *Clients) bans() (list []cluster.Ban) {
 	return list
 }
 
-// Parts cuts what is shared into messages.
-func Parts(counts cluster.Counts, bans []cluster.Ban) (list []wire.Shared) {
+// Parts cuts what is shared into messages; same tells that the counts are those
+// of the last time, and not given.
+func Parts(counts cluster.Counts, same bool, bans []cluster.Ban) (list []wire.Shared) {
 	for first := true; first || len(counts)+len(bans) > 0; first = false {
 		n, m := min(len(counts), wire.MaxSharedCounts), min(len(bans), wire.MaxSharedBans)
-		list = append(list, wire.Shared{First: first, Counts: counts[:n], Bans: bans[:m]})
+		list = append(list, wire.Shared{First: first, Same: first && same, Counts: counts[:n], Bans: bans[:m]})
 		counts, bans = counts[n:], bans[m:]
 	}
 	list[len(list)-1].Last = true
@@ -85,12 +101,13 @@ const (
 )
 
 // Tell calls tell with what other nodes are to know, until done is closed: twice
-// a second, and when the penalty box has changed.
-func (c *Clients) Tell(tell func(cluster.Counts, []cluster.Ban), done <-chan struct{}) {
+// a second, and when the penalty box has changed. Counts that are as they were
+// told last are not told again, but that they are the same.
+func (c *Clients) Tell(tell func(counts cluster.Counts, same bool, bans []cluster.Ban), done <-chan struct{}) {
 	t := time.NewTicker(bansEvery)
 	defer t.Stop()
 	var told time.Time
-	var counts cluster.Counts
+	var last uint64 // the sum of the counts told last
 	var have []cluster.Ban
 	for {
 		select {
@@ -101,13 +118,19 @@ func (c *Clients) Tell(tell func(cluster.Counts, []cluster.Ban), done <-chan str
 		}
 		bans, now := c.bans(), time.Now()
 		due := now.Sub(told) >= countsEvery-bansEvery/2
+		if !due && (told.IsZero() || !newBans(have, bans)) {
+			continue
+		}
+		var counts cluster.Counts
+		same := !told.IsZero()
 		if due {
-			counts, told = c.counts(), now
+			var sum uint64
+			counts, sum = c.counts(last)
+			same = sum == last
+			last, told = sum, now
 		}
-		if due || newBans(have, bans) {
-			tell(counts, bans)
-			have = bans
-		}
+		tell(counts, same, bans)
+		have = bans
 	}
 }
 

@@ -51,6 +51,9 @@ type child struct {
 
 	staples         atomic.Int32   // messages about OCSP responses that are being carried out
 	shared, sharing cluster.Report // what it has for other nodes, and a report that is not whole yet
+	sharedSeq       uint64         // how often its counts have changed
+	sharesSame      bool           // those of the report are as before
+	missed          bool           // it was not told all news
 }
 
 func (w *child) condition() string {

@@ -34,8 +34,6 @@ type clusterProcess struct {
 	sent  time.Time // the last report
 	armed bool      // the next one will be sent soon
 
-	several bool // there was more than one worker
-
 	keeps    map[uint64]*keptCall // which the process has not answered; see keep.go
 	lastKeep uint64
 	certKeys atomic.Pointer[cluster.Keys]
@@ -43,6 +41,10 @@ type clusterProcess struct {
 
 	heard time.Time // when it said something last
 	hangs bool      // it was killed, since it said nothing
+
+	reported *child // that was told the counts of this state
+	state    uint64 // see countsState
+	beside   uint64 // the state that workers were told last who count for themselves
 }
 
 const (
@@ -106,10 +108,15 @@ func (c *clusterProcess) tick() {
 	if time.Since(c.sent) >= reportEvery {
 		c.report()
 	}
-	if several := c.s.count() > 1; several || c.several { // workers share with each other too
-		c.several = several
+	state := c.s.countsState()
+	if c.s.count() <= 1 {
+		state = 0
+	}
+	if state != c.beside { // workers share with each other too
+		c.beside = state
 		c.s.tellNews(&cluster.News{Others: c.others})
 	}
+	c.s.tellMissed()
 	c.s.after(reportEvery, c.tick)
 }
 
@@ -189,13 +196,43 @@ func (c *clusterProcess) hearTickets(w *child, t *cluster.Tickets) {
 	s.handOut()
 }
 
-// tellNews tells the workers what other nodes share. One that does not listen
-// hears of the next.
+// countsState returns a number that changes with the workers and with what they
+// tell of their clients. It is not 0.
+func (s *supervisor) countsState() uint64 {
+	state := uint64(1)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			state += uint64(w.id+1)<<32 + w.sharedSeq
+		}
+	}
+	return state
+}
+
+// tellMissed tells workers that did not listen.
+func (s *supervisor) tellMissed() {
+	for _, g := range s.gens {
+		for w := range g.workers {
+			if w.missed && !w.gone && len(w.outbox) < newsRoom {
+				w.missed = false
+				n := s.cluster.known()
+				n.Others = s.beside(n.Others)(w)
+				w.tell(wire.Message{Op: wire.OpNews, News: n})
+			}
+		}
+	}
+}
+
+// tellNews tells the workers what other nodes share. One that does not listen is
+// told of all later, what was lifted aside.
 func (s *supervisor) tellNews(n *cluster.News) {
 	beside := s.beside(n.Others)
 	for _, g := range s.gens {
 		for w := range g.workers {
-			if w.gone || !w.ready || len(w.outbox) >= newsRoom {
+			if w.gone || !w.ready {
+				continue
+			}
+			if len(w.outbox) >= newsRoom {
+				w.missed = true
 				continue
 			}
 			own := *n
@@ -260,13 +297,19 @@ func (s *supervisor) hearShared(w *child, part *wire.Shared) {
 		return
 	}
 	if part.First {
-		w.sharing = cluster.Report{}
+		w.sharing, w.sharesSame = cluster.Report{}, part.Same
+		if part.Same {
+			w.sharing.Counts = w.shared.Counts
+		}
 	}
 	r := &w.sharing
 	r.Counts = append(r.Counts, part.Counts[:min(len(part.Counts), cluster.MaxCounts-len(r.Counts))]...)
 	r.Bans = append(r.Bans, part.Bans[:min(len(part.Bans), cluster.MaxBans-len(r.Bans))]...)
 	if part.Last {
 		w.shared, w.sharing = w.sharing, cluster.Report{}
+		if !w.sharesSame {
+			w.sharedSeq++
+		}
 		s.cluster.reportSoon()
 	}
 }
@@ -291,7 +334,13 @@ func (c *clusterProcess) report() {
 	if w == nil || !w.ready || len(w.outbox) >= newsRoom {
 		return
 	}
-	w.tell(wire.Message{Op: wire.OpReport, Report: c.s.shares()})
+	r := c.s.shares()
+	state := c.s.countsState()
+	if c.reported == w && c.state == state {
+		r.Counts, r.CountsSame = nil, true
+	}
+	c.reported, c.state = w, state
+	w.tell(wire.Message{Op: wire.OpReport, Report: r})
 }
 
 // shares puts together what all workers have for other nodes.

@@ -85,6 +85,15 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 	if r := s.shares(); r.Processes != 2 || !slices.Equal(r.Counts, count(7)) || !slices.Equal(r.Bans, ban) {
 		t.Errorf("%+v", r)
 	}
+	before := s.countsState()
+	share(s.other, wire.Shared{First: true, Same: true, Last: true, Bans: ban})
+	if r := s.shares(); !slices.Equal(r.Counts, count(7)) || !slices.Equal(r.Bans, ban) || s.countsState() != before {
+		t.Errorf("the same counts: %+v", r)
+	}
+	share(s.other, wire.Shared{First: true, Last: true, Counts: count(4)})
+	if s.countsState() == before {
+		t.Error("other counts are not seen")
+	}
 	s.cluster.hear(s.w, wire.Message{Op: wire.OpNews, News: &cluster.News{Others: &cluster.Others{Processes: 5, Counts: count(10)}}})
 	for _, w := range []struct {
 		*child
@@ -124,5 +133,47 @@ func TestSilentClusterProcess(t *testing.T) {
 	c.hear(w, wire.Message{Op: wire.OpNews, News: goodNews()})
 	if since := time.Since(c.heard); !c.status.Up || c.silent(w, c.heard) || since > time.Minute {
 		t.Errorf("it was heard %v ago, up %v", since, c.status.Up)
+	}
+}
+
+// The cluster process is told counts in full when they have changed, or it is
+// another; and workers that did not listen are told later.
+func TestSameCountsAreNotToldAgain(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	s.other.ready = true
+	source := netip.MustParsePrefix("192.0.2.1/32")
+	first, second := &child{ready: true, outbox: make(chan wire.Message, outboxSize)}, &child{ready: true, outbox: make(chan wire.Message, outboxSize)}
+	told := func(w *child) *cluster.Report {
+		s.cluster.proc = w
+		s.cluster.report()
+		return (<-w.outbox).Report
+	}
+	s.hearShared(s.w, &wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: source, Conns: 3}}})
+	for i, want := range []bool{false, true, true} {
+		if r := told(first); r.CountsSame != want || len(r.Counts) == 1 == want {
+			t.Errorf("report %d: %+v", i, r)
+		}
+	}
+	if r := told(second); r.CountsSame || len(r.Counts) != 1 {
+		t.Errorf("to another: %+v", r)
+	}
+	s.hearShared(s.w, &wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: source, Conns: 4}}})
+	if r := told(second); r.CountsSame || len(r.Counts) != 1 {
+		t.Errorf("others: %+v", r)
+	}
+	for len(s.other.outbox) < newsRoom {
+		s.other.tell(wire.Message{Op: wire.OpDistrust})
+	}
+	s.tellNews(&cluster.News{Bans: &[]cluster.Ban{}})
+	s.tellMissed()
+	if n := len(s.other.outbox); n != newsRoom {
+		t.Errorf("%d messages for who does not listen", n)
+	}
+	<-s.other.outbox
+	s.tellMissed()
+	s.tellMissed()
+	if n := len(s.other.outbox); n != newsRoom {
+		t.Errorf("%d messages, want what was missed, once", n)
 	}
 }

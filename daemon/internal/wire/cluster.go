@@ -41,6 +41,7 @@ type Cluster struct {
 // that is First to one that is Last.
 type Shared struct {
 	First, Last bool
+	Same        bool           `json:",omitempty"` // of the first: the counts are as last told, and no part has any
 	Counts      cluster.Counts `json:",omitempty"`
 	Bans        []cluster.Ban  `json:",omitempty"`
 }
@@ -61,6 +62,9 @@ func takeShared(_ *Peer, from, to *Message) error {
 		return errors.New("it is empty")
 	}
 	to.Shared = s
+	if s.Same && (!s.First || len(s.Counts) > 0) {
+		return errors.New("the same counts, and others")
+	}
 	if len(s.Counts) > MaxSharedCounts {
 		return fmt.Errorf("%d counts", len(s.Counts))
 	}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"netserver/bench/peers"
+)
+
+const usage = `usage: cluster [flags]
+
+Starts redis-server, three netservers that share by it, and HAProxy before them,
+which gives each connection to the next node. As root each has a network
+namespace of its own; otherwise they are on loopback addresses. Then it measures.
+Needs Linux, Go, redis-server, haproxy and, as root, ip. The exit status is 1 if
+an aim was missed that no slow machine explains.
+
+`
+
+// options are what the flags say.
+type options struct {
+	parts    []string
+	bans     int
+	limits   []int
+	rounds   int // of store and CPU
+	window   time.Duration
+	rate     float64
+	sources  int // of each node
+	loopback bool
+	limit    time.Duration
+	binary   string
+	out      string
+
+	space string // the name of the namespaces; set for the process inside
+	hold  string // the address that a helper holds connections to
+	seed  uint64
+	chaos time.Duration
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	var ended *exec.ExitError
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+	case errors.As(err, &ended): // which has said why
+		os.Exit(1)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("cluster", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		fs.PrintDefaults()
+	}
+	var names []string
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	only := fs.String("parts", strings.Join(names, ","), "what to measure, separated by commas; faults is only made if it is named")
+	limits := fs.String("limits", "30,100,300", "values of max_per_source")
+	fs.IntVar(&o.bans, "bans", 50, "sources to ban, by hand and by points")
+	fs.IntVar(&o.rounds, "rounds", 10, "pairs of measurements of CPU; a third as often the store is killed")
+	fs.DurationVar(&o.window, "window", 4*time.Second, "how long each part of a measurement is")
+	fs.Float64Var(&o.rate, "rate", 200, "new TLS clients a `second`")
+	fs.IntVar(&o.sources, "sources", 9950, "sources with connections at each node, to see what they cost; with their networks 10,000 are shared")
+	fs.BoolVar(&o.loopback, "loopback", false, "no namespaces, also as root")
+	fs.DurationVar(&o.limit, "limit", 15*time.Minute, "of the whole run")
+	fs.DurationVar(&o.chaos, "faults", 5*time.Minute, "how long the run with random faults is")
+	fs.Uint64Var(&o.seed, "seed", 1, "of the run with random faults")
+	fs.StringVar(&o.binary, "binary", "", "the netserver `program`; built without cgo by default")
+	fs.StringVar(&o.out, "out", "", "`directory` to write cluster.md to")
+	fs.StringVar(&o.space, "inside", "", "used by the program itself: the network that it runs in")
+	fs.StringVar(&o.hold, "hold", "", "used by the program itself: where to hold connections")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	o.parts = strings.Split(*only, ",")
+	for _, name := range o.parts {
+		if !slices.Contains(names, name) && name != faultsPart {
+			return o, fmt.Errorf("-parts: %q is none of %s, %s", name, strings.Join(names, ", "), faultsPart)
+		}
+	}
+	for text := range strings.SplitSeq(*limits, ",") {
+		var n int
+		if _, err := fmt.Sscanf(text, "%d", &n); err != nil || n < 10 || n > 2000 {
+			return o, fmt.Errorf("-limits: %q is no number from 10 to 2000", text)
+		}
+		o.limits = append(o.limits, n)
+	}
+	return o, o.check()
+}
+
+func (o options) check() error {
+	inside := func(name string, v, low, high int) error {
+		if v < low || v > high {
+			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
+		}
+		return nil
+	}
+	return errors.Join(
+		inside("bans", o.bans, 1, 200),
+		inside("rounds", o.rounds, 1, 100),
+		inside("window (in ms)", int(o.window.Milliseconds()), 100, 60000),
+		inside("rate", int(o.rate), 1, 5000),
+		inside("sources", o.sources, 1, 12000),
+		inside("limit (in s)", int(o.limit.Seconds()), 1, 7200),
+		inside("faults (in s)", int(o.chaos.Seconds()), 1, 3600),
+	)
+}
+
+// run makes the measurement and prints it. An aim that was missed is an error.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args, stderr)
+	if err != nil {
+		return err
+	}
+	if o.hold != "" {
+		return hold(ctx, o.hold, o.sources, stdout)
+	}
+	if os.Geteuid() == 0 && !o.loopback && o.space == "" {
+		return inSpaces(ctx, args, stdout, stderr)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the limit of %v is over", o.limit))
+	defer cancel()
+	dir, err := os.MkdirTemp("", "netserver-cluster")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	// Serving processes of root are somebody else, who has to come in.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	if o.binary == "" {
+		fmt.Fprintln(stderr, "building netserver")
+		o.binary = filepath.Join(dir, "netserver")
+		if err := peers.Build(ctx, "cmd/netserver", o.binary); err != nil {
+			return err
+		}
+	}
+	r, err := measure(ctx, o, dir, stderr)
+	if err != nil {
+		return err
+	}
+	r.print(stdout)
+	if o.out != "" {
+		if err := r.write(o.out); err != nil {
+			return err
+		}
+	}
+	return r.aims.Verdict()
+}
