@@ -192,11 +192,17 @@ func (n *Node) takeBans(at slot, e *envelope) error {
 	if err != nil {
 		return err
 	}
-	now, age := time.Now(), n.age(p, e)
+	now, age, room := time.Now(), n.age(p, e), n.banRoom()
 	for _, r := range bans {
-		if until := now.Add(min(r.left, n.longest(r.manual)) - age); until.After(now) && bannable(r.banKey) {
-			p.ban(sharedBan{r.banKey, r.banID, until})
+		until := now.Add(min(r.left, n.longest(r.manual)) - age)
+		if !until.After(now) || !bannable(r.banKey) {
+			continue
 		}
+		if _, have := p.bans[r.banKey]; !have && !room.take(r.prefix) {
+			n.dropped++
+			continue
+		}
+		p.ban(sharedBan{r.banKey, r.banID, until})
 	}
 	if over := len(p.bans) - MaxBans; over > 0 {
 		n.dropped += uint64(over)
@@ -206,6 +212,13 @@ func (n *Node) takeBans(at slot, e *envelope) error {
 	}
 	for _, r := range lifted {
 		if until := now.Add(min(r.left, MaxManualBan) - age); until.After(now) && len(p.lifted) < 2*maxLifted {
+			if _, have := p.lifted[r.banID]; !have {
+				if room.lifted <= 0 {
+					n.dropped++
+					continue
+				}
+				room.lifted--
+			}
 			p.lifted[r.banID] = until
 		}
 	}
@@ -239,9 +252,12 @@ func (n *Node) inherit(e *envelope, bans []banRecord, lifted []liftRecord) error
 			n.box.lifted[r.banID] = until
 		}
 	}
-	isLifted := n.isLifted()
+	isLifted, room := n.isLifted(), n.banRoom()
 	for _, r := range bans {
 		until := now.Add(min(r.left, n.longest(r.manual)) - age)
+		if isWide(r.prefix) && !room.take(r.prefix) {
+			continue
+		}
 		if _, have := n.box.bans[r.banKey]; have || !until.After(now) || !bannable(r.banKey) || isLifted(r.banID) || len(n.box.bans) >= MaxBans {
 			continue
 		}

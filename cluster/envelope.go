@@ -187,6 +187,11 @@ func (m *memberBody) check() error {
 			return errEnvelope
 		}
 	}
+	for _, port := range m.Ports {
+		if len(port) > maxTextLen {
+			return errEnvelope
+		}
+	}
 	for _, text := range append(slices.Clone(m.Ports), m.Version, m.Host) {
 		if len(text) > maxHostLen || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return errEnvelope

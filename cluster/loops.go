@@ -29,7 +29,7 @@ func (n *Node) watchLoop(ctx context.Context) {
 		n.watchBegins()
 		began := time.Now()
 		err := n.cfg.Store.Watch(ctx, "", func(e Event) {
-			pace.wait(ctx)
+			pace.wait(ctx, 1+len(e.Value.Data)/eventUnit)
 			n.receive(e)
 		})
 		if ctx.Err() != nil {
@@ -62,15 +62,15 @@ type eventPace struct {
 	at     time.Time
 }
 
-func (p *eventPace) wait(ctx context.Context) {
+func (p *eventPace) wait(ctx context.Context, events int) {
 	now := time.Now()
 	if p.at.IsZero() {
 		p.credit = eventsBurst
 	}
 	p.credit = min(p.credit+now.Sub(p.at).Seconds()*eventsRate, eventsBurst)
 	p.at = now
-	if p.credit--; p.credit < 0 {
-		sleep(ctx, time.Second/eventsRate)
+	if p.credit -= float64(events); p.credit < 0 {
+		sleep(ctx, time.Duration(events)*time.Second/eventsRate)
 	}
 }
 

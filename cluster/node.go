@@ -104,6 +104,8 @@ type Node struct {
 	tickets  ticketBox
 	box      banBox
 	tallies  map[countKey]tally
+	kept     int // counts in the parts of all peers
+	talk     talk
 	sent     [maxParts]sentPart
 	encoded  [][]byte // this node's counts, in parts
 	seed     maphash.Seed

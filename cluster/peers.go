@@ -112,7 +112,7 @@ func (n *Node) takeMember(at slot, e *envelope) error {
 	// What a backup holds is not alive: it must be of now, or the second that
 	// was heard.
 	if p.known || n.watching || behind < memberTTL && behind > -memberTTL {
-		if !p.live {
+		if !p.live && n.talk.may() {
 			n.notice(fmt.Sprintf("cluster: node %s is here", p.name), "version", e.Member.Version, "host", e.Member.Host)
 		}
 		n.dirty.others = n.dirty.others || !p.live || p.member.Processes != e.Member.Processes
@@ -136,6 +136,9 @@ func (n *Node) measure(p *peer, ahead time.Duration) {
 	off := p.clockAhead()
 	switch {
 	case !p.told && off.Abs() > clockTold:
+		if !n.talk.may() {
+			return
+		}
 		p.told = true
 		n.log.Warn(fmt.Sprintf("cluster: the clock of node %s is %v %s this node's: set both by NTP", p.name, off.Abs().Round(100*time.Millisecond), aheadOrBehind(off)))
 	case p.told && off.Abs() < clockFine:
@@ -163,7 +166,9 @@ func (n *Node) gone(name string, why string) {
 	p.live = false
 	n.forgetParts(p)
 	n.dirty.status, n.dirty.others = true, true
-	n.notice(fmt.Sprintf("cluster: node %s %s", name, why))
+	if n.talk.may() {
+		n.notice(fmt.Sprintf("cluster: node %s %s", name, why))
+	}
 }
 
 // agePeers forgets what is too old.

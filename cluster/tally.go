@@ -59,6 +59,9 @@ func (n *Node) takeCounts(at slot, e *envelope) error {
 		}
 	}
 	if !same {
+		if err := n.roomForCounts(p, at.part, len(list)); err != nil {
+			return err
+		}
 		n.replacePart(p, at.part, list)
 		p.parts[at.part].sum = sum
 	}
@@ -75,6 +78,7 @@ func (n *Node) replacePart(p *peer, part int, list []keyedCount) {
 	old := &p.parts[part]
 	was := old.list
 	*old = countsPart{list: list}
+	n.kept += len(list) - len(was)
 	if len(was) == 0 && len(list) == 0 {
 		return
 	}

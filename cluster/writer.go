@@ -173,6 +173,7 @@ func (n *Node) status(now time.Time) Status {
 		Name: n.cfg.Name, Host: n.host, PID: n.pid, Version: r.Version, Ports: slices.Clone(r.Ports), Clients: r.Clients,
 		Ready: r.Ready, Draining: r.Draining, Since: bootTime(n.boot),
 	}}
+	room := maxPortText
 	for _, p := range n.peers {
 		st.Bans += len(p.bans)
 		if !p.live {
@@ -180,7 +181,7 @@ func (n *Node) status(now time.Time) Status {
 		}
 		m := &p.member
 		s := NodeStatus{
-			Name: p.name, Host: m.Host, PID: m.PID, Version: m.Version, Ports: slices.Clone(m.Ports), Clients: m.Clients,
+			Name: p.name, Host: m.Host, PID: m.PID, Version: m.Version, Ports: statusPorts(m.Ports, &room), Clients: m.Clients,
 			Ready: m.Ready, Draining: m.Draining, Since: time.UnixMilli(m.Since), Seen: now.Sub(p.seen),
 		}
 		if off := p.clockAhead(); off.Abs() > clockTold {

@@ -304,6 +304,26 @@ func TestValuesOfOthers(t *testing.T) {
 	}
 }
 
+// Somebody who writes names without end, good or bad, ends the Watch, soon.
+func TestNamesWithoutEnd(t *testing.T) {
+	ctx, s := context.Background(), start(t)
+	for kind, form := range map[string]string{"good": "x/%d", "bad": "NOT A NAME %d"} {
+		st := s.open(t, cluster.StoreOptions{Namespace: kind})
+		for at := 0; at < 5*cluster.MaxKeys; at += 10_000 {
+			names := make([]any, 10_000)
+			for i := range names {
+				names[i] = fmt.Sprintf(form, at+i)
+			}
+			if err := st.c.SAdd(ctx, st.names(), names...).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := st.Watch(ctx, "", func(cluster.Event) {}); !errors.Is(err, cluster.ErrTooMany) {
+			t.Errorf("%s names: %v", kind, err)
+		}
+	}
+}
+
 func TestURL(t *testing.T) {
 	for _, tt := range []struct{ url, want string }{
 		{"redis://host", "[host:6379] 0   false"},

@@ -215,7 +215,7 @@ func (w *watch) compare(ctx context.Context, keys []string) error {
 // list returns the names below the prefix. A name whose value has ended stays in
 // the set until the next write of the key.
 func (w *watch) list(ctx context.Context) (map[string]bool, error) {
-	names, cursor := make(map[string]bool), uint64(0)
+	names, cursor, seen := make(map[string]bool), uint64(0), 0
 	for range cluster.MaxKeys {
 		call, cancel, err := w.s.begin(ctx)
 		if err != nil {
@@ -231,7 +231,8 @@ func (w *watch) list(ctx context.Context) (map[string]bool, error) {
 				names[key] = true
 			}
 		}
-		if len(names) > 2*cluster.MaxKeys {
+		// Names that are none of ours cost time too.
+		if seen += len(page); len(names) > 2*cluster.MaxKeys || seen > 4*cluster.MaxKeys {
 			return nil, fmt.Errorf("%w below %q", cluster.ErrTooMany, w.prefix)
 		}
 		if cursor = next; cursor == 0 {
