@@ -14,7 +14,7 @@ func TestBadFlags(t *testing.T) {
 			t.Errorf("%s: no error", args)
 		}
 	}
-	o, err := parse(strings.Fields("-parts bans,faults -limits 50,60"), &bytes.Buffer{})
+	o, err := parse(strings.Fields("-parts bans,node -limits 50,60"), &bytes.Buffer{})
 	if err != nil || len(o.parts) != 2 || len(o.limits) != 2 || o.limits[1] != 60 {
 		t.Errorf("%+v %v", o, err)
 	}

@@ -44,8 +44,6 @@ type options struct {
 
 	space string // the name of the namespaces; set for the process inside
 	hold  string // the address that a helper holds connections to
-	seed  uint64
-	chaos time.Duration
 }
 
 func main() {
@@ -75,7 +73,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	for _, p := range parts {
 		names = append(names, p.name)
 	}
-	only := fs.String("parts", strings.Join(names, ","), "what to measure, separated by commas; faults is only made if it is named")
+	only := fs.String("parts", strings.Join(names, ","), "what to measure, separated by commas")
 	limits := fs.String("limits", "30,100,300", "values of max_per_source")
 	fs.IntVar(&o.bans, "bans", 50, "sources to ban, by hand and by points")
 	fs.IntVar(&o.rounds, "rounds", 10, "pairs of measurements of CPU; a third as often the store is killed")
@@ -84,8 +82,6 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.sources, "sources", 9950, "sources with connections at each node, to see what they cost; with their networks 10,000 are shared")
 	fs.BoolVar(&o.loopback, "loopback", false, "no namespaces, also as root")
 	fs.DurationVar(&o.limit, "limit", 15*time.Minute, "of the whole run")
-	fs.DurationVar(&o.chaos, "faults", 5*time.Minute, "how long the run with random faults is")
-	fs.Uint64Var(&o.seed, "seed", 1, "of the run with random faults")
 	fs.StringVar(&o.binary, "binary", "", "the netserver `program`; built without cgo by default")
 	fs.StringVar(&o.out, "out", "", "`directory` to write cluster.md to")
 	fs.StringVar(&o.space, "inside", "", "used by the program itself: the network that it runs in")
@@ -98,8 +94,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	o.parts = strings.Split(*only, ",")
 	for _, name := range o.parts {
-		if !slices.Contains(names, name) && name != faultsPart {
-			return o, fmt.Errorf("-parts: %q is none of %s, %s", name, strings.Join(names, ", "), faultsPart)
+		if !slices.Contains(names, name) {
+			return o, fmt.Errorf("-parts: %q is none of %s", name, strings.Join(names, ", "))
 		}
 	}
 	for text := range strings.SplitSeq(*limits, ",") {
@@ -126,7 +122,6 @@ func (o options) check() error {
 		inside("rate", int(o.rate), 1, 5000),
 		inside("sources", o.sources, 1, 12000),
 		inside("limit (in s)", int(o.limit.Seconds()), 1, 7200),
-		inside("faults (in s)", int(o.chaos.Seconds()), 1, 3600),
 	)
 }
 

@@ -40,8 +40,6 @@ var parts = [...]part{
 	{"resumption", resumption}, {"bans", bans}, {"limits", limits}, {"store", storeKilled}, {"node", nodeKilled}, {"cpu", handshakeCPU}, {"sources", sourcesCost},
 }
 
-const faultsPart = "faults"
-
 // measure makes the measurements.
 func measure(ctx context.Context, o options, dir string, progress io.Writer) (*result, error) {
 	if runtime.GOOS != "linux" {
@@ -60,7 +58,7 @@ func measure(ctx context.Context, o options, dir string, progress io.Writer) (*r
 		return nil, err
 	}
 	r := &result{o: o}
-	for _, p := range append(parts[:], part{faultsPart, faults}) {
+	for _, p := range parts {
 		if !slices.Contains(o.parts, p.name) {
 			continue
 		}
