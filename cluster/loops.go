@@ -12,6 +12,7 @@ import (
 const (
 	tickEvery    = 250 * time.Millisecond
 	tellEvery    = 100 * time.Millisecond
+	paused       = 3 * time.Second        // without a look: this process did not run
 	retryWrite   = 500 * time.Millisecond // after a write that failed
 	watchAgain   = 500 * time.Millisecond // doubled up to watchLongest
 	watchLongest = 2 * time.Second

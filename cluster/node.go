@@ -110,6 +110,7 @@ type Node struct {
 	encoded  [][]byte // this node's counts, in parts
 	seed     maphash.Seed
 	othersAt time.Time
+	newsAt   time.Time // when it was looked for what is to be told
 	statusAt time.Time
 
 	liftedNews []netip.Prefix

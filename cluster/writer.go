@@ -135,6 +135,10 @@ func (n *Node) news() (news News, any bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
+	if now.Sub(n.newsAt) > paused { // who hears this may have given up what was told before
+		n.dirty.others = true
+	}
+	n.newsAt = now
 	if n.dirty.tickets && n.tickets.told != nil {
 		t := *n.tickets.told
 		news.Tickets, any = &t, true

@@ -2,8 +2,11 @@ package supervisor
 
 import (
 	"maps"
+	"net/netip"
 	"path/filepath"
+	"slices"
 
+	"netserver/cluster"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/metric"
 )
@@ -90,4 +93,86 @@ func (s *supervisor) metricPorts(g *generation) []string {
 		names[i] = s.past.Known(name)
 	}
 	return names
+}
+
+// hearShared takes what a worker has for other nodes, a part at a time.
+func (s *supervisor) hearShared(w *child, part *wire.Shared) {
+	if s.cluster == nil {
+		return
+	}
+	if part.First {
+		w.sharing, w.sharesSame = cluster.Report{}, part.Same
+		if part.Same {
+			w.sharing.Counts = w.shared.Counts
+		}
+	}
+	r := &w.sharing
+	r.Counts = append(r.Counts, part.Counts[:min(len(part.Counts), cluster.MaxCounts-len(r.Counts))]...)
+	r.Bans = append(r.Bans, part.Bans[:min(len(part.Bans), cluster.MaxBans-len(r.Bans))]...)
+	if part.Last {
+		w.shared, w.sharing = w.sharing, cluster.Report{}
+		if !w.sharesSame {
+			w.sharedSeq++
+		}
+		s.cluster.reportSoon()
+	}
+}
+
+// shares puts together what all workers have for other nodes.
+func (s *supervisor) shares() *cluster.Report {
+	r := &cluster.Report{Version: s.o.Version, Ready: s.serving && !s.ending, Draining: s.ending}
+	bans := make(map[netip.Prefix]cluster.Ban)
+	sources := make(map[netip.Prefix]cluster.Count)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			r.Clients += w.status.Clients
+			r.Processes++
+			for _, b := range w.shared.Bans {
+				if have := bans[b.Prefix]; b.Left > have.Left {
+					bans[b.Prefix] = b
+				}
+			}
+			if len(g.workers) == 1 && len(s.gens) == 1 {
+				r.Counts = w.shared.Counts
+				continue
+			}
+			for _, n := range w.shared.Counts {
+				sum := sources[n.Prefix]
+				sources[n.Prefix] = cluster.Count{Prefix: n.Prefix, Conns: sum.Conns + n.Conns, Handshakes: sum.Handshakes + n.Handshakes}
+			}
+		}
+	}
+	for _, b := range bans {
+		r.Bans = append(r.Bans, b)
+	}
+	r.Counts = biggest(r.Counts, sources)
+	if len(s.gens) > 0 {
+		names := s.newest().plan.PortNames()
+		r.Ports = names[:min(len(names), cluster.MaxPorts)]
+	}
+	return r
+}
+
+// biggest adds sources to list, those with most clients if there are too many.
+func biggest(list cluster.Counts, sources map[netip.Prefix]cluster.Count) cluster.Counts {
+	for _, n := range sources {
+		list = append(list, n)
+	}
+	if len(list) > cluster.MaxCounts {
+		slices.SortFunc(list, func(a, b cluster.Count) int { return int(b.Conns) - int(a.Conns) })
+		list = list[:cluster.MaxCounts]
+	}
+	return list
+}
+
+// countsState returns a number that changes with the workers and with what they
+// tell of their clients. It is not 0.
+func (s *supervisor) countsState() uint64 {
+	state := uint64(1)
+	for _, g := range s.gens {
+		for w := range g.workers {
+			state += uint64(w.id+1)<<32 + w.sharedSeq
+		}
+	}
+	return state
 }
