@@ -106,3 +106,23 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Nodes that share refuse nothing of each other, at no time of an epoch, nor if
+// the clock of one is behind by half of one.
+func TestNothingGoodIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		epoch := func(c *cluster.Config) { c.Epoch = time.Minute }
+		a, b := newNode(t, m, "a", epoch), newNode(t, m, "b", epoch, func(c *cluster.Config) {
+			c.Clock = func() time.Time { return time.Now().Add(-30 * time.Second) }
+		})
+		defer a.stop()
+		defer b.stop()
+		a.ban("192.0.2.1/32", time.Hour, false)
+		settle(3 * time.Minute)
+		for _, n := range []*testNode{a, b} {
+			if s := n.Status(); s.Errors["refused"] != 0 || !s.Up {
+				t.Errorf("up %v, errors %v", s.Up, s.Errors)
+			}
+		}
+	})
+}
