@@ -154,7 +154,9 @@ func (s *sharing) offerAll() {
 			continue
 		}
 		s.mu.Lock()
-		s.offers[name] = s.offers[name] // one that is to be there whatever is, stays so
+		if !s.offers[name] { // which stays if it is set
+			s.offers[name] = false
+		}
 		s.mu.Unlock()
 	}
 }
