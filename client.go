@@ -252,9 +252,6 @@ func (c *Conn) handle() error {
 			return c.orCause(err)
 		}
 	}
-	if c.trace != nil {
-		c.trace.mark(&c.trace.placed, c.begin)
-	}
 	c.admission.placed = uint32(min(time.Since(c.begin).Microseconds(), math.MaxUint32))
 	c.place.Store(isPlaced) // with which others may look at placed
 	c.run.serving.Add(1)

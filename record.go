@@ -86,8 +86,8 @@ type trace struct {
 	passed *proto.ClientHello // of a client that is served undecrypted
 	ja4    hello.JA4
 	// Microseconds since Conn.begin.
-	entered             [StageHandler + 1]atomic.Uint32
-	hello, turn, placed atomic.Uint32
+	entered     [StageHandler + 1]atomic.Uint32
+	hello, turn atomic.Uint32
 }
 
 // newTrace returns what notes are kept in; nil if none are asked for.
@@ -137,28 +137,24 @@ func (c *Conn) traced(ended time.Time) *Trace {
 	}
 	t := new(Trace)
 	if c.l.traced&TraceTimes != 0 {
-		c.trace.times(t)
+		c.times(t)
 		t.Entered[StageClose] = ended.Sub(c.begin)
 	}
-	t.JA4 = c.trace.fingerprint()
+	t.JA4 = c.trace.ja4.String()
 	return t
 }
 
 // times copies what has been noted by now.
-func (t *trace) times(to *Trace) {
+func (c *Conn) times(to *Trace) {
+	t := c.trace
 	us := func(n *atomic.Uint32) time.Duration { return time.Duration(n.Load()) * time.Microsecond }
 	for s := range t.entered {
 		to.Entered[s] = us(&t.entered[s])
 	}
-	to.Hello, to.Turn, to.Placed = us(&t.hello), us(&t.turn), us(&t.placed)
-}
-
-// fingerprint returns the JA4, "" if there is none.
-func (t *trace) fingerprint() string {
-	if t.ja4 == (hello.JA4{}) {
-		return ""
+	to.Hello, to.Turn = us(&t.hello), us(&t.turn)
+	if c.isPlaced() {
+		to.Placed = time.Duration(max(c.admission.placed, 1)) * time.Microsecond
 	}
-	return t.ja4.String()
 }
 
 // logged calls f for a client that has ended. It is not part of release, where r
@@ -283,7 +279,7 @@ func (c *Conn) now(n *bridge.ClientNow) {
 	}
 	n.Times = c.timesNow(stage)
 	if c.l.traced&TraceHello != 0 && stage >= StageAccess { // until then its goroutine may write it
-		n.JA4 = c.trace.fingerprint()
+		n.JA4 = c.trace.ja4.String()
 	}
 	n.Lane = bridge.LaneGoroutine
 	switch stage {
@@ -317,7 +313,7 @@ func (c *Conn) timesNow(stage Stage) (list []bridge.TimeOf) {
 		return list
 	}
 	var t Trace
-	c.trace.times(&t)
+	c.times(&t)
 	for s := StageAccept; s <= min(stage, StageHandler); s++ {
 		add(s.String(), t.Entered[s])
 		if s == StageHandshake {

@@ -15,4 +15,7 @@ func TestConnSize(t *testing.T) {
 	if n := unsafe.Sizeof(Conn{}); n > 640-8 {
 		t.Errorf("a Conn has %d bytes; with more than 632 it takes 704", n)
 	}
+	if n := unsafe.Sizeof(trace{}); n > 64 {
+		t.Errorf("a trace has %d bytes; with more than 64 it takes 80", n)
+	}
 }
