@@ -22,6 +22,7 @@ type Report struct {
 	Clients   int      `json:"clients,omitempty"`
 	Ready     bool     `json:"ready,omitempty"`     // it takes clients
 	Draining  bool     `json:"draining,omitempty"`  // it is on its way out
+	Leave     uint64   `json:"leave,omitempty"`     // a number while it asks to drain when others are ready, and while it then drains; see Status.Leave
 	Processes int      `json:"processes,omitempty"` // that count clients each for itself; 0 means one
 
 	// Counts are the sources and networks with the most clients.
@@ -95,6 +96,7 @@ type Status struct {
 	Sent      uint64            `json:"sent,omitempty"`    // bytes written to the store
 	Epoch     uint64            `json:"epoch,omitempty"`   // of the tickets in use; 0 if none is shared yet
 	Nodes     []NodeStatus      `json:"nodes,omitempty"`   // those that live, this one first
+	Leave     *Leave            `json:"leave,omitempty"`   // what became of Report.Leave; nil: nothing yet
 }
 
 // A NodeStatus is what is known of a node.

@@ -112,6 +112,9 @@ func (n *Node) leave(ctx context.Context) {
 	if n.self.rev != 0 {
 		n.cfg.Store.Delete(ctx, n.memberSlot().key(), n.self.rev)
 	}
+	if n.leaver.rev != 0 {
+		n.removeLeave(ctx, n.leaver.rev)
+	}
 	for i := range n.sent {
 		if n.sent[i].data != nil {
 			n.cfg.Store.Delete(ctx, slot{kind: countsAt, node: n.cfg.Name, part: i}.key(), 0)

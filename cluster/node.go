@@ -74,13 +74,14 @@ func CheckName(name string) error {
 // the Store's. Its methods may be called at any time from any goroutine, and
 // wait for nobody, Run aside.
 type Node struct {
-	cfg  Config
-	log  *slog.Logger
-	host string
-	pid  int
-	wake chan struct{} // the writer
-	tell chan struct{} // the teller
-	self membership    // the writer's
+	cfg    Config
+	log    *slog.Logger
+	host   string
+	pid    int
+	wake   chan struct{} // the writer
+	tell   chan struct{} // the teller
+	self   membership    // the writer's
+	leaver leaver        // see there
 
 	mu     sync.Mutex // for what follows
 	clock  *clock

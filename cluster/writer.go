@@ -28,6 +28,7 @@ func (n *Node) writeLoop(ctx context.Context) error {
 				next = time.Now().Add(retryWrite)
 			}
 		}
+		n.tryLeave(ctx) // what the store says to that is counted, and tried again
 		select {
 		case <-ctx.Done():
 			return nil
@@ -168,6 +169,10 @@ func (n *Node) status(now time.Time) Status {
 	st := Status{
 		Name: n.cfg.Name, Up: n.up, Synced: n.synced, Since: n.since, Exchanged: n.exchanged, Errors: maps.Clone(n.errors),
 		Sources: len(n.tallies), Dropped: n.dropped, Sent: n.bytes,
+	}
+	if a := n.leaver.answer; a != nil {
+		answer := *a
+		st.Leave = &answer
 	}
 	if n.tickets.told != nil {
 		st.Epoch = n.tickets.told.Epoch

@@ -61,6 +61,7 @@ type sharing struct {
 	mu      sync.Mutex
 	status  cluster.Status
 	running bool
+	leave   clustering.LeaveAsk
 }
 
 const (
@@ -147,6 +148,9 @@ func (s *sharing) report(counts cluster.Counts, same bool, bans []cluster.Ban) {
 	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: counts, CountsSame: same, Bans: bans}
 	r.Ports, _ = s.p.engine().Metrics()
 	r.Ports = r.Ports[:min(len(r.Ports), cluster.MaxPorts)]
+	s.mu.Lock()
+	r.Leave = s.leave.ID()
+	s.mu.Unlock()
 	s.node.Report(r)
 }
 
@@ -190,4 +194,26 @@ func (a *alone) Lifted(p netip.Prefix) {
 	if a.cluster != nil {
 		a.cluster.node.Lifted(p)
 	}
+}
+
+// AskToLeave asks the other nodes of the cluster whether this server may drain,
+// or ends that.
+func (a *alone) AskToLeave(begin bool) {
+	if s := a.cluster; s != nil {
+		s.mu.Lock()
+		s.leave.Ask(begin)
+		s.mu.Unlock()
+		s.clients.Hurry()
+	}
+}
+
+// MayLeave returns what they say.
+func (a *alone) MayLeave() (may bool, why string) {
+	s := a.cluster
+	if s == nil {
+		return false, ""
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.leave.May(s.status.Leave)
 }

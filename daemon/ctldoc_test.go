@@ -34,7 +34,7 @@ func examples(t *testing.T) map[string]string {
 
 // answers are the types that the examples are of.
 var answers = map[string]any{
-	"status": control.Status{}, "conns": control.Conns{}, "conn": control.Connection{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{},
+	"status": control.Status{}, "conns": control.Conns{}, "conn": control.Connection{}, "kill": control.Killed{}, "reload": control.Reload{}, "leaving": control.Leaving{}, "waiting": control.Waiting{},
 	"limits": control.Limits{}, "penalties": control.Penalties{}, "lift": control.Lifted{},
 	"targets": control.Targets{}, "target": control.TargetChanged{}, "metrics": control.Metrics{}, "certs": control.Certs{},
 	"health": control.Health{}, "ban": control.Banned{}, "explain": control.Explained{}, "cluster": control.Cluster{},

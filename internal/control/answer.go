@@ -151,6 +151,15 @@ type Leaving struct {
 	Silent  []Silent `json:"silent"`
 }
 
+// Waiting is progress before the drain of a server that is to wait for others of
+// its cluster.
+type Waiting struct {
+	Ready   bool    `json:"others_ready"`    // it drains now
+	Elapsed float64 `json:"elapsed_seconds"` // since it was asked for
+	Timeout float64 `json:"timeout_seconds"`
+	Why     string  `json:"why"` // it waits, and for whom
+}
+
 // Limits are the limits and their usage.
 type Limits struct {
 	Processes int      `json:"processes"` // that answered; the limits apply to each separately

@@ -38,7 +38,7 @@ func Converse(ctx context.Context, c net.Conn, handle func(context.Context, *Req
 			return err
 		}
 		r, err := ParseRequest(line)
-		if err == nil && r.Wait {
+		if err == nil && (r.Wait || r.WhenOthersReady) {
 			err = errNotHere
 		}
 		if err == nil {

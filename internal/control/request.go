@@ -44,17 +44,19 @@ const (
 
 // A Request is the request of a connection: one line of JSON.
 type Request struct {
-	Verb    string `json:"verb"`
-	ID      string `json:"id,omitempty"`      // of kill: WORKER.CLIENT; of conns: tell all of this one, and of no other
-	Network string `json:"network,omitempty"` // of lift and ban
-	DryRun  bool   `json:"dry_run,omitempty"` // of reload: report what it would do
-	Wait    bool   `json:"wait,omitempty"`    // of drain and stop: report the remaining clients until the server has ended
-	After   string `json:"after,omitempty"`   // of conns: list the clients after this one
-	Limit   int    `json:"limit,omitempty"`   // of conns: clients at most; of limits: sources. 0 is the default
-	Backend string `json:"backend,omitempty"` // of targets: only those of this one; of target: whose target
-	Target  string `json:"target,omitempty"`  // of target
-	Change  string `json:"change,omitempty"`  // of target: add, drain or remove
-	Seconds int    `json:"seconds,omitempty"` // of ban: for how long; 0 is DefaultBan
+	Verb            string `json:"verb"`
+	ID              string `json:"id,omitempty"`                // of kill: WORKER.CLIENT; of conns: tell all of this one, and of no other
+	Network         string `json:"network,omitempty"`           // of lift and ban
+	DryRun          bool   `json:"dry_run,omitempty"`           // of reload: report what it would do
+	Wait            bool   `json:"wait,omitempty"`              // of drain and stop: report the remaining clients until the server has ended
+	WhenOthersReady bool   `json:"when_others_ready,omitempty"` // of drain: not before another of the cluster serves the same ports and none drains
+	Timeout         int    `json:"timeout,omitempty"`           // of drain: how many seconds to wait for that; 0 is DefaultOthers
+	After           string `json:"after,omitempty"`             // of conns: list the clients after this one
+	Limit           int    `json:"limit,omitempty"`             // of conns: clients at most; of limits: sources. 0 is the default
+	Backend         string `json:"backend,omitempty"`           // of targets: only those of this one; of target: whose target
+	Target          string `json:"target,omitempty"`            // of target
+	Change          string `json:"change,omitempty"`            // of target: add, drain or remove
+	Seconds         int    `json:"seconds,omitempty"`           // of ban: for how long; 0 is DefaultBan
 
 	Peer string   `json:"peer,omitempty"` // of explain: as PeerText has it
 	SNI  string   `json:"sni,omitempty"`  // of explain: the name that the client asks for
@@ -97,7 +99,7 @@ func plain(err error) error {
 
 // takes are the fields of each verb.
 var takes = map[string][]string{
-	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait"}, VerbStop: {"wait"}, VerbConns: {"id", "after", "limit"},
+	VerbStatus: nil, VerbReload: {"dry_run"}, VerbDrain: {"wait", "when_others_ready", "timeout"}, VerbStop: {"wait"}, VerbConns: {"id", "after", "limit"},
 	VerbKill: {"id"}, VerbLimits: {"limit"}, VerbPenalties: nil, VerbLift: {"network"},
 	VerbTargets: {"backend"}, VerbTarget: {"change", "backend", "target"},
 	VerbMetrics: nil, VerbCerts: nil, VerbCluster: nil,
@@ -113,6 +115,7 @@ func (r *Request) check() error {
 	for name, given := range map[string]bool{
 		"id": r.ID != "", "network": r.Network != "", "dry_run": r.DryRun, "wait": r.Wait, "after": r.After != "", "limit": r.Limit != 0,
 		"backend": r.Backend != "", "target": r.Target != "", "change": r.Change != "",
+		"when_others_ready": r.WhenOthersReady, "timeout": r.Timeout != 0,
 		"seconds": r.Seconds != 0, "peer": r.Peer != "", "sni": r.SNI != "", "alpn": r.ALPN != nil, "port": r.Port != "",
 	} {
 		if given && !slices.Contains(fields, name) {
@@ -134,6 +137,8 @@ func (r *Request) check() error {
 		err = r.checkExplain()
 	case VerbTarget:
 		err = r.checkTarget()
+	case VerbDrain:
+		err = r.checkDrain()
 	case VerbLimits:
 		most = MaxSources
 	}
@@ -141,6 +146,19 @@ func (r *Request) check() error {
 		err = fmt.Errorf("limit %d is not between 1 and %d", r.Limit, most)
 	}
 	return err
+}
+
+// MaxOthers and DefaultOthers bound how many seconds drain waits for others.
+const MaxOthers, DefaultOthers = 86400, 300
+
+func (r *Request) checkDrain() error {
+	switch {
+	case r.Timeout != 0 && !r.WhenOthersReady:
+		return errors.New("timeout goes with when_others_ready")
+	case r.Timeout < 0 || r.Timeout > MaxOthers:
+		return fmt.Errorf("timeout %d is not between 1 and %d seconds", r.Timeout, MaxOthers)
+	}
+	return nil
 }
 
 func (r *Request) checkConns() (err error) {

@@ -177,7 +177,7 @@ func (s *Server) serve(ctx context.Context, one silent) {
 }
 
 func (s *Server) handle(ctx context.Context, cred *access.Cred, r *Request, a *Answer) error {
-	if !r.Wait {
+	if !r.Wait && !r.WhenOthersReady {
 		ctx, cancel := context.WithTimeoutCause(ctx, AnswerTime, errors.New("it took too long"))
 		defer cancel()
 		return s.Handle(ctx, cred, r, a)

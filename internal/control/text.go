@@ -228,6 +228,15 @@ func (l *Leaving) Text(w io.Writer) {
 	silentText(w, l.Silent)
 }
 
+// Text writes what the server waits for.
+func (o *Waiting) Text(w io.Writer) {
+	if o.Ready {
+		fmt.Fprintf(w, "%s: others are ready; draining\n", seconds(o.Elapsed))
+		return
+	}
+	fmt.Fprintf(w, "%s of %s, waiting: %s\n", seconds(o.Elapsed), seconds(o.Timeout), Clean(o.Why))
+}
+
 // Text writes the limits in readable form.
 func (l *Limits) Text(w io.Writer) {
 	var rows [][]string

@@ -48,6 +48,8 @@ Asks a running server, or tells it something, over its control_socket.
                             configuration is not good
   reload --dry-run          what that would do; nothing is changed
   drain                     as QUIT; shows who is still here until all are gone
+  drain --when-others-ready the same, but not before another server of the cluster
+                            is ready and serves the same ports, and none drains
   stop                      as TERM; waits for the end
 
 Options:
@@ -57,6 +59,7 @@ Options:
                             NETSERVER_CONTROL_SOCKET or NETSERVER_CONF_FILE
   --json                    the answer in JSON (docs/CONTROL.md has the names)
   --no-wait                 drain, stop: do not wait for the end
+  --timeout SECONDS         drain --when-others-ready: for how long (default 300)
   --limit N                 conns: clients at most (default 1000);
                             limits: sources (default 20)
   --after ID                conns: those behind this one
@@ -146,6 +149,8 @@ func (c *command) parse(args []string) (help bool, err error) {
 			c.json = true
 		case "--dry-run":
 			c.request.DryRun = true
+		case "--when-others-ready":
+			c.request.WhenOthersReady = true
 		case "--no-wait":
 			wait = false
 		case "--socket":
@@ -158,12 +163,10 @@ func (c *command) parse(args []string) (help bool, err error) {
 			c.request.Port = take()
 		case "--alpn":
 			c.request.ALPN = append(c.request.ALPN, strings.Split(take(), ",")...)
-		case "--limit":
-			n, perr := strconv.Atoi(take())
-			if perr != nil && err == nil {
-				err = fmt.Errorf("--limit: %q is not a whole number", value)
+		case "--limit", "--timeout":
+			if nerr := c.number(name, take()); nerr != nil && err == nil {
+				err = nerr
 			}
-			c.request.Limit = n
 		case "--plain":
 			c.top.plain, c.top.given = true, name
 		case "--interval", "--count":
@@ -329,6 +332,8 @@ func partNamed(part string) shown {
 		return new(control.Reload)
 	case "leaving":
 		return new(control.Leaving)
+	case "waiting":
+		return new(control.Waiting)
 	case "limits":
 		return new(control.Limits)
 	case "penalties":
@@ -357,7 +362,9 @@ func (c *command) show(v shown) error {
 	}
 	e := json.NewEncoder(c.stdout)
 	e.SetEscapeHTML(false)
-	if _, many := v.(*control.Leaving); !many {
+	switch v.(type) {
+	case *control.Leaving, *control.Waiting:
+	default:
 		e.SetIndent("", "  ")
 	}
 	return e.Encode(v)

@@ -35,6 +35,11 @@ type Target interface {
 	// Lifted tells other nodes of the cluster, if there is one, that an operator
 	// has taken a network out of the penalty box.
 	Lifted(netip.Prefix)
+	// AskToLeave asks the other nodes of the cluster whether this server may
+	// drain, until it is called again with false. MayLeave is what they say, and
+	// why not.
+	AskToLeave(begin bool)
+	MayLeave() (may bool, why string)
 	// Reload reads the configuration again and waits for the outcome; dry only
 	// tells what would be done.
 	Reload(ctx context.Context, dry bool) (*control.Reload, error)
@@ -227,6 +232,11 @@ const (
 
 // leave ends the server and reports which clients are left until it has ended.
 func (s *Server) leave(ctx context.Context, r *control.Request, to *control.Answer) error {
+	if r.WhenOthersReady {
+		if err := s.awaitOthers(ctx, r, to); err != nil {
+			return err
+		}
+	}
 	begin := s.begin()
 	cut := r.Verb == control.VerbStop
 	s.target.End(cut)

@@ -37,6 +37,9 @@ func (f *fakeTarget) Metrics() *metric.Set { return new(metric.Set) }
 func (f *fakeTarget) Remember(wire.Ask)    {}
 func (f *fakeTarget) Lifted(netip.Prefix)  {}
 
+func (f *fakeTarget) AskToLeave(bool)          {}
+func (f *fakeTarget) MayLeave() (bool, string) { return false, "" }
+
 func (f *fakeTarget) Overview() *control.Status { return &control.Status{} }
 func (f *fakeTarget) Reload(context.Context, bool) (*control.Reload, error) {
 	return nil, errors.ErrUnsupported

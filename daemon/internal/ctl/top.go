@@ -75,3 +75,19 @@ func (c *command) checkTop(rest []string, wait bool) error {
 func (c *command) watch(ctx context.Context) error {
 	return c.top.show(ctx, c.socket, c.environ, c.top.interval, c.top.count, c.top.plain, c.stdout)
 }
+
+// number sets an option that is a number.
+func (c *command) number(name, value string) error {
+	n, err := strconv.Atoi(value)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %q is not a whole number", name, value)
+	case name == "--timeout" && n < 1:
+		return fmt.Errorf("--timeout: %q is not a number of seconds", value)
+	case name == "--timeout":
+		c.request.Timeout = n
+	default:
+		c.request.Limit = n
+	}
+	return nil
+}

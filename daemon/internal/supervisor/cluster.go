@@ -32,6 +32,7 @@ type clusterProcess struct {
 
 	sent  time.Time // the last report
 	armed bool      // the next one will be sent soon
+	leave clustering.LeaveAsk
 
 	keeps    map[uint64]*keptCall // which the process has not answered; see keep.go
 	lastKeep uint64
@@ -299,6 +300,7 @@ func (c *clusterProcess) report() {
 		return
 	}
 	r := c.s.shares()
+	r.Leave = c.leave.ID()
 	state := c.s.countsState()
 	if c.reported == w && c.state == state {
 		r.Counts, r.CountsSame = nil, true

@@ -19,7 +19,7 @@ func goodNews() *cluster.News {
 		Bans:    &[]cluster.Ban{{Prefix: network, Left: time.Minute, Node: "b"}},
 		Lifted:  []netip.Prefix{network},
 		Others:  &cluster.Others{Processes: 2, Counts: cluster.Counts{{Prefix: network, Conns: 5}}},
-		Status:  &cluster.Status{Name: "a", Up: true, Synced: true, Errors: map[string]uint64{cluster.KindTimeout: 1}, Nodes: []cluster.NodeStatus{{Name: "a"}, {Name: "b", Ports: []string{"x"}}}},
+		Status:  &cluster.Status{Leave: &cluster.Leave{Ask: 1, Why: "node b drains"}, Name: "a", Up: true, Synced: true, Errors: map[string]uint64{cluster.KindTimeout: 1}, Nodes: []cluster.NodeStatus{{Name: "a"}, {Name: "b", Ports: []string{"x"}}}},
 	}
 }
 

@@ -54,6 +54,27 @@ func (c *Controlled) Overview() *control.Status {
 	return st
 }
 
+// AskToLeave asks the other nodes of the cluster whether this server may drain,
+// or ends that.
+func (s *supervisor) AskToLeave(begin bool) {
+	s.do(func() {
+		if c := s.cluster; c != nil {
+			c.leave.Ask(begin)
+			c.reportSoon()
+		}
+	})
+}
+
+// MayLeave returns what they say.
+func (s *supervisor) MayLeave() (may bool, why string) {
+	s.do(func() {
+		if c := s.cluster; c != nil {
+			may, why = c.leave.May(c.status.Leave)
+		}
+	})
+	return may, why
+}
+
 // condition says what the server is doing.
 func (s *supervisor) condition() string {
 	switch {

@@ -161,6 +161,9 @@ func checkClusterStatus(s *cluster.Status) error {
 			return errors.New("an invalid count of errors")
 		}
 	}
+	if s.Leave != nil {
+		s.Leave.Why = Clean(s.Leave.Why, maxText)
+	}
 	if s.Dropped > MaxTally || s.Sent > MaxTally {
 		return errors.New("an invalid count")
 	}

@@ -107,7 +107,7 @@ func TestMostOfWhatIsShared(t *testing.T) {
 
 // Names that other nodes have are shown to people.
 func TestNamesOfNodesAreText(t *testing.T) {
-	m, err := (&Peer{Sender: FromCluster}).Read([]byte(`{"Op":"news","News":{"bans":[{"prefix":"10.0.0.0/8","left":1,"node":"\u001b[2J"}],"status":{"name":"\u202e","nodes":[{"name":"\u001b","ports":["\u0007"]}]}}}`))
+	m, err := (&Peer{Sender: FromCluster}).Read([]byte(`{"Op":"news","News":{"bans":[{"prefix":"10.0.0.0/8","left":1,"node":"\u001b[2J"}],"status":{"leave":{"why":"\u001b"},"name":"\u202e","nodes":[{"name":"\u001b","ports":["\u0007"]}]}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
