@@ -211,7 +211,7 @@ func TestParkedStorm(t *testing.T) {
 		switch n := p.most.Load(); {
 		case serial && n != 1:
 			t.Errorf("%d at the same time", n)
-		case runtime.GOOS == "linux" && n > int32(max(8, 4*runtime.GOMAXPROCS(0))):
+		case runtime.GOOS == "linux" && n > 100: // a few, and others for those that a busy machine lets wait
 			t.Errorf("%d goroutines for 500 that wake", n)
 		}
 	}
