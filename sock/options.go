@@ -44,8 +44,10 @@ type Options struct {
 	UDPBroadcast bool
 
 	// KeepAlive is how long an accepted TCP connection may be idle before the
-	// kernel probes it (then 9 times, 15 s apart). 0 means 15 s; negative
-	// means no probes. Key: tcp_keepalive, in seconds or as 1m30s; none.
+	// kernel probes it (then 9 times, 15 s apart; where SendTimeout is set,
+	// Linux gives up after that long without an answer, see tcp(7)). 0 means
+	// 15 s; negative means no probes. Key: tcp_keepalive, in seconds or as
+	// 1m30s; none.
 	KeepAlive time.Duration
 
 	// SendTimeout ends an accepted TCP connection whose peer acknowledges no
