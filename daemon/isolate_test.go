@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -82,7 +83,7 @@ func (k keyed) certPEM() []byte {
 }
 
 // secrets are bytes that only who has the key has: numbers in both orders, as
-// files and as arithmetic hold them, and a line of PEM.
+// files and as arithmetic hold them, and a part of PEM.
 func (k keyed) secrets(t testing.TB) [][]byte {
 	t.Helper()
 	var list [][]byte
@@ -103,8 +104,24 @@ func (k keyed) secrets(t testing.TB) [][]byte {
 		slices.Reverse(b)
 		list = append(list, b)
 	}
-	lines := bytes.Split(k.pem, []byte("\n"))
-	return append(list, lines[1][:40])
+	return append(list, k.text(t, list[0]))
+}
+
+// text returns a part of the key's PEM that holds bytes of secret and is within
+// a line. How a file begins is the same for all keys of a kind.
+func (k keyed) text(t testing.TB, secret []byte) []byte {
+	t.Helper()
+	der := k.pkcs8(t)
+	from := bytes.Index(der, secret)
+	if from < 0 {
+		t.Fatal("the key is not in its file")
+	}
+	const lineBytes, part = 48, 18 // of a line of 64 characters; 24 of them
+	from = (from + 2) / 3 * 3
+	if from%lineBytes > lineBytes-part {
+		from += lineBytes - from%lineBytes
+	}
+	return []byte(base64.StdEncoding.EncodeToString(der[from : from+part]))
 }
 
 // memoryHas tells which of the secrets are in a process's memory, its command

@@ -75,6 +75,7 @@ func TestEveryMetricMoves(t *testing.T) {
 	t.Run("served", func(t *testing.T) { w.t = t; servedMetrics(w) })
 	t.Run("shadow", func(t *testing.T) { w.t = t; shadowMetrics(w) })
 	t.Run("acme", func(t *testing.T) { w.t = t; acmeMetrics(w) })
+	t.Run("cluster", func(t *testing.T) { w.t = t; clusterMetrics(w) })
 	for _, f := range metric.Families() {
 		switch {
 		case !w.seen[f.Name]:
@@ -338,4 +339,24 @@ func acmeMetrics(w *watch) {
 			t.Errorf("%v orders failed after a reload, %v before", n, had)
 		}
 	}
+}
+
+func clusterMetrics(w *watch) {
+	t := w.t
+	args, store := sharedDir(t, "1")
+	other, _ := startNode(t, "b", args...)
+	_, w.socket = startNode(t, "a", args...)
+	w.await(1, metric.ClusterUp)
+	w.await(2, metric.ClusterNodes)
+	for range 3 {
+		mustDial(t, other.addr(0)).mustAsk(t, "here")
+	}
+	w.await(1, metric.ClusterSources)
+	w.await(1, metric.ClusterSent)
+	w.await(1e-9, metric.ClusterExchange)
+	if err := os.Rename(store, store+".gone"); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, store, "not a directory")
+	w.await(1, metric.ClusterErrors)
 }
