@@ -83,6 +83,9 @@ func alerts() []alert {
 		{"NetserverTargetSlow", warning, "10m", p99("netserver_target_connect_seconds", "backend, target", "") + " > 1",
 			"one client of a hundred waits {{ $value | humanizeDuration }} or more for a connection to {{ $labels.target }} of {{ $labels.backend }} on " + where},
 
+		{"NetserverClusterStoreDown", warning, "2m", "netserver_cluster_store_up == 0",
+			"the store of its cluster does not answer " + where},
+
 		{"NetserverRefusals", warning, "10m",
 			"sum by (job, instance, port, limit) (rate(netserver_refused_total[5m])) > on (job, instance, port) group_left " +
 				"0.05 * sum by (job, instance, port) (rate(netserver_connections_total[5m])) > 0.1",

@@ -226,6 +226,10 @@ var stories = map[string]struct{ fire, quiet story }{
 		story{`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="0.5"} 0+60x120`,
 			`netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="1"} 0+60x120`, `netserver_target_connect_seconds_bucket{I,backend="b",target="t",le="+Inf"} 0+60x120`}},
 
+	"NetserverClusterStoreDown": {
+		story{`netserver_cluster_store_up{I} 1x100 0x20`},
+		story{`netserver_cluster_store_up{I} 1x118 0x2`}},
+
 	"NetserverRefusals": {
 		story{`netserver_connections_total{I,port="p",outcome="served"} 0+600x120`, `netserver_connections_total{I,port="p",outcome="over limit"} 0+60x120`,
 			`netserver_refused_total{I,port="p",limit="max_per_source"} 0+60x120`},
