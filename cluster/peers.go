@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -113,7 +114,7 @@ func (n *Node) takeMember(at slot, e *envelope) error {
 	// was heard.
 	if p.known || n.watching || behind < memberTTL && behind > -memberTTL {
 		if !p.live && n.talk.may() {
-			n.notice(fmt.Sprintf("cluster: node %s is here", p.name), "version", e.Member.Version, "host", e.Member.Host)
+			n.notice(fmt.Sprintf("cluster: node %s is here", p.name), "version", cmp.Or(e.Member.Version, "not said yet"), "host", e.Member.Host)
 		}
 		n.dirty.others = n.dirty.others || !p.live || p.member.Processes != e.Member.Processes
 		p.live, p.seen = true, time.Now()
