@@ -9,7 +9,7 @@ import (
 )
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range []string{"x", "-parts all", "-parts bans,", "-limits 5", "-limits x", "-bans 0", "-window 1ms", "-rate 0", "-sources 99999", "-nothing"} {
+	for _, args := range []string{"x", "-parts all", "-parts bans,", "-limits 5", "-limits x", "-bans 0", "-window 1ms", "-rate 0", "-sources 99999", "-faults 0s", "-nothing"} {
 		if _, err := parse(strings.Fields(args), &bytes.Buffer{}); err == nil {
 			t.Errorf("%s: no error", args)
 		}

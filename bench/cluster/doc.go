@@ -3,5 +3,6 @@
 // feel when the store or a node is killed, and what sharing costs. See -h.
 //
 // Start reading at main.go; site.go starts the programs, one file each has the
-// measurements, report.go the verdict.
+// measurements, report.go the verdict. The part faults has things fail at random
+// (faults.go) and judges the history (history.go).
 package main

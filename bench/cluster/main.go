@@ -39,6 +39,8 @@ type options struct {
 	sources  int // of each node
 	loopback bool
 	limit    time.Duration
+	seed     uint64
+	faults   time.Duration
 	binary   string
 	out      string
 
@@ -69,11 +71,16 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		fmt.Fprint(stderr, usage)
 		fs.PrintDefaults()
 	}
-	var names []string
+	var names, usual []string
 	for _, p := range parts {
 		names = append(names, p.name)
+		if !p.byName {
+			usual = append(usual, p.name)
+		}
 	}
-	only := fs.String("parts", strings.Join(names, ","), "what to measure, separated by commas")
+	only := fs.String("parts", strings.Join(usual, ","), "what to measure, separated by commas; faults has things fail at random and checks that nothing is lost")
+	fs.Uint64Var(&o.seed, "seed", 0, "of the faults; 0 is another each time, which is printed")
+	fs.DurationVar(&o.faults, "faults", time.Minute, "how long there are faults; the part takes about twice as long")
 	limits := fs.String("limits", "30,100,300", "values of max_per_source")
 	fs.IntVar(&o.bans, "bans", 50, "sources to ban, by hand and by points")
 	fs.IntVar(&o.rounds, "rounds", 10, "pairs of measurements of CPU; a third as often the store is killed")
@@ -121,6 +128,7 @@ func (o options) check() error {
 		inside("window (in ms)", int(o.window.Milliseconds()), 100, 60000),
 		inside("rate", int(o.rate), 1, 5000),
 		inside("sources", o.sources, 1, 12000),
+		inside("faults (in s)", int(o.faults.Seconds()), 1, 3600),
 		inside("limit (in s)", int(o.limit.Seconds()), 1, 7200),
 	)
 }

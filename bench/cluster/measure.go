@@ -21,6 +21,7 @@ type result struct {
 	o       options
 	aims    stats.Aims
 	tables  []table
+	faults  string // the section of a page; "" if there were none
 	elapsed time.Duration
 }
 
@@ -32,12 +33,14 @@ type table struct {
 
 // A part is one of the measurements.
 type part struct {
-	name string
-	do   func(context.Context, *site, *result) error
+	name   string
+	do     func(context.Context, *site, *result) error
+	byName bool // only if it is asked for
 }
 
 var parts = [...]part{
-	{"resumption", resumption}, {"bans", bans}, {"limits", limits}, {"store", storeKilled}, {"node", nodeKilled}, {"cpu", handshakeCPU}, {"sources", sourcesCost},
+	{name: "resumption", do: resumption}, {name: "bans", do: bans}, {name: "limits", do: limits}, {name: "store", do: storeKilled}, {name: "node", do: nodeKilled},
+	{name: "cpu", do: handshakeCPU}, {name: "sources", do: sourcesCost}, {name: faultsPart, do: faults, byName: true},
 }
 
 // measure makes the measurements.

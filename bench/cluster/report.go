@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -28,9 +27,12 @@ func (r *result) write(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	r.markdown(&b)
-	return os.WriteFile(filepath.Join(dir, "cluster.md"), b.Bytes(), 0o644)
+	file := filepath.Join(dir, "cluster.md")
+	page, err := r.page(file)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(page), 0o644)
 }
 
 func (r *result) markdown(w io.Writer) {

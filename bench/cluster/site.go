@@ -224,20 +224,22 @@ func (s *site) startNodes(ctx context.Context, perSource int) error {
 
 // together waits until all nodes know each other and the store answers.
 func (s *site) together(ctx context.Context) error {
-	return s.until(ctx, "the nodes know each other", func() bool {
-		for _, n := range s.nodes {
-			c, err := n.cluster(ctx)
-			if err != nil || !c.StoreUp || c.Epoch == 0 || len(c.Nodes) != len(s.nodes) {
+	return s.until(ctx, "the nodes know each other", func() bool { return s.knowEachOther(ctx) })
+}
+
+func (s *site) knowEachOther(ctx context.Context) bool {
+	for _, n := range s.nodes {
+		c, err := n.cluster(ctx)
+		if err != nil || !c.StoreUp || c.Epoch == 0 || len(c.Nodes) != len(s.nodes) {
+			return false
+		}
+		for _, o := range c.Nodes {
+			if o.State != control.NodeReady {
 				return false
 			}
-			for _, o := range c.Nodes {
-				if o.State != control.NodeReady {
-					return false
-				}
-			}
 		}
-		return true
-	})
+	}
+	return true
 }
 
 // until polls ok.
