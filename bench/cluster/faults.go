@@ -70,6 +70,10 @@ func faults(ctx context.Context, s *site, r *result) error {
 		seed = uint64(time.Now().UnixNano())
 	}
 	fmt.Fprintf(s.progress, "faults: -seed %d -faults %v\n", seed, s.o.faults)
+	s.logLevel = 3 // which tells what cluster processes there are
+	if err := s.startNodes(ctx, 0); err != nil {
+		return err
+	}
 	t := &trial{s: s, r: rand.New(rand.NewPCG(seed, 15)), began: time.Now(), count: make(map[string]int), cuts: make(map[string]cut), stopped: make(map[string]stopped)}
 	for i := range t.seen {
 		t.seen[i] = make(map[string]bool)
@@ -78,6 +82,7 @@ func faults(ctx context.Context, s *site, r *result) error {
 	var clients sync.WaitGroup
 	for i := range s.nodes {
 		clients.Go(func() { t.comeTo(load, i) })
+		clients.Go(func() { t.stayAt(load, i) })
 	}
 	err := t.run(ctx, s.o.faults)
 	heal := t.heal()
@@ -365,6 +370,7 @@ func (t *trial) lift(ctx context.Context, i int) error {
 func (t *trial) observe(ctx context.Context) {
 	for i, n := range t.s.nodes {
 		list, err := n.banList(ctx)
+		at := t.now()
 		if err != nil {
 			continue
 		}
@@ -374,10 +380,10 @@ func (t *trial) observe(ctx context.Context) {
 				t.note(event{kind: banSeen, node: i, source: source})
 			}
 		}
-		for source := range t.seen[i] {
+		for _, source := range slices.Sorted(maps.Keys(t.seen[i])) {
 			if !list[source] {
 				delete(t.seen[i], source)
-				t.note(event{kind: banGone, node: i, source: source})
+				t.note(event{kind: banGone, at: at, node: i, source: source})
 			}
 		}
 	}

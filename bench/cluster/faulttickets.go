@@ -4,12 +4,54 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"netserver/bench/loopback"
 )
+
+// stayAt has a client stay at a node and have its lines echoed; one that is lost
+// is followed by another.
+func (t *trial) stayAt(ctx context.Context, i int) {
+	for ctx.Err() == nil {
+		e := event{kind: cameClient, node: i, at: t.now()}
+		err := t.stay(ctx, i, &e.at)
+		if ctx.Err() != nil {
+			return
+		}
+		e.end, e.err = t.now(), "one that stayed: "+err.Error()
+		t.note(e)
+		pause(ctx, clientsPause)
+	}
+}
+
+// stay returns when the client is lost, and sets when it was well last.
+func (t *trial) stay(ctx context.Context, i int, well *time.Duration) error {
+	c, err := loopback.Dial(ctx, netip.Addr{}, t.s.at(toPlain+i), clientTime)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })()
+	for b := []byte("x"); ; {
+		now := t.now()
+		c.SetDeadline(time.Now().Add(clientTime))
+		if _, err := c.Write(b); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(c, b); err != nil {
+			return err
+		}
+		*well = now
+		if err := pause(ctx, clientsPause); err != nil {
+			return err
+		}
+	}
+}
 
 // come is a TLS client of a node, which is up, with a ticket or without.
 func (t *trial) come(ctx context.Context, i int, with *tls.ClientSessionState) (resumed bool, got *tls.ClientSessionState, err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,7 +102,7 @@ type judgement struct {
 	nodes       int
 	order       []string // of bans
 	bans, lifts map[string]*claim
-	weak        []bool // a worker of the node was killed since the last calm
+	weak        []bool // a worker of the node was killed
 	down        [][][2]time.Duration
 	secrets     *claim // that those of before are gone; nil: they are not
 }
@@ -193,7 +194,7 @@ func (j *judgement) claims(e event) {
 		if c := j.lifts[e.source]; c != nil {
 			c.hears(e.node)
 		} else {
-			j.wrong = append(j.wrong, fmt.Sprintf("node %s, which had the ban of %s, had it no more at %v, and nobody has lifted it", nodeNames[e.node], e.source, short(e.at)))
+			j.gone(e)
 		}
 	case nodeDown:
 		j.weak[e.node] = false
@@ -211,13 +212,25 @@ func (j *judgement) claims(e event) {
 	case storeLoaded:
 		j.each(func(c *claim, _ bool) { c.store, c.reloaded = c.dumps[e.dump], true })
 	case calm:
-		clear(j.weak)
 		j.each(func(c *claim, _ bool) {
 			if c != j.secrets && c.known() {
 				c.memory, c.store = true, true
 			}
 		})
 	}
+}
+
+// gone names a ban that a node had and has no more, with others of that moment.
+func (j *judgement) gone(e event) {
+	if c := j.bans[e.source]; c != nil {
+		c.heard[e.node] = false
+	}
+	head := fmt.Sprintf("at %v node %s had no more, though nobody has lifted it, the ban of ", short(e.at), nodeNames[e.node])
+	if n := len(j.wrong) - 1; n >= 0 && strings.HasPrefix(j.wrong[n], head) {
+		j.wrong[n] += ", " + e.source
+		return
+	}
+	j.wrong = append(j.wrong, head+e.source)
 }
 
 // hears is that a node knows of it; one that did not make it has that from the

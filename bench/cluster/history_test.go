@@ -32,7 +32,7 @@ func TestJudge(t *testing.T) {
 		{"but not who had heard of it", []event{ban(s, 0), see(1), on(nodeDown, 0, s), on(nodeUp, 0, s), load(storeLoaded, 0)}, force(false, false, false), "is lost at node b"},
 		{"one that is in the dump", []event{ban(s, 0), see(1), load(storeSaved, 1), on(nodeDown, 0, s), on(nodeUp, 0, s), load(storeLoaded, 1)}, force(false, true, true), "is lost at node a"},
 		{"one that was written again", []event{ban(s, 0), see(1), load(storeLoaded, 0), on(calm, 0, s), on(nodeDown, 0, s), on(nodeUp, 0, s)}, force(true, true, false), "is lost at node c"},
-		{"one that is gone meanwhile", []event{ban(s, 0), see(1), {kind: banGone, node: 1, source: "x", at: 2 * s}}, force(true, true, true), "node b, which had the ban of x, had it no more at 2s"},
+		{"one that is gone meanwhile", []event{ban(s, 0), see(1), {kind: banGone, node: 1, source: "x", at: 2 * s}}, force(true, true, true), "at 2s node b had no more, though nobody has lifted it, the ban of x"},
 		{"a lift", []event{ban(s, 0), see(0), see(1), lift(1), gone(1), gone(0)}, force(false, false, false), ""},
 		{"a revived lift", []event{ban(s, 0), see(0), see(1), lift(1), gone(1), gone(0)}, force(false, false, true), "the ban of x, lifted at node b at 0s, is in force at node c"},
 		{"a lift that nobody has heard of", []event{ban(s, 0), see(0), see(1), lift(1), gone(1), on(sharerDown, 1, s)}, force(true, false, true), ""},

@@ -33,6 +33,7 @@ type site struct {
 	redis, haproxy *peers.Process
 	nodes          [3]*node
 	perSource      int // max_per_source of the nodes; 0 is the default
+	logLevel       int // of the nodes; 0 is the default
 }
 
 var nodeNames = [...]string{"a", "b", "c"}
@@ -159,6 +160,9 @@ func (n *node) start(ctx context.Context, host string, proxied bool) (err error)
 	fmt.Fprintf(&b, "penalty_points = %d\npenalty_time = %d\n", penaltyPoints, penaltySeconds)
 	if s.perSource > 0 {
 		fmt.Fprintf(&b, "max_per_source = %d\n", s.perSource)
+	}
+	if s.logLevel > 0 {
+		fmt.Fprintf(&b, "log_level = %d\n", s.logLevel)
 	}
 	if !n.alone {
 		fmt.Fprintf(&b, "cluster = \"redis://%s:%d\"\ncluster_password_file = %q\ncluster_key_file = %q\ncluster_name = %q\ncluster_namespace = %q\n",
