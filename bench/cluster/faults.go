@@ -170,11 +170,11 @@ type fault struct {
 func (t *trial) all() []fault {
 	list := []fault{
 		{"stores stopped", 3, (*trial).stopStore},
-		{"stores killed and started with a dump", 3, (*trial).restoreStore},
-		{"dumps", 4, (*trial).save},
+		{"stores killed and started with a dump", 2, (*trial).restoreStore},
+		{"dumps", 6, (*trial).save},
 		{"cluster processes stopped", 3, (*trial).stopSharer},
 		{"cluster processes killed", 3, (*trial).killSharer},
-		{"nodes killed and started", 3, (*trial).killNode},
+		{"nodes killed and started", 2, (*trial).killNode},
 		{"times healed", 7, func(t *trial, _ context.Context, _ int) error { return t.heal() }},
 		{"bans", 14, (*trial).ban},
 		{"lifts", 5, (*trial).lift},

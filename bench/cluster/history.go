@@ -141,7 +141,7 @@ func (j *judgement) tickets(e event) {
 	c := j.secrets
 	switch {
 	case e.kind == secretsGone:
-		j.secrets = &claim{since: e.at, acknowledged: true, store: c == nil || c.store, heard: []bool{true, true, true}, dumps: make(map[int]bool)}
+		j.secrets = &claim{since: e.at, acknowledged: true, store: c == nil || c.store, heard: everywhere(j.nodes), dumps: make(map[int]bool)}
 		if c != nil {
 			j.secrets.dumps = c.dumps
 		}
@@ -199,9 +199,9 @@ func (j *judgement) claims(e event) {
 	case nodeDown:
 		j.weak[e.node] = false
 		j.each(func(c *claim, _ bool) { c.forget(e.node) })
-	case sharerDown: // it alone knows of lifts; of bans the workers do, unless one was killed
+	case sharerDown: // it alone knows of lifts; of the node's own bans the workers do, unless one was killed
 		j.each(func(c *claim, lift bool) {
-			if lift || j.weak[e.node] {
+			if lift || j.weak[e.node] || c.by != e.node {
 				c.forget(e.node)
 			}
 		})
@@ -214,7 +214,7 @@ func (j *judgement) claims(e event) {
 	case calm:
 		j.each(func(c *claim, _ bool) {
 			if c != j.secrets && c.known() {
-				c.memory, c.store = true, true
+				c.memory, c.store, c.heard = true, true, everywhere(j.nodes)
 			}
 		})
 	}
@@ -222,9 +222,11 @@ func (j *judgement) claims(e event) {
 
 // gone names a ban that a node had and has no more, with others of that moment.
 func (j *judgement) gone(e event) {
-	if c := j.bans[e.source]; c != nil {
-		c.heard[e.node] = false
+	c := j.bans[e.source]
+	if c == nil || !c.known() && !c.heard[e.node] {
+		return
 	}
+	c.heard[e.node] = false
 	head := fmt.Sprintf("at %v node %s had no more, though nobody has lifted it, the ban of ", short(e.at), nodeNames[e.node])
 	if n := len(j.wrong) - 1; n >= 0 && strings.HasPrefix(j.wrong[n], head) {
 		j.wrong[n] += ", " + e.source
@@ -302,3 +304,5 @@ func (j *judgement) endOfAll(end ending) {
 }
 
 func short(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
+
+func everywhere(nodes int) []bool { return slices.Repeat([]bool{true}, nodes) }

@@ -25,8 +25,8 @@ type clusterProcess struct {
 	start *wire.Cluster // what the last one was started from
 
 	tickets *cluster.Tickets // nil: none are shared yet
-	bans    []cluster.Ban
-	bansAt  time.Time
+	bans    clustering.Bans
+	forgets *child          // which the bans of the process before are to be forgotten for
 	others  *cluster.Others // none if they are not known, or no more; not nil
 	status  cluster.Status
 
@@ -145,6 +145,7 @@ const othersLast = 5 * time.Second
 // them soon.
 func (c *clusterProcess) ended(*child) {
 	c.status.Up, c.hangs = false, false
+	c.bans.Ended(time.Now())
 	c.endKeeps()
 	was := c.others
 	c.s.after(othersLast, func() {
@@ -173,9 +174,7 @@ func (c *clusterProcess) hear(w *child, m wire.Message) error {
 	if n.Tickets != nil {
 		c.hearTickets(w, n.Tickets)
 	}
-	if n.Bans != nil {
-		c.bans, c.bansAt = *n.Bans, time.Now()
-	}
+	n = c.hearBans(w, n)
 	if n.Others != nil {
 		c.others = n.Others
 	}
@@ -183,6 +182,33 @@ func (c *clusterProcess) hear(w *child, m wire.Message) error {
 		c.s.tellNews(&part)
 	}
 	return nil
+}
+
+// keepBans is how long what a cluster process has told of bans stays beside what
+// the next one tells, once that has heard the store. Nodes write all of theirs
+// again every five seconds, and sooner to a store that was away.
+const keepBans = 6 * time.Second
+
+// hearBans takes what the process tells of bans, and returns what the workers are
+// to be told.
+func (c *clusterProcess) hearBans(w *child, n *cluster.News) *cluster.News {
+	c.bans.Tell(n, time.Now())
+	if n.Status != nil && n.Status.Synced && c.bans.Kept() && c.forgets != w {
+		c.forgets = w
+		c.s.after(keepBans, func() {
+			if c.proc != w {
+				return
+			}
+			c.bans.Forget()
+			c.s.tellNews(c.known())
+		})
+	}
+	if n.Bans == nil {
+		return n
+	}
+	all, own := c.bans.All(time.Now()), *n
+	own.Bans = &all
+	return &own
 }
 
 // hearTickets has the workers make tickets of the secrets that all nodes have.
@@ -269,13 +295,7 @@ func (c *clusterProcess) known() *cluster.News {
 	if c == nil {
 		return nil
 	}
-	age := time.Since(c.bansAt)
-	bans := []cluster.Ban{}
-	for _, b := range c.bans {
-		if b.Left -= age; b.Left > 0 {
-			bans = append(bans, b)
-		}
-	}
+	bans := c.bans.All(time.Now())
 	return &cluster.News{Bans: &bans, Others: c.others}
 }
 
@@ -320,7 +340,12 @@ func (c *clusterProcess) distrust() {
 // Lifted has other nodes take a network out of their penalty boxes too.
 func (s *supervisor) Lifted(p netip.Prefix) {
 	s.do(func() {
-		if c := s.cluster; c != nil && c.proc != nil {
+		c := s.cluster
+		if c == nil {
+			return
+		}
+		c.bans.Lift(p)
+		if c.proc != nil {
 			c.proc.tell(wire.Message{Op: wire.OpLifted, Network: p.String()})
 		}
 	})
