@@ -177,3 +177,44 @@ func TestSameCountsAreNotToldAgain(t *testing.T) {
 		t.Errorf("%d messages, want what was missed, once", n)
 	}
 }
+
+// Workers keep what a cluster process that has ended had told of bans, whatever
+// the next one tells before it knows better; an operator still lifts it.
+func TestBansWhenTheClusterProcessHasEnded(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	one, two := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	tell := func(list ...netip.Prefix) {
+		bans := []cluster.Ban{}
+		for _, p := range list {
+			bans = append(bans, cluster.Ban{Prefix: p, Left: time.Hour, Node: "b"})
+		}
+		s.cluster.hear(nil, wire.Message{Op: wire.OpNews, News: &cluster.News{Bans: &bans}})
+	}
+	hears := func(what string, want ...netip.Prefix) {
+		t.Helper()
+		var got []netip.Prefix
+		for len(s.w.outbox) > 0 {
+			if m := <-s.w.outbox; m.Op == wire.OpNews && m.News.Bans != nil {
+				got = nil
+				for _, b := range *m.News.Bans {
+					got = append(got, b.Prefix)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: a worker hears %v, want %v", what, got, want)
+		}
+	}
+	tell(one)
+	hears("the first", one)
+	s.cluster.ended(nil)
+	if got := *s.cluster.known().Bans; len(got) != 1 || got[0].Prefix != one {
+		t.Errorf("one that starts meanwhile hears %v", got)
+	}
+	tell(two)
+	hears("the next", two, one)
+	s.cluster.bans.Lift(one)
+	tell(two)
+	hears("lifted", two)
+}
