@@ -48,8 +48,22 @@ func (t *trial) report(r *result, seed uint64, v verdict) {
 	}
 	b.WriteString("A ban or a lift counts as acknowledged when another node has it, which can have it from the store only. Clocks of single processes cannot be set off here: Go programs ask the kernel (vDSO), not a library that could be replaced. That, and the rotation of ticket epochs, which takes twelve hours, have `TestHistories` and `TestTicketsAtRotations` of cluster; orders of certificates are tested in daemon/internal/acme.\n")
 	r.faults = b.String()
+	if len(v.wrong) > 0 {
+		t.tell()
+	}
 	for _, w := range v.wrong {
 		fmt.Fprintf(t.s.progress, "faults: %s\n", w)
+	}
+}
+
+// tell writes the history, but for clients.
+func (t *trial) tell() {
+	names := [...]string{banMade: "banned", banSeen: "ban seen", banGone: "ban gone", banLifted: "lifted", nodeDown: "node killed", nodeUp: "node up", sharerDown: "cluster process killed", workerDown: "worker killed",
+		storeSaved: "store saved", storeLoaded: "store loaded", calm: "calm", cameClient: "client", secretsGone: "secrets gone", secretsBack: "secrets back", ticketTried: "ticket"}
+	for _, e := range t.history {
+		if e.kind != cameClient && e.kind != ticketTried {
+			fmt.Fprintf(t.s.progress, "%v %s: node %s %s dump %d\n", short(e.at), names[e.kind], nodeNames[e.node], e.source, e.dump)
+		}
 	}
 }
 

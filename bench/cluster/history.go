@@ -220,10 +220,11 @@ func (j *judgement) claims(e event) {
 	}
 }
 
-// gone names a ban that a node had and has no more, with others of that moment.
+// gone names a ban that a node had and has no more, with others of that moment. One
+// whose process that shares was killed may have to hear of it again.
 func (j *judgement) gone(e event) {
 	c := j.bans[e.source]
-	if c == nil || !c.known() && !c.heard[e.node] {
+	if c == nil || !(c.acknowledged && c.store) && !c.heard[e.node] {
 		return
 	}
 	c.heard[e.node] = false
