@@ -258,12 +258,20 @@ func (n *Node) inherit(e *envelope, bans []banRecord, lifted []liftRecord) error
 		if isWide(r.prefix) && !room.take(r.prefix) {
 			continue
 		}
-		if _, have := n.box.bans[r.banKey]; have || !until.After(now) || !bannable(r.banKey) || isLifted(r.banID) || len(n.box.bans) >= MaxBans {
+		have, is := n.box.bans[r.banKey]
+		if is && n.box.sent.IsZero() && !have.until.After(until.Add(prolonged)) {
+			// A Report had it before: it is the same ban, which others know, and
+			// may have lifted, under the id of then.
+			n.box.bans[r.banKey] = sharedBan{r.banKey, r.banID, have.until}
+			continue
+		}
+		if is || !until.After(now) || !bannable(r.banKey) || isLifted(r.banID) || len(n.box.bans) >= MaxBans {
 			continue
 		}
 		n.box.bans[r.banKey] = sharedBan{r.banKey, r.banID, until}
 		n.bansChanged(true)
 	}
+	n.applyLifts()
 	return nil
 }
 

@@ -145,6 +145,45 @@ func TestLift(t *testing.T) {
 	})
 }
 
+// A process that is started again still has in its Reports what the one before
+// has told: that is the same ban, and lifted with it.
+func TestLiftOfABanOfBefore(t *testing.T) {
+	const p = "192.0.2.1/32"
+	for name, cut := range map[string]bool{"before it is back": false, "by a node that was cut off meanwhile": true} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *storetest.Memory) {
+				a, b, c := newNode(t, m, "a"), newNode(t, m, "b"), newNode(t, m, "c")
+				settle(2 * time.Second)
+				a.ban(p, time.Hour, true)
+				settle(time.Second)
+				a.kill()
+				if cut {
+					b.store.SetFaults(storetest.Faults{Down: true})
+					settle(5 * time.Second)
+				}
+				b.Lift(netip.MustParsePrefix(p))
+				settle(time.Second)
+				a = newNode(t, m, "a")
+				a.ban(p, time.Hour-6*time.Second, true)
+				settle(5 * time.Second)
+				if cut {
+					b.store.SetFaults(storetest.Faults{})
+					settle(10 * time.Second)
+				}
+				if len(a.lifted) != 1 || a.lifted[0].String() != p {
+					t.Errorf("a was told to lift %v", a.lifted)
+				}
+				a.share(func(r *cluster.Report) { r.Bans = nil })
+				settle(10 * time.Second)
+				for _, n := range []*testNode{a, b, c} {
+					n.wantsBan("lifted", p, 0)
+					n.stop()
+				}
+			})
+		})
+	}
+}
+
 // Bans made on both sides of a partition are all in force when it is over, each
 // once, and nothing is sent when nothing happens.
 func TestBansAndPartitions(t *testing.T) {
