@@ -288,10 +288,11 @@ func (n *Node) ageBans(now time.Time) {
 	}
 }
 
-// bansDue reports whether this node's bans are to be written now.
+// bansDue reports whether this node's bans are to be written now: not before all
+// in the store was seen, which may have what a process before has told.
 func (n *Node) bansDue(now time.Time) bool {
 	since := now.Sub(n.box.sent)
-	return n.synced && (n.box.dirty && since >= bansSoonest || since >= bansEvery && len(n.box.bans)+len(n.box.lifted) > 0)
+	return n.watching && (n.box.dirty && since >= bansSoonest || since >= bansEvery && len(n.box.bans)+len(n.box.lifted) > 0)
 }
 
 // ownBans returns what is to be written, and for how long.

@@ -184,6 +184,36 @@ func TestLiftOfABanOfBefore(t *testing.T) {
 	}
 }
 
+// A store that comes back with what a process before has told is read before it
+// is written to.
+func TestBansOfBeforeInALaterCopy(t *testing.T) {
+	const p, q = "192.0.2.1/32", "192.0.2.2/32"
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b := newNode(t, m, "a"), newNode(t, m, "b")
+		settle(2 * time.Second)
+		older := m.Backup()
+		a.ban(p, time.Hour, true)
+		settle(time.Second)
+		later := m.Backup()
+		a.kill()
+		m.Restore(older)
+		a = newNode(t, m, "a") // whose workers have ended too
+		settle(2 * time.Second)
+		a.ban(q, time.Hour, true)
+		settle(2 * time.Second)
+		m.SetFaults(storetest.Faults{Down: true})
+		settle(5 * time.Second)
+		m.Restore(later)
+		m.SetFaults(storetest.Faults{})
+		settle(15 * time.Second)
+		for _, n := range []*testNode{a, b} {
+			n.wantsBan("of before", p, time.Hour-25*time.Second)
+			n.wantsBan("of now", q, time.Hour-22*time.Second)
+			n.stop()
+		}
+	})
+}
+
 // Bans made on both sides of a partition are all in force when it is over, each
 // once, and nothing is sent when nothing happens.
 func TestBansAndPartitions(t *testing.T) {

@@ -191,8 +191,8 @@ func TestTicketsWithoutTheStore(t *testing.T) {
 		a.stop()
 		b.stop()
 
+		m.SetFaults(storetest.Faults{Hang: true})
 		alone := newNode(t, m, "alone")
-		alone.store.SetFaults(storetest.Faults{Hang: true})
 		settle(time.Minute)
 		if x, _, _ := alone.told(); x.Current != nil {
 			t.Error("a node that never saw the store gives out secrets")
