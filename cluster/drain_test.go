@@ -131,3 +131,30 @@ func TestDrainWithoutTheStore(t *testing.T) {
 		c.stop()
 	})
 }
+
+// Who was allowed to drain goes on when the other is no longer ready: it drains
+// already, and keeps the lease. Both have said that the other is there.
+func TestWhoDrainsGoesOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b := newNode(t, m, "a"), newNode(t, m, "b")
+		a.serves("443/ssl")
+		b.serves("443/ssl")
+		settle(2 * time.Second)
+		a.wantsLog("node b is here", 1)
+		b.wantsLog("node a is here", 1)
+		a.asks(1)
+		settle(2 * time.Second)
+		a.wants(1, true, "")
+		b.share(func(r *cluster.Report) { r.Ready = false })
+		settle(30 * time.Second)
+		a.wants(1, true, "")
+		b.asks(1)
+		settle(2 * time.Second)
+		b.wants(1, false, "node a ")
+		if why := b.leave(1).Why; strings.Contains(why, "more") {
+			t.Errorf("%q: there are no more", why)
+		}
+		a.stop()
+		b.stop()
+	})
+}
