@@ -31,7 +31,6 @@ type conn struct {
 
 	reads    reads
 	phase    atomic.Int32
-	looking  atomic.Bool // a read was told that the server drains, and looks once more
 	goneAway atomic.Bool // GOAWAY was sent
 	failed   atomic.Bool // no further request can come
 	over     atomic.Bool // net/http has closed it
@@ -71,14 +70,12 @@ const peeked = 4
 func (hc *conn) Read(b []byte) (int, error) {
 	n, err := hc.readBy(b)
 	if err == netserver.ErrDraining {
-		hc.looking.Store(true)
 		hc.s.drain()
 		if hc.phase.Load() == phaseIdle {
 			// It may have come since the read was told.
 			hc.SetReadDeadline(time.Now().Add(lastLook))
 		}
 		n, err = hc.readBy(b)
-		hc.looking.Store(false)
 	}
 	if n > 0 && !hc.h2 && hc.phase.CompareAndSwap(phaseIdle, phaseHead) && n < peeked {
 		hc.SetReadDeadline(time.Now().Add(hc.s.h.headerTimeout()))
@@ -127,10 +124,18 @@ func (hc *conn) CloseWrite() error { return hc.c.CloseWrite() }
 // still be. The engine then closes the connection such that what the client
 // still sends does not lose what it has not read yet. Somebody who reads
 // meanwhile needs it closed at once.
+//
+// While net/http closes what looks idle to it, nothing is closed: a request may
+// have come since it looked, and the read that waits is told of the drain. If it
+// was the connection's own goroutine that called Close, changed ends the client.
 func (hc *conn) Close() error {
-	if hc.isSparing() {
+	if !hc.h2 && hc.phase.Load() != phaseHijacked && hc.s.sparing.Load() {
 		return nil
 	}
+	return hc.close()
+}
+
+func (hc *conn) close() error {
 	hc.sniffSilence()
 	if hc.over.Swap(true) {
 		return net.ErrClosed
@@ -174,17 +179,6 @@ func (hc *conn) leave() {
 	hc.c.End(hc.end())
 }
 
-// isSparing reports whether net/http would close a connection, as the server
-// drains, on which the next request may be here already: it looks idle until the
-// whole head has come. The read that waits decides that.
-func (hc *conn) isSparing() bool {
-	if hc.h2 || hc.failed.Load() || !hc.s.draining() {
-		return false
-	}
-	phase := hc.phase.Load()
-	return phase == phaseHead || phase == phaseIdle && (hc.looking.Load() || hc.reads.busy())
-}
-
 // SetDeadline sets both deadlines.
 func (hc *conn) SetDeadline(t time.Time) error {
 	return errors.Join(hc.SetReadDeadline(t), hc.SetWriteDeadline(t))
@@ -205,6 +199,10 @@ func (hc *conn) changed(s http.ConnState) {
 	case http.StateHijacked:
 		hc.phase.Store(phaseHijacked)
 		hc.disarm()
+	case http.StateClosed:
+		if !hc.over.Load() {
+			hc.close()
+		}
 	}
 }
 

@@ -88,6 +88,62 @@ func TestRequestsInFlightFinishAtDrain(t *testing.T) {
 	})
 }
 
+// TestAnswerAtDrainIsTheLast of its connection, and says so, however soon after
+// the drain it is given: what waits for the drain may not have run yet.
+func TestAnswerAtDrainIsTheLast(t *testing.T) {
+	for _, name := range netservertest.Streams() {
+		t.Run(name, func(t *testing.T) {
+			begun := make(chan (<-chan struct{}))
+			h := handler(func(w http.ResponseWriter, r *http.Request) {
+				draining := httpd.Conn(r.Context()).Draining()
+				begun <- draining
+				<-draining
+			})
+			r := netservertest.Start(t, &netserver.Server{Handler: netserver.HandlerFunc(func(ctx context.Context, c *netserver.Conn) error {
+				h.EnterUnwatched(c.Draining())
+				return h.Serve(ctx, c)
+			})}, name)
+			c := client(t, r, name, "http/1.1")
+			last := make(chan bool, 1)
+			go func() {
+				res, err := c.Get(url(name, "/"))
+				last <- err == nil && res.Close
+			}()
+			within(t, "the request", begun)
+			r.Drain()
+			if !within(t, "the answer", last) {
+				t.Error("the answer does not say that it is the last")
+			}
+			if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.Served {
+				t.Errorf("%v", rec)
+			}
+		})
+	}
+}
+
+// TestRequestThatComesAsIdleOnesAreClosed at the drain is answered: net/http looks
+// whether a connection is idle, and closes it a moment later. One that net/http
+// itself ends in that moment does end.
+func TestRequestThatComesAsIdleOnesAreClosed(t *testing.T) {
+	for _, name := range netservertest.Streams() {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, func(w http.ResponseWriter, r *http.Request) {
+				httpd.BeginSparing(r.Context())()
+				w.Header().Set("Connection", "close")
+			}, name)
+			c := r.Dial(t, name)
+			fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			b, err := io.ReadAll(c)
+			if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 200 OK\r\n") {
+				t.Errorf("%q, %v", b, err)
+			}
+			if rec := r.Records(t, 1)[0]; rec.Outcome != outcome.Served {
+				t.Errorf("%v", rec)
+			}
+		})
+	}
+}
+
 // TestRequestThatHasComeIsAnsweredAtDrain although net/http closes connections
 // that are idle.
 func TestRequestThatHasComeIsAnsweredAtDrain(t *testing.T) {

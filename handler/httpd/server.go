@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 
 	"netserver"
 )
@@ -22,7 +23,8 @@ type servers struct {
 	h       *Handler
 	drained <-chan struct{} // closed when the server drains
 	clients int             // guarded by h.mu
-	once    sync.Once
+	once    sync.Once       // drain
+	sparing atomic.Bool     // net/http closes what looks idle, and must not
 
 	h1   http.Server // HTTP/1.1, over TLS and plain
 	h2   http.Server // HTTP/2
@@ -100,15 +102,25 @@ func (s *servers) draining() bool {
 
 // drain makes every answer the last of its connection, and sends GOAWAY to
 // clients of HTTP/2. A Shutdown of h1 would throw requests away that have just
-// come.
+// come, and so would what SetKeepAlivesEnabled closes. All that learns of the
+// drain calls drain before it acts on that, as watch may not have run yet.
 func (s *servers) drain() {
 	s.once.Do(func() {
+		s.sparing.Store(true)
 		s.h1.SetKeepAlivesEnabled(false)
+		s.sparing.Store(false)
 		s.late.SetKeepAlivesEnabled(false)
 		ended, cancel := context.WithCancel(context.Background())
 		cancel()
 		s.h2.Shutdown(ended) // it waits for nobody then
 	})
+}
+
+// noteDrain calls drain if the server drains.
+func (s *servers) noteDrain() {
+	if s.draining() {
+		s.drain()
+	}
 }
 
 // give has net/http serve hc on a goroutine of its own.
@@ -187,6 +199,8 @@ func (s *servers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		hc.phase.Store(phaseHandler)
 	}
 	defer hc.recovered()
+	defer s.noteDrain() // before net/http writes the head of a short answer
+	s.noteDrain()
 	if s.h.Handler == nil {
 		http.NotFound(w, r)
 		return
