@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -350,36 +349,10 @@ func mustDial(t *testing.T, addr string) *client {
 	return c
 }
 
-// freePort returns the number of a port that nobody has, and that the kernel
-// gives to nobody: it is below those of clients and of ports of number 0. What
-// is to be bound twice, or by another process, would otherwise be taken by any
-// client on this machine in between.
-func freePort(t testing.TB) string {
-	t.Helper()
-	low := 32768
-	if b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range"); err == nil {
-		fmt.Sscan(string(b), &low)
-	}
-	const least = 10_000
-	for range 100 {
-		n := 0 // any, where those are all
-		if low > 2*least {
-			n = least + rand.IntN(low-least)
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(n)))
-		if err != nil {
-			continue
-		}
-		defer l.Close()
-		_, port, _ := net.SplitHostPort(l.Addr().String())
-		if pc, err := net.ListenPacket("udp", l.Addr().String()); err == nil {
-			pc.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
-}
+// freePort returns the number of a port that nobody has, and that nobody gets
+// before the end of the test. What is to be bound twice, or by another process,
+// would otherwise be taken by any client on this machine in between.
+func freePort(t testing.TB) string { return netservertest.FreePort(t) }
 
 func freeAddr(t testing.TB) string { return net.JoinHostPort("127.0.0.1", freePort(t)) }
 

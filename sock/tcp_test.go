@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -260,13 +262,26 @@ func TestDeadlineInterruptsAccept(t *testing.T) {
 	}
 }
 
+// freePort returns a port that nobody uses, and that no system gives to port 0 or
+// to a client, nor netservertest.FreePort, which imports this package, to a test.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		p := strconv.Itoa(20000 + rand.IntN(1000))
+		if l, err := Listen(t.Context(), "tcp", spec("127.0.0.1", p, "4"), Options{}); err == nil {
+			must(t, l.Close())
+			return p
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
 func TestListenAllOrNone(t *testing.T) {
 	taken := open(t, "tcp", spec("127.0.0.1", "0", "4"), Options{})
-	free := open(t, "tcp", spec("127.0.0.1", "0", "4"), Options{})
-	freePort := portOf(free)
-	must(t, free.Close())
+	free := freePort(t)
 	_, err := ListenAll(context.Background(), []Request{
-		{Network: "tcp", Spec: spec("127.0.0.1", freePort, "4")},
+		{Network: "tcp", Spec: spec("127.0.0.1", free, "4")},
 		{Network: "tcp", Spec: spec("127.0.0.1", portOf(taken), "4")},
 		{Network: "udp", Spec: spec("127.0.0.1", "0", "6")},
 	})
@@ -277,7 +292,7 @@ func TestListenAllOrNone(t *testing.T) {
 	if len(lines) != 2 || !strings.Contains(lines[0], "port "+portOf(taken)) || !strings.Contains(lines[1], "not an IPv6 address") {
 		t.Errorf("want a line for each failure, got %q", lines)
 	}
-	open(t, "tcp", spec("127.0.0.1", freePort, "4"), Options{}) // was closed again
+	open(t, "tcp", spec("127.0.0.1", free, "4"), Options{}) // was closed again
 }
 
 func TestListenAllSharesPortZero(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 // Silence of one side is no stall of the other.
 func TestSilenceIsNoStall(t *testing.T) {
+	t.Parallel()
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		const stall = 100 * time.Millisecond
@@ -31,6 +32,7 @@ func TestSilenceIsNoStall(t *testing.T) {
 }
 
 func TestBackendThatNeverReads(t *testing.T) {
+	t.Parallel()
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: 300 * time.Millisecond}})
@@ -46,36 +48,35 @@ func TestBackendThatNeverReads(t *testing.T) {
 
 // The limits hold when one direction has ended too, whichever it is.
 func TestLimitsAfterHalfClose(t *testing.T) {
-	for name, cfg := range map[string]netserver.Config{
-		"idle": {Timeouts: netserver.Timeouts{Idle: 2 * time.Second}},
-		"life": {Timeouts: netserver.Timeouts{Life: 2 * time.Second}},
+	t.Parallel()
+	for why, limited := range map[error]func(time.Duration) netserver.Config{
+		netserver.ErrIdle:    func(d time.Duration) netserver.Config { return timeouts(netserver.Timeouts{Idle: d}) },
+		netserver.ErrMaxLife: func(d time.Duration) netserver.Config { return timeouts(netserver.Timeouts{Life: d}) },
 	} {
-		why := netserver.ErrIdle
-		if name == "life" {
-			why = netserver.ErrMaxLife
-		}
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			eachPairAtOnce(t, func(t *testing.T, client, backend string) {
-				f, c, b := pair(t, client, backend, cfg)
-				must(t, c.CloseWrite())
-				wantEOF(t, b)
-				if r := f.record(t); !errors.Is(r.Err, why) {
-					t.Errorf("client ended first: record: %v", r.Err)
-				}
-				f, c, b = pair(t, client, backend, cfg)
-				must(t, b.CloseWrite())
-				wantEOF(t, c)
-				if r := f.record(t); !errors.Is(r.Err, why) {
-					t.Errorf("backend ended first: record: %v", r.Err)
-				}
+		for _, first := range []string{"client", "backend"} {
+			t.Run(why.Error()+", "+first+" ends first", func(t *testing.T) {
+				t.Parallel()
+				eachPairAtOnce(t, func(t *testing.T, client, backend string) {
+					inTime(t, func(t testing.TB, limit time.Duration) {
+						f, c, b := pair(t, client, backend, limited(limit))
+						if first == "backend" {
+							c, b = b, c
+						}
+						must(t, c.CloseWrite())
+						wantEOF(t, b)
+						if r := f.record(t); !errors.Is(r.Err, why) {
+							t.Errorf("record: %v", r.Err)
+						}
+					})
+				})
 			})
-		})
+		}
 	}
 }
 
 // Neither side reads, so that no byte moves any more.
 func TestIdleWhileStuck(t *testing.T) {
+	t.Parallel()
 	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: 2 * time.Second}})
 		go io.Copy(c, zeros{})

@@ -46,7 +46,7 @@ func dialUDP(t testing.TB, f *front) net.Conn {
 	return c
 }
 
-func wantPacket(t *testing.T, c net.Conn, text string) {
+func wantPacket(t testing.TB, c net.Conn, text string) {
 	t.Helper()
 	b := make([]byte, 64<<10)
 	n, err := c.Read(b)

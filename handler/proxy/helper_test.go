@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		l.Close() // starts the poller, whose descriptors stay
 	}
+	flag.Parse()
+	flag.Set("test.parallel", "8") // those that are parallel wait, and do not work
 	fds, goroutines := countFDs(), runtime.NumGoroutine()
 	code := m.Run()
 	clean := func() bool {
@@ -73,20 +75,23 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// patience bounds what should happen at once.
-const patience = 20 * time.Second
+// patience bounds what should happen at once, or after the second try of inTime.
+const patience = time.Minute
 
-// listen opens a backend of the kind tcp, unix or tls.
+// listen opens a backend of the kind tcp, unix or tls. Nobody else gets its port
+// when the test closes it.
 func listen(t testing.TB, kind string) net.Listener {
 	t.Helper()
-	address := "127.0.0.1:0"
-	if kind == "tls" {
+	var address string
+	switch kind {
+	case "tls":
 		l := listen(t, "tcp")
 		pair := netservertest.CA(t).Issue(t, netservertest.Leaf{})
 		return &tlsListener{l.(*net.TCPListener), &tls.Config{Certificates: []tls.Certificate{pair.TLS}}}
-	}
-	if kind == "unix" {
+	case "unix":
 		address = filepath.Join(t.TempDir(), "s")
+	default:
+		address = net.JoinHostPort("127.0.0.1", netservertest.FreePort(t))
 	}
 	l, err := net.Listen(kind, address)
 	must(t, err)
@@ -288,6 +293,8 @@ func wantBroken(t testing.TB, c net.Conn) {
 	}
 }
 
+func timeouts(c netserver.Timeouts) netserver.Config { return netserver.Config{Timeouts: c} }
+
 // A trial is a test whose failures are noted.
 type trial struct {
 	testing.TB
@@ -324,8 +331,7 @@ func inTime(t *testing.T, f func(t testing.TB, limit time.Duration)) {
 	}
 }
 
-// eachPairAtOnce is eachPair for what takes time and no processor: t.Parallel runs
-// no more at once than there are processors.
+// eachPairAtOnce is eachPair for what takes time and no processor.
 func eachPairAtOnce(t *testing.T, f func(t *testing.T, client, backend string)) {
 	var all sync.WaitGroup
 	defer all.Wait()

@@ -13,6 +13,7 @@ import (
 )
 
 func TestClientThatNeverReads(t *testing.T) {
+	t.Parallel()
 	eachPair(t, func(t *testing.T, client, backend string) {
 		t.Parallel()
 		f, _, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Write: 300 * time.Millisecond}})
@@ -60,6 +61,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestIdleLimit(t *testing.T) {
+	t.Parallel()
 	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		inTime(t, func(t testing.TB, limit time.Duration) {
 			f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: limit}})
@@ -76,6 +78,7 @@ func TestIdleLimit(t *testing.T) {
 
 // Bytes in one direction alone keep a client from being idle.
 func TestOneWayIsNotIdle(t *testing.T) {
+	t.Parallel()
 	eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 		const idle = 2 * time.Second
 		f, c, b := pair(t, client, backend, netserver.Config{Timeouts: netserver.Timeouts{Idle: idle}})

@@ -16,6 +16,7 @@ import (
 // A client that leaves while it waits for its target gives back at once what it
 // holds, whatever it waits for.
 func TestClientThatLeavesWhileItWaits(t *testing.T) {
+	t.Parallel()
 	if !canWatch {
 		t.Skip("nothing tells here that a client has left")
 	}
@@ -107,6 +108,7 @@ func isTimeoutErr(err error) bool {
 // A client that has only ended its direction waits on for an answer, where no
 // greeting has to come before that.
 func TestClientThatEndsWhileItWaits(t *testing.T) {
+	t.Parallel()
 	if !canWatch {
 		t.Skip("nothing tells here that a client has left")
 	}

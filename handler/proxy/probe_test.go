@@ -307,6 +307,7 @@ func TestStepsToATarget(t *testing.T) {
 
 // An error names the step.
 func TestStepsThatFail(t *testing.T) {
+	t.Parallel()
 	ok := func(b []byte, c *netserver.Conn) ([]byte, error) { return append(b, "x"...), nil }
 	closes := script(t, func(c net.Conn) { readByte(c) })
 	resets := script(t, func(c net.Conn) { refuse(c) })

@@ -24,7 +24,75 @@ func wantParked(t testing.TB) {
 	netservertest.Eventually(t, "the pair waits with no goroutine", func() bool { return copying() == 0 })
 }
 
-// A silent pair has no goroutine, and goes on from there whatever happens.
+// A silentPair is one of a kind, among others.
+type silentPair struct {
+	name string
+	f    *front
+	c, b stream // the client's end, and the target's
+}
+
+// silentPairs returns one pair of each kind.
+func silentPairs(t *testing.T) (list []silentPair) {
+	for _, client := range []string{"tcp", "tls", "unix"} {
+		for _, backend := range []string{"tcp", "unix", "tls"} {
+			p := silentPair{name: client + " to " + backend}
+			p.f, p.c, p.b = pair(t, client, backend, netserver.Config{})
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// step has each of the pairs do something.
+func step(t *testing.T, name string, pairs []silentPair, does func(t testing.TB, p silentPair)) {
+	t.Helper()
+	for _, p := range pairs {
+		if !t.Run(name+", "+p.name, func(t *testing.T) { does(t, p) }) {
+			t.FailNow()
+		}
+	}
+}
+
+// A silent pair has no goroutine, and goes on from there when one end speaks or
+// ends.
+func TestSilentPairsGoOn(t *testing.T) {
+	pairs := silentPairs(t)
+	up := func(t testing.TB, p silentPair) { send(t, p.c, "up"); want(t, p.b, "up") }
+	down := func(t testing.TB, p silentPair) { send(t, p.b, "down"); want(t, p.c, "down") }
+	for range 2 {
+		step(t, "up", pairs, up)
+		wantParked(t)
+		step(t, "down", pairs, down)
+		wantParked(t)
+	}
+	step(t, "the client ends", pairs, func(t testing.TB, p silentPair) {
+		p.c.CloseWrite()
+		wantEOF(t, p.b)
+		send(t, p.b, "rest")
+		p.b.CloseWrite()
+		want(t, p.c, "rest")
+		wantEOF(t, p.c)
+		if r := p.f.record(t); r.Err != nil || r.In != 4 {
+			t.Errorf("record: in %d, out %d, %v", r.In, r.Out, r.Err)
+		}
+	})
+	pairs = silentPairs(t)
+	step(t, "up", pairs, up)
+	wantParked(t)
+	step(t, "the target ends", pairs, func(t testing.TB, p silentPair) {
+		p.b.CloseWrite()
+		wantEOF(t, p.c)
+		send(t, p.c, "rest")
+		want(t, p.b, "rest")
+		p.c.CloseWrite()
+		wantEOF(t, p.b)
+		if r := p.f.record(t); r.Err != nil || r.In != 6 {
+			t.Errorf("record: in %d, out %d, %v", r.In, r.Out, r.Err)
+		}
+	})
+}
+
+// A silent pair, which has no goroutine, is ended as others are.
 func TestSilentPairs(t *testing.T) {
 	always := func(cfg netserver.Config) func(time.Duration) netserver.Config {
 		return func(time.Duration) netserver.Config { return cfg }
@@ -33,32 +101,8 @@ func TestSilentPairs(t *testing.T) {
 		name string
 		cfg  func(limit time.Duration) netserver.Config
 		does func(t testing.TB, f *front, c, b stream)
-		err  error // of the record; nil for none
+		err  error // of the record
 	}{
-		{"words", always(netserver.Config{}), func(t testing.TB, f *front, c, b stream) {
-			for range 2 {
-				send(t, c, "up")
-				want(t, b, "up")
-				wantParked(t)
-				send(t, b, "down")
-				want(t, c, "down")
-				wantParked(t)
-			}
-			c.CloseWrite()
-			wantEOF(t, b)
-			send(t, b, "rest")
-			b.CloseWrite()
-			want(t, c, "rest")
-			wantEOF(t, c)
-		}, nil},
-		{"the target ends", always(netserver.Config{}), func(t testing.TB, f *front, c, b stream) {
-			b.CloseWrite()
-			wantEOF(t, c)
-			send(t, c, "rest")
-			want(t, b, "rest")
-			c.CloseWrite()
-			wantEOF(t, b)
-		}, nil},
 		{"idle", func(limit time.Duration) netserver.Config { return timeouts(netserver.Timeouts{Idle: limit}) }, func(t testing.TB, f *front, c, b stream) {
 			wantEOF(t, c)
 		}, netserver.ErrIdle},
@@ -76,11 +120,7 @@ func TestSilentPairs(t *testing.T) {
 		}, netserver.ErrCut},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			each := eachPair
-			if test.err != nil {
-				each = eachPairAtOnce
-			}
-			each(t, func(t *testing.T, client, backend string) {
+			eachPairAtOnce(t, func(t *testing.T, client, backend string) {
 				inTime(t, func(t testing.TB, limit time.Duration) {
 					f, c, b := pair(t, client, backend, test.cfg(limit))
 					send(t, c, "hello")
@@ -95,8 +135,6 @@ func TestSilentPairs(t *testing.T) {
 		})
 	}
 }
-
-func timeouts(c netserver.Timeouts) netserver.Config { return netserver.Config{Timeouts: c} }
 
 // A peer that breaks off a silent pair is told of to the other one.
 func TestSilentPairBreaks(t *testing.T) {

@@ -15,14 +15,18 @@ import (
 
 	"netserver"
 	"netserver/handler/proxy"
+	"netserver/netservertest"
 	"netserver/outcome"
 	"netserver/port"
 )
 
-// listenUDP opens a target that the test speaks for.
+// listenUDP opens a target that the test speaks for. Nobody else gets its port
+// when the test closes it.
 func listenUDP(t testing.TB) *net.UDPConn {
 	t.Helper()
-	pc, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	at, err := net.ResolveUDPAddr("udp", net.JoinHostPort("127.0.0.1", netservertest.FreePort(t)))
+	must(t, err)
+	pc, err := net.ListenUDP("udp", at)
 	must(t, err)
 	must(t, pc.SetDeadline(time.Now().Add(patience)))
 	t.Cleanup(func() { pc.Close() })
@@ -52,35 +56,38 @@ func note(r netserver.Record, key string) string {
 // A client's datagrams come from one port, and what is sent there at any time
 // is the client's. There is one record.
 func TestSession(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"udp", "unixdgram"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			target := listenUDP(t)
 			if kind == "unixdgram" && runtime.GOOS == "windows" {
 				t.Skip("Windows has no UNIX datagrams")
 			}
-			h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: 3 * time.Second}
-			f := serve(t, kind, h, netserver.Config{})
-			c := dialDatagrams(t, f)
-			send(t, c, "first")
-			from := wantFrom(t, target, "first")
-			send(t, c, "")
-			if again := wantFrom(t, target, ""); again.String() != from.String() {
-				t.Errorf("the second datagram came from %v, the first from %v", again, from)
-			}
-			for _, text := range []string{"1", "", strings.Repeat("x", 4000)} {
-				_, err := target.WriteTo([]byte(text), from)
-				must(t, err)
-				wantPacket(t, c, text)
-			}
-			r := f.record(t)
-			if r.Err != nil || r.Outcome != outcome.Served || r.In != 5 || r.Out != 4001 || note(r, "datagrams_in") != "2" || note(r, "datagrams_out") != "3" {
-				t.Errorf("record: %v, in %d, out %d, %v", r.Err, r.In, r.Out, r.Notes)
-			}
-			send(t, c, "again")
-			if now := wantFrom(t, target, "again"); now.String() == from.String() {
-				t.Error("a session that had ended goes on")
-			}
+			inTime(t, func(t testing.TB, limit time.Duration) {
+				target := listenUDP(t)
+				h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: limit}
+				f := serve(t, kind, h, netserver.Config{})
+				c := dialDatagrams(t, f)
+				send(t, c, "first")
+				from := wantFrom(t, target, "first")
+				send(t, c, "")
+				if again := wantFrom(t, target, ""); again.String() != from.String() {
+					t.Errorf("the second datagram came from %v, the first from %v", again, from)
+				}
+				for _, text := range []string{"1", "", strings.Repeat("x", 4000)} {
+					_, err := target.WriteTo([]byte(text), from)
+					must(t, err)
+					wantPacket(t, c, text)
+				}
+				r := f.record(t)
+				if r.Err != nil || r.Outcome != outcome.Served || r.In != 5 || r.Out != 4001 || note(r, "datagrams_in") != "2" || note(r, "datagrams_out") != "3" {
+					t.Errorf("record: %v, in %d, out %d, %v", r.Err, r.In, r.Out, r.Notes)
+				}
+				send(t, c, "again")
+				if now := wantFrom(t, target, "again"); now.String() == from.String() {
+					t.Error("a session that had ended goes on")
+				}
+			})
 		})
 	}
 }
@@ -196,31 +203,34 @@ func TestSessionHeader(t *testing.T) {
 // While the server drains, answers still come, and sessions end soon after the
 // last.
 func TestSessionsDrain(t *testing.T) {
-	target := listenUDP(t)
-	h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: 2 * time.Second}
-	f := serve(t, "udp", h, netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Minute}})
-	c := dialUDP(t, f)
-	send(t, c, "a")
-	from := wantFrom(t, target, "a")
-	stopped := make(chan error, 1)
-	go func() { stopped <- f.stop() }()
-	for tick := range 6 { // for longer than a session waits
-		<-time.After(h.AnswerTimeout / 4)
-		_, err := target.WriteTo(fmt.Append(nil, tick), from)
-		must(t, err)
-		wantPacket(t, c, fmt.Sprint(tick))
-		select {
-		case err := <-stopped:
-			t.Fatalf("the server ended while answers came: %v", err)
-		default:
+	t.Parallel()
+	inTime(t, func(t testing.TB, limit time.Duration) {
+		target := listenUDP(t)
+		h := &proxy.Handler{Target: target.LocalAddr().String(), SessionTimeout: time.Hour, AnswerTimeout: limit}
+		f := serve(t, "udp", h, netserver.Config{Shutdown: netserver.Shutdown{Grace: time.Hour}})
+		c := dialUDP(t, f)
+		send(t, c, "a")
+		from := wantFrom(t, target, "a")
+		stopped := make(chan error, 1)
+		go func() { stopped <- f.stop() }()
+		for tick := range 6 { // for longer than a session waits
+			<-time.After(h.AnswerTimeout / 4)
+			_, err := target.WriteTo(fmt.Append(nil, tick), from)
+			must(t, err)
+			wantPacket(t, c, fmt.Sprint(tick))
+			select {
+			case err := <-stopped:
+				t.Fatalf("the server ended while answers came: %v", err)
+			default:
+			}
 		}
-	}
-	if err := <-stopped; err != nil {
-		t.Errorf("Serve: %v", err)
-	}
-	if r := f.record(t); r.Err != nil {
-		t.Errorf("record: %v", r.Err)
-	}
+		if err := <-stopped; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		if r := f.record(t); r.Err != nil {
+			t.Errorf("record: %v", r.Err)
+		}
+	})
 }
 
 // Evicted sessions tell so, and a client that is really there keeps its own in
