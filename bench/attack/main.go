@@ -7,18 +7,14 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
-	"strings"
-	"syscall"
 	"time"
 
+	"netserver/bench/command"
 	"netserver/bench/flood"
 )
 
@@ -61,26 +57,13 @@ func main() {
 		}
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "attack:", err)
-		os.Exit(1)
-	}
+	command.Main("attack", run)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	var attackList, targetList string
-	fs := flag.NewFlagSet("attack", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("attack", usage, stderr)
 	fs.StringVar(&attackList, "attacks", "default", "`names` with commas between, or default, or all (see -list)")
 	fs.StringVar(&targetList, "targets", "default", "`names` with commas between, or default, or all (see -list)")
 	fs.IntVar(&o.rounds, "rounds", 3, "of all pairs in turn; medians are told. Attacks that hold connections run in the first one only")
@@ -95,39 +78,26 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.below, "attackers-below", 5, "how much `nice`r attackers are than the servers; with 0 the attack is stronger, and latencies tell less of the server alone")
 	fs.StringVar(&o.out, "out", "", "`directory` to write attack.md and attack.svg to")
 	fs.BoolVar(&o.list, "list", false, "list attacks and targets, and what is missing")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
 	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	o.attacks, o.targets = split(attackList), split(targetList)
+	o.attacks, o.targets = command.Names(attackList), command.Names(targetList)
 	return o, o.check()
 }
 
 func (o options) check() error {
-	inside := func(name string, v, low, high int) error {
-		if v < low || v > high {
-			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
-		}
-		return nil
-	}
 	return errors.Join(
-		inside("rounds", o.rounds, 1, 100),
-		inside("conns", o.conns, 1, flood.MaxConns),
-		inside("stalled", o.stalled, 1, flood.MaxConns),
-		inside("handshake-timeout", o.handshake, 1, 60),
-		inside("priority", o.priority, -15, 10),
-		inside("attackers-below", o.below, 0, 20),
-		inside("rate", int(o.rate), 1, 1000),
-		inside("duration (in ms)", int(o.duration.Milliseconds()), 100, 60000),
-		inside("timeout (in ms)", int(o.timeout.Milliseconds()), 100, 60000),
-		inside("limit (in s)", int(o.limit.Seconds()), 1, 6*3600),
+		command.Inside("rounds", o.rounds, 1, 100),
+		command.Inside("conns", o.conns, 1, flood.MaxConns),
+		command.Inside("stalled", o.stalled, 1, flood.MaxConns),
+		command.Inside("handshake-timeout", o.handshake, 1, 60),
+		command.Inside("priority", o.priority, -15, 10),
+		command.Inside("attackers-below", o.below, 0, 20),
+		command.Inside("rate", int(o.rate), 1, 1000),
+		command.Inside("duration (in ms)", int(o.duration.Milliseconds()), 100, 60000),
+		command.Inside("timeout (in ms)", int(o.timeout.Milliseconds()), 100, 60000),
+		command.Inside("limit (in s)", int(o.limit.Seconds()), 1, 6*3600),
 	)
-}
-
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // choose returns those of all that names asks for: each by name, "default"

@@ -3,19 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/signal"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"netserver/bench/peers"
+	"netserver/bench/command"
 )
 
 const usage = `usage: cluster [flags]
@@ -49,28 +44,12 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	var ended *exec.ExitError
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case errors.As(err, &ended): // which has said why
-		os.Exit(1)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "cluster:", err)
-		os.Exit(1)
-	}
+	command.Main("cluster", run)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("cluster", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("cluster", usage, stderr)
 	var names, usual []string
 	for _, p := range parts {
 		names = append(names, p.name)
@@ -93,11 +72,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.out, "out", "", "`directory` to write cluster.md to")
 	fs.StringVar(&o.space, "inside", "", "used by the program itself: the network that it runs in")
 	fs.StringVar(&o.hold, "hold", "", "used by the program itself: where to hold connections")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	o.parts = strings.Split(*only, ",")
 	for _, name := range o.parts {
@@ -116,20 +92,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 }
 
 func (o options) check() error {
-	inside := func(name string, v, low, high int) error {
-		if v < low || v > high {
-			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
-		}
-		return nil
-	}
 	return errors.Join(
-		inside("bans", o.bans, 1, 200),
-		inside("rounds", o.rounds, 1, 100),
-		inside("window (in ms)", int(o.window.Milliseconds()), 100, 60000),
-		inside("rate", int(o.rate), 1, 5000),
-		inside("sources", o.sources, 1, 12000),
-		inside("faults (in s)", int(o.faults.Seconds()), 1, 3600),
-		inside("limit (in s)", int(o.limit.Seconds()), 1, 7200),
+		command.Inside("bans", o.bans, 1, 200),
+		command.Inside("rounds", o.rounds, 1, 100),
+		command.Inside("window (in ms)", int(o.window.Milliseconds()), 100, 60000),
+		command.Inside("rate", int(o.rate), 1, 5000),
+		command.Inside("sources", o.sources, 1, 12000),
+		command.Inside("faults (in s)", int(o.faults.Seconds()), 1, 3600),
+		command.Inside("limit (in s)", int(o.limit.Seconds()), 1, 7200),
 	)
 }
 
@@ -147,23 +117,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("the limit of %v is over", o.limit))
 	defer cancel()
-	dir, err := os.MkdirTemp("", "netserver-cluster")
+	w, err := command.NewWorkspace(ctx, "cluster", o.binary, stderr)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	// Serving processes of root are somebody else, who has to come in.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return err
-	}
-	if o.binary == "" {
-		fmt.Fprintln(stderr, "building netserver")
-		o.binary = filepath.Join(dir, "netserver")
-		if err := peers.Build(ctx, "cmd/netserver", o.binary); err != nil {
-			return err
-		}
-	}
-	r, err := measure(ctx, o, dir, stderr)
+	defer w.Remove()
+	o.binary = w.Binary
+	r, err := measure(ctx, o, w.Dir, stderr)
 	if err != nil {
 		return err
 	}

@@ -8,17 +8,16 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	"netserver/bench/child"
+	"netserver/bench/command"
 	"netserver/bench/drive"
 )
 
@@ -57,15 +56,7 @@ func main() {
 		}
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "compare:", err)
-		os.Exit(1)
-	}
+	command.Main("compare", run)
 }
 
 // playRole makes the load that the environment tells. It reports whether this
@@ -87,12 +78,7 @@ func playRole() (played bool, err error) {
 func parse(args []string, stderr io.Writer) (options, error) {
 	o := options{settle: 1500 * time.Millisecond}
 	var rowList, serverList string
-	fs := flag.NewFlagSet("compare", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("compare", usage, stderr)
 	fs.StringVar(&rowList, "rows", "all", "`names` with commas between, or all (see -list)")
 	fs.StringVar(&serverList, "servers", "all", "`names` with commas between, or all (see -list); the loops that others are compared with always run")
 	fs.IntVar(&o.rounds, "rounds", 3, "in which all servers take turns; medians are told")
@@ -105,34 +91,21 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.doc, "doc", "", "page, such as docs/BENCHMARKS.md, in which to replace what an earlier run wrote; its charts go to the folder measurements beside it")
 	fs.BoolVar(&o.short, "short", false, "a few rows of netserver beside the loops alone, half a minute; fails if netserver costs much more than them")
 	fs.BoolVar(&o.list, "list", false, "list rows and servers, and what is missing")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
 	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
-	}
-	o.rows, o.servers = split(rowList), split(serverList)
+	o.rows, o.servers = command.Names(rowList), command.Names(serverList)
 	return o, o.check()
 }
 
 func (o options) check() error {
-	inside := func(name string, v, low, high int) error {
-		if v < low || v > high {
-			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
-		}
-		return nil
-	}
 	return errors.Join(
-		inside("rounds", o.rounds, 1, 100),
-		inside("conns", o.conns, 1, 1000),
-		inside("held", o.held, 1, drive.MaxHeld),
-		inside("duration (in ms)", int(o.duration.Milliseconds()), 20, 60000),
-		inside("limit (in s)", int(o.limit.Seconds()), 1, 6*3600),
+		command.Inside("rounds", o.rounds, 1, 100),
+		command.Inside("conns", o.conns, 1, 1000),
+		command.Inside("held", o.held, 1, drive.MaxHeld),
+		command.Inside("duration (in ms)", int(o.duration.Milliseconds()), 20, 60000),
+		command.Inside("limit (in s)", int(o.limit.Seconds()), 1, 6*3600),
 	)
-}
-
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 // chosen reports whether a list of names has one, or all.

@@ -8,13 +8,11 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"netserver/bench/command"
 )
 
 const usage = `usage: restart [flags]
@@ -41,25 +39,12 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "restart:", err)
-		os.Exit(1)
-	}
+	command.Main("restart", run)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("restart", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("restart", usage, stderr)
 	fs.IntVar(&o.hups, "hups", 100, "restarts by HUP alone")
 	fs.IntVar(&o.replacements, "replacements", 20, "restarts with the program's file replaced, among those")
 	fs.IntVar(&o.kills, "kills", 5, "serving processes to kill afterwards")
@@ -70,31 +55,22 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.DurationVar(&o.limit, "limit", 8*time.Minute, "of the whole run")
 	fs.StringVar(&o.binary, "binary", "", "the netserver `program`; built without cgo by default")
 	fs.StringVar(&o.out, "out", "", "`directory` to write restart.md to")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, o.check()
 }
 
 func (o options) check() error {
-	inside := func(name string, v, low, high int) error {
-		if v < low || v > high {
-			return fmt.Errorf("-%s %d: must be from %d to %d", name, v, low, high)
-		}
-		return nil
-	}
 	return errors.Join(
-		inside("hups", o.hups, 0, 10000),
-		inside("replacements", o.replacements, 0, 1000),
-		inside("kills", o.kills, 0, 1000),
-		inside("rate", int(o.rate), 1, 5000),
-		inside("stay", o.stay, 0, 10000),
-		inside("datagrams", int(o.datagrams), 1, 10000),
-		inside("gap (in ms)", int(o.gap.Milliseconds()), 0, 60000),
-		inside("limit (in s)", int(o.limit.Seconds()), 1, 3600),
+		command.Inside("hups", o.hups, 0, 10000),
+		command.Inside("replacements", o.replacements, 0, 1000),
+		command.Inside("kills", o.kills, 0, 1000),
+		command.Inside("rate", int(o.rate), 1, 5000),
+		command.Inside("stay", o.stay, 0, 10000),
+		command.Inside("datagrams", int(o.datagrams), 1, 10000),
+		command.Inside("gap (in ms)", int(o.gap.Milliseconds()), 0, 60000),
+		command.Inside("limit (in s)", int(o.limit.Seconds()), 1, 3600),
 	)
 }
 

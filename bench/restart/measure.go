@@ -7,11 +7,10 @@ import (
 	"io"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
 
+	"netserver/bench/command"
 	"netserver/bench/honest"
-	"netserver/bench/peers"
 )
 
 const (
@@ -45,23 +44,12 @@ func measure(ctx context.Context, o options, progress io.Writer) (*result, error
 		return nil, err
 	}
 	began := time.Now()
-	dir, err := os.MkdirTemp("", "netserver-restart")
+	w, err := command.NewWorkspace(ctx, "restart", o.binary, progress)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	// Serving processes of root are somebody else, who has to come in.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if o.binary == "" {
-		fmt.Fprintln(progress, "building netserver")
-		o.binary = filepath.Join(dir, "built")
-		if err := peers.Build(ctx, "cmd/netserver", o.binary); err != nil {
-			return nil, err
-		}
-	}
-	s, err := start(ctx, dir, o.binary)
+	defer w.Remove()
+	s, err := start(ctx, w.Dir, w.Binary)
 	if err != nil {
 		return nil, err
 	}

@@ -6,15 +6,11 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
+	"netserver/bench/command"
 	"netserver/bench/honest"
 )
 
@@ -41,36 +37,20 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "soak:", err)
-		os.Exit(1)
-	}
+	command.Main("soak", run)
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
-	fs := flag.NewFlagSet("soak", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, usage)
-		fs.PrintDefaults()
-	}
+	fs := command.Flags("soak", usage, stderr)
 	fs.IntVar(&o.conns, "conns", 1_000_000, "clients in all")
 	fs.Float64Var(&o.tls, "tls", 0.1, "`share` of them that come over TLS, each with a full handshake")
 	fs.Float64Var(&o.proxied, "proxied", 0.05, "`share` of them that come over TLS to the proxy")
 	fs.IntVar(&o.slack, "slack", 8, "`MiB` by which the memory may have grown")
 	fs.DurationVar(&o.limit, "limit", 9*time.Minute, "for the clients; those that have not come by then are said")
 	fs.StringVar(&o.binary, "binary", "", "the netserver `program`; built without cgo by default")
-	if err := fs.Parse(args); err != nil {
+	if err := command.Parse(fs, args); err != nil {
 		return o, err
-	}
-	if fs.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
 	return o, o.check()
 }

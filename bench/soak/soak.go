@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"netserver/bench/command"
 	"netserver/bench/honest"
 	"netserver/bench/loopback"
 	"netserver/bench/peers"
@@ -50,33 +51,23 @@ type result struct {
 
 // soak makes one measurement.
 func soak(ctx context.Context, o options, progress io.Writer) (*result, error) {
-	dir, err := os.MkdirTemp("", "netserver-soak")
+	w, err := command.NewWorkspace(ctx, "soak", o.binary, progress)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	// Serving processes of root are somebody else, who has to come in.
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return nil, err
-	}
-	if o.binary == "" {
-		fmt.Fprintln(progress, "building netserver")
-		o.binary = filepath.Join(dir, "netserver")
-		if err := peers.Build(ctx, "cmd/netserver", o.binary); err != nil {
-			return nil, err
-		}
-	}
+	defer w.Remove()
 	r := &result{o: o, loads: []load{
 		{name: "TCP", share: 1 - o.tls - o.proxied},
 		{name: "TLS", tls: true, share: o.tls},
 		{name: "proxied TLS", tls: true, share: o.proxied},
 	}}
-	s, err := r.start(ctx, dir)
+	r.o.binary = w.Binary
+	s, err := r.start(ctx, w.Dir)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Stop()
-	return r, r.fill(ctx, s, dir, progress)
+	return r, r.fill(ctx, s, w.Dir, progress)
 }
 
 // start starts the server.
@@ -108,7 +99,7 @@ proxy_to = "127.0.0.1:%[4]d"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	return peers.Start(ctx, command(r.o.binary, file), r.loads[2].port, true)
+	return peers.Start(ctx, program(r.o.binary, file), r.loads[2].port, true)
 }
 
 func socketIn(dir string) string { return filepath.Join(dir, "control") }

@@ -42,7 +42,8 @@ func (s state) same(other state) bool {
 	return d <= near && -d <= near && s.descriptors == other.descriptors && s.goroutines == other.goroutines
 }
 
-func command(binary string, configuration string) *exec.Cmd {
+// program returns what starts the server, apart from this process.
+func program(binary string, configuration string) *exec.Cmd {
 	cmd := exec.Command(binary, "--conf_file", configuration)
 	peers.Apart(cmd)
 	return cmd
