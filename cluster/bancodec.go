@@ -99,7 +99,7 @@ func (body *bansBody) decode(node string, boot uint64) (bans []banRecord, lifted
 		var rec liftRecord
 		rec.node = string(r.take(int(r.take(1)[0])))
 		rec.boot, rec.id, rec.left = r.fixed(), r.number(), r.duration()
-		if r.bad || CheckName(rec.node) != nil || len(lifted) >= maxLifted {
+		if r.bad || CheckName(rec.node) != nil || len(lifted) >= MaxLifted {
 			return nil, nil, errBans
 		}
 		lifted = append(lifted, rec)

@@ -14,7 +14,6 @@ const (
 	bansTTL     = time.Minute            // of a value beyond the last ban in it
 	prolonged   = 2 * time.Second        // a ban that ends so much later is another
 	liftHolds   = 3 * time.Second        // in which a Report may still hold what was lifted
-	maxLifted   = 256                    // of one node
 )
 
 // A banID tells a ban from a later one of the same prefix.
@@ -35,6 +34,7 @@ type sharedBan struct {
 	banKey
 	banID
 	until time.Time
+	named bool // a Report has given its id
 }
 
 // A quietBan was lifted a moment ago: a Report that was under way may hold it.
@@ -45,7 +45,8 @@ type banBox struct {
 	bans   map[banKey]sharedBan // of this process, and of those before it with this name
 	lifted map[banID]time.Time  // until when it would have been
 	quiet  map[netip.Prefix]quietBan
-	last   uint64 // the last banID.id
+	taken  map[banID]time.Time // bans of Reports that others have lifted, which was told
+	last   uint64              // the last banID.id
 	sent   time.Time
 	dirty  bool
 	told   []sharedBan // in the last News
@@ -80,7 +81,7 @@ func (n *Node) longest(manual bool) time.Duration {
 // reportBans takes what is in this node's penalty box. What is missing stays
 // banned until its end, since a worker may have ended: Lift alone lifts.
 func (n *Node) reportBans(list []Ban) {
-	b, now := &n.box, time.Now()
+	b, now, isLifted := &n.box, time.Now(), n.isLifted()
 	if over := len(list) - MaxBans; over > 0 {
 		n.dropped += uint64(over)
 		list = list[:MaxBans]
@@ -88,12 +89,19 @@ func (n *Node) reportBans(list []Ban) {
 	for _, r := range list {
 		k := banKey{r.Prefix, r.Manual}
 		until := now.Add(min(r.Left, n.longest(r.Manual)))
-		if q, ok := b.quiet[r.Prefix]; r.Left <= 0 || !bannable(k) || ok && now.Before(q.forget) && until.Before(q.end.Add(prolonged)) {
+		if r.Left <= 0 || !bannable(k) {
+			continue
+		}
+		if r.ID != (BanID{}) {
+			n.reportNamed(sharedBan{k, banID{n.cfg.Name, r.ID.Process, r.ID.Number}, until, true}, isLifted)
+			continue
+		}
+		if q, ok := b.quiet[r.Prefix]; ok && now.Before(q.forget) && until.Before(q.end.Add(prolonged)) {
 			continue
 		}
 		if have, ok := b.bans[k]; !ok || until.After(have.until.Add(prolonged)) {
 			b.last++
-			b.bans[k] = sharedBan{k, banID{n.cfg.Name, n.boot, b.last}, until}
+			b.bans[k] = sharedBan{banKey: k, banID: banID{n.cfg.Name, n.boot, b.last}, until: until}
 			n.bansChanged(true)
 		}
 	}
@@ -102,6 +110,58 @@ func (n *Node) reportBans(list []Ban) {
 		for _, old := range slices.SortedFunc(maps.Values(b.bans), func(x, y sharedBan) int { return x.until.Compare(y.until) })[:over] {
 			delete(b.bans, old.banKey)
 		}
+	}
+}
+
+// reportNamed takes a ban whose identity outlives this Node: others may have
+// lifted it before this one has heard of it.
+func (n *Node) reportNamed(s sharedBan, isLifted func(banID) bool) {
+	b := &n.box
+	if isLifted(s.banID) {
+		if _, told := b.taken[s.banID]; !told {
+			n.tellLifted(s)
+		}
+		return
+	}
+	have, ok := b.bans[s.banKey]
+	if ok && have.banID == s.banID {
+		have.named = true
+		b.bans[s.banKey] = have
+		return
+	}
+	if ok { // of a process before whoever reports, or named by this Node
+		s.until = later(s.until, have.until)
+	}
+	b.bans[s.banKey] = s
+	n.bansChanged(true)
+}
+
+// tellLifted has a ban of a Report taken out of the penalty box.
+func (n *Node) tellLifted(s sharedBan) {
+	n.box.taken[s.banID] = s.until
+	if len(n.liftedNews) < MaxTold {
+		n.liftedNews = append(n.liftedNews, s.prefix)
+	}
+	n.wakeTeller()
+}
+
+// reportLifts takes what was lifted here, also by a Node before this one.
+func (n *Node) reportLifts(list []Lift) {
+	now, any := time.Now(), false
+	for _, l := range list {
+		id, left := banID{l.Node, l.ID.Process, l.ID.Number}, min(l.Left, MaxManualBan)
+		if _, there := n.box.lifted[id]; there || left <= 0 || CheckName(l.Node) != nil {
+			continue
+		}
+		if len(n.box.lifted) >= MaxLifted {
+			n.dropped++
+			continue
+		}
+		n.box.lifted[id], any = now.Add(left), true
+	}
+	if any {
+		n.applyLifts()
+		n.bansChanged(true)
 	}
 }
 
@@ -136,7 +196,7 @@ func (n *Node) Lift(p netip.Prefix) {
 		}
 	}
 	for _, b := range ids {
-		if _, there := n.box.lifted[b.banID]; !there && len(n.box.lifted) >= maxLifted {
+		if _, there := n.box.lifted[b.banID]; !there && len(n.box.lifted) >= MaxLifted {
 			n.dropped++
 			continue
 		}
@@ -171,9 +231,7 @@ func (n *Node) applyLifts() {
 		}
 		delete(n.box.bans, k)
 		n.box.quiet[k.prefix] = quietBan{b.until, now.Add(liftHolds)}
-		if len(n.liftedNews) < MaxTold {
-			n.liftedNews = append(n.liftedNews, k.prefix)
-		}
+		n.tellLifted(b)
 		n.bansChanged(true)
 	}
 }
@@ -202,7 +260,7 @@ func (n *Node) takeBans(at slot, e *envelope) error {
 			n.dropped++
 			continue
 		}
-		p.ban(sharedBan{r.banKey, r.banID, until})
+		p.ban(sharedBan{banKey: r.banKey, banID: r.banID, until: until})
 	}
 	if over := len(p.bans) - MaxBans; over > 0 {
 		n.dropped += uint64(over)
@@ -211,7 +269,7 @@ func (n *Node) takeBans(at slot, e *envelope) error {
 		}
 	}
 	for _, r := range lifted {
-		if until := now.Add(min(r.left, MaxManualBan) - age); until.After(now) && len(p.lifted) < 2*maxLifted {
+		if until := now.Add(min(r.left, MaxManualBan) - age); until.After(now) && len(p.lifted) < 2*MaxLifted {
 			if _, have := p.lifted[r.banID]; !have {
 				if room.lifted <= 0 {
 					n.dropped++
@@ -248,7 +306,7 @@ func (n *Node) inherit(e *envelope, bans []banRecord, lifted []liftRecord) error
 	}
 	now, age := time.Now(), max(0, n.clock.now().Sub(time.UnixMilli(e.Time)))
 	for _, r := range lifted {
-		if until := now.Add(min(r.left, MaxManualBan) - age); until.After(now) && len(n.box.lifted) < maxLifted {
+		if until := now.Add(min(r.left, MaxManualBan) - age); until.After(now) && len(n.box.lifted) < MaxLifted {
 			n.box.lifted[r.banID] = until
 		}
 	}
@@ -259,16 +317,23 @@ func (n *Node) inherit(e *envelope, bans []banRecord, lifted []liftRecord) error
 			continue
 		}
 		have, is := n.box.bans[r.banKey]
+		if is && have.named {
+			if have.banID != r.banID && until.After(have.until) && !isLifted(r.banID) {
+				have.until = until
+				n.box.bans[r.banKey] = have
+			}
+			continue
+		}
 		if is && n.box.sent.IsZero() && !have.until.After(until.Add(prolonged)) {
 			// A Report had it before: it is the same ban, which others know, and
 			// may have lifted, under the id of then.
-			n.box.bans[r.banKey] = sharedBan{r.banKey, r.banID, have.until}
+			n.box.bans[r.banKey] = sharedBan{banKey: r.banKey, banID: r.banID, until: have.until}
 			continue
 		}
 		if is || !until.After(now) || !bannable(r.banKey) || isLifted(r.banID) || len(n.box.bans) >= MaxBans {
 			continue
 		}
-		n.box.bans[r.banKey] = sharedBan{r.banKey, r.banID, until}
+		n.box.bans[r.banKey] = sharedBan{banKey: r.banKey, banID: r.banID, until: until}
 		n.bansChanged(true)
 	}
 	n.applyLifts()
@@ -281,6 +346,7 @@ func (n *Node) ageBans(now time.Time) {
 	past := func(_ banID, until time.Time) bool { return !until.After(now) }
 	maps.DeleteFunc(n.box.bans, over)
 	maps.DeleteFunc(n.box.lifted, past)
+	maps.DeleteFunc(n.box.taken, past)
 	maps.DeleteFunc(n.box.quiet, func(_ netip.Prefix, q quietBan) bool { return !q.forget.After(now) })
 	for _, p := range n.peers {
 		maps.DeleteFunc(p.bans, over)
@@ -350,7 +416,7 @@ func (n *Node) bansNews(now time.Time) *[]Ban {
 	n.box.told = list
 	out := make([]Ban, len(list))
 	for i, b := range list {
-		out[i] = Ban{Prefix: b.prefix, Left: b.until.Sub(now), Manual: b.manual, Node: b.node}
+		out[i] = Ban{Prefix: b.prefix, Left: b.until.Sub(now), Manual: b.manual, Node: b.node, ID: BanID{b.boot, b.id}}
 	}
 	return &out
 }

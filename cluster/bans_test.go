@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -182,6 +183,104 @@ func TestLiftOfABanOfBefore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// bansOf has the node report the bans and lifts that another has reported until
+// now, as that of the process which takes its place.
+func (n *testNode) bansOf(before *testNode) {
+	before.share(nil)
+	n.share(func(r *cluster.Report) { r.Bans, r.Lifted = slices.Clone(before.report.Bans), before.report.Lifted })
+}
+
+// A ban has its identity of who outlives the Node: a lift that reaches its node
+// when another process shares there, and the store knows of neither, is not lost.
+func TestLiftIsNotLostWithTheProcess(t *testing.T) {
+	const p, q = "192.0.2.1/32", "192.0.2.2/32"
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b, c := newNode(t, m, "a"), newNode(t, m, "b"), newNode(t, m, "c")
+		settle(2 * time.Second)
+		older := m.Backup()
+		for _, s := range []string{p, q} {
+			a.share(func(r *cluster.Report) {
+				r.Bans = append(r.Bans, cluster.Ban{Prefix: netip.MustParsePrefix(s), Left: time.Hour, Manual: true, ID: cluster.NewBanID(time.Now())})
+			})
+		}
+		settle(time.Second)
+		c.wantsBan("before", p, time.Hour-time.Second)
+		a.kill()
+		b.Lift(netip.MustParsePrefix(p))
+		settle(500 * time.Millisecond)
+		m.Restore(older)
+		before := a
+		a = newNode(t, m, "a")
+		a.bansOf(before)
+		settle(10 * time.Second)
+		if len(a.lifted) != 1 || a.lifted[0].String() != p {
+			t.Errorf("a was told to lift %v", a.lifted)
+		}
+		for _, n := range []*testNode{a, b, c} {
+			n.wantsBan("lifted", p, 0)
+			n.wantsBan("beside it", q, time.Hour-11*time.Second-500*time.Millisecond)
+		}
+		// Under way, or of a process that has not heard yet: the same ban still.
+		a.share(nil)
+		settle(10 * time.Second)
+		for _, n := range []*testNode{a, b, c} {
+			n.wantsBan("reported once more", p, 0)
+		}
+		a.share(func(r *cluster.Report) { r.Bans[0].ID, r.Bans[0].Left = cluster.NewBanID(time.Now()), time.Minute })
+		settle(time.Second)
+		for _, n := range []*testNode{a, b, c} {
+			n.wantsBan("banned again, for less", p, time.Minute-time.Second)
+			n.stop()
+		}
+	})
+}
+
+// What was lifted at a node is lifted by the next process that shares there, if
+// the one that was to tell of it is killed first.
+func TestLiftsAreHandedOn(t *testing.T) {
+	const p, q = "192.0.2.1/32", "192.0.2.2/32"
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b, c := newNode(t, m, "a"), newNode(t, m, "b"), newNode(t, m, "c")
+		settle(2 * time.Second)
+		a.ban(p, time.Hour, true)
+		a.ban(q, time.Hour, true)
+		settle(time.Second)
+		var lifts []cluster.Lift
+		for _, one := range b.bans {
+			if one.Prefix.String() == p {
+				lifts = []cluster.Lift{{Node: one.Node, ID: one.ID, Left: one.Left}}
+			}
+		}
+		b.kill()
+		b = newNode(t, m, "b")
+		b.share(func(r *cluster.Report) {
+			r.Lifted = append(lifts, cluster.Lift{Node: "no name", Left: time.Hour}, cluster.Lift{Node: "a", Left: -time.Hour})
+			for len(r.Lifted) < 2*cluster.MaxLifted {
+				r.Lifted = append(r.Lifted, cluster.Lift{Node: "z", ID: cluster.BanID{Process: uint64(len(r.Lifted))}, Left: time.Hour})
+			}
+		})
+		settle(time.Second)
+		for _, n := range []*testNode{a, b, c} {
+			n.wantsBan("lifted", p, 0)
+			n.wantsBan("beside it", q, time.Hour-2*time.Second)
+		}
+		if d := b.Status().Dropped; d != cluster.MaxLifted-2 {
+			t.Errorf("%d were left out", d)
+		}
+		writes := m.Writes()
+		for range 10 {
+			b.share(nil)
+			settle(500 * time.Millisecond)
+		}
+		if n := m.Writes() - writes; n > 3*5+2*10+2 {
+			t.Errorf("%d writes in five seconds in which the same was reported", n)
+		}
+		for _, n := range []*testNode{a, b, c} {
+			n.stop()
+		}
+	})
 }
 
 // A store that comes back with what a process before has told is read before it

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"math/rand/v2"
 	"net/netip"
 	"time"
 )
@@ -11,6 +12,7 @@ const (
 	MaxCounts = 10_000 // sources and networks in a Report, and in Others
 	MaxBans   = 1000   // of one node
 	MaxTold   = 4096   // bans of all other nodes together, in News
+	MaxLifted = 256    // bans that a node has lifted, and that would not be over yet
 	MaxPorts  = 64     // in a Report
 )
 
@@ -33,6 +35,10 @@ type Report struct {
 	// Bans are all that is in the penalty box by this node's own doing, never
 	// what News brought. One that is missing is over, or was lifted by Lift.
 	Bans []Ban `json:"bans,omitempty"`
+	// Lifted are bans, of whichever node, that were lifted here and would not be
+	// over yet. What Lift takes need not be among them, as long as the Node runs:
+	// they are for the next one, which has to know. At most MaxLifted.
+	Lifted []Lift `json:"lifted,omitempty"`
 }
 
 // A Ban is a source or network in the penalty box.
@@ -44,6 +50,28 @@ type Ban struct {
 	Manual bool `json:"manual,omitempty"`
 	// Node is the node that banned it; empty in a Report.
 	Node string `json:"node,omitempty"`
+	// ID tells it from a later ban of the same network by the same node. Zero in
+	// a Report has the Node choose one. That is forgotten with the Node, and a lift
+	// that the others then have to tell again misses what the next Node reports: so
+	// whoever outlives a Node gives the ID, by NewBanID, when the ban is made.
+	ID BanID `json:"id,omitzero"`
+}
+
+// A BanID is the identity of a ban among those of its node.
+type BanID struct {
+	Process uint64 `json:"process"` // a later one is larger
+	Number  uint64 `json:"number,omitempty"`
+}
+
+// NewBanID returns the identity of a ban that is made at t. Those made later have
+// larger ones; two of one moment differ.
+func NewBanID(t time.Time) BanID { return BanID{Process: newBoot(t, rand.Uint64())} }
+
+// A Lift is a ban that was lifted: see Report.Lifted.
+type Lift struct {
+	Node string        `json:"node"`
+	ID   BanID         `json:"id"`
+	Left time.Duration `json:"left"` // for which it would have been in force
 }
 
 // News is what a Node tells: what is set has changed. It is plain data, as

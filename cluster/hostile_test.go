@@ -113,8 +113,8 @@ func TestHostileLiftsAreBounded(t *testing.T) {
 	for i := range MaxNodes - 1 {
 		from := quietNode(t, fmt.Sprintf("n%d", i))
 		var lifted []byte
-		for k := range maxLifted {
-			lifted = appendLift(lifted, banID{"me", 1, uint64(i*maxLifted + k)}, time.Hour)
+		for k := range MaxLifted {
+			lifted = appendLift(lifted, banID{"me", 1, uint64(i*MaxLifted + k)}, time.Hour)
 		}
 		hear(t, n, from, slot{kind: bansAt, node: from.cfg.Name}, envelope{Bans: &bansBody{Lifted: lifted}})
 	}

@@ -151,7 +151,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.boot = newBoot(n.clock.now(), rand.Uint64())
 	n.tickets.known = make(map[ticketID]*ticketSecret)
-	n.box = banBox{bans: make(map[banKey]sharedBan), lifted: make(map[banID]time.Time), quiet: make(map[netip.Prefix]quietBan)}
+	n.box = banBox{bans: make(map[banKey]sharedBan), lifted: make(map[banID]time.Time), quiet: make(map[netip.Prefix]quietBan), taken: make(map[banID]time.Time)}
 	return n, nil
 }
 
@@ -185,8 +185,9 @@ func (n *Node) Report(r Report) {
 	}
 	r, dropped := cleanReport(r)
 	n.dropped += dropped
+	n.reportLifts(r.Lifted)
 	n.reportBans(r.Bans)
-	r.Bans = nil
+	r.Bans, r.Lifted = nil, nil
 	if r.CountsSame {
 		r.Counts = n.report.Counts
 	}
