@@ -41,7 +41,9 @@ type madeBan struct {
 	by      int
 	sure    bool // the store has acknowledged it
 	lifted  bool
-	waiting int // seconds for which its node has reached the store since
+	waiting int          // seconds for which its node has reached the store since
+	lift    cluster.Lift // by whom outlives the node that lifted it; none if that did not know it
+	lifter  int
 }
 
 func (h *history) start(i int) {
@@ -70,15 +72,26 @@ func (h *history) act() {
 	case 6:
 		n.kill()
 		h.start(i)
+		if h.rng.IntN(3) > 0 { // the process that shares, not the whole server
+			h.nodes[i].bansOf(n)
+			break
+		}
+		for _, b := range h.bans {
+			if b.lifter == i { // perhaps nobody else knows
+				b.lift = cluster.Lift{}
+			}
+		}
 	case 7, 8, 9:
 		p := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(2 + len(h.bans)>>8), byte(len(h.bans))}), 32)
 		h.bans = append(h.bans, &madeBan{p: p, end: time.Now().Add(20 * time.Minute), by: i})
-		n.ban(p.String(), 20*time.Minute, true)
+		id := cluster.NewBanID(time.Now().Add(h.off[i]))
+		n.share(func(r *cluster.Report) {
+			r.Bans = append(r.Bans, cluster.Ban{Prefix: p, Left: 20 * time.Minute, Manual: true, ID: id})
+		})
 	case 10:
 		if len(h.bans) > 0 {
 			b := h.bans[h.rng.IntN(len(h.bans))]
-			b.lifted = true
-			n.Lift(b.p)
+			h.lift(i, b)
 		}
 	case 11:
 		h.gone[n], h.at[n] = map[string]bool{}, time.Now()
@@ -97,6 +110,27 @@ func (h *history) act() {
 			}
 		}
 	}
+}
+
+// lift lifts a ban at a node, as its server does: by what that was told of it.
+func (h *history) lift(i int, b *madeBan) {
+	n := h.nodes[i]
+	b.lifted = true
+	if _, bans, _ := n.told(); !slices.ContainsFunc(bans, func(one cluster.Ban) bool {
+		if one.Prefix == b.p {
+			b.lift, b.lifter = cluster.Lift{Node: one.Node, ID: one.ID, Left: one.Left}, i
+		}
+		return one.Prefix == b.p
+	}) {
+		b.lift = cluster.Lift{}
+	}
+	n.share(func(r *cluster.Report) {
+		r.Bans = slices.DeleteFunc(r.Bans, func(one cluster.Ban) bool { return one.Prefix == b.p })
+		if b.lift.Left > 0 {
+			r.Lifted = append(slices.Clone(r.Lifted), b.lift)
+		}
+	})
+	n.Lift(b.p)
 }
 
 func (n *testNode) secrets() (list []string) {
@@ -176,6 +210,9 @@ func (h *history) settle() {
 			if b.sure && !b.lifted && !have && b.end.After(time.Now().Add(3*time.Second)) {
 				h.t.Errorf("node %s does not have the ban of %v, which the store had", h.names[i], b.p)
 			}
+			if have && b.lift.Left > 0 {
+				h.t.Errorf("node %s has the ban of %v, which node %s has lifted", h.names[i], b.p, h.names[b.lifter])
+			}
 			if have && time.Now().Add(left).After(b.end.Add(10*time.Minute)) { // the clocks of nodes that are gone are not known
 				h.t.Errorf("node %s has the ban of %v for %v too long", h.names[i], b.p, time.Now().Add(left).Sub(b.end))
 			}
@@ -204,7 +241,7 @@ func (h *history) tick() {
 }
 
 // TestHistories: never a ban lost that the store had acknowledged, or that a node
-// knew; never a ticket secret that opens tickets after its window or after it was
+// knew; never a lift lost of a server that lives; never a ticket secret that opens tickets after its window or after it was
 // distrusted, or is used again; and at the end, all agree.
 func TestHistories(t *testing.T) {
 	for seed := range uint64(3) {

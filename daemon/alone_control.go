@@ -42,6 +42,9 @@ func (a *alone) Ask(ctx context.Context, _ wire.Member, q wire.Ask) (wire.Answer
 		return got, nil
 	}
 	got := wire.AnswerTo(a.p.server.Monitor(), a.p.conf.handlerName(a.p.library), a.p.made.Backends(), q)
+	if a.cluster != nil && q.What == wire.AskLift {
+		a.cluster.clients.Lifted(q.Lift)
+	}
 	return got, refusedBy(got)
 }
 

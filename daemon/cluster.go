@@ -62,6 +62,9 @@ type sharing struct {
 	status  cluster.Status
 	running bool
 	leave   clustering.LeaveAsk
+	bans    clustering.Bans
+	made    clustering.Made
+	lifts   clustering.Lifts
 }
 
 const (
@@ -76,7 +79,7 @@ func (p *program) newSharing() (*sharing, error) {
 		return nil, err
 	}
 	s := &sharing{p: p, start: start, clients: clustering.NewClients(p.server.Monitor())}
-	s.status.Name = start.Name
+	s.status.Name, s.made.Node = start.Name, start.Name
 	p.staples.Use(func() clustering.StapleStore { return s.node.Store() }, func() *cluster.Keys { return start.Certificates }, start.Namespace)
 	return s, nil
 }
@@ -139,17 +142,30 @@ func (s *sharing) take(n *cluster.News) {
 		s.status.Synced = s.status.Synced || synced
 		s.mu.Unlock()
 	}
-	s.clients.Take(n)
+	var lift uint64
+	now := time.Now()
+	s.mu.Lock()
+	if len(n.Lifted) > 0 {
+		lift = s.made.Taken(n.Lifted)
+		s.lifts.Add(lift, n.Lifted, now)
+	}
+	s.bans.Tell(n, now)
+	s.mu.Unlock()
+	s.clients.Take(n, lift)
 }
 
 // report tells what this process shares.
-func (s *sharing) report(counts cluster.Counts, same bool, bans []cluster.Ban) {
+func (s *sharing) report(share clustering.Share) {
 	ending := s.p.ending.Load()
-	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: counts, CountsSame: same, Bans: bans}
+	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: share.Counts, CountsSame: share.Same}
 	r.Ports, _ = s.p.engine().Metrics()
 	r.Ports = r.Ports[:min(len(r.Ports), cluster.MaxPorts)]
 	s.mu.Lock()
-	r.Leave = s.leave.ID()
+	now := time.Now()
+	s.lifts.Done(share.Lifted)
+	r.Bans = s.lifts.Rest(share.Bans)
+	s.made.Name(r.Bans, now)
+	r.Leave, r.Lifted = s.leave.ID(), s.made.Lifted(now)
 	s.mu.Unlock()
 	s.node.Report(r)
 }
@@ -190,10 +206,19 @@ func (s *sharing) overview() *control.Cluster {
 }
 
 // Lifted tells other nodes of the cluster.
-func (a *alone) Lifted(p netip.Prefix) {
-	if a.cluster != nil {
-		a.cluster.node.Lifted(p)
+func (a *alone) Lifted(p netip.Prefix) (number uint64) {
+	s := a.cluster
+	if s == nil {
+		return 0
 	}
+	s.mu.Lock()
+	now := time.Now()
+	number = s.made.Lift(p, s.bans.Told(now), now)
+	s.lifts.Add(number, []netip.Prefix{p}, now)
+	s.bans.Lift(p)
+	s.mu.Unlock()
+	s.node.Lifted(p)
+	return number
 }
 
 // AskToLeave asks the other nodes of the cluster whether this server may drain,

@@ -31,8 +31,18 @@ func (b *Bans) age(now time.Time) {
 	b.at = now
 }
 
-// All returns what is in force, which is never nil.
+// All returns what is in force, which is never nil, as processes that serve are
+// told: without identities.
 func (b *Bans) All(now time.Time) []cluster.Ban {
+	all := b.Told(now)
+	for i := range all {
+		all[i].ID = cluster.BanID{}
+	}
+	return all
+}
+
+// Told returns what is in force, which is never nil.
+func (b *Bans) Told(now time.Time) []cluster.Ban {
 	b.age(now)
 	have := make(map[netip.Prefix]bool, len(b.told))
 	all := append([]cluster.Ban{}, b.told...)
@@ -49,15 +59,13 @@ func (b *Bans) All(now time.Time) []cluster.Ban {
 
 // Ended keeps what the process had told when it has ended.
 func (b *Bans) Ended(now time.Time) {
-	b.before, b.told = b.All(now), nil
+	b.before, b.told = b.Told(now), nil
 }
 
 // Lift takes out what is within p.
 func (b *Bans) Lift(p netip.Prefix) {
-	within := func(one cluster.Ban) bool {
-		return one.Prefix.Bits() >= p.Bits() && p.Contains(one.Prefix.Addr())
-	}
-	b.told, b.before = slices.DeleteFunc(b.told, within), slices.DeleteFunc(b.before, within)
+	in := func(one cluster.Ban) bool { return within(one.Prefix, p) }
+	b.told, b.before = slices.DeleteFunc(b.told, in), slices.DeleteFunc(b.before, in)
 }
 
 // Tell takes what the process tells now in the place of what it told before.

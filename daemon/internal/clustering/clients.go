@@ -2,6 +2,7 @@ package clustering
 
 import (
 	"hash/maphash"
+	"sync"
 	"time"
 
 	"netserver"
@@ -18,6 +19,9 @@ type Clients struct {
 	engine  bridge.Engine
 	seed    maphash.Seed
 	wake    chan struct{} // Tell
+
+	mu     sync.Mutex
+	lifted []uint64 // numbers of lifts that are to be confirmed
 }
 
 // NewClients returns those of a Server, given its Monitor.
@@ -25,8 +29,9 @@ func NewClients(m netserver.Monitor) *Clients {
 	return &Clients{monitor: m, engine: bridge.Of(m), seed: maphash.MakeSeed(), wake: make(chan struct{}, 1)}
 }
 
-// Take takes what other nodes tell: bans, and how many clients they have.
-func (c *Clients) Take(n *cluster.News) {
+// Take takes what other nodes tell: bans, and how many clients they have. lift is
+// the number of what is lifted by it; 0 is none.
+func (c *Clients) Take(n *cluster.News, lift uint64) {
 	if n.Bans != nil {
 		list := make([]admit.Boxed, len(*n.Bans))
 		for i, b := range *n.Bans {
@@ -37,6 +42,7 @@ func (c *Clients) Take(n *cluster.News) {
 	for _, p := range n.Lifted {
 		c.monitor.Lift(p)
 	}
+	c.Lifted(lift)
 	if o := n.Others; o != nil {
 		uses := make([]admit.SourceUse, len(o.Counts))
 		for i, u := range o.Counts {
@@ -44,6 +50,25 @@ func (c *Clients) Take(n *cluster.News) {
 		}
 		c.engine.SetOtherCounts(admit.Others{Processes: o.Processes, Uses: uses})
 	}
+}
+
+// Lifted has a lift confirmed that was carried out; 0 is none.
+func (c *Clients) Lifted(number uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if number != 0 && len(c.lifted) < wire.MaxSharedLifts {
+		c.lifted = append(c.lifted, number)
+	}
+}
+
+// confirmed returns the numbers of lifts that were carried out since the last
+// time.
+func (c *Clients) confirmed() []uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := c.lifted
+	c.lifted = nil
+	return list
 }
 
 // counts returns the sources and networks with most clients unless the sum, by
@@ -78,15 +103,23 @@ func (c *Clients) bans() (list []cluster.Ban) {
 	return list
 }
 
-// Parts cuts what is shared into messages; same tells that the counts are those
-// of the last time, and not given.
-func Parts(counts cluster.Counts, same bool, bans []cluster.Ban) (list []wire.Shared) {
+// A Share is what a process that serves tells for other nodes.
+type Share struct {
+	Counts cluster.Counts
+	Same   bool // the counts are those of the last time, and not given
+	Bans   []cluster.Ban
+	Lifted []uint64 // numbers of lifts that were carried out before the bans were looked up
+}
+
+// Parts cuts what is shared into messages.
+func (s Share) Parts() (list []wire.Shared) {
+	counts, bans := s.Counts, s.Bans
 	for first := true; first || len(counts)+len(bans) > 0; first = false {
 		n, m := min(len(counts), wire.MaxSharedCounts), min(len(bans), wire.MaxSharedBans)
-		list = append(list, wire.Shared{First: first, Same: first && same, Counts: counts[:n], Bans: bans[:m]})
+		list = append(list, wire.Shared{First: first, Same: first && s.Same, Counts: counts[:n], Bans: bans[:m]})
 		counts, bans = counts[n:], bans[m:]
 	}
-	list[len(list)-1].Last = true
+	list[0].Lifted, list[len(list)-1].Last = s.Lifted, true
 	return list
 }
 
@@ -103,12 +136,13 @@ const (
 // Tell calls tell with what other nodes are to know, until done is closed: twice
 // a second, and when the penalty box has changed. Counts that are as they were
 // told last are not told again, but that they are the same.
-func (c *Clients) Tell(tell func(counts cluster.Counts, same bool, bans []cluster.Ban), done <-chan struct{}) {
+func (c *Clients) Tell(tell func(Share), done <-chan struct{}) {
 	t := time.NewTicker(bansEvery)
 	defer t.Stop()
 	var told time.Time
 	var last uint64 // the sum of the counts told last
 	var have []cluster.Ban
+	var lifted []uint64
 	for {
 		select {
 		case <-t.C:
@@ -116,9 +150,10 @@ func (c *Clients) Tell(tell func(counts cluster.Counts, same bool, bans []cluste
 		case <-done:
 			return
 		}
+		lifted = append(lifted, c.confirmed()...) // before the bans
 		bans, now := c.bans(), time.Now()
 		due := now.Sub(told) >= countsEvery-bansEvery/2
-		if !due && (told.IsZero() || !newBans(have, bans)) {
+		if !due && (told.IsZero() || len(lifted) == 0 && !newBans(have, bans)) {
 			continue
 		}
 		var counts cluster.Counts
@@ -129,8 +164,8 @@ func (c *Clients) Tell(tell func(counts cluster.Counts, same bool, bans []cluste
 			same = sum == last
 			last, told = sum, now
 		}
-		tell(counts, same, bans)
-		have = bans
+		tell(Share{Counts: counts, Same: same, Bans: bans, Lifted: lifted[:min(len(lifted), wire.MaxSharedLifts)]})
+		have, lifted = bans, nil
 	}
 }
 

@@ -205,8 +205,8 @@ func (s *Server) lift(ctx context.Context, r *control.Request, to *control.Answe
 		return err
 	}
 	l := control.Lifted{Network: wire.NetworkText(p), Silent: []control.Silent{}}
-	s.target.Lifted(p)
-	for _, g := range s.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String()}, &l.Silent) {
+	number := s.target.Lifted(p)
+	for _, g := range s.all(ctx, wire.Ask{What: wire.AskLift, Network: p.String(), Lift: number}, &l.Silent) {
 		l.Lifted += g.a.Lifted
 	}
 	return to.Send("lift", l)

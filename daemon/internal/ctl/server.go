@@ -33,8 +33,9 @@ type Target interface {
 	// Remember keeps a change of targets for processes that start later.
 	Remember(wire.Ask)
 	// Lifted tells other nodes of the cluster, if there is one, that an operator
-	// has taken a network out of the penalty box.
-	Lifted(netip.Prefix)
+	// takes a network out of the penalty box. It returns Ask.Lift for the
+	// question by which the members are told.
+	Lifted(netip.Prefix) uint64
 	// AskToLeave asks the other nodes of the cluster whether this server may
 	// drain, until it is called again with false. MayLeave is what they say, and
 	// why not.

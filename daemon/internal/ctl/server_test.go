@@ -33,9 +33,9 @@ func (f *fakeTarget) Ask(_ context.Context, m wire.Member, _ wire.Ask) (wire.Ans
 	return f.answers[m.ID], f.errs[m.ID]
 }
 
-func (f *fakeTarget) Metrics() *metric.Set { return new(metric.Set) }
-func (f *fakeTarget) Remember(wire.Ask)    {}
-func (f *fakeTarget) Lifted(netip.Prefix)  {}
+func (f *fakeTarget) Metrics() *metric.Set       { return new(metric.Set) }
+func (f *fakeTarget) Remember(wire.Ask)          {}
+func (f *fakeTarget) Lifted(netip.Prefix) uint64 { return 0 }
 
 func (f *fakeTarget) AskToLeave(bool)          {}
 func (f *fakeTarget) MayLeave() (bool, string) { return false, "" }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"netserver/cluster"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/childproc"
@@ -51,9 +52,11 @@ type child struct {
 
 	staples         atomic.Int32   // messages about OCSP responses that are being carried out
 	shared, sharing cluster.Report // what it has for other nodes, and a report that is not whole yet
-	sharedSeq       uint64         // how often its counts have changed
-	sharesSame      bool           // those of the report are as before
-	missed          bool           // it was not told all news
+	sharedAt        time.Time
+	lifts           clustering.Lifts
+	sharedSeq       uint64 // how often its counts have changed
+	sharesSame      bool   // those of the report are as before
+	missed          bool   // it was not told all news
 }
 
 func (w *child) condition() string {

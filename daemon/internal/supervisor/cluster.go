@@ -26,6 +26,7 @@ type clusterProcess struct {
 
 	tickets *cluster.Tickets // nil: none are shared yet
 	bans    clustering.Bans
+	made    clustering.Made
 	forgets *child          // which the bans of the process before are to be forgotten for
 	others  *cluster.Others // none if they are not known, or no more; not nil
 	status  cluster.Status
@@ -83,7 +84,7 @@ func (s *supervisor) beginCluster(pl *wire.Plan) error {
 	c := &clusterProcess{helper: helper{s: s, ending: clusterEnd}, start: start, others: new(cluster.Others)}
 	c.task = c
 	c.gen = &generation{plan: own, conf: &settings, binary: binary, allowed: may, workers: make(map[*child]struct{})}
-	c.status.Name = start.Name
+	c.status.Name, c.made.Node = start.Name, start.Name
 	c.certKeys.Store(start.Certificates)
 	c.useStaples()
 	s.cluster = c
@@ -114,7 +115,7 @@ func (c *clusterProcess) tick() {
 	}
 	if state != c.beside { // workers share with each other too
 		c.beside = state
-		c.s.tellNews(&cluster.News{Others: c.others})
+		c.s.tellNews(&cluster.News{Others: c.others}, 0)
 	}
 	c.s.tellMissed()
 	c.s.after(reportEvery, c.tick)
@@ -179,7 +180,12 @@ func (c *clusterProcess) hear(w *child, m wire.Message) error {
 		c.others = n.Others
 	}
 	if part, any := wire.ForWorkers(n); any {
-		c.s.tellNews(&part)
+		var lift uint64
+		if len(part.Lifted) > 0 {
+			lift = c.made.Taken(part.Lifted)
+			c.s.awaitLift(lift, part.Lifted, c.heard)
+		}
+		c.s.tellNews(&part, lift)
 	}
 	return nil
 }
@@ -200,7 +206,7 @@ func (c *clusterProcess) hearBans(w *child, n *cluster.News) *cluster.News {
 				return
 			}
 			c.bans.Forget()
-			c.s.tellNews(c.known())
+			c.s.tellNews(c.known(), 0)
 		})
 	}
 	if n.Bans == nil {
@@ -224,8 +230,10 @@ func (c *clusterProcess) hearTickets(w *child, t *cluster.Tickets) {
 
 // tellMissed tells workers that did not listen.
 func (s *supervisor) tellMissed() {
+	now := time.Now()
 	for _, g := range s.gens {
 		for w := range g.workers {
+			w.tellLifts(now)
 			if w.missed && !w.gone && len(w.outbox) < newsRoom {
 				w.missed = false
 				n := s.cluster.known()
@@ -236,9 +244,9 @@ func (s *supervisor) tellMissed() {
 	}
 }
 
-// tellNews tells the workers what other nodes share. One that does not listen is
-// told of all later, what was lifted aside.
-func (s *supervisor) tellNews(n *cluster.News) {
+// tellNews tells the workers what other nodes share, with the number of the lift
+// in it. One that does not listen is told of all later.
+func (s *supervisor) tellNews(n *cluster.News, lift uint64) {
 	beside := s.beside(n.Others)
 	for _, g := range s.gens {
 		for w := range g.workers {
@@ -251,7 +259,7 @@ func (s *supervisor) tellNews(n *cluster.News) {
 			}
 			own := *n
 			own.Others = beside(w)
-			w.tell(wire.Message{Op: wire.OpNews, News: &own})
+			w.tell(wire.Message{Op: wire.OpNews, ID: lift, News: &own})
 		}
 	}
 }
@@ -320,7 +328,8 @@ func (c *clusterProcess) report() {
 		return
 	}
 	r := c.s.shares()
-	r.Leave = c.leave.ID()
+	r.Leave, r.Lifted = c.leave.ID(), c.made.Lifted(c.sent)
+	c.made.Name(r.Bans, c.sent)
 	state := c.s.countsState()
 	if c.reported == w && c.state == state {
 		r.Counts, r.CountsSame = nil, true
@@ -335,20 +344,6 @@ func (c *clusterProcess) distrust() {
 	if c != nil && c.proc != nil {
 		c.proc.tell(wire.Message{Op: wire.OpDistrust})
 	}
-}
-
-// Lifted has other nodes take a network out of their penalty boxes too.
-func (s *supervisor) Lifted(p netip.Prefix) {
-	s.do(func() {
-		c := s.cluster
-		if c == nil {
-			return
-		}
-		c.bans.Lift(p)
-		if c.proc != nil {
-			c.proc.tell(wire.Message{Op: wire.OpLifted, Network: p.String()})
-		}
-	})
 }
 
 // overview returns what is known of the cluster; nil without one.
@@ -403,7 +398,7 @@ func (c *clusterProcess) silent(w *child, now time.Time) (kill bool) {
 // forgetOthers has the workers count no clients of other nodes.
 func (c *clusterProcess) forgetOthers() {
 	c.others = new(cluster.Others)
-	c.s.tellNews(&cluster.News{Others: c.others})
+	c.s.tellNews(&cluster.News{Others: c.others}, 0)
 }
 
 // renewKeys reads the key file, the password and the files for TLS to the store

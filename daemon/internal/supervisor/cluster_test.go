@@ -165,7 +165,7 @@ func TestSameCountsAreNotToldAgain(t *testing.T) {
 	for len(s.other.outbox) < newsRoom {
 		s.other.tell(wire.Message{Op: wire.OpDistrust})
 	}
-	s.tellNews(&cluster.News{Bans: &[]cluster.Ban{}})
+	s.tellNews(&cluster.News{Bans: &[]cluster.Ban{}}, 0)
 	s.tellMissed()
 	if n := len(s.other.outbox); n != newsRoom {
 		t.Errorf("%d messages for who does not listen", n)

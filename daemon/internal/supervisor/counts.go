@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"netserver/cluster"
 	"netserver/daemon/internal/wire"
@@ -102,6 +103,7 @@ func (s *supervisor) hearShared(w *child, part *wire.Shared) {
 	}
 	if part.First {
 		w.sharing, w.sharesSame = cluster.Report{}, part.Same
+		w.lifts.Done(part.Lifted)
 		if part.Same {
 			w.sharing.Counts = w.shared.Counts
 		}
@@ -110,7 +112,8 @@ func (s *supervisor) hearShared(w *child, part *wire.Shared) {
 	r.Counts = append(r.Counts, part.Counts[:min(len(part.Counts), cluster.MaxCounts-len(r.Counts))]...)
 	r.Bans = append(r.Bans, part.Bans[:min(len(part.Bans), cluster.MaxBans-len(r.Bans))]...)
 	if part.Last {
-		w.shared, w.sharing = w.sharing, cluster.Report{}
+		w.shared, w.sharing, w.sharedAt = w.sharing, cluster.Report{}, time.Now()
+		w.shared.Bans = w.lifts.Rest(w.shared.Bans)
 		if !w.sharesSame {
 			w.sharedSeq++
 		}
@@ -121,13 +124,13 @@ func (s *supervisor) hearShared(w *child, part *wire.Shared) {
 // shares puts together what all workers have for other nodes.
 func (s *supervisor) shares() *cluster.Report {
 	r := &cluster.Report{Version: s.o.Version, Ready: s.serving && !s.ending, Draining: s.ending}
-	bans := make(map[netip.Prefix]cluster.Ban)
+	now, bans := time.Now(), make(map[netip.Prefix]cluster.Ban)
 	sources := make(map[netip.Prefix]cluster.Count)
 	for _, g := range s.gens {
 		for w := range g.workers {
 			r.Clients += w.status.Clients
 			r.Processes++
-			for _, b := range w.shared.Bans {
+			for _, b := range w.ownBans(now) {
 				if have := bans[b.Prefix]; b.Left > have.Left {
 					bans[b.Prefix] = b
 				}

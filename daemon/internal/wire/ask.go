@@ -48,6 +48,7 @@ type Ask struct {
 	N          int         `json:",omitempty"` // of AskClients and AskLimits: at most; of AskBan: seconds
 	Client     uint64      `json:",omitempty"` // of AskKill and AskClient
 	Network    string      `json:",omitempty"` // of AskLift and AskBan
+	Lift       uint64      `json:",omitempty"` // of AskLift: its number, for Shared.Lifted; 0 is none
 	Backend    string      `json:",omitempty"` // of AskTargets: "" is all; of AskTarget
 	Target     string      `json:",omitempty"` // of AskTarget
 	Change     string      `json:",omitempty"` // of AskTarget: control.TargetAdd and others

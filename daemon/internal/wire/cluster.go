@@ -42,6 +42,7 @@ type Cluster struct {
 type Shared struct {
 	First, Last bool
 	Same        bool           `json:",omitempty"` // of the first: the counts are as last told, and no part has any
+	Lifted      []uint64       `json:",omitempty"` // of the first: numbers of lifts that were carried out before this was looked up
 	Counts      cluster.Counts `json:",omitempty"`
 	Bans        []cluster.Ban  `json:",omitempty"`
 }
@@ -50,6 +51,7 @@ type Shared struct {
 const (
 	MaxSharedCounts = 2000
 	MaxSharedBans   = 300
+	MaxSharedLifts  = 256
 )
 
 // MaxFromCluster is the longest message of the cluster process.
@@ -68,7 +70,16 @@ func takeShared(_ *Peer, from, to *Message) error {
 	if len(s.Counts) > MaxSharedCounts {
 		return fmt.Errorf("%d counts", len(s.Counts))
 	}
-	return checkBans(s.Bans, MaxSharedBans)
+	if !s.First && len(s.Lifted) > 0 {
+		return errors.New("lifts beside the first part")
+	}
+	if err := errors.Join(checkBans(s.Bans, MaxSharedBans), atMost("lifts", len(s.Lifted), MaxSharedLifts)); err != nil {
+		return err
+	}
+	for i := range s.Bans {
+		s.Bans[i].ID = cluster.BanID{} // the supervisor gives it
+	}
+	return nil
 }
 
 // minBan4 and minBan6 are the widest networks that another node can ban.

@@ -3,7 +3,9 @@ package wire
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -77,20 +79,20 @@ func TestMostOfWhatIsShared(t *testing.T) {
 		}
 		return list
 	}
-	bans := func(n int, node string) (list []cluster.Ban) {
+	bans := func(n int, node string, id cluster.BanID) (list []cluster.Ban) {
 		for i := range n {
-			list = append(list, cluster.Ban{Prefix: address(i), Left: cluster.MaxManualBan, Manual: true, Node: node})
+			list = append(list, cluster.Ban{Prefix: address(i), Left: cluster.MaxManualBan, Manual: true, Node: node, ID: id})
 		}
 		return list
 	}
-	all := bans(cluster.MaxTold, strings.Repeat("n", 64))
+	all := bans(cluster.MaxTold, strings.Repeat("n", 64), cluster.BanID{Process: math.MaxUint64, Number: math.MaxUint64})
 	n := &cluster.News{Bans: &all, Others: &cluster.Others{Processes: 3, Counts: counts(cluster.MaxCounts)}, Status: new(cluster.Status)}
 	for range cluster.MaxNodes {
 		n.Status.Nodes = append(n.Status.Nodes, cluster.NodeStatus{Name: strings.Repeat("n", 64), Ports: make([]string, cluster.MaxPorts)})
 	}
 	for from, m := range map[Sender]Message{
 		FromCluster: {Op: OpNews, News: n},
-		FromWorker:  {Op: OpShare, Shared: &Shared{Counts: counts(MaxSharedCounts), Bans: bans(MaxSharedBans, "")}},
+		FromWorker:  {Op: OpShare, Shared: &Shared{First: true, Counts: counts(MaxSharedCounts), Bans: bans(MaxSharedBans, "", cluster.BanID{}), Lifted: slices.Repeat([]uint64{math.MaxUint64}, MaxSharedLifts)}},
 	} {
 		b, err := json.Marshal(m)
 		if err != nil {
@@ -102,6 +104,14 @@ func TestMostOfWhatIsShared(t *testing.T) {
 		if _, err := (&Peer{Sender: from}).Read(b); err != nil {
 			t.Errorf("%s: %v", from, err)
 		}
+	}
+}
+
+// A worker does not choose the identity of a ban.
+func TestWorkersDoNotNameBans(t *testing.T) {
+	m, err := (&Peer{Sender: FromWorker}).Read([]byte(`{"Op":"share","Shared":{"First":true,"Bans":[{"prefix":"10.0.0.0/8","left":1,"id":{"process":7}}]}}`))
+	if err != nil || len(m.Shared.Bans) != 1 || m.Shared.Bans[0].ID != (cluster.BanID{}) {
+		t.Errorf("%v: %+v", err, m.Shared)
 	}
 }
 

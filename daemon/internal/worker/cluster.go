@@ -13,8 +13,8 @@ import (
 )
 
 // share tells the supervisor what this worker has for other nodes.
-func (w *worker) share(counts cluster.Counts, same bool, bans []cluster.Ban) {
-	for _, part := range clustering.Parts(counts, same, bans) {
+func (w *worker) share(s clustering.Share) {
+	for _, part := range s.Parts() {
 		wire.Send(w.link, wire.Message{Op: wire.OpShare, Shared: &part})
 	}
 }

@@ -90,6 +90,9 @@ func (w *worker) answer(c wire.Message) {
 		return
 	}
 	a := wire.AnswerTo(w.p.Server.Monitor(), w.conf.HandlerName, w.p.Backends, *c.Ask)
+	if w.clients != nil && c.Ask.What == wire.AskLift {
+		w.clients.Lifted(c.Ask.Lift)
+	}
 	wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 	if w.clients != nil && c.Ask.What == wire.AskBan {
 		w.clients.Hurry()

@@ -184,7 +184,7 @@ func (w *worker) run(ctx context.Context) int {
 	w.p.engine().OnServing(func() {
 		w.started.Store(true)
 		if w.clients != nil && w.init.News != nil {
-			w.clients.Take(w.init.News)
+			w.clients.Take(w.init.News, 0)
 		}
 		wire.Send(w.link, wire.Message{Op: wire.OpReady, Sandbox: w.confined, Lines: w.facts(), Echoes: true})
 	})
@@ -346,7 +346,7 @@ func (w *worker) carryOut(c wire.Message) {
 		w.renewTickets(c.Tickets)
 	case wire.OpNews:
 		if w.clients != nil && c.News != nil {
-			w.clients.Take(c.News)
+			w.clients.Take(c.News, c.ID)
 		}
 	case wire.OpStatus:
 		status := w.status()
