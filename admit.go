@@ -242,7 +242,7 @@ func (r *run) cutSource(p netip.Prefix, why error) (n int) {
 
 func (m monitor) SharedCounts(most int) (list []admit.SourceUse) {
 	for _, r := range m.s.running() {
-		list = append(list, r.limiter.Shared(most)...)
+		list = append(list, admit.Shared(r.limiter, r.queue, most)...)
 	}
 	return list
 }
@@ -250,6 +250,9 @@ func (m monitor) SharedCounts(most int) (list []admit.SourceUse) {
 func (m monitor) SetOtherCounts(o admit.Others) {
 	for _, r := range m.s.running() {
 		r.limiter.SetOthers(o)
+		if r.queue != nil {
+			r.queue.SetOthers(o)
+		}
 	}
 }
 

@@ -19,16 +19,39 @@ type Others struct {
 	Uses      []SourceUse // of sources and networks, what all have together
 }
 
-// others is Others as the Limiter looks it up. It does not change.
+// others is Others as a Limiter looks it up, and, of handshakes, a Queue. It does
+// not change.
 type others struct {
 	processes int // this one included
-	conns     map[prefix]uint32
+	have      map[prefix]uint32
 }
 
-// reportsKept is how many of its last reports an entry remembers. It counts as
-// known elsewhere with the least of them, of which the others have certainly
-// heard.
+// add adds what others have of a source or network.
+func (o *others) add(p netip.Prefix, n int) {
+	if n <= 0 {
+		return
+	}
+	if key, ok := limitKey(p); ok {
+		o.have[key] = min(o.have[key]+uint32(min(n, maxElsewhereUse)), maxElsewhereUse)
+	}
+}
+
+// maxElsewhereUse bounds what others have of a source or network.
+const maxElsewhereUse = 1 << 30
+
+// said is what was last reported of a source or network, the last one first. It
+// counts as known elsewhere with the least of them, of which the others have
+// certainly heard.
+type said [reportsKept]uint16
+
 const reportsKept = 3
+
+func (s *said) least() int { return int(slices.Min(s[:])) }
+
+func (s *said) note(n int) {
+	copy(s[1:], s[:])
+	s[0] = uint16(min(n, math.MaxUint16)) // less is on the safe side
+}
 
 // SetOthers replaces what is known of the others.
 func (l *Limiter) SetOthers(o Others) {
@@ -36,11 +59,9 @@ func (l *Limiter) SetOthers(o Others) {
 		l.others.Store(nil)
 		return
 	}
-	n := &others{processes: o.Processes + 1, conns: make(map[prefix]uint32, len(o.Uses))}
-	for _, u := range o.Uses {
-		if key, ok := limitKey(u.Prefix); ok && u.Conns > 0 {
-			n.conns[key] += uint32(min(u.Conns, 1<<30))
-		}
+	n := &others{processes: o.Processes + 1, have: make(map[prefix]uint32, len(o.Uses))}
+	for i := range o.Uses {
+		n.add(o.Uses[i].Prefix, o.Uses[i].Conns)
 	}
 	l.others.Store(n)
 }
@@ -60,15 +81,21 @@ func limitKey(p netip.Prefix) (prefix, bool) {
 }
 
 // room returns how many connections the entry may have in this process, of a
-// limit for all. What is left below the limit is divided among all processes:
-// half of it evenly, half by what each is known to have. So they may all use
-// their parts before they hear of each other, and one that has most of the
-// clients comes near the limit in a few exchanges.
+// limit for all.
 func (o *others) room(e *entry, limit int) int {
 	if o == nil {
 		return limit
 	}
-	own, elsewhere := e.reported(), int(o.conns[e.key])
+	return o.part(e.key, e.said.least(), limit)
+}
+
+// part returns how much of a limit for all this process may use, which is known
+// to have own. What is left below the limit is divided among all processes: half
+// of it evenly, half by what each is known to have. So they may all use their
+// parts before they hear of each other, and one that has most of the clients
+// comes near the limit in a few exchanges.
+func (o *others) part(key prefix, own, limit int) int {
+	elsewhere := int(o.have[key])
 	left := limit - own - elsewhere
 	if left <= 0 {
 		return min(own, limit)
@@ -83,8 +110,6 @@ func (o *others) room(e *entry, limit int) int {
 	}
 	return min(own+part, limit)
 }
-
-func (e *entry) reported() int { return int(slices.Min(e.said[:])) }
 
 // minReported is how many connections of a source or network are reported. One
 // in each process is within what rounding gives away, unless one is all that
@@ -118,11 +143,10 @@ func (l *Limiter) Shared(max int) (list []SourceUse) {
 				least = ofSource
 			}
 			if e.conns < least {
-				e.said = [reportsKept]uint16{}
+				e.said = said{}
 				continue
 			}
-			copy(e.said[1:], e.said[:])
-			e.said[0] = uint16(min(e.conns, math.MaxUint16)) // less is on the safe side
+			e.said.note(e.conns)
 			list = append(list, SourceUse{Prefix: e.key.Prefix(), Conns: e.conns})
 		}
 		s.mu.Unlock()
@@ -144,7 +168,7 @@ func (l *Limiter) unsay(list []SourceUse) {
 		s := l.table.shard(wide)
 		s.mu.Lock()
 		if e := s.m[key]; e != nil {
-			e.said = [reportsKept]uint16{}
+			e.said = said{}
 		}
 		s.mu.Unlock()
 	}

@@ -102,16 +102,16 @@ func TestOthersBounds(t *testing.T) {
 	source, network := Tiers(a)
 	l := NewLimiter(Limits{MaxPerSource: 10, MaxPerPrefix: 10})
 	l.SetOthers(Others{Processes: 3, Uses: []SourceUse{
-		{source, 9}, {network, 9}, {netip.Prefix{}, 5}, {netip.MustParsePrefix("10.0.0.0/8"), 5}, {source, -3},
+		{Prefix: source, Conns: 9}, {Prefix: network, Conns: 9}, {Conns: 5}, {Prefix: netip.MustParsePrefix("10.0.0.0/8"), Conns: 5}, {Prefix: source, Conns: -3},
 	}})
 	if n := fill(t, l, a, OverPrefix); n != 1 {
 		t.Errorf("%d beside 9 others", n)
 	}
-	l.SetOthers(Others{Processes: 3, Uses: []SourceUse{{source, 1 << 30}}})
+	l.SetOthers(Others{Processes: 3, Uses: []SourceUse{{Prefix: source, Conns: 1 << 30}}})
 	if why := l.Enter(a); why != OverSource {
 		t.Errorf("beside very many: %d", why)
 	}
-	l.SetOthers(Others{Uses: []SourceUse{{source, 10}}})
+	l.SetOthers(Others{Uses: []SourceUse{{Prefix: source, Conns: 10}}})
 	if n := fill(t, l, a, OverPrefix); n != 9 {
 		t.Errorf("%d without others", n)
 	}
@@ -130,7 +130,7 @@ func TestOthersBounds(t *testing.T) {
 	said := func(s string) int {
 		key, _ := limitKey(netip.MustParsePrefix(s))
 		_, wide := tiers(netip.MustParsePrefix(s).Addr())
-		return l.table.shard(wide).m[key].reported()
+		return l.table.shard(wide).m[key].said.least()
 	}
 	if said("10.0.0.0/24") != 0 || said("10.0.4.1/32")+said("10.0.4.0/24") == 0 {
 		t.Error("the wrong ones were left out")
@@ -206,7 +206,7 @@ func BenchmarkEnterShared(b *testing.B) {
 			o := Others{}
 			for i := range n {
 				o.Processes = 2
-				o.Uses = append(o.Uses, SourceUse{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), 3})
+				o.Uses = append(o.Uses, SourceUse{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32), Conns: 3})
 			}
 			l.SetOthers(o)
 			a := addr4(10, 0, 5, 5)

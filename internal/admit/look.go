@@ -78,7 +78,7 @@ func (k *Look) shared(o *others, s *tableShard, source, wide prefix, c *Limits) 
 		if e == nil {
 			e = &entry{key: key}
 		}
-		return int(o.conns[key]), o.room(e, limit)
+		return int(o.have[key]), o.room(e, limit)
 	}
 	k.Shared = true
 	k.Others, k.Room = of(source, c.MaxPerSource)

@@ -31,14 +31,14 @@ func (t *Ticket) Over() Reason { return t.over }
 // tooMany returns the narrowest network with too many unfinished handshakes
 // including t, and the limit; nil if there is none.
 func (q *Queue) tooMany(t *Ticket) (*node, Reason) {
-	c := &q.cfg
+	c, o := &q.cfg, q.others.Load()
 	if c.MaxPerSource > 0 {
-		if n := t.leaf.source(); n.unfinished > c.MaxPerSource {
+		if n := t.leaf.source(); n.unfinished > o.roomFor(n, c.MaxPerSource) {
 			return n, OverSourceHandshakes
 		}
 	}
 	if c.MaxPerPrefix > 0 {
-		if n := t.leaf.wide(); n.unfinished > c.MaxPerPrefix {
+		if n := t.leaf.wide(); n.unfinished > o.roomFor(n, c.MaxPerPrefix) {
 			return n, OverPrefixHandshakes
 		}
 	}

@@ -27,6 +27,8 @@ type node struct {
 	at                 [2]int // positions in the parent's heaps, plus one
 	idleNext, idlePrev *node
 	idle               bool
+	told               bool // it is in Queue.told
+	said               said // of unfinished, see Queue.Shared
 	idleSince          int64
 }
 

@@ -72,7 +72,8 @@ type QueueConfig struct {
 	Procs int
 	// Max, MaxPerSource and MaxPerPrefix bound unfinished handshakes: in
 	// total, per IPv4 address or IPv6 /64, and per IPv4 /24 or IPv6 /48. One
-	// more ends the oldest of the greediest source there. 0 is no limit.
+	// more ends the oldest of the greediest source there. 0 is no limit. The last
+	// two are for all processes together that SetOthers tells of.
 	Max, MaxPerSource, MaxPerPrefix int
 	// Shadow ends none because of these limits; Ticket.Over reports them.
 	Shadow bool
@@ -95,8 +96,9 @@ type Queue struct {
 	after func(time.Duration, func()) // time.AfterFunc
 	root  *node
 
-	ready  atomic.Int64 // running ones that do not wait for the network
-	hungry atomic.Bool  // some wait for a turn
+	ready  atomic.Int64           // running ones that do not wait for the network
+	hungry atomic.Bool            // some wait for a turn
+	others atomic.Pointer[others] // nil without: see elsewherequeue.go
 
 	mu      sync.Mutex
 	nodes   map[prefix]*node
@@ -111,6 +113,7 @@ type Queue struct {
 	due     int64 // the next tick
 	timer   *time.Timer
 	shed    uint64
+	told    []*node // which the others have been told of
 }
 
 // later runs f after d. One timer is enough, since only one tick is pending.

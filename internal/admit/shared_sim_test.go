@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// A cluster is Limiters that tell each other what they have, in steps of ten
-// milliseconds: docs/CLUSTER-MODEL.md is about this simulation.
+// A cluster is Limiters, or Queues, that tell each other what they have, in steps
+// of ten milliseconds: docs/CLUSTER-MODEL.md is about this simulation.
 type clusterSim struct {
 	rng    *rand.Rand
-	nodes  []*Limiter
+	nodes  []simNode
 	conns  []int      // of the source, by node
 	phase  []int      // when in a period a node reports
 	told   [][]int    // what a node knows of another
@@ -24,12 +24,43 @@ type clusterSim struct {
 
 type delivery struct{ at, from, to, n int }
 
+// A simNode is what a node has of the source.
+type simNode interface {
+	report() int // what it tells the others
+	hear(Others) // what they have told
+	open() bool  // reports whether there is one more now
+	close()
+}
+
 const simPeriod = 50 // steps between two reports of a node: half a second
 
+type limiterNode struct {
+	*Limiter
+	source netip.Addr
+}
+
+func (l limiterNode) report() (n int) {
+	for _, u := range l.Shared(10) {
+		if u.Prefix.Bits() == 32 {
+			n = u.Conns
+		}
+	}
+	return n
+}
+
+func (l limiterNode) hear(o Others) { l.SetOthers(o) }
+func (l limiterNode) open() bool    { return l.Enter(l.source) == OK }
+func (l limiterNode) close()        { l.Leave(l.source) }
+
 func newClusterSim(seed uint64, n, limit, lat int) *clusterSim {
+	source := netip.MustParseAddr("192.0.2.1")
+	return newSimOf(seed, n, lat, func(*clusterSim) simNode { return limiterNode{NewLimiter(Limits{MaxPerSource: limit}), source} })
+}
+
+func newSimOf(seed uint64, n, lat int, node func(*clusterSim) simNode) *clusterSim {
 	s := &clusterSim{rng: rand.New(rand.NewPCG(seed, 9)), conns: make([]int, n), lat: lat, source: netip.MustParseAddr("192.0.2.1")}
 	for range n {
-		s.nodes = append(s.nodes, NewLimiter(Limits{MaxPerSource: limit}))
+		s.nodes = append(s.nodes, node(s))
 		s.phase = append(s.phase, s.rng.IntN(simPeriod))
 		s.told = append(s.told, make([]int, n))
 	}
@@ -45,7 +76,7 @@ func (s *clusterSim) tell(i int) {
 	for _, n := range s.told[i] {
 		sum += n
 	}
-	s.nodes[i].SetOthers(Others{Processes: len(s.nodes) - 1, Uses: []SourceUse{{prefix, sum}}})
+	s.nodes[i].hear(Others{Processes: len(s.nodes) - 1, Uses: []SourceUse{{Prefix: prefix, Conns: sum, Handshakes: sum}}})
 }
 
 // step carries out what happens in ten milliseconds, beside what clients do.
@@ -55,12 +86,7 @@ func (s *clusterSim) step() {
 		if s.now%simPeriod != s.phase[i] {
 			continue
 		}
-		n := 0
-		for _, u := range l.Shared(10) {
-			if u.Prefix.Bits() == 32 {
-				n = u.Conns
-			}
-		}
+		n := l.report()
 		for j := range s.nodes {
 			if j != i {
 				s.onWay = append(s.onWay, delivery{s.now + s.rng.IntN(s.lat+1), i, j, n})
@@ -85,7 +111,7 @@ func (s *clusterSim) step() {
 }
 
 func (s *clusterSim) open(i int) bool {
-	if s.nodes[i].Enter(s.source) != OK {
+	if !s.nodes[i].open() {
 		return false
 	}
 	s.conns[i]++
@@ -96,7 +122,7 @@ func (s *clusterSim) open(i int) bool {
 func (s *clusterSim) close(i int) {
 	if s.conns[i] > 0 {
 		s.conns[i]--
-		s.nodes[i].Leave(s.source)
+		s.nodes[i].close()
 	}
 }
 
@@ -113,7 +139,9 @@ var clusterSizes = []struct{ nodes, limit int }{{2, 100}, {3, 100}, {3, 1000}, {
 // A source that opens as many as it can on all nodes at once, and one that closes
 // and opens others all the time, stays within the limit and one for each node but
 // one, wherever the reports are.
-func TestSharedLimitHolds(t *testing.T) {
+func TestSharedLimitHolds(t *testing.T) { sharedLimitHolds(t, newClusterSim) }
+
+func sharedLimitHolds(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim) {
 	for _, size := range clusterSizes {
 		for _, churn := range []bool{false, true} {
 			worst := 0
@@ -122,7 +150,7 @@ func TestSharedLimitHolds(t *testing.T) {
 				seeds = 1
 			}
 			for seed := range seeds {
-				s := newClusterSim(seed, size.nodes, size.limit, simPeriod/2)
+				s := newSim(seed, size.nodes, size.limit, simPeriod/2)
 				for range 8 * simPeriod {
 					s.step()
 					if churn && s.rng.IntN(20) == 0 { // all of some nodes
@@ -155,9 +183,11 @@ func TestSharedLimitHolds(t *testing.T) {
 
 // A source whose clients all come to one node gets there near the limit in a few
 // seconds; one whose clients are spread has all of them at once.
-func TestSharedLimitConverges(t *testing.T) {
+func TestSharedLimitConverges(t *testing.T) { sharedLimitConverges(t, newClusterSim) }
+
+func sharedLimitConverges(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim) {
 	for _, size := range clusterSizes {
-		s := newClusterSim(1, size.nodes, size.limit, simPeriod/2)
+		s := newSim(1, size.nodes, size.limit, simPeriod/2)
 		at := map[int]string{50: "", 90: "", 99: ""}
 		first := 0
 		for s.now < 40*simPeriod {
@@ -177,7 +207,7 @@ func TestSharedLimitConverges(t *testing.T) {
 		if at[90] == "" || s.all() > size.limit {
 			t.Errorf("%+v: %d on one node", size, s.all())
 		}
-		spread := newClusterSim(1, size.nodes, size.limit, simPeriod/2)
+		spread := newSim(1, size.nodes, size.limit, simPeriod/2)
 		for i := range size.limit {
 			if !spread.open(i % size.nodes) {
 				t.Errorf("%+v: refused the %d. of the limit, all at once over all nodes", size, i+1)

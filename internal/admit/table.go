@@ -42,7 +42,7 @@ type entry struct {
 	next, prev *entry
 	listed     bool
 
-	said [reportsKept]uint16 // conns as last reported, see Shared
+	said said // of conns, see Shared
 }
 
 func (t *table) init(sources int) {

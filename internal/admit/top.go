@@ -8,8 +8,9 @@ import (
 
 // A SourceUse is the usage of a source or network.
 type SourceUse struct {
-	Prefix netip.Prefix // an IPv4 address or /24, an IPv6 /64 or /48
-	Conns  int          // connections open
+	Prefix     netip.Prefix // an IPv4 address or /24, an IPv6 /64 or /48
+	Conns      int          // connections open
+	Handshakes int          // of them unfinished, as far as Shared and Others tell
 }
 
 // Top returns the n sources and the n networks with the most connections, in

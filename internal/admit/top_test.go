@@ -34,10 +34,10 @@ func TestTopOfIPv6(t *testing.T) {
 		l.Enter(netip.MustParseAddr(a))
 	}
 	sources, networks := l.Top(10)
-	if got, want := fmt.Sprint(sources), "[{2001:db8:1:2::/64 2} {192.0.2.1/32 1} {2001:db8:1:3::/64 1}]"; got != want {
+	if got, want := fmt.Sprint(sources), "[{2001:db8:1:2::/64 2 0} {192.0.2.1/32 1 0} {2001:db8:1:3::/64 1 0}]"; got != want {
 		t.Errorf("sources %s, want %s", got, want)
 	}
-	if got, want := fmt.Sprint(networks), "[{2001:db8:1::/48 3} {192.0.2.0/24 1}]"; got != want {
+	if got, want := fmt.Sprint(networks), "[{2001:db8:1::/48 3 0} {192.0.2.0/24 1 0}]"; got != want {
 		t.Errorf("networks %s, want %s", got, want)
 	}
 }

@@ -62,9 +62,9 @@ type Engine interface {
 	// ClientNow tells more of the client of that ID than its record does, and
 	// whether there is one.
 	ClientNow(id uint64) (ClientNow, bool)
-	// SharedCounts returns the sources and networks with the most connections, for
-	// the other processes that share max_per_source and max_per_prefix of the
-	// Server with this one. Call it twice a second and tell them at once: what is
+	// SharedCounts returns the sources and networks with the most connections, and
+	// those with noticeably many handshakes, for the other processes that share the
+	// Server's limits on both with this one. Call it twice a second and tell them at once: what is
 	// left of a limit for this process depends on what it has reported.
 	SharedCounts(most int) []admit.SourceUse
 	// SetOtherCounts replaces what is known of the others. With no others the

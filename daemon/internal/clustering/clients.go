@@ -46,7 +46,7 @@ func (c *Clients) Take(n *cluster.News, lift uint64) {
 	if o := n.Others; o != nil {
 		uses := make([]admit.SourceUse, len(o.Counts))
 		for i, u := range o.Counts {
-			uses[i] = admit.SourceUse{Prefix: u.Prefix, Conns: int(u.Conns)}
+			uses[i] = admit.SourceUse{Prefix: u.Prefix, Conns: int(u.Conns), Handshakes: int(u.Handshakes)}
 		}
 		c.engine.SetOtherCounts(admit.Others{Processes: o.Processes, Uses: uses})
 	}
@@ -81,7 +81,7 @@ func (c *Clients) counts(last uint64) (list cluster.Counts, sum uint64) {
 	}
 	list = make(cluster.Counts, len(uses))
 	for i, u := range uses {
-		list[i] = cluster.Count{Prefix: u.Prefix, Conns: uint32(min(u.Conns, cluster.MaxCount))}
+		list[i] = cluster.Count{Prefix: u.Prefix, Conns: uint32(min(u.Conns, cluster.MaxCount)), Handshakes: uint32(min(u.Handshakes, cluster.MaxCount))}
 	}
 	return list, sum
 }

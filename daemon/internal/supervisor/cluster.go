@@ -274,8 +274,7 @@ func (s *supervisor) beside(others *cluster.Others) func(*child) *cluster.Others
 	total := make(map[netip.Prefix]cluster.Count, len(others.Counts))
 	add := func(list cluster.Counts) {
 		for _, n := range list {
-			sum := total[n.Prefix]
-			total[n.Prefix] = cluster.Count{Prefix: n.Prefix, Conns: min(sum.Conns+n.Conns, cluster.MaxCount)}
+			addCount(total, n)
 		}
 	}
 	add(others.Counts)
@@ -288,7 +287,9 @@ func (s *supervisor) beside(others *cluster.Others) func(*child) *cluster.Others
 		rest := maps.Clone(total)
 		for _, n := range w.shared.Counts {
 			have := rest[n.Prefix]
-			if have.Conns -= min(have.Conns, n.Conns); have.Conns == 0 {
+			have.Conns -= min(have.Conns, n.Conns)
+			have.Handshakes -= min(have.Handshakes, n.Handshakes)
+			if have.Conns == 0 && have.Handshakes == 0 {
 				delete(rest, n.Prefix)
 				continue
 			}

@@ -66,8 +66,8 @@ func TestSharedEpochs(t *testing.T) {
 	}
 }
 
-// Each worker hears of the clients of other nodes and of its siblings, never of
-// its own; parts of a report are put together.
+// Each worker hears of the clients and handshakes of other nodes and of its
+// siblings, never of its own; parts of a report are put together.
 func TestWhatCountsBesideAWorker(t *testing.T) {
 	s := newWireState()
 	defer s.gens[0].stopTimers()
@@ -77,7 +77,7 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 			s.hearShared(w, &parts[i])
 		}
 	}
-	count := func(n uint32) cluster.Counts { return cluster.Counts{{Prefix: source, Conns: n}} }
+	count := func(n uint32) cluster.Counts { return cluster.Counts{{Prefix: source, Conns: n, Handshakes: 2 * n}} }
 	ban := []cluster.Ban{{Prefix: source, Left: time.Minute}}
 	share(s.w, wire.Shared{First: true, Counts: count(3)}, wire.Shared{Bans: ban, Last: true})
 	share(s.other, wire.Shared{First: true, Last: true, Counts: count(4), Bans: []cluster.Ban{{Prefix: source, Left: time.Second}}})
@@ -108,6 +108,22 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 		if o == nil || o.Processes != 6 || !slices.Equal(o.Counts, count(w.want)) {
 			t.Errorf("worker %d hears %+v, want %d", w.id, o, w.want)
 		}
+	}
+	// What a worker claims is bounded in a sum too, and handshakes alone count.
+	network := netip.MustParsePrefix("192.0.2.0/24")
+	for _, w := range []*child{s.w, s.other} {
+		share(w, wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: source, Conns: cluster.MaxCount, Handshakes: cluster.MaxCount}}})
+	}
+	if r := s.shares(); !slices.Equal(r.Counts, cluster.Counts{{Prefix: source, Conns: cluster.MaxCount, Handshakes: cluster.MaxCount}}) {
+		t.Errorf("%+v", r)
+	}
+	share(s.other, wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: network, Handshakes: 6}}})
+	beside := s.beside(new(cluster.Others))
+	if o := beside(s.w); !slices.Equal(o.Counts, cluster.Counts{{Prefix: network, Handshakes: 6}}) {
+		t.Errorf("beside a worker: %+v", o)
+	}
+	if o := beside(s.other); len(o.Counts) != 1 || o.Counts[0].Prefix != source {
+		t.Errorf("beside the other: %+v", o)
 	}
 }
 

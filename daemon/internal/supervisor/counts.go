@@ -140,8 +140,7 @@ func (s *supervisor) shares() *cluster.Report {
 				continue
 			}
 			for _, n := range w.shared.Counts {
-				sum := sources[n.Prefix]
-				sources[n.Prefix] = cluster.Count{Prefix: n.Prefix, Conns: sum.Conns + n.Conns, Handshakes: sum.Handshakes + n.Handshakes}
+				addCount(sources, n)
 			}
 		}
 	}
@@ -154,6 +153,14 @@ func (s *supervisor) shares() *cluster.Report {
 		r.Ports = names[:min(len(names), cluster.MaxPorts)]
 	}
 	return r
+}
+
+// addCount adds n to the sum of its source or network.
+func addCount(sum map[netip.Prefix]cluster.Count, n cluster.Count) {
+	have := sum[n.Prefix]
+	sum[n.Prefix] = cluster.Count{
+		Prefix: n.Prefix, Conns: min(have.Conns+n.Conns, cluster.MaxCount), Handshakes: min(have.Handshakes+n.Handshakes, cluster.MaxCount),
+	}
 }
 
 // biggest adds sources to list, those with most clients if there are too many.
