@@ -20,7 +20,8 @@ type Leave struct {
 const (
 	leaveTTL   = 15 * time.Second // of the lease, which who drains renews
 	leaveEvery = time.Second
-	leaveFresh = 3 * memberEvery // in which another node must have been heard
+	leaveFresh = 3 * memberEvery  // in which another node must have been heard
+	leaveStale = 20 * time.Second // after which a lease that was not renewed is nobody's, whatever the store says
 )
 
 // leaveSlot is the lease of who drains. Programs that do not know it skip it.
@@ -30,6 +31,8 @@ var leaveSlot = slot{kind: "leases/", node: "drain"}
 type leaver struct {
 	rev    uint64 // of the lease that we have; 0: we have none
 	next   time.Time
+	other  uint64 // the revision of the lease that another has, as it was seen since
+	since  time.Time
 	answer *Leave // below Node.mu
 }
 
@@ -115,11 +118,15 @@ func (n *Node) whoLeaves(ctx context.Context) (why string, err error) {
 	if errors.Is(err, ErrNotFound) {
 		return "", nil
 	}
-	if errors.Is(err, ErrValue) {
-		return "the lease in the store is not one", nil
+	if errors.Is(err, ErrValue) { // whoever drains puts it there again
+		return "the lease in the store is not one", n.removeLeave(ctx, 0)
 	}
 	if err != nil {
 		return "the store does not answer", n.store(err)
+	}
+	if n.staleLease(v.Rev) {
+		n.leaver.rev, n.leaver.next = v.Rev, time.Time{}
+		return "", nil
 	}
 	e := new(envelope)
 	plain, err := n.cfg.Keys.Open(n.cfg.Namespace, leaveSlot.key(), v.Data)
@@ -135,6 +142,16 @@ func (n *Node) whoLeaves(ctx context.Context) (why string, err error) {
 		return "", nil
 	}
 	return fmt.Sprintf("node %s drains", e.Node), nil
+}
+
+// staleLease reports whether the lease is one that nobody has renewed for so long
+// that the store should have ended it: garbage, or kept by mistake.
+func (n *Node) staleLease(rev uint64) bool {
+	l, now := &n.leaver, time.Now()
+	if l.other != rev {
+		l.other, l.since = rev, now
+	}
+	return now.Sub(l.since) > leaveStale
 }
 
 func (n *Node) removeLeave(ctx context.Context, rev uint64) error {

@@ -132,6 +132,48 @@ func TestDrainWithoutTheStore(t *testing.T) {
 	})
 }
 
+// A lease that nobody renews is nobody's, whatever the store does with it: it holds
+// a rollout up for twenty seconds. One that is made up anew all the time does for
+// as long as somebody does that.
+func TestLeasesThatDoNotEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b := newNode(t, m, "a"), newNode(t, m, "b")
+		a.serves("443")
+		b.serves("443")
+		settle(2 * time.Second)
+		a.asks(1)
+		settle(2 * time.Second)
+		a.wants(1, true, "")
+		lease, err := b.store.Get(t.Context(), "leases/drain")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.asks(0)
+		settle(2 * time.Second)
+		for i, data := range [][]byte{lease.Data, []byte("?"), make([]byte, cluster.MaxValue+1)} {
+			m.Write("leases/drain", data) // which does not end
+			id := uint64(i + 1)
+			b.asks(id)
+			settle(3 * time.Second)
+			if i < 2 {
+				b.wants(id, false, []string{"node a drains", "not one of this cluster"}[i])
+			}
+			settle(20 * time.Second)
+			b.wants(id, true, "")
+			b.asks(0)
+			settle(2 * time.Second)
+		}
+		b.asks(9)
+		for range 60 {
+			m.Write("leases/drain", []byte("?"))
+			settle(time.Second)
+			b.wants(9, false, "not one of this cluster")
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
 // Who was allowed to drain goes on when the other is no longer ready: it drains
 // already, and keeps the lease. Both have said that the other is there.
 func TestWhoDrainsGoesOn(t *testing.T) {

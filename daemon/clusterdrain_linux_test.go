@@ -1,12 +1,15 @@
 package daemon_test
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"netserver/cluster"
+	"netserver/cluster/dirstore"
 	"netserver/internal/control"
 	"netserver/netservertest"
 )
@@ -114,6 +117,44 @@ func TestDrainWhenOthersReady(t *testing.T) {
 			t.Errorf("a drain that does not ask: exit status %d: %s%s", code, out, errs)
 		}
 	})
+}
+
+// Whatever the store holds, who asks waits no longer than was said, hears what was
+// in the way, and how to drain without it.
+func TestDrainIsNotHeldUpForEver(t *testing.T) {
+	args, _ := sharedDir(t, "0")
+	key, err := os.ReadFile(args[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := cluster.ParseKeys(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := dirstore.Open(t.Context(), args[1], cluster.StoreOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z, err := cluster.New(cluster.Config{Store: store, Keys: keys, Name: "z", Tell: func(cluster.News) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.Report(cluster.Report{Ready: true, Draining: true})
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- z.Run(ctx) }()
+	r, socket := startNode(t, "a", args...)
+	a := &drainNode{t: t, running: r, socket: socket}
+	clusterOf(t, socket, "it knows the other", func(c *control.Cluster) bool { return c.StoreUp && len(c.Nodes) == 2 })
+	(<-a.drain("--timeout", "1")).wants(t, 1, "not drained: after 1s node z drains; drain without --when-others-ready does not ask")
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	store.Close()
+	if code, out, errs := ctl(socket, "drain"); code != 0 {
+		t.Errorf("a drain that does not ask: exit status %d: %s%s", code, out, errs)
+	}
 }
 
 // Where it has no effect it is refused.

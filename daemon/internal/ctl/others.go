@@ -52,7 +52,7 @@ func (s *Server) awaitOthers(ctx context.Context, r *control.Request, to *contro
 		case may:
 			return nil
 		case over:
-			return fmt.Errorf("not drained: after %v %s", limit, why)
+			return fmt.Errorf("not drained: after %v %s; drain without --when-others-ready does not ask", limit, why)
 		}
 		select {
 		case <-t.C:
