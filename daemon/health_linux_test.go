@@ -181,7 +181,7 @@ func haproxyStats(socket string) ([]string, error) {
 		return nil, err
 	}
 	defer nc.Close()
-	nc.SetDeadline(time.Now().Add(10 * time.Second))
+	nc.SetDeadline(time.Now().Add(time.Minute))
 	_, err = io.WriteString(nc, "show stat\n")
 	b, readErr := io.ReadAll(nc)
 	return strings.Split(string(b), "\n"), errors.Join(err, readErr)

@@ -126,7 +126,7 @@ func open(t testing.TB, network string, p port.Spec, o Options) net.Listener {
 // accept takes the next connection of l, for the length of the test.
 func accept(t testing.TB, l net.Listener) net.Conn {
 	t.Helper()
-	must(t, l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(30*time.Second)))
+	must(t, l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(time.Minute)))
 	c, err := l.Accept()
 	must(t, err)
 	t.Cleanup(func() { c.Close() })
@@ -136,9 +136,9 @@ func accept(t testing.TB, l net.Listener) net.Conn {
 // dial connects for the length of the test.
 func dial(t testing.TB, network, address string) net.Conn {
 	t.Helper()
-	c, err := net.DialTimeout(network, address, 30*time.Second)
+	c, err := net.DialTimeout(network, address, time.Minute)
 	must(t, err)
-	must(t, c.SetDeadline(time.Now().Add(30*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -17,7 +17,7 @@ func dialUnixgram(t testing.TB, path, own string) *net.UnixConn {
 	t.Helper()
 	c, err := net.DialUnix("unixgram", &net.UnixAddr{Name: own, Net: "unixgram"}, &net.UnixAddr{Name: path, Net: "unixgram"})
 	must(t, err)
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
 	t.Cleanup(func() { c.Close() })
 	return c
 }

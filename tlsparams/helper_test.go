@@ -121,7 +121,7 @@ func shake(t testing.TB, s *Source, client *tls.Config) (srv, cli tls.Connection
 	defer a.Close()
 	defer b.Close()
 	for _, c := range []net.Conn{a, b} {
-		c.SetDeadline(time.Now().Add(10 * time.Second))
+		c.SetDeadline(time.Now().Add(time.Minute))
 	}
 	server := tls.Server(a, s.Config())
 	serverErr := make(chan error, 1)

@@ -35,7 +35,7 @@ func greet(t testing.TB, s *Source) string {
 			if err != nil {
 				return
 			}
-			c.SetDeadline(time.Now().Add(10 * time.Second))
+			c.SetDeadline(time.Now().Add(time.Minute))
 			tc := tls.Server(c, s.Config())
 			tc.Write([]byte("HELLO\n"))
 			tc.Close()

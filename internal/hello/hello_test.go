@@ -153,7 +153,7 @@ func TestWait(t *testing.T) {
 				}
 				if len(sent) > 0 {
 					got := make([]byte, len(sent))
-					server.SetReadDeadline(time.Now().Add(10 * time.Second))
+					server.SetReadDeadline(time.Now().Add(time.Minute))
 					if _, err := io.ReadFull(server, got); err != nil || string(got) != string(sent) {
 						t.Errorf("there is %q (%v), sent was %q", got, err, sent)
 					}
@@ -178,7 +178,7 @@ func peeks(t *testing.T, network string) {
 		t.Error("a pipe can be looked into")
 	}
 	client.Write(whole[:6])
-	server.SetReadDeadline(time.Now().Add(10 * time.Second))
+	server.SetReadDeadline(time.Now().Add(time.Minute))
 	rc, err := server.SyscallConn()
 	if err != nil {
 		t.Fatal(err)
