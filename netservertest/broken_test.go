@@ -113,6 +113,7 @@ func TestBrokenTransport(t *testing.T) {
 
 // The cases are worth something only if they fail when they should.
 func TestCasesCatchBrokenTransports(t *testing.T) {
+	t.Parallel()
 	for name, b := range brokenTransports {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -79,6 +79,7 @@ func TestBadHandler(t *testing.T) {
 }
 
 func TestCasesCatchBadHandlers(t *testing.T) {
+	t.Parallel()
 	for name, b := range badHandlers {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +20,11 @@ import (
 	"netserver/port"
 )
 
-func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "16") // those that are parallel wait, and do not work
+	os.Exit(netservertest.Main(m))
+}
 
 func echo(_ context.Context, c *netserver.Conn) error {
 	_, err := io.Copy(c, c)

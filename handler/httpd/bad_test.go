@@ -144,6 +144,7 @@ func TestHeadOfExactlyMaxHeader(t *testing.T) {
 
 // TestSlowHeads end within HeaderTimeout, of the first request and of later ones.
 func TestSlowHeads(t *testing.T) {
+	t.Parallel()
 	var all sync.WaitGroup
 	defer all.Wait()
 	for _, name := range netservertest.Streams() {
@@ -151,7 +152,7 @@ func TestSlowHeads(t *testing.T) {
 			for _, part := range []string{"GET", "GET / HTTP/1.1\r\nHost: x\r\nX: "} {
 				run := func(t *testing.T) {
 					h := handler(func(w http.ResponseWriter, r *http.Request) {})
-					h.HeaderTimeout = 2 * time.Second
+					h.HeaderTimeout = 3 * time.Second
 					r := startWith(t, &netserver.Server{}, h, name)
 					c := r.Dial(t, name)
 					br := bufio.NewReader(c)
@@ -176,13 +177,14 @@ func TestSlowHeads(t *testing.T) {
 
 // TestSilentClients end within HeaderTimeout, and later within IdleTimeout.
 func TestSilentClients(t *testing.T) {
+	t.Parallel()
 	var all sync.WaitGroup
 	defer all.Wait()
 	for _, name := range netservertest.Streams() {
 		for _, first := range []string{"", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"} {
 			run := func(t *testing.T) {
 				h := handler(func(w http.ResponseWriter, r *http.Request) {})
-				h.HeaderTimeout, h.IdleTimeout = 2*time.Second, 50*time.Millisecond
+				h.HeaderTimeout, h.IdleTimeout = 3*time.Second, 50*time.Millisecond
 				r := startWith(t, &netserver.Server{}, h, name)
 				c := r.Dial(t, name)
 				io.WriteString(c, first)
@@ -202,6 +204,7 @@ func TestSilentClients(t *testing.T) {
 
 // TestSlowBodies end by the port's minimum rate, and the handler is told.
 func TestSlowBodies(t *testing.T) {
+	t.Parallel()
 	eachAtOnce(t, func(t *testing.T, name, version string) {
 		s := &netserver.Server{}
 		s.Config.Limits.MinReadRate, s.Config.Limits.MinRateWindow = 1000, 2*time.Second

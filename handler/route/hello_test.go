@@ -51,6 +51,7 @@ func split(hello, between []byte) (out []byte) {
 // A hello that cannot be read, or is not whole in time, is a failure of its own:
 // its client takes neither the route for who sends no hello nor the default.
 func TestHellosThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	h := routes(on("sni", must(route.SNI("a.example"))), on("tls", must(route.Begins("tls"))))
 	h.Default, h.Wait = say("default"), 2*time.Second
 	passing := routes(route.Route{Name: "pass", When: []route.Condition{must(route.SNI("a.example"))}, PassThrough: true, Handler: say("pass")}, on("rest"))

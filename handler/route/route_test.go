@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,7 +26,11 @@ import (
 	"netserver/proto"
 )
 
-func TestMain(m *testing.M) { os.Exit(netservertest.Main(m)) }
+func TestMain(m *testing.M) {
+	flag.Parse()
+	flag.Set("test.parallel", "16") // those that are parallel wait, and do not work
+	os.Exit(netservertest.Main(m))
+}
 
 // say answers with a word and what the client has sent in a line.
 func say(word string) netserver.Handler {
@@ -54,6 +59,7 @@ func on(word string, when ...route.Condition) route.Route {
 // One port for TLS, SSH, HTTP and PostgreSQL, and for clients that wait for a
 // greeting, on plain ports and inside TLS.
 func TestFirstBytes(t *testing.T) {
+	t.Parallel()
 	h := routes(
 		on("sni", must(route.SNI("a.example", "*.b.example"))),
 		on("tls", must(route.Begins("tls"))),
@@ -115,6 +121,7 @@ func TestFirstBytes(t *testing.T) {
 // An expression decides by the first line, or by what is there when the time to
 // wait is over.
 func TestExpressions(t *testing.T) {
+	t.Parallel()
 	h := routes(on("text", must(route.Begins(`/^EHL[O0] \d+$/`))), on("other", must(route.Begins("/^x+/"))))
 	h.Wait = 2 * time.Second
 	r := netservertest.Start(t, &netserver.Server{Handler: h}, "tcp")
@@ -230,6 +237,7 @@ func TestPassThrough(t *testing.T) {
 }
 
 func TestDefaultAndRefusal(t *testing.T) {
+	t.Parallel()
 	h := routes(route.Route{Name: "no", When: []route.Condition{must(route.Begins("x"))}})
 	h.Default, h.Wait = say("default"), time.Second
 	r := netservertest.Start(t, &netserver.Server{Handler: h}, "tcp", "udp")

@@ -88,6 +88,7 @@ func TestSessions(t *testing.T) {
 
 // What a client is cut for while its first bytes are waited for is its outcome.
 func TestIdleBeforeARoute(t *testing.T) {
+	t.Parallel()
 	h := routes(on("ssh", must(route.Begins("ssh"))))
 	h.Wait = time.Minute
 	s := &netserver.Server{Handler: h}
