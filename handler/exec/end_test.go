@@ -253,7 +253,7 @@ func TestSignalsAreDefault(t *testing.T) {
 			t.Fatalf("record: %s", notes(r))
 		}
 	})
-	own, err := os.ReadFile("/proc/self/status")
+	own, err := os.ReadFile("/proc/thread-self/status")
 	if err != nil {
 		t.Skip(err)
 	}

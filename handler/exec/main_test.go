@@ -36,12 +36,24 @@ func TestMain(m *testing.M) {
 		helpers[name]()
 		os.Exit(0)
 	}
+	heedSignals()
 	code := netservertest.Main(m)
 	if left := children(); code == 0 && len(left) > 0 {
 		fmt.Fprintln(os.Stderr, "children left over:", left)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// heedSignals gives programs the signals that are ignored in this process, as
+// below nohup and in the background of a script: a shell can trap none that was
+// ignored when it began.
+func heedSignals() {
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 }
 
 // children returns the processes that this one has started and not reaped.
