@@ -189,7 +189,16 @@ func TestLiftOfABanOfBefore(t *testing.T) {
 // now, as that of the process which takes its place.
 func (n *testNode) bansOf(before *testNode) {
 	before.share(nil)
-	n.share(func(r *cluster.Report) { r.Bans, r.Lifted = slices.Clone(before.report.Bans), before.report.Lifted })
+	_, told, _ := before.told()
+	n.share(func(r *cluster.Report) {
+		r.Bans, r.Lifted = slices.Clone(before.report.Bans), before.report.Lifted
+		for _, b := range told { // also those that it had of one before
+			if b.Node == n.Status().Name && !slices.ContainsFunc(r.Bans, func(have cluster.Ban) bool { return have.Prefix == b.Prefix }) {
+				b.Node = ""
+				r.Bans = append(r.Bans, b)
+			}
+		}
+	})
 }
 
 // A ban has its identity of who outlives the Node: a lift that reaches its node

@@ -145,6 +145,9 @@ func (s *sharing) take(n *cluster.News) {
 	var lift uint64
 	now := time.Now()
 	s.mu.Lock()
+	if n.Bans != nil {
+		s.made.Adopt(*n.Bans, now)
+	}
 	if len(n.Lifted) > 0 {
 		lift = s.made.Taken(n.Lifted)
 		s.lifts.Add(lift, n.Lifted, now)
@@ -163,8 +166,7 @@ func (s *sharing) report(share clustering.Share) {
 	s.mu.Lock()
 	now := time.Now()
 	s.lifts.Done(share.Lifted)
-	r.Bans = s.lifts.Rest(share.Bans)
-	s.made.Name(r.Bans, now)
+	r.Bans = s.made.Report(s.lifts.Rest(share.Bans), now)
 	r.Leave, r.Lifted = s.leave.ID(), s.made.Lifted(now)
 	s.mu.Unlock()
 	s.node.Report(r)

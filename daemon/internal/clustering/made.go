@@ -41,16 +41,60 @@ func within(network, p netip.Prefix) bool {
 	return network.Bits() >= p.Bits() && p.Contains(network.Addr())
 }
 
-// Name gives the bans of a Report their identities.
-func (m *Made) Name(list []cluster.Ban, now time.Time) {
+// Report returns what a Node is told of this server's bans: those in the penalty
+// boxes of its processes, with their identities, and those that were there, or
+// that a process of before it had made.
+func (m *Made) Report(boxed []cluster.Ban, now time.Time) []cluster.Ban {
+	list := slices.Clone(boxed)
+	m.name(list, now)
+	have := make(map[banPlace]bool, len(list))
+	for _, b := range list {
+		have[banPlace{b.Prefix, b.Manual}] = true
+	}
+	for at, b := range m.bans {
+		if !have[at] {
+			list = append(list, cluster.Ban{Prefix: at.prefix, Manual: at.manual, Left: b.until.Sub(now), ID: b.id})
+		}
+	}
+	return list
+}
+
+// Adopt keeps those of the bans that a Node tells of that are this server's own,
+// of a process before it: the Node has them of the store, which may lose them.
+func (m *Made) Adopt(told []cluster.Ban, now time.Time) {
+	m.age(now)
+	latest := cluster.NewBanID(now.Add(clockMayDiffer)).Process
+	for _, b := range told {
+		at := banPlace{b.Prefix, b.Manual}
+		_, have := m.bans[at]
+		_, lifted := m.lifted[liftedBan{b.Node, b.ID}]
+		if b.Node != m.Node || b.ID == (cluster.BanID{}) || b.ID.Process > latest || b.Left <= 0 || have || lifted || len(m.bans) >= cluster.MaxBans {
+			continue
+		}
+		m.bans[at] = made{b.ID, now.Add(b.Left)}
+		m.last = max(m.last, b.ID.Process)
+	}
+}
+
+// clockMayDiffer is how far this server's clock may have been set back since it
+// has banned something.
+const clockMayDiffer = 24 * time.Hour
+
+// age forgets what is over.
+func (m *Made) age(now time.Time) {
+	if m.bans == nil {
+		m.bans, m.lifted = make(map[banPlace]made), make(map[liftedBan]time.Time)
+	}
 	for at, b := range m.bans {
 		if !b.until.After(now) {
 			delete(m.bans, at)
 		}
 	}
-	if m.bans == nil {
-		m.bans, m.lifted = make(map[banPlace]made), make(map[liftedBan]time.Time)
-	}
+}
+
+// name gives bans their identities.
+func (m *Made) name(list []cluster.Ban, now time.Time) {
+	m.age(now)
 	for i := range list {
 		b := &list[i]
 		at, until := banPlace{b.Prefix, b.Manual}, now.Add(b.Left)
@@ -76,7 +120,7 @@ func (m *Made) Lift(p netip.Prefix, told []cluster.Ban, now time.Time) uint64 {
 			m.lifted[liftedBan{node, id}] = until
 		}
 	}
-	m.Name(nil, now)
+	m.age(now)
 	m.Lifted(now) // without those that are over
 	for at, b := range m.bans {
 		if within(at.prefix, p) {

@@ -22,7 +22,7 @@ func TestMadeBansKeepTheirIdentity(t *testing.T) {
 	m := Made{Node: "a"}
 	name := func(b cluster.Ban) cluster.BanID {
 		list := []cluster.Ban{b}
-		m.Name(list, now)
+		m.name(list, now)
 		return list[0].ID
 	}
 	first, second := name(banOf(one, time.Minute)), name(banOf(two, time.Minute))
@@ -76,16 +76,60 @@ func TestMadeBansKeepTheirIdentity(t *testing.T) {
 	for i := range 2 * cluster.MaxBans {
 		many = append(many, cluster.Ban{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 32), Left: time.Hour})
 	}
-	m.Name(many, now)
+	m.name(many, now)
 	for i, b := range many {
 		if (b.ID != cluster.BanID{}) != (i < cluster.MaxBans) {
 			t.Fatalf("ban %d: %v", i, b.ID)
 		}
 	}
+	if list := m.Report(many[:5], now); len(list) != cluster.MaxBans {
+		t.Errorf("%d are reported", len(list))
+	}
 	m.Lift(netip.MustParsePrefix("10.0.0.0/8"), nil, now)
 	if n := len(m.Lifted(now)); n != cluster.MaxLifted {
 		t.Errorf("%d lifts are kept", n)
 	}
+}
+
+// What a process of before had banned is reported to each Node, once one has told
+// of it, until it is over or lifted.
+func TestBansOfBeforeAreAdopted(t *testing.T) {
+	now := time.Now()
+	m := Made{Node: "a"}
+	own := banOf("192.0.2.1/32", time.Hour)
+	own.Node, own.ID = "a", cluster.NewBanID(now.Add(-time.Hour))
+	told := []cluster.Ban{own, banOf("192.0.2.2/32", time.Hour), banOf("192.0.2.3/32", time.Hour), banOf("192.0.2.4/32", 0), banOf("192.0.2.5/32", time.Hour)}
+	told[1].Node, told[1].ID = "b", own.ID
+	told[2].Node, told[2].ID = "a", cluster.BanID{Process: 1<<64 - 1} // of no clock
+	told[3].Node, told[3].ID = "a", own.ID
+	told[4].Node = "a"
+	reported := func(what string, want int) {
+		t.Helper()
+		list := m.Report(nil, now)
+		if len(list) != want || want > 0 && (list[0].ID != own.ID || list[0].Prefix != own.Prefix) {
+			t.Errorf("%s: %v", what, list)
+		}
+	}
+	m.Adopt(told, now)
+	m.Adopt(told, now)
+	reported("adopted", 1)
+	boxed := []cluster.Ban{banOf("192.0.2.1/32", 50*time.Minute)}
+	if list := m.Report(boxed, now); len(list) != 1 || list[0].ID != own.ID || boxed[0].ID != (cluster.BanID{}) {
+		t.Errorf("the same by a process: %v", list)
+	}
+	m.Lift(own.Prefix, nil, now)
+	m.Adopt(told, now) // was under way
+	reported("lifted", 0)
+	m = Made{Node: "a"}
+	m.Adopt(told, now)
+	if later := m.Report([]cluster.Ban{banOf("192.0.2.1/32", 2*time.Hour)}, now); later[0].ID.Process <= own.ID.Process {
+		t.Errorf("a later ban: %v", later)
+	}
+	m.Taken([]netip.Prefix{own.Prefix})
+	reported("lifted elsewhere", 0)
+	m.Adopt(told, now)
+	now = now.Add(time.Hour)
+	reported("over", 0)
 }
 
 // What a process tells of bans within a lift counts for nothing until it has

@@ -198,7 +198,11 @@ const keepBans = 6 * time.Second
 // hearBans takes what the process tells of bans, and returns what the workers are
 // to be told.
 func (c *clusterProcess) hearBans(w *child, n *cluster.News) *cluster.News {
-	c.bans.Tell(n, time.Now())
+	now := time.Now()
+	c.bans.Tell(n, now)
+	if n.Bans != nil {
+		c.made.Adopt(*n.Bans, now)
+	}
 	if n.Status != nil && n.Status.Synced && c.bans.Kept() && c.forgets != w {
 		c.forgets = w
 		c.s.after(keepBans, func() {
@@ -212,7 +216,7 @@ func (c *clusterProcess) hearBans(w *child, n *cluster.News) *cluster.News {
 	if n.Bans == nil {
 		return n
 	}
-	all, own := c.bans.All(time.Now()), *n
+	all, own := c.bans.All(now), *n
 	own.Bans = &all
 	return &own
 }
@@ -330,7 +334,7 @@ func (c *clusterProcess) report() {
 	}
 	r := c.s.shares()
 	r.Leave, r.Lifted = c.leave.ID(), c.made.Lifted(c.sent)
-	c.made.Name(r.Bans, c.sent)
+	r.Bans = c.made.Report(r.Bans, c.sent)
 	state := c.s.countsState()
 	if c.reported == w && c.state == state {
 		r.Counts, r.CountsSame = nil, true
