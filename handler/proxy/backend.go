@@ -127,6 +127,7 @@ type state struct {
 	file fileState // for init and Run only
 
 	mu      sync.Mutex
+	looks   time.Time // when Run looks for what is due, unless it is told to before
 	sources []*source
 	order   []*endpoint // of all sources, by tier
 	turn    uint        // Least: which one is looked at first

@@ -115,6 +115,7 @@ func (b *Backend) dueChecks(now time.Time) (due []*endpoint, next time.Time) {
 			soonest(s.names.next)
 		}
 	}
+	b.looks = next
 	return due, next
 }
 
@@ -131,12 +132,20 @@ func (b *Backend) check(ctx context.Context, ep *endpoint) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	h.checking = false
-	if ctx.Err() != nil || err != nil && isOurs(err) {
-		return
+	if ctx.Err() == nil && !isOurs(err) {
+		if !skip {
+			ep.checks.Add(1)
+		}
+		b.checked(ep, err)
 	}
-	if !skip {
-		ep.checks.Add(1)
+	if h.next.Before(b.looks) { // sooner than Run knew while it was checked
+		b.signal()
 	}
+}
+
+// checked uses the result of a check. Call it with b.mu held.
+func (b *Backend) checked(ep *endpoint, err error) {
+	h := &ep.health
 	h.err = ""
 	if err != nil {
 		ep.faults.Add(1)
@@ -156,9 +165,6 @@ func (b *Backend) check(ctx context.Context, ep *endpoint) {
 	}
 	if h.streak > 0 { // it may be about to change
 		h.next = time.Now().Add(jitter(b.Check.interval() / 4))
-	}
-	if !time.Now().Before(h.next) {
-		b.signal()
 	}
 }
 

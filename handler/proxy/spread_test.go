@@ -1,12 +1,19 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"netserver"
 )
 
 // poolOf is a Backend with n targets.
@@ -146,5 +153,48 @@ func TestRetryDelays(t *testing.T) {
 		if d := time.Until(ep.health.next); d < want*8/10 || d > want*12/10 {
 			t.Errorf("failure %d: the next try is in %v, want about %v", i+1, d, want)
 		}
+	}
+}
+
+// A target whose checks begin to fail is checked four times as often, also when
+// nothing else is due, and when a check takes longer than the time between two.
+func TestChecksOfATargetThatMayBeDown(t *testing.T) {
+	const every = 10 * time.Second
+	for takes, most := range map[time.Duration]time.Duration{0: 2 * every, every * 3 / 2: 9 * every} {
+		t.Run(takes.String(), func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			synctest.Test(t, func(t *testing.T) {
+				var bad atomic.Bool
+				b := &Backend{Targets: []Target{{Address: l.Addr().String()}}, Check: Check{Kind: CheckTLS, Interval: every, Timeout: 10 * every}}
+				b.TLS = func(_ context.Context, nc net.Conn, _ Target, _ *netserver.Conn) (net.Conn, error) {
+					time.Sleep(takes)
+					if bad.Load() {
+						return nil, errors.New("bad")
+					}
+					return nc, nil
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				var run sync.WaitGroup
+				run.Go(func() { b.Run(ctx) })
+				time.Sleep(3 * every)
+				if s := b.List()[0]; s.State != "up" || s.Checked == "" {
+					t.Fatalf("it is %s: %q", s.State, s.Checked)
+				}
+				bad.Store(true)
+				begin := time.Now()
+				for b.List()[0].State == "up" && time.Since(begin) < time.Hour {
+					time.Sleep(every / 10)
+				}
+				if took := time.Since(begin); took > most {
+					t.Errorf("it is down after %v, want at most %v", took, most)
+				}
+				stop()
+				run.Wait()
+			})
+		})
 	}
 }
