@@ -11,6 +11,7 @@ import (
 
 	"netserver/access"
 	"netserver/internal/admit"
+	"netserver/internal/bridge"
 	"netserver/logs"
 	"netserver/outcome"
 )
@@ -296,4 +297,25 @@ func (c *Conn) admit() error {
 		}
 	}
 	return c.checkAddress()
+}
+
+// handshakeLimits returns the limits by source on unfinished handshakes that a
+// client from a counts against at a port, and how much of them is in use, here
+// and in the other processes that share them.
+func (r *run) handshakeLimits(l *listening, a netip.Addr) (list []bridge.LimitNow) {
+	if r.queue == nil || l.plain || l.datagram != nil || l.answer != nil || !a.IsValid() {
+		return nil
+	}
+	add := func(why admit.Reason, value int, k admit.HandshakeLook) {
+		if value > 0 {
+			list = append(list, bridge.LimitNow{
+				Key: limitKeys[why], Unit: unitHandshakes, Value: float64(value), Use: float64(k.Own + k.Others),
+				Ends: k.Own >= k.Room && !r.cfg.Admission.Shadow,
+			})
+		}
+	}
+	source, network := r.queue.Look(a)
+	add(admit.OverSourceHandshakes, r.cfg.Admission.Handshakes.PerSource, source)
+	add(admit.OverPrefixHandshakes, r.cfg.Admission.Handshakes.PerPrefix, network)
+	return list
 }

@@ -314,6 +314,7 @@ func (r *run) explain(ctx context.Context, l *listening, peer access.Peer) bridg
 	}
 	p.Source = r.limiter.Look(peer.IP, l.datagram != nil)
 	p.Limits = append(p.Limits, r.sourceLimits(l, peer.IP, p.Source)...)
+	p.Limits = append(p.Limits, r.handshakeLimits(l, peer.IP)...)
 	if p.Health = l.answer != nil; p.Health {
 		if p.Access = l.rules.store.Policy().Early(peer); !p.Access.Final {
 			p.Access.Allowed, p.Access.Rule = false, "rules that look its name up, which a port with "+keyHealth+" does not"

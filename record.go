@@ -340,6 +340,7 @@ func (c *Conn) shaking(n *bridge.ClientNow) {
 		}
 		n.Limits = append(n.Limits, bridge.LimitNow{Key: limitKeys[admit.OverHandshakes], Unit: unitHandshakes,
 			Value: float64(c.run.cfg.Admission.Handshakes.All), Use: float64(c.run.queue.Stats().Unfinished)})
+		n.Limits = append(n.Limits, c.run.handshakeLimits(c.l, c.admission.source)...)
 	}
 	if end, begun, here := c.run.room.Look(c.id); here {
 		n.Lane, n.Waits = bridge.LaneHello, "its ClientHello"

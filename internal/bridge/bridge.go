@@ -159,6 +159,7 @@ type LimitNow struct {
 	Value, Use float64
 	Refuses    bool // one more would be refused
 	Waits      bool // one more would wait
+	Ends       bool // one more would end the oldest handshake there
 }
 
 // A ClientNow is what is known of a client that is here, beside its record. Times

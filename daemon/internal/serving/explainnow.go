@@ -90,6 +90,8 @@ func explained(now *bridge.PortNow, peer access.Peer, about wire.About) control.
 			limit("%s: %s", l.Key, use)
 		case l.Waits:
 			note("would wait for %s: %s", l.Key, use)
+		case l.Ends:
+			note("would end an older handshake by %s: %s", l.Key, use)
 		}
 	}
 	switch {
