@@ -48,6 +48,7 @@ func TestParkedUnpolled(t *testing.T) {
 	for _, kind := range parkedKinds {
 		for _, serial := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/serial=%v", kind, serial), func(t *testing.T) {
+				t.Parallel()
 				var mu sync.Mutex
 				var recs []netserver.Record
 				s := &netserver.Server{Handler: &parker{serial: serial}, Log: slog.New(slog.DiscardHandler)}
@@ -88,14 +89,14 @@ func TestParkedUnpolled(t *testing.T) {
 					}
 				}
 				leaves.Close()
-				idle.SetDeadline(time.Now().Add(20 * time.Second))
+				idle.SetDeadline(time.Now().Add(time.Minute))
 				end := make(chan error, 1)
 				go func() { _, err := io.ReadAll(idle); end <- err }()
 				for waits := true; waits; {
 					select {
 					case <-end:
 						waits = false
-					default:
+					case <-time.After(s.Config.Timeouts.Idle / 20):
 						echoesTo(t, stays, "here")
 					}
 				}
@@ -104,7 +105,7 @@ func TestParkedUnpolled(t *testing.T) {
 				}
 				netservertest.Eventually(t, "the records of the two that are gone", ended(2))
 				stop()
-				stays.SetDeadline(time.Now().Add(20 * time.Second))
+				stays.SetDeadline(time.Now().Add(time.Minute))
 				if b, err := io.ReadAll(stays); string(b) != "bye" || err != nil {
 					t.Errorf("at the drain: %q, %v", b, err)
 				}
