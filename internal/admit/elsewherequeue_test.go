@@ -8,22 +8,25 @@ import (
 	"time"
 )
 
-// A shaker holds unfinished handshakes in a Queue.
+// A shaker has unfinished handshakes in a Queue.
 type shaker struct {
 	*Queue
 	source netip.Addr
-	held   []*held // the oldest first
-	ended  int     // of them by the Queue
+	held   []*held // the oldest first, those that were ended among them
+	cut    []*held // whose end is not noted yet
+	n      int     // that are unfinished
+	ended  int     // by the Queue
 	why    error   // of the last one
 }
 
 type held struct {
-	s *shaker
-	t *Ticket
+	s    *shaker
+	t    *Ticket
+	over bool
 }
 
 func (h *held) Start()        {}
-func (h *held) Cut(why error) { h.s.ended, h.s.why = h.s.ended+1, why }
+func (h *held) Cut(why error) { h.s.cut, h.s.why = append(h.s.cut, h), why }
 
 func newShaker(cfg QueueConfig, source netip.Addr) *shaker {
 	s := &shaker{Queue: NewQueue(cfg), source: source}
@@ -35,33 +38,45 @@ func newShaker(cfg QueueConfig, source netip.Addr) *shaker {
 func (s *shaker) begin(a netip.Addr) *held {
 	h := &held{s: s}
 	h.t = s.Add(a, h, 0)
-	rest := s.held[:0]
-	for _, old := range s.held {
-		if old.t.Err() != nil {
-			old.t.Done()
-		} else {
-			rest = append(rest, old)
-		}
+	s.held = append(s.held, h)
+	s.n++
+	for _, old := range s.cut {
+		s.end(old)
+		s.ended++
 	}
-	s.held = append(rest, h)
+	s.cut = s.cut[:0]
 	return h
+}
+
+func (s *shaker) end(h *held) {
+	h.t.Done()
+	h.over = true
+	s.n--
+}
+
+// close ends the oldest.
+func (s *shaker) close() {
+	for s.held[0].over {
+		s.held = s.held[1:]
+	}
+	s.end(s.held[0])
+	s.held = s.held[1:]
 }
 
 // fill begins handshakes until each ends another, and returns how many there are.
 func (s *shaker) fill(a netip.Addr) int {
 	for range 100_000 {
 		if before := s.ended; s.begin(a).t.Err() == nil && s.ended > before {
-			return len(s.held)
+			return s.n
 		}
 	}
 	return -1
 }
 
 func (s *shaker) endAll() {
-	for _, h := range s.held {
-		h.t.Done()
+	for s.n > 0 {
+		s.close()
 	}
-	s.held = nil
 }
 
 // shared returns what is told of handshakes by source or network.
@@ -266,23 +281,23 @@ func TestHandshakesOfOthersBounds(t *testing.T) {
 	}})
 	for i := range 3 {
 		h := q.begin(a)
-		if h.t.Err() != nil || q.ended != i || len(q.held) != 1 {
-			t.Errorf("the %d. newcomer: %v, %d ended, %d open", i, h.t.Err(), q.ended, len(q.held))
+		if h.t.Err() != nil || q.ended != i || q.n != 1 {
+			t.Errorf("the %d. newcomer: %v, %d ended, %d open", i, h.t.Err(), q.ended, q.n)
 		}
 	}
 	for range 3 {
 		q.begin(neighbour)
 		q.begin(far)
 	}
-	if q.ended != 2 || len(q.held) != 7 {
-		t.Errorf("others: %d ended, %d open", q.ended, len(q.held))
+	if q.ended != 2 || q.n != 7 {
+		t.Errorf("others: %d ended, %d open", q.ended, q.n)
 	}
 	q.endAll()
 	for range 60 { // who has no address is known to no other process
 		q.begin(netip.Addr{})
 	}
-	if len(q.held) != 6 { // by MaxPerSource
-		t.Errorf("%d without an address", len(q.held))
+	if q.n != 6 { // by MaxPerSource
+		t.Errorf("%d without an address", q.n)
 	}
 	if s, n := q.Look(netip.Addr{}); s != (HandshakeLook{}) || n != s {
 		t.Errorf("%+v and %+v without an address", s, n)
@@ -323,28 +338,30 @@ func newShakesSim(seed uint64, n, limit, lat int) *clusterSim {
 }
 
 func (s *shaker) report() (n int) {
-	source, _ := Tiers(s.source)
-	return shared(s.Queue)[source.String()]
+	for _, u := range s.Queue.report() {
+		if u.Prefix.Bits() == source4 {
+			n = u.Handshakes
+		}
+	}
+	return n
 }
 
 func (s *shaker) hear(o Others) { s.SetOthers(o) }
 
 func (s *shaker) open() bool {
-	was := len(s.held)
+	was := s.n
 	s.begin(s.source)
-	return len(s.held) > was
+	return s.n > was
 }
 
-func (s *shaker) close() {
-	s.held[0].t.Done()
-	s.held = s.held[1:]
-}
+// shakesSizes are nodes and limits of the page's table of handshakes.
+var shakesSizes = []clusterSize{{2, 100}, {3, 100}, {3, 1000}, {10, 100}, {100, 100}}
 
 // Handshakes of a source stay within the limit as connections do, wherever the
 // reports are, and one node comes near it.
-func TestSharedHandshakesHold(t *testing.T) { sharedLimitHolds(t, newShakesSim) }
+func TestSharedHandshakesHold(t *testing.T) { sharedLimitHolds(t, newShakesSim, shakesSizes) }
 
-func TestSharedHandshakesConverge(t *testing.T) { sharedLimitConverges(t, newShakesSim) }
+func TestSharedHandshakesConverge(t *testing.T) { sharedLimitConverges(t, newShakesSim, shakesSizes) }
 
 // A source that always has a few short handshakes is never told of, and one that
 // is near its limit seldom otherwise than before.
@@ -362,7 +379,7 @@ func TestShortHandshakesAreQuiet(t *testing.T) {
 				for range s.rng.IntN(2*tt.begin + 1) {
 					q.begin(s.source)
 				}
-				for len(q.held) > 0 && s.rng.IntN(tt.lasts*tt.begin) < len(q.held) {
+				for q.n > 0 && s.rng.IntN(tt.lasts*tt.begin) < q.n {
 					q.close()
 				}
 				if s.now%simPeriod == s.phase[i] {

@@ -133,16 +133,18 @@ func (s *clusterSim) all() (n int) {
 	return n
 }
 
+type clusterSize struct{ nodes, limit int }
+
 // clusterSizes are nodes and limits of the tables in docs/CLUSTER-MODEL.md.
-var clusterSizes = []struct{ nodes, limit int }{{2, 100}, {3, 100}, {3, 1000}, {10, 100}, {10, 1000}, {30, 1000}, {100, 100}, {100, 1000}}
+var clusterSizes = []clusterSize{{2, 100}, {3, 100}, {3, 1000}, {10, 100}, {10, 1000}, {30, 1000}, {100, 100}, {100, 1000}}
 
 // A source that opens as many as it can on all nodes at once, and one that closes
 // and opens others all the time, stays within the limit and one for each node but
 // one, wherever the reports are.
-func TestSharedLimitHolds(t *testing.T) { sharedLimitHolds(t, newClusterSim) }
+func TestSharedLimitHolds(t *testing.T) { sharedLimitHolds(t, newClusterSim, clusterSizes) }
 
-func sharedLimitHolds(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim) {
-	for _, size := range clusterSizes {
+func sharedLimitHolds(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim, sizes []clusterSize) {
+	for _, size := range sizes {
 		for _, churn := range []bool{false, true} {
 			worst := 0
 			seeds := uint64(3)
@@ -183,10 +185,10 @@ func sharedLimitHolds(t *testing.T, newSim func(seed uint64, nodes, limit, lat i
 
 // A source whose clients all come to one node gets there near the limit in a few
 // seconds; one whose clients are spread has all of them at once.
-func TestSharedLimitConverges(t *testing.T) { sharedLimitConverges(t, newClusterSim) }
+func TestSharedLimitConverges(t *testing.T) { sharedLimitConverges(t, newClusterSim, clusterSizes) }
 
-func sharedLimitConverges(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim) {
-	for _, size := range clusterSizes {
+func sharedLimitConverges(t *testing.T, newSim func(seed uint64, nodes, limit, lat int) *clusterSim, sizes []clusterSize) {
+	for _, size := range sizes {
 		s := newSim(1, size.nodes, size.limit, simPeriod/2)
 		at := map[int]string{50: "", 90: "", 99: ""}
 		first := 0
