@@ -68,6 +68,8 @@ func outcomeOf(stage Stage, err error) outcome.Class {
 		return outcome.Killed
 	case errors.Is(err, errDenied):
 		return outcome.Denied
+	case errors.Is(err, proto.ErrChallenge):
+		return outcome.Challenge
 	case errors.Is(err, proto.ErrBadHello):
 		return outcome.BadHello
 	case errors.Is(err, proto.ErrNoRoute):
@@ -171,8 +173,6 @@ func handshakeOutcome(err error) outcome.Class {
 	var alert *proto.ClientAlert
 	var name *proto.UnknownNameError
 	switch {
-	case errors.Is(err, proto.ErrChallenge):
-		return outcome.Challenge
 	case errors.Is(err, hello.ErrSilent):
 		return outcome.Probe
 	case errors.Is(err, proto.ErrNotTLS):

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,14 +15,15 @@ import (
 	"netserver/conf"
 	"netserver/daemon/internal/acme"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/httpd/challenge"
 	"netserver/proto"
 	"netserver/tlsparams"
 )
 
 // ACMEConfig is which certificates are ordered from an authority that speaks
 // ACME (RFC 8555), and renewed. TLS ports without an SSL_cert_dir of their own
-// serve them, each for its name, and answer the authority's challenges
-// (TLS-ALPN-01), for which it connects to port 443. The zero value orders none.
+// serve them, each for its name. Before it gives one, the authority looks whether
+// the name leads here, as Challenge says. The zero value orders none.
 type ACMEConfig struct {
 	// Domains are the names, each of which gets a certificate of its own. There
 	// are no wildcards.
@@ -29,6 +31,15 @@ type ACMEConfig struct {
 	// Agree says that the authority's terms are agreed to: without it nothing
 	// is ordered, and the start fails.
 	Agree bool
+	// Challenge is how the authority looks: "tls-alpn-01" (the default), by a
+	// TLS handshake at port 443, which TLS ports answer, or "http-01", by HTTP
+	// at port 80. Ports of the command that serve HTTP answer that; the handler
+	// of a Go program has to ask Answers.
+	Challenge string
+	// Answers has what authorities are answered by HTTP while orders are open. A
+	// Go program sets it, in every process, and puts Answers.Handler around what
+	// serves HTTP; without it "http-01" is refused.
+	Answers *challenge.Answers
 	// Email is given to the authority when the account is made; "" is none.
 	Email string
 	// Directory is the authority: an https URL, or one of Let's Encrypt's by
@@ -58,6 +69,7 @@ const (
 	keyACMEKeyFile = "acme_eab_key_file"
 	keyACMEDir     = "acme_directory"
 	keyACMEEmail   = "acme_email"
+	keyACMEBy      = "acme_challenge"
 )
 
 func (a *ACMEConfig) define(s *conf.Set) {
@@ -68,9 +80,10 @@ func (a *ACMEConfig) define(s *conf.Set) {
 		}
 		s.Define(k, b)
 	}
-	define(conf.Key{Name: keyACMEDomains, Arg: "NAMES", List: true, When: factListens + " " + factTLS, Help: "names to order certificates for, and to renew them; TLS ports without an SSL_cert_dir of their own serve them. The authority connects to port 443 (TLS-ALPN-01); no wildcards"}, conf.Strings(&a.Domains))
+	define(conf.Key{Name: keyACMEDomains, Arg: "NAMES", List: true, When: factListens + " " + factTLS, Help: "names to order certificates for, and to renew them; TLS ports without an SSL_cert_dir of their own serve them. No wildcards"}, conf.Strings(&a.Domains))
 	define(conf.Key{Name: keyACMEAgree, Arg: "0|1", Help: "1 agrees to the authority's terms, which is required"}, conf.Bool(&a.Agree))
 	define(conf.Key{Name: keyACMEStorage, Arg: "DIR", Help: "directory for the account's key and the certificates, which is required; it is made if need be, and nobody but its owner may use it"}, conf.String(&a.Storage))
+	define(conf.Key{Name: keyACMEBy, Arg: acme.TLSALPN01 + "|" + acme.HTTP01, Default: acme.TLSALPN01, Help: "how the authority looks whether a name leads here: by TLS at port 443 of its addresses, or by HTTP at port 80. Ports that serve HTTP answer the latter before their handler, while an order is open; http_redirect makes one that is for nothing else"}, conf.Choice(&a.Challenge, acme.TLSALPN01, acme.HTTP01))
 	define(conf.Key{Name: keyACMEEmail, Arg: "ADDRESS", Help: "given to the authority when the account is made"}, conf.String(&a.Email))
 	define(conf.Key{Name: keyACMEDir, Arg: "URL", Default: "production", Help: "the authority: production or staging, which are Let's Encrypt's, or an https URL"}, conf.String(&a.Directory))
 	define(conf.Key{Name: keyACMECAFile, Arg: "FILE", Help: "roots that acme_directory is verified against (default: the system's)"}, conf.String(&a.CAFile))
@@ -98,6 +111,9 @@ func (a *ACMEConfig) resolve() error {
 	fail(keyACMEDomains, err, "")
 	directory, staging, err := acme.ParseDirectory(a.Directory)
 	fail(keyACMEDir, err, "")
+	if !slices.Contains([]string{"", acme.TLSALPN01, acme.HTTP01}, a.Challenge) {
+		fail(keyACMEBy, fmt.Errorf("%q is neither %s nor %s", a.Challenge, acme.TLSALPN01, acme.HTTP01), "")
+	}
 	if !a.Agree {
 		fail(keyACMEAgree, errors.New("the authority's terms must be agreed to"), "read them, and give acme_agree 1")
 	}
@@ -112,14 +128,14 @@ func (a *ACMEConfig) resolve() error {
 	}
 	if len(errs) == 0 {
 		a.config = acme.Config{Names: names, Email: a.Email, Directory: directory, Staging: staging,
-			CAFile: a.CAFile, Storage: filepath.Clean(a.Storage), KID: a.EABKeyID, KeyFile: a.EABKeyFile}
+			CAFile: a.CAFile, Storage: filepath.Clean(a.Storage), Challenge: cmp.Or(a.Challenge, acme.TLSALPN01), KID: a.EABKeyID, KeyFile: a.EABKeyFile}
 	}
 	return errors.Join(errs...)
 }
 
-// useACME has TLS ports serve what is ordered.
-func (c *Config) useACME() error {
-	err := c.ACME.resolve()
+// useACME has TLS ports serve what is ordered, and ports of HTTP answer.
+func (c *Config) useACME(library bool) error {
+	err := errors.Join(c.ACME.resolve(), c.answerByHTTP(library))
 	if err == nil && !c.ACME.config.Zero() && c.Server.TLS.CertDir == "" {
 		c.Server.TLS.CertDir = acme.CertificateDir(c.ACME.config.Storage)
 	}
@@ -127,6 +143,28 @@ func (c *Config) useACME() error {
 		c.withoutACME()
 	}
 	return err
+}
+
+// byHTTP reports whether the authority looks by HTTP.
+func (c *Config) byHTTP() bool { return !c.ACME.config.Zero() && c.ACME.config.Kind() == acme.HTTP01 }
+
+// answerByHTTP makes room for the answers, and refuses to order where nobody
+// would give them.
+func (c *Config) answerByHTTP(library bool) error {
+	if !c.byHTTP() {
+		return nil
+	}
+	if library {
+		if c.ACME.Answers != nil {
+			return nil
+		}
+		return &conf.Problem{Key: keyACMEBy, Err: errors.New("http-01 is answered by HTTP, and this program does not say that it does so"), Hint: "set Config.ACME.Answers, and put its Handler around what serves HTTP"}
+	}
+	if any, _ := c.services.AnswersHTTP(); !any {
+		return &conf.Problem{Key: keyACMEBy, Err: errors.New("http-01 is answered by HTTP, and no port here serves that"), Hint: "add a [[listen]] with port = 80 and http_redirect = 443, or give http_root, app or http to one"}
+	}
+	c.ACME.Answers = new(challenge.Answers)
+	return nil
 }
 
 // withoutACME keeps ports from missing the certificates that would be ordered if
@@ -204,7 +242,11 @@ func (p *program) warnACME() (warnings []string) {
 	if !served {
 		warnings = append(warnings, "acme_domains: every TLS port has an SSL_cert_dir of its own, so that none serves these certificates")
 	}
-	if !at443 {
+	if c := p.conf; c.byHTTP() {
+		if _, at80 := c.services.AnswersHTTP(); !at80 && !p.library {
+			warnings = append(warnings, "acme_domains: no port without TLS that serves HTTP is 80, to which the authority connects: something has to pass that on to one that serves HTTP, or send it on to https")
+		}
+	} else if !at443 {
 		warnings = append(warnings, "acme_domains: no TLS port is 443, to which the authority connects: something has to pass that on to one of them, as it is")
 	}
 	return warnings
@@ -217,7 +259,7 @@ func (p *program) runACME(log *slog.Logger, ts []proto.Transport, share *sharing
 		return func() {}
 	}
 	r := acme.Start(p.conf.ACME.config, &p.orders, log, func(_ context.Context, all []wire.Challenge) error {
-		return wire.SetChallenges(proto.Sources(ts), all)
+		return wire.SetChallenges(proto.Sources(ts), p.conf.ACME.Answers, all)
 	}, share.certificates(), nil)
 	return func() { r.Cancel(); <-r.Done() }
 }

@@ -118,10 +118,12 @@ func (p *program) listen(ctx context.Context, log *slog.Logger) ([]net.Listener,
 	if err != nil {
 		return nil, err
 	}
+	ts := bridge.TransportsOf(ls)
+	p.listening.Store(&ts)
 	for _, l := range ls {
 		logging.Bound(log, l)
 	}
-	logging.TLSNotes(proto.Sources(bridge.TransportsOf(ls)), func(line string) { logging.Notice(log, line) })
+	logging.TLSNotes(proto.Sources(ts), func(line string) { logging.Notice(log, line) })
 	return ls, nil
 }
 

@@ -36,7 +36,7 @@ func (a *alone) Ask(ctx context.Context, _ wire.Member, q wire.Ask) (wire.Answer
 		return got, refusedBy(got)
 	}
 	if q.What == wire.AskCerts {
-		got := wire.CertsPage(a.p.transports, a.p.conf.ACME.config.Storage, q)
+		got := wire.CertsPage(a.p.transports, a.p.conf.ACME.config.Storage, a.p.conf.ACME.config.Kind(), q)
 		ports, _ := a.p.engine().Metrics()
 		got.NameCerts(ports, func(string) bool { return true })
 		return got, nil

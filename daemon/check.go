@@ -35,6 +35,7 @@ type checked struct {
 	Options    map[string]any      `json:"options"`
 	Origin     map[string]string   `json:"origin"`
 	Limits     bridge.Budget       `json:"limits"`
+	ACME       *checkedACME        `json:"acme,omitempty"`
 	Access     *access.Explanation `json:"access,omitempty"`
 	Peer       *checkedPeer        `json:"peer,omitempty"`
 	TLS        []checkedTLS        `json:"tls,omitempty"`
@@ -45,6 +46,13 @@ type checkedListener struct {
 	Port  string `json:"port"`
 	Proto string `json:"proto"`
 	IPv   string `json:"ipv"`
+}
+
+// A checkedACME is what is ordered by ACME: a certificate for each name.
+type checkedACME struct {
+	Directory string   `json:"directory"`
+	Challenge string   `json:"challenge"`
+	Names     []string `json:"names"`
 }
 
 // A checkedService is what serves the clients of a port, for servers whose
@@ -120,6 +128,9 @@ func (p *program) printCheck(ctx context.Context, w io.Writer, res *conf.Result)
 		Options:    res.Options(),
 		Origin:     res.Origins(),
 		Limits:     p.engine().Budget(),
+	}
+	if a := &p.conf.ACME.config; !a.Zero() {
+		out.ACME = &checkedACME{Directory: a.Directory, Challenge: a.Kind(), Names: a.Names}
 	}
 	for _, spec := range p.conf.Server.Ports {
 		out.Listeners = append(out.Listeners, checkedListener{Host: spec.Host, Port: spec.Port, Proto: spec.Proto, IPv: spec.IPv})

@@ -160,7 +160,7 @@ func (v *invocation) complete(ctx context.Context, c *Config, res *conf.Result) 
 	} else if notes, err = c.resolvePorts(ctx, res, variables(v.environ)); ported {
 		notes = nil // they tell of the default port, which the program's own take the place of
 	}
-	errs = append(errs, err, c.resolveServices(res), c.useACME())
+	errs = append(errs, err, c.resolveServices(res), c.useACME(v.server != nil))
 	errs = append(errs, c.checkSeccomp(), v.checkCluster(c))
 	errs = append(errs, c.Jobs.check(res, v.hooks.RunDequeue != nil, c.Process.Chroot != ""))
 	errs = append(errs, c.logging().Check())

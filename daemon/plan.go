@@ -143,7 +143,7 @@ func (v *invocation) fromPlan(pl *wire.Plan, unknown conf.Unknown) (*Config, *co
 	}
 	c.own = pl.Serving
 	c.defaultType(res)
-	return c, res, errors.Join(c.resolveServices(res), c.useACME())
+	return c, res, errors.Join(c.resolveServices(res), c.useACME(v.server != nil))
 }
 
 // A program is a Server that is ready to be run.
@@ -153,14 +153,15 @@ type program struct {
 	server       *netserver.Server
 	files        *fileList // that TLS parameters name; nil in a worker
 	transports   []proto.Transport
-	staples      *clustering.Staples // nil in a worker
-	admin        *worker.Program     // the admin listener; nil is none
-	adminFiles   *fileList           // that its TLS names
-	made         *serving.Made       // the handlers of the command
-	notes        []string            // lines for the log that the configuration caused
-	manager      *systemd.Manager    // nil is none, or it is the supervisor's
-	opened       *logging.Log        // where the log goes; nil but in a process that serves alone
-	warnings     []string            // the same as notes, of what somebody should look at
+	listening    atomic.Pointer[[]proto.Transport] // those of the ports that clients come to
+	staples      *clustering.Staples               // nil in a worker
+	admin        *worker.Program                   // the admin listener; nil is none
+	adminFiles   *fileList                         // that its TLS names
+	made         *serving.Made                     // the handlers of the command
+	notes        []string                          // lines for the log that the configuration caused
+	manager      *systemd.Manager                  // nil is none, or it is the supervisor's
+	opened       *logging.Log                      // where the log goes; nil but in a process that serves alone
+	warnings     []string                          // the same as notes, of what somebody should look at
 	stop         context.CancelFunc
 	ending       atomic.Bool       // stop or Close was called by signal or control
 	library      bool              // the program has a handler of its own
@@ -198,6 +199,7 @@ func (v *invocation) prepare(c *Config, res *conf.Result, env tlsparams.Env) (*p
 	if len(c.Server.Ports) > 0 {
 		var err error
 		p.transports, err = p.engine().Transports()
+		p.listening.Store(&p.transports)
 		errs = append(errs, err)
 	}
 	return p, errors.Join(errs...)
@@ -210,7 +212,8 @@ func (p *program) makeHandlers(env tlsparams.Env) (err error) {
 		c.Server.Limits.MaxServing = serving.MaxPrograms
 	}
 	// A worker sets exit later.
-	h := serving.Env{Exit: func() { p.exit() }, Type: c.Type, TLS: env, Jailed: c.identity.Chroot != "", ServesAs: c.servesAs()}
+	h := serving.Env{Exit: func() { p.exit() }, Type: c.Type, TLS: env, Jailed: c.identity.Chroot != "", ServesAs: c.servesAs(),
+		Answers: c.ACME.Answers, Serves: p.serves}
 	if c.logging().HasAccess() {
 		h.Access = p.logAccess
 	}
@@ -218,6 +221,12 @@ func (p *program) makeHandlers(env tlsparams.Env) (err error) {
 	p.server.Handler, p.server.Handlers = p.made.Handler, p.made.Handlers
 	p.notes = p.made.Notes
 	return err
+}
+
+// serves reports whether a TLS port has a certificate for a host.
+func (p *program) serves(host string) bool {
+	ts := p.listening.Load()
+	return ts != nil && slices.ContainsFunc(proto.Sources(*ts), func(s *tlsparams.Source) bool { return s.Serves(host) })
 }
 
 // servesAs returns the user that the serving processes become, if not root.

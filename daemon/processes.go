@@ -185,7 +185,7 @@ func (v *invocation) workerSettings(pl *wire.Plan) (*worker.Settings, error) {
 			}
 			p.exit, p.access = exit, access
 			serve := func(ctx context.Context, ls []net.Listener) error { return p.serve(ctx, ls) }
-			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends(), Samples: p.samples, Explain: p.explainNow, ACMEDir: p.conf.ACME.config.Storage, Foreign: p.made.Foreign}, nil
+			return &worker.Program{Server: p.server, Transports: p.transports, Outbound: p.made.Outbound, Serve: serve, CheckTarget: p.checkTarget, Backends: p.made.Backends(), Samples: p.samples, Explain: p.explainNow, ACMEDir: p.conf.ACME.config.Storage, ACMEBy: p.conf.ACME.config.Kind(), Answers: p.conf.ACME.Answers, Foreign: p.made.Foreign}, nil
 		},
 	}, nil
 }

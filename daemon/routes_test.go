@@ -183,7 +183,7 @@ func TestRouteProblems(t *testing.T) {
 		{"star", "[[listen]]\nport = 1\n[[listen.route]]\nsni = 'a*.b'\necho = 'raw'\n", "sni: \"a*.b\": a star stands for the whole first label only, as in *.example.com; write an expression between slashes for more (f.toml:4)"},
 		{"network", "[[listen]]\nport = 1\n[[listen.route]]\nfrom = '10.1.0.0/8'\necho = 'raw'\n", `from: "10.1.0.0/8" has bits set behind the first 8: write 10.1.0.0 or 10.0.0.0/8 (f.toml:4)`},
 		{"silence", "[[listen]]\nport = 1\n[[listen.route]]\nbegins = ['ssh', 'silence=2']\necho = 'raw'\n", "begins: \"silence=2\": write the time as in silence=2s, at most 1m0s (f.toml:4)"},
-		{"nobody", "[[listen]]\nport = 1\n[[listen.route]]\nsni = 'a'\n", "the [[listen.route]] says of nobody who serves (f.toml:3); give it proxy_to, backend, program, app, echo, http or refuse"},
+		{"nobody", "[[listen]]\nport = 1\n[[listen.route]]\nsni = 'a'\n", "the [[listen.route]] says of nobody who serves (f.toml:3); give it proxy_to, backend, program, app, echo, http, http_redirect or refuse"},
 		{"pass through a certificate", "[[listen]]\nport = '127.0.0.1:1/ssl'\n[[listen.route]]\nname = 'r'\ncert_cn = 'a'\npassthrough = true\nproxy_to = '127.0.0.1:9'\n", "port 127.0.0.1:1/ssl: route r passes clients on undecrypted, and cert_cn is known after the handshake only: remove one of both (f.toml:1)"},
 		{"certificate of a plain port", "[[listen]]\nport = 1\n[[listen.route]]\ncert_cn = 'a'\necho = 'raw'\n", "cert_cn has no effect without a TLS port (f.toml:4); write the port as PORT/ssl or PATH|unixssl, or leave cert_cn out"},
 		{"unknown key", "[[listen]]\nport = 1\n[[listen.route]]\nsnii = 'a'\necho = 'raw'\n", "unknown key \"snii\" (f.toml:4); did you mean sni?"},

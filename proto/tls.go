@@ -150,8 +150,9 @@ func (t *TLSTransport) Start(ctx context.Context, nc net.Conn) (net.Conn, error)
 }
 
 // ErrChallenge is the error of a client that is a certificate authority: it has
-// seen the answer to its challenge (TLS-ALPN-01, RFC 8737), and there is nothing
-// else for it. No certificate was asked of it, so no Handler sees it.
+// seen the answer to its challenge, and there is nothing else for it. Where it
+// looked by a handshake (TLS-ALPN-01, RFC 8737), no certificate was asked of it,
+// and no Handler sees it; by HTTP (HTTP-01, RFC 8555) a Handler has answered it.
 var ErrChallenge = errors.New("a certificate authority has seen the answer to its challenge")
 
 // AnswersChallenge reports whether a client with such a hello is a certificate

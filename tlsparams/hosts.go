@@ -47,6 +47,18 @@ func (t *hosts) find(name string, conn net.Conn) (*host, bool) {
 	return h, ok
 }
 
+// serves reports whether a certificate is made for host.
+func (t *hosts) serves(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return t.addrs[a.Unmap()] != nil
+	}
+	if _, ok := t.names.Own(host); ok {
+		return true
+	}
+	h, ok := t.names.At("")
+	return ok && h.covers(sni.Normal(host))
+}
+
 // empty reports whether there is no certificate at all.
 func (t *hosts) empty() bool { return len(t.addrs) == 0 && t.names.Empty() }
 

@@ -245,6 +245,10 @@ func (s *Source) AnswersChallenge(name string, protocols []string) bool {
 	return s.challenges.Load().Has(name, protocols)
 }
 
+// Serves reports whether one of the certificates is made for host, which is a
+// name or an address. It may be called at any time.
+func (s *Source) Serves(host string) bool { return s.cur.Load().certs.serves(host) }
+
 // Params returns what the Source was made from.
 func (s *Source) Params() Params { return s.p }
 

@@ -38,9 +38,11 @@ type conn struct {
 	open     atomic.Int32 // requests that are being answered, and one for net/http's Close
 	done     func()       // what is called at the end; nil if the client is detached
 
-	mu    sync.Mutex
-	err   error // what ended the client, if that is worth an error
-	notes []slog.Attr
+	mu       sync.Mutex
+	err      error // what ended the client, if that is worth an error
+	notes    []slog.Attr
+	answered uint64 // requests of a certificate authority
+	proof    error  // what ends the client if all were such
 }
 
 // The phases of an HTTP/1.1 connection.
@@ -237,6 +239,9 @@ func (hc *conn) end() error {
 	}
 	hc.c.Note(slog.String("http", name), slog.Uint64("requests", hc.requests.Load()))
 	hc.c.Note(hc.notes...)
+	if hc.err == nil && hc.answered > 0 && hc.answered == hc.requests.Load() {
+		return hc.proof
+	}
 	return hc.err
 }
 

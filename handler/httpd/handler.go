@@ -246,3 +246,18 @@ func Fail(ctx context.Context, err error) {
 		hc.fail(err)
 	}
 }
+
+// Challenge notes that the request with that context was one by which a
+// certificate authority looks whether name is ours (HTTP-01, RFC 8555), and that
+// it was answered. A client that had no other request, and nothing went wrong
+// with, ends with proto.ErrChallenge.
+func Challenge(ctx context.Context, name string) {
+	hc := connOf(ctx)
+	if hc == nil {
+		return
+	}
+	hc.mu.Lock()
+	defer hc.mu.Unlock()
+	hc.answered++
+	hc.proof = fmt.Errorf("%w: %q", proto.ErrChallenge, name)
+}

@@ -30,7 +30,8 @@ type Certificate struct {
 	Since       *time.Time `json:"since"`           // it is served
 	LastError   string     `json:"last_error"`      // why newer contents of the file are not served
 	LastErrorAt *time.Time `json:"last_error_at"`
-	ACME        bool       `json:"acme"` // ordered by the server itself
+	ACME        bool       `json:"acme"`           // ordered by the server itself
+	Challenge   string     `json:"acme_challenge"` // by which, if so; else ""
 }
 
 // Add puts a further part of the answer to those before.
@@ -49,8 +50,8 @@ func (c *Certs) Text(w io.Writer) {
 			names += fmt.Sprintf(" and %d more", n)
 		}
 		rows = append(rows, []string{fmt.Sprintf("%.1f", x.DaysLeft), x.ChainEnd.UTC().Format(time.DateTime), names, x.Key, x.Issuer,
-			strings.Join(x.Ports, " "), cmp.Or(x.File, "in memory"), x.LastError})
+			strings.Join(x.Ports, " "), x.Challenge, cmp.Or(x.File, "in memory"), x.LastError})
 	}
-	table(w, "DAYS ENDS NAMES KEY ISSUER PORTS FILE ERROR", rows)
+	table(w, "DAYS ENDS NAMES KEY ISSUER PORTS ACME FILE ERROR", rows)
 	silentText(w, c.Silent)
 }

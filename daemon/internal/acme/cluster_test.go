@@ -356,7 +356,7 @@ func TestChallengesAreShared(t *testing.T) {
 		digest := sha256.Sum256([]byte("x"))
 		show := func() (hide func(), took time.Duration) {
 			began := time.Now()
-			hide, err := a.show(t.Context(), "z.example", digest[:])
+			hide, err := a.show(t.Context(), "z.example", proof{digest: digest[:]})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package acme
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -19,6 +20,7 @@ type Config struct {
 	Staging   string   // URL of a directory to try first after failures; "" is none
 	CAFile    string   // roots that the directory is verified against; "" is the system's
 	Storage   string   // directory
+	Challenge string   // TLSALPN01 or HTTP01; "" is the first
 	KID       string   // of an external account binding; "" is none
 	KeyFile   string   // for that: the key in base64url
 }
@@ -32,6 +34,15 @@ func (c *Config) Equal(o *Config) bool {
 	a.Names, b.Names = nil, nil
 	return slices.Equal(c.Names, o.Names) && fmt.Sprint(a) == fmt.Sprint(b)
 }
+
+// The challenges by which an authority looks whether a name is ours.
+const (
+	TLSALPN01 = "tls-alpn-01" // by a TLS handshake at port 443 (RFC 8737)
+	HTTP01    = "http-01"     // by HTTP at port 80 (RFC 8555, section 8.3)
+)
+
+// Kind returns the challenge that is asked for.
+func (c *Config) Kind() string { return cmp.Or(c.Challenge, TLSALPN01) }
 
 // The directories that have names.
 const (

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -24,14 +23,13 @@ import (
 const (
 	orderTime = 5 * time.Minute // for one order
 	maxTries  = 8               // of one request
-
-	challengeType = "tls-alpn-01"
 )
 
 // An authority is a directory, with our account there.
 type authority struct {
 	client *acme.Client
-	show   func(ctx context.Context, name string, digest []byte) (hide func(), err error)
+	kind   string // of challenge
+	show   func(ctx context.Context, name string, p proof) (hide func(), err error)
 }
 
 // join makes the account at a directory, or finds the one of before.
@@ -61,7 +59,7 @@ func (m *Manager) join(ctx context.Context, directory string) (*authority, error
 		return nil, fmt.Errorf("the account at %s: %w", directory, err)
 	}
 	m.log.Info("acme account", "directory", directory, "account", string(c.KID))
-	return &authority{client: c, show: m.show}, nil
+	return &authority{client: c, kind: m.c.Kind(), show: m.show}, nil
 }
 
 // CheckFiles returns why a file that c names cannot be used.
@@ -157,16 +155,15 @@ func (a *authority) authorize(ctx context.Context, name, uri string) error {
 	if z.Status == acme.StatusValid {
 		return nil
 	}
-	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == challengeType })
+	i := slices.IndexFunc(z.Challenges, func(c *acme.Challenge) bool { return c.Type == a.kind })
 	if i < 0 || !strings.EqualFold(z.Identifier.Value, name) {
-		return fmt.Errorf("the authority offers no %s challenge for the name", challengeType)
+		return fmt.Errorf("the authority offers no %s challenge for the name", a.kind)
 	}
 	text, err := a.client.HTTP01ChallengeResponse(z.Challenges[i].Token) // that is the key authorization
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256([]byte(text))
-	hide, err := a.show(ctx, name, digest[:])
+	hide, err := a.show(ctx, name, newProof(a.kind, z.Challenges[i].Token, text))
 	if err != nil {
 		return fmt.Errorf("the answer to the challenge does not reach the processes that serve: %w", err)
 	}

@@ -61,7 +61,9 @@ type shared struct {
 	Past   *past    `json:"past,omitempty"`
 	Name   string   `json:"name,omitempty"` // of a challenge
 	ID     string   `json:"id,omitempty"`
-	Digest []byte   `json:"digest,omitempty"`
+	Digest []byte   `json:"digest,omitempty"` // of TLS-ALPN-01
+	Token  string   `json:"token,omitempty"`  // of HTTP-01
+	Text   string   `json:"text,omitempty"`
 	Shown  []string `json:"shown,omitempty"` // challenges that a node answers, by ID
 
 	aging bool // sealed by a key that will be removed
@@ -69,6 +71,7 @@ type shared struct {
 
 var (
 	errRefused = errors.New("not a value of a node of this cluster")
+	errNoHTTP  = errors.New("a node orders by HTTP-01, and acme_challenge says otherwise at this one, which may have no port for that")
 	errTooLong = fmt.Errorf("it is too long to be shared: more than %d KiB", cluster.MaxPlain>>10)
 )
 

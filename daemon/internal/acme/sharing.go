@@ -359,7 +359,7 @@ func (s *sharing) deploy(ctx context.Context) error {
 
 // show has this node and all others answer a challenge, until hide. It waits for
 // the others, but not for long: the authority may come to any of them.
-func (s *sharing) show(ctx context.Context, answer wire.Challenge, digest []byte) (hide func(), err error) {
+func (s *sharing) show(ctx context.Context, answer wire.Challenge, p proof) (hide func(), err error) {
 	name, id := answer.Name, rand.Text()
 	key := s.key(kindChallenge, labelOf(name))
 	s.mu.Lock()
@@ -378,7 +378,7 @@ func (s *sharing) show(ctx context.Context, answer wire.Challenge, digest []byte
 		hide()
 		return nil, err
 	}
-	if err := s.set(ctx, key, shared{Name: name, ID: id, Digest: digest}, challengeTTL); err != nil {
+	if err := s.set(ctx, key, shared{Name: name, ID: id, Digest: p.digest, Token: p.token, Text: p.text}, challengeTTL); err != nil {
 		s.m.log.Warn(fmt.Sprintf("acme: other nodes do not answer the challenge for %s, as the store of the cluster cannot be used: %v", name, err))
 		return hide, nil
 	}
@@ -416,33 +416,4 @@ func (s *sharing) without(id string) (names []string) {
 		}
 	}
 	return names
-}
-
-// showOther has this node answer another's challenge.
-func (s *sharing) showOther(ctx context.Context, label string, v *shared) error {
-	now := s.m.now()
-	if checkName(v.Name) != nil || labelOf(v.Name) != label || len(v.Digest) != sha256.Size || v.ID == "" || len(v.ID) > maxLabel {
-		return errRefused
-	}
-	if now.Sub(time.UnixMilli(v.Time)) > challengeTTL+maxClockOff {
-		return nil // its time is over
-	}
-	answer, err := newAnswer(v.Name, v.Digest)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	have, is := s.open[v.Name]
-	if have.own || have.id == v.ID || !is && len(s.open) >= cluster.MaxNodes {
-		s.mu.Unlock()
-		return nil
-	}
-	s.open[v.Name] = openAnswer{Challenge: answer, id: v.ID, until: now.Add(challengeTTL)}
-	s.mu.Unlock()
-	if err := s.deploy(ctx); err != nil {
-		return fmt.Errorf("the answer to the challenge does not reach the processes that serve: %w", err)
-	}
-	s.m.log.Debug("acme challenge of another node", "name", v.Name, "node", v.Node)
-	s.beat(ctx)
-	return nil
 }

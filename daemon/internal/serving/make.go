@@ -11,6 +11,7 @@ import (
 	"netserver"
 	"netserver/conf"
 	"netserver/handler/exec"
+	"netserver/handler/httpd/challenge"
 	"netserver/handler/proxy"
 	"netserver/internal/foreign"
 	"netserver/tlsparams"
@@ -26,7 +27,12 @@ type Env struct {
 	Exit   func()        // ends the server, for who may ask for it
 	TLS    tlsparams.Env // how files of TLS to targets are read
 	Access func([]byte)  // writes a line of the access log; nil if there is none
-	Type   string        // of the server, without HTTP: Fork, say
+	// Answers has what certificate authorities are answered by HTTP; nil is none.
+	Answers *challenge.Answers
+	// Serves reports whether a TLS port has a certificate for a host. It is asked
+	// when clients come.
+	Serves func(host string) bool
+	Type   string // of the server, without HTTP: Fork, say
 	// ServesAs is the user of the serving processes, if they are to be another
 	// one than this process and not root; else "".
 	ServesAs string
@@ -128,7 +134,7 @@ func (s *Services) Make(env Env) (*Made, error) {
 			errs = append(errs, fmt.Errorf("port %s is there twice, with different handlers, which are told apart by the port", name))
 		}
 		byName[name] = one
-		errs = append(errs, m.checkDatagrams(spec, one), checkArguments(spec, one))
+		errs = append(errs, m.checkDatagrams(spec, one), checkArguments(spec, one), m.checkRedirect(spec, one))
 		if one == s.server {
 			back = append(back, m.leadsBack(all.Handler, spec, one))
 			continue

@@ -133,7 +133,7 @@ func (h *Config) route(b conf.Block) (*Service, error) {
 			errs = append(errs, err)
 		case to == nil:
 			errs = append(errs, &conf.Problem{Origin: r.at, Err: errors.New("the [[listen.route]] says of nobody who serves"),
-				Hint: "give it proxy_to, backend, program, app, echo, http or refuse"})
+				Hint: "give it proxy_to, backend, program, app, echo, http, http_redirect or refuse"})
 		case len(block.Values[KeyProxyTo]) > 1:
 			errs = append(errs, &conf.Problem{Key: KeyProxyTo, Origin: to.at, Err: errors.New("a route has one target"), Hint: SeveralTargets})
 		default:

@@ -23,6 +23,7 @@ const (
 	refuses                       // nobody
 	dispatches                    // programs, by the path of an HTTP request
 	sends                         // files, by HTTP
+	redirects                     // to https, by HTTP
 	answers                       // balancers, by the port's key health: nobody is served
 )
 
@@ -283,7 +284,7 @@ func (h *Config) choose(values conf.Values) (*Service, error) {
 	for _, c := range []struct {
 		key  string
 		kind serviceKind
-	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {KeyRoot, sends}, {keyRefuse, refuses}} {
+	}{{keyProgram, runs}, {KeyProxyTo, proxies}, {keyBackend, proxies}, {keyEcho, echoes}, {keyApp, dispatches}, {KeyRoot, sends}, {keyRedirect, redirects}, {keyRefuse, refuses}} {
 		vals := values[c.key]
 		if len(vals) == 0 || c.key == keyRefuse && !isTrue(vals) {
 			continue

@@ -20,15 +20,17 @@ import (
 	"netserver/handler/httpd/cgi"
 	"netserver/handler/httpd/files"
 	"netserver/handler/httpd/idle"
+	"netserver/handler/httpd/redirect"
 	"netserver/handler/httpd/reverse"
 	"netserver/handler/proxy"
 	"netserver/internal/childproc"
+	"netserver/port"
 )
 
 // web reports whether the clients of s speak HTTP to it.
 func (s *Service) web() bool {
 	switch s.kind {
-	case dispatches, sends:
+	case dispatches, sends, redirects:
 		return true
 	case runs, proxies:
 		return s.Web.HTTP
@@ -47,6 +49,8 @@ func (s *Service) webName() string {
 		return fmt.Sprintf("HTTP: %d apps", len(s.Web.Apps))
 	case sends:
 		return "HTTP: files of " + s.Web.Root
+	case redirects:
+		return fmt.Sprintf("HTTP: redirect to https, port %d", s.Web.Redirect)
 	case proxies:
 		if s.byName() {
 			return "HTTP: backend " + s.Backend
@@ -69,6 +73,9 @@ func (m *maker) webHandler(s *Service) (netserver.Handler, error) {
 	h, err := m.answers(s, origin)
 	if err != nil {
 		return nil, err
+	}
+	if m.env.Answers != nil {
+		h = m.env.Answers.Handler(h)
 	}
 	limit := idleLimit(m.s.in.Result.Get(keyIdle))
 	h = idle.Handler(h, func(r *http.Request) time.Duration {
@@ -132,6 +139,8 @@ func (m *maker) answers(s *Service, origin cgi.Origin) (http.Handler, error) {
 		return h, nil
 	case proxies:
 		return m.reverse(s)
+	case redirects:
+		return &redirect.Handler{Port: s.Web.Redirect, Serves: m.env.Serves}, nil
 	}
 	return &cgi.Page{Origin: origin}, nil
 }
@@ -276,6 +285,33 @@ func (m *maker) headed(software string, proxied bool, next http.Handler) http.Ha
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkRedirect refuses a redirect to https for clients that have come by TLS, or
+// where nobody can.
+func (m *maker) checkRedirect(spec port.Spec, s *Service) error {
+	if !slices.ContainsFunc(s.Leaves(), func(x *Service) bool { return x.is(redirects) }) {
+		return nil
+	}
+	if spec.IsTLS() {
+		return located(fmt.Errorf("port %s: %s is for ports without TLS: clients of this one speak it already", spec.Short(), keyRedirect), s.at)
+	}
+	if !slices.ContainsFunc(m.s.in.Ports, port.Spec.IsTLS) {
+		return located(fmt.Errorf("port %s: %s leads to hosts that this server has certificates for, and it has no TLS port", spec.Short(), keyRedirect), s.at)
+	}
+	return nil
+}
+
+// AnswersHTTP reports whether there is a port that serves HTTP, and whether one of
+// them is port 80 without TLS.
+func (s *Services) AnswersHTTP() (any, at80 bool) {
+	for i, spec := range s.in.Ports {
+		if !spec.IsDatagram() && slices.ContainsFunc(s.Of(i).Leaves(), (*Service).web) {
+			any = true
+			at80 = at80 || spec.Kind() == port.TCP && (spec.Port == "80" || spec.Port == "http")
+		}
+	}
+	return any || s.faulty, at80 || s.faulty
 }
 
 // WebRoots returns the directories whose files are served.

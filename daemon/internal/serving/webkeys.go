@@ -9,9 +9,11 @@ import (
 
 // A WebConfig is how HTTP is served.
 type WebConfig struct {
-	HTTP bool     // clients speak HTTP, where the handler is none for another protocol
-	Root string   // the directory whose files are served
-	Apps []string // PATH TARGET, PATH=TARGET or TARGET: programs by path
+	HTTP bool   // clients speak HTTP, where the handler is none for another protocol
+	Root string // the directory whose files are served
+	// Redirect is the port of https that requests are sent on to; 0 is none.
+	Redirect int
+	Apps     []string // PATH TARGET, PATH=TARGET or TARGET: programs by path
 	// Dispatch is enable_dispatch: apps are used in any case.
 	Dispatch bool
 
@@ -28,6 +30,8 @@ const (
 	keyApp  = "app"
 	KeyRoot = "http_root"
 	KeyHTTP = "http"
+
+	keyRedirect = "http_redirect"
 )
 
 // keyIdle is a key of the engine, which cuts a connection without a byte. HTTP
@@ -56,6 +60,8 @@ func (w *WebConfig) define(def func(conf.Key, conf.Binder)) {
 		conf.Strings(&w.Apps))
 	def(conf.Key{Name: KeyRoot, When: FactCommand + " " + FactShared, Arg: "DIR", Help: "HTTP: serve the files below this directory; no link leads out of it, and names that begin with a dot are not found"},
 		conf.String(&w.Root))
+	def(conf.Key{Name: keyRedirect, When: FactCommand + " " + FactShared, Arg: "PORT", Help: "HTTP: send every request on to https at this port, which is 443 as a rule, of the host that it is for, if there is a certificate for that; for a port without TLS beside one with it"},
+		conf.Int(&w.Redirect, 1, 65535))
 	define(FactApps, true, "enable_dispatch", "0|1", "", "use the paths of app, which is always so here", conf.Bool(&w.Dispatch))
 	define(FactWeb, true, "timeout_header", "SECONDS", "15", "for the head of an HTTP request", conf.Seconds(&w.HeaderTimeout, time.Millisecond, time.Hour))
 	define(FactWeb, true, "max_header_size", "BYTES", "100000", "of the head of an HTTP request (4097 at least), and of the headers of a program", conf.Int(&w.MaxHeader, 1, 1<<24))

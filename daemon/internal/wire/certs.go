@@ -39,7 +39,7 @@ func (c *Cert) check(ports int) error {
 			return fmt.Errorf("port %d of %d", p, ports)
 		}
 	}
-	for _, s := range []*string{&c.File, &c.Serial, &c.Issuer, &c.Key, &c.LastError} {
+	for _, s := range []*string{&c.File, &c.Serial, &c.Issuer, &c.Key, &c.Challenge, &c.LastError} {
 		*s = Clean(*s, maxText)
 	}
 	for i := range c.Names {
@@ -68,13 +68,13 @@ func (a *Answer) NameCerts(ports []string, known func(file string) bool) {
 	}
 }
 
-// CertsPage tells which certificates ports serve that speak ts; those below acme
-// were ordered by the server itself.
-func CertsPage(ts []proto.Transport, acme string, q Ask) (a Answer) {
+// CertsPage tells which certificates ports serve that speak ts; those below the
+// directory acme the server has ordered itself, by a challenge.
+func CertsPage(ts []proto.Transport, acme, challenge string, q Ask) (a Answer) {
 	all := certsOf(ts)
 	size := 0
 	for i := int(min(q.After, uint64(len(all)))); i < len(all); i++ {
-		c := certRow(all[i], acme)
+		c := certRow(all[i], acme, challenge)
 		b, err := json.Marshal(c)
 		if err != nil {
 			continue
@@ -117,13 +117,16 @@ func certsOf(ts []proto.Transport) (list []servedCert) {
 	return list
 }
 
-func certRow(s servedCert, acme string) Cert {
+func certRow(s servedCert, acme, challenge string) Cert {
 	leaf := s.Leaf
 	c := Cert{Places: s.places, Certificate: control.Certificate{
 		File: s.CertFile, Names: namesOf(leaf), Serial: leaf.SerialNumber.Text(16), Issuer: ShortName(leaf.Issuer.String()), Key: keyKind(leaf),
 		NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, ChainEnd: s.ChainExpires, LastError: s.LastError,
 		ACME: acme != "" && strings.HasPrefix(filepath.Clean(s.CertFile), filepath.Clean(acme)+string(filepath.Separator)),
 	}}
+	if c.ACME {
+		c.Challenge = challenge
+	}
 	if !s.ServedSince.IsZero() {
 		c.Since = &s.ServedSince
 	}

@@ -81,7 +81,7 @@ func (w *worker) answer(c wire.Message) {
 		return
 	}
 	if c.Ask.What == wire.AskCerts {
-		a := wire.CertsPage(w.p.Transports, w.p.ACMEDir, *c.Ask)
+		a := wire.CertsPage(w.p.Transports, w.p.ACMEDir, w.p.ACMEBy, *c.Ask)
 		wire.Send(w.link, wire.Message{Op: wire.OpAnswer, ID: c.ID, Answer: &a})
 		return
 	}

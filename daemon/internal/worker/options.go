@@ -12,6 +12,7 @@ import (
 	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/logging"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/httpd/challenge"
 	"netserver/handler/proxy"
 	"netserver/internal/bridge"
 	"netserver/internal/childproc"
@@ -83,8 +84,10 @@ type Program struct {
 	Samples func() []metric.Sample
 	// Explain answers AskExplain. It may look up names, until ctx ends.
 	Explain func(ctx context.Context, q wire.Ask) wire.Answer
-	ACMEDir string          // where certificates are that were ordered; "" for none
-	Foreign *foreign.Source // of sockets that connect from clients' addresses
+	ACMEDir string             // where certificates are that were ordered; "" for none
+	ACMEBy  string             // the challenge by which they are ordered
+	Answers *challenge.Answers // to authorities that ask by HTTP; nil if no port can answer
+	Foreign *foreign.Source    // of sockets that connect from clients' addresses
 }
 
 func (p *Program) engine() bridge.Engine { return bridge.Of(p.Server.Monitor()) }

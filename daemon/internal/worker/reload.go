@@ -20,7 +20,7 @@ func (w *worker) renewTickets(n *wire.Secrets) {
 // setChallenges has the ports answer challenges of certificate authorities.
 func (w *worker) setChallenges(all []wire.Challenge) *wire.Answer {
 	a := new(wire.Answer)
-	if err := wire.SetChallenges(proto.Sources(w.p.Transports), all); err != nil {
+	if err := wire.SetChallenges(proto.Sources(w.p.Transports), w.p.Answers, all); err != nil {
 		a.Failed = err.Error()
 	}
 	return a

@@ -252,7 +252,7 @@ func (w *worker) prepare() error {
 		w.p.Foreign.Use(sockets)
 	}
 	w.renewTickets(&wire.Secrets{Current: w.init.Secret, Past: w.init.Past})
-	if err := wire.SetChallenges(proto.Sources(w.p.Transports), w.init.Challenges); err != nil {
+	if err := wire.SetChallenges(proto.Sources(w.p.Transports), w.p.Answers, w.init.Challenges); err != nil {
 		return err
 	}
 	s := w.p.Server
