@@ -46,6 +46,8 @@ func TestMain(m *testing.M) {
 		os.Exit(library())
 	case "by port":
 		os.Exit(portsProgram())
+	case "web":
+		os.Exit(webProgram())
 	case "tlsconfig":
 		os.Exit(tlsConfigProgram())
 	case "keys":

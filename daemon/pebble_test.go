@@ -230,3 +230,30 @@ func (p *pebble) intermediates() []*x509.Certificate {
 	b, _ := io.ReadAll(resp.Body)
 	return parsePEM(b)
 }
+
+// byHTTP is a conf file of a server that gets its certificates here by HTTP-01, with
+// a port for that, and TLS beside it. at is where its clients come by HTTP.
+func (p *pebble) byHTTP(t *testing.T, dir, name, at, more string) []string {
+	t.Helper()
+	file := writeFile(t, filepath.Join(dir, name+".toml"), more+`
+[[listen]]
+port = "`+at+`"
+http_redirect = `+p.port+`
+[[listen]]
+port = "127.0.0.1:`+p.port+`/ssl"
+echo = "lines"
+`)
+	return []string{"--conf_file", file, "--acme_agree", "1", "--acme_directory", p.directory, "--acme_challenge", "http-01",
+		"--acme_ca_file", p.caFile, "--acme_storage", filepath.Join(dir, name), "--log_level", "3"}
+}
+
+// webPort returns a free port, and what has pebble look there by HTTP.
+func webPort(t *testing.T) (port string, conf map[string]any) {
+	t.Helper()
+	port = freePort(t)
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port, map[string]any{"httpPort": n}
+}

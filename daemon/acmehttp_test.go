@@ -1,0 +1,271 @@
+//go:build unix
+
+package daemon_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"netserver"
+	"netserver/daemon"
+	"netserver/handler/httpd"
+	"netserver/handler/httpd/challenge"
+)
+
+// webGet asks a port for a path at a host, without following it anywhere.
+func webGet(t *testing.T, addr, host, path string) (status int, location, body string) {
+	t.Helper()
+	q, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.Host = host
+	tr := &http.Transport{DisableKeepAlives: true, ResponseHeaderTimeout: time.Minute}
+	resp, err := tr.RoundTrip(q)
+	if err != nil {
+		t.Errorf("%s at %s: %v", path, host, err)
+		return 0, "", ""
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, resp.Header.Get("Location"), string(b)
+}
+
+// A port for HTTP answers the authority, in every process, and leads clients to
+// https at the names that there are certificates for, and nowhere else. Workers
+// have nothing of the account.
+func TestACMEByHTTP(t *testing.T) {
+	both(t, func(t *testing.T, supervisor string) {
+		t.Parallel()
+		web, conf := webPort(t)
+		p := startPebble(t, quarter, conf)
+		dir := openDir(t)
+		args := p.byHTTP(t, dir, "a", "127.0.0.1:"+web, "acme_domains = ['a.example', 'b.example']")
+		if supervisor == "0" {
+			args = append(args, "--supervisor", "0", "--user", "root")
+		} else {
+			args = append([]string{"PreForkSimple", "--max_servers", "2"}, args...)
+		}
+		r := start(t, args...)
+		p.awaitIssued(t, "a.example", nil)
+		p.awaitIssued(t, "b.example", nil)
+		r.wait(obtained, 1)
+		r.wait("acme: certificate for b.example obtained", 1)
+		r.wait(`http=http/1 requests=1 err="a certificate authority has seen the answer to its challenge: \"a.example\""`, 1)
+		https := "https://a.example"
+		if p.port != "443" {
+			https += ":" + p.port
+		}
+		for _, c := range []struct {
+			host, path string
+			status     int
+			location   string
+		}{
+			{"a.example", "/x?y=%20z", 308, https + "/x?y=%20z"},
+			{"A.Example.:8080", "/", 308, https + "/"},
+			{"a.example", "/.well-known/acme-challenge/x", 308, https + "/.well-known/acme-challenge/x"},
+			{"c.example", "/", 404, ""},
+			{"a.example.evil.example", "/", 404, ""},
+			{"127.0.0.1", "/", 404, ""},
+		} {
+			if status, location, _ := webGet(t, "127.0.0.1:"+web, c.host, c.path); status != c.status || location != c.location {
+				t.Errorf("%s at %s: %d %q", c.path, c.host, status, location)
+			}
+		}
+		checkModes(t, filepath.Join(dir, "a"))
+		if supervisor != "0" && os.Geteuid() == 0 {
+			numbers := keyOf(t, filepath.Join(dir, "a")+"/account-*.key").secrets(t)[:2]
+			for _, pid := range r.children() {
+				if found := memoryHas(t, pid, numbers); len(found) > 0 {
+					t.Errorf("worker %d has secrets %v in its memory", pid, found)
+				}
+			}
+		}
+		if status := r.end(syscall.SIGTERM); status != 0 {
+			t.Errorf("status %d", status)
+		}
+		if strings.Contains(r.text(), "acme: no certificate") {
+			t.Error("an order failed")
+		}
+	})
+}
+
+// A server that serves files by HTTP and HTTPS answers before its files, while
+// an order is open; one in Go asks Answers.
+func TestACMEByHTTPBeforeAHandler(t *testing.T) {
+	t.Parallel()
+	web, conf := webPort(t)
+	p := startPebble(t, quarter, conf)
+	dir := openDir(t)
+	if err := os.MkdirAll(filepath.Join(dir, "www", ".well-known", "acme-challenge"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "www", "index.html"), "the site")
+	writeFile(t, filepath.Join(dir, "www", ".well-known", "acme-challenge", "other"), "another client's")
+	r := start(t, append([]string{"HTTP", "--port", "127.0.0.1:" + web, "--http_root", filepath.Join(dir, "www"), "--acme_challenge", "http-01"},
+		p.keys(filepath.Join(dir, "acme"), "--acme_domains", "a.example")...)...)
+	p.awaitIssued(t, "a.example", nil)
+	r.wait("challenge answered", 1)
+	for path, want := range map[string]string{"/": "the site", "/.well-known/acme-challenge/other": "another client's"} {
+		if status, _, body := webGet(t, "127.0.0.1:"+web, "a.example", path); status != 200 || body != want {
+			t.Errorf("%s: %d %q", path, status, body)
+		}
+	}
+	r.end(syscall.SIGTERM)
+	again, conf := webPort(t)
+	p = startPebble(t, quarter, conf)
+	lib := startProgram(t, os.Args[0], "web", append([]string{"--port", "127.0.0.1:" + again, "--acme_challenge", "http-01"},
+		p.keys(filepath.Join(openDir(t), "acme"), "--acme_domains", "a.example")...)...)
+	p.awaitIssued(t, "a.example", nil)
+	lib.wait(obtained, 1)
+}
+
+// webProgram is a program of a library's user that serves HTTP.
+func webProgram() int {
+	answers := new(challenge.Answers)
+	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the site") })
+	s := &netserver.Server{Handler: &httpd.Handler{Handler: answers.Handler(site)}}
+	c := daemon.Config{ACME: daemon.ACMEConfig{Answers: answers}}
+	if os.Getenv("DAEMON_TEST_ANSWERS") == "none" {
+		c.ACME.Answers = nil
+	}
+	if err := daemon.Run(context.Background(), s, c, daemon.Hooks{}, daemon.Layers(os.Args[1:], os.Environ())...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+// A program that does not say who answers is refused.
+func TestACMEByHTTPOfAProgram(t *testing.T) {
+	t.Setenv("DAEMON_TEST_ANSWERS", "none")
+	r := startProgram(t, os.Args[0], "web", "--port", "127.0.0.1:0/ssl", "--acme_domains", "a.example", "--acme_agree", "1", "--acme_storage", filepath.Join(openDir(t), "acme"), "--acme_challenge", "http-01")
+	if r.status(); r.cmd.ProcessState.ExitCode() == 0 || !strings.Contains(r.text(), "set Config.ACME.Answers") {
+		t.Errorf("status %d: %s", r.cmd.ProcessState.ExitCode(), r.text())
+	}
+}
+
+// A reload while the authority looks takes nothing away: processes that start
+// meanwhile answer as well.
+func TestACMEReloadWhileAChallengeIsOpen(t *testing.T) {
+	t.Parallel()
+	web, conf := webPort(t)
+	p := startPebble(t, quarter, conf)
+	dir := openDir(t)
+	// The authority comes by way of us, and waits there.
+	behind := freePort(t)
+	l, err := net.Listen("tcp", "127.0.0.1:"+web)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, on := make(chan string, 100), make(chan struct{})
+	front := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked <- q.URL.Path
+		<-on
+		status, _, body := webGet(t, "127.0.0.1:"+behind, q.Host, q.URL.Path)
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+	})}
+	go front.Serve(l)
+	release := sync.OnceFunc(func() { close(on) })
+	t.Cleanup(func() { release(); front.Shutdown(context.WithoutCancel(t.Context())) })
+	r := start(t, p.byHTTP(t, dir, "a", "127.0.0.1:"+behind, "acme_domains = 'a.example'")...)
+	r.serving()
+	first := r.only()
+	path := <-asked
+	r.signal(syscall.SIGHUP)
+	r.only(first)
+	for host, want := range map[string]int{"a.example": 200, "b.example": 404} {
+		if status, _, body := webGet(t, "127.0.0.1:"+behind, host, path); status != want || strings.HasPrefix(body, path[len("/.well-known/acme-challenge/"):]+".") != (want == 200) {
+			t.Errorf("%s: %d %q", host, status, body)
+		}
+	}
+	release()
+	p.awaitIssued(t, "a.example", nil)
+	if status, _, _ := webGet(t, "127.0.0.1:"+behind, "a.example", path); status != 308 {
+		t.Errorf("after the order: %d", status)
+	}
+}
+
+// Where nobody answers at port 80 the authority's reason is told in one line, and
+// the server goes on.
+func TestACMEByHTTPUnreachable(t *testing.T) {
+	t.Parallel()
+	p := startPebble(t, quarter, map[string]any{"httpPort": 1}) // nobody is there
+	r := start(t, p.byHTTP(t, openDir(t), "a", "127.0.0.1:"+freePort(t), "acme_domains = 'a.example'")...)
+	r.serving()
+	r.wait("acme: no certificate for a.example: the challenge: ", 1)
+	for line := range strings.Lines(r.text()) {
+		if strings.Contains(line, "acme: no certificate") && (!strings.Contains(line, "urn:ietf:params:acme:error:connection") || !strings.Contains(line, "clients get one that nobody has signed; next try on 20")) {
+			t.Errorf("the line does not say why, and what now: %s", line)
+		}
+	}
+	if c, err := p.shown("a.example"); err != nil || c.Issuer.CommonName != "a.example" {
+		t.Errorf("%v", err)
+	}
+}
+
+// --check says by which challenge certificates would be ordered, and refuses one
+// that nobody would answer.
+func TestACMEChecksTheChallenge(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	acme := []string{"--acme_domains", "b.example,a.example", "--acme_agree", "1", "--acme_storage", filepath.Join(dir, "acme")}
+	file := func(text string) []string {
+		return append([]string{"--conf_file", writeFile(t, filepath.Join(t.TempDir(), "x.toml"), text)}, acme...)
+	}
+	tls := "[[listen]]\nport = '127.0.0.1:0/ssl'\necho = 'raw'\n"
+	command := append([]string{"--port", "127.0.0.1:0/ssl"}, acme...)
+	with := func(args []string, more ...string) []string { return append(args[:len(args):len(args)], more...) }
+	byHTTP := []string{"--acme_challenge", "http-01"}
+	for _, tc := range []struct {
+		args []string
+		by   string // what is said
+		want string // or the error
+	}{
+		{command, "tls-alpn-01", ""},
+		{with(command, "--acme_challenge", "tls-alpn-01"), "tls-alpn-01", ""},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\nhttp_redirect = 443\n"), byHTTP...), "http-01", ""},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\nhttp = true\nproxy_to = '127.0.0.1:9'\n"), byHTTP...), "http-01", ""},
+		{with(file("[[listen]]\nport = '127.0.0.1:0/ssl'\nhttp = true\n"), byHTTP...), "http-01", ""},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\n[[listen.route]]\nbegins = 'http'\nhttp_redirect = 443\n[[listen.route]]\necho = 'raw'\n"), byHTTP...), "http-01", ""},
+		{with(command, byHTTP...), "", "acme_challenge: http-01 is answered by HTTP, and no port here serves that"},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\necho = 'raw'\n"), byHTTP...), "", "add a [[listen]] with port = 80 and http_redirect = 443"},
+		{with(command, "--acme_challenge", "dns-01"), "", "acme_challenge"},
+		{[]string{"--port", "127.0.0.1:0", "--acme_challenge", "http-01"}, "", "acme_challenge"},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0/ssl'\nhttp_redirect = 443\n"), byHTTP...), "", "http_redirect is for ports without TLS"},
+		{[]string{"--port", "127.0.0.1:0", "--http_redirect", "443"}, "", "http_redirect leads to hosts that this server has certificates for, and it has no TLS port"},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\nhttp_redirect = 0\n"), byHTTP...), "", "http_redirect"},
+		{with(file(tls+"[[listen]]\nport = '127.0.0.1:0'\nhttp_redirect = 443\nproxy_to = '127.0.0.1:9'\n"), byHTTP...), "", "are both given"},
+	} {
+		r := start(t, append(tc.args, "--check")...)
+		r.status()
+		if ok := r.cmd.ProcessState.ExitCode() == 0; ok != (tc.want == "") || !strings.Contains(r.text(), tc.want) {
+			t.Errorf("%q: status %d, want %q: %s", tc.args, r.cmd.ProcessState.ExitCode(), tc.want, r.text())
+			continue
+		}
+		if tc.want != "" {
+			continue
+		}
+		var out struct {
+			ACME *struct {
+				Directory, Challenge string
+				Names                []string
+			} `json:"acme"`
+		}
+		if err := json.NewDecoder(strings.NewReader(r.text()[strings.IndexByte(r.text(), '{'):])).Decode(&out); err != nil || out.ACME == nil || out.ACME.Challenge != tc.by || strings.Join(out.ACME.Names, " ") != "a.example b.example" || !strings.HasPrefix(out.ACME.Directory, "https://") {
+			t.Errorf("%q: %+v, %v", tc.args, out.ACME, err)
+		}
+	}
+}
