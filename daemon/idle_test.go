@@ -88,6 +88,8 @@ func sampleOf(k conf.Key) string {
 		return "dir:/"
 	case "cluster_start":
 		return "refuse"
+	case "http_redirect":
+		return "443"
 	case "proxy_to", "port", "admin":
 		return "127.0.0.1:1"
 	case "host", "peer":

@@ -26,7 +26,7 @@ func TestTimesKeepTheSteadyClock(t *testing.T) {
 		"internal/acme/schedule.go Round":         "when to order a certificate is by the dates of certificates, and across starts of the server; TestClockJumps",
 		"internal/acme/order.go UTC":              "shown to people only",
 		"internal/acme/shared.go UnixMilli":       "by which nodes of a cluster tell old challenges, which are answered for a bounded time whatever it says",
-		"internal/acme/sharing.go UnixMilli":      "the same",
+		"internal/acme/challenge.go UnixMilli":    "the same",
 		"internal/connlog/fields.go UTC":          "shown to people only",
 		"internal/connlog/format.go Local":        "shown to people only",
 		"alone_control.go UnixMilli":              "shown to people only",

@@ -26,13 +26,17 @@ type proof struct {
 	token, text string // HTTP-01: the token, and the key authorization
 }
 
-// newProof makes the proof of a kind for the key authorization of a token.
-func newProof(kind, token, text string) proof {
+// newProof makes the proof of a kind for the key authorization of the token that
+// an authority has given for name.
+func newProof(kind, name, token, text string) (proof, error) {
 	if kind == HTTP01 {
-		return proof{token: token, text: text}
+		if _, err := wire.NewHTTPChallenge(name, token, text); err != nil {
+			return proof{}, fmt.Errorf("the authority gave %w", err)
+		}
+		return proof{token: token, text: text}, nil
 	}
 	digest := sha256.Sum256([]byte(text))
-	return proof{digest: digest[:]}
+	return proof{digest: digest[:]}, nil
 }
 
 // newAnswer makes what those who serve name show.

@@ -39,6 +39,7 @@ type node struct {
 
 	shownMu  sync.Mutex
 	answered []string // names whose challenges it answers
+	texts    []string // what it says by HTTP, and for which names and tokens
 	deaf     bool     // its workers do not answer
 }
 
@@ -72,9 +73,12 @@ func (n *node) deployed(_ context.Context, all []wire.Challenge) error {
 	if n.deaf {
 		return errors.New("deaf")
 	}
-	n.answered = nil
+	n.answered, n.texts = nil, nil
 	for _, c := range all {
 		n.answered = append(n.answered, c.Name)
+		if c.Token != "" {
+			n.texts = append(n.texts, c.Name+" "+c.Token+" "+c.Text)
+		}
 	}
 	slices.Sort(n.answered)
 	return nil
@@ -444,6 +448,47 @@ func TestAccountIsShared(t *testing.T) {
 					t.Errorf("%s can be read in the store, or not at all: %v", k, err)
 				}
 			}
+		}
+	})
+}
+
+// A challenge of HTTP-01 is answered by all nodes that order so, and by none that
+// does not, as it may have no port for that.
+func TestHTTPChallengesAreShared(t *testing.T) {
+	dirs := storages(t, 3)
+	synctest.Test(t, func(t *testing.T) {
+		m := &storetest.Memory{}
+		var nodes []*node
+		for i, kind := range []string{HTTP01, HTTP01, TLSALPN01} {
+			n := newNode(t, m, string(rune('a'+i)), dirs[i], issue(t, "a.example", time.Now(), 90*day), "a.example")
+			n.c.Challenge = kind
+			nodes = append(nodes, n)
+			n.start()
+		}
+		after(time.Second)
+		a, b, c := nodes[0], nodes[1], nodes[2]
+		p, err := newProof(HTTP01, "a.example", "token", "token.digest")
+		if err != nil {
+			t.Fatal(err)
+		}
+		hide, err := a.show(t.Context(), "a.example", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range nodes[:2] {
+			n.shownMu.Lock()
+			if len(n.texts) != 1 || n.texts[0] != "a.example token token.digest" {
+				t.Errorf("%s answers %q", n.name, n.texts)
+			}
+			n.shownMu.Unlock()
+		}
+		if len(c.answers()) != 0 || a.lines("goes on without c") != 1 || c.lines("acme_challenge says otherwise") != 1 {
+			t.Errorf("c answers %q\n%s\n%s", c.answers(), a.text(), c.text())
+		}
+		hide()
+		after(time.Second)
+		if len(a.answers())+len(b.answers()) != 0 {
+			t.Errorf("after the order: %q %q", a.answers(), b.answers())
 		}
 	})
 }

@@ -163,7 +163,11 @@ func (a *authority) authorize(ctx context.Context, name, uri string) error {
 	if err != nil {
 		return err
 	}
-	hide, err := a.show(ctx, name, newProof(a.kind, z.Challenges[i].Token, text))
+	p, err := newProof(a.kind, name, z.Challenges[i].Token, text)
+	if err != nil {
+		return fmt.Errorf("the challenge: %w", err)
+	}
+	hide, err := a.show(ctx, name, p)
 	if err != nil {
 		return fmt.Errorf("the answer to the challenge does not reach the processes that serve: %w", err)
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // ordering makes one order at a directory that h plays, and returns its error.
-func orderAt(t *testing.T, limit time.Duration, h http.Handler) error {
+func orderAt(t *testing.T, limit time.Duration, kind string, h http.Handler) error {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
@@ -29,7 +29,7 @@ func orderAt(t *testing.T, limit time.Duration, h http.Handler) error {
 		t.Fatal(err)
 	}
 	deploy := func(context.Context, []wire.Challenge) error { return nil }
-	m := New(Config{Names: []string{"a.example"}, Directory: srv.URL + "/dir", CAFile: roots, Storage: storageIn(t)}, slog.New(slog.DiscardHandler), deploy, nil)
+	m := New(Config{Names: []string{"a.example"}, Directory: srv.URL + "/dir", CAFile: roots, Storage: storageIn(t), Challenge: kind}, slog.New(slog.DiscardHandler), deploy, nil)
 	var err error
 	if m.store, err = OpenStorage(m.c.Storage); err != nil {
 		t.Fatal(err)
@@ -130,12 +130,49 @@ func TestHostileAuthorities(t *testing.T) {
 			if tc.name == "slow" || tc.name == "failing" {
 				limit = 3 * time.Second
 			}
-			err := orderAt(t, limit, http.HandlerFunc(tc.serve))
+			err := orderAt(t, limit, TLSALPN01, http.HandlerFunc(tc.serve))
 			if err == nil || !strings.Contains(reason(err), tc.want) && !(tc.name == "failing" && strings.Contains(err.Error(), "deadline")) {
 				t.Errorf("%v, want %q", err, tc.want)
 			}
 			if tc.name == "out of quota" && told(err) != time.Hour {
 				t.Errorf("it wants us to wait for %v", told(err))
+			}
+		})
+	}
+}
+
+// What an authority gives as a token is shown to nobody by HTTP if it is none, and
+// a challenge that was not asked for is not taken instead.
+func TestHostileTokens(t *testing.T) {
+	for _, tc := range []struct{ kind, token, want string }{
+		{HTTP01, "../../etc/passwd", "the challenge: the authority gave a token of 16 bytes that is not base64url"},
+		{HTTP01, "", "the authority gave a token of 0 bytes"},
+		{HTTP01, "a\\r\\nSet-Cookie: x", "the authority gave a token of"},
+		{HTTP01, strings.Repeat("a", 10_000), "the authority gave a token of 10000 bytes"},
+		{TLSALPN01, "x", "offers no http-01 challenge"},
+	} {
+		t.Run(fmt.Sprintf("%.10q", tc.token), func(t *testing.T) {
+			t.Parallel()
+			err := orderAt(t, time.Minute, HTTP01, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Replay-Nonce", fmt.Sprint(time.Now().UnixNano()))
+				base := "https://" + r.Host
+				switch r.URL.Path {
+				case "/dir":
+					directory(w, base)
+				case "/account":
+					w.Header().Set("Location", base+"/acct/1")
+					w.WriteHeader(http.StatusCreated)
+					fmt.Fprint(w, `{"status":"valid"}`)
+				case "/order":
+					w.Header().Set("Location", base+"/o/1")
+					w.WriteHeader(http.StatusCreated)
+					fmt.Fprintf(w, `{"status":"pending","authorizations":["%s/z/1"]}`, base)
+				case "/z/1":
+					fmt.Fprintf(w, `{"status":"pending","identifier":{"type":"dns","value":"a.example"},"challenges":[{"type":"%s","url":"%s/c","token":"%s"}]}`, tc.kind, base, tc.token)
+				}
+			}))
+			if err == nil || !strings.Contains(reason(err), tc.want) {
+				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
 	}

@@ -133,6 +133,7 @@ func TestOtherValuesOfTheStoreAreJudged(t *testing.T) {
 		key := w.key(kindChallenge, "a.example")
 		for _, v := range []shared{
 			{Name: "a.example", ID: "x", Digest: digest[1:]}, {Name: "a.example", ID: "x"}, {Name: "b.example", ID: "x", Digest: digest},
+			{Name: "a.example", ID: "x", Digest: digest, Token: "t", Text: "t.x"}, {Name: "a.example", ID: "x", Text: "t.x"}, {Name: "a.example", ID: "x", Token: "t", Text: "t.x"},
 			{Name: "a.example", Digest: digest}, {Name: "a.example", ID: strings.Repeat("x", 1000), Digest: digest}, {},
 		} {
 			w.writes(key, v)
