@@ -42,16 +42,34 @@ func webGet(t *testing.T, addr, host, path string) (status int, location, body s
 	return resp.StatusCode, resp.Header.Get("Location"), string(b)
 }
 
-// A port for HTTP answers the authority, in every process, and leads clients to
-// https at the names that there are certificates for, and nowhere else. Workers
-// have nothing of the account.
+// printed returns the conf file with a text in it that a page shows.
+func printed(t *testing.T, page, with string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "docs", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(string(b), "```toml\n") {
+		if text, _, ok := strings.Cut(block, "```"); ok && strings.Contains(text, with) {
+			return text
+		}
+	}
+	t.Fatalf("%s shows no conf file with %s", page, with)
+	return ""
+}
+
+// The conf file of docs/ACME.md, with other ports: that for HTTP answers the
+// authority, in every process, and leads clients to https at the names that there
+// are certificates for, and nowhere else. Workers have nothing of the account.
 func TestACMEByHTTP(t *testing.T) {
 	both(t, func(t *testing.T, supervisor string) {
 		t.Parallel()
 		web, conf := webPort(t)
 		p := startPebble(t, quarter, conf)
 		dir := openDir(t)
-		args := p.byHTTP(t, dir, "a", "127.0.0.1:"+web, "acme_domains = ['a.example', 'b.example']")
+		text := strings.NewReplacer(`"443/ssl"`, `"127.0.0.1:`+p.port+`/ssl"`, "= 80\n", `= "127.0.0.1:`+web+"\"\n", "= 443 ", "= "+p.port+" ",
+			"www.example.com", "a.example", "example.com", "b.example", "/var/lib/netserver/acme", dir+"/a", "127.0.0.1:8080", "127.0.0.1:1").Replace(printed(t, "ACME.md", "http-01"))
+		args := []string{"--conf_file", writeFile(t, filepath.Join(dir, "acme.toml"), text), "--acme_directory", p.directory, "--acme_ca_file", p.caFile, "--log_level", "3"}
 		if supervisor == "0" {
 			args = append(args, "--supervisor", "0", "--user", "root")
 		} else {
@@ -102,7 +120,7 @@ func TestACMEByHTTP(t *testing.T) {
 }
 
 // A server that serves files by HTTP and HTTPS answers before its files, while
-// an order is open; one in Go asks Answers.
+// an order is open.
 func TestACMEByHTTPBeforeAHandler(t *testing.T) {
 	t.Parallel()
 	web, conf := webPort(t)
@@ -122,23 +140,16 @@ func TestACMEByHTTPBeforeAHandler(t *testing.T) {
 			t.Errorf("%s: %d %q", path, status, body)
 		}
 	}
-	r.end(syscall.SIGTERM)
-	again, conf := webPort(t)
-	p = startPebble(t, quarter, conf)
-	lib := startProgram(t, os.Args[0], "web", append([]string{"--port", "127.0.0.1:" + again, "--acme_challenge", "http-01"},
-		p.keys(filepath.Join(openDir(t), "acme"), "--acme_domains", "a.example")...)...)
-	p.awaitIssued(t, "a.example", nil)
-	lib.wait(obtained, 1)
 }
 
 // webProgram is a program of a library's user that serves HTTP.
-func webProgram() int {
+func webProgram(says bool) int {
 	answers := new(challenge.Answers)
 	site := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "the site") })
 	s := &netserver.Server{Handler: &httpd.Handler{Handler: answers.Handler(site)}}
-	c := daemon.Config{ACME: daemon.ACMEConfig{Answers: answers}}
-	if os.Getenv("DAEMON_TEST_ANSWERS") == "none" {
-		c.ACME.Answers = nil
+	var c daemon.Config
+	if says {
+		c.ACME.Answers = answers
 	}
 	if err := daemon.Run(context.Background(), s, c, daemon.Hooks{}, daemon.Layers(os.Args[1:], os.Environ())...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -147,10 +158,16 @@ func webProgram() int {
 	return 0
 }
 
-// A program that does not say who answers is refused.
+// A program in Go asks Answers; one that does not say who answers is refused.
 func TestACMEByHTTPOfAProgram(t *testing.T) {
-	t.Setenv("DAEMON_TEST_ANSWERS", "none")
-	r := startProgram(t, os.Args[0], "web", "--port", "127.0.0.1:0/ssl", "--acme_domains", "a.example", "--acme_agree", "1", "--acme_storage", filepath.Join(openDir(t), "acme"), "--acme_challenge", "http-01")
+	t.Parallel()
+	web, conf := webPort(t)
+	p := startPebble(t, quarter, conf)
+	lib := startProgram(t, os.Args[0], "web", append([]string{"--port", "127.0.0.1:" + web, "--acme_challenge", "http-01"},
+		p.keys(filepath.Join(openDir(t), "acme"), "--acme_domains", "a.example")...)...)
+	p.awaitIssued(t, "a.example", nil)
+	lib.wait(obtained, 1)
+	r := startProgram(t, os.Args[0], "web without answers", "--port", "127.0.0.1:0/ssl", "--acme_domains", "a.example", "--acme_agree", "1", "--acme_storage", filepath.Join(openDir(t), "acme"), "--acme_challenge", "http-01")
 	if r.status(); r.cmd.ProcessState.ExitCode() == 0 || !strings.Contains(r.text(), "set Config.ACME.Answers") {
 		t.Errorf("status %d: %s", r.cmd.ProcessState.ExitCode(), r.text())
 	}

@@ -46,8 +46,8 @@ func TestMain(m *testing.M) {
 		os.Exit(library())
 	case "by port":
 		os.Exit(portsProgram())
-	case "web":
-		os.Exit(webProgram())
+	case "web", "web without answers":
+		os.Exit(webProgram(os.Getenv(programVar) == "web"))
 	case "tlsconfig":
 		os.Exit(tlsConfigProgram())
 	case "keys":
