@@ -14,6 +14,7 @@
 // $JS.API.DIRECT.GET.KV_NAMESPACE.>, $JS.API.CONSUMER.CREATE and .DELETE with
 // .KV_NAMESPACE.> and $JS.FC.>, and to subscribe to _INBOX.>.
 //
-// What a server sends is bounded before the client library sees it (limit.go).
+// What a server sends is bounded before the client library sees it (limit.go), and
+// what it may leave lying for a Watch that is slow (feed.go): 16 MiB, and 16 values.
 // It imports package cluster. Start reading at Open (open.go).
 package natsstore

@@ -82,7 +82,7 @@ func (w *watch) follow(ctx, begin context.Context) error {
 	watching, cancel := context.WithCancel(w.l.ctx)
 	defer cancel()
 	stop := context.AfterFunc(begin, cancel)
-	updates, err := w.l.kv.WatchAll(watching)
+	updates, err := w.s.feed(watching, w.l)
 	stop()
 	if begin.Err() != nil {
 		return begin.Err()
@@ -92,13 +92,13 @@ func (w *watch) follow(ctx, begin context.Context) error {
 	}
 	defer func() {
 		w.l.close()
-		go drain(updates.Updates())
+		go drain(updates)
 	}()
-	return w.run(ctx, updates.Updates())
+	return w.run(ctx, updates)
 }
 
 // drain lets the library end, which may be about to tell of something.
-func drain(updates <-chan jetstream.KeyValueEntry) {
+func drain(updates <-chan *update) {
 	for {
 		select {
 		case _, more := <-updates:
@@ -111,7 +111,7 @@ func drain(updates <-chan jetstream.KeyValueEntry) {
 	}
 }
 
-func (w *watch) run(ctx context.Context, updates <-chan jetstream.KeyValueEntry) error {
+func (w *watch) run(ctx context.Context, updates <-chan *update) error {
 	poll := time.NewTicker(w.s.poll)
 	defer poll.Stop()
 	ends := time.NewTimer(time.Hour)
@@ -134,7 +134,7 @@ func (w *watch) run(ctx context.Context, updates <-chan jetstream.KeyValueEntry)
 				return errLost
 			case u != nil:
 				if w.synced {
-					w.s.clock.hear(u.Created())
+					w.s.clock.hear(u.created)
 				}
 				if err := w.update(ctx, u); err != nil {
 					return err
@@ -154,15 +154,15 @@ func (w *watch) run(ctx context.Context, updates <-chan jetstream.KeyValueEntry)
 }
 
 // update tells of a message.
-func (w *watch) update(ctx context.Context, u jetstream.KeyValueEntry) error {
-	w.seq = max(w.seq, u.Revision())
-	key := keys.Replace(u.Key())
+func (w *watch) update(ctx context.Context, u *update) error {
+	w.seq = max(w.seq, u.seq)
+	key := keys.Replace(u.name)
 	if !strings.HasPrefix(key, w.prefix) || cluster.CheckKey(key) != nil {
 		return nil
 	}
 	call, cancel := context.WithTimeout(ctx, w.s.o.Timeout)
 	defer cancel()
-	e := parseEntry(key, u.Revision(), u.Created(), u.Operation() != jetstream.KeyValuePut, u.Value())
+	e := parseEntry(key, u.seq, u.created, u.gone, u.data)
 	there, until, err := w.s.there(call, w.l, key, e)
 	if err != nil {
 		return err
