@@ -24,6 +24,7 @@ type Others struct {
 type others struct {
 	processes int // this one included
 	have      map[prefix]uint32
+	near      []prefix // of a Queue: what they have noticeably many of
 }
 
 // add adds what others have of a source or network.

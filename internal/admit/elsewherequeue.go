@@ -2,6 +2,7 @@ package admit
 
 import (
 	"cmp"
+	"math"
 	"net/netip"
 	"slices"
 )
@@ -12,6 +13,11 @@ import (
 // whatever a process tells of itself, as long as it counts on no more than it has
 // told. So only what comes near its part is told of, and no small change.
 
+// maxTold bounds the sources and networks that are told of, and so for how long a
+// report keeps handshakes waiting: a limit so small that one handshake is
+// noticeable makes all sources of an attack noticeable.
+const maxTold = 4096
+
 // SetOthers replaces what is known of the handshakes of other processes.
 func (q *Queue) SetOthers(o Others) {
 	if o.Processes <= 0 || q.cfg.MaxPerSource <= 0 && q.cfg.MaxPerPrefix <= 0 {
@@ -21,6 +27,11 @@ func (q *Queue) SetOthers(o Others) {
 	n := &others{processes: o.Processes + 1, have: make(map[prefix]uint32)}
 	for i := range o.Uses {
 		n.add(o.Uses[i].Prefix, o.Uses[i].Handshakes)
+	}
+	for key, have := range n.have {
+		if limit := q.maxOf(key); limit > 0 && int(have) >= n.noticeable(limit) {
+			n.near = append(n.near, key)
+		}
 	}
 	q.others.Store(n)
 }
@@ -121,9 +132,9 @@ func (q *Queue) report() (list []SourceUse) {
 			q.tell(n, o)
 		}
 		q.tellBelow(q.root, 0, q.leastTold(o), o)
-		for key, have := range o.have {
-			if limit := q.maxOf(key); limit > 0 && int(have) >= o.noticeable(limit) && q.nodes[key] != nil {
-				q.tell(q.nodes[key], o)
+		for _, key := range o.near {
+			if n := q.nodes[key]; n != nil {
+				q.tell(n, o)
 			}
 		}
 	}
@@ -144,7 +155,7 @@ func (q *Queue) report() (list []SourceUse) {
 
 // tell has the others told of the node, if there is something to tell.
 func (q *Queue) tell(n *node, o *others) {
-	if n.told {
+	if n.told || len(q.told) >= maxTold {
 		return
 	}
 	if tell := q.toTell(n, o); tell > 0 {
@@ -156,20 +167,19 @@ func (q *Queue) tell(n *node, o *others) {
 
 // leastTold returns the least that is noticeable of any source or network.
 func (q *Queue) leastTold(o *others) int {
-	switch source, network := q.cfg.MaxPerSource, q.cfg.MaxPerPrefix; {
-	case network <= 0:
-		return o.noticeable(source)
-	case source <= 0:
-		return o.noticeable(network)
-	default:
-		return o.noticeable(min(source, network))
+	least := math.MaxInt
+	for _, limit := range [...]int{q.cfg.MaxPerSource, q.cfg.MaxPerPrefix} {
+		if limit > 0 {
+			least = min(least, o.noticeable(limit))
+		}
 	}
+	return least
 }
 
 // tellBelow tells of those nodes below n that have noticeably many handshakes, and
 // looks at no others: from the i-th of the heap on none has more than that one.
 func (q *Queue) tellBelow(n *node, i, least int, o *others) {
-	if i >= len(n.greed.s) || n.greed.s[i].unfinished < least {
+	if i >= len(n.greed.s) || n.greed.s[i].unfinished < least || len(q.told) >= maxTold {
 		return
 	}
 	q.tell(n.greed.s[i], o)

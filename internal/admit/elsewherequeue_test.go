@@ -308,6 +308,14 @@ func TestHandshakesOfOthersBounds(t *testing.T) {
 		}
 	}
 	q.endAll()
+	few := newShaker(QueueConfig{MaxPerSource: 1, MaxPerPrefix: 1}, a)
+	few.SetOthers(Others{Processes: 1})
+	for i := range maxTold {
+		few.begin(addr4(10, i>>8, i&255, 1))
+	}
+	if got := shared(few.Queue); len(got) != maxTold || len(few.told) != maxTold {
+		t.Errorf("of %d sources and their networks %d are told", maxTold, len(got))
+	}
 	free := newShaker(QueueConfig{Max: 5}, a)
 	free.SetOthers(Others{Processes: 9})
 	if free.others.Load() != nil || free.fill(a) != 5 {
@@ -415,6 +423,29 @@ func BenchmarkTurnShared(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				turn(q, &starter{})
+			}
+		})
+	}
+}
+
+// What a report costs in the middle of an attack by as many sources as there can
+// be, all of which are told of, and without one. The Queue is locked meanwhile.
+func BenchmarkReportHandshakes(b *testing.B) {
+	for name, tt := range map[string]struct{ limit, others, open int }{
+		"quiet": {100, 0, 2}, "stalled": {100, 10_000, 16384}, "small limit": {5, 10_000, 16384},
+	} {
+		b.Run(name, func(b *testing.B) {
+			q := newShaker(QueueConfig{MaxPerSource: tt.limit, MaxPerPrefix: 2 * tt.limit}, netip.Addr{})
+			o := Others{Processes: 2}
+			for i := range tt.others {
+				o.Uses = append(o.Uses, SourceUse{Prefix: netip.PrefixFrom(addr4(10, i>>16, i>>8&255, i&255), 32), Handshakes: 50})
+			}
+			q.SetOthers(o)
+			for i := range tt.open {
+				q.begin(addr4(11, i>>8&255, i&255, 1))
+			}
+			for b.Loop() {
+				q.Queue.report()
 			}
 		})
 	}
