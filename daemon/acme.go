@@ -160,7 +160,8 @@ func (c *Config) answerByHTTP(library bool) error {
 		}
 		return &conf.Problem{Key: keyACMEBy, Err: errors.New("http-01 is answered by HTTP, and this program does not say that it does so"), Hint: "set Config.ACME.Answers, and put its Handler around what serves HTTP"}
 	}
-	if any, _ := c.services.AnswersHTTP(); !any {
+	// Processes that serve no clients have a plan without ports.
+	if any, _ := c.services.AnswersHTTP(); !any && len(c.Server.Ports) > 0 {
 		return &conf.Problem{Key: keyACMEBy, Err: errors.New("http-01 is answered by HTTP, and no port here serves that"), Hint: "add a [[listen]] with port = 80 and http_redirect = 443, or give http_root, app or http to one"}
 	}
 	c.ACME.Answers = new(challenge.Answers)
