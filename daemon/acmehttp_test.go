@@ -131,10 +131,14 @@ func TestACMEByHTTPBeforeAHandler(t *testing.T) {
 	}
 	writeFile(t, filepath.Join(dir, "www", "index.html"), "the site")
 	writeFile(t, filepath.Join(dir, "www", ".well-known", "acme-challenge", "other"), "another client's")
-	r := start(t, append([]string{"HTTP", "--port", "127.0.0.1:" + web, "--http_root", filepath.Join(dir, "www"), "--acme_challenge", "http-01"},
+	r := start(t, append([]string{"HTTP", "--port", "127.0.0.1:" + web, "--http_root", filepath.Join(dir, "www"), "--acme_challenge", "http-01", "--admin", "127.0.0.1:0/ssl"},
 		p.keys(filepath.Join(dir, "acme"), "--acme_domains", "a.example")...)...)
 	p.awaitIssued(t, "a.example", nil)
 	r.wait("challenge answered", 1)
+	r.wait("the admin process serves", 1) // with the same certificates
+	if strings.Contains(r.text(), "ended unexpectedly") {
+		t.Error("a process failed")
+	}
 	for path, want := range map[string]string{"/": "the site", "/.well-known/acme-challenge/other": "another client's"} {
 		if status, _, body := webGet(t, "127.0.0.1:"+web, "a.example", path); status != 200 || body != want {
 			t.Errorf("%s: %d %q", path, status, body)

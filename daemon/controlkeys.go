@@ -25,6 +25,7 @@ import (
 	"netserver/internal/control"
 	"netserver/internal/identity"
 	"netserver/port"
+	"netserver/proto"
 	"netserver/sock"
 	"netserver/tlsparams"
 )
@@ -123,7 +124,11 @@ func (c *Config) makeAdmin(env tlsparams.Env) (*worker.Program, error) {
 	if err := admin.CheckPublic(spec, a.Public, a.Write, a.Pprof, verified); err != nil {
 		return nil, err
 	}
-	s := admin.Server(spec, c.Server.TLS, env)
+	base := c.Server.TLS
+	if !spec.IsTLS() {
+		base = tlsparams.Params{} // whose files this process may not have
+	}
+	s := admin.Server(spec, base, env)
 	p := &worker.Program{Server: s, Serve: func(ctx context.Context, ls []net.Listener) error { return s.Serve(ctx, ls...) }}
 	if p.Transports, err = bridge.Of(s.Monitor()).Transports(); err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
@@ -157,8 +162,13 @@ func (p *program) adminPlan(ports []sock.Request) (*wire.Admin, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
-	own := &wire.Plan{Ports: reqs}
-	return &wire.Admin{Port: reqs[0], Write: p.conf.Process.Admin.Write, Files: p.adminFiles.names(), Dirs: tlsDirs(own)}, nil
+	dirs := tlsDirs(&wire.Plan{Ports: reqs})
+	for _, s := range proto.Sources(p.admin.Transports) {
+		if dir := s.Params().CertDir; dir != "" { // which may be that of the server's other ports
+			dirs = append(dirs, filepath.Clean(dir))
+		}
+	}
+	return &wire.Admin{Port: reqs[0], Write: p.conf.Process.Admin.Write, Files: p.adminFiles.names(), Dirs: dirs}, nil
 }
 
 // serveAdmin serves the admin listener in a process without a supervisor, until
