@@ -125,6 +125,14 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 	if o := beside(s.other); len(o.Counts) != 1 || o.Counts[0].Prefix != source {
 		t.Errorf("beside the other: %+v", o)
 	}
+	share(s.w, wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: network, Conns: 3}}})
+	beside = s.beside(new(cluster.Others))
+	if o := beside(s.w); !slices.Equal(o.Counts, cluster.Counts{{Prefix: network, Handshakes: 6}}) {
+		t.Errorf("beside a worker with connections: %+v", o)
+	}
+	if o := beside(s.other); !slices.Equal(o.Counts, cluster.Counts{{Prefix: network, Conns: 3}}) {
+		t.Errorf("beside one with handshakes: %+v", o)
+	}
 }
 
 // A cluster process that says nothing has its numbers forgotten, and is then
