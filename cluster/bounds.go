@@ -21,6 +21,9 @@ const (
 	eventUnit = 8 << 10 // bytes of a value that count as an event
 	linesOnce = 64      // lines of the log about other nodes, and then one a linesGap
 	linesGap  = 2 * time.Second
+
+	outagesOnce = 5 // that are said, each with its end, and then one an outagesGap
+	outagesGap  = time.Minute
 )
 
 // kept returns how many counts a node's parts hold.
@@ -89,12 +92,15 @@ type talk struct {
 }
 
 // may reports whether there may be one more.
-func (t *talk) may() bool {
+func (t *talk) may() bool { return t.mayOf(linesOnce, linesGap) }
+
+// mayOf is may for so many at once, and then one each gap.
+func (t *talk) mayOf(once float64, gap time.Duration) bool {
 	now := time.Now()
 	if t.at.IsZero() {
-		t.credit = linesOnce
+		t.credit = once
 	}
-	t.credit = min(t.credit+now.Sub(t.at).Seconds()/linesGap.Seconds(), linesOnce)
+	t.credit = min(t.credit+now.Sub(t.at).Seconds()/gap.Seconds(), once)
 	t.at = now
 	if t.credit < 1 {
 		return false

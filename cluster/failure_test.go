@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,63 @@ import (
 	"netserver/cluster"
 	"netserver/cluster/storetest"
 )
+
+// A store that comes and goes all the time is said to do so now and then, and one
+// that then stays away is said to within two minutes.
+func TestUnsteadyStore(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a := newNode(t, m, "a")
+		settle(2 * time.Second)
+		for range 100 {
+			m.SetFaults(storetest.Faults{Down: true})
+			settle(2 * time.Second)
+			m.SetFaults(storetest.Faults{})
+			settle(4 * time.Second)
+		}
+		const lost, back = "the store does not answer", "the store answers again"
+		if n := a.logged(lost); n < 5 || n > 16 || a.logged(back) != n {
+			t.Errorf("%d times lost, %d times back in ten minutes:\n%s", n, a.logged(back), a.logText())
+		}
+		m.SetFaults(storetest.Faults{Down: true})
+		settle(2 * time.Minute)
+		said := a.logged(lost)
+		if said != a.logged(back)+1 {
+			t.Errorf("it stays away, which is not said:\n%s", a.logText())
+		}
+		settle(10 * time.Minute)
+		a.wantsLog(lost, said)
+		m.SetFaults(storetest.Faults{})
+		settle(5 * time.Second)
+		a.wantsLog(back, said)
+		a.stop()
+	})
+}
+
+// Of two processes with one name that begin in the same moment one is refused.
+func TestNameTakenAtOnce(t *testing.T) {
+	for range 5 {
+		inBubble(t, func(t *testing.T, m *storetest.Memory) {
+			nodes := []*testNode{newNode(t, m, "a"), newNode(t, m, "a")}
+			settle(10 * time.Second)
+			taken := 0
+			for _, n := range nodes {
+				select {
+				case <-n.done:
+					if errors.Is(n.err, cluster.ErrNameTaken) {
+						taken++
+					}
+				default:
+				}
+			}
+			if taken != 1 {
+				t.Errorf("%d are refused:\n%s\n%s", taken, nodes[0].logText(), nodes[1].logText())
+			}
+			for _, n := range nodes {
+				n.stop()
+			}
+		})
+	}
+}
 
 // waits checks that ok is true at some moment within d of the bubble's time.
 func waits(t *testing.T, d time.Duration, what string, ok func() bool) {

@@ -216,11 +216,14 @@ func (n *Node) setUp(why error) {
 	up, now := n.watching && n.writes, time.Now()
 	switch {
 	case up && !n.up && n.down:
-		n.notice(fmt.Sprintf("cluster: the store answers again, after %v", now.Sub(n.changed).Round(100*time.Millisecond)))
+		if n.outage.said {
+			n.notice(fmt.Sprintf("cluster: the store answers again, after %v", now.Sub(n.changed).Round(100*time.Millisecond)))
+		}
 	case up && !n.up:
 		n.notice("cluster: the store answers")
 	case !up && (n.up || why != nil && !n.down):
-		n.log.Warn(fmt.Sprintf("cluster: the store does not answer, this node goes on with what it knows: %v", why))
+		n.outage.said, n.outage.why = false, why
+		n.sayOutage()
 	default:
 		return
 	}
@@ -228,6 +231,31 @@ func (n *Node) setUp(why error) {
 	n.changed, n.since = now, n.clock.now()
 	n.dirty.status = true
 	n.wakeTeller()
+}
+
+// An outage is a time in which the store does not answer. One that comes and goes
+// all the time has few of them said.
+type outage struct {
+	talk
+	said   bool
+	why    error
+	unsaid int // since the last one that was said
+}
+
+// sayOutage says that the store does not answer, if that may be said now: again,
+// if it goes on.
+func (n *Node) sayOutage() {
+	o := &n.outage
+	if !o.mayOf(outagesOnce, outagesGap) {
+		o.unsaid++
+		return
+	}
+	var more []any
+	if o.unsaid > 0 {
+		more = []any{"unsaid", o.unsaid}
+	}
+	o.said, o.unsaid = true, 0
+	n.log.Warn(fmt.Sprintf("cluster: the store does not answer, this node goes on with what it knows: %v", o.why), more...)
 }
 
 // notice logs what an operator wants to know who was warned before: at the

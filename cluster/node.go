@@ -96,7 +96,8 @@ type Node struct {
 	watching bool      // all in the store was seen, and changes come
 	writes   bool      // the last write was good
 	up       bool      // both
-	down     bool      // not, and it was said
+	down     bool      // not
+	outage   outage    // of then
 	synced   bool      // it was up once
 	since    time.Time // by the wall clock
 	changed  time.Time // the same, by the steady clock

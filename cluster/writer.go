@@ -46,6 +46,10 @@ func (n *Node) passTime() []ticketID {
 	now := time.Now()
 	n.agePeers(now)
 	n.ageBans(now)
+	if o := &n.outage; n.down && !o.said && now.Sub(n.changed) > outagesGap {
+		o.unsaid-- // it is counted
+		n.sayOutage()
+	}
 	if by, say := n.clock.wentBack(); say {
 		n.log.Warn(fmt.Sprintf("cluster: the clock of this machine was set back by %v: ticket epochs go on without it until it has caught up, or until a restart", by.Round(time.Second)))
 	}
