@@ -98,8 +98,11 @@ func (a *alone) Overview() *control.Status {
 	s := a.p.server.Monitor()
 	st := s.Stats()
 	w := control.Worker{PID: os.Getpid(), State: "serving", Uptime: wire.InSeconds(time.Since(a.began)), Clients: st.Clients}
-	if a.p.ending.Load() {
+	switch {
+	case a.p.ending.Load():
 		w.State = "ending"
+	case !a.p.begun.Load():
+		w.State = "starting"
 	}
 	t := make(wire.Tallies)
 	var open []string

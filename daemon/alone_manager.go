@@ -39,8 +39,9 @@ func (p *program) tellManager(log *slog.Logger, lines ...string) {
 	}
 }
 
-// ready tells the service manager that the program serves.
+// ready notes that the program serves, and tells the service manager.
 func (p *program) ready(log *slog.Logger) {
+	p.begun.Store(true)
 	p.tellManager(log, "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()), "STATUS=serving")
 }
 

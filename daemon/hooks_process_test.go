@@ -36,6 +36,23 @@ func TestHooksInOneProcess(t *testing.T) {
 	}
 }
 
+// Without a supervisor, too, a server that does not serve yet says so, and is not
+// ready.
+func TestStartingInOneProcess(t *testing.T) {
+	dir := openDir(t)
+	t.Setenv("DAEMON_TEST_HANG", writeFile(t, filepath.Join(dir, "hang"), ""))
+	socket := filepath.Join(dir, "ctl")
+	r := startProgram(t, os.Args[0], "library", "--supervisor", "0", "--control_socket", socket)
+	r.wait("hook hangs", 1)
+	if st := statusNow(t, socket); st.State != "starting" {
+		t.Errorf("it is %s", st.State)
+	}
+	if code, out, errs := ctl(socket, "health"); code != 1 || !strings.Contains(out, "starting") {
+		t.Errorf("health: exit status %d: %s%s", code, out, errs)
+	}
+	r.end(syscall.SIGKILL) // that hook does not end by TERM
+}
+
 // What the program itself finds wrong with a configuration refuses it, at the
 // start and at a restart.
 func TestConfiguredRefuses(t *testing.T) {

@@ -163,6 +163,7 @@ type program struct {
 	opened       *logging.Log                      // where the log goes; nil but in a process that serves alone
 	warnings     []string                          // the same as notes, of what somebody should look at
 	stop         context.CancelFunc
+	begun        atomic.Bool       // without a supervisor: it has begun to
 	ending       atomic.Bool       // stop or Close was called by signal or control
 	library      bool              // the program has a handler of its own
 	orders       acme.Tally        // of certificates, by a process that serves alone
