@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"netserver"
+	"netserver/proto"
 )
 
 // dial opens a connection to ep, step by step: connect, PROXY header, STARTTLS
@@ -126,4 +127,20 @@ func stepReason(err error, limit time.Duration) error {
 		return lateError("not done within " + limit.String())
 	}
 	return err
+}
+
+// closeWrite shuts down the sending direction of nc.
+func closeWrite(nc net.Conn) error {
+	if w, ok := nc.(proto.HalfCloser); ok {
+		return w.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// reset closes nc with a reset, where the protocol has one, as TCP does.
+func reset(nc net.Conn) {
+	if t, ok := nc.(interface{ SetLinger(int) error }); ok {
+		t.SetLinger(0)
+	}
+	nc.Close()
 }
