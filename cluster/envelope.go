@@ -17,6 +17,7 @@ const (
 	ticketsAt = "tickets/" // EPOCH.GENERATION
 	bansAt    = "bans/"    // NAME
 	countsAt  = "counts/"  // NAME.PART
+	targetsAt = "targets/" // NAME
 )
 
 const envelopeVersion = 1
@@ -34,6 +35,8 @@ type envelope struct {
 	Ticket *ticketBody `json:"ticket,omitempty"`
 	Bans   *bansBody   `json:"bans,omitempty"`
 	Counts *countsBody `json:"counts,omitempty"`
+
+	Targets *targetsBody `json:"targets,omitempty"`
 }
 
 // A memberBody tells of a node.
@@ -97,7 +100,7 @@ type slot struct {
 
 // slotOf reads a key. Keys of other kinds are those of later versions.
 func slotOf(key string) (p slot, ok bool) {
-	for _, kind := range [...]string{membersAt, ticketsAt, bansAt, countsAt} {
+	for _, kind := range [...]string{membersAt, ticketsAt, bansAt, countsAt, targetsAt} {
 		rest, found := strings.CutPrefix(key, kind)
 		if !found {
 			continue
@@ -168,6 +171,10 @@ func (e *envelope) check(p slot) error {
 		}
 	case bansAt:
 		if e.Bans == nil {
+			return errEnvelope
+		}
+	case targetsAt:
+		if e.Targets == nil {
 			return errEnvelope
 		}
 	case countsAt:

@@ -27,6 +27,10 @@ type Report struct {
 	Leave     uint64   `json:"leave,omitempty"`     // a number while it asks to drain when others are ready, and while it then drains; see Status.Leave
 	Processes int      `json:"processes,omitempty"` // that count clients each for itself; 0 means one
 
+	// Targets are what this node's own checks have found; they are shared with
+	// Config.Quorum only.
+	Targets Findings `json:"targets,omitempty"`
+
 	// Counts are the sources and networks with the most clients.
 	Counts Counts `json:"counts,omitempty"`
 	// CountsSame tells that they are those of the Report before, and not given.
@@ -100,12 +104,16 @@ type Tickets struct {
 // MaxTickets bounds Tickets.Past.
 const MaxTickets = 32
 
-// Others are the clients of the other nodes together, as last heard.
+// Others are the clients of the other nodes together, and what they have found of
+// targets, as last heard.
 type Others struct {
 	// Processes is how many processes of other nodes count clients, each for
 	// itself: with those of this node they share what is left below a limit.
 	Processes int    `json:"processes"`
 	Counts    Counts `json:"counts,omitempty"`
+	// Targets are those of the last Report that at least Config.Quorum other
+	// nodes find down, in the order of ID; at most MaxTargets.
+	Targets []Opinion `json:"targets,omitempty"`
 }
 
 // Status is how a Node stands. It holds no secrets.
@@ -120,7 +128,8 @@ type Status struct {
 	Errors    map[string]uint64 `json:"errors,omitempty"`  // of the store by ErrorKind; "refused": values that were not believed
 	Sources   int               `json:"sources,omitempty"` // sources and networks that others have told of
 	Bans      int               `json:"bans,omitempty"`    // that others have told of
-	Dropped   uint64            `json:"dropped,omitempty"` // counts and bans left out because of a bound
+	Targets   int               `json:"targets,omitempty"` // of this node that Config.Quorum others find down
+	Dropped   uint64            `json:"dropped,omitempty"` // counts, bans and targets left out because of a bound
 	Sent      uint64            `json:"sent,omitempty"`    // bytes written to the store
 	Epoch     uint64            `json:"epoch,omitempty"`   // of the tickets in use; 0 if none is shared yet
 	Nodes     []NodeStatus      `json:"nodes,omitempty"`   // those that live, this one first

@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -190,4 +191,65 @@ func TestHostileValuesArePaced(t *testing.T) {
 			t.Errorf("%.0f MiB a second", rate)
 		}
 	})
+}
+
+// A node that was taken over can say of a thousand targets that they are down, in
+// its own name alone, and of no more.
+func TestHostileTargetsAreBounded(t *testing.T) {
+	n := quietNode(t, "me")
+	n.cfg.Quorum = 2
+	own := make(Findings, 2*MaxTargets)
+	for i := range own {
+		own[i].ID = uint64(i+1) * 2
+	}
+	n.Report(Report{Targets: own})
+	if len(n.targets.codes) != MaxTargets || n.dropped != MaxTargets {
+		t.Errorf("%d targets, %d left out", len(n.targets.codes), n.dropped)
+	}
+	list := func(size int) []byte {
+		b := []byte{findingsVersion}
+		for i := range size {
+			b = binary.BigEndian.AppendUint64(b, uint64(i+1)*2+1)
+		}
+		return b
+	}
+	from := quietNode(t, "liar")
+	hear(t, n, from, from.memberSlot(), envelope{Member: from.memberBody()})
+	at := slot{kind: targetsAt, node: "liar"}
+	for name, body := range map[string]*targetsBody{
+		"none": nil, "nothing": {}, "another form": {List: []byte{9}}, "half a target": {List: list(3)[:20]},
+		"too many": {List: list(MaxTargets + 1)}, "much": {List: list(4 * MaxTargets)}, "twice": {List: append(list(1), list(1)[1:]...)},
+		"out of order": {List: append(list(2), list(1)[1:]...)}, "up and down": {List: append(list(1), 0, 0, 0, 0, 0, 0, 0, 2)}, "zero": {List: make([]byte, 9)},
+	} {
+		before := n.errors["refused"]
+		if hear(t, n, from, at, envelope{Targets: body}); n.errors["refused"] != before+1 || n.peers["liar"].targets.codes != nil {
+			t.Errorf("%s was taken", name)
+		}
+	}
+	refused := n.errors["refused"]
+	for range 1000 { // it says so again and again
+		hear(t, n, from, at, envelope{Targets: &targetsBody{list(MaxTargets)}})
+	}
+	if got := n.opinions(); got != nil || n.errors["refused"] != refused {
+		t.Errorf("one that lies is a quorum: %v", got)
+	}
+	hear(t, n, from, slot{kind: targetsAt, node: "other"}, envelope{Targets: &targetsBody{list(1)}})
+	if n.peers["other"] != nil || n.errors["refused"] != refused+1 {
+		t.Error("it speaks in another's name")
+	}
+	for i := range MaxNodes {
+		from := quietNode(t, fmt.Sprintf("n%d", i))
+		hear(t, n, from, from.memberSlot(), envelope{Member: from.memberBody()})
+		hear(t, n, from, slot{kind: targetsAt, node: from.cfg.Name}, envelope{Targets: &targetsBody{list(MaxTargets)}})
+	}
+	b, err := json.Marshal(News{Others: &Others{Targets: n.opinions()}})
+	if got := n.opinions(); err != nil || len(got) != MaxTargets || got[0] != (Opinion{2, MaxNodes - 1, MaxNodes - 1}) || len(b) > maxFromCluster/8 {
+		t.Errorf("%d opinions in %d bytes, %v", len(got), len(b), err)
+	}
+	n.cfg.Quorum = 0 // who does not share hears nothing
+	before := n.peers["liar"].seqs[at.key()]
+	hear(t, n, from, at, envelope{Targets: &targetsBody{list(1)}})
+	if n.opinions() != nil || n.peers["liar"].seqs[at.key()] != before {
+		t.Error("it is heard without a quorum")
+	}
 }

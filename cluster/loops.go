@@ -18,7 +18,7 @@ const (
 	watchLongest = 2 * time.Second
 	statusEvery  = 5 * time.Second
 	refusedEvery = time.Minute // that refused values are told of
-	eventsBurst  = 4 * MaxNodes * (3 + maxParts)
+	eventsBurst  = 4 * MaxNodes * (4 + maxParts)
 	eventsRate   = 1000 // a second, beyond the burst
 )
 
@@ -126,6 +126,8 @@ func (n *Node) receive(ev Event) {
 			err = n.takeBans(at, e)
 		case countsAt:
 			err = n.takeCounts(at, e)
+		case targetsAt:
+			err = n.takeTargets(at, e)
 		}
 		n.wakeTeller()
 		n.mu.Unlock()

@@ -115,6 +115,9 @@ func (n *Node) leave(ctx context.Context) {
 	if n.leaver.rev != 0 {
 		n.removeLeave(ctx, n.leaver.rev)
 	}
+	if n.targets.sent != nil {
+		n.cfg.Store.Delete(ctx, slot{kind: targetsAt, node: n.cfg.Name}.key(), 0)
+	}
 	for i := range n.sent {
 		if n.sent[i].data != nil {
 			n.cfg.Store.Delete(ctx, slot{kind: countsAt, node: n.cfg.Name, part: i}.key(), 0)

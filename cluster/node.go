@@ -43,6 +43,10 @@ type Config struct {
 	// operators are bounded by a day.
 	MaxPenalty time.Duration
 
+	// Quorum is how many other nodes have to find a target down for this one to
+	// be told so. 0 shares no findings, and takes none.
+	Quorum int
+
 	// Clock is the wall clock; nil means time.Now.
 	Clock func() time.Time
 }
@@ -105,6 +109,7 @@ type Node struct {
 	peers    map[string]*peer
 	tickets  ticketBox
 	box      banBox
+	targets  ownTargets
 	tallies  map[countKey]tally
 	kept     int // counts in the parts of all peers
 	talk     talk
@@ -133,6 +138,8 @@ func New(cfg Config) (*Node, error) {
 	switch {
 	case cfg.Store == nil, cfg.Keys == nil, cfg.Tell == nil:
 		return nil, errors.New("a cluster.Config needs Store, Keys and Tell")
+	case cfg.Quorum < 0 || cfg.Quorum >= MaxNodes:
+		return nil, fmt.Errorf("a quorum of %d other nodes: there are %d at most", cfg.Quorum, MaxNodes-1)
 	case cfg.Epoch < 0 || cfg.Epoch > 0 && cfg.Epoch < minEpoch:
 		return nil, fmt.Errorf("epochs of %v are shorter than %v", cfg.Epoch, minEpoch)
 	}
@@ -188,7 +195,10 @@ func (n *Node) Report(r Report) {
 	n.dropped += dropped
 	n.reportLifts(r.Lifted)
 	n.reportBans(r.Bans)
-	r.Bans, r.Lifted = nil, nil
+	if n.cfg.Quorum > 0 {
+		n.reportTargets(r.Targets)
+	}
+	r.Bans, r.Lifted, r.Targets = nil, nil, nil
 	if r.CountsSame {
 		r.Counts = n.report.Counts
 	}

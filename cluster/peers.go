@@ -33,6 +33,8 @@ type peer struct {
 	bans   map[banKey]sharedBan
 	lifted map[banID]time.Time
 	parts  [maxParts]countsPart
+
+	targets peerTargets
 }
 
 // clockAhead returns how far the peer's clock is ahead. The time on the way makes
@@ -183,6 +185,7 @@ func (n *Node) agePeers(now time.Time) {
 			}
 		}
 		n.ageParts(p, now)
+		n.ageTargets(p, now)
 		if !p.live && len(p.bans)+len(p.lifted) == 0 && now.Sub(p.seen) > peerKept {
 			n.forgetParts(p)
 			delete(n.peers, name)

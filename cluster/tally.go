@@ -117,8 +117,9 @@ func (n *Node) tallyUp(key countKey, was, now keyedCount) {
 	}
 }
 
-// forgetParts forgets all that a peer told of its sources.
+// forgetParts forgets all that a peer told of its sources and targets.
 func (n *Node) forgetParts(p *peer) {
+	n.replaceTargets(p, peerTargets{})
 	for i := range p.parts {
 		n.replacePart(p, i, nil)
 	}
@@ -137,6 +138,7 @@ func (n *Node) ageParts(p *peer, now time.Time) {
 func (n *Node) othersNews() *Others {
 	_, processes := n.live()
 	o := &Others{Processes: processes, Counts: make(Counts, 0, min(len(n.tallies), MaxCounts))}
+	o.Targets = n.opinions()
 	least := n.least()
 	for key, t := range n.tallies {
 		if t.conns < least || len(o.Counts) >= MaxCounts {

@@ -69,7 +69,7 @@ func (n *Node) writeAll(ctx context.Context, missing []ticketID) error {
 			return err
 		}
 	}
-	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx), n.resealTickets(ctx))
+	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx), n.writeTargets(ctx), n.resealTickets(ctx))
 }
 
 func (n *Node) writeBans(ctx context.Context) error {
@@ -116,6 +116,27 @@ func (n *Node) writeCounts(ctx context.Context) error {
 		n.mu.Unlock()
 	}
 	return nil
+}
+
+func (n *Node) writeTargets(ctx context.Context) error {
+	n.mu.Lock()
+	now := time.Now()
+	body := n.targetsDue(now)
+	n.mu.Unlock()
+	if body == nil {
+		return nil
+	}
+	at := slot{kind: targetsAt, node: n.cfg.Name}
+	value, err := n.seal(at, envelope{Targets: body})
+	if err == nil {
+		err = n.set(ctx, at.key(), value, targetsTTL)
+	}
+	if err == nil {
+		n.mu.Lock()
+		n.targets.sent, n.targets.sentAt = body.List, now
+		n.mu.Unlock()
+	}
+	return err
 }
 
 // tellLoop tells the server what has changed.
@@ -172,7 +193,7 @@ func (n *Node) news() (news News, any bool) {
 func (n *Node) status(now time.Time) Status {
 	st := Status{
 		Name: n.cfg.Name, Up: n.up, Synced: n.synced, Since: n.since, Exchanged: n.exchanged, Errors: maps.Clone(n.errors),
-		Sources: len(n.tallies), Dropped: n.dropped, Sent: n.bytes,
+		Sources: len(n.tallies), Targets: len(n.opinions()), Dropped: n.dropped, Sent: n.bytes,
 	}
 	if a := n.leaver.answer; a != nil {
 		answer := *a

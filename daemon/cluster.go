@@ -79,6 +79,9 @@ func (p *program) newSharing() (*sharing, error) {
 		return nil, err
 	}
 	s := &sharing{p: p, start: start, clients: clustering.NewClients(p.server.Monitor())}
+	if start.Quorum > 0 {
+		s.clients.UseTargets(p.made.Backends())
+	}
 	s.status.Name, s.made.Node = start.Name, start.Name
 	p.staples.Use(func() clustering.StapleStore { return s.node.Store() }, func() *cluster.Keys { return start.Certificates }, start.Namespace)
 	return s, nil
@@ -160,7 +163,7 @@ func (s *sharing) take(n *cluster.News) {
 // report tells what this process shares.
 func (s *sharing) report(share clustering.Share) {
 	ending := s.p.ending.Load()
-	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: share.Counts, CountsSame: share.Same}
+	r := cluster.Report{Version: Version(), Clients: s.p.engine().ClientCount(), Ready: !ending, Draining: ending, Processes: 1, Counts: share.Counts, CountsSame: share.Same, Targets: share.Targets}
 	r.Ports, _ = s.p.engine().Metrics()
 	r.Ports = r.Ports[:min(len(r.Ports), cluster.MaxPorts)]
 	s.mu.Lock()

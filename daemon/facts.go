@@ -24,6 +24,7 @@ const (
 	factShared     = serving.FactShared
 	factProgram    = serving.FactPrograms
 	factProxies    = serving.FactProxies
+	factChecked    = serving.FactChecked
 	factRuns       = serving.FactRuns
 	factEcho       = serving.FactEchoes
 	factEchoLines  = serving.FactLines
@@ -79,6 +80,7 @@ var factTexts = [...]factText{
 	{factScripts, "HTTP with app or a program", "has no effect without HTTP and a program", "give type HTTP and app", false},
 	{factStarted, "a program that serves clients or HTTP requests", "has no effect without a program", "give one after --", false},
 	{factProxies, "proxy_to or backend", "has no effect without a target", "give proxy_to", false},
+	{factChecked, "a [[backend]] with `check`", "has no effect without a [[backend]] whose targets are checked", "give it check", false},
 	{factEcho, "the echo: no program, proxy_to or backend", "has no effect: the clients are served by something else", "", false},
 	{factEchoLines, "the line echo", "has no effect without the line echo", "", false},
 	{factReads, "the line echo, or a Go program", "has no effect: no handler here reads lines", "", false},

@@ -86,6 +86,8 @@ func sampleOf(k conf.Key) string {
 		return "SOCK_STREAM"
 	case "cluster":
 		return "dir:/"
+	case "cluster_health_quorum":
+		return "2"
 	case "cluster_start":
 		return "refuse"
 	case "http_redirect":
@@ -217,6 +219,7 @@ var starts = map[string][]string{
 	"http":             {"HTTP", "--port=127.0.0.1:0", "--access_log_file=/tmp/l"},
 	"apps":             {"--port=127.0.0.1:0", "--app=/=true"},
 	"cluster":          {"--port=127.0.0.1:0", "--cluster=dir:/"},
+	"checked":          {"--cluster=dir:/", "--conf_file=../packaging/examples/balance.toml"},
 	"no jail":          {"--port=127.0.0.1:0", "--landlock=0"},
 }
 

@@ -344,8 +344,20 @@ func acmeMetrics(w *watch) {
 func clusterMetrics(w *watch) {
 	t := w.t
 	args, store := sharedDir(t, "1")
-	other, _ := startNode(t, "b", args...)
-	_, w.socket = startNode(t, "a", args...)
+	file := writeFile(t, filepath.Join(openDir(t), "f.toml"), `
+[[backend]]
+name = "down"
+targets = "127.0.0.1:1"
+check = "tcp"
+[[listen]]
+port = "127.0.0.1:0"
+[[listen]]
+port = "127.0.0.2:0"
+backend = "down"
+`)
+	args = append(args, "--conf_file", file, "--cluster_health_quorum", "1", "--log_level", "3")
+	other, _ := startCtl(t, append(args, "--cluster_name", "b")...)
+	_, w.socket = startCtl(t, append(args, "--cluster_name", "a")...)
 	w.await(1, metric.ClusterUp)
 	w.await(2, metric.ClusterNodes)
 	for range 3 {
@@ -353,6 +365,7 @@ func clusterMetrics(w *watch) {
 	}
 	w.await(1, metric.ClusterSources)
 	w.await(1, metric.ClusterSent)
+	w.await(1, metric.ClusterTargets)
 	w.await(1e-9, metric.ClusterExchange)
 	if err := os.Rename(store, store+".gone"); err != nil {
 		t.Fatal(err)

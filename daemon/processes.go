@@ -111,7 +111,7 @@ func (c *Config) atStart() []supervisor.FixedKey {
 		{"background", fmt.Sprint(pr.Background)}, {"setsid", fmt.Sprint(pr.Setsid)}, {"supervisor", pr.Supervisor},
 		{clustering.KeyURL, c.cluster.URL}, {clustering.KeyFile, c.cluster.KeyFile}, {clustering.KeyPassword, c.cluster.PasswordFile},
 		{clustering.KeyCA, c.cluster.CAFile}, {clustering.KeyCert, c.cluster.CertFile},
-		{clustering.KeyStart, c.cluster.Start}, {clustering.KeyName, c.cluster.Name}, {clustering.KeySpace, c.cluster.Namespace},
+		{clustering.KeyStart, c.cluster.Start}, {clustering.KeyName, c.cluster.Name}, {clustering.KeySpace, c.cluster.Namespace}, {clustering.KeyQuorum, fmt.Sprint(c.cluster.Quorum)},
 		{"sig_passthrough", strings.Join(pr.SigPassthrough, "\x00")},
 	} {
 		list = append(list, supervisor.FixedKey{Key: k[0], Value: k[1]})

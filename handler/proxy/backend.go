@@ -135,6 +135,7 @@ type state struct {
 	added   []Target
 	removed map[string]bool // addresses that Remove took away
 	drained map[string]bool // addresses that Drain named
+	others  opinions
 }
 
 // init parses the fields, once.
@@ -180,6 +181,9 @@ func (b *Backend) parse() error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.Check.Kind != CheckOff {
+		b.others.machine = thisMachine()
+	}
 	if at, err := b.setTargets(targets); err != nil {
 		return b.failed(at, err)
 	}

@@ -44,6 +44,9 @@ type endpoint struct {
 	reason string    // why it is not up
 	drain  bool
 	health health
+
+	shared   uint64 // by which other servers know it; 0: they do not have it
+	outvoted bool   // other servers' checks keep it out of use; see weigh
 }
 
 // A health is what is known of an endpoint.
@@ -62,7 +65,10 @@ type health struct {
 }
 
 // isUp reports whether ep takes new clients.
-func (ep *endpoint) isUp() bool { return !ep.drain && !ep.health.down && !ep.health.failing }
+func (ep *endpoint) isUp() bool { return ep.isUpHere() && !ep.outvoted }
+
+// isUpHere reports whether ep would take new clients by what is found here.
+func (ep *endpoint) isUpHere() bool { return !ep.drain && !ep.health.down && !ep.health.failing }
 
 func (ep *endpoint) hasRoom() bool { return ep.max == 0 || ep.active.Load() < int64(ep.max) }
 

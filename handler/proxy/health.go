@@ -103,10 +103,11 @@ func (b *Backend) failing(ep *endpoint, why string) {
 	if h.failing {
 		return
 	}
-	wasUp := ep.isUp()
+	wasUp := ep.isUpHere()
 	h.failing = true
 	if wasUp {
-		b.tellDown(ep, why)
+		b.tellDown(ep, why, true)
+		b.weigh()
 	}
 }
 
@@ -121,21 +122,26 @@ func (b *Backend) recovered(ep *endpoint) {
 		h.failures = 0
 	}
 	if ep.isUp() {
-		b.tellUp(ep)
+		b.tellUp(ep, true)
+	}
+	b.weigh()
+}
+
+// tellDown and tellUp note that ep takes no more clients, or takes them again,
+// and log it with say.
+func (b *Backend) tellDown(ep *endpoint, why string, say bool) {
+	ep.since, ep.reason = time.Now(), why
+	if say {
+		b.log(slog.LevelWarn, "target is down", slog.String("target", ep.shortName()), slog.String("err", why))
 	}
 }
 
-// tellDown and tellUp note and log that ep takes no more clients, or takes them
-// again.
-func (b *Backend) tellDown(ep *endpoint, why string) {
-	ep.since, ep.reason = time.Now(), why
-	b.log(slog.LevelWarn, "target is down", slog.String("target", ep.shortName()), slog.String("err", why))
-}
-
-func (b *Backend) tellUp(ep *endpoint) {
+func (b *Backend) tellUp(ep *endpoint, say bool) {
 	now := time.Now()
 	down := now.Sub(ep.since)
 	ep.since, ep.ready, ep.reason, ep.ahead = now, now, "", 0
-	b.log(logs.Notice, "target is up", slog.String("target", ep.shortName()), slog.Duration("after", down.Round(time.Millisecond)))
+	if say {
+		b.log(logs.Notice, "target is up", slog.String("target", ep.shortName()), slog.Duration("after", down.Round(time.Millisecond)))
+	}
 	b.serveQueue()
 }

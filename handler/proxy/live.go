@@ -13,7 +13,7 @@ type TargetState struct {
 	Weight  int
 	Max     int
 	Backup  bool
-	// State is up, down (a check or a client found it so), drained, or unknown
+	// State is up, down (a check or a client found it so, or Heed was told), drained, or unknown
 	// (its name has no address yet).
 	State   string
 	Since   time.Time     // it is up, or down

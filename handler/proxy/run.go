@@ -157,11 +157,14 @@ func (b *Backend) checked(ep *endpoint, err error) {
 	case err == nil && h.failing:
 		b.recovered(ep)
 	case err == nil && wasDown && ep.isUp():
-		b.tellUp(ep)
+		b.tellUp(ep, true)
 	case err != nil && h.failing:
 		b.failing(ep, h.err) // it is tried less often
 	case err != nil && !wasDown && h.down && !ep.drain:
-		b.tellDown(ep, b.Check.describe(h.err))
+		b.tellDown(ep, b.Check.describe(h.err), true)
+	}
+	if h.down != wasDown {
+		b.weigh()
 	}
 	if h.streak > 0 { // it may be about to change
 		h.next = time.Now().Add(jitter(b.Check.interval() / 4))

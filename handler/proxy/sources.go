@@ -116,6 +116,7 @@ func (s *source) endpoint(b *Backend, p place, id string) *endpoint {
 	ep := &endpoint{name: p.name, id: id, where: p.where, second: p.second, hash: hashOf(id), times: s.times, since: time.Now()}
 	ep.to, ep.direct = directTo(p.where)
 	ep.label = b.label + p.name
+	ep.shared = b.sharedID(s, p.where)
 	if s.where.isName() && p.where.address != p.name {
 		host, _, _ := net.SplitHostPort(p.where.address)
 		ep.label += " (" + host + ")"
@@ -157,6 +158,7 @@ func (b *Backend) arrange() {
 	if len(b.sources) == 1 && len(b.order) == 1 && b.isPlain(b.order[0]) {
 		b.lone.Store(b.order[0])
 	}
+	b.weigh()
 	b.serveQueue()
 	b.signal()
 }

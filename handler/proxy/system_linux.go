@@ -25,6 +25,21 @@ func directTo(a address) (to netip.AddrPort, ok bool) {
 	return netip.AddrPortFrom(ip, uint16(port)), true
 }
 
+// thisMachine is known by its start, and by the namespaces of this process: two
+// containers have different ones.
+func thisMachine() (m machine) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	net, neterr := os.Readlink("/proc/self/ns/net")
+	if err != nil || neterr != nil {
+		return m
+	}
+	m.network = string(boot) + net
+	if files, err := os.Readlink("/proc/self/ns/mnt"); err == nil {
+		m.files = m.network + files
+	}
+	return m
+}
+
 // connect begins to connect fd. A second call tells whether that is done.
 func (a *attempt) connect(fd uintptr) {
 	var to syscall.Sockaddr

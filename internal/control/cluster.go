@@ -23,6 +23,7 @@ type Cluster struct {
 	Errors    map[string]uint64 `json:"errors"`    // of the store, by kind
 	Sources   int               `json:"sources"`   // that others have told of
 	Bans      int               `json:"bans"`      // that others have told of
+	Targets   int               `json:"targets"`   // of this server that enough others find down
 	Dropped   uint64            `json:"dropped"`   // left out because of a bound
 	Sent      uint64            `json:"bytes_sent"`
 	Epoch     uint64            `json:"ticket_epoch"` // 0: no ticket secret is shared yet
@@ -63,6 +64,9 @@ func (c *Cluster) Text(w io.Writer) {
 		store += ", since " + c.Since.UTC().Format(time.DateTime)
 	}
 	fmt.Fprintf(w, "node %s: %s; ticket epoch %d, sources of others %d, bans of others %d\n", Clean(c.Name), store, c.Epoch, c.Sources, c.Bans)
+	if c.Targets > 0 {
+		fmt.Fprintf(w, "targets that enough others find down: %d\n", c.Targets)
+	}
 	for _, kind := range slices.Sorted(maps.Keys(c.Errors)) {
 		fmt.Fprintf(w, "errors: %s %d\n", Clean(kind), c.Errors[kind])
 	}

@@ -92,7 +92,8 @@ var files = []Event{
 }
 
 var backends = []Event{
-	{Message: "target is down", Means: "it fails its checks or cannot be connected to: it gets no clients", Do: "`netserver ctl targets`"},
+	{Message: "other servers find more than half of the targets down that are up here; its own checks alone count", Means: "as many servers of the cluster as `cluster_health_quorum` says find more of a `[[backend]]`'s targets down than others alone may take out: none is out for that", Do: "can those servers reach the targets? `netserver ctl targets` there and here"},
+	{Message: "target is down", Means: "it fails its checks, cannot be connected to, or enough other servers of the cluster find it down: it gets no clients", Do: "`netserver ctl targets`"},
 	{Message: "target is up", Means: "it gets clients again"},
 	{Message: "look-up of a target failed", Level: "warning", Means: "its name has no address now; the last good ones stay, where there are some", Do: "is DNS reachable?"},
 	{Message: "look-up of a target succeeds again", Means: "after the line above"},

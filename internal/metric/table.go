@@ -86,6 +86,7 @@ const (
 	ClusterExchange = "netserver_cluster_exchange_seconds"
 	ClusterErrors   = "netserver_cluster_errors_total"
 	ClusterSources  = "netserver_cluster_sources"
+	ClusterTargets  = "netserver_cluster_targets_down"
 	ClusterSent     = "netserver_cluster_sent_bytes_total"
 
 	Build       = "netserver_build_info"
@@ -211,6 +212,8 @@ var families = [...]Family{
 		Help: "Errors of the store of the cluster since the process that shares was started."},
 	{Name: ClusterSources, Type: Gauge,
 		Help: "Sources and networks whose clients other servers of the cluster have told of."},
+	{Name: ClusterTargets, Type: Gauge,
+		Help: "Targets of this server that as many other servers of the cluster find down as cluster_health_quorum says, whether it goes by that or not."},
 	{Name: ClusterSent, Type: Counter, Unit: "bytes",
 		Help: "What this server has written to the store of the cluster, since the process that shares was started."},
 	{Name: StartTime, Type: Gauge, Unit: "seconds",

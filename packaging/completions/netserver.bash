@@ -105,37 +105,37 @@ _netserver() {
 		acme_domains acme_agree acme_storage acme_challenge acme_email
 		acme_directory acme_ca_file acme_eab_kid acme_eab_key_file cluster
 		cluster_key_file cluster_password_file cluster_ca_file
-		cluster_cert_file cluster_start cluster_name cluster_namespace program
-		proxy_to backend proxy_session_timeout proxy_max_sessions
-		proxy_answers proxy_answer_timeout proxy_connect_timeout transparent
-		backend_proxy_protocol backend_proxy_tlvs backend_proxy_received
-		backend_tls backend_ca_file backend_ca_path backend_crl_file
-		backend_verify backend_pin backend_servername backend_verify_name
-		backend_cert_file backend_key_file backend_passwd_file backend_alpn
-		backend_version backend_cipher_list backend_curves backend_starttls
-		http app http_root http_redirect enable_dispatch timeout_header
-		max_header_size server_revision default_content_type
-		allow_body_on_all_statuses access_log_format echo echo_control
-		exec_stderr exec_env exec_pipes exec_dir exec_substitute exec_timeout
-		exec_umask exec_nice exec_max_cpu exec_max_memory exec_max_file_size
-		exec_max_files exec_max_processes exec_max_core exec_cgroup
-		exec_cgroup_memory exec_cgroup_cpu exec_cgroup_processes exec_pty
-		exec_pty_size exec_user exec_group exec_spare exec_kill_after starttls
-		max_connections max_servers handshake_queue max_handshakes
-		max_handshakes_per_source max_handshakes_per_prefix max_per_source
-		max_per_prefix connection_rate connection_rate_per_source
-		connection_rate_per_prefix datagram_rate datagram_rate_per_source
-		datagram_rate_per_prefix max_memory limits_shadow penalty_points
-		penalty_time penalty_max_time penalty_exempt penalty_close health
-		quiet_from max_datagrams max_line timeout_handshake defer_accept
-		timeout_first_byte timeout_hello timeout_first_request timeout_idle
-		timeout_write min_read_rate min_write_rate min_rate_window
-		timeout_life grace grace_spread listen reuse_port freebind
-		tcp_keepalive unix_mode unix_owner unix_group udp_recv_len
-		udp_broadcast allow deny cidr_allow cidr_deny allow_file deny_file
-		cidr_allow_file cidr_deny_file reverse_lookups double_reverse_lookups
-		unix_allow_user unix_allow_group access_shadow rules_close
-		lookup_timeout lookup_ttl lookup_fail_ttl lookup_cache
+		cluster_cert_file cluster_start cluster_name cluster_namespace
+		cluster_health_quorum program proxy_to backend proxy_session_timeout
+		proxy_max_sessions proxy_answers proxy_answer_timeout
+		proxy_connect_timeout transparent backend_proxy_protocol
+		backend_proxy_tlvs backend_proxy_received backend_tls backend_ca_file
+		backend_ca_path backend_crl_file backend_verify backend_pin
+		backend_servername backend_verify_name backend_cert_file
+		backend_key_file backend_passwd_file backend_alpn backend_version
+		backend_cipher_list backend_curves backend_starttls http app http_root
+		http_redirect enable_dispatch timeout_header max_header_size
+		server_revision default_content_type allow_body_on_all_statuses
+		access_log_format echo echo_control exec_stderr exec_env exec_pipes
+		exec_dir exec_substitute exec_timeout exec_umask exec_nice
+		exec_max_cpu exec_max_memory exec_max_file_size exec_max_files
+		exec_max_processes exec_max_core exec_cgroup exec_cgroup_memory
+		exec_cgroup_cpu exec_cgroup_processes exec_pty exec_pty_size exec_user
+		exec_group exec_spare exec_kill_after starttls max_connections
+		max_servers handshake_queue max_handshakes max_handshakes_per_source
+		max_handshakes_per_prefix max_per_source max_per_prefix
+		connection_rate connection_rate_per_source connection_rate_per_prefix
+		datagram_rate datagram_rate_per_source datagram_rate_per_prefix
+		max_memory limits_shadow penalty_points penalty_time penalty_max_time
+		penalty_exempt penalty_close health quiet_from max_datagrams max_line
+		timeout_handshake defer_accept timeout_first_byte timeout_hello
+		timeout_first_request timeout_idle timeout_write min_read_rate
+		min_write_rate min_rate_window timeout_life grace grace_spread listen
+		reuse_port freebind tcp_keepalive unix_mode unix_owner unix_group
+		udp_recv_len udp_broadcast allow deny cidr_allow cidr_deny allow_file
+		deny_file cidr_allow_file cidr_deny_file reverse_lookups
+		double_reverse_lookups unix_allow_user unix_allow_group access_shadow
+		rules_close lookup_timeout lookup_ttl lookup_fail_ttl lookup_cache
 		lookup_concurrency proxy_protocol proxy_protocol_from
 		timeout_proxy_header SSL_allow_cn SSL_allow_dns SSL_allow_email
 		SSL_allow_file SSL_allow_ip SSL_allow_ou SSL_allow_spki SSL_allow_uri

@@ -131,6 +131,7 @@ complete -c netserver -n '__netserver_keys' -l cluster_cert_file -r -F -d 'certi
 complete -c netserver -n '__netserver_keys' -l cluster_start -x -a 'alone refuse' -d 'when the store does not answer at the start: alone serves ...'
 complete -c netserver -n '__netserver_keys' -l cluster_name -x -d 'name of this node, which no other of the cluster has'
 complete -c netserver -n '__netserver_keys' -l cluster_namespace -x -d 'what the keys in the store begin with: two clusters in one ...'
+complete -c netserver -n '__netserver_keys' -l cluster_health_quorum -x -d 'servers share what their checks find of the targets of ...'
 complete -c netserver -n '__netserver_keys' -l program -x -d 'program that serves each client, and its arguments: a word ...'
 complete -c netserver -n '__netserver_keys' -l proxy_to -x -d 'connect each client to host:port, to a UNIX socket\'s path, ...'
 complete -c netserver -n '__netserver_keys' -l backend -x -d 'connect each client to a target of this [[backend]] of the ...'

@@ -8,6 +8,7 @@ import (
 	"netserver"
 	"netserver/cluster"
 	"netserver/daemon/internal/wire"
+	"netserver/handler/proxy"
 	"netserver/internal/admit"
 	"netserver/internal/bridge"
 )
@@ -22,6 +23,9 @@ type Clients struct {
 
 	mu     sync.Mutex
 	lifted []uint64 // numbers of lifts that are to be confirmed
+
+	backends []*proxy.Backend  // whose targets' health is shared
+	heeded   []cluster.Opinion // what they were told last
 }
 
 // NewClients returns those of a Server, given its Monitor.
@@ -49,6 +53,7 @@ func (c *Clients) Take(n *cluster.News, lift uint64) {
 			uses[i] = admit.SourceUse{Prefix: u.Prefix, Conns: int(u.Conns), Handshakes: int(u.Handshakes)}
 		}
 		c.engine.SetOtherCounts(admit.Others{Processes: o.Processes, Uses: uses})
+		c.heed(o.Targets)
 	}
 }
 
@@ -109,6 +114,8 @@ type Share struct {
 	Same   bool // the counts are those of the last time, and not given
 	Bans   []cluster.Ban
 	Lifted []uint64 // numbers of lifts that were carried out before the bans were looked up
+
+	Targets cluster.Findings
 }
 
 // Parts cuts what is shared into messages.
@@ -118,6 +125,9 @@ func (s Share) Parts() (list []wire.Shared) {
 		n, m := min(len(counts), wire.MaxSharedCounts), min(len(bans), wire.MaxSharedBans)
 		list = append(list, wire.Shared{First: first, Same: first && s.Same, Counts: counts[:n], Bans: bans[:m]})
 		counts, bans = counts[n:], bans[m:]
+	}
+	if len(s.Targets) > 0 {
+		list = append(list, wire.Shared{Targets: s.Targets})
 	}
 	list[0].Lifted, list[len(list)-1].Last = s.Lifted, true
 	return list
@@ -164,7 +174,7 @@ func (c *Clients) Tell(tell func(Share), done <-chan struct{}) {
 			same = sum == last
 			last, told = sum, now
 		}
-		tell(Share{Counts: counts, Same: same, Bans: bans, Lifted: lifted[:min(len(lifted), wire.MaxSharedLifts)]})
+		tell(Share{Counts: counts, Same: same, Bans: bans, Lifted: lifted[:min(len(lifted), wire.MaxSharedLifts)], Targets: c.Findings()})
 		have, lifted = bans, nil
 	}
 }

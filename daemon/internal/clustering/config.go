@@ -16,6 +16,7 @@ import (
 
 	"netserver/cluster"
 	"netserver/conf"
+	"netserver/daemon/internal/serving"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/identity"
 	"netserver/internal/place"
@@ -31,6 +32,7 @@ type Config struct {
 	Start        string // StartAlone (the default) or StartRefuse
 	Name         string // of this node; "" is the host's
 	Namespace    string // "" is cluster.DefaultNamespace
+	Quorum       int    // of other nodes that find a target down; 0 shares nothing of targets
 }
 
 // The keys.
@@ -44,6 +46,7 @@ const (
 	KeyStart    = "cluster_start"
 	KeyName     = "cluster_name"
 	KeySpace    = "cluster_namespace"
+	KeyQuorum   = "cluster_health_quorum"
 
 	StartAlone  = "alone"
 	StartRefuse = "refuse"
@@ -57,6 +60,9 @@ func (c *Config) Define(s *conf.Set, when conf.When) {
 		if name == KeyURL {
 			k.When, k.Empty, k.Show = when, conf.EmptyTakesOff, shownURL
 		}
+		if name == KeyQuorum {
+			k.When += " " + serving.FactChecked
+		}
 		s.Define(k, b)
 	}
 	define(KeyURL, "URL", "", "store by which servers on several machines share ticket secrets, bans and who is in the penalty box: dir:/PATH, redis://HOST (also rediss, +sentinel, +cluster and redis+unix:///PATH), nats://HOST or tls://HOST, without a password in it (default: none)", conf.String(&c.URL))
@@ -67,6 +73,7 @@ func (c *Config) Define(s *conf.Set, when conf.When) {
 	define(KeyStart, "alone|refuse", StartAlone, "when the store does not answer at the start: alone serves without it, refuse is not ready (/readyz, ctl health) until it has answered", conf.Choice(&c.Start, StartAlone, StartRefuse))
 	define(KeyName, "NAME", "", "name of this node, which no other of the cluster has (default: the name of the host)", conf.String(&c.Name))
 	define(KeySpace, "NAME", cluster.DefaultNamespace, "what the keys in the store begin with: two clusters in one store have different ones", conf.String(&c.Namespace))
+	define(KeyQuorum, "N", "0", "servers share what their checks find of the targets of [[backend]], and a target that so many others find down gets no clients here either, whatever this server's own checks say; but others alone never take out more than half of those that are up here. 0 shares none of it", conf.Int(&c.Quorum, 0, cluster.MaxNodes-1))
 }
 
 // Enabled reports whether there is to be a cluster.
@@ -262,7 +269,7 @@ func (c *Config) Load(longest time.Duration) (*wire.Cluster, error) {
 		return nil, &conf.Problem{Key: KeyCert, Err: err}
 	}
 	w := &wire.Cluster{URL: c.URL, Name: c.name(), Namespace: c.namespace(), Keys: keys.Derived(), Password: password, CA: authorities, Cert: pair,
-		MaxPenalty: longest, Required: c.Start == StartRefuse, Certificates: certificates}
+		MaxPenalty: longest, Quorum: c.Quorum, Required: c.Start == StartRefuse, Certificates: certificates}
 	if dir, ok := strings.CutPrefix(c.URL, SchemeDir+":"); ok {
 		w.Write = []string{dir}
 		return w, nil

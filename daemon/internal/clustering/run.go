@@ -92,7 +92,7 @@ func (s *Sharing) Run(ctx context.Context, c *wire.Cluster, stores Stores, log *
 		return fmt.Errorf("%s: %w", KeyURL, err)
 	}
 	defer store.Close()
-	n, err := cluster.New(cluster.Config{Store: store, Keys: keys, Namespace: c.Namespace, Name: c.Name, Tell: tell, Log: log, MaxPenalty: c.MaxPenalty})
+	n, err := cluster.New(cluster.Config{Store: store, Keys: keys, Namespace: c.Namespace, Name: c.Name, Tell: tell, Log: log, MaxPenalty: c.MaxPenalty, Quorum: c.Quorum})
 	if err != nil {
 		return err
 	}

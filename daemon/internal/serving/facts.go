@@ -1,12 +1,22 @@
 package serving
 
-import "slices"
+import (
+	"slices"
+
+	"netserver/handler/proxy"
+)
 
 // Facts states what of the keys' conditions holds of services, which are all
 // that clients of the server or of a port can come to. While something is wrong
 // with them everything holds: what is meant is not known.
 func (s *Services) Facts(list []*Service) map[string]bool {
 	has := make(map[string]bool)
+	backends, _ := s.backendConfigs() // what is wrong with them has been said
+	checked := func(name string) bool {
+		return slices.ContainsFunc(backends, func(b *backendConfig) bool {
+			return b.Name == name && b.Check.Kind != proxy.CheckOff
+		})
+	}
 	for _, name := range ServiceFacts() {
 		has[name] = s.faulty
 	}
@@ -19,6 +29,7 @@ func (s *Services) Facts(list []*Service) map[string]bool {
 			has[FactApps], has[FactRuns], has[FactStarted] = true, true, true
 		case proxies:
 			has[FactProxies] = true
+			has[FactChecked] = has[FactChecked] || one.byName() && checked(one.Backend)
 		case echoes:
 			has[FactEchoes] = has[FactEchoes] || !one.web()
 			if one.echoesLines() {
@@ -33,7 +44,7 @@ func (s *Services) Facts(list []*Service) map[string]bool {
 
 // ServiceFacts returns the names of the facts that Facts states.
 func ServiceFacts() []string {
-	return []string{FactPrograms, FactRuns, FactProxies, FactEchoes, FactLines, FactReads, FactWeb, FactApps, FactScripts, FactStarted}
+	return []string{FactPrograms, FactRuns, FactProxies, FactChecked, FactEchoes, FactLines, FactReads, FactWeb, FactApps, FactScripts, FactStarted}
 }
 
 // Echoes reports whether the key echo of the whole server has an effect.

@@ -92,6 +92,7 @@ const (
 	FactPrograms = "programs"
 	FactRuns     = "runs"
 	FactProxies  = "proxies"
+	FactChecked  = "checked"
 	FactEchoes   = "echoes"
 	FactLines    = "lines"
 	FactReads    = "reads"

@@ -105,6 +105,7 @@ func (s *supervisor) spawn(g *generation) error {
 		Follow: g.follows(), Challenges: s.ordering.open,
 	}
 	in.Shares, in.News = s.cluster != nil, s.cluster.known()
+	in.Quorum = in.Shares && s.cluster.start.Quorum > 0
 	tickets := s.epochs.secrets()
 	in.Secret, in.Past = tickets.Current, tickets.Past
 	keys, err := g.keyAgent.link(in)

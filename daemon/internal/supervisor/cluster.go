@@ -299,7 +299,7 @@ func (s *supervisor) beside(others *cluster.Others) func(*child) *cluster.Others
 			}
 			rest[n.Prefix] = have
 		}
-		return &cluster.Others{Processes: others.Processes + workers - 1, Counts: biggest(nil, rest)}
+		return &cluster.Others{Processes: others.Processes + workers - 1, Counts: biggest(nil, rest), Targets: others.Targets}
 	}
 }
 

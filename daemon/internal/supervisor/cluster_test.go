@@ -18,7 +18,7 @@ func goodNews() *cluster.News {
 		Tickets: &cluster.Tickets{Epoch: 1, Current: bytes.Repeat([]byte{1}, 32), Past: [][]byte{bytes.Repeat([]byte{2}, 32)}},
 		Bans:    &[]cluster.Ban{{Prefix: network, Left: time.Minute, Node: "b"}},
 		Lifted:  []netip.Prefix{network},
-		Others:  &cluster.Others{Processes: 2, Counts: cluster.Counts{{Prefix: network, Conns: 5}}},
+		Others:  &cluster.Others{Processes: 2, Counts: cluster.Counts{{Prefix: network, Conns: 5}}, Targets: []cluster.Opinion{{ID: 2, Down: 2, Of: 3}}},
 		Status:  &cluster.Status{Leave: &cluster.Leave{Ask: 1, Why: "node b drains"}, Name: "a", Up: true, Synced: true, Errors: map[string]uint64{cluster.KindTimeout: 1}, Nodes: []cluster.NodeStatus{{Name: "a"}, {Name: "b", Ports: []string{"x"}}}},
 	}
 }
@@ -132,6 +132,52 @@ func TestWhatCountsBesideAWorker(t *testing.T) {
 	}
 	if o := beside(s.other); !slices.Equal(o.Counts, cluster.Counts{{Prefix: network, Conns: 3}}) {
 		t.Errorf("beside one with handshakes: %+v", o)
+	}
+}
+
+// A server finds a target down if all its workers that take clients do; what
+// others find is told to each of them, also to one that starts later, until the
+// process that tells it has been gone for a while.
+func TestTargetsOfWorkers(t *testing.T) {
+	s := newWireState()
+	defer s.gens[0].stopTimers()
+	s.w.ready, s.other.ready = true, true
+	share := func(w *child, list ...cluster.Finding) {
+		s.hearShared(w, &wire.Shared{First: true})
+		s.hearShared(w, &wire.Shared{Last: true, Targets: list})
+	}
+	share(s.w, cluster.Finding{ID: 4, Down: true}, cluster.Finding{ID: 2, Down: true})
+	share(s.other, cluster.Finding{ID: 2}, cluster.Finding{ID: 6, Down: true})
+	if r := s.shares(); !slices.Equal(r.Targets, cluster.Findings{{ID: 2}, {ID: 4, Down: true}, {ID: 6, Down: true}}) {
+		t.Errorf("%+v", r.Targets)
+	}
+	s.other.leaving = true
+	if r := s.shares(); !slices.Equal(r.Targets, cluster.Findings{{ID: 2, Down: true}, {ID: 4, Down: true}}) {
+		t.Errorf("one leaves: %+v", r.Targets)
+	}
+	s.hearShared(s.w, &wire.Shared{First: true, Last: true})
+	if r := s.shares(); r.Targets != nil {
+		t.Errorf("no target is left: %+v", r.Targets)
+	}
+	heard := func(w *child) (list []cluster.Opinion) {
+		for len(w.outbox) > 0 {
+			if m := <-w.outbox; m.Op == wire.OpNews && m.News.Others != nil {
+				list = m.News.Others.Targets
+			}
+		}
+		return list
+	}
+	others := []cluster.Opinion{{ID: 2, Down: 2, Of: 3}}
+	s.cluster.hear(nil, wire.Message{Op: wire.OpNews, News: &cluster.News{Others: &cluster.Others{Targets: others}}})
+	if a, b := heard(s.w), heard(s.other); !slices.Equal(a, others) || !slices.Equal(b, others) {
+		t.Errorf("they hear %v and %v", a, b)
+	}
+	if n := s.cluster.known(); !slices.Equal(n.Others.Targets, others) {
+		t.Errorf("one that starts hears %v", n.Others)
+	}
+	s.cluster.forgetOthers()
+	if n := s.cluster.known(); n.Others.Targets != nil || heard(s.w) != nil {
+		t.Error("they are not forgotten")
 	}
 }
 

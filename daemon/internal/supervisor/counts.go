@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"netserver/cluster"
+	"netserver/daemon/internal/clustering"
 	"netserver/daemon/internal/wire"
 	"netserver/internal/metric"
 )
@@ -111,6 +112,9 @@ func (s *supervisor) hearShared(w *child, part *wire.Shared) {
 	r := &w.sharing
 	r.Counts = append(r.Counts, part.Counts[:min(len(part.Counts), cluster.MaxCounts-len(r.Counts))]...)
 	r.Bans = append(r.Bans, part.Bans[:min(len(part.Bans), cluster.MaxBans-len(r.Bans))]...)
+	if len(part.Targets) > 0 {
+		r.Targets = part.Targets
+	}
 	if part.Last {
 		w.shared, w.sharing, w.sharedAt = w.sharing, cluster.Report{}, time.Now()
 		w.shared.Bans = w.lifts.Rest(w.shared.Bans)
@@ -126,10 +130,14 @@ func (s *supervisor) shares() *cluster.Report {
 	r := &cluster.Report{Version: s.o.Version, Ready: s.serving && !s.ending, Draining: s.ending}
 	now, bans := time.Now(), make(map[netip.Prefix]cluster.Ban)
 	sources := make(map[netip.Prefix]cluster.Count)
+	var targets clustering.Agreed
 	for _, g := range s.gens {
 		for w := range g.workers {
 			r.Clients += w.status.Clients
 			r.Processes++
+			if !w.leaving && !g.leaving {
+				targets.Add(w.shared.Targets)
+			}
 			for _, b := range w.ownBans(now) {
 				if have := bans[b.Prefix]; b.Left > have.Left {
 					bans[b.Prefix] = b
@@ -147,7 +155,7 @@ func (s *supervisor) shares() *cluster.Report {
 	for _, b := range bans {
 		r.Bans = append(r.Bans, b)
 	}
-	r.Counts = biggest(r.Counts, sources)
+	r.Counts, r.Targets = biggest(r.Counts, sources), targets.Findings()
 	if len(s.gens) > 0 {
 		names := s.newest().plan.PortNames()
 		r.Ports = names[:min(len(names), cluster.MaxPorts)]

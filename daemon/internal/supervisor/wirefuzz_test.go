@@ -112,6 +112,7 @@ func FuzzWorkerMessages(f *testing.F) {
 		{Op: wire.OpAnswer, ID: 2, Answer: &wire.Answer{Page: []byte("\x01\x01x\x00\x02\x1b[\x00\x00\x00\x00\x01\x01\x01\x01\x00")}},
 		{Op: wire.OpPlan, Plan: &wire.Plan{}},
 		{Op: wire.OpShare, Shared: &wire.Shared{First: true, Last: true, Counts: cluster.Counts{{Prefix: netip.MustParsePrefix("192.0.2.1/32"), Conns: 3}}, Bans: []cluster.Ban{{Prefix: netip.MustParsePrefix("192.0.2.0/24"), Left: time.Minute}}}},
+		{Op: wire.OpShare, Shared: &wire.Shared{Last: true, Targets: cluster.Findings{{ID: 2, Down: true}, {ID: 4}}}},
 		{Op: wire.OpNews, News: goodNews()},
 		{Op: wire.OpKept, ID: 1, Kept: &wire.Kept{Data: []byte("x"), Rev: 1}},
 		{Op: wire.OpKept, ID: 2, Kept: &wire.Kept{Events: []wire.KeptEvent{{Key: "acme/x/cert/a", Data: []byte("x"), Rev: 1}, {Synced: true}}}},

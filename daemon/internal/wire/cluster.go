@@ -14,7 +14,7 @@ import (
 // for other nodes, in parts. The supervisor puts that of all workers together
 // for the cluster process, and passes on to them what that tells of the others.
 const (
-	OpShare    = "share"    // from a worker: clients by source, and its penalty box
+	OpShare    = "share"    // from a worker: clients by source, its penalty box, and what its checks of targets have found
 	OpReport   = "report"   // to the cluster process: what this server shares
 	OpNews     = "news"     // from it, and on to workers: what others share
 	OpDistrust = "distrust" // to it: somebody may have the ticket secrets
@@ -31,6 +31,7 @@ type Cluster struct {
 	Read                 []string      // files that the URL names
 	Write                []string      // directories
 	MaxPenalty           time.Duration // of others' penalties; 0 is the default
+	Quorum               int           // cluster.Config.Quorum
 
 	// Certificates seal what the supervisor itself has in the store, and are
 	// told to no process.
@@ -45,6 +46,8 @@ type Shared struct {
 	Lifted      []uint64       `json:",omitempty"` // of the first: numbers of lifts that were carried out before this was looked up
 	Counts      cluster.Counts `json:",omitempty"`
 	Bans        []cluster.Ban  `json:",omitempty"`
+
+	Targets cluster.Findings `json:",omitempty"` // at most cluster.MaxTargets, in a part of their own
 }
 
 // Bounds of a part, which keep it below MaxFromWorker.
@@ -69,6 +72,9 @@ func takeShared(_ *Peer, from, to *Message) error {
 	}
 	if len(s.Counts) > MaxSharedCounts {
 		return fmt.Errorf("%d counts", len(s.Counts))
+	}
+	if len(s.Targets) > 0 && len(s.Counts)+len(s.Bans) > 0 {
+		return errors.New("targets, and other things")
 	}
 	if !s.First && len(s.Lifted) > 0 {
 		return errors.New("lifts beside the first part")
@@ -139,7 +145,7 @@ func takeNews(_ *Peer, from, to *Message) error {
 		return err
 	}
 	if o := n.Others; o != nil {
-		if err := errors.Join(atMost("processes", o.Processes, maxProcesses), atMost("counts", len(o.Counts), cluster.MaxCounts)); err != nil {
+		if err := errors.Join(atMost("processes", o.Processes, maxProcesses), atMost("counts", len(o.Counts), cluster.MaxCounts), checkOpinions(o.Targets)); err != nil {
 			return err
 		}
 	}
@@ -147,6 +153,19 @@ func takeNews(_ *Peer, from, to *Message) error {
 		return checkClusterStatus(n.Status)
 	}
 	return nil
+}
+
+// checkOpinions checks what other nodes have found of targets. A worker looks for
+// its own among them, and takes half of those out of use at most.
+func checkOpinions(list []cluster.Opinion) error {
+	last := uint64(0)
+	return checkEach("targets", list, cluster.MaxTargets, func(o *cluster.Opinion) error {
+		if o.ID <= last {
+			return errors.New("out of order")
+		}
+		last = o.ID
+		return errors.Join(atMost("nodes", o.Down, cluster.MaxNodes), atMost("nodes", o.Of, cluster.MaxNodes))
+	})
 }
 
 func checkTickets(t *cluster.Tickets) error {
@@ -178,7 +197,7 @@ func checkClusterStatus(s *cluster.Status) error {
 	if s.Dropped > MaxTally || s.Sent > MaxTally {
 		return errors.New("an invalid count")
 	}
-	return errors.Join(atMost("sources", s.Sources, maxAtOnce), atMost("bans", s.Bans, maxAtOnce), checkEach("nodes", s.Nodes, cluster.MaxNodes, func(n *cluster.NodeStatus) error {
+	return errors.Join(atMost("sources", s.Sources, maxAtOnce), atMost("bans", s.Bans, maxAtOnce), atMost("targets", s.Targets, cluster.MaxTargets), checkEach("nodes", s.Nodes, cluster.MaxNodes, func(n *cluster.NodeStatus) error {
 		n.Name, n.Host, n.Version = Clean(n.Name, maxNodeName), Clean(n.Host, maxName), Clean(n.Version, maxNodeName)
 		if len(n.Ports) > cluster.MaxPorts {
 			return fmt.Errorf("%d ports", len(n.Ports))

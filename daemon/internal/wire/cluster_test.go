@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,6 +17,29 @@ import (
 
 func banned(network string, left time.Duration) string {
 	return fmt.Sprintf(`{"prefix":%q,"left":%d}`, network, left)
+}
+
+// opinions are those of other nodes on n targets, findings a worker's own.
+func opinions(n int) string {
+	b, _ := json.Marshal(manyOpinions(n))
+	return string(b)
+}
+
+func manyOpinions(n int) []cluster.Opinion {
+	list := make([]cluster.Opinion, n)
+	for i := range list {
+		list[i] = cluster.Opinion{ID: 1<<63 + uint64(i)*2, Down: 100, Of: 127}
+	}
+	return list
+}
+
+func findings(n int) string {
+	b := []byte{1} // as cluster.Findings encodes them, which would refuse too many
+	for i := range n {
+		b = binary.BigEndian.AppendUint64(b, uint64(i+1)*2)
+	}
+	text, _ := json.Marshal(b)
+	return string(text)
 }
 
 // What a worker has for other nodes, and what the cluster process tells of them,
@@ -60,6 +84,18 @@ func TestBoundsOfWhatIsShared(t *testing.T) {
 		{FromCluster, news(`"status":{"nodes":[{"clients":-1}]}`), "clients"},
 		{FromCluster, news(`"status":{"errors":{"\u001b[2J":1}}`), "invalid name"},
 		{FromCluster, news(`"status":{"sources":-1}`), "sources"},
+		{FromCluster, news(`"status":{"targets":1025}`), "targets"},
+		{FromCluster, news(`"others":{"targets":` + opinions(cluster.MaxTargets) + `}`), ""},
+		{FromCluster, news(`"others":{"targets":` + opinions(cluster.MaxTargets+1) + `}`), "targets"},
+		{FromCluster, news(`"others":{"targets":[{"id":0,"down":1,"of":1}]}`), "out of order"},
+		{FromCluster, news(`"others":{"targets":[{"id":4,"down":1,"of":1},{"id":2,"down":1,"of":1}]}`), "out of order"},
+		{FromCluster, news(`"others":{"targets":[{"id":2,"down":-1,"of":1}]}`), "nodes"},
+		{FromCluster, news(`"others":{"targets":[{"id":2,"down":1,"of":129}]}`), "nodes"},
+		{FromCluster, news(`"others":{"targets":[{"id":"\u001b[2J","down":1,"of":1}]}`), "not a message"},
+		{FromWorker, shared(`"Targets":` + findings(cluster.MaxTargets)), ""},
+		{FromWorker, shared(`"Targets":` + findings(cluster.MaxTargets+1)), "not a message"},
+		{FromWorker, shared(`"Targets":"\u001b[2J"`), "not a message"},
+		{FromWorker, shared(`"Targets":` + findings(1) + `,"Bans":[` + banned("192.0.2.0/24", hour) + `]`), "targets, and other things"},
 	} {
 		_, err := (&Peer{Sender: c.from}).Read([]byte(c.text))
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
@@ -86,14 +122,23 @@ func TestMostOfWhatIsShared(t *testing.T) {
 		return list
 	}
 	all := bans(cluster.MaxTold, strings.Repeat("n", 64), cluster.BanID{Process: math.MaxUint64, Number: math.MaxUint64})
-	n := &cluster.News{Bans: &all, Others: &cluster.Others{Processes: 3, Counts: counts(cluster.MaxCounts)}, Status: new(cluster.Status)}
+	n := &cluster.News{Bans: &all, Others: &cluster.Others{Processes: 3, Counts: counts(cluster.MaxCounts), Targets: manyOpinions(cluster.MaxTargets)}, Status: new(cluster.Status)}
 	for range cluster.MaxNodes {
 		n.Status.Nodes = append(n.Status.Nodes, cluster.NodeStatus{Name: strings.Repeat("n", 64), Ports: make([]string, cluster.MaxPorts)})
 	}
-	for from, m := range map[Sender]Message{
-		FromCluster: {Op: OpNews, News: n},
-		FromWorker:  {Op: OpShare, Shared: &Shared{First: true, Counts: counts(MaxSharedCounts), Bans: bans(MaxSharedBans, "", cluster.BanID{}), Lifted: slices.Repeat([]uint64{math.MaxUint64}, MaxSharedLifts)}},
+	findings := make(cluster.Findings, cluster.MaxTargets)
+	for i := range findings {
+		findings[i].ID = uint64(i+1) * 2
+	}
+	for _, one := range []struct {
+		from Sender
+		Message
+	}{
+		{FromCluster, Message{Op: OpNews, News: n}},
+		{FromWorker, Message{Op: OpShare, Shared: &Shared{First: true, Counts: counts(MaxSharedCounts), Bans: bans(MaxSharedBans, "", cluster.BanID{}), Lifted: slices.Repeat([]uint64{math.MaxUint64}, MaxSharedLifts)}}},
+		{FromWorker, Message{Op: OpShare, Shared: &Shared{Targets: findings}}},
 	} {
+		from, m := one.from, one.Message
 		b, err := json.Marshal(m)
 		if err != nil {
 			t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 func ClusterOverview(s *cluster.Status, running bool) *control.Cluster {
 	c := &control.Cluster{
 		Name: s.Name, Running: running, StoreUp: s.Up && running, Synced: s.Synced, Errors: s.Errors,
-		Sources: s.Sources, Bans: s.Bans, Dropped: s.Dropped, Sent: s.Sent, Epoch: s.Epoch, Nodes: []control.Node{},
+		Sources: s.Sources, Bans: s.Bans, Targets: s.Targets, Dropped: s.Dropped, Sent: s.Sent, Epoch: s.Epoch, Nodes: []control.Node{},
 	}
 	if c.Errors == nil {
 		c.Errors = make(map[string]uint64)
@@ -54,6 +54,7 @@ func AddClusterMetrics(set *metric.Set, s *cluster.Status, now time.Time) {
 	set.Add(metric.ClusterUp, up)
 	set.Add(metric.ClusterNodes, float64(len(s.Nodes)))
 	set.Add(metric.ClusterSources, float64(s.Sources))
+	set.Add(metric.ClusterTargets, float64(s.Targets))
 	set.Add(metric.ClusterSent, float64(s.Sent))
 	if !s.Exchanged.IsZero() {
 		set.Add(metric.ClusterExchange, max(0, now.Sub(s.Exchanged).Seconds()))

@@ -110,6 +110,7 @@ type Start struct {
 	Talks      int           `json:",omitempty"`
 	Cluster    *Cluster      `json:",omitempty"` // share with other nodes instead
 	Shares     bool          `json:",omitempty"` // tell what there is for other nodes
+	Quorum     bool          `json:",omitempty"` // and what checks of targets have found, and heed what others have
 	News       *cluster.News `json:",omitempty"` // of other nodes, as last heard
 }
 

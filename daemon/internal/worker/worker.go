@@ -259,6 +259,9 @@ func (w *worker) prepare() error {
 	s.Log = w.log
 	if w.init.Shares {
 		w.clients = clustering.NewClients(s.Monitor())
+		if w.init.Quorum {
+			w.clients.UseTargets(w.p.Backends)
+		}
 	}
 	if s.Handler != nil {
 		s.Handler = &counted{w: w, Handler: s.Handler}
