@@ -38,8 +38,10 @@ type testNode struct {
 	done   chan struct{}
 	err    error
 
+	logMu sync.Mutex // apart from mu: a Node logs while it is asked
+	log   bytes.Buffer
+
 	mu      sync.Mutex
-	log     bytes.Buffer
 	tickets *cluster.Tickets
 	all     []*cluster.Tickets // that were told, in order
 	bans    []cluster.Ban
@@ -52,8 +54,8 @@ type testNode struct {
 }
 
 func (n *testNode) Write(b []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.logMu.Lock()
+	defer n.logMu.Unlock()
 	return n.log.Write(b)
 }
 
@@ -139,8 +141,8 @@ func (n *testNode) told() (t cluster.Tickets, bans []cluster.Ban, others cluster
 }
 
 func (n *testNode) logged(text string) int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.logMu.Lock()
+	defer n.logMu.Unlock()
 	return strings.Count(n.log.String(), text)
 }
 
@@ -153,8 +155,8 @@ func (n *testNode) wantsLog(text string, times int) {
 }
 
 func (n *testNode) logText() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.logMu.Lock()
+	defer n.logMu.Unlock()
 	return n.log.String()
 }
 
