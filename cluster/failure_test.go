@@ -3,7 +3,6 @@ package cluster_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -41,32 +40,6 @@ func TestUnsteadyStore(t *testing.T) {
 		a.wantsLog(back, said)
 		a.stop()
 	})
-}
-
-// Of two processes with one name that begin in the same moment one is refused.
-func TestNameTakenAtOnce(t *testing.T) {
-	for range 5 {
-		inBubble(t, func(t *testing.T, m *storetest.Memory) {
-			nodes := []*testNode{newNode(t, m, "a"), newNode(t, m, "a")}
-			settle(10 * time.Second)
-			taken := 0
-			for _, n := range nodes {
-				select {
-				case <-n.done:
-					if errors.Is(n.err, cluster.ErrNameTaken) {
-						taken++
-					}
-				default:
-				}
-			}
-			if taken != 1 {
-				t.Errorf("%d are refused:\n%s\n%s", taken, nodes[0].logText(), nodes[1].logText())
-			}
-			for _, n := range nodes {
-				n.stop()
-			}
-		})
-	}
 }
 
 // waits checks that ok is true at some moment within d of the bubble's time.
