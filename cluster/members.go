@@ -16,6 +16,7 @@ type membership struct {
 	next    time.Time
 	rival   envelope // another process with our name, as last seen
 	since   int      // how often it was seen to advance
+	still   int      // how often in a row not
 	foreign uint64   // revision of what could not be read
 }
 
@@ -80,18 +81,21 @@ func (n *Node) contest(ctx context.Context, at slot) error {
 		s.rev = v.Rev
 		return nil
 	case s.rival.Boot != e.Boot:
-		s.rival, s.since = *e, 0
+		s.rival, s.since, s.still = *e, 0, 0
 		n.outlive(e)
 		return nil
 	case e.Seq > s.rival.Seq:
-		s.rival = *e
+		s.rival, s.still = *e, 0
 		if s.since++; s.since >= 2 {
 			return fmt.Errorf("%w: %s, process %d on host %s", ErrNameTaken, n.cfg.Name, e.Member.PID, e.Member.Host)
 		}
 		return nil
 	}
-	// It has written nothing in a second: it is no more.
-	s.rev, s.rival = v.Rev, envelope{}
+	// One that lives writes in the same second as we do, now before us, now after.
+	// It has written nothing in two: it is no more.
+	if s.still++; s.still >= 2 {
+		s.rev, s.rival = v.Rev, envelope{}
+	}
 	return nil
 }
 

@@ -242,8 +242,35 @@ func TestMembers(t *testing.T) {
 	})
 }
 
+// Of two processes with one name that begin in the same moment one is refused.
+// They write in the same moments too, in any order.
+func TestNameTakenAtOnce(t *testing.T) {
+	for range 30 {
+		inBubble(t, func(t *testing.T, m *storetest.Memory) {
+			nodes := []*testNode{newNode(t, m, "a"), newNode(t, m, "a")}
+			settle(10 * time.Second)
+			taken := 0
+			for _, n := range nodes {
+				select {
+				case <-n.done:
+					if errors.Is(n.err, cluster.ErrNameTaken) {
+						taken++
+					}
+				default:
+				}
+			}
+			if taken != 1 {
+				t.Errorf("%d are refused:\n%s\n%s", taken, nodes[0].logText(), nodes[1].logText())
+			}
+			for _, n := range nodes {
+				n.stop()
+			}
+		})
+	}
+}
+
 // Of two processes with one name the second is refused, and says whose it is. One
-// that was killed is followed at once.
+// that was killed is followed within seconds.
 func TestNameTaken(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *storetest.Memory) {
 		a := newNode(t, m, "a")
