@@ -110,11 +110,16 @@ func (n *Node) receive(ev Event) {
 		return
 	case ev.Err != nil:
 		n.refuse(ev.Key, ev.Err)
+		n.mu.Lock()
+		n.noteUnread(at)
+		n.mu.Unlock()
 		return
 	}
 	_, e, err := n.open(ev.Key, ev.Value.Data)
-	if err == nil {
-		n.mu.Lock()
+	n.mu.Lock()
+	if err != nil {
+		n.noteUnread(at)
+	} else {
 		switch at.kind {
 		case membersAt:
 			err = n.takeMember(at, e)
@@ -130,8 +135,8 @@ func (n *Node) receive(ev Event) {
 			err = n.takeTargets(at, e)
 		}
 		n.wakeTeller()
-		n.mu.Unlock()
 	}
+	n.mu.Unlock()
 	if err != nil && !errors.Is(err, errOld) {
 		n.refuse(ev.Key, err)
 	}

@@ -130,6 +130,43 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
+// Few values that could not be read are read again, and none that would not be
+// taken then.
+func TestUnreadTicketsAreBounded(t *testing.T) {
+	n := quietNode(t, "me")
+	b, epoch := &n.tickets, n.epochAt(time.Now())
+	garbage := func(epoch, gen uint64) {
+		n.receive(Event{Key: ticketID{epoch, gen}.slot().key(), Value: Value{Data: []byte("x"), Rev: 1}})
+	}
+	garbage(epoch-10, 0) // long over
+	garbage(epoch+epochsAhead+1, 0)
+	b.floor = map[uint64]uint64{epoch: 2}
+	garbage(epoch, 1) // distrusted
+	n.receive(Event{Key: n.memberSlot().key(), Err: ErrValue})
+	if len(b.unread) != 0 {
+		t.Errorf("%v are to be read again", b.unread)
+	}
+	for gen := range uint64(2 * maxUnread) {
+		garbage(epoch, 2+gen)
+	}
+	if len(b.unread) != maxUnread {
+		t.Errorf("%d values are to be read again", len(b.unread))
+	}
+	now := time.Now().Add(rereadEvery)
+	for range maxUnread {
+		if _, ok := n.nextUnread(now); !ok {
+			t.Fatal("one that is due is not read again")
+		}
+	}
+	if id, ok := n.nextUnread(now); ok {
+		t.Errorf("%v is read again at once", id)
+	}
+	b.floor[epoch] = 1000
+	if id, ok := n.nextUnread(now.Add(rereadEvery)); ok || len(b.unread) != 0 {
+		t.Errorf("%v is read again, which was distrusted", id)
+	}
+}
+
 // Of a later version what is known is taken, and the rest skipped: no key of one
 // is an error, and no field. What is older than that of the process before is not
 // taken, whichever version it is of.

@@ -69,7 +69,8 @@ type ticketBox struct {
 	told     *Tickets
 	alone    bool // it was said that the secret is this node's alone
 
-	nextReseal time.Time // by the steady clock
+	nextReseal time.Time              // by the steady clock
+	unread     map[ticketID]time.Time // values that could not be read, and when each is read again
 }
 
 func (n *Node) epochAt(t time.Time) uint64 {

@@ -244,6 +244,37 @@ func TestDistrust(t *testing.T) {
 	})
 }
 
+// A node that could not read new secrets, since what it read was garbage, has them
+// soon after it can, and with them what is not to be opened any more, also if the
+// store has lost it all meanwhile and is an old copy.
+func TestTicketsThatWereNotRead(t *testing.T) {
+	for name, fault := range map[string]storetest.Faults{"garbage": {Garbage: true}, "oversize": {Oversize: true}} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, m *storetest.Memory) {
+				a, b := newNode(t, m, "a", epochs(short)), newNode(t, m, "b", epochs(short))
+				settle(2 * time.Second)
+				x, _, _ := a.told()
+				backup := m.Backup()
+				b.store.SetFaults(fault)
+				a.Distrust()
+				settle(30 * time.Second)
+				m.Restore(backup)
+				settle(30 * time.Second)
+				b.store.SetFaults(storetest.Faults{})
+				settle(10 * time.Second)
+				allOpen(t, "after it", a, b)
+				for _, n := range []*testNode{a, b} {
+					if slices.Contains(n.secrets(), string(x.Current)) {
+						t.Error("a secret that was given away still opens tickets")
+					}
+				}
+				a.stop()
+				b.stop()
+			})
+		})
+	}
+}
+
 // A wall clock that is set back gives no old epoch; one that jumps ahead for a
 // moment costs this node's sharing at most.
 func TestClockJumps(t *testing.T) {

@@ -69,7 +69,7 @@ func (n *Node) writeAll(ctx context.Context, missing []ticketID) error {
 			return err
 		}
 	}
-	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx), n.writeTargets(ctx), n.resealTickets(ctx))
+	return errors.Join(n.writeBans(ctx), n.writeCounts(ctx), n.writeTargets(ctx), n.resealTickets(ctx), n.rereadTicket(ctx))
 }
 
 func (n *Node) writeBans(ctx context.Context) error {
