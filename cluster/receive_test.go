@@ -167,6 +167,31 @@ func TestUnreadTicketsAreBounded(t *testing.T) {
 	}
 }
 
+// Also where the store has never told all that it has, a secret that it did tell
+// ends in time.
+func TestTicketsOfHalfAStoreEndInTime(t *testing.T) {
+	n, from := quietNode(t, "me"), quietNode(t, "other")
+	n.synced, n.up = false, false
+	now := n.clock.now()
+	id := ticketID{n.epochAt(now), 0}
+	n.ageTickets(now)
+	if len(n.tickets.known) != 0 {
+		t.Error("a secret was made before it was known what there is")
+	}
+	secret := bytes.Repeat([]byte{1}, secretSize)
+	hear(t, n, from, id.slot(), envelope{Ticket: &ticketBody{Secret: secret, Length: int64(DefaultEpoch / time.Second)}})
+	for _, at := range []struct {
+		after time.Duration
+		old   bool
+	}{{0, true}, {DefaultTicketLife, true}, {DefaultTicketLife + DefaultEpoch, false}} {
+		n.ageTickets(now.Add(at.after))
+		told := n.tickets.told
+		if got := bytes.Equal(told.Current, secret); got != at.old || !at.old && len(told.Past) > 1 {
+			t.Errorf("after %v the secret is used: %v, and others %v", at.after, got, told)
+		}
+	}
+}
+
 // Of a later version what is known is taken, and the rest skipped: no key of one
 // is an error, and no field. What is older than that of the process before is not
 // taken, whichever version it is of.

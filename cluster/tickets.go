@@ -191,9 +191,10 @@ func (n *Node) ageTickets(now time.Time) (missing []ticketID) {
 		b.bump, b.nextBump = false, now.Add(bumpEvery)
 		n.newGeneration(e, false)
 	}
+	may := n.synced || b.told != nil && n.over(b.told.Epoch, now) // else nothing is made before it is known what there is
 	for epoch := e; epoch <= e+epochsAhead; epoch++ {
 		id, s := b.last(epoch)
-		if s == nil && n.synced && epoch <= e+1 {
+		if s == nil && may && epoch <= e+1 {
 			id = ticketID{epoch, b.floor[epoch]}
 			s = n.makeSecret(id)
 		}
@@ -240,6 +241,9 @@ func (n *Node) newGeneration(e uint64, drop bool) {
 func (n *Node) tellTickets(e uint64, now time.Time) {
 	b := &n.tickets
 	id, cur := b.usable(e, n.up)
+	if cur == nil && b.told != nil {
+		id, cur = b.instead(e, n.up)
+	}
 	if cur == nil {
 		return // the server goes on with its own
 	}
@@ -274,6 +278,19 @@ func (b *ticketBox) usable(e uint64, up bool) (id ticketID, s *ticketSecret) {
 		if k.epoch == e && (v.shared || !up || v.drop) && (s == nil || k.gen > id.gen) {
 			id, s = k, v
 		}
+	}
+	return id, s
+}
+
+// instead returns the secret to seal with where none of this epoch can be had from
+// the store, although it answers: that of an epoch before that was told already or
+// is later, as the others open it until its time is over, or else this node's own.
+func (b *ticketBox) instead(e uint64, up bool) (id ticketID, s *ticketSecret) {
+	for epoch := e; epoch > b.told.Epoch && s == nil; epoch-- {
+		id, s = b.usable(epoch-1, up)
+	}
+	if s == nil {
+		id, s = b.last(e)
 	}
 	return id, s
 }

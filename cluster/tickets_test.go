@@ -275,6 +275,42 @@ func TestTicketsThatWereNotRead(t *testing.T) {
 	}
 }
 
+// A node that can read none of the secrets that the others make uses those that it
+// has until their time is over, not longer, and then its own until it can read.
+func TestTicketsOfGarbageEndInTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a, b := newNode(t, m, "a", epochs(short)), newNode(t, m, "b", epochs(short), clockOff(-time.Minute)) // so that a is first
+		settle(2 * time.Second)
+		b.store.SetFaults(storetest.Faults{Garbage: true})
+		first := map[string]time.Time{} // when b was told of each
+		for range 8 * 20 {
+			settle(short / 20)
+			for _, s := range b.secrets() {
+				if first[s].IsZero() {
+					first[s] = time.Now()
+				} else if age := time.Since(first[s]); age > 5*short { // known for an epoch before it is used, and for two after it
+					t.Errorf("a secret is used or opens tickets for %v", age)
+				}
+			}
+			if t.Failed() {
+				break
+			}
+		}
+		if opens(a, b) || opens(b, a) || !b.Status().Up {
+			t.Error("b can read something")
+		}
+		own, _, _ := b.told()
+		b.store.SetFaults(storetest.Faults{})
+		settle(10 * time.Second)
+		allOpen(t, "after it", a, b)
+		if !slices.Contains(b.secrets(), string(own.Current)) {
+			t.Error("b has forgotten the secret of its own tickets")
+		}
+		a.stop()
+		b.stop()
+	})
+}
+
 // A wall clock that is set back gives no old epoch; one that jumps ahead for a
 // moment costs this node's sharing at most.
 func TestClockJumps(t *testing.T) {
