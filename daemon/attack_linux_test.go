@@ -163,11 +163,30 @@ func isPair(fd int) bool {
 // which it is sent files: the one to the keys carries none.
 func (h *hostage) link() *hostLink {
 	h.t.Helper()
-	list := h.sockets(func(fd int) bool { return isPair(fd) && option(fd, unix.SO_PASSRIGHTS) != 0 })
+	list := h.links()
 	if len(list) != 1 {
 		h.t.Skipf("%d sockets could be the link; this kernel does not tell them apart", len(list))
 	}
 	return &hostLink{h.t, list[0]}
+}
+
+// links takes what could be the link.
+func (h *hostage) links() []*os.File {
+	return h.sockets(func(fd int) bool { return isPair(fd) && option(fd, unix.SO_PASSRIGHTS) != 0 })
+}
+
+// settle waits until the process, which is just being started, has none but its
+// link over which it takes files.
+func (h *hostage) settle() {
+	h.t.Helper()
+	netservertest.Eventually(h.t, "the process takes files over its link alone", func() bool {
+		list := h.links()
+		unknown := len(list) > 0 && option(int(list[0].Fd()), unix.SO_PASSRIGHTS) < 0 // to this kernel
+		for _, f := range list {
+			f.Close()
+		}
+		return len(list) == 1 || unknown
+	})
 }
 
 // signer takes its end of the socket to the private keys.

@@ -19,6 +19,7 @@ import (
 func talk(t *testing.T, pid int) *os.File {
 	t.Helper()
 	h := seize(t, pid)
+	h.settle()
 	h.hold()
 	list := h.sockets(func(fd int) bool { return isPair(fd) && option(fd, unix.SO_PASSRIGHTS) == 0 })
 	if len(list) != 4 {
@@ -89,7 +90,9 @@ func TestAttackFromAdmin(t *testing.T) {
 	} {
 		r, _ := startAdmin(t, "--port", "127.0.0.1:0/ssl", "--SSL_cert_file", "self-signed")
 		pid := r.adminPID(1)
-		l := seize(t, pid).link()
+		h := seize(t, pid)
+		h.settle()
+		l := h.link()
 		l.say(object{"Op": "read", "ID": 7, "Path": secret})
 		l.say(m)
 		r.wait("violates the supervisor's protocol; killing it: it sent", 1)
