@@ -192,6 +192,26 @@ func TestTicketsOfHalfAStoreEndInTime(t *testing.T) {
 	}
 }
 
+// A secret of this node's alone ends with its tickets, also if others follow it.
+func TestOwnTicketsEndInTime(t *testing.T) {
+	n := quietNode(t, "me")
+	now := n.clock.now()
+	epoch := n.epochAt(now)
+	own := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, secretSize) }
+	kept := func(i int) bool {
+		return slices.ContainsFunc(n.tickets.own, func(o ownSecret) bool { return bytes.Equal(o.secret, own(i)) })
+	}
+	n.keepOwn(own(100), epoch-2, now) // its tickets end within this epoch
+	for i := range 4 {
+		at := now.Add(time.Duration(i) * DefaultEpoch)
+		n.keepOwn(own(i), epoch+uint64(i), at)
+		n.ageTickets(at.Add(time.Second))
+		if !kept(i) || kept(i-2) || kept(i-3) || i > 0 && (!kept(i-1) || kept(100)) {
+			t.Errorf("after %d epochs there are %d", i, len(n.tickets.own))
+		}
+	}
+}
+
 // Of a later version what is known is taken, and the rest skipped: no key of one
 // is an error, and no field. What is older than that of the process before is not
 // taken, whichever version it is of.

@@ -62,15 +62,20 @@ type ticketBox struct {
 	known    map[ticketID]*ticketSecret
 	since    uint64            // epochs before were dropped
 	floor    map[uint64]uint64 // generations of an epoch before this were dropped
-	own      [][]byte          // made here and used while the store was away, until ownUntil
-	ownUntil time.Time
-	bump     bool // a new generation is needed, since two secrets of one are about
+	own      []ownSecret       // made here and used while the store was away
+	bump     bool              // a new generation is needed, since two secrets of one are about
 	nextBump time.Time
 	told     *Tickets
 	alone    bool // it was said that the secret is this node's alone
 
 	nextReseal time.Time              // by the steady clock
 	unread     map[ticketID]time.Time // values that could not be read, and when each is read again
+}
+
+// An ownSecret is one that no other node has.
+type ownSecret struct {
+	secret []byte
+	until  time.Time // the end of its tickets
 }
 
 func (n *Node) epochAt(t time.Time) uint64 {
@@ -83,8 +88,12 @@ func (n *Node) epoch(now time.Time) uint64 { return max(n.epochAt(now), n.ticket
 
 // over reports whether no ticket of an epoch can be valid any more.
 func (n *Node) over(epoch uint64, now time.Time) bool {
-	end := time.UnixMilli(int64(epoch+1) * n.cfg.Epoch.Milliseconds())
-	return !end.Add(n.cfg.TicketLife).After(now)
+	return !n.windowEnd(epoch).After(now)
+}
+
+// windowEnd returns when the last ticket of an epoch ends.
+func (n *Node) windowEnd(epoch uint64) time.Time {
+	return time.UnixMilli(int64(epoch+1) * n.cfg.Epoch.Milliseconds()).Add(n.cfg.TicketLife)
 }
 
 // dropped reports whether a secret is not to be used again.
@@ -118,7 +127,7 @@ func (n *Node) takeTicket(at slot, e *envelope) error {
 		mine := b.known[id]
 		b.known[id] = &ticketSecret{secret: bytes.Clone(body.Secret), shared: true, drop: body.Drop, since: body.Since}
 		if mine != nil && !bytes.Equal(mine.secret, body.Secret) {
-			n.keepOwn(mine.secret, now)
+			n.keepOwn(mine.secret, id.epoch, now)
 			if mine.drop && !body.Drop { // what was to be forgotten by all still is not
 				n.newGeneration(n.epoch(now), true)
 			}
@@ -144,11 +153,13 @@ func (n *Node) takeTicket(at slot, e *envelope) error {
 }
 
 // keepOwn has tickets of a secret of this node's alone still opened for a while.
-func (n *Node) keepOwn(secret []byte, now time.Time) {
-	b := &n.tickets
-	b.own = append([][]byte{secret}, b.own...)
+func (n *Node) keepOwn(secret []byte, epoch uint64, now time.Time) {
+	b, until := &n.tickets, now.Add(n.cfg.TicketLife)
+	if end := n.windowEnd(epoch); end.Before(until) {
+		until = end
+	}
+	b.own = slices.Insert(b.own, 0, ownSecret{secret, until})
 	b.own = b.own[:min(len(b.own), keptGens)]
-	b.ownUntil = now.Add(n.cfg.TicketLife)
 }
 
 // drop forgets the secrets before a generation.
@@ -184,9 +195,7 @@ func (n *Node) ageTickets(now time.Time) (missing []ticketID) {
 	b, e := &n.tickets, n.epoch(now)
 	maps.DeleteFunc(b.known, func(k ticketID, _ *ticketSecret) bool { return n.over(k.epoch, now) })
 	maps.DeleteFunc(b.floor, func(k, _ uint64) bool { return n.over(k, now) })
-	if !b.ownUntil.After(now) {
-		b.own = nil
-	}
+	b.own = slices.DeleteFunc(b.own, func(o ownSecret) bool { return !o.until.After(now) })
 	if n.up && b.bump && !now.Before(b.nextBump) {
 		b.bump, b.nextBump = false, now.Add(bumpEvery)
 		n.newGeneration(e, false)
@@ -261,7 +270,7 @@ func (n *Node) tellTickets(e uint64, now time.Time) {
 	}
 	for _, own := range b.own {
 		if len(t.Past) < MaxTickets {
-			t.Past = append(t.Past, bytes.Clone(own))
+			t.Past = append(t.Past, bytes.Clone(own.secret))
 		}
 	}
 	if b.told == nil || !sameTickets(b.told, t) {
@@ -348,8 +357,7 @@ func (n *Node) putTicket(ctx context.Context, id ticketID) error {
 func (n *Node) sealTicket(id ticketID, s *ticketSecret) (value []byte, ttl time.Duration, err error) {
 	n.mu.Lock()
 	body := &ticketBody{Secret: s.secret, Drop: s.drop, Since: s.since, Length: int64(n.cfg.Epoch / time.Second)}
-	end := time.UnixMilli(int64(id.epoch+1) * n.cfg.Epoch.Milliseconds()).Add(n.cfg.TicketLife)
-	ttl = min(max(end.Sub(n.clock.now()), time.Second), MaxTTL)
+	ttl = min(max(n.windowEnd(id.epoch).Sub(n.clock.now()), time.Second), MaxTTL)
 	n.mu.Unlock()
 	value, err = n.seal(id.slot(), envelope{Ticket: body})
 	return value, ttl, err

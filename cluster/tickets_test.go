@@ -178,6 +178,7 @@ func TestTicketsWithoutTheStore(t *testing.T) {
 		a.wantsLog("are good here alone", 1)
 		a.wantsLog("goes on with what it knows", 1)
 		x, _, _ := a.told()
+		other, _, _ := b.told()
 		if opens(a, b) || x.Current == nil {
 			t.Error("after three epochs alone each should have its own")
 		}
@@ -187,6 +188,11 @@ func TestTicketsWithoutTheStore(t *testing.T) {
 		a.wantsLog("the store answers again", 1)
 		if y, _, _ := a.told(); !bytes.Equal(y.Current, x.Current) && !slices.ContainsFunc(y.Past, func(p []byte) bool { return bytes.Equal(p, x.Current) }) {
 			t.Error("a has forgotten the secret of its own tickets")
+		}
+		m.SetFaults(storetest.Faults{Delay: 100 * time.Millisecond}) // at each rotation both make a secret, and one gives its own up
+		settle(4 * short)
+		if slices.Contains(a.secrets(), string(x.Current)) || slices.Contains(b.secrets(), string(other.Current)) {
+			t.Error("a secret still opens tickets when all of its tickets are over")
 		}
 		a.stop()
 		b.stop()
