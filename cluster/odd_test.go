@@ -96,6 +96,8 @@ func TestNewRefuses(t *testing.T) {
 		"tell":  func(c *cluster.Config) { c.Tell = nil },
 		"epoch": func(c *cluster.Config) { c.Epoch = time.Second },
 		"less":  func(c *cluster.Config) { c.Epoch = -time.Hour },
+		"none":  func(c *cluster.Config) { c.Quorum = -1 },
+		"all":   func(c *cluster.Config) { c.Quorum = cluster.MaxNodes },
 	} {
 		cfg := good
 		change(&cfg)

@@ -2,7 +2,9 @@ package cluster_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,6 +66,22 @@ func TestTicketsAtRotations(t *testing.T) {
 			}
 			n.stop()
 		}
+	})
+}
+
+// The secret of the next epoch is in the store an epoch before it is used.
+func TestNextSecretIsThereAhead(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *storetest.Memory) {
+		a := newNode(t, m, "a", epochs(short))
+		settle(2 * time.Second)
+		now := uint64(time.Now().UnixMilli()) / uint64(short.Milliseconds())
+		for _, epoch := range []uint64{now, now + 1} {
+			key := fmt.Sprintf("tickets/%d.0", epoch)
+			if !slices.ContainsFunc(m.Keys(), func(k string) bool { return strings.HasSuffix(k, key) }) {
+				t.Errorf("no %s among %q", key, m.Keys())
+			}
+		}
+		a.stop()
 	})
 }
 

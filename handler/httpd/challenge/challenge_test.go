@@ -233,6 +233,10 @@ func TestBadAnswers(t *testing.T) {
 	if w.Body.String() != text {
 		t.Errorf("what was open is gone: %d", w.Code)
 	}
+	longest := strings.Repeat("t", 256)
+	if err := a.Set([]challenge.Answer{{Name: strings.Repeat("a", 253), Token: longest, Text: longest + "." + strings.Repeat("x", 128)}}); err != nil {
+		t.Errorf("the longest: %v", err)
+	}
 }
 
 // Requests cost nothing while no order is open, and no memory but the answer's
