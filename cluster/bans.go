@@ -321,6 +321,7 @@ func (n *Node) inherit(e *envelope, bans []banRecord, lifted []liftRecord) error
 			if have.banID != r.banID && until.After(have.until) && !isLifted(r.banID) {
 				have.until = until
 				n.box.bans[r.banKey] = have
+				n.bansChanged(true)
 			}
 			continue
 		}

@@ -322,6 +322,33 @@ func TestBansOfBeforeInALaterCopy(t *testing.T) {
 	})
 }
 
+// A ban of now lasts as long as it should when the store still has one of before
+// that ends earlier; one that ends later prolongs it.
+func TestBanOfNowAndOneOfBefore(t *testing.T) {
+	const p = "192.0.2.1/32"
+	for before, want := range map[time.Duration]time.Duration{10 * time.Minute: time.Hour - 16*time.Second, 2 * time.Hour: 2*time.Hour - 17*time.Second} {
+		inBubble(t, func(t *testing.T, m *storetest.Memory) {
+			a, b := newNode(t, m, "a"), newNode(t, m, "b")
+			settle(2 * time.Second)
+			a.ban(p, before, true)
+			settle(time.Second)
+			a.kill()
+			m.SetFaults(storetest.Faults{Down: true})
+			a = newNode(t, m, "a")
+			a.share(func(r *cluster.Report) {
+				r.Bans = []cluster.Ban{{Prefix: netip.MustParsePrefix(p), Left: time.Hour, Manual: true, ID: cluster.NewBanID(time.Now())}}
+			})
+			settle(time.Second)
+			m.SetFaults(storetest.Faults{})
+			settle(15 * time.Second)
+			for _, n := range []*testNode{a, b} {
+				n.wantsBan(fmt.Sprintf("with one of %v of before", before), p, want)
+				n.stop()
+			}
+		})
+	}
+}
+
 // Bans made on both sides of a partition are all in force when it is over, each
 // once, and nothing is sent when nothing happens.
 func TestBansAndPartitions(t *testing.T) {
