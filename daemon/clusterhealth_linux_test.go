@@ -44,6 +44,13 @@ func targetAt(t *testing.T, path, text string) net.Listener {
 // named as it.
 func checkedNode(t *testing.T, dir, name, interval string, args ...string) (*running, string) {
 	t.Helper()
+	return checkedWorkers(t, dir, name, interval, 1, args...)
+}
+
+// checkedWorkers is checkedNode with so many processes that check, each of which
+// has found all targets up.
+func checkedWorkers(t *testing.T, dir, name, interval string, workers int, args ...string) (*running, string) {
+	t.Helper()
 	file := writeFile(t, filepath.Join(dir, name+".toml"), fmt.Sprintf(`
 [[backend]]
 name = "b"
@@ -61,7 +68,7 @@ backend = "b"
 	netservertest.Eventually(t, name+" has checked its targets", func() bool {
 		up := 0
 		for _, x := range targetsBy(t, socket) {
-			if x.Check == "ok" && x.State == "up" {
+			if x.Check == "ok" && x.State == "up" && x.Up == workers && int(x.Checks) >= workers {
 				up++
 			}
 		}
@@ -80,13 +87,13 @@ func TestClusterHealth(t *testing.T) {
 		args = append(args, "--cluster_health_quorum", "2")
 		one := targetAt(t, dir+"/1", "1")
 		two, _ := targetAt(t, dir+"/2", "2"), targetAt(t, dir+"/3", "3")
-		late := args
+		late, checking := args, 1
 		if supervisor == "1" { // two processes that check, as each server has
-			late = append([]string{"PreFork", "--min_servers", "2", "--max_servers", "2"}, args...)
+			late, checking = append([]string{"PreFork", "--min_servers", "2", "--max_servers", "2"}, args...), 2
 		}
 		a, _ := checkedNode(t, dir, "a", "0.05", args...)
 		_, bctl := checkedNode(t, dir, "b", "0.05", args...)
-		c, cctl := checkedNode(t, dir, "c", "3600", late...)
+		c, cctl := checkedWorkers(t, dir, "c", "3600", checking, late...)
 		clusterOf(t, cctl, "c knows the others", func(c *control.Cluster) bool { return c.StoreUp && len(c.Nodes) == 3 })
 		targets := func() (list []string) {
 			all := targetsBy(t, cctl)
